@@ -1,0 +1,144 @@
+import type { Backend } from "../backend.ts";
+import type { Awaitable, ParentContext } from "../call.ts";
+import type { Metadata, MetadataInit } from "../metadata.ts";
+
+/** An event on its way out. */
+export interface OutgoingEvent {
+  readonly body: Uint8Array;
+  /** How the body is written, such as `application/protobuf`. */
+  readonly contentType: string;
+  /** Full name of the message in the body; "" for opaque bytes. */
+  readonly typeName: string;
+  /** Events of one key keep their order where the broker promises order by key. */
+  readonly key?: string;
+  readonly metadata?: MetadataInit;
+  /** Identifies the event, for deduplication and for logs. Default: a new UUID. */
+  readonly id?: string;
+}
+
+/** How one event is published. */
+export interface PublishOptions {
+  readonly signal?: AbortSignal;
+  /** The incoming call or event on whose behalf this one is published; its marked metadata goes along. */
+  readonly context?: ParentContext;
+}
+
+/** An event as a subscriber gets it. Its context carries no deadline unless the subscription sets one. */
+export interface IncomingEvent extends ParentContext {
+  readonly id: string;
+  readonly topic: string;
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  /** "" when the publisher did not say. */
+  readonly typeName: string;
+  readonly key: string | undefined;
+  readonly metadata: Metadata;
+  /** 1 at the first delivery to this subscriber or group. */
+  readonly attempt: number;
+}
+
+/**
+ * Takes an event. When it returns or resolves, the event is acknowledged; when it throws or rejects, the event
+ * is delivered again as far as the broker promises that. {@link EventRejected} says that it never will be good.
+ */
+export type EventHandler = (event: IncomingEvent) => Awaitable<void>;
+
+/** How a subscription takes its events. */
+export interface SubscribeOptions {
+  /**
+   * Name of a queue group: each event goes to one of its members. Without one, each subscription gets every
+   * event.
+   */
+  readonly queue?: string;
+  /** Events that are handled at once. Default 64. */
+  readonly maxInFlight?: number;
+  /** Events that wait to be handled; beyond it the broker's overflow policy holds. Default 1,024. */
+  readonly maxPending?: number;
+  /** Deliveries of one event in all, where the broker redelivers. Default 5. */
+  readonly maxDeliveries?: number;
+  /** Wait before the second delivery, in milliseconds; doubles with each further one, ±20 %. Default 100. */
+  readonly redeliveryBackoffMs?: number;
+  /** Time that one handling may take, in milliseconds; then its signal fires. Default: none. */
+  readonly handlerTimeoutMs?: number;
+  /** Keys of the event's metadata that go along with calls and events made while handling it. */
+  readonly propagate?: readonly string[];
+  /** Topic that takes events which failed for good, with the reason in their metadata. */
+  readonly deadLetter?: string;
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a subscription has done, in events. */
+export interface SubscriptionStats {
+  readonly delivered: number;
+  /** Handlings that failed, redeliveries included. */
+  readonly failed: number;
+  /** Events that were given up: dead-lettered, or out of deliveries. */
+  readonly rejected: number;
+  /** Events that were lost because too many were waiting. */
+  readonly dropped: number;
+  readonly inFlight: number;
+  readonly pending: number;
+}
+
+export interface Subscription extends AsyncDisposable {
+  readonly topic: string;
+  readonly queue: string | undefined;
+  readonly stats: SubscriptionStats;
+  /**
+   * Unsubscribes, and resolves when the events in flight are handled; nothing is delivered after that.
+   * Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** What an implementation promises. */
+export interface BrokerGuarantees {
+  readonly delivery: "at-most-once" | "at-least-once";
+  /** `publisher`: events of one publisher on one topic arrive in order at each subscriber, failures aside. */
+  readonly ordering: "none" | "key" | "publisher";
+  /** What an acknowledged publication survives. */
+  readonly durability: "none" | "process-crash" | "power-loss";
+  readonly queueGroups: boolean;
+  /** Whether a failed handling is tried again. */
+  readonly redelivery: boolean;
+  readonly deadLetter: boolean;
+  /** `block`: a publisher waits for a slow subscriber. `drop`: events are lost and counted. */
+  readonly overflow: "block" | "drop";
+  /** The largest body, in bytes. */
+  readonly maxEventBytes: number;
+}
+
+/** Metadata keys that brokers use on the wire; they do not appear in {@link IncomingEvent.metadata}. */
+export const reservedEventKeys: readonly string[] = [
+  "content-type",
+  "micro-topic",
+  "micro-id",
+  "micro-type",
+  "micro-key",
+];
+
+/** Thrown by a handler for an event that no redelivery will make good, such as one that does not decode. */
+export class EventRejected extends Error {
+  override readonly name = "EventRejected";
+}
+
+/** Publishes events to topics, and delivers them to whoever subscribed. */
+export interface Broker extends Backend {
+  readonly guarantees: BrokerGuarantees;
+  /**
+   * Resolves when the event is as safe as the guarantees promise.
+   * @throws MicroError `invalid_argument` for a topic or an event that is not allowed, `resource_exhausted`
+   * for one that is too large, `unavailable` when the broker cannot take it.
+   */
+  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void>;
+  /**
+   * Resolves when the subscription is in force: what is published after that is delivered.
+   * @throws MicroError `invalid_argument` for a topic or queue that is not allowed.
+   */
+  subscribe(
+    topic: string,
+    handler: EventHandler,
+    options?: SubscribeOptions,
+  ): Promise<Subscription>;
+}

@@ -1,0 +1,104 @@
+import type { Awaitable } from "../call.ts";
+import type { Codec, Format } from "../codec/codec.ts";
+import { CodecRegistry } from "../codec/registry.ts";
+import type { MetadataInit } from "../metadata.ts";
+import {
+  type Broker,
+  EventRejected,
+  type IncomingEvent,
+  type PublishOptions,
+  type SubscribeOptions,
+  type Subscription,
+} from "./broker.ts";
+
+/** What is published with a typed event beside the message. */
+export interface TopicPublishOptions extends PublishOptions {
+  readonly metadata?: MetadataInit;
+  /** Identifies the event. Default: a new UUID. */
+  readonly id?: string;
+}
+
+/** What a topic is made of; generated code writes it. */
+export interface TopicDefinition<M, I> {
+  readonly name: string;
+  readonly codec: Codec<M, I>;
+  /** The ordering key of an event, from the field that the schema names. */
+  readonly key?: (message: I) => string;
+}
+
+/** A topic whose events are messages of one type. Generated files export one for each `micro.v1.topic`. */
+export interface Topic<M, I = M> extends TopicDefinition<M, I> {
+  /**
+   * Publishes a message.
+   * @throws MicroError as {@link Broker.publish}; `invalid_argument` when the message does not fit its type.
+   */
+  publish(broker: Broker, message: I, options?: TopicPublishOptions): Promise<void>;
+  /**
+   * Handles each message. An event whose bytes are not such a message never reaches the handler: it is
+   * rejected, which is counted and, where the subscription names a dead letter topic, kept there.
+   */
+  subscribe(
+    broker: Broker,
+    handler: (message: M, event: IncomingEvent) => Awaitable<void>,
+    options?: SubscribeOptions,
+  ): Promise<Subscription>;
+}
+
+/** Makes a topic out of its definition. */
+export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I> {
+  const { name, codec, key } = definition;
+  return {
+    ...definition,
+    publish(broker, message, options) {
+      return publish(broker, message, options);
+    },
+    subscribe(broker, handler, options) {
+      return broker.subscribe(name, (event) => handler(decode(event), event), options);
+    },
+  };
+
+  async function publish(
+    broker: Broker,
+    message: I,
+    options: TopicPublishOptions = {},
+  ): Promise<void> {
+    const orderingKey = key?.(message);
+    await broker.publish(
+      name,
+      {
+        body: codec.encode(message),
+        contentType: codec.contentType,
+        typeName: codec.typeName,
+        ...(orderingKey === undefined ? {} : { key: orderingKey }),
+        ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+        ...(options.id === undefined ? {} : { id: options.id }),
+      },
+      options,
+    );
+  }
+
+  function decode(event: IncomingEvent): M {
+    if (event.typeName !== "" && event.typeName !== codec.typeName) {
+      throw new EventRejected(
+        `event ${event.id} on ${name} is a ${event.typeName}, and its subscriber takes ${codec.typeName}`,
+      );
+    }
+    try {
+      return formatOf(event.contentType).codecFor(codec).decode(event.body);
+    } catch (cause) {
+      throw new EventRejected(
+        `event ${event.id} on ${name} does not decode: ${cause instanceof Error ? cause.message : cause}`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** The formats in which an event may arrive, whoever published it: go-micro publishes JSON by default. */
+const formats = new CodecRegistry();
+
+function formatOf(contentType: string): Format {
+  const format = formats.format(contentType);
+  if (format === undefined) throw new Error(`there is no format for ${contentType}`);
+  return format;
+}

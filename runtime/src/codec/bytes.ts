@@ -1,0 +1,42 @@
+import { MicroError } from "../error.ts";
+import type { Codec, Format } from "./codec.ts";
+
+/** The content type of bytes that nobody looks into. */
+export const bytesContentType = "application/octet-stream";
+
+/** A codec that passes bytes on as they are, for gateways and for payloads that have no schema. */
+export const bytesCodec: Codec<Uint8Array> = {
+  typeName: "",
+  contentType: bytesContentType,
+  encode(message) {
+    if (!(message instanceof Uint8Array)) {
+      throw new MicroError(
+        "invalid_argument",
+        `cannot send ${typeof message} as bytes: give a Uint8Array`,
+        {
+          outcome: "not-executed",
+        },
+      );
+    }
+    return message;
+  },
+  encodeInto(message, target, offset) {
+    const end = offset + message.length;
+    if (end <= target.length) target.set(message, offset);
+    return end;
+  },
+  decode: (bytes) => bytes,
+};
+
+/** Opaque bytes. Only {@link bytesCodec} is in it: a message cannot be turned into bytes without a format. */
+export const bytesFormat: Format = {
+  contentType: bytesContentType,
+  codecFor(codec) {
+    if (codec.contentType === bytesContentType) return codec;
+    throw new MicroError(
+      "unimplemented",
+      `${codec.typeName} has a schema; choose a format such as ${codec.contentType} instead of ${bytesContentType}`,
+      { outcome: "not-executed" },
+    );
+  },
+};

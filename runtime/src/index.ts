@@ -1,0 +1,26 @@
+export * from "./backend.ts";
+export * from "./broker/broker.ts";
+export * from "./broker/topic.ts";
+export * from "./call.ts";
+export * from "./client/client.ts";
+export * from "./codec/bytes.ts";
+export * from "./codec/codec.ts";
+export {
+  type JsonFormatOptions,
+  jsonContentType,
+  jsonFormat,
+  jsonFormatWith,
+} from "./codec/json.ts";
+export { protobufCodec, protobufContentType, protobufFormat } from "./codec/protobuf.ts";
+export { CodecRegistry } from "./codec/registry.ts";
+export * from "./config/config.ts";
+export * from "./deadline.ts";
+export * from "./error.ts";
+export * from "./logger.ts";
+export * from "./metadata.ts";
+export * from "./method.ts";
+export * from "./registry/registry.ts";
+export * from "./selector/selector.ts";
+export * from "./server/server.ts";
+export * from "./store/store.ts";
+export * from "./transport/transport.ts";

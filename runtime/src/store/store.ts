@@ -1,0 +1,83 @@
+import type { Backend } from "../backend.ts";
+
+/** A value with what is known about it. */
+export interface StoreRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Grows with every write of the key, also over a deletion; compare-and-set names it. */
+  readonly version: bigint;
+  /** Wall-clock time after which the record cannot be read; undefined when it stays. */
+  readonly expiresAt: Date | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** How a record is written. */
+export interface WriteOptions {
+  /** The record expires after this time, in milliseconds. Default: never. */
+  readonly ttlMs?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Writes only when the key has this version now; `0n` means that it must not exist. Without it the write
+   * always happens.
+   */
+  readonly ifVersion?: bigint;
+}
+
+/** How a record is deleted. */
+export interface DeleteOptions {
+  /** Deletes only when the key has this version now. */
+  readonly ifVersion?: bigint;
+}
+
+/** Which records are listed. */
+export interface ListOptions {
+  readonly prefix?: string;
+  readonly suffix?: string;
+  /** Records at most. Default: all. */
+  readonly limit?: number;
+  /** Matching records that are passed over first. Default 0. */
+  readonly offset?: number;
+  /** Only keys after this one, in the order of the listing; a cursor that stays valid while others write. */
+  readonly after?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What an implementation promises. */
+export interface StoreGuarantees {
+  readonly reads: "linearizable" | "read-your-writes" | "eventual";
+  /** What an acknowledged write survives. */
+  readonly durability: "none" | "process-crash" | "power-loss";
+  readonly compareAndSet: boolean;
+  /** Whether several processes may have the same data open. */
+  readonly sharing: "process" | "host" | "backend";
+  /** The longest key, in bytes of UTF-8. */
+  readonly maxKeyBytes: number;
+  /** The largest value, in bytes. */
+  readonly maxValueBytes: number;
+}
+
+/**
+ * Keeps bytes by key. Keys are any text that is not empty, in the order of their UTF-8 bytes.
+ *
+ * A write or deletion has happened when its promise resolves. A failed compare-and-set rejects with `aborted`
+ * and leaves the record as it was.
+ */
+export interface Store extends Backend {
+  readonly guarantees: StoreGuarantees;
+  /** The record of a key; undefined when there is none or it has expired. */
+  read(key: string): Promise<StoreRecord | undefined>;
+  /**
+   * Writes a value and returns its version.
+   * @throws MicroError `aborted` when `ifVersion` is not the key's version; `invalid_argument` for a key that
+   * is empty or too long, or a ttl that is not positive; `resource_exhausted` for a value that is too large or
+   * a store that is full.
+   */
+  write(key: string, value: Uint8Array, options?: WriteOptions): Promise<bigint>;
+  /**
+   * Deletes a record and tells whether there was one.
+   * @throws MicroError `aborted` when `ifVersion` is not the key's version.
+   */
+  delete(key: string, options?: DeleteOptions): Promise<boolean>;
+  /** The records, by key. A record that is there during the whole iteration comes exactly once. */
+  list(options?: ListOptions): AsyncIterable<StoreRecord>;
+}

@@ -1,0 +1,162 @@
+import type { Awaitable, ServerCall } from "../call.ts";
+import type { Deadline } from "../deadline.ts";
+import type { MicroError } from "../error.ts";
+import type { Metadata } from "../metadata.ts";
+import type { AnyMethod, Method } from "../method.ts";
+
+/**
+ * Carries calls of methods between processes. It is given the method and messages, not bytes, so each
+ * implementation encodes in its own way: the native one straight into its outgoing buffer, the memory one
+ * not at all.
+ */
+export interface Transport {
+  /** Name of the implementation, such as `tcp`. */
+  readonly name: string;
+  /** What it speaks, as a node tells in its metadata under `protocol`; such as `native`. */
+  readonly protocol: string;
+  /** Whether this transport can dial such an address: `host:port`, `unix:/path`, `memory:name`. */
+  accepts(address: string): boolean;
+  /**
+   * Opens a channel to an address.
+   * @throws MicroError `unavailable`, `not-executed`, when nobody answers there; `invalid_argument` when it
+   * is no address; `canceled` or `deadline_exceeded` by signal or deadline.
+   */
+  dial(address: string, options?: DialOptions): Promise<Channel>;
+  /**
+   * Accepts calls at an address. Port 0 takes a free one; {@link Listener.address} tells which.
+   * @throws MicroError `already_exists` when somebody listens there, `permission_denied` where that is not
+   * allowed, `invalid_argument` when it is no address.
+   */
+  listen(address: string, dispatcher: Dispatcher, options?: ListenOptions): Promise<Listener>;
+}
+
+/** How long and by what to wait for a connection. */
+export interface DialOptions {
+  readonly deadline?: Deadline;
+  readonly signal?: AbortSignal;
+}
+
+/** What a listener tells of what happens to it. */
+export interface ListenOptions {
+  /** Called for a connection that ended by a violation of the protocol or of a limit. */
+  readonly onConnectionError?: (error: MicroError, peerAddress: string) => void;
+}
+
+/**
+ * What a client tells a transport of a call, and where the transport leaves what it learned beside the
+ * answer. One a call and attempt, made by the client.
+ */
+export interface OutgoingCall {
+  /** The transport ends the call with `deadline_exceeded` by then at the latest. */
+  readonly deadline: Deadline;
+  /** Sent with the call; undefined when there is none. */
+  readonly metadata: Metadata | undefined;
+  /** Cancels the call on both sides. */
+  readonly signal: AbortSignal | undefined;
+  /** Set by the transport no later than the first message or the end. */
+  responseMetadata: Metadata | undefined;
+  /** Set by the transport at the end, also at an error. */
+  trailers: Metadata | undefined;
+}
+
+/** `open`: takes calls. `draining`: finishes those it has, because the other side or `close` said so. */
+export type ChannelState = "open" | "draining" | "closed";
+
+/**
+ * A connection that carries many calls at once.
+ *
+ * Every way a call can end is a MicroError with what is known of its outcome: refused or never sent is
+ * `not-executed`, cut off is `unknown`, an answer of the other side says itself.
+ */
+export interface Channel extends AsyncDisposable {
+  readonly address: string;
+  readonly state: ChannelState;
+  /** Calls that have not ended. */
+  readonly openCalls: number;
+  /** Resolves when the channel is closed, with the reason unless `close` was called here. */
+  readonly closed: Promise<MicroError | undefined>;
+  /** Calls a unary method. */
+  unary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    call: OutgoingCall,
+  ): Promise<O>;
+  /**
+   * Calls a method of any streaming kind. The call starts at the first `next()` of the result and is
+   * cancelled by its `return()`. Requests are pulled as fast as the other side takes them; when the call
+   * ends first, `return()` is called on their iterator. Requests that throw cancel the call, which then
+   * fails with what they threw.
+   */
+  stream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    requests: AsyncIterable<IInit> | Iterable<IInit>,
+    call: OutgoingCall,
+  ): AsyncIterable<O>;
+  /**
+   * Takes no further call, waits for the open ones at most `graceMs` (default 0), ends the rest with
+   * `canceled`, and closes. Idempotent.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** A place where calls come in. */
+export interface Listener extends AsyncDisposable {
+  /** Where it listens, with the real port. */
+  readonly address: string;
+  readonly connections: number;
+  /** Calls that are being answered. */
+  readonly openCalls: number;
+  /**
+   * Tells every peer to open no further call here, refuses those that come all the same as `not-executed`,
+   * and accepts no connection. Resolves when the last call is answered. Idempotent.
+   */
+  drain(): Promise<void>;
+  /** Drains for at most `graceMs` (default 0), cancels what is left, closes all connections. Idempotent. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Answers calls, whatever they came in by; the server is one. A transport makes a {@link ServerCall} for
+ * each, cancels it when the caller is gone or the deadline has passed, and sends what comes back.
+ */
+export interface Dispatcher {
+  /** The method of a full name such as `acme.greeter.v1.Greeter/Hello`; undefined answers `unimplemented`. */
+  method(name: string): AnyMethod | undefined;
+  /** Answers a unary call; what it throws is sent as the error. */
+  unary(call: ServerCall, request: unknown): Awaitable<unknown>;
+  /**
+   * Answers a call of a streaming kind. `requests` yields what the caller sends and throws when the call is
+   * cancelled; the answer's `return()` is called when the call ends before it does. The transport takes
+   * the next answer only when the caller has room for it.
+   */
+  stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown>;
+}
+
+/** Limits of a connection; every transport has them, with these defaults. */
+export interface TransportLimits {
+  /** The largest message, in bytes, each way. Default 4 MiB. */
+  readonly maxMessageBytes: number;
+  /** Calls that one connection may have open at once. Default 16,384. */
+  readonly maxConcurrentCalls: number;
+  /** Bytes of stream messages that a receiver takes before its application read them. Default 256 KiB. */
+  readonly streamWindowBytes: number;
+  /** Time for a new connection to say what it speaks, in milliseconds. Default 5,000. */
+  readonly handshakeTimeoutMs: number;
+  /** Silence after which a connection is asked whether it lives, in milliseconds. Default 10,000. */
+  readonly keepaliveIntervalMs: number;
+  /** How long the answer to that may take, in milliseconds. Default 5,000. */
+  readonly keepaliveTimeoutMs: number;
+  /** Connections that one listener holds. Default 16,384. */
+  readonly maxConnections: number;
+}
+
+/** The limits that hold unless told otherwise. */
+export const defaultLimits: TransportLimits = {
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxConcurrentCalls: 16_384,
+  streamWindowBytes: 256 * 1024,
+  handshakeTimeoutMs: 5_000,
+  keepaliveIntervalMs: 10_000,
+  keepaliveTimeoutMs: 5_000,
+  maxConnections: 16_384,
+};
