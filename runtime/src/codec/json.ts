@@ -6,9 +6,8 @@ import {
   type Registry,
   toJsonString,
 } from "@bufbuild/protobuf";
-import { MicroError } from "../error.ts";
 import type { AnyCodec, Codec, Format } from "./codec.ts";
-import { cannotEncode, needsSchema } from "./protobuf.ts";
+import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
 
 /** The content type of protobuf's JSON mapping. */
 export const jsonContentType = "application/json";
@@ -70,11 +69,7 @@ function jsonCodec(schema: DescMessage, options: JsonFormatOptions): AnyCodec {
       try {
         return fromJsonString(schema, decoder.decode(bytes), readOptions);
       } catch (cause) {
-        throw new MicroError(
-          "invalid_argument",
-          `cannot decode JSON as ${schema.typeName}: ${cause instanceof Error ? cause.message : String(cause)}`,
-          { cause },
-        );
+        throw cannotDecode(`JSON as ${schema.typeName}`, cause);
       }
     },
   };

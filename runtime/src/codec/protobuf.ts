@@ -7,8 +7,8 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { MicroError } from "../error.ts";
 import type { Codec, Format } from "./codec.ts";
+import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
 
 /** The content type of protobuf's binary format. */
 export const protobufContentType = "application/protobuf";
@@ -36,11 +36,7 @@ export function protobufCodec<Desc extends DescMessage>(
       try {
         return fromBinary(schema, bytes);
       } catch (cause) {
-        throw new MicroError(
-          "invalid_argument",
-          `cannot decode ${bytes.length} bytes as ${schema.typeName}: ${reasonOf(cause)}`,
-          { cause },
-        );
+        throw cannotDecode(`${bytes.length} bytes as ${schema.typeName}`, cause);
       }
     },
   };
@@ -55,24 +51,3 @@ export const protobufFormat: Format = {
     return protobufCodec(codec.schema) as unknown as typeof codec;
   },
 };
-
-/** The error of a message that cannot be written. */
-export function cannotEncode(typeName: string, cause: unknown): MicroError {
-  return new MicroError("invalid_argument", `cannot encode ${typeName}: ${reasonOf(cause)}`, {
-    cause,
-    outcome: "not-executed",
-  });
-}
-
-/** The error of a format that is asked for a type it knows no descriptor of. */
-export function needsSchema(contentType: string, typeName: string): MicroError {
-  return new MicroError(
-    "unimplemented",
-    `${contentType} needs the descriptor of ${typeName || "an untyped message"}, and its codec has none`,
-    { outcome: "not-executed" },
-  );
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
