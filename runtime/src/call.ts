@@ -59,6 +59,11 @@ export interface CallContext extends ParentContext {
   set<T>(key: ContextKey<T>, value: T): void;
 }
 
+/** Told when a call is given up before its handler ended; a server counts by it who is still at work. */
+export interface CallObserver {
+  callCancelled(call: ServerCall): void;
+}
+
 /** Keys of incoming metadata that always propagate: W3C trace context and baggage. */
 export const alwaysPropagated: readonly string[] = ["traceparent", "tracestate", "baggage"];
 
@@ -76,6 +81,8 @@ export class ServerCall implements CallContext {
   propagate: readonly string[] = [];
   /** Why the call was given up; undefined as long as somebody waits for the answer. */
   cancelled: MicroError | undefined = undefined;
+  /** Who is told of {@link cancel}; a field and not an event, because every call has one. */
+  observer: CallObserver | undefined = undefined;
 
   #responseMetadata: Metadata | undefined = undefined;
   #trailers: Metadata | undefined = undefined;
@@ -148,6 +155,7 @@ export class ServerCall implements CallContext {
     if (this.cancelled !== undefined) return;
     this.cancelled = reason;
     this.#controller?.abort(reason);
+    this.observer?.callCancelled(this);
   }
 }
 

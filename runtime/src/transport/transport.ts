@@ -130,6 +130,18 @@ export interface Dispatcher {
    * the next answer only when the caller has room for it.
    */
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown>;
+  /**
+   * The error for a name that {@link method} does not know, with what there is instead. Without it a
+   * transport answers `unimplemented`, `not-executed`, in its own words.
+   */
+  unknownMethod?(name: string): MicroError;
+  /**
+   * Called when an answer cannot be written, as when a field holds a value of another type: logs the reason
+   * with the method and returns what the caller gets, `internal` without the text. The call has ended for the
+   * dispatcher in the unary case; a stream's `return()` is still called. Without it a transport answers
+   * `internal`, `executed`, in its own words.
+   */
+  invalidAnswer?(call: ServerCall, reason: unknown): MicroError;
 }
 
 /** Limits of a connection; every transport has them, with these defaults. */
