@@ -1,0 +1,18 @@
+import { createService } from "@micro-es/runtime";
+import { registerGreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";
+import { Greeter } from "./greeter.ts";
+
+const service = createService({ name: "greeter" });
+const greeter = new Greeter(process.env["GREETER_NAME"] ?? "greeter", service.broker);
+registerGreeterHandler(service.server, greeter);
+
+// The demo starts this file with a channel to talk over; started by hand, it has none.
+process.on("message", (question) => {
+  if (question === "counted?") process.send?.({ counted: greeter.counted });
+});
+process.channel?.unref();
+service.onReady(() => {
+  process.send?.({ ready: service.server.addresses });
+});
+
+await service.run();

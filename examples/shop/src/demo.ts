@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import { ownNetwork, start } from "../../support/processes.ts";
+
+const network = ownNetwork();
+const file = (name: string) => join(import.meta.dirname, `${name}.ts`);
+
+try {
+  await using orders = start("orders", file("orders"), network);
+  await using stock = start("stock", file("stock"), network);
+  await using mail = start("mail", file("mail"), network);
+  for (const service of [orders, stock, mail]) {
+    console.log(`${service.name} listens at ${String(await service.told("ready"))}`);
+  }
+  console.log("a customer comes:");
+  await using customer = start("customer", file("customer"), network);
+  if ((await customer.ended) !== 0) throw new Error("the customer went away unhappy");
+  for (const service of [orders, stock, mail]) {
+    const code = await service.stop();
+    if (code !== 0) throw new Error(`${service.name} ended with code ${code}`);
+  }
+  console.log("all closed");
+} catch (error) {
+  console.error(`Not as it should be: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
