@@ -1,3 +1,4 @@
+export * from "./address.ts";
 export * from "./backend.ts";
 export * from "./broker/broker.ts";
 export * from "./broker/topic.ts";
@@ -19,7 +20,13 @@ export * from "./error.ts";
 export * from "./logger.ts";
 export * from "./metadata.ts";
 export * from "./method.ts";
+export {
+  MemoryRegistryNetwork,
+  type MemoryRegistryOptions,
+  memoryRegistry,
+} from "./registry/memory.ts";
 export * from "./registry/registry.ts";
+export * from "./registry/validate.ts";
 export * from "./selector/selector.ts";
 export * from "./server/server.ts";
 export * from "./store/store.ts";

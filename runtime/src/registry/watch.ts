@@ -1,0 +1,248 @@
+import { MicroError } from "../error.ts";
+import type { Node, RegistryEvent } from "./registry.ts";
+
+/** Events that wait for one watcher; past it they collapse into a snapshot of what is known by then. */
+export const maxWatcherEvents = 256;
+
+/**
+ * The nodes of one service and those who watch them: what every registry keeps to answer `get` and `watch`.
+ * Each change reaches every watcher once and in order; a watcher that does not take them costs at most
+ * {@link maxWatcherEvents} events.
+ */
+export class WatchedNodes {
+  readonly #nodes = new Map<string, Node>();
+  readonly #watchers = new Set<Watcher>();
+  #list: readonly Node[] | undefined;
+
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  /** The nodes in the order they were first added; the same array until something changes. */
+  list(): readonly Node[] {
+    this.#list ??= Object.freeze([...this.#nodes.values()]);
+    return this.#list;
+  }
+
+  get(id: string): Node | undefined {
+    return this.#nodes.get(id);
+  }
+
+  /** Adds a node or replaces the one with its id; nothing happens when nothing changed. */
+  put(node: Node): void {
+    const known = this.#nodes.get(node.id);
+    if (known !== undefined && isSameNode(known, node)) return;
+    this.#nodes.set(node.id, node);
+    this.#list = undefined;
+    this.#tell({ type: known === undefined ? "added" : "updated", node });
+  }
+
+  delete(id: string): void {
+    const node = this.#nodes.get(id);
+    if (node === undefined) return;
+    this.#nodes.delete(id);
+    this.#list = undefined;
+    this.#tell({ type: "removed", node });
+  }
+
+  /** Replaces all nodes; watchers get one snapshot, or nothing when nothing changed. */
+  replace(nodes: readonly Node[]): void {
+    const next = new Map(nodes.map((node) => [node.id, node]));
+    let changed = next.size !== this.#nodes.size;
+    for (const [id, node] of next) {
+      const known = this.#nodes.get(id);
+      if (known !== undefined && isSameNode(known, node)) next.set(id, known);
+      else changed = true;
+    }
+    if (!changed) return;
+    this.#nodes.clear();
+    for (const [id, node] of next) this.#nodes.set(id, node);
+    this.#list = undefined;
+    for (const watcher of this.#watchers) watcher.collapse();
+  }
+
+  /** Follows the nodes from a snapshot on. A watch begins when it is iterated, and costs nothing before. */
+  watch(options: WatchOptions = {}): AsyncIterable<RegistryEvent> {
+    return {
+      [Symbol.asyncIterator]: (): AsyncIterator<RegistryEvent> => {
+        const watcher: Watcher = new Watcher(
+          () => this.list(),
+          options,
+          () => {
+            this.#watchers.delete(watcher);
+          },
+        );
+        if (!watcher.ended) this.#watchers.add(watcher);
+        return watcher;
+      },
+    };
+  }
+
+  /** Ends every watch. */
+  end(): void {
+    for (const watcher of this.#watchers) void watcher.return();
+  }
+
+  #tell(event: RegistryEvent): void {
+    for (const watcher of this.#watchers) watcher.push(event);
+  }
+}
+
+/** How {@link WatchedNodes.watch} begins and ends. */
+export interface WatchOptions {
+  /** Each of them ends the iteration. */
+  readonly signals?: readonly (AbortSignal | undefined)[];
+  /** Called when an iteration begins. The snapshot waits for the promise; a rejection ends the iteration. */
+  readonly onBegin?: () => Promise<void>;
+  /** Called once for each iteration that began. */
+  readonly onEnd?: () => void;
+}
+
+type Result = IteratorResult<RegistryEvent, undefined>;
+
+interface Waiting {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const done: Result = { done: true, value: undefined };
+
+class Watcher implements AsyncIterator<RegistryEvent, undefined> {
+  readonly #snapshot: () => readonly Node[];
+  readonly #signals: readonly (AbortSignal | undefined)[];
+  readonly #onEnd: () => void;
+  #events: RegistryEvent[] = [];
+  #waiting: Waiting[] = [];
+  #collapsed = true;
+  #ready = true;
+  #error: MicroError | undefined;
+  ended = false;
+
+  constructor(
+    snapshot: () => readonly Node[],
+    { signals = [], onBegin, onEnd }: WatchOptions,
+    onRemove: () => void,
+  ) {
+    this.#snapshot = snapshot;
+    this.#signals = signals;
+    this.#onEnd = () => {
+      onRemove();
+      onEnd?.();
+    };
+    if (signals.some((signal) => signal?.aborted === true)) {
+      this.ended = true;
+      return;
+    }
+    for (const signal of signals) signal?.addEventListener("abort", this.#abort);
+    if (onBegin === undefined) return;
+    this.#ready = false;
+    onBegin().then(
+      () => {
+        this.#ready = true;
+        this.#serve();
+      },
+      (reason: unknown) => {
+        this.#error = MicroError.from(reason, "unavailable");
+        void this.return();
+      },
+    );
+  }
+
+  push(event: RegistryEvent): void {
+    // While a snapshot is due it will contain the change.
+    if (this.#collapsed) return;
+    if (this.#events.length >= maxWatcherEvents) {
+      this.collapse();
+      return;
+    }
+    this.#events.push(event);
+    this.#serve();
+  }
+
+  collapse(): void {
+    this.#events = [];
+    this.#collapsed = true;
+    this.#serve();
+  }
+
+  next(): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  return(): Promise<Result> {
+    if (!this.ended) {
+      this.ended = true;
+      this.#events = [];
+      for (const signal of this.#signals) signal?.removeEventListener("abort", this.#abort);
+      this.#onEnd();
+      this.#serve();
+    }
+    return Promise.resolve(done);
+  }
+
+  #abort = (): void => {
+    void this.return();
+  };
+
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      if (this.ended) {
+        const waiting = this.#waiting.shift();
+        const error = this.#error;
+        this.#error = undefined;
+        if (error === undefined) waiting?.resolve(done);
+        else waiting?.reject(error);
+        continue;
+      }
+      if (!this.#ready) return;
+      const event = this.#take();
+      if (event === undefined) return;
+      this.#waiting.shift()?.resolve({ done: false, value: event });
+    }
+  }
+
+  #take(): RegistryEvent | undefined {
+    if (!this.#collapsed) return this.#events.shift();
+    this.#collapsed = false;
+    return { type: "snapshot", nodes: this.#snapshot() };
+  }
+}
+
+/** Whether two records say the same, whatever the order of their metadata. */
+export function isSameNode(a: Node, b: Node): boolean {
+  return (
+    a === b ||
+    (a.id === b.id &&
+      a.service === b.service &&
+      a.version === b.version &&
+      a.address === b.address &&
+      isSameMetadata(a.metadata, b.metadata) &&
+      a.endpoints.length === b.endpoints.length &&
+      a.endpoints.every((endpoint, index) => {
+        const other = b.endpoints[index];
+        return (
+          other !== undefined &&
+          endpoint.name === other.name &&
+          isSameMetadata(endpoint.metadata, other.metadata)
+        );
+      }))
+  );
+}
+
+function isSameMetadata(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): boolean {
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key])
+  );
+}
