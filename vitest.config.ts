@@ -7,7 +7,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ["{protoc-gen-micro,runtime,examples,test}/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**"],
+    exclude: ["**/node_modules/**", "**/dist/**", "test/end-to-end/**"],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: "forks",

@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/**
+ * Runs every check of the repository, one after another, and ends with their sum. `--long` adds the suites that take
+ * minutes; names of suites choose some. Status 1 when anything failed.
+ */
+
+interface Suite {
+  readonly name: string;
+  /** An npm script, with arguments. */
+  readonly script: readonly string[];
+  /** How it counts: a vitest run by its tests, a check as one. */
+  readonly counts: "tests" | "check";
+  readonly long?: boolean;
+}
+
+interface Result {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const suites: readonly Suite[] = [
+  { name: "lint", script: ["lint"], counts: "check" },
+  { name: "typecheck", script: ["typecheck"], counts: "check" },
+  { name: "generated code is up to date", script: ["generate:check"], counts: "check" },
+  { name: "schemas do not break", script: ["breaking"], counts: "check" },
+  { name: "unit and contract", script: ["test:unit"], counts: "tests" },
+  { name: "end to end", script: ["test:e2e"], counts: "tests" },
+  { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
+  { name: "frame fuzz", script: ["fuzz"], counts: "check", long: true },
+];
+
+const words = process.argv.slice(2);
+const chosen = words.filter((word) => !word.startsWith("--"));
+const unknown = chosen.filter((name) => !suites.some((suite) => suite.name === name));
+if (unknown.length > 0) {
+  console.error(`there is no suite ${unknown.join(", ")}; there are: ${suites.map((it) => it.name).join(", ")}`);
+  process.exit(2);
+}
+
+const sum: Result = { passed: 0, failed: 0, skipped: 0 };
+const scratch = mkdtempSync(join(tmpdir(), "micro-es-test-"));
+try {
+  for (const suite of suites) {
+    if (chosen.length > 0 ? !chosen.includes(suite.name) : suite.long === true && !words.includes("--long")) continue;
+    const began = performance.now();
+    console.log(`\n=== ${suite.name} ===`);
+    const result = await run(suite);
+    sum.passed += result.passed;
+    sum.failed += result.failed;
+    sum.skipped += result.skipped;
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(`=== ${suite.name}: ${inWords(result)} in ${seconds} s ===`);
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+console.log(`\n${inWords(sum)}`);
+process.exitCode = sum.failed > 0 ? 1 : 0;
+
+function inWords({ passed, failed, skipped }: Result): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+async function run(suite: Suite): Promise<Result> {
+  const report = join(scratch, "report.json");
+  rmSync(report, { force: true });
+  const reporting =
+    suite.counts === "tests"
+      ? ["--reporter=dot", "--reporter=json", `--outputFile.json=${report}`]
+      : [];
+  const [script, ...args] = [...suite.script, ...reporting];
+  const ok = (await npmRun(script ?? "", args)) === 0;
+  if (suite.counts === "check") return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  return count(report, ok);
+}
+
+function npmRun(script: string, args: readonly string[]): Promise<number | null> {
+  const child = spawn("npm", ["run", "--silent", script, "--", ...args], { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+}
+
+/** The counts of a vitest report. A run that failed without a failed test, as by a broken import, counts as one. */
+function count(report: string, ok: boolean): Result {
+  let tests: { numPassedTests: number; numFailedTests: number; numPendingTests: number };
+  try {
+    tests = JSON.parse(readFileSync(report, "utf8"));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const failed = ok ? 0 : Math.max(1, tests.numFailedTests);
+  return { passed: tests.numPassedTests, failed, skipped: tests.numPendingTests };
+}
