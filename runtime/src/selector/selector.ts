@@ -2,18 +2,21 @@ import type { Deadline } from "../deadline.ts";
 import type { MicroError } from "../error.ts";
 import type { Node } from "../registry/registry.ts";
 
-/** Whether a node may take a call. */
+/**
+ * Whether a node may take a call. It must depend on the node alone, because its answers are kept until the
+ * nodes change. Its function name stands in the error when no node passes.
+ */
 export type NodeFilter = (node: Node) => boolean;
 
 /** What a call asks of the node it goes to. */
 export interface SelectOptions {
-  /** All must agree. */
-  readonly filters?: readonly NodeFilter[];
+  /** All must agree. What they allow is kept by the array's identity, so a constant array costs nothing. */
+  readonly filters?: readonly NodeFilter[] | undefined;
   /** Ids of nodes that were tried already; taken only when there is no other. */
-  readonly exclude?: ReadonlySet<string>;
+  readonly exclude?: ReadonlySet<string> | undefined;
   /** How long to wait for a first node of a service that has none yet. */
-  readonly deadline?: Deadline;
-  readonly signal?: AbortSignal;
+  readonly deadline?: Deadline | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -26,11 +29,15 @@ export interface Candidate {
   readonly inFlight: number;
   /**
    * Ends what {@link Selector.select} began; called once for each selection.
-   * @param latencyMs from the selection to the end.
+   * @param latencyMs how long the node took to answer; undefined where the time says nothing of the node, as
+   * for a stream that stays open as long as its reader likes.
    * @param error what the call ended with; undefined when it succeeded.
    */
-  report(latencyMs: number, error?: MicroError): void;
+  report(latencyMs: number | undefined, error?: MicroError): void;
 }
+
+/** Called when a selector learns of a node, and when one has left or is no longer followed. */
+export type NodeChangeListener = (change: "added" | "removed", node: Node) => void;
 
 /**
  * Chooses the node for a call. It follows the registry by itself and goes on with the last nodes it knew when
@@ -45,6 +52,8 @@ export interface Selector extends AsyncDisposable {
    * allow.
    */
   select(service: string, options?: SelectOptions): Candidate | Promise<Candidate>;
+  /** Calls the listener at each change of the nodes that are followed, until the returned function is called. */
+  onNodeChange(listener: NodeChangeListener): () => void;
   /** Stops following the registry. Idempotent. */
   close(): Promise<void>;
 }
