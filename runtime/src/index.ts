@@ -30,4 +30,5 @@ export * from "./registry/validate.ts";
 export * from "./selector/selector.ts";
 export * from "./server/server.ts";
 export * from "./store/store.ts";
+export * from "./transport/memory.ts";
 export * from "./transport/transport.ts";

@@ -1,0 +1,130 @@
+import { deadlineExceeded } from "../call.ts";
+import { remainingMs } from "../deadline.ts";
+import { MicroError, type Outcome } from "../error.ts";
+import type { AnyMethod } from "../method.ts";
+import type { OutgoingCall } from "./transport.ts";
+
+/** The error of a call whose signal fired: `canceled`, or `deadline_exceeded` where it was a timeout. */
+export function cancelledBy(reason: unknown, what: string, outcome: Outcome): MicroError {
+  const cause = MicroError.from(reason, "canceled");
+  const timeout = cause.code === "deadline_exceeded";
+  return new MicroError(
+    timeout ? "deadline_exceeded" : "canceled",
+    timeout ? `${what} was not answered by its deadline` : `${what} was cancelled by its caller`,
+    { outcome, cause: reason },
+  );
+}
+
+/** What a caller may see of something that a handler threw: a MicroError as it is, of anything else nothing. */
+export function answerError(reason: unknown, method: string): MicroError {
+  if (reason instanceof MicroError) return reason;
+  return new MicroError("internal", `the handler of ${method} failed`, {
+    outcome: "executed",
+    cause: reason,
+  });
+}
+
+/** The error of an answer that is no message of the method's output type. */
+export function invalidAnswer(method: AnyMethod, reason: unknown): MicroError {
+  return new MicroError(
+    "internal",
+    `the handler of ${method.name} returned what is no ${method.output.typeName || "message"}`,
+    { outcome: "executed", cause: reason },
+  );
+}
+
+/** The error of an answer that came and cannot be read. */
+export function undecodableAnswer(reason: unknown, method: string): MicroError {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new MicroError("internal", `the answer of ${method} cannot be read: ${text}`, {
+    outcome: "executed",
+    cause: reason,
+  });
+}
+
+/** The error of a message that is over the limit. */
+export function messageTooLarge(
+  what: string,
+  bytes: number,
+  limit: number,
+  outcome: Outcome,
+): MicroError {
+  return new MicroError(
+    "resource_exhausted",
+    `${what} has ${bytes} bytes, over the limit of ${limit}; send less, send a stream, or raise maxMessageBytes on both sides`,
+    { outcome },
+  );
+}
+
+/** The error of a call on a channel that takes none. */
+export function channelNotOpen(address: string, state: string): MicroError {
+  return new MicroError(
+    "unavailable",
+    `the channel to ${address} is ${state}: dial again, or call another node`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** The error of a call that would be one too many on its connection. */
+export function tooManyCalls(address: string, limit: number): MicroError {
+  return new MicroError(
+    "resource_exhausted",
+    `the channel to ${address} has ${limit} open calls, which is its limit (maxConcurrentCalls)`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** The error of a call that comes in while the listener drains. */
+export function listenerDraining(address: string): MicroError {
+  return new MicroError("unavailable", `${address} is draining and takes no further call`, {
+    outcome: "not-executed",
+  });
+}
+
+/** The error of a method that nobody answers here. */
+export function unknownMethod(name: string, address: string): MicroError {
+  return new MicroError(
+    "unimplemented",
+    `${address} has no method ${JSON.stringify(name)}; check that its handler is registered there`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** The error of a call that was cut off because its connection ended. */
+export function connectionLost(what: string, address: string, outcome: Outcome): MicroError {
+  return new MicroError(
+    "unavailable",
+    `the connection to ${address} ended before ${what} was answered`,
+    { outcome },
+  );
+}
+
+/** The error of a content type that a method is not spoken in here. */
+export function unknownContentType(contentType: string, method: AnyMethod): MicroError {
+  return new MicroError(
+    "unimplemented",
+    `${method.name} is not spoken in ${JSON.stringify(contentType)} here, but in ${method.input.contentType}`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** Why a call must not begin at all: its signal has fired, or its deadline has passed. */
+export function callRefusal(method: string, call: OutgoingCall): MicroError | undefined {
+  if (call.signal?.aborted === true) {
+    return cancelledBy(call.signal.reason, method, "not-executed");
+  }
+  if (call.deadline !== Number.POSITIVE_INFINITY && remainingMs(call.deadline) <= 0) {
+    return deadlineExceeded(method, "not-executed");
+  }
+  return undefined;
+}
+
+/** Why a handler's signal fires when nobody waits for its answer any more. */
+export function callerGone(method: string): MicroError {
+  return new MicroError("canceled", `the caller of ${method} gave the call up or is gone`);
+}
+
+/** Why the requests of a call that has ended cannot be read. */
+export function callEnded(method: string): MicroError {
+  return new MicroError("canceled", `the call of ${method} has ended, so no request comes`);
+}

@@ -1,0 +1,127 @@
+/** Who holds the other end of an {@link Inbox}. */
+export interface InboxOwner {
+  /** Somebody wants the first message; a call that starts when it is read starts now. */
+  opened(): void;
+  /** The reader took messages of this cost, so as much may be sent again. */
+  consumed(cost: number): void;
+  /** The reader left before the end. */
+  abandoned(): void;
+}
+
+/** What every stream message costs of its window beside its bytes, so that empty ones are bounded too. */
+export const messageOverheadBytes = 64;
+
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+interface Reader<T> {
+  resolve(result: IteratorResult<T, undefined>): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * The messages of a stream that have come and were not read yet, in order. How many there can be is
+ * decided by who sends: it stays within the window that was granted, and learns of what was read by
+ * {@link InboxOwner.consumed}.
+ */
+export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #owner: InboxOwner;
+  #messages: (T | undefined)[] = [];
+  #costs: number[] = [];
+  /** Index of the oldest unread message; what is before it was read. */
+  #head = 0;
+  #readers: Reader<T>[] = [];
+  #opened = false;
+  #ended = false;
+  #error: Error | undefined;
+
+  constructor(owner: InboxOwner) {
+    this.#owner = owner;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** True when nothing more can come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Takes a message in. Does nothing after the end. */
+  push(message: T, cost: number): void {
+    if (this.#ended) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      reader.resolve({ done: false, value: message });
+      this.#owner.consumed(cost);
+      return;
+    }
+    this.#messages.push(message);
+    this.#costs.push(cost);
+  }
+
+  /** What is unread stays readable; after it comes the end, or the error. */
+  end(error?: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    for (const reader of this.#readers) this.#conclude(reader);
+    this.#readers = [];
+  }
+
+  /** Drops what is unread: the next read fails with this, and those after it are at the end. */
+  abort(error: Error): void {
+    this.#clear();
+    this.#ended = false;
+    this.end(error);
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    if (!this.#opened) {
+      this.#opened = true;
+      this.#owner.opened();
+    }
+    if (this.#head < this.#messages.length) {
+      const message = this.#messages[this.#head] as T;
+      const cost = this.#costs[this.#head]!;
+      this.#messages[this.#head++] = undefined;
+      if (this.#head === this.#messages.length) {
+        this.#clear();
+      } else if (this.#head === 1024) {
+        this.#messages = this.#messages.slice(this.#head);
+        this.#costs = this.#costs.slice(this.#head);
+        this.#head = 0;
+      }
+      this.#owner.consumed(cost);
+      return Promise.resolve({ done: false, value: message });
+    }
+    return new Promise((resolve, reject) => {
+      const reader = { resolve, reject };
+      if (this.#ended) this.#conclude(reader);
+      else this.#readers.push(reader);
+    });
+  }
+
+  return(): Promise<IteratorResult<T, undefined>> {
+    const wasEnded = this.#ended && this.#head === this.#messages.length;
+    this.#clear();
+    this.#opened = true;
+    this.#error = undefined;
+    this.end();
+    if (!wasEnded) this.#owner.abandoned();
+    return Promise.resolve(done);
+  }
+
+  #conclude(reader: Reader<T>): void {
+    const error = this.#error;
+    this.#error = undefined;
+    if (error === undefined) reader.resolve(done);
+    else reader.reject(error);
+  }
+
+  #clear(): void {
+    this.#messages = [];
+    this.#costs = [];
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,191 @@
+import type { Peer } from "../call.ts";
+import { type Deadline, DeadlineSweep } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import type { Method } from "../method.ts";
+import type { Abortable } from "./abort-watch.ts";
+import { callRefusal, channelNotOpen, connectionLost, tooManyCalls } from "./call-errors.ts";
+import { MemoryStreamCall } from "./memory-stream.ts";
+import { MemoryUnaryCall } from "./memory-unary.ts";
+import type {
+  Channel,
+  ChannelState,
+  Dispatcher,
+  OutgoingCall,
+  TransportLimits,
+} from "./transport.ts";
+
+/** One call of a memory channel, both of its sides. */
+export interface MemoryCall extends Abortable {
+  readonly deadline: Deadline;
+  /** Ends the call because its deadline has passed. */
+  expire(): void;
+  /** Ends the call for its caller with an error, and cancels it for its handler. */
+  cancel(error: MicroError): void;
+  /** As {@link cancel}, and the caller may still read what had come. */
+  cut(error: MicroError): void;
+  /** Gives the call to the dispatcher. */
+  run(): void;
+}
+
+/** What a memory channel joins. */
+export interface MemoryLink {
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  /** The caller's window; `limits` has the listener's. */
+  readonly responseWindowBytes: number;
+  readonly onIdle: () => void;
+  readonly onClosed: (channel: MemoryChannel) => void;
+}
+
+/** Calls that begin one after the other before timers and sockets get a turn. */
+const callsPerTurn = 256;
+
+/** A channel between two sides in one process: it hands over calls by calling the dispatcher. */
+export class MemoryChannel implements Channel {
+  readonly address: string;
+  readonly closed: Promise<MicroError | undefined>;
+  readonly link: MemoryLink;
+  readonly peer: Peer;
+  readonly #calls = new Set<MemoryCall>();
+  readonly #sweep: DeadlineSweep;
+  #state: ChannelState = "open";
+  #settle: (reason: MicroError | undefined) => void = () => undefined;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+  #begun = 0;
+
+  constructor(link: MemoryLink) {
+    this.link = link;
+    this.address = link.address;
+    this.peer = { address: link.peerAddress, transport: "memory" };
+    this.closed = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#sweep = new DeadlineSweep((now) => this.#expire(now));
+  }
+
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  get openCalls(): number {
+    return this.#calls.size;
+  }
+
+  unary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    call: OutgoingCall,
+  ): Promise<O> {
+    return new Promise((resolve, reject) => {
+      new MemoryUnaryCall(this, method, request, call, resolve, reject).begin();
+    });
+  }
+
+  stream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    requests: AsyncIterable<IInit> | Iterable<IInit>,
+    call: OutgoingCall,
+  ): AsyncIterable<O> {
+    return new MemoryStreamCall<O>(this, method, requests, call).responses;
+  }
+
+  /** Why a call cannot begin now; undefined when it can. */
+  refusal(method: string, call: OutgoingCall): MicroError | undefined {
+    if (this.#state !== "open") return channelNotOpen(this.address, this.#state);
+    if (this.#calls.size >= this.link.limits.maxConcurrentCalls) {
+      return tooManyCalls(this.address, this.link.limits.maxConcurrentCalls);
+    }
+    return callRefusal(method, call);
+  }
+
+  /** Takes a call among the open ones and runs it in a turn of its own. */
+  begin(call: MemoryCall): void {
+    this.#calls.add(call);
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
+    // Without the pause a loop of awaited calls would never let a timer fire or a socket be read.
+    if (++this.#begun % callsPerTurn === 0) setImmediate(() => call.run());
+    else queueMicrotask(() => call.run());
+  }
+
+  /** The call is over. */
+  remove(call: MemoryCall): void {
+    if (!this.#calls.delete(call) || this.#calls.size > 0) return;
+    this.#idle?.();
+    this.link.onIdle();
+    if (this.#state === "draining" && this.#closing === undefined) this.#endDrain();
+  }
+
+  /** The listener takes no further call. */
+  drain(): void {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    if (this.#calls.size === 0) this.#endDrain();
+  }
+
+  /** The listener is gone. */
+  lose(): void {
+    if (this.#state === "closed") return;
+    const reason = connectionLost("every call", this.address, "unknown");
+    for (const call of [...this.#calls]) {
+      call.cut(connectionLost("the call", this.address, "unknown"));
+    }
+    this.#end(reason);
+  }
+
+  close(graceMs = 0): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    if (this.#state === "open") this.#state = "draining";
+    if (graceMs > 0 && this.#calls.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    for (const call of [...this.#calls]) {
+      call.cancel(
+        new MicroError("canceled", `the channel to ${this.address} was closed during the call`),
+      );
+    }
+    this.#end(undefined);
+  }
+
+  #endDrain(): void {
+    this.#end(
+      new MicroError("unavailable", `${this.address} drained the connection`, {
+        outcome: "not-executed",
+      }),
+    );
+  }
+
+  #end(reason: MicroError | undefined): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#sweep.close();
+    this.#idle?.();
+    this.#settle(reason);
+    this.link.onClosed(this);
+  }
+
+  #expire(now: number): Deadline {
+    let next = Number.POSITIVE_INFINITY;
+    for (const call of [...this.#calls]) {
+      if (call.deadline <= now) call.expire();
+      else if (call.deadline < next) next = call.deadline;
+    }
+    return next;
+  }
+}

@@ -1,0 +1,80 @@
+import { ServerCall } from "../call.ts";
+import type { Deadline } from "../deadline.ts";
+import { MicroError, type Outcome } from "../error.ts";
+import { Metadata } from "../metadata.ts";
+import type { AnyMethod } from "../method.ts";
+import {
+  invalidAnswer,
+  messageTooLarge,
+  unknownContentType,
+  unknownMethod,
+} from "./call-errors.ts";
+import type { MemoryChannel } from "./memory-channel.ts";
+import type { Dispatcher } from "./transport.ts";
+
+/** The other side's own copy of metadata. */
+export function copyMetadata(metadata: Metadata | undefined): Metadata | undefined {
+  return metadata === undefined || metadata.isEmpty
+    ? undefined
+    : Metadata.decode(metadata.encode());
+}
+
+/** The call as its dispatcher gets it; throws the refusal where there is no such method. */
+export function acceptCall(
+  channel: MemoryChannel,
+  called: AnyMethod,
+  metadata: Metadata | undefined,
+  deadline: Deadline,
+): ServerCall {
+  const { dispatcher, address } = channel.link;
+  const method = dispatcher.method(called.name);
+  if (method === undefined) {
+    throw dispatcher.unknownMethod?.(called.name) ?? unknownMethod(called.name, address);
+  }
+  if (method.input.contentType !== called.input.contentType) {
+    throw unknownContentType(called.input.contentType, method);
+  }
+  return new ServerCall(method, channel.peer, metadata ?? new Metadata(), deadline);
+}
+
+/** A request in bytes that belong to nobody else. */
+export function encodeRequest(
+  method: AnyMethod,
+  init: unknown,
+  limit: number,
+  outcome: Outcome,
+): Uint8Array {
+  const bytes = method.input.encode(init);
+  if (bytes.length > limit) {
+    throw messageTooLarge(`the request of ${method.name}`, bytes.length, limit, outcome);
+  }
+  return bytes === init ? bytes.slice() : bytes;
+}
+
+/** The request as its handler gets it. */
+export function decodeRequest(method: AnyMethod, bytes: Uint8Array): unknown {
+  try {
+    return method.input.decode(bytes);
+  } catch (reason) {
+    throw MicroError.from(reason, "invalid_argument", { outcome: "not-executed" });
+  }
+}
+
+/** An answer in bytes that belong to nobody else; throws what the caller is told where it is none. */
+export function encodeAnswer(
+  dispatcher: Dispatcher,
+  call: ServerCall,
+  init: unknown,
+  limit: number,
+): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = call.method.output.encode(init);
+  } catch (reason) {
+    throw dispatcher.invalidAnswer?.(call, reason) ?? invalidAnswer(call.method, reason);
+  }
+  if (bytes.length > limit) {
+    throw messageTooLarge(`the answer of ${call.method.name}`, bytes.length, limit, "executed");
+  }
+  return bytes === init ? bytes.slice() : bytes;
+}

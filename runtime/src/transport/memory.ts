@@ -1,0 +1,216 @@
+import { remainingMs } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import { cancelledBy, listenerDraining } from "./call-errors.ts";
+import { MemoryChannel } from "./memory-channel.ts";
+import {
+  type Channel,
+  type DialOptions,
+  type Dispatcher,
+  defaultLimits,
+  type Listener,
+  type Transport,
+  type TransportLimits,
+} from "./transport.ts";
+
+/** The addresses that listeners of the memory transport have taken. Two networks do not see each other. */
+export class MemoryNetwork {
+  readonly #listeners = new Map<string, MemoryListener>();
+  #nextFree = 1;
+
+  /** The listener at an address, if one is there. */
+  find(address: string): MemoryListener | undefined {
+    return this.#listeners.get(address);
+  }
+
+  /** Takes an address for a listener; `memory:0` takes a free one. */
+  add(wanted: string, create: (address: string) => MemoryListener): MemoryListener {
+    let address = wanted;
+    if (wanted === "memory:0") {
+      do address = `memory:${this.#nextFree++}`;
+      while (this.#listeners.has(address));
+    }
+    if (this.#listeners.has(address)) {
+      throw new MicroError(
+        "already_exists",
+        `cannot listen at ${address}: somebody in this process does; take another name, or memory:0 for a free one`,
+        { outcome: "not-executed" },
+      );
+    }
+    const listener = create(address);
+    this.#listeners.set(address, listener);
+    return listener;
+  }
+
+  /** Frees an address. */
+  remove(listener: MemoryListener): void {
+    if (this.#listeners.get(listener.address) === listener) {
+      this.#listeners.delete(listener.address);
+    }
+  }
+}
+
+const processNetwork = new MemoryNetwork();
+
+/** What {@link memoryTransport} may be told. */
+export interface MemoryTransportOptions {
+  /** Default: one network for the whole process. */
+  readonly network?: MemoryNetwork;
+  readonly limits?: Partial<TransportLimits>;
+}
+
+/**
+ * Calls inside one process, at addresses such as `memory:greeter`; `memory:0` takes a free name.
+ *
+ * It means exactly what a network transport means. A message is never shared: each side gets its own,
+ * complete one, which the method's codecs make from its bytes, so a handler may change its request and return
+ * a plain initializer, and what fits no type or limit fails here as it would on a network. Limits, deadlines, flow control and
+ * refusals are those of the other transports; only connections never break by themselves.
+ */
+export function memoryTransport(options: MemoryTransportOptions = {}): Transport {
+  const network = options.network ?? processNetwork;
+  const limits = { ...defaultLimits, ...options.limits };
+  return {
+    name: "memory",
+    protocol: "memory",
+    accepts: (address) => address.startsWith("memory:"),
+    async dial(address, dialOptions = {}) {
+      checkAddress(address);
+      checkPatience(address, dialOptions);
+      const listener = network.find(address);
+      if (listener === undefined) {
+        throw new MicroError(
+          "unavailable",
+          `cannot dial ${address}: nobody in this process listens there`,
+          { outcome: "not-executed" },
+        );
+      }
+      return listener.connect(limits);
+    },
+    async listen(address, dispatcher) {
+      checkAddress(address);
+      return network.add(
+        address,
+        (taken) => new MemoryListener(network, taken, dispatcher, limits),
+      );
+    },
+  };
+}
+
+class MemoryListener implements Listener {
+  readonly address: string;
+  readonly #network: MemoryNetwork;
+  readonly #dispatcher: Dispatcher;
+  readonly #limits: TransportLimits;
+  readonly #channels = new Set<MemoryChannel>();
+  #peers = 0;
+  #state: "listening" | "draining" | "closed" = "listening";
+  #drained: Promise<void> | undefined;
+  #settle: (() => void) | undefined;
+
+  constructor(
+    network: MemoryNetwork,
+    address: string,
+    dispatcher: Dispatcher,
+    limits: TransportLimits,
+  ) {
+    this.#network = network;
+    this.address = address;
+    this.#dispatcher = dispatcher;
+    this.#limits = limits;
+  }
+
+  get connections(): number {
+    return this.#channels.size;
+  }
+
+  get openCalls(): number {
+    let calls = 0;
+    for (const channel of this.#channels) calls += channel.openCalls;
+    return calls;
+  }
+
+  /** Opens a channel for somebody who dials. */
+  connect(dialer: TransportLimits): Channel {
+    if (this.#state !== "listening") throw listenerDraining(this.address);
+    if (this.#channels.size >= this.#limits.maxConnections) {
+      throw new MicroError(
+        "unavailable",
+        `cannot dial ${this.address}: it has ${this.#channels.size} connections, which is its limit (maxConnections)`,
+        { outcome: "not-executed" },
+      );
+    }
+    const channel = new MemoryChannel({
+      address: this.address,
+      peerAddress: `${this.address}#${++this.#peers}`,
+      dispatcher: this.#dispatcher,
+      limits: {
+        ...this.#limits,
+        maxMessageBytes: Math.min(this.#limits.maxMessageBytes, dialer.maxMessageBytes),
+        maxConcurrentCalls: Math.min(this.#limits.maxConcurrentCalls, dialer.maxConcurrentCalls),
+      },
+      responseWindowBytes: dialer.streamWindowBytes,
+      onIdle: () => this.#checkDrained(),
+      onClosed: (closed) => {
+        this.#channels.delete(closed);
+        this.#checkDrained();
+      },
+    });
+    this.#channels.add(channel);
+    return channel;
+  }
+
+  drain(): Promise<void> {
+    if (this.#drained === undefined) {
+      if (this.#state === "listening") this.#state = "draining";
+      this.#network.remove(this);
+      this.#drained = new Promise((resolve) => {
+        this.#settle = resolve;
+      });
+      for (const channel of this.#channels) channel.drain();
+      this.#checkDrained();
+    }
+    return this.#drained;
+  }
+
+  async close(graceMs = 0): Promise<void> {
+    const drained = this.drain();
+    if (graceMs > 0 && this.openCalls > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([drained, grace]);
+      clearTimeout(timer);
+    }
+    this.#state = "closed";
+    for (const channel of this.#channels) channel.lose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkDrained(): void {
+    if (this.#settle !== undefined && this.openCalls === 0) this.#settle();
+  }
+}
+
+function checkAddress(address: string): void {
+  if (/^memory:[A-Za-z0-9._-]{1,255}$/.test(address)) return;
+  throw new MicroError(
+    "invalid_argument",
+    `${JSON.stringify(address.slice(0, 128))} is no address of the memory transport: write memory:name with letters, digits, ".", "_" and "-"`,
+    { outcome: "not-executed" },
+  );
+}
+
+function checkPatience(address: string, options: DialOptions): void {
+  if (options.signal?.aborted === true) {
+    throw cancelledBy(options.signal.reason, `dialling ${address}`, "not-executed");
+  }
+  if (options.deadline !== undefined && remainingMs(options.deadline) <= 0) {
+    throw new MicroError("deadline_exceeded", `no time was left to dial ${address}`, {
+      outcome: "not-executed",
+    });
+  }
+}
