@@ -43,6 +43,8 @@ export interface ServerStats {
   readonly failed: number;
   /** Refused because too many were in flight. */
   readonly refused: number;
+  /** Cancelled calls whose handler went on for so long that it is not counted as in flight any more. */
+  readonly abandoned: number;
 }
 
 /**

@@ -1,0 +1,209 @@
+import { type Awaitable, deadlineExceeded, type ServerCall } from "../call.ts";
+import { monotonicNow } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import type { Logger } from "../logger.ts";
+import type { AnyMethod } from "../method.ts";
+import type { Dispatcher } from "../transport/transport.ts";
+import { Admission } from "./admission.ts";
+import { checkAnswer } from "./answer-shape.ts";
+import { AnswerStream, type AnswerStreamOwner, FailedStream } from "./answer-stream.ts";
+import { Faults } from "./faults.ts";
+import type { Handler } from "./handlers.ts";
+import { intercept } from "./interceptors.ts";
+import type { ServerInterceptor, ServerStats } from "./server.ts";
+import { unknownMethod } from "./unknown-method.ts";
+
+/** What a {@link HandlerDispatcher} is made of. */
+export interface DispatcherOptions {
+  /** Name of the server, for messages. */
+  readonly name: string;
+  readonly interceptors: readonly ServerInterceptor[];
+  readonly maxConcurrentCalls: number;
+  readonly maxConcurrentStreams: number;
+  readonly abandonAfterMs: number;
+  /** Keys of incoming metadata that go along with outgoing calls. */
+  readonly propagate: readonly string[];
+  readonly logger: Logger;
+}
+
+/** A method with what answers it. */
+interface Entry {
+  readonly method: AnyMethod;
+  readonly handler: Handler;
+}
+
+/**
+ * Answers calls with the handlers that were registered for their methods. Whatever a handler does, its own
+ * call gets an answer and no other notices.
+ *
+ * This is on the path of every call: without interceptors a call costs a look-up and a few counters here, and
+ * one promise when its handler is asynchronous.
+ */
+export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
+  readonly #name: string;
+  readonly #entries = new Map<string, Entry>();
+  readonly #interceptors: readonly ServerInterceptor[];
+  readonly #propagate: readonly string[];
+  readonly #faults: Faults;
+  readonly #calls: Admission;
+  readonly #streams: Admission;
+  #failed = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#name = options.name;
+    this.#interceptors = options.interceptors;
+    this.#propagate = options.propagate;
+    this.#faults = new Faults(options.logger);
+    const admit = (what: string, limit: number) =>
+      new Admission({
+        what,
+        limit,
+        abandonAfterMs: options.abandonAfterMs,
+        onAbandoned: (call) => this.#abandoned(call),
+      });
+    this.#calls = admit("calls", options.maxConcurrentCalls);
+    this.#streams = admit("streams", options.maxConcurrentStreams);
+  }
+
+  get stats(): ServerStats {
+    const calls = this.#calls;
+    const streams = this.#streams;
+    return {
+      inFlight: calls.inFlight + streams.inFlight,
+      started: calls.started + streams.started,
+      failed: this.#failed,
+      refused: calls.refused + streams.refused,
+      abandoned: calls.abandoned + streams.abandoned,
+    };
+  }
+
+  get methods(): readonly AnyMethod[] {
+    return Array.from(this.#entries.values(), (entry) => entry.method);
+  }
+
+  /** Adds a method. @throws MicroError `already_exists` when there is a handler for it. */
+  add(method: AnyMethod, handler: Handler): void {
+    if (this.#entries.has(method.name)) {
+      throw new MicroError(
+        "already_exists",
+        `server ${this.#name} has a handler for ${method.name}; a method takes one`,
+        { outcome: "not-executed" },
+      );
+    }
+    const intercepted =
+      this.#interceptors.length === 0
+        ? handler
+        : intercept(handler, this.#interceptors, this.#faults);
+    this.#entries.set(method.name, { method, handler: intercepted });
+  }
+
+  method(name: string): AnyMethod | undefined {
+    return this.#entries.get(name)?.method;
+  }
+
+  unknownMethod(name: string): MicroError {
+    return unknownMethod(this.#name, name, [...this.#entries.keys()]);
+  }
+
+  unary(call: ServerCall, request: unknown): Awaitable<unknown> {
+    const answering = this.#entries.get(call.method.name)?.handler.unary;
+    if (answering === undefined) throw this.#notOfThisKind(call);
+    this.#admit(call, this.#calls);
+    let answer: unknown;
+    try {
+      answer = answering(call, request);
+      if (isThenable(answer)) return this.#settle(call, answer);
+      checkAnswer(call.method, answer);
+    } catch (reason) {
+      this.#calls.leave(call);
+      throw this.failed(call, reason);
+    }
+    this.#calls.leave(call);
+    return answer;
+  }
+
+  stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
+    const answering = this.#entries.get(call.method.name)?.handler.stream;
+    if (answering === undefined) return new FailedStream(this.#notOfThisKind(call));
+    try {
+      this.#admit(call, this.#streams);
+    } catch (refusal) {
+      return new FailedStream(MicroError.from(refusal));
+    }
+    return new AnswerStream(call, requests, answering, this);
+  }
+
+  invalidAnswer(call: ServerCall, reason: unknown): MicroError {
+    // The encoder's `invalid_argument` would blame the caller; to him this is a fault of the handler.
+    const fault = new TypeError(`the answer to ${call.method.name} cannot be written`, {
+      cause: reason,
+    });
+    return this.failed(call, fault);
+  }
+
+  failed(call: ServerCall, reason: unknown): MicroError {
+    this.#failed++;
+    return this.#interceptors.length === 0
+      ? this.#faults.ofHandler(call, reason)
+      : this.#faults.ofInterceptor(call, reason);
+  }
+
+  ended(call: ServerCall): void {
+    this.#streams.leave(call);
+  }
+
+  report(call: ServerCall, reason: unknown): void {
+    if (call.cancelled !== undefined) return;
+    this.#faults.report(call, reason, "a streaming handler failed while it was ended");
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#streams.close();
+  }
+
+  async #settle(call: ServerCall, answer: PromiseLike<unknown>): Promise<unknown> {
+    try {
+      const message = await answer;
+      checkAnswer(call.method, message);
+      return message;
+    } catch (reason) {
+      throw this.failed(call, reason);
+    } finally {
+      this.#calls.leave(call);
+    }
+  }
+
+  #admit(call: ServerCall, admission: Admission): void {
+    if (call.cancelled !== undefined) throw call.cancelled;
+    if (call.deadline <= monotonicNow()) throw deadlineExceeded(call.method.name, "not-executed");
+    admission.enter(call);
+    call.propagate = this.#propagate;
+  }
+
+  #notOfThisKind(call: ServerCall): MicroError {
+    const { name } = call.method;
+    const known = this.#entries.get(name)?.method;
+    if (known === undefined) return this.unknownMethod(name);
+    return new MicroError(
+      "unimplemented",
+      `${name} is ${known.kind} in server ${this.#name}, and was called otherwise; caller and server have different schemas`,
+      { outcome: "not-executed" },
+    );
+  }
+
+  #abandoned(call: ServerCall): void {
+    this.#faults.log(
+      { method: call.method.name, peer: call.peer.address },
+      "a handler goes on long after its call was cancelled; it should end when context.signal fires",
+    );
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Partial<PromiseLike<unknown>>).then === "function"
+  );
+}

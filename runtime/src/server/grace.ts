@@ -1,0 +1,53 @@
+/**
+ * The time in which something may end by itself before it is cut off. It can be shortened while it runs, as a
+ * second SIGTERM does.
+ */
+export class GracePeriod {
+  readonly #over = new AbortController();
+  #until = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ms?: number) {
+    if (ms !== undefined) this.shorten(ms);
+  }
+
+  /** Has it end in this time at the latest. */
+  shorten(ms: number): void {
+    const until = performance.now() + ms;
+    if (until >= this.#until || this.#over.signal.aborted) return;
+    this.#until = until;
+    clearTimeout(this.#timer);
+    if (ms <= 0) this.#over.abort();
+    else this.#timer = setTimeout(() => this.#over.abort(), ms);
+  }
+
+  /** Waits for this time, or for the end of the period. */
+  async pause(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await this.wait(
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
+      }),
+    );
+    clearTimeout(timer);
+  }
+
+  /** Waits for work that does not fail, or for the end of the period. */
+  async wait(work: Promise<unknown>): Promise<void> {
+    const { signal } = this.#over;
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      signal.addEventListener("abort", done);
+      void work.then(done);
+    });
+  }
+
+  /** Stops the timer. */
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
