@@ -1,6 +1,12 @@
 export * from "./address.ts";
 export * from "./backend.ts";
 export * from "./broker/broker.ts";
+export {
+  deadLetterAttemptsKey,
+  deadLetterReasonKey,
+  deadLetterTopicKey,
+} from "./broker/dead-letter.ts";
+export * from "./broker/memory.ts";
 export * from "./broker/topic.ts";
 export * from "./call.ts";
 export * from "./client/client.ts";

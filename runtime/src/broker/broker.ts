@@ -58,7 +58,10 @@ export interface SubscribeOptions {
   readonly maxDeliveries?: number;
   /** Wait before the second delivery, in milliseconds; doubles with each further one, ±20 %. Default 100. */
   readonly redeliveryBackoffMs?: number;
-  /** Time that one handling may take, in milliseconds; then its signal fires. Default: none. */
+  /**
+   * Time that one handling may take, in milliseconds; then its signal fires, and it has failed, whatever comes
+   * of it later. Default: none.
+   */
   readonly handlerTimeoutMs?: number;
   /** Keys of the event's metadata that go along with calls and events made while handling it. */
   readonly propagate?: readonly string[];
@@ -68,16 +71,21 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a subscription has done, in events. */
+/**
+ * What a subscription has done, in events. Each event that was meant for it ends as delivered, rejected or
+ * dropped. In a queue group whose members share one queue, `pending` is what waits for all of them.
+ */
 export interface SubscriptionStats {
+  /** Events that its handler took. */
   readonly delivered: number;
   /** Handlings that failed, redeliveries included. */
   readonly failed: number;
   /** Events that were given up: dead-lettered, or out of deliveries. */
   readonly rejected: number;
-  /** Events that were lost because too many were waiting. */
+  /** Events that were lost because too many were waiting, or because it closed before they were handled. */
   readonly dropped: number;
   readonly inFlight: number;
+  /** Events that wait, those that wait to be delivered again included. */
   readonly pending: number;
 }
 
@@ -86,16 +94,24 @@ export interface Subscription extends AsyncDisposable {
   readonly queue: string | undefined;
   readonly stats: SubscriptionStats;
   /**
-   * Unsubscribes, and resolves when the events in flight are handled; nothing is delivered after that.
-   * Idempotent.
+   * Unsubscribes, and resolves when the events that it had taken are handled, passed on to others of its queue
+   * group or given back to a broker that keeps them; nothing is delivered after that. Idempotent. A handler
+   * that never ends is given up after the broker's grace; so is one that awaits this.
    */
   close(): Promise<void>;
 }
 
 /** What an implementation promises. */
 export interface BrokerGuarantees {
+  /**
+   * `at-most-once`: an event that was published may be lost. `at-least-once`: it is delivered until a handler
+   * took it or it was given up, as long as what `durability` names does not happen.
+   */
   readonly delivery: "at-most-once" | "at-least-once";
-  /** `publisher`: events of one publisher on one topic arrive in order at each subscriber, failures aside. */
+  /**
+   * `key`: the next event of a key is delivered when the one before is done, redeliveries included.
+   * `publisher`: events of one publisher on one topic arrive in order at each subscriber, failures aside.
+   */
   readonly ordering: "none" | "key" | "publisher";
   /** What an acknowledged publication survives. */
   readonly durability: "none" | "process-crash" | "power-loss";
