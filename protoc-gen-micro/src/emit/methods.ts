@@ -1,0 +1,74 @@
+import type { MethodModel, ServiceModel } from "../model/file-model.ts";
+import type { RetryPolicy } from "../rules/method-policy.ts";
+import { codecValue, type EmitContext, initType } from "./context.ts";
+import { sentence } from "./documentation.ts";
+import { type Code, expanded, list, literal } from "./layout.ts";
+
+/** Writes the table of a service: one constant a method, with everything the runtime knows of it. */
+export function emitMethods(context: EmitContext, service: ServiceModel): void {
+  const { writer, names, options } = context;
+  for (const rpc of service.rpcs) {
+    if (rpc.kind !== "method") continue;
+    const { desc } = rpc;
+    const args = [desc.input, desc.output].flatMap((message) => [
+      writer.shape(message),
+      initType(context, message),
+    ]);
+    const doc = options.exportMethods
+      ? sentence(`Describes ${desc.toString()} to the runtime.`, service.desc)
+      : "";
+    writer.constant(
+      { name: names.methods.get(desc)!, exported: options.exportMethods, doc },
+      { name: writer.type("Method"), args },
+      () =>
+        expanded(members(context, service, rpc), {
+          open: "{",
+          close: "}",
+          indent: 0,
+          trailingComma: true,
+        }),
+    );
+  }
+}
+
+function members(context: EmitContext, service: ServiceModel, rpc: MethodModel): Code[] {
+  const { desc, policy } = rpc;
+  const code: Code[] = [
+    `service: ${literal(service.registryName)}`,
+    `name: ${literal(`${service.desc.typeName}/${desc.name}`)}`,
+    `kind: ${literal(desc.methodKind)}`,
+    ["input: ", codecValue(context, desc.input)],
+    ["output: ", codecValue(context, desc.output)],
+    `idempotency: ${literal(policy.idempotency)}`,
+  ];
+  if (policy.timeoutMs !== undefined) code.push(`timeoutMs: ${policy.timeoutMs}`);
+  if (policy.retry !== undefined) code.push(["retry: ", retry(policy.retry)]);
+  if (policy.auth !== undefined) code.push(["auth: ", auth(policy.auth)]);
+  return code;
+}
+
+function retry({ attempts, backoffMs, maxBackoffMs, on }: RetryPolicy): Code {
+  const codes = `[${on.map(literal).join(", ")}]`;
+  return object("retry: ", [
+    `attempts: ${attempts}`,
+    `backoffMs: ${backoffMs}`,
+    `maxBackoffMs: ${maxBackoffMs}`,
+    `on: ${codes}`,
+  ]);
+}
+
+function auth(rule: NonNullable<MethodModel["policy"]["auth"]>): Code {
+  if (rule.public === true) return "{ public: true }";
+  if (rule.scopes === undefined) return "{}";
+  return object("auth: ", [`scopes: [${rule.scopes.map(literal).join(", ")}]`]);
+}
+
+function object(label: string, members: readonly Code[]): Code {
+  const style = { indent: 2, trailingComma: true };
+  const flat = { ...style, open: "{ ", close: " }" };
+  const room = { before: 2 + label.length, after: 1 };
+  const oneLine = list(members, flat, room);
+  return JSON.stringify(oneLine).includes("\\n")
+    ? expanded(members, { ...style, open: "{", close: "}" })
+    : oneLine;
+}

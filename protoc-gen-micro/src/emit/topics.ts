@@ -1,0 +1,48 @@
+import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { codecValue, type EmitContext, initType } from "./context.ts";
+import { topicDoc } from "./documentation.ts";
+import { type Code, expanded, literal } from "./layout.ts";
+
+/** Writes the topics of the file's events, and those that its subscribers keep to themselves. */
+export function emitTopics(context: EmitContext): void {
+  const { writer, references } = context;
+  for (const [message, { kind, name, topic }] of references.topics) {
+    if (kind === "imported") continue;
+    const members: Code[] = [
+      `name: ${literal(topic.name)}`,
+      ["codec: ", codecValue(context, message)],
+    ];
+    if (topic.key !== undefined) members.push(["key: (event) => ", keyOf(context, topic.key)]);
+    writer.constant(
+      { name, exported: kind === "exported", doc: topicDoc(message) },
+      { name: writer.type("Topic"), args: [writer.shape(message), initType(context, message)] },
+      () => [
+        "/*@__PURE__*/ ",
+        writer.value("topic"),
+        "(",
+        expanded(members, { open: "{", close: "}", indent: 0, trailingComma: true }),
+        ")",
+      ],
+    );
+  }
+}
+
+/** The key of an event that may be given in part: an absent field counts as its default. */
+function keyOf({ writer }: EmitContext, field: DescField): Code {
+  const value = `event.${field.localName}`;
+  const fallback = defaultOf(field);
+  if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
+    return `${value} ?? ${literal(fallback)}`;
+  }
+  return [writer.own("String"), `(${value} ?? ${literal(fallback)})`];
+}
+
+/** The text of a field's default value. */
+function defaultOf(field: DescField): string {
+  if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") return "";
+  const value = field.getDefaultValue();
+  if (value !== undefined) return String(value);
+  if (field.fieldKind === "enum") return String(field.enum.values[0]?.number ?? 0);
+  if (field.scalar === ScalarType.STRING) return "";
+  return field.scalar === ScalarType.BOOL ? "false" : "0";
+}

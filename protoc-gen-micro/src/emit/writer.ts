@@ -1,0 +1,202 @@
+import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import {
+  createImportSymbol,
+  type GeneratedFile,
+  type ImportSymbol,
+  type Printable,
+} from "@bufbuild/protoplugin";
+import { pbNames } from "../model/pb-names.ts";
+import { type Code, fits, type ListStyle, lineWidth, list, textOf } from "./layout.ts";
+
+export type Target = "ts" | "js" | "dts";
+
+export interface Parameter {
+  readonly name: string;
+  readonly type: Code;
+  readonly optional?: boolean;
+}
+
+/** A function's or method's head. */
+export interface Signature {
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+  readonly returns: Code;
+}
+
+/** What can stand on the top level of an output file. */
+interface Declaration {
+  readonly name: string;
+  readonly exported: boolean;
+  readonly doc: string;
+}
+
+/**
+ * Writes one output file in one of the three targets: everything is said once, and what a target does not have
+ * (types in JavaScript, bodies in declarations) is left out here.
+ */
+export class Writer {
+  readonly #file: GeneratedFile;
+  readonly #target: Target;
+  /** The file's own import path. A name that comes from there is used as it is, and others make way. */
+  readonly #self: string;
+  readonly #pbPaths: Map<DescFile, string>;
+  #empty = true;
+  #hidesSomething = false;
+
+  constructor(file: GeneratedFile, target: Target, path: string, pbPaths: Map<DescFile, string>) {
+    this.#file = file;
+    this.#target = target;
+    this.#self = `./${path}.js`;
+    this.#pbPaths = pbPaths;
+  }
+
+  /** A name that is global or that this file declares. */
+  own(name: string): ImportSymbol {
+    return createImportSymbol(name, this.#self);
+  }
+
+  /** The type of a message. */
+  shape(message: DescMessage): ImportSymbol {
+    const name = pbNames(message.file).shapes.get(message)!;
+    return createImportSymbol(name, this.#pbPath(message.file), true);
+  }
+
+  /** The constant that describes a message. */
+  schema(message: DescMessage): ImportSymbol {
+    const name = pbNames(message.file).descriptors.get(message)!;
+    return createImportSymbol(name, this.#pbPath(message.file), this.#target === "dts");
+  }
+
+  /** Something that the output of another file exports. */
+  imported(name: string, from: DescFile): ImportSymbol {
+    return createImportSymbol(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"));
+  }
+
+  type(name: string, from = "@micro-es/runtime"): ImportSymbol {
+    return createImportSymbol(name, from, true);
+  }
+
+  value(name: string): ImportSymbol {
+    return createImportSymbol(name, "@micro-es/runtime/codegenv1");
+  }
+
+  typeAlias(declaration: Declaration, type: Code): void {
+    if (this.#target === "js") return;
+    this.#declare(declaration, "type", [" = ", type, ";"]);
+  }
+
+  /** An interface of methods. */
+  interface(declaration: Declaration, methods: readonly (Signature & { doc: string })[]): void {
+    if (this.#target === "js") return;
+    this.#declare(declaration, "interface", [
+      " {",
+      methods.map((method) => [
+        "\n",
+        docComment(method.doc, 2),
+        "  ",
+        this.#signature(method, { indent: 2, before: 2, after: 1 }),
+        ";",
+      ]),
+      "\n}",
+    ]);
+  }
+
+  /** @param body whole lines, indented by two */
+  function(declaration: Declaration, signature: Omit<Signature, "name">, body: Code[]): void {
+    const keyword = this.#target === "dts" ? "declare function" : "function";
+    const before = `export ${keyword} ${declaration.name}`.length;
+    const head = this.#signature({ ...signature, name: "" }, { indent: 0, before, after: 2 });
+    const block = this.#target === "dts" ? ";" : [" {\n", body.map((line) => [line, "\n"]), "}"];
+    this.#declare(declaration, keyword, [head, block]);
+  }
+
+  /** @param value is given the columns before it */
+  constant(declaration: Declaration, type: TypeReference, value: (before: number) => Code): void {
+    if (this.#target === "dts" && !declaration.exported) return;
+    const keyword = this.#target === "dts" ? "declare const" : "const";
+    const before = `${declaration.exported ? "export " : ""}${keyword} ${declaration.name}`.length;
+    const annotation = this.#target === "js" ? "" : [": ", this.#typeReference(type, before + 2)];
+    if (this.#target === "dts") {
+      this.#declare(declaration, keyword, [annotation, ";"]);
+      return;
+    }
+    const [annotationStart = "", ...rest] = textOf(annotation).split("\n");
+    const column = (rest.at(-1)?.length ?? before + annotationStart.length) + " = ".length;
+    const code = value(column);
+    const [start = ""] = textOf(code).split("\n");
+    const together = fits(start, { before: column, after: 1 });
+    this.#declare(declaration, keyword, [annotation, together ? " = " : " =\n  ", code, ";"]);
+  }
+
+  /** Ends the file. */
+  end(): void {
+    // Without an export list, everything on the top level of a declaration file is exported.
+    if (this.#target === "dts" && this.#hidesSomething) this.#print(["\nexport {};"]);
+  }
+
+  #declare(declaration: Declaration, keyword: string, rest: Code): void {
+    if (!this.#empty) this.#print([""]);
+    this.#empty = false;
+    if (!declaration.exported) this.#hidesSomething = true;
+    const head = declaration.exported
+      ? this.#file.export(keyword, declaration.name)
+      : [`${keyword} `, this.own(declaration.name)];
+    this.#print([docComment(declaration.doc, 0), head, rest]);
+  }
+
+  #signature(
+    { name, parameters, returns }: Signature,
+    line: { indent: number; before: number; after: number },
+  ): Code {
+    if (this.#target === "js") return [name, "(", parameters.map((p) => p.name).join(", "), ")"];
+    const items = parameters.map(({ name, type, optional }) => [
+      name,
+      optional === true ? "?: " : ": ",
+      type,
+    ]);
+    const style: ListStyle = { open: "(", close: ")", indent: line.indent, trailingComma: true };
+    const room = {
+      before: line.before + name.length,
+      after: textOf([": ", returns]).length + line.after,
+    };
+    return [name, list(items, style, room), ": ", returns];
+  }
+
+  #typeReference({ name, args }: TypeReference, before: number): Code {
+    if (args.length === 0) return name;
+    const style = { open: "<", close: ">", indent: 0, trailingComma: false };
+    return [name, list(args, style, { before: before + textOf(name).length, after: " =".length })];
+  }
+
+  #pbPath(file: DescFile): string {
+    let path = this.#pbPaths.get(file);
+    if (path === undefined) {
+      path = this.#file.importSchema(file).from;
+      this.#pbPaths.set(file, path);
+    }
+    return path;
+  }
+
+  #print(code: Code): void {
+    this.#file.print(code as Printable);
+  }
+}
+
+/** A type with type arguments. */
+export interface TypeReference {
+  readonly name: Code;
+  readonly args: readonly Code[];
+}
+
+/** A doc comment with its line break; nothing for an empty text. */
+export function docComment(text: string, indent: number): string {
+  if (text === "") return "";
+  const margin = " ".repeat(indent);
+  const lines = text.replaceAll("*/", "*\\/").split("\n");
+  const [only] = lines;
+  if (lines.length === 1 && indent + `/** ${only} */`.length <= lineWidth) {
+    return `${margin}/** ${only} */\n`;
+  }
+  const body = lines.map((line) => `${margin} *${line === "" ? "" : ` ${line}`}\n`);
+  return `${margin}/**\n${body.join("")}${margin} */\n`;
+}

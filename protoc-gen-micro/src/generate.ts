@@ -1,0 +1,52 @@
+import type { DescFile } from "@bufbuild/protobuf";
+import type { Schema } from "@bufbuild/protoplugin";
+import { emitClient } from "./emit/client.ts";
+import { emitCodecList, emitCodecs } from "./emit/codecs.ts";
+import type { EmitContext } from "./emit/context.ts";
+import { emitHandler } from "./emit/handler.ts";
+import { emitInits } from "./emit/inits.ts";
+import { emitMethods } from "./emit/methods.ts";
+import { emitTopics } from "./emit/topics.ts";
+import { type Target, Writer } from "./emit/writer.ts";
+import { resolveReferences } from "./model/references.ts";
+import { createRun, type Run } from "./model/run.ts";
+import type { MicroOptions } from "./plugin-options.ts";
+
+const extensions: Record<Target, string> = { ts: "ts", js: "js", dts: "d.ts" };
+
+/** Writes the files of one target. */
+export function generate(schema: Schema<MicroOptions>, target: Target): void {
+  const run = createRun(schema.files, schema.allFiles, schema.options);
+  const pbPaths = new Map<DescFile, string>();
+  for (const file of schema.files) {
+    const path = `${file.name}_micro`;
+    const output = schema.generateFile(`${path}.${extensions[target]}`);
+    output.preamble(file);
+    emitFile(file, run, new Writer(output, target, path, pbPaths));
+  }
+}
+
+/**
+ * Writes one file: what its reader looks for first, then the wiring, then the tables. Codecs stand before what
+ * uses them while the module is loaded.
+ */
+function emitFile(file: DescFile, run: Run, writer: Writer): void {
+  const context: EmitContext = {
+    writer,
+    options: run.options,
+    model: run.model(file),
+    names: run.names(file),
+    references: resolveReferences(file, run),
+  };
+  const { services } = context.model;
+  emitInits(context);
+  for (const service of services) {
+    if (run.options.client) emitClient(context, service);
+    if (run.options.handler) emitHandler(context, service);
+  }
+  emitCodecs(context);
+  emitTopics(context);
+  emitCodecList(context);
+  for (const service of services) emitMethods(context, service);
+  writer.end();
+}

@@ -1,0 +1,4 @@
+import { runNodeJs } from "@bufbuild/protoplugin";
+import { protocGenMicro } from "./plugin.ts";
+
+runNodeJs(protocGenMicro);

@@ -1,0 +1,105 @@
+import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { FileModel, ServiceModel } from "./file-model.ts";
+import { NameAllocator } from "./name-allocator.ts";
+import { identifier, pbNames } from "./pb-names.ts";
+
+export interface ServiceNames {
+  readonly client: string;
+  readonly createClient: string;
+  readonly handler: string;
+  readonly registerHandler: string;
+}
+
+export interface MessageNames {
+  /** The type of what may be given for the message. */
+  readonly init: string;
+  readonly codec: string;
+}
+
+/** The names of everything that stands on the top level of an output file. */
+export interface FileNames {
+  readonly services: ReadonlyMap<DescService, ServiceNames>;
+  /** Names of the codecs and types of the file's own messages, which the file exports. */
+  readonly messages: ReadonlyMap<DescMessage, MessageNames>;
+  readonly topics: ReadonlyMap<DescMessage, string>;
+  readonly methods: ReadonlyMap<DescMethod, string>;
+  /** The list of all codecs. */
+  readonly codecs: string;
+  /** Takes a name for what the file needs and does not export. */
+  readonly local: (wanted: string) => string;
+}
+
+/**
+ * Names what a file exports. They depend on nothing but the file and the options, so that other files, and
+ * other runs of the plugin, come to the same names when they import them.
+ */
+export function fileNames(model: FileModel): FileNames {
+  const allocator = new NameAllocator(pbNames(model.file).all);
+  const services = new Map<DescService, ServiceNames>();
+  const messages = new Map<DescMessage, MessageNames>();
+  const topics = new Map<DescMessage, string>();
+  const methods = new Map<DescMethod, string>();
+  for (const { desc } of model.services) {
+    const name = upperFirst(desc.name);
+    services.set(desc, {
+      client: allocator.take(`${name}Client`),
+      createClient: allocator.take(`create${name}Client`),
+      handler: allocator.take(`${name}Handler`),
+      registerHandler: allocator.take(`register${name}Handler`),
+    });
+  }
+  for (const message of model.messages) {
+    if (message.file !== model.file) continue;
+    messages.set(
+      message,
+      messageNames(message, (wanted) => allocator.take(wanted)),
+    );
+  }
+  for (const { message } of model.topics) {
+    topics.set(message, allocator.take(`${identifier(message)}Topic`));
+  }
+  const codecs = allocator.take(`${camelCase(model.file.name)}Codecs`);
+  for (const { desc, rpcs } of model.services) {
+    for (const rpc of rpcs) {
+      if (rpc.kind === "method") {
+        methods.set(rpc.desc, allocator.take(`${desc.name}_${rpc.desc.localName}`));
+      }
+    }
+  }
+  return {
+    services,
+    messages,
+    topics,
+    methods,
+    codecs,
+    local: (wanted) => allocator.take(wanted),
+  };
+}
+
+export function messageNames(message: DescMessage, take: (wanted: string) => string): MessageNames {
+  const name = identifier(message);
+  return { init: take(`${name}Init`), codec: take(`${name}Codec`) };
+}
+
+/**
+ * The properties of client and handler, by rpc. protobuf-es has escaped what every object has; `then` is ours,
+ * because `await` takes an object with such a method for a promise.
+ */
+export function memberNames(service: ServiceModel): ReadonlyMap<DescMethod, string> {
+  const allocator = new NameAllocator(["then"]);
+  return new Map(service.rpcs.map(({ desc }) => [desc, allocator.take(desc.localName)]));
+}
+
+function upperFirst(name: string): string {
+  return name.slice(0, 1).toUpperCase() + name.slice(1);
+}
+
+/** `acme/order-events` becomes `orderEvents`. */
+function camelCase(path: string): string {
+  const words = path
+    .slice(path.lastIndexOf("/") + 1)
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== "");
+  const name = words.map((word, index) => (index === 0 ? word : upperFirst(word))).join("");
+  return /^[A-Za-z]/.test(name) ? name : `_${name}`;
+}

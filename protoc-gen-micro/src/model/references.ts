@@ -1,0 +1,80 @@
+import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { TopicDeclaration } from "../rules/topic.ts";
+import { type MessageNames, messageNames } from "./file-names.ts";
+import { identifier } from "./pb-names.ts";
+import type { Run } from "./run.ts";
+
+/** How an output file comes by something: exports it, keeps it to itself, or imports it from `from`. */
+export type Origin =
+  | { readonly kind: "exported" }
+  | { readonly kind: "local" }
+  | { readonly kind: "imported"; readonly from: DescFile };
+
+export type MessageReference = MessageNames & Origin;
+export type TopicReference = Origin & {
+  readonly name: string;
+  readonly topic: TopicDeclaration;
+};
+
+/** Where the codecs and topics of an output file come from. */
+export interface References {
+  readonly messages: ReadonlyMap<DescMessage, MessageReference>;
+  readonly topics: ReadonlyMap<DescMessage, TopicReference>;
+}
+
+export function resolveReferences(file: DescFile, run: Run): References {
+  return { messages: resolveMessages(file, run), topics: resolveTopics(file, run) };
+}
+
+/**
+ * The codec of an imported message comes from the output of its file where this run writes that and it exports
+ * one; otherwise the file makes one for itself. So there are no two exports of one codec, and no import of
+ * something that may not be there.
+ */
+function resolveMessages(file: DescFile, run: Run): Map<DescMessage, MessageReference> {
+  const references = new Map<DescMessage, MessageReference>();
+  for (const message of run.model(file).messages) {
+    const theirs = run.names(message.file).messages.get(message);
+    if (message.file === file && theirs !== undefined) {
+      references.set(message, { ...theirs, kind: "exported" });
+    } else if (run.writes(message.file) && theirs !== undefined) {
+      references.set(message, { ...theirs, kind: "imported", from: message.file });
+    } else {
+      references.set(message, {
+        ...messageNames(message, run.names(file).local),
+        kind: "local",
+      });
+    }
+  }
+  return references;
+}
+
+/**
+ * The topics of the file's messages, and those that its subscribers take. Under `topics=false` nobody exports
+ * one, and a subscriber has its own.
+ */
+function resolveTopics(file: DescFile, run: Run): Map<DescMessage, TopicReference> {
+  const { options } = run;
+  const { topics, services } = run.model(file);
+  const references = new Map<DescMessage, TopicReference>();
+  if (options.topics) {
+    for (const topic of topics) {
+      const name = run.names(file).topics.get(topic.message)!;
+      references.set(topic.message, { kind: "exported", name, topic });
+    }
+  }
+  if (!options.handler) return references;
+  for (const rpc of services.flatMap((service) => service.rpcs)) {
+    const message = rpc.desc.input;
+    if (rpc.kind !== "subscriber" || references.has(message)) continue;
+    const topic = run.topic(message)!;
+    if (options.topics) {
+      const name = run.names(message.file).topics.get(message)!;
+      references.set(message, { kind: "imported", from: message.file, name, topic });
+    } else {
+      const name = run.names(file).local(`${identifier(message)}Topic`);
+      references.set(message, { kind: "local", name, topic });
+    }
+  }
+  return references;
+}

@@ -1,0 +1,94 @@
+import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { MicroOptions } from "../plugin-options.ts";
+import { Problems } from "../rules/problems.ts";
+import { createRules, type Rules, topicOption } from "../rules/read.ts";
+import { type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
+import { createFileModel, type FileModel } from "./file-model.ts";
+import { type FileNames, fileNames } from "./file-names.ts";
+import { nestedMessages } from "./nested-messages.ts";
+
+const topicNamePath = [...topicOption, 1];
+
+/** One run of the plugin over the files of a request. */
+export interface Run {
+  readonly options: MicroOptions;
+  /** Whether this run writes the output of a file. */
+  writes(file: DescFile): boolean;
+  model(file: DescFile): FileModel;
+  names(file: DescFile): FileNames;
+  /** The topic of a message; undefined when it is no event. */
+  topic(message: DescMessage): TopicDeclaration | undefined;
+}
+
+/**
+ * Reads and checks all files of a run.
+ * @throws InvalidSchema when any option in the files to generate is wrong
+ */
+export function createRun(
+  files: readonly DescFile[],
+  allFiles: readonly DescFile[],
+  options: MicroOptions,
+): Run {
+  const rules = createRules(allFiles);
+  const written = new Set(files);
+  const models = new Map<DescFile, FileModel>();
+  const names = new Map<DescFile, FileNames>();
+  const problems = new Problems();
+  for (const file of files) models.set(file, createFileModel(file, rules, options, problems));
+  checkTopicNames(allFiles, written, rules, problems);
+  problems.throwIfAny();
+
+  const run: Run = {
+    options,
+    writes: (file) => written.has(file),
+    // What is wrong in a file that is only imported is reported by the run that generates it.
+    model: (file) =>
+      cached(models, file, () => createFileModel(file, rules, options, new Problems())),
+    names: (file) => cached(names, file, () => fileNames(run.model(file))),
+    topic(message) {
+      const rule = rules.topic(message);
+      return rule && topicDeclaration(message, rule, new Problems());
+    },
+  };
+  return run;
+}
+
+function checkTopicNames(
+  allFiles: readonly DescFile[],
+  written: ReadonlySet<DescFile>,
+  rules: Rules,
+  problems: Problems,
+): void {
+  const owners = new Map<string, DescMessage>();
+  for (const file of allFiles) {
+    for (const message of nestedMessages(file)) {
+      const name = rules.topic(message)?.name;
+      if (name === undefined || name === "") continue;
+      const owner = owners.get(name);
+      if (owner === undefined) owners.set(name, message);
+      else reportSharedTopic(name, owner, message, written, problems);
+    }
+  }
+}
+
+function reportSharedTopic(
+  name: string,
+  first: DescMessage,
+  second: DescMessage,
+  written: ReadonlySet<DescFile>,
+  problems: Problems,
+): void {
+  const [reported, other] = written.has(second.file) ? [second, first] : [first, second];
+  if (!written.has(reported.file)) return;
+  const shared = `topic.name ${JSON.stringify(name)} is the topic of ${other.typeName} too`;
+  problems.add(reported, topicNamePath, `${shared}; a topic has one type of event, rename one`);
+}
+
+function cached<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

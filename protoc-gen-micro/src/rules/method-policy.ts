@@ -1,0 +1,217 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import type { AuthRule, MethodRule, RetryRule, ServiceRule } from "../gen/micro/v1/options_pb.ts";
+import { milliseconds } from "./duration.ts";
+import { nearest } from "./nearest.ts";
+import type { Problems } from "./problems.ts";
+import { methodOption, serviceOption } from "./read.ts";
+import type { Element } from "./source-info.ts";
+
+/** What holds for the calls of a method, with defaults merged in; the runtime's `Method` has the same words. */
+export interface MethodPolicy {
+  readonly idempotency: "unknown" | "idempotent" | "no_side_effects";
+  readonly timeoutMs?: number;
+  readonly retry?: RetryPolicy;
+  readonly auth?: MethodAuth;
+}
+
+export interface RetryPolicy {
+  readonly attempts: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly on: readonly string[];
+}
+
+export interface MethodAuth {
+  readonly public?: true;
+  readonly scopes?: readonly string[];
+}
+
+const DEFAULT_BACKOFF_MS = 50;
+const DEFAULT_MAX_BACKOFF_MS = 1000;
+const MAX_ATTEMPTS = 5;
+
+/** The gRPC codes in lower case, as the runtime's `Code`. */
+const codes: readonly string[] = [
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "resource_exhausted",
+  "failed_precondition",
+  "aborted",
+  "out_of_range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+  "unauthenticated",
+];
+
+// Paths within a MethodRule, and of the defaults within a ServiceRule.
+const TIMEOUT = 1;
+const RETRY = 2;
+const AUTH = 3;
+const SERVICE_DEFAULTS = 2;
+
+/**
+ * Merges the service's defaults and the method's own rule: the method's timeout and each part of its retry
+ * replace the service's, its auth replaces the service's as a whole, because half of two access rules is
+ * none. A service's retry holds for those of its methods that may be retried; on a method itself it is an
+ * error where it cannot hold.
+ */
+export function methodPolicy(
+  method: DescMethod,
+  rule: MethodRule | undefined,
+  defaults: MethodRule | undefined,
+  problems: Problems,
+): MethodPolicy {
+  const idempotency = idempotencyOf(method);
+  const place: Place = { element: method, path: methodOption, problems };
+  const retryProblem = whyNotRetried(
+    method,
+    idempotency,
+    mergedRetry(rule?.retry, defaults?.retry),
+  );
+  if (rule?.retry !== undefined && retryProblem !== undefined) {
+    report(place, [RETRY], retryProblem);
+  }
+  const retry = retryProblem === undefined ? mergedRetry(rule?.retry, defaults?.retry) : undefined;
+  const timeout = rule?.timeout ?? defaults?.timeout;
+  const auth = rule?.auth ?? defaults?.auth;
+  if (rule !== undefined) checkRule(rule, defaults, place);
+  const timeoutMs = timeout && milliseconds(timeout);
+  return {
+    idempotency,
+    ...(typeof timeoutMs === "number" && { timeoutMs }),
+    ...(retry && { retry: retryPolicy(retry) }),
+    ...(auth && { auth: methodAuth(auth) }),
+  };
+}
+
+/** Checks the defaults of a service, once and not for each method. */
+export function checkDefaults(service: Element, rule: ServiceRule, problems: Problems): void {
+  if (rule.defaults === undefined) return;
+  const path = [...serviceOption, SERVICE_DEFAULTS];
+  checkRule(rule.defaults, undefined, { element: service, path, problems });
+}
+
+interface Place {
+  readonly element: Element;
+  readonly path: readonly number[];
+  readonly problems: Problems;
+}
+
+function report(place: Place, path: readonly number[], message: string): void {
+  place.problems.add(place.element, [...place.path, ...path], message);
+}
+
+function checkRule(rule: MethodRule, defaults: MethodRule | undefined, place: Place): void {
+  if (rule.timeout !== undefined) {
+    const ms = milliseconds(rule.timeout);
+    if (typeof ms === "string") report(place, [TIMEOUT], `timeout ${ms}`);
+  }
+  if (rule.retry !== undefined) checkRetry(rule.retry, defaults?.retry, place);
+  if (rule.auth !== undefined) checkAuth(rule.auth, place);
+}
+
+function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Place): void {
+  const merged = mergedRetry(rule, defaults) ?? rule;
+  if (merged.attempts < 2 || merged.attempts > MAX_ATTEMPTS) {
+    const given = `retry.attempts is ${merged.attempts}`;
+    report(place, [RETRY, 1], `${given}; give 2 to ${MAX_ATTEMPTS}, the first attempt included`);
+  }
+  const backoffMs = merged.backoff ? milliseconds(merged.backoff) : DEFAULT_BACKOFF_MS;
+  const maxBackoffMs = merged.maxBackoff ? milliseconds(merged.maxBackoff) : undefined;
+  if (typeof backoffMs === "string") report(place, [RETRY, 2], `retry.backoff ${backoffMs}`);
+  if (typeof maxBackoffMs === "string") {
+    report(place, [RETRY, 3], `retry.max_backoff ${maxBackoffMs}`);
+  } else if (maxBackoffMs !== undefined && Number(backoffMs) > maxBackoffMs) {
+    const both = `retry.max_backoff (${maxBackoffMs} ms) is less than backoff (${backoffMs} ms)`;
+    report(place, [RETRY, 3], `${both}; give at least as much`);
+  }
+  for (const code of rule.on) {
+    if (codes.includes(code)) continue;
+    const guess = nearest(code, codes);
+    const remedy =
+      guess === undefined ? `use one of ${codes.join(", ")}` : `did you mean ${guess}?`;
+    report(
+      place,
+      [RETRY, 4],
+      `retry.on has ${JSON.stringify(code)}, which is no gRPC code; ${remedy}`,
+    );
+  }
+}
+
+function checkAuth(rule: AuthRule, place: Place): void {
+  if (rule.public && rule.scopes.length > 0) {
+    const both = `auth is public and needs the scopes ${rule.scopes.join(", ")}`;
+    report(place, [AUTH], `${both}; remove one of the two`);
+  }
+  if (rule.scopes.some((scope) => scope.trim() === "")) {
+    report(place, [AUTH, 2], "auth.scopes has an empty scope; give it a name or remove it");
+  }
+}
+
+function idempotencyOf(method: DescMethod): MethodPolicy["idempotency"] {
+  switch (method.idempotency) {
+    case MethodOptions_IdempotencyLevel.IDEMPOTENT:
+      return "idempotent";
+    case MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS:
+      return "no_side_effects";
+    default:
+      return "unknown";
+  }
+}
+
+/**
+ * Why a method cannot be retried. One that is not idempotent can, if the schema says outright that only
+ * `unavailable` counts: the runtime repeats it only when the failed attempt is known not to have run.
+ */
+function whyNotRetried(
+  method: DescMethod,
+  idempotency: MethodPolicy["idempotency"],
+  retry: RetryRule | undefined,
+): string | undefined {
+  if (method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming") {
+    return "retry needs a single request, because a stream cannot be sent again; remove retry";
+  }
+  if (idempotency !== "unknown") return undefined;
+  if (retry !== undefined && retry.on.length > 0 && retry.on.every((c) => c === "unavailable")) {
+    return undefined;
+  }
+  return 'retry needs a method that may be repeated; set idempotency_level to IDEMPOTENT or NO_SIDE_EFFECTS, remove retry, or say on: "unavailable" to retry only what was never run';
+}
+
+function mergedRetry(
+  rule: RetryRule | undefined,
+  defaults: RetryRule | undefined,
+): RetryRule | undefined {
+  if (rule === undefined || defaults === undefined) return rule ?? defaults;
+  const backoff = rule.backoff ?? defaults.backoff;
+  const maxBackoff = rule.maxBackoff ?? defaults.maxBackoff;
+  return {
+    ...rule,
+    attempts: rule.attempts || defaults.attempts,
+    ...(backoff && { backoff }),
+    ...(maxBackoff && { maxBackoff }),
+    on: rule.on.length > 0 ? rule.on : defaults.on,
+  };
+}
+
+function retryPolicy(rule: RetryRule): RetryPolicy {
+  const backoffMs = rule.backoff ? Number(milliseconds(rule.backoff)) : DEFAULT_BACKOFF_MS;
+  const maxBackoffMs = rule.maxBackoff
+    ? Number(milliseconds(rule.maxBackoff))
+    : Math.max(DEFAULT_MAX_BACKOFF_MS, backoffMs);
+  const on = rule.on.length > 0 ? [...new Set(rule.on)] : ["unavailable"];
+  return { attempts: rule.attempts, backoffMs, maxBackoffMs, on };
+}
+
+function methodAuth(rule: AuthRule): MethodAuth {
+  if (rule.public) return { public: true };
+  return rule.scopes.length > 0 ? { scopes: rule.scopes } : {};
+}

@@ -1,0 +1,54 @@
+import {
+  type DescExtension,
+  type DescFile,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  getOption,
+  hasOption,
+} from "@bufbuild/protobuf";
+import {
+  type MethodRule,
+  method,
+  type ServiceRule,
+  type SubscribeRule,
+  service,
+  subscribe,
+  type TopicRule,
+  topic,
+} from "../gen/micro/v1/options_pb.ts";
+
+// Paths to the options, as in protobuf's source information: the number of the field `options` in the
+// descriptor of a service, rpc or message, and the number of the extension.
+export const serviceOption: readonly number[] = [3, service.number];
+export const methodOption: readonly number[] = [4, method.number];
+export const subscribeOption: readonly number[] = [4, subscribe.number];
+export const topicOption: readonly number[] = [7, topic.number];
+
+/** The micro.v1 options of a run, as they were written. */
+export interface Rules {
+  service(desc: DescService): ServiceRule | undefined;
+  method(desc: DescMethod): MethodRule | undefined;
+  subscribe(desc: DescMethod): SubscribeRule | undefined;
+  topic(desc: DescMessage): TopicRule | undefined;
+}
+
+/**
+ * Reads options where the run imports `micro/v1/options.proto`. Their numbers are from the range for private
+ * use: in a run without that file the same number is somebody else's option.
+ */
+export function createRules(files: Iterable<DescFile>): Rules {
+  let present = false;
+  for (const file of files) present ||= file.extensions.some(isOurs);
+  return {
+    service: (desc) => (present && hasOption(desc, service) ? getOption(desc, service) : undefined),
+    method: (desc) => (present && hasOption(desc, method) ? getOption(desc, method) : undefined),
+    subscribe: (desc) =>
+      present && hasOption(desc, subscribe) ? getOption(desc, subscribe) : undefined,
+    topic: (desc) => (present && hasOption(desc, topic) ? getOption(desc, topic) : undefined),
+  };
+}
+
+function isOurs(extension: DescExtension): boolean {
+  return extension.typeName === method.typeName;
+}

@@ -1,0 +1,66 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { MethodRule, SubscribeRule } from "../gen/micro/v1/options_pb.ts";
+import { nameProblem } from "./names.ts";
+import type { Problems } from "./problems.ts";
+import { methodOption, subscribeOption } from "./read.ts";
+
+/** How a subscriber rpc takes its events; the runtime's `SubscriberOptions` has the same words. */
+export interface Subscription {
+  readonly queue?: string;
+  readonly maxInFlight?: number;
+  readonly maxDeliveries?: number;
+  readonly deadLetter?: string;
+}
+
+const QUEUE = 1;
+const DEAD_LETTER = 4;
+
+/** Checks an rpc that carries `micro.v1.subscribe`, and reads how it subscribes. */
+export function subscription(
+  rpc: DescMethod,
+  rule: SubscribeRule,
+  methodRule: MethodRule | undefined,
+  topicName: string | undefined,
+  problems: Problems,
+): Subscription {
+  const report = (path: readonly number[], message: string): void =>
+    problems.add(rpc, [...subscribeOption, ...path], message);
+
+  if (topicName === undefined) {
+    const option = 'option (micro.v1.topic) = { name: "…" }';
+    report([], `subscribes to ${rpc.input.typeName}, which has no topic; add ${option} to it`);
+  }
+  if (rpc.output.typeName !== "google.protobuf.Empty") {
+    const empty = "a subscriber returns google.protobuf.Empty";
+    report([], `${empty}, because nobody gets its answer; it returns ${rpc.output.typeName}`);
+  }
+  if (rpc.methodKind !== "unary") {
+    report([], "a subscriber takes one event at a time; remove stream");
+  }
+  const senseless = (["timeout", "retry", "auth"] as const).filter(
+    (part) => methodRule?.[part] !== undefined,
+  );
+  if (senseless.length > 0) {
+    const parts = senseless.join(", ");
+    problems.add(
+      rpc,
+      methodOption,
+      `${parts} of a subscriber: it is never called; remove micro.v1.method`,
+    );
+  }
+  const queueProblem = rule.queue === "" ? undefined : nameProblem(rule.queue);
+  if (queueProblem !== undefined) report([QUEUE], `subscribe.queue ${queueProblem}`);
+  const deadLetterProblem = rule.deadLetter === "" ? undefined : nameProblem(rule.deadLetter);
+  if (deadLetterProblem !== undefined) {
+    report([DEAD_LETTER], `subscribe.dead_letter ${deadLetterProblem}`);
+  } else if (rule.deadLetter !== "" && rule.deadLetter === topicName) {
+    const loop = "is the topic it subscribes to, so that a failed event would come back for ever";
+    report([DEAD_LETTER], `subscribe.dead_letter ${rule.deadLetter} ${loop}; name another topic`);
+  }
+  return {
+    ...(rule.queue !== "" && { queue: rule.queue }),
+    ...(rule.maxInFlight > 0 && { maxInFlight: rule.maxInFlight }),
+    ...(rule.maxDeliveries > 0 && { maxDeliveries: rule.maxDeliveries }),
+    ...(rule.deadLetter !== "" && { deadLetter: rule.deadLetter }),
+  };
+}

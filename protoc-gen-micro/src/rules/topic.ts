@@ -1,0 +1,64 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import type { TopicRule } from "../gen/micro/v1/options_pb.ts";
+import { nameProblem } from "./names.ts";
+import { nearest } from "./nearest.ts";
+import type { Problems } from "./problems.ts";
+import { topicOption } from "./read.ts";
+
+/** What `micro.v1.topic` says of a message. */
+export interface TopicDeclaration {
+  readonly message: DescMessage;
+  readonly name: string;
+  /** The field that orders events. */
+  readonly key: DescField | undefined;
+}
+
+const NAME = 1;
+const KEY = 2;
+
+/** Reads and checks the topic of a message. */
+export function topicDeclaration(
+  message: DescMessage,
+  rule: TopicRule,
+  problems: Problems,
+): TopicDeclaration {
+  const wrong = nameProblem(rule.name);
+  if (wrong !== undefined) problems.add(message, [...topicOption, NAME], `topic.name ${wrong}`);
+  return { message, name: rule.name, key: keyField(message, rule, problems) };
+}
+
+function keyField(
+  message: DescMessage,
+  rule: TopicRule,
+  problems: Problems,
+): DescField | undefined {
+  if (rule.key === "") return undefined;
+  const field = message.fields.find((candidate) => candidate.name === rule.key);
+  const usable = message.fields.filter((candidate) => whyNoKey(candidate) === undefined);
+  const wrong = field === undefined ? "names no field of the message" : whyNoKey(field);
+  if (wrong === undefined) return field;
+  const names = usable.map((candidate) => candidate.name);
+  const guess = field === undefined ? nearest(rule.key, names) : undefined;
+  const remedy =
+    guess !== undefined
+      ? `did you mean ${guess}?`
+      : names.length > 0
+        ? `use one of ${names.join(", ")}`
+        : "remove it, or add a scalar field";
+  problems.add(
+    message,
+    [...topicOption, KEY],
+    `topic.key ${JSON.stringify(rule.key)} ${wrong}; ${remedy}`,
+  );
+  return undefined;
+}
+
+/** Why the field's value is no key, as a clause for an error message. */
+function whyNoKey(field: DescField): string | undefined {
+  if (field.fieldKind === "list") return "is a repeated field";
+  if (field.fieldKind === "map") return "is a map";
+  if (field.fieldKind === "message") return "is a message";
+  if (field.oneof !== undefined) return `is a member of the oneof ${field.oneof.name}`;
+  if (field.scalar === ScalarType.BYTES) return "is a field of bytes";
+  return undefined;
+}
