@@ -6,7 +6,16 @@ export type Sources = ReadonlyMap<string, string>;
 
 /** Layers of the house from the ground up; a file may import its own layer and those below. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "metadata", "deadline", "abort-watch", "backend", "logger", "address"],
+  [
+    "error",
+    "metadata",
+    "deadline",
+    "abort-watch",
+    "backend",
+    "logger",
+    "address",
+    "advertised-address",
+  ],
   ["codec", "method", "call", "gen"],
   ["transport", "registry", "broker", "store", "sync", "config", "auth"],
   ["selector"],
