@@ -33,7 +33,17 @@ export {
 } from "./registry/memory.ts";
 export * from "./registry/registry.ts";
 export * from "./registry/validate.ts";
+export type { EjectionPolicy } from "./selector/ejection.ts";
+export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
+export { leastLoaded } from "./selector/least-loaded.ts";
+export { p2c } from "./selector/p2c.ts";
+export { random } from "./selector/random.ts";
+export { createSelector, type SelectorOptions } from "./selector/registry-selector.ts";
+export { roundRobin } from "./selector/round-robin.ts";
 export * from "./selector/selector.ts";
+export { type StrategyName, strategies } from "./selector/strategies.ts";
+export type { RatedCandidate, Strategy } from "./selector/strategy.ts";
+export { buildServer, type ServerListen, type ServerParts } from "./server/rpc-server.ts";
 export * from "./server/server.ts";
 export * from "./store/store.ts";
 export * from "./transport/memory.ts";

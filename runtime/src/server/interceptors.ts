@@ -1,3 +1,4 @@
+import { iteratorOf } from "./answer-shape.ts";
 import type { StreamAnswer } from "./answer-stream.ts";
 import type { Faults } from "./faults.ts";
 import type { Handler, UnaryAnswer } from "./handlers.ts";
@@ -44,7 +45,8 @@ function interceptStream(
 ): StreamAnswer {
   const guarded: StreamAnswer = async function* (call, requests) {
     try {
-      yield* handler(call, requests);
+      const answers = iteratorOf(call.method, handler(call, requests));
+      yield* { [Symbol.asyncIterator]: () => answers };
     } catch (reason) {
       throw faults.ofHandler(call, reason);
     }
