@@ -45,6 +45,7 @@ export { type StrategyName, strategies } from "./selector/strategies.ts";
 export type { RatedCandidate, Strategy } from "./selector/strategy.ts";
 export { buildServer, type ServerListen, type ServerParts } from "./server/rpc-server.ts";
 export * from "./server/server.ts";
+export { type MemoryStoreOptions, memoryStore } from "./store/memory.ts";
 export * from "./store/store.ts";
 export * from "./transport/memory.ts";
 export * from "./transport/transport.ts";

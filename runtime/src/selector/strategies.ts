@@ -1,0 +1,16 @@
+import { leastLoaded } from "./least-loaded.ts";
+import { p2c } from "./p2c.ts";
+import { random } from "./random.ts";
+import { roundRobin } from "./round-robin.ts";
+import type { Strategy } from "./strategy.ts";
+
+/** The names that a strategy may be asked for by, in options and in the environment. */
+export type StrategyName = "random" | "round-robin" | "least-loaded" | "p2c";
+
+/** The strategies by name. */
+export const strategies: Readonly<Record<StrategyName, Strategy>> = {
+  random,
+  "round-robin": roundRobin,
+  "least-loaded": leastLoaded,
+  p2c,
+};
