@@ -26,10 +26,8 @@ function withPort(
   advertise: string,
   own: ReturnType<typeof parseAddress>,
 ): ReturnType<typeof parseAddress> {
-  const port = own.kind === "host" ? own.port : 0;
-  const text =
-    advertise.startsWith("unix:") || /:\d+$/.test(advertise) ? advertise : `${advertise}:${port}`;
-  return parseAddress(text);
+  const complete = own.kind !== "host" || /^(?:unix|memory):|:\d+$/.test(advertise);
+  return parseAddress(complete ? advertise : `${advertise}:${own.port}`);
 }
 
 function isWildcard(host: string): boolean {

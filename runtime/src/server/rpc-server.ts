@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { advertisedAddress } from "../advertised-address.ts";
 import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable, CallContext } from "../call.ts";
@@ -7,7 +8,6 @@ import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind } from "../method.ts";
 import type { Node, Registration, Registry } from "../registry/registry.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
-import { advertisedAddress } from "./advertised-address.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
 import { describe } from "./faults.ts";
 import { GracePeriod } from "./grace.ts";

@@ -1,1 +1,0 @@
-export * from "../advertised-address.ts";
