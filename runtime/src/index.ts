@@ -27,6 +27,17 @@ export * from "./logger.ts";
 export * from "./metadata.ts";
 export * from "./method.ts";
 export {
+  type AllowAddress,
+  allowLinkAddress,
+  type RecordSource,
+} from "./registry/link-address.ts";
+export type { MdnsStats } from "./registry/mdns/stats.ts";
+export {
+  type MdnsRegistry,
+  type MdnsRegistryOptions,
+  mdnsRegistry,
+} from "./registry/mdns.ts";
+export {
   MemoryRegistryNetwork,
   type MemoryRegistryOptions,
   memoryRegistry,

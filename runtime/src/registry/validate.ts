@@ -1,5 +1,6 @@
 import { type Address, parseAddress } from "../address.ts";
 import { MicroError } from "../error.ts";
+import { isUnspecified } from "./link-address.ts";
 import { defaultTtlMs, type Endpoint, maxNodeBytes, type Node } from "./registry.ts";
 
 /** The most metadata entries of a node, and of each of its endpoints. */
@@ -101,10 +102,6 @@ function checkAddress(text: string): void {
       throw refused("address", "must be one that others can dial, not a wildcard", text);
     }
   }
-}
-
-function isUnspecified(host: string): boolean {
-  return host === "0.0.0.0" || (host.includes(":") && /^[0:]*(?:0\.0\.0\.0)?(?:%.*)?$/.test(host));
 }
 
 function copyMetadata(

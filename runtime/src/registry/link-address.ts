@@ -1,0 +1,76 @@
+import { BlockList, isIP } from "node:net";
+
+import { parseAddress } from "../address.ts";
+
+/** Who announced a record. */
+export interface RecordSource {
+  /** The IP address that its packet came from. */
+  readonly host: string;
+  /** Whether that is this machine. */
+  readonly local: boolean;
+}
+
+/**
+ * Whether a record from outside may name this address. A registry drops records whose address it refuses,
+ * so nothing ever dials it.
+ */
+export type AllowAddress = (address: string, source: RecordSource) => boolean;
+
+const loopback = ranges(["127.0.0.0", 8], ["::1", 128]);
+const linkLocal = ranges(["169.254.0.0", 16], ["fe80::", 10]);
+/** Wildcards, multicast, the reserved class E with broadcast, and where clouds serve instance metadata. */
+const never = ranges(
+  ["0.0.0.0", 8],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+  ["169.254.169.254", 32],
+  ["169.254.170.2", 32],
+  ["100.100.100.200", 32],
+  ["::", 128],
+  ["ff00::", 8],
+  ["fd00:ec2::254", 128],
+);
+
+/**
+ * The policy for a registry that anybody on the link can write to. An address from another machine must be
+ * an IP address that is neither loopback nor link-local, unless it is the announcer's own link-local one.
+ * Names and unix sockets are taken from this machine only; wildcards, multicast, cloud metadata services
+ * and `memory:` from nobody.
+ */
+export function allowLinkAddress(address: string, source: RecordSource): boolean {
+  const parsed = parseAddress(address);
+  if (parsed.kind === "memory") return false;
+  if (parsed.kind === "unix") return source.local;
+  const host = parsed.host.split("%")[0] ?? "";
+  if (isIP(host) === 0) return source.local;
+  if (isIn(never, host)) return false;
+  if (source.local) return true;
+  return !isIn(loopback, host) && (!isIn(linkLocal, host) || host === source.host);
+}
+
+/** Whether an IP address is a loopback one. */
+export function isLoopback(host: string): boolean {
+  return isIn(loopback, host);
+}
+
+/** Whether an IP address means "every address of this machine". */
+export function isUnspecified(host: string): boolean {
+  return isIn(unspecified, host);
+}
+
+const unspecified = ranges(["0.0.0.0", 32], ["::", 128]);
+
+/** An IPv4 address in IPv6 form (`::ffff:127.0.0.1`) is in the ranges of the IPv4 address. */
+function isIn(list: BlockList, host: string): boolean {
+  const plain = host.split("%")[0] ?? "";
+  const version = isIP(plain);
+  return version !== 0 && list.check(plain, version === 6 ? "ipv6" : "ipv4");
+}
+
+function ranges(...subnets: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList();
+  for (const [net, prefix] of subnets) {
+    list.addSubnet(net, prefix, isIP(net) === 6 ? "ipv6" : "ipv4");
+  }
+  return list;
+}

@@ -1,0 +1,282 @@
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { BlockList } from "node:net";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+
+import { MicroError } from "../../error.ts";
+
+/** How a {@link MulticastLink} is opened. */
+export interface LinkOptions {
+  readonly group: string;
+  readonly port: number;
+  /** Name or IPv4 address of the one interface to use. Default: all, the loopback only when there is no other. */
+  readonly interface: string | undefined;
+}
+
+/** Where a packet came from. */
+export interface PacketSource {
+  readonly host: string;
+  readonly port: number;
+  /** Whether it came from this machine. */
+  readonly local: boolean;
+}
+
+/** What a link tells its owner. */
+export interface LinkHandlers {
+  packet(bytes: Buffer, source: PacketSource): void;
+  /** A packet that did not come from the attached networks was dropped. */
+  offLink(): void;
+  /** No interface is left, or one is there again. */
+  change(up: boolean, reason: MicroError | undefined): void;
+}
+
+const rescanMs = 5_000;
+const firstRetryMs = 500;
+const receiveBufferBytes = 1024 * 1024;
+
+/**
+ * The UDP sockets of multicast DNS, over IPv4. One socket listens on the shared port and has joined the
+ * group on every interface; one more for each interface sends on it and takes the answers that come back
+ * to it alone, because a packet to the shared port itself reaches only one of the processes that share it.
+ *
+ * Interfaces that come and go are followed.
+ */
+export class MulticastLink {
+  readonly #options: LinkOptions;
+  readonly #handlers: LinkHandlers;
+  readonly #senders = new Map<string, Sender>();
+  #listener: Socket | undefined;
+  #joined = new Set<string>();
+  #local = new Set<string>();
+  #attached = new BlockList();
+  #opening: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #retryMs = firstRetryMs;
+  #up = false;
+  #closed = false;
+
+  constructor(options: LinkOptions, handlers: LinkHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+  }
+
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** @throws MicroError `unavailable` when there is no interface to use; it is then tried again by itself. */
+  async open(): Promise<void> {
+    this.#opening ??= this.#reopen();
+    await this.#opening;
+    if (this.#up) return;
+    const { group, port, interface: only } = this.#options;
+    throw new MicroError(
+      "unavailable",
+      `multicast DNS cannot use ${only ?? "any interface"} for ${group}:${port}; check that it is up and that no program holds the port exclusively`,
+      { outcome: "not-executed" },
+    );
+  }
+
+  /** Sends to the group through every interface. Resolves when the packet was handed to the system. */
+  async multicast(packet: Uint8Array): Promise<void> {
+    const senders = [...this.#senders.values()];
+    const outward = senders.filter((sender) => !sender.loopback);
+    const first = outward.length > 0 ? outward : senders;
+    if (await this.#sendAll(first, packet)) return;
+    // Nothing went out, so peers on this machine are reached at least.
+    const rest = senders.filter((sender) => !first.includes(sender));
+    if (!(await this.#sendAll(rest, packet))) this.#report();
+  }
+
+  /** Answers one querier. A failure is its loss only, it asks again. */
+  unicast(packet: Uint8Array, port: number, host: string): void {
+    this.#listener?.send(packet, port, host, () => {});
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#opening;
+    clearTimeout(this.#timer);
+    await this.#closeSockets();
+    this.#up = false;
+  }
+
+  async #sendAll(senders: readonly Sender[], packet: Uint8Array): Promise<boolean> {
+    const { group, port } = this.#options;
+    const results = await Promise.all(
+      senders.map(
+        (sender) =>
+          new Promise<boolean>((resolve) => {
+            if (sender.closed) return resolve(false);
+            sender.socket.send(packet, port, group, (error) => {
+              if (error !== null) this.#drop(sender);
+              resolve(error === null);
+            });
+          }),
+      ),
+    );
+    return results.includes(true);
+  }
+
+  async #reopen(): Promise<void> {
+    clearTimeout(this.#timer);
+    let reason: MicroError | undefined;
+    try {
+      this.#listener ??= await this.#listen();
+      await this.#scan();
+      this.#retryMs = firstRetryMs;
+    } catch (error) {
+      reason = MicroError.from(error, "unavailable", { outcome: "not-executed" });
+      await this.#closeSockets();
+    }
+    if (this.#closed) return;
+    this.#report(reason);
+    let delayMs = rescanMs;
+    if (!this.#up) {
+      delayMs = this.#retryMs * (0.5 + Math.random());
+      this.#retryMs = Math.min(this.#retryMs * 2, rescanMs);
+    }
+    this.#timer = setTimeout(() => {
+      this.#opening = this.#reopen();
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  #report(reason?: MicroError): void {
+    const up = this.#listener !== undefined && this.#senders.size > 0;
+    if (up === this.#up || this.#closed) return;
+    this.#up = up;
+    const lost = new MicroError("unavailable", "no network interface takes multicast packets");
+    this.#handlers.change(up, up ? undefined : (reason ?? lost));
+  }
+
+  async #listen(): Promise<Socket> {
+    const socket = createSocket({ type: "udp4", reuseAddr: true });
+    await bind(socket, this.#options.port, "0.0.0.0");
+    try {
+      socket.setRecvBufferSize(receiveBufferBytes);
+    } catch {
+      // The system keeps its own size; packets lost to it are asked for again.
+    }
+    socket.on("error", () => {
+      if (this.#listener !== socket) return;
+      this.#listener = undefined;
+      this.#joined.clear();
+      socket.close();
+      this.#report();
+    });
+    socket.on("message", (bytes, from) => this.#receive(bytes, from));
+    return socket;
+  }
+
+  /** Takes up interfaces that are new and lets go of those that are gone. */
+  async #scan(): Promise<void> {
+    const present = this.#interfaces();
+    for (const [address, sender] of this.#senders) {
+      if (!present.has(address)) this.#drop(sender);
+    }
+    for (const address of this.#joined) if (!present.has(address)) this.#joined.delete(address);
+    for (const [address, info] of present) {
+      if (!this.#joined.has(address)) {
+        try {
+          this.#listener?.addMembership(this.#options.group, address);
+          this.#joined.add(address);
+        } catch {
+          // An interface without multicast, or a membership that outlived a change of address.
+        }
+      }
+      if (!this.#senders.has(address)) await this.#openSender(address, info.internal);
+    }
+  }
+
+  async #openSender(address: string, loopback: boolean): Promise<void> {
+    const socket = createSocket({ type: "udp4" });
+    const sender: Sender = { address, socket, loopback, port: 0, closed: false };
+    try {
+      await bind(socket, 0, address);
+      socket.setMulticastInterface(address);
+      socket.setMulticastLoopback(true);
+      // The link-local block never leaves the link, and RFC 6762 wants 255 there; other groups might leave.
+      socket.setMulticastTTL(this.#options.group.startsWith("224.0.0.") ? 255 : 1);
+    } catch {
+      socket.close();
+      return;
+    }
+    sender.port = socket.address().port;
+    socket.on("error", () => this.#drop(sender));
+    socket.on("message", (bytes, from) => this.#receive(bytes, from));
+    this.#senders.set(address, sender);
+  }
+
+  #interfaces(): Map<string, NetworkInterfaceInfo> {
+    const only = this.#options.interface;
+    const present = new Map<string, NetworkInterfaceInfo>();
+    this.#local = new Set();
+    this.#attached = new BlockList();
+    for (const [name, infos] of Object.entries(networkInterfaces())) {
+      for (const info of infos ?? []) {
+        if (info.family !== "IPv4") continue;
+        this.#local.add(info.address);
+        if (only !== undefined && only !== name && only !== info.address) continue;
+        const prefix = Number(info.cidr?.split("/")[1] ?? 32);
+        this.#attached.addSubnet(info.address, prefix, "ipv4");
+        present.set(info.address, info);
+      }
+    }
+    return present;
+  }
+
+  #receive(bytes: Buffer, from: RemoteInfo): void {
+    if (this.#closed) return;
+    if (!this.#attached.check(from.address, "ipv4")) {
+      this.#handlers.offLink();
+      return;
+    }
+    // Own multicasts come back, because processes of this machine must hear them.
+    if (this.#senders.get(from.address)?.port === from.port) return;
+    const local = this.#local.has(from.address) || from.address.startsWith("127.");
+    this.#handlers.packet(bytes, { host: from.address, port: from.port, local });
+  }
+
+  #drop(sender: Sender): void {
+    if (sender.closed) return;
+    sender.closed = true;
+    this.#senders.delete(sender.address);
+    sender.socket.close();
+    this.#report();
+  }
+
+  async #closeSockets(): Promise<void> {
+    const sockets = [...this.#senders.values()].map(({ socket }) => socket);
+    for (const sender of this.#senders.values()) sender.closed = true;
+    if (this.#listener !== undefined) sockets.push(this.#listener);
+    this.#listener = undefined;
+    this.#senders.clear();
+    this.#joined.clear();
+    await Promise.all(
+      sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+    );
+  }
+}
+
+interface Sender {
+  readonly address: string;
+  readonly socket: Socket;
+  readonly loopback: boolean;
+  port: number;
+  closed: boolean;
+}
+
+function bind(socket: Socket, port: number, address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error): void => {
+      socket.close();
+      reject(error);
+    };
+    socket.once("error", failed);
+    socket.bind({ port, address, exclusive: false }, () => {
+      socket.off("error", failed);
+      resolve();
+    });
+  });
+}
