@@ -1,0 +1,1 @@
+export { grpcContender as contender } from "./connect-h1.ts";

@@ -1,0 +1,22 @@
+import { memoryTransport } from "@micro-es/runtime";
+import type { Contender } from "../contender.ts";
+import { callOver, serveOn } from "./micro-es.ts";
+
+/** Both sides live in the calling process; the serving one only keeps the shape of the harness. */
+export const contender: Contender = {
+  name: "micro-es-memory",
+  about: "as micro-es, through the memory transport in one process",
+  serve: async () => ({ address: "memory:bench", close: async () => {} }),
+  async connect(address) {
+    const transport = memoryTransport();
+    const server = await serveOn(transport, address);
+    const caller = await callOver(transport, address);
+    return {
+      ...caller,
+      async close() {
+        await caller.close();
+        await server.close();
+      },
+    };
+  },
+};

@@ -1,0 +1,51 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const here = import.meta.dirname;
+const repository = join(here, "../..");
+
+/** Names of all contenders. */
+export function contenderNames(): readonly string[] {
+  return readdirSync(join(here, "contenders")).map((file) => file.replace(/\.ts$/, ""));
+}
+
+/**
+ * Installs the peers when they are not there, builds the runtime as users get it, and turns the harness into plain
+ * JavaScript: a loader that transpiles while it runs would be measured along. Returns the folder of the result.
+ */
+export async function prepare(): Promise<string> {
+  const installed = join(here, "node_modules/.package-lock.json");
+  const lock = join(here, "package-lock.json");
+  if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
+    execFileSync("npm", ["ci", "--no-workspaces", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: here,
+      stdio: ["ignore", process.stderr, process.stderr],
+    });
+  }
+  execFileSync(join(repository, "node_modules/.bin/tsc"), ["-b", "runtime"], {
+    cwd: repository,
+    stdio: "inherit",
+  });
+  const folder = join(here, ".build");
+  await build({
+    absWorkingDir: here,
+    entryPoints: ["child.ts", ...contenderNames().map((name) => `contenders/${name}.ts`)],
+    outdir: folder,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    sourcemap: true,
+    splitting: true,
+    logLevel: "warning",
+  });
+  return folder;
+}
+
+/** Where contenders that load .proto files find them. */
+export const protoFolders: string = ["proto", "test/proto"]
+  .map((folder) => join(repository, folder))
+  .join(":");
