@@ -62,6 +62,9 @@ export const defaultTtlMs = 15_000;
 /** The largest record that is taken from outside, in bytes of its addresses, metadata and endpoint names. */
 export const maxNodeBytes: number = 64 * 1024;
 
+/** The most endpoints of a node. */
+export const maxNodeEndpoints = 1_024;
+
 /** The most nodes of one service that are kept. */
 export const maxNodesPerService = 4_096;
 

@@ -1,13 +1,16 @@
 import { type Address, parseAddress } from "../address.ts";
 import { MicroError } from "../error.ts";
 import { isUnspecified } from "./link-address.ts";
-import { defaultTtlMs, type Endpoint, maxNodeBytes, type Node } from "./registry.ts";
+import {
+  defaultTtlMs,
+  type Endpoint,
+  maxNodeBytes,
+  maxNodeEndpoints,
+  type Node,
+} from "./registry.ts";
 
 /** The most metadata entries of a node, and of each of its endpoints. */
 export const maxNodeMetadataEntries = 128;
-
-/** The most endpoints of a node. */
-export const maxNodeEndpoints = 1_024;
 
 const servicePattern = /^[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*$/;
 const visible = /^[!-~]*$/;

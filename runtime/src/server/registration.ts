@@ -1,6 +1,5 @@
 import type { AnyMethod } from "../method.ts";
-import { type Endpoint, maxNodeBytes, type Node } from "../registry/registry.ts";
-import { maxNodeEndpoints } from "../registry/validate.ts";
+import { type Endpoint, maxNodeBytes, maxNodeEndpoints, type Node } from "../registry/registry.ts";
 import type { SubscriberOptions } from "./server.ts";
 
 /** A subscriber as the registry tells of it. */
