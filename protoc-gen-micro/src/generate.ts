@@ -1,10 +1,9 @@
 import type { DescFile } from "@bufbuild/protobuf";
 import type { Schema } from "@bufbuild/protoplugin";
 import { emitClient } from "./emit/client.ts";
-import { emitCodecList, emitCodecs } from "./emit/codecs.ts";
 import type { EmitContext } from "./emit/context.ts";
 import { emitHandler } from "./emit/handler.ts";
-import { emitInits } from "./emit/inits.ts";
+import { emitCodecList, emitMessages } from "./emit/messages.ts";
 import { emitMethods } from "./emit/methods.ts";
 import { emitTopics } from "./emit/topics.ts";
 import { type Target, Writer } from "./emit/writer.ts";
@@ -39,12 +38,11 @@ function emitFile(file: DescFile, run: Run, writer: Writer): void {
     references: resolveReferences(file, run),
   };
   const { services } = context.model;
-  emitInits(context);
   for (const service of services) {
     if (run.options.client) emitClient(context, service);
     if (run.options.handler) emitHandler(context, service);
   }
-  emitCodecs(context);
+  emitMessages(context);
   emitTopics(context);
   emitCodecList(context);
   for (const service of services) emitMethods(context, service);

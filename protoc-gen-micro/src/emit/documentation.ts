@@ -83,10 +83,12 @@ function policyInWords(policy: MethodPolicy): string {
 
 function subscriptionInWords({ topicName, subscription }: SubscriberModel): string {
   const { queue, maxInFlight, maxDeliveries, deadLetter } = subscription;
-  const who = queue === undefined ? "in each instance" : `one instance of the queue group ${queue}`;
-  const parts = [`Takes the events of ${topicName}, ${who}`];
+  const parts = [`Takes the events of ${topicName}`];
+  if (queue === undefined) parts.push("every instance gets each");
+  else parts.push(`each goes to one instance of the queue group ${queue}`);
   if (maxInFlight !== undefined) parts.push(`at most ${maxInFlight} at once`);
-  if (maxDeliveries !== undefined) parts.push(`each delivered at most ${maxDeliveries} times`);
+  if (maxDeliveries !== undefined)
+    parts.push(`at most ${maxDeliveries} deliveries of one that fails`);
   if (deadLetter !== undefined) parts.push(`those that fail for good go to ${deadLetter}`);
   return `${parts.join("; ")}.`;
 }

@@ -4,14 +4,11 @@
 // @generated from file micro/bench/v1/bench.proto (package micro.bench.v1, syntax proto3)
 /* eslint-disable */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server, Topic } from "@micro-es/runtime";
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server, Topic } from "@micro-es/runtime";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec, topic } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInitShape<typeof MessageSchema>;
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -81,6 +78,9 @@ export function registerBenchServiceHandler(server: Server, handler: BenchServic
   );
   server.bidi(BenchService_pingPong, (requests, context) => handler.pingPong(requests, context));
 }
+
+/** What may be given for a {@link Message}: every field is optional. */
+export type MessageInit = MessageInitShape<typeof MessageSchema>;
 
 /** Bytes of a {@link Message}. */
 export const MessageCodec: Codec<Message, MessageInit> = /*@__PURE__*/ codec(MessageSchema);

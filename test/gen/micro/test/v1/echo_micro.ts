@@ -4,20 +4,11 @@
 // @generated from file micro/test/v1/echo.proto (package micro.test.v1, syntax proto3)
 /* eslint-disable */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec, topic } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link EchoRequest}: every field is optional. */
-export type EchoRequestInit = MessageInitShape<typeof EchoRequestSchema>;
-
-/** What may be given for a {@link EchoResponse}: every field is optional. */
-export type EchoResponseInit = MessageInitShape<typeof EchoResponseSchema>;
-
-/** What may be given for a {@link Echoed}: every field is optional. */
-export type EchoedInit = MessageInitShape<typeof EchoedSchema>;
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -107,7 +98,7 @@ export interface EchoServiceHandler {
    */
   chat(requests: AsyncIterable<EchoRequest>, context: CallContext): AsyncIterable<EchoResponseInit>;
   /**
-   * Takes the events of echo.echoed, one instance of the queue group counters.
+   * Takes the events of echo.echoed; each goes to one instance of the queue group counters.
    *
    * @generated from rpc micro.test.v1.EchoService.OnEchoed
    */
@@ -130,13 +121,22 @@ export function registerEchoServiceHandler(server: Server, handler: EchoServiceH
   });
 }
 
+/** What may be given for a {@link EchoRequest}: every field is optional. */
+export type EchoRequestInit = MessageInitShape<typeof EchoRequestSchema>;
+
 /** Bytes of a {@link EchoRequest}. */
 export const EchoRequestCodec: Codec<EchoRequest, EchoRequestInit> =
   /*@__PURE__*/ codec(EchoRequestSchema);
 
+/** What may be given for a {@link EchoResponse}: every field is optional. */
+export type EchoResponseInit = MessageInitShape<typeof EchoResponseSchema>;
+
 /** Bytes of a {@link EchoResponse}. */
 export const EchoResponseCodec: Codec<EchoResponse, EchoResponseInit> =
   /*@__PURE__*/ codec(EchoResponseSchema);
+
+/** What may be given for a {@link Echoed}: every field is optional. */
+export type EchoedInit = MessageInitShape<typeof EchoedSchema>;
 
 /** Bytes of a {@link Echoed}. */
 export const EchoedCodec: Codec<Echoed, EchoedInit> = /*@__PURE__*/ codec(EchoedSchema);

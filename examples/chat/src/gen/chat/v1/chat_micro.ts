@@ -2,23 +2,11 @@
 // @generated from file chat/v1/chat.proto (package chat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server } from "@micro-es/runtime";
 import type { Message, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server } from "@micro-es/runtime";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link Utterance}: every field is optional. */
-export type UtteranceInit = MessageInitShape<typeof UtteranceSchema>;
-
-/** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInitShape<typeof MessageSchema>;
-
-/** What may be given for a {@link RoomsRequest}: every field is optional. */
-export type RoomsRequestInit = MessageInitShape<typeof RoomsRequestSchema>;
-
-/** What may be given for a {@link RoomsResponse}: every field is optional. */
-export type RoomsResponseInit = MessageInitShape<typeof RoomsResponseSchema>;
 
 /**
  * Rooms in which people talk.
@@ -83,15 +71,27 @@ export function registerChatHandler(server: Server, handler: ChatHandler): void 
   server.unary(Chat_rooms, (request, context) => handler.rooms(request, context));
 }
 
+/** What may be given for a {@link Utterance}: every field is optional. */
+export type UtteranceInit = MessageInitShape<typeof UtteranceSchema>;
+
 /** Bytes of a {@link Utterance}. */
 export const UtteranceCodec: Codec<Utterance, UtteranceInit> = /*@__PURE__*/ codec(UtteranceSchema);
+
+/** What may be given for a {@link Message}: every field is optional. */
+export type MessageInit = MessageInitShape<typeof MessageSchema>;
 
 /** Bytes of a {@link Message}. */
 export const MessageCodec: Codec<Message, MessageInit> = /*@__PURE__*/ codec(MessageSchema);
 
+/** What may be given for a {@link RoomsRequest}: every field is optional. */
+export type RoomsRequestInit = MessageInitShape<typeof RoomsRequestSchema>;
+
 /** Bytes of a {@link RoomsRequest}. */
 export const RoomsRequestCodec: Codec<RoomsRequest, RoomsRequestInit> =
   /*@__PURE__*/ codec(RoomsRequestSchema);
+
+/** What may be given for a {@link RoomsResponse}: every field is optional. */
+export type RoomsResponseInit = MessageInitShape<typeof RoomsResponseSchema>;
 
 /** Bytes of a {@link RoomsResponse}. */
 export const RoomsResponseCodec: Codec<RoomsResponse, RoomsResponseInit> =

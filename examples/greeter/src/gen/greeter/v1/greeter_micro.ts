@@ -2,29 +2,11 @@
 // @generated from file greeter/v1/greeter.proto (package greeter.v1, syntax proto3)
 /* eslint-disable */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec, topic } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link HelloRequest}: every field is optional. */
-export type HelloRequestInit = MessageInitShape<typeof HelloRequestSchema>;
-
-/** What may be given for a {@link HelloResponse}: every field is optional. */
-export type HelloResponseInit = MessageInitShape<typeof HelloResponseSchema>;
-
-/** What may be given for a {@link WatchRequest}: every field is optional. */
-export type WatchRequestInit = MessageInitShape<typeof WatchRequestSchema>;
-
-/** What may be given for a {@link Tick}: every field is optional. */
-export type TickInit = MessageInitShape<typeof TickSchema>;
-
-/** What may be given for a {@link Line}: every field is optional. */
-export type LineInit = MessageInitShape<typeof LineSchema>;
-
-/** What may be given for a {@link Greeted}: every field is optional. */
-export type GreetedInit = MessageInitShape<typeof GreetedSchema>;
 
 /**
  * Greets people, in one or many words.
@@ -111,7 +93,7 @@ export interface GreeterHandler {
   /**
    * Counts greetings, in one of the greeters.
    *
-   * Takes the events of greeter.greeted, one instance of the queue group stats.
+   * Takes the events of greeter.greeted; each goes to one instance of the queue group stats.
    *
    * @generated from rpc greeter.v1.Greeter.OnGreeted
    */
@@ -131,23 +113,41 @@ export function registerGreeterHandler(server: Server, handler: GreeterHandler):
   });
 }
 
+/** What may be given for a {@link HelloRequest}: every field is optional. */
+export type HelloRequestInit = MessageInitShape<typeof HelloRequestSchema>;
+
 /** Bytes of a {@link HelloRequest}. */
 export const HelloRequestCodec: Codec<HelloRequest, HelloRequestInit> =
   /*@__PURE__*/ codec(HelloRequestSchema);
+
+/** What may be given for a {@link HelloResponse}: every field is optional. */
+export type HelloResponseInit = MessageInitShape<typeof HelloResponseSchema>;
 
 /** Bytes of a {@link HelloResponse}. */
 export const HelloResponseCodec: Codec<HelloResponse, HelloResponseInit> =
   /*@__PURE__*/ codec(HelloResponseSchema);
 
+/** What may be given for a {@link WatchRequest}: every field is optional. */
+export type WatchRequestInit = MessageInitShape<typeof WatchRequestSchema>;
+
 /** Bytes of a {@link WatchRequest}. */
 export const WatchRequestCodec: Codec<WatchRequest, WatchRequestInit> =
   /*@__PURE__*/ codec(WatchRequestSchema);
 
+/** What may be given for a {@link Tick}: every field is optional. */
+export type TickInit = MessageInitShape<typeof TickSchema>;
+
 /** Bytes of a {@link Tick}. */
 export const TickCodec: Codec<Tick, TickInit> = /*@__PURE__*/ codec(TickSchema);
 
+/** What may be given for a {@link Line}: every field is optional. */
+export type LineInit = MessageInitShape<typeof LineSchema>;
+
 /** Bytes of a {@link Line}. */
 export const LineCodec: Codec<Line, LineInit> = /*@__PURE__*/ codec(LineSchema);
+
+/** What may be given for a {@link Greeted}: every field is optional. */
+export type GreetedInit = MessageInitShape<typeof GreetedSchema>;
 
 /** Bytes of a {@link Greeted}. */
 export const GreetedCodec: Codec<Greeted, GreetedInit> = /*@__PURE__*/ codec(GreetedSchema);

@@ -5,44 +5,11 @@
 // @generated from file shop/v1/shop.proto (package shop.v1, syntax proto3)
 /* eslint-disable */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
 import type { GetOrderRequest, Order, OrderPlaced, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec, topic } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link PlaceRequest}: every field is optional. */
-export type PlaceRequestInit = MessageInitShape<typeof PlaceRequestSchema>;
-
-/** What may be given for a {@link Order}: every field is optional. */
-export type OrderInit = MessageInitShape<typeof OrderSchema>;
-
-/** What may be given for a {@link GetOrderRequest}: every field is optional. */
-export type GetOrderRequestInit = MessageInitShape<typeof GetOrderRequestSchema>;
-
-/** What may be given for a {@link ReserveRequest}: every field is optional. */
-export type ReserveRequestInit = MessageInitShape<typeof ReserveRequestSchema>;
-
-/** What may be given for a {@link Reservation}: every field is optional. */
-export type ReservationInit = MessageInitShape<typeof ReservationSchema>;
-
-/** What may be given for a {@link WatchStockRequest}: every field is optional. */
-export type WatchStockRequestInit = MessageInitShape<typeof WatchStockRequestSchema>;
-
-/** What may be given for a {@link StockLevel}: every field is optional. */
-export type StockLevelInit = MessageInitShape<typeof StockLevelSchema>;
-
-/** What may be given for a {@link SentRequest}: every field is optional. */
-export type SentRequestInit = MessageInitShape<typeof SentRequestSchema>;
-
-/** What may be given for a {@link SentResponse}: every field is optional. */
-export type SentResponseInit = MessageInitShape<typeof SentResponseSchema>;
-
-/** What may be given for a {@link OrderPlaced}: every field is optional. */
-export type OrderPlacedInit = MessageInitShape<typeof OrderPlacedSchema>;
-
-/** What may be given for a {@link Shipped}: every field is optional. */
-export type ShippedInit = MessageInitShape<typeof ShippedSchema>;
 
 /**
  * Takes orders.
@@ -93,7 +60,7 @@ export interface OrdersHandler {
   /**
    * Marks the order as shipped.
    *
-   * Takes the events of shop.shipped, one instance of the queue group orders.
+   * Takes the events of shop.shipped; each goes to one instance of the queue group orders.
    *
    * @generated from rpc shop.v1.Orders.OnShipped
    */
@@ -164,7 +131,7 @@ export interface StockHandler {
   /**
    * Packs and ships what was ordered.
    *
-   * Takes the events of shop.order-placed, one instance of the queue group stock.
+   * Takes the events of shop.order-placed; each goes to one instance of the queue group stock.
    *
    * @generated from rpc shop.v1.Stock.OnOrderPlaced
    */
@@ -216,13 +183,13 @@ export interface MailHandler {
    */
   sent(request: SentRequest, context: CallContext): Awaitable<SentResponseInit>;
   /**
-   * Takes the events of shop.order-placed, one instance of the queue group mail.
+   * Takes the events of shop.order-placed; each goes to one instance of the queue group mail.
    *
    * @generated from rpc shop.v1.Mail.OnOrderPlaced
    */
   onOrderPlaced(event: OrderPlaced, context: EventContext): Awaitable<void>;
   /**
-   * Takes the events of shop.shipped, one instance of the queue group mail.
+   * Takes the events of shop.shipped; each goes to one instance of the queue group mail.
    *
    * @generated from rpc shop.v1.Mail.OnShipped
    */
@@ -244,44 +211,77 @@ export function registerMailHandler(server: Server, handler: MailHandler): void 
   });
 }
 
+/** What may be given for a {@link PlaceRequest}: every field is optional. */
+export type PlaceRequestInit = MessageInitShape<typeof PlaceRequestSchema>;
+
 /** Bytes of a {@link PlaceRequest}. */
 export const PlaceRequestCodec: Codec<PlaceRequest, PlaceRequestInit> =
   /*@__PURE__*/ codec(PlaceRequestSchema);
 
+/** What may be given for a {@link Order}: every field is optional. */
+export type OrderInit = MessageInitShape<typeof OrderSchema>;
+
 /** Bytes of a {@link Order}. */
 export const OrderCodec: Codec<Order, OrderInit> = /*@__PURE__*/ codec(OrderSchema);
+
+/** What may be given for a {@link GetOrderRequest}: every field is optional. */
+export type GetOrderRequestInit = MessageInitShape<typeof GetOrderRequestSchema>;
 
 /** Bytes of a {@link GetOrderRequest}. */
 export const GetOrderRequestCodec: Codec<GetOrderRequest, GetOrderRequestInit> =
   /*@__PURE__*/ codec(GetOrderRequestSchema);
 
+/** What may be given for a {@link ReserveRequest}: every field is optional. */
+export type ReserveRequestInit = MessageInitShape<typeof ReserveRequestSchema>;
+
 /** Bytes of a {@link ReserveRequest}. */
 export const ReserveRequestCodec: Codec<ReserveRequest, ReserveRequestInit> =
   /*@__PURE__*/ codec(ReserveRequestSchema);
+
+/** What may be given for a {@link Reservation}: every field is optional. */
+export type ReservationInit = MessageInitShape<typeof ReservationSchema>;
 
 /** Bytes of a {@link Reservation}. */
 export const ReservationCodec: Codec<Reservation, ReservationInit> =
   /*@__PURE__*/ codec(ReservationSchema);
 
+/** What may be given for a {@link WatchStockRequest}: every field is optional. */
+export type WatchStockRequestInit = MessageInitShape<typeof WatchStockRequestSchema>;
+
 /** Bytes of a {@link WatchStockRequest}. */
 export const WatchStockRequestCodec: Codec<WatchStockRequest, WatchStockRequestInit> =
   /*@__PURE__*/ codec(WatchStockRequestSchema);
+
+/** What may be given for a {@link StockLevel}: every field is optional. */
+export type StockLevelInit = MessageInitShape<typeof StockLevelSchema>;
 
 /** Bytes of a {@link StockLevel}. */
 export const StockLevelCodec: Codec<StockLevel, StockLevelInit> =
   /*@__PURE__*/ codec(StockLevelSchema);
 
+/** What may be given for a {@link SentRequest}: every field is optional. */
+export type SentRequestInit = MessageInitShape<typeof SentRequestSchema>;
+
 /** Bytes of a {@link SentRequest}. */
 export const SentRequestCodec: Codec<SentRequest, SentRequestInit> =
   /*@__PURE__*/ codec(SentRequestSchema);
+
+/** What may be given for a {@link SentResponse}: every field is optional. */
+export type SentResponseInit = MessageInitShape<typeof SentResponseSchema>;
 
 /** Bytes of a {@link SentResponse}. */
 export const SentResponseCodec: Codec<SentResponse, SentResponseInit> =
   /*@__PURE__*/ codec(SentResponseSchema);
 
+/** What may be given for a {@link OrderPlaced}: every field is optional. */
+export type OrderPlacedInit = MessageInitShape<typeof OrderPlacedSchema>;
+
 /** Bytes of a {@link OrderPlaced}. */
 export const OrderPlacedCodec: Codec<OrderPlaced, OrderPlacedInit> =
   /*@__PURE__*/ codec(OrderPlacedSchema);
+
+/** What may be given for a {@link Shipped}: every field is optional. */
+export type ShippedInit = MessageInitShape<typeof ShippedSchema>;
 
 /** Bytes of a {@link Shipped}. */
 export const ShippedCodec: Codec<Shipped, ShippedInit> = /*@__PURE__*/ codec(ShippedSchema);

@@ -2,18 +2,29 @@ import { codecValue, type EmitContext } from "./context.ts";
 import { sentence } from "./documentation.ts";
 import { list } from "./layout.ts";
 
-/** Writes the codecs of the messages. */
-export function emitCodecs({ writer, references }: EmitContext): void {
-  for (const [message, { kind, codec, init }] of references.messages) {
-    if (kind === "imported") continue;
+/** Writes, for each message that is sent, the type of what may be given for it, and its codec. */
+export function emitMessages({ writer, references }: EmitContext): void {
+  for (const [message, reference] of references.messages) {
+    if (reference.kind === "imported") continue;
+    const exported = reference.kind === "exported";
     const shape = writer.shape(message);
-    writer.constant(
+    const link = `{@link ${shape.name}}`;
+    writer.typeAlias(
       {
-        name: codec,
-        exported: kind === "exported",
-        doc: sentence(`Bytes of a {@link ${shape.name}}.`, message),
+        name: reference.init,
+        exported,
+        doc: sentence(`What may be given for a ${link}: every field is optional.`, message),
       },
-      { name: writer.type("Codec"), args: [shape, writer.own(init)] },
+      [
+        writer.type("MessageInitShape", "@bufbuild/protobuf"),
+        "<typeof ",
+        writer.schema(message).toTypeOnly(),
+        ">",
+      ],
+    );
+    writer.constant(
+      { name: reference.codec, exported, doc: sentence(`Bytes of a ${link}.`, message) },
+      { name: writer.type("Codec"), args: [shape, writer.own(reference.init)] },
       () => ["/*@__PURE__*/ ", writer.value("codec"), "(", writer.schema(message), ")"],
     );
   }
