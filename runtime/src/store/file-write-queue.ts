@@ -1,0 +1,205 @@
+import { Buffer } from "node:buffer";
+import type { BackendStatus } from "../backend.ts";
+import { MicroError } from "../error.ts";
+import type { ExpiryClock } from "./clock.ts";
+import type { Change, FileDatabase } from "./file-database.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  expiryKey,
+  type RecordContents,
+  recordKey,
+} from "./file-record.ts";
+import { quoteKey, requireOpen, requireVersion, type Write } from "./write.ts";
+
+/** A write, or a deletion where `write` is undefined. */
+export interface Mutation {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  readonly write: Write | undefined;
+  readonly ifVersion: bigint | undefined;
+}
+
+interface Waiting extends Mutation {
+  readonly resolve: (result: bigint | boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What a mutation came to, told to its caller when it is on the disk. */
+type Answer = bigint | boolean | MicroError;
+
+/** A record that cannot be read: it may be replaced, and has no version to compare with. */
+const damaged = Symbol("damaged");
+type Current = RecordContents | typeof damaged | undefined;
+
+const noValue = Buffer.alloc(0);
+const maxWaiting = 10_000;
+const maxWaitingBytes = 64 * 1024 * 1024;
+const batchSize = 500;
+const batchBytes = 4 * 1024 * 1024;
+
+/**
+ * The mutations of a file store, one after the other, which makes compare-and-set atomic. Those that wait
+ * while the disk is busy are written together: one sync for all of them.
+ */
+export class WriteQueue {
+  readonly #database: FileDatabase;
+  readonly #clock: ExpiryClock;
+  readonly #status: BackendStatus;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  /** Ends when everything that was queued has been done; never rejects. */
+  #work: Promise<void> = Promise.resolve();
+  #scheduled = false;
+  #closed = false;
+
+  constructor(database: FileDatabase, clock: ExpiryClock, status: BackendStatus) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#status = status;
+  }
+
+  /** Does a mutation: a write resolves to its version, a deletion to whether there was a record. */
+  add<T extends bigint | boolean>(mutation: Mutation): Promise<T> {
+    requireOpen(this.#closed, "change the store");
+    const size = sizeOf(mutation);
+    const full =
+      this.#waiting.length >= maxWaiting ||
+      (this.#waiting.length > 0 && this.#waitingBytes + size > maxWaitingBytes);
+    if (full) {
+      throw new MicroError(
+        "resource_exhausted",
+        `cannot change store key ${quoteKey(mutation.key)}: ${this.#waiting.length} changes with ` +
+          `${this.#waitingBytes} bytes wait for the disk; await earlier writes before more`,
+        { outcome: "not-executed" },
+      );
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#waitingBytes += size;
+      this.#waiting.push({
+        ...mutation,
+        resolve: resolve as (result: bigint | boolean) => void,
+        reject,
+      });
+      this.#schedule();
+    });
+  }
+
+  /** Does something of its own between two batches. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#work.then(work);
+    this.#work = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  /** Takes nothing more, and resolves when what was taken is done. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#waiting.length > 0) await this.#work;
+    await this.#work;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#work = this.#work.then(() => this.#writeBatch());
+  }
+
+  async #writeBatch(): Promise<void> {
+    this.#scheduled = false;
+    const batch = this.#take();
+    if (this.#waiting.length > 0) this.#schedule();
+    try {
+      const answers = await this.#apply(batch);
+      this.#status.set("healthy");
+      for (const [i, { resolve, reject }] of batch.entries()) {
+        const answer = answers[i]!;
+        if (answer instanceof MicroError) reject(answer);
+        else resolve(answer);
+      }
+    } catch (error) {
+      const reason = MicroError.from(error);
+      this.#status.set("degraded", reason);
+      for (const { reject } of batch) reject(reason);
+    }
+  }
+
+  #take(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#waiting.length && count < batchSize && bytes < batchBytes) {
+      bytes += sizeOf(this.#waiting[count]!);
+      count++;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
+  }
+
+  async #apply(batch: readonly Waiting[]): Promise<Answer[]> {
+    const current = await this.#load(batch);
+    const changes: Change[] = [];
+    let version = this.#database.version;
+    const answers = batch.map((mutation): Answer => {
+      const { key, bytes, write } = mutation;
+      const old = current.get(key);
+      try {
+        const found = this.#requireVersion(mutation, old);
+        if (old === undefined && write === undefined) return false;
+        if (typeof old === "object" && old.expiresAt !== undefined) {
+          changes.push({ type: "del", key: expiryKey(old.expiresAt, bytes) });
+        }
+        if (write === undefined) {
+          changes.push({ type: "del", key: recordKey(bytes) });
+          current.set(key, undefined);
+          return found;
+        }
+        const contents: RecordContents = { ...write, version: ++version };
+        changes.push({ type: "put", key: recordKey(bytes), value: encodeRecord(bytes, contents) });
+        if (write.expiresAt !== undefined) {
+          changes.push({ type: "put", key: expiryKey(write.expiresAt, bytes), value: noValue });
+        }
+        current.set(key, contents);
+        return version;
+      } catch (error) {
+        return MicroError.from(error, "internal", { outcome: "not-executed" });
+      }
+    });
+    if (changes.length > 0) await this.#database.write(changes, version);
+    return answers;
+  }
+
+  async #load(batch: readonly Waiting[]): Promise<Map<string, Current>> {
+    const keys = new Map(batch.map(({ key, bytes }) => [key, bytes]));
+    const found = await this.#database.getMany([...keys.values()].map(recordKey));
+    const current = new Map<string, Current>();
+    let i = 0;
+    for (const [key, bytes] of keys) {
+      const record = found[i++];
+      current.set(key, record === undefined ? undefined : (decodeRecord(bytes, record) ?? damaged));
+    }
+    return current;
+  }
+
+  /** Whether there is a record, once its version is the one that the caller expects. */
+  #requireVersion({ key, write, ifVersion }: Mutation, old: Current): boolean {
+    if (old === damaged) {
+      if (ifVersion === undefined) return true;
+      throw this.#database.damagedRecord(key);
+    }
+    const live = old !== undefined && (old.expiresAt ?? Infinity) > this.#clock.now();
+    requireVersion(
+      key,
+      ifVersion,
+      live ? old.version : 0n,
+      write === undefined ? "delete" : "write",
+    );
+    return live;
+  }
+}
+
+function sizeOf({ bytes, write }: Mutation): number {
+  return bytes.length + (write?.bytes ?? 0);
+}

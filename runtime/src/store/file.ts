@@ -1,0 +1,212 @@
+import type { Buffer } from "node:buffer";
+import { resolve as resolvePath } from "node:path";
+import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
+import { DeadlineSweep, monotonicNow } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import { ExpiryClock } from "./clock.ts";
+import { FileDatabase } from "./file-database.ts";
+import { decodeRecord, endOfPrefix, recordKey, toStoreRecord } from "./file-record.ts";
+import { firstExpiry, removeExpired } from "./file-sweep.ts";
+import { type Mutation, WriteQueue } from "./file-write-queue.ts";
+import { checkListing, keyBytes, type Listing } from "./key.ts";
+import type {
+  DeleteOptions,
+  ListOptions,
+  Store,
+  StoreGuarantees,
+  StoreRecord,
+  WriteOptions,
+} from "./store.ts";
+import { checkWrite, requireNotAborted, requireOpen } from "./write.ts";
+
+/** Where and how a {@link fileStore} keeps its records. */
+export interface FileStoreOptions {
+  /** A directory of the store's own; made, readable by its owner only, when it does not exist. */
+  readonly path: string;
+  /**
+   * Whether a write waits until it is on the disk, so that it survives a power failure. Without it a write is
+   * much faster and survives the end of the process, by SIGKILL as well. Default true.
+   */
+  readonly sync?: boolean;
+  /** Bytes of one value with its metadata. Default 16 MiB. */
+  readonly maxValueBytes?: number;
+  /**
+   * Opens a damaged store with what can be read of it. Records may be missing or old afterwards; without it a
+   * damaged store is an error. Default false.
+   */
+  readonly repair?: boolean;
+}
+
+/** The system's clock may jump forward, and the sweep follows it within this time. */
+const longestSweepMs = 30_000;
+
+/**
+ * A store in a directory, on LevelDB through the package `classic-level`, which the application installs.
+ *
+ * It is crash safe: however the process ends, every acknowledged write is there afterwards and no record is
+ * torn. One store of one process has the directory open at a time. Versions come from one counter of the whole
+ * store. Damaged files are a `data_loss` error and never a wrong value.
+ *
+ * @throws MicroError `failed_precondition` when the directory is open elsewhere, or `classic-level` is not
+ * installed; `data_loss` when its files are damaged; `resource_exhausted` when the disk is full; `unavailable`
+ * when the file system fails otherwise.
+ */
+export async function fileStore(options: FileStoreOptions): Promise<Store> {
+  if (typeof options.path !== "string" || options.path === "") {
+    throw new MicroError("invalid_argument", "a file store needs the path of a directory");
+  }
+  const path = resolvePath(options.path);
+  const { sync = true, repair = false } = options;
+  const store = new FileStore(await FileDatabase.open({ path, sync, repair }), {
+    reads: "linearizable",
+    durability: sync ? "power-loss" : "process-crash",
+    compareAndSet: true,
+    sharing: "process",
+    maxKeyBytes: 64 * 1024,
+    maxValueBytes: options.maxValueBytes ?? 16 * 1024 * 1024,
+  });
+  store.start();
+  return store;
+}
+
+class FileStore implements Store {
+  readonly name: string = "file";
+  readonly guarantees: StoreGuarantees;
+  readonly #database: FileDatabase;
+  readonly #clock = new ExpiryClock();
+  readonly #status = new BackendStatus();
+  readonly #queue: WriteQueue;
+  readonly #sweep = new DeadlineSweep(() => {
+    void this.#sweepOnce();
+    return Number.POSITIVE_INFINITY;
+  });
+  #closing: Promise<void> | undefined;
+
+  constructor(database: FileDatabase, guarantees: StoreGuarantees) {
+    this.#database = database;
+    this.guarantees = guarantees;
+    this.#queue = new WriteQueue(database, this.#clock, this.#status);
+  }
+
+  /** Begins to remove what expired while the store was closed. */
+  start(): void {
+    this.#sweep.watch(monotonicNow());
+  }
+
+  get state(): BackendState {
+    return this.#status.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#status.onStateChange(listener);
+  }
+
+  async read(key: string): Promise<StoreRecord | undefined> {
+    const bytes = this.#check("read", key);
+    const found = await this.#database.get(recordKey(bytes));
+    return found === undefined ? undefined : this.#live(key, bytes, found);
+  }
+
+  async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
+    const bytes = this.#check("write", key);
+    const now = this.#clock.now();
+    const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
+    const version = await this.#queue.add<bigint>({
+      key,
+      bytes,
+      write,
+      ifVersion: write.ifVersion,
+    });
+    if (write.expiresAt !== undefined && this.#closing === undefined) {
+      this.#sweep.watch(monotonicNow() + Math.min(write.expiresAt - now, longestSweepMs));
+    }
+    return version;
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
+    const bytes = this.#check("delete", key);
+    const mutation: Mutation = { key, bytes, write: undefined, ifVersion: options.ifVersion };
+    return this.#queue.add<boolean>(mutation);
+  }
+
+  list(options?: ListOptions): AsyncIterable<StoreRecord> {
+    const listing = checkListing(options);
+    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#sweep.close();
+    await this.#queue.close();
+    this.#sweep.close();
+    await this.#database.close();
+  }
+
+  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
+    const { prefix, suffix, after, signal } = listing;
+    let { limit, offset } = listing;
+    requireNotAborted(signal);
+    requireOpen(this.#closing !== undefined, "list the store");
+    if (limit === 0) return;
+    const first = recordKey(prefix);
+    const cursor = after === undefined ? undefined : recordKey(after);
+    const start =
+      cursor !== undefined && cursor.compare(first) >= 0 ? { gt: cursor } : { gte: first };
+    const range = { ...start, lt: endOfPrefix(first) };
+    for await (const [entry, found] of this.#database.entries(range)) {
+      requireNotAborted(signal);
+      requireOpen(this.#closing !== undefined, "list the store");
+      const bytes = entry.subarray(1);
+      const key = bytes.toString();
+      if (!key.endsWith(suffix)) continue;
+      const record = this.#live(key, bytes, found);
+      if (record === undefined) continue;
+      if (offset > 0) {
+        offset--;
+        continue;
+      }
+      yield record;
+      if (--limit === 0) return;
+    }
+  }
+
+  /** The record in these bytes, unless it has expired. */
+  #live(key: string, bytes: Uint8Array, found: Buffer): StoreRecord | undefined {
+    const contents = decodeRecord(bytes, found);
+    if (contents === undefined) throw this.#database.damagedRecord(key);
+    const { expiresAt } = contents;
+    if (expiresAt !== undefined && expiresAt <= this.#clock.now()) return undefined;
+    return toStoreRecord(key, contents);
+  }
+
+  /** Removes some of what has expired; the queue keeps it from crossing writes. */
+  async #sweepOnce(): Promise<void> {
+    try {
+      const next = await this.#queue.exclusively(async () => {
+        await removeExpired(this.#database, this.#clock.now());
+        return firstExpiry(this.#database);
+      });
+      this.#status.set("healthy");
+      if (next === undefined || this.#closing !== undefined) return;
+      const delay = Math.min(next - this.#clock.now(), longestSweepMs);
+      this.#sweep.watch(monotonicNow() + Math.max(delay, 0));
+    } catch (error) {
+      if (this.#closing !== undefined) return;
+      this.#status.set("degraded", MicroError.from(error));
+      this.#sweep.watch(monotonicNow() + longestSweepMs);
+    }
+  }
+
+  #check(action: "read" | "write" | "delete", key: string): Uint8Array {
+    requireOpen(this.#closing !== undefined, `${action} a key`);
+    return keyBytes(key, this.guarantees.maxKeyBytes);
+  }
+}

@@ -1,0 +1,244 @@
+import { setImmediate } from "node:timers/promises";
+import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
+import { DeadlineSweep, monotonicNow } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import { ExpiryClock } from "./clock.ts";
+import { checkListing, compareKeys, keyBytes, type Listing } from "./key.ts";
+import { SortedKeys } from "./sorted-keys.ts";
+import type {
+  DeleteOptions,
+  ListOptions,
+  Store,
+  StoreGuarantees,
+  StoreRecord,
+  WriteOptions,
+} from "./store.ts";
+import {
+  checkWrite,
+  quoteKey,
+  requireNotAborted,
+  requireOpen,
+  requireVersion,
+  type Write,
+} from "./write.ts";
+
+/** Bounds of a {@link memoryStore}. */
+export interface MemoryStoreOptions {
+  /** Bytes of all keys, values and metadata together. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Default 1 000 000. */
+  readonly maxRecords?: number;
+  /** Bytes of one value with its metadata. Default 16 MiB. */
+  readonly maxValueBytes?: number;
+}
+
+/**
+ * A store in this process's memory. It is gone with the process; a full one refuses writes with
+ * `resource_exhausted` and forgets nothing.
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  return new MemoryStore(options);
+}
+
+interface Entry extends Write {
+  readonly version: bigint;
+  readonly size: number;
+}
+
+/** Records that one sweep removes; what is left waits for the next turn of the event loop. */
+const sweepStep = 1000;
+/** The system's clock may jump forward, and expiry follows it within this time. */
+const longestSweepMs = 30_000;
+
+class MemoryStore implements Store {
+  readonly name: string = "memory";
+  readonly guarantees: StoreGuarantees;
+  readonly #maxBytes: number;
+  readonly #maxRecords: number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #keys = new SortedKeys();
+  /** Records with an expiry, the earliest first. */
+  readonly #expiries = new SortedKeys();
+  readonly #clock = new ExpiryClock();
+  readonly #sweep = new DeadlineSweep(() => this.#removeExpired());
+  readonly #status = new BackendStatus();
+  #bytes = 0;
+  #version = 0n;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#maxBytes = options.maxBytes ?? 256 * 1024 * 1024;
+    this.#maxRecords = options.maxRecords ?? 1_000_000;
+    this.guarantees = {
+      reads: "linearizable",
+      durability: "none",
+      compareAndSet: true,
+      sharing: "process",
+      maxKeyBytes: 64 * 1024,
+      maxValueBytes: options.maxValueBytes ?? 16 * 1024 * 1024,
+    };
+  }
+
+  get state(): BackendState {
+    return this.#status.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#status.onStateChange(listener);
+  }
+
+  async read(key: string): Promise<StoreRecord | undefined> {
+    this.#check("read", key);
+    const entry = this.#live(key);
+    return entry === undefined ? undefined : record(key, entry);
+  }
+
+  async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
+    const keySize = this.#check("write", key);
+    const now = this.#clock.now();
+    const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
+    requireVersion(key, write.ifVersion, this.#live(key)?.version ?? 0n, "write");
+    const size = keySize + write.bytes;
+    this.#makeRoom(key, size);
+    const version = ++this.#version;
+    this.#remove(key);
+    this.#entries.set(key, { ...write, version, size });
+    this.#keys.add(key);
+    this.#bytes += size;
+    if (write.expiresAt !== undefined) {
+      this.#expiries.add(expiryEntry(write.expiresAt, key));
+      this.#sweep.watch(monotonicNow() + Math.min(write.expiresAt - now, longestSweepMs));
+    }
+    return version;
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
+    this.#check("delete", key);
+    const entry = this.#live(key);
+    requireVersion(key, options.ifVersion, entry?.version ?? 0n, "delete");
+    this.#remove(key);
+    return entry !== undefined;
+  }
+
+  list(options?: ListOptions): AsyncIterable<StoreRecord> {
+    const listing = checkListing(options);
+    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#sweep.close();
+    this.#entries.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
+    const { prefix, suffix, after, signal } = listing;
+    let { limit, offset } = listing;
+    let passedOver = 0;
+    requireNotAborted(signal);
+    requireOpen(this.#closed, "list the store");
+    let key =
+      after !== undefined && compareKeys(after, prefix) >= 0
+        ? this.#keys.after(after)
+        : this.#keys.from(prefix);
+    while (limit > 0 && key?.startsWith(prefix)) {
+      const entry = key.endsWith(suffix) ? this.#live(key) : undefined;
+      if (entry === undefined || offset > 0) {
+        if (entry !== undefined) offset--;
+        // A listing that finds little must not keep everything else waiting.
+        if (++passedOver % 1000 === 0) await setImmediate();
+      } else {
+        limit--;
+        yield record(key, entry);
+      }
+      requireNotAborted(signal);
+      requireOpen(this.#closed, "list the store");
+      key = this.#keys.after(key);
+    }
+  }
+
+  /** The entry of a key, unless it has expired. */
+  #live(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry?.expiresAt === undefined || entry.expiresAt > this.#clock.now()) return entry;
+    this.#remove(key);
+    return undefined;
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#keys.remove(key);
+    this.#bytes -= entry.size;
+    if (entry.expiresAt !== undefined) this.#expiries.remove(expiryEntry(entry.expiresAt, key));
+  }
+
+  /** @throws MicroError `resource_exhausted` when a record of this size does not fit. */
+  #makeRoom(key: string, size: number): void {
+    const fits = () => {
+      const old = this.#entries.get(key);
+      const records = this.#entries.size + (old === undefined ? 1 : 0);
+      const bytes = this.#bytes - (old?.size ?? 0) + size;
+      return records <= this.#maxRecords && bytes <= this.#maxBytes;
+    };
+    while (!fits()) {
+      if (this.#removeStep() > 0) continue;
+      throw new MicroError(
+        "resource_exhausted",
+        `cannot write store key ${quoteKey(key)}: the memory store is full, with ${this.#entries.size} of ` +
+          `${this.#maxRecords} records and ${this.#bytes} of ${this.#maxBytes} bytes; delete records, or raise ` +
+          "maxRecords or maxBytes",
+        { outcome: "not-executed" },
+      );
+    }
+  }
+
+  /** Removes some expired records and returns the time on the monotonic clock to come again. */
+  #removeExpired(): number {
+    this.#removeStep();
+    const next = this.#expiries.first();
+    if (next === undefined) return Number.POSITIVE_INFINITY;
+    const delay = expiryOf(next) - this.#clock.now();
+    return monotonicNow() + Math.min(delay, longestSweepMs);
+  }
+
+  #removeStep(): number {
+    const now = this.#clock.now();
+    for (let removed = 0; removed < sweepStep; removed++) {
+      const next = this.#expiries.first();
+      if (next === undefined || expiryOf(next) > now) return removed;
+      this.#remove(next.slice(expiryDigits));
+    }
+    return sweepStep;
+  }
+
+  #check(action: "read" | "write" | "delete", key: string): number {
+    requireOpen(this.#closed, `${action} a key`);
+    return keyBytes(key, this.guarantees.maxKeyBytes).length;
+  }
+}
+
+function record(key: string, entry: Entry): StoreRecord {
+  return {
+    key,
+    value: new Uint8Array(entry.value),
+    version: entry.version,
+    expiresAt: entry.expiresAt === undefined ? undefined : new Date(entry.expiresAt),
+    metadata: entry.metadata,
+  };
+}
+
+const expiryDigits = 16;
+
+function expiryEntry(expiresAt: number, key: string): string {
+  return expiresAt.toString().padStart(expiryDigits, "0") + key;
+}
+
+function expiryOf(entry: string): number {
+  return Number(entry.slice(0, expiryDigits));
+}
