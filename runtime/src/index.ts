@@ -27,6 +27,11 @@ export * from "./logger.ts";
 export * from "./metadata.ts";
 export * from "./method.ts";
 export {
+  type CachedRegistry,
+  type CachedRegistryOptions,
+  cachedRegistry,
+} from "./registry/cache.ts";
+export {
   type AllowAddress,
   allowLinkAddress,
   type RecordSource,

@@ -11,7 +11,7 @@ import type { KnownService } from "./mdns/known-service.ts";
 import { MulticastLink, type PacketSource } from "./mdns/link.ts";
 import { decodePacket, encodeQuery, type Incoming } from "./mdns/packet.ts";
 import { ServiceCache } from "./mdns/service-cache.ts";
-import { settled, untilAborted } from "./mdns/settled.ts";
+import { settled } from "./mdns/settled.ts";
 import { type MdnsCounters, type MdnsStats, newCounters } from "./mdns/stats.ts";
 import {
   defaultTtlMs,
@@ -22,6 +22,7 @@ import {
   type RegistryEvent,
   type RegistryGuarantees,
 } from "./registry.ts";
+import { untilAborted } from "./until-aborted.ts";
 import { validateNode, validateServiceName, validateTtl } from "./validate.ts";
 
 /** Options of {@link mdnsRegistry}. */

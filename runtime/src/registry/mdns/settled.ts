@@ -1,5 +1,3 @@
-import { MicroError } from "../../error.ts";
-
 /** A question of which nobody knows how many will answer. */
 export interface Question {
   /** Asks; called once more when nobody has answered for a while, because packets get lost. */
@@ -37,28 +35,4 @@ export function settled(question: Question): Promise<void> {
     if (signal.aborted) end();
     else question.ask();
   });
-}
-
-/**
- * The promise's result, unless the signal comes first.
- * @throws MicroError `canceled` or `deadline_exceeded` by the signal.
- */
-export async function untilAborted<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  if (signal === undefined) return promise;
-  let abort: (() => void) | undefined;
-  try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        abort = () => reject(MicroError.from(signal.reason, "canceled"));
-        signal.addEventListener("abort", abort);
-        if (signal.aborted) abort();
-      }),
-    ]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener("abort", abort);
-  }
 }
