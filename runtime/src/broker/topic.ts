@@ -38,7 +38,7 @@ export interface Topic<M, I = M> extends TopicDefinition<M, I> {
    * rejected, which is counted and, where the subscription names a dead letter topic, kept there.
    */
   subscribe(
-    broker: Pick<Broker, "subscribe">,
+    broker: Broker,
     handler: (message: M, event: IncomingEvent) => Awaitable<void>,
     options?: SubscribeOptions,
   ): Promise<Subscription>;

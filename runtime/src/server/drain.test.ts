@@ -7,10 +7,11 @@ import {
   memoryRegistry,
   memoryTransport,
   type Registry,
+  silentLogger,
 } from "@micro-es/runtime";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
-import { errorOf, outgoing, recordingLogger } from "../../../test/support/server.ts";
+import { errorOf, outgoing } from "../../../test/support/server.ts";
 
 const topic = createTopic({ name: "echo.echoed", codec: echo.echo.input });
 
@@ -116,10 +117,9 @@ describe("drain", () => {
 });
 
 describe("subscribers", () => {
-  test("take events while the server listens, finish those in flight, and log what fails", async () => {
-    const broker = memoryBroker();
-    const logger = recordingLogger();
-    const server = buildServer({ name: "echo", listen: [], broker, logger });
+  test("take events while the server listens, and finish those in flight", async () => {
+    const broker = memoryBroker({ logger: silentLogger });
+    const server = buildServer({ name: "echo", listen: [], broker });
     const taken: string[] = [];
     let finish = () => {};
     server.subscribe(
@@ -131,30 +131,14 @@ describe("subscribers", () => {
             taken.push("slow begins");
           });
         }
-        if (text === "bad") throw new Error("cannot count this");
         taken.push(text);
       },
       { name: "micro.test.v1.EchoService/OnEchoed", maxDeliveries: 1 },
     );
     await topic.publish(broker, { text: "too early" });
     await server.start();
-    await topic.publish(broker, { text: "bad" });
-    await broker.publish(topic.name, {
-      body: new Uint8Array([255]),
-      contentType: "application/protobuf",
-      typeName: topic.codec.typeName,
-    });
     await topic.publish(broker, { text: "slow" });
     await expect.poll(() => taken).toEqual(["slow begins"]);
-    await expect
-      .poll(() => logger.lines.map(({ level, message }) => `${level} ${message}`))
-      .toEqual(expect.arrayContaining(["error a subscriber failed", "warn an event was rejected"]));
-    expect(logger.lines.find(({ level }) => level === "error")?.fields).toMatchObject({
-      subscriber: "micro.test.v1.EchoService/OnEchoed",
-      topic: "echo.echoed",
-      error: expect.stringContaining("cannot count this"),
-    });
-
     const closed = server.close(10_000);
     await expect.poll(() => server.state).toBe("draining");
     finish();

@@ -174,12 +174,7 @@ class RpcServer implements Server {
   ): void {
     this.#checkNotStarted(`subscribe to ${topic.name}`);
     if (this.#parts.broker === undefined) throw noBroker(this.#parts.name, topic.name);
-    this.#subscribers.push(
-      createSubscriber(topic, handler, options, {
-        propagate: this.#parts.propagate ?? [],
-        logger: this.#logger,
-      }),
-    );
+    this.#subscribers.push(createSubscriber(topic, handler, options, this.#parts.propagate ?? []));
   }
 
   start(): Promise<void> {

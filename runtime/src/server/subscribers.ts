@@ -1,15 +1,7 @@
-import {
-  type Broker,
-  type EventHandler,
-  EventRejected,
-  type SubscribeOptions,
-  type Subscription,
-} from "../broker/broker.ts";
+import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable } from "../call.ts";
 import { MicroError } from "../error.ts";
-import type { Logger } from "../logger.ts";
-import { describe } from "./faults.ts";
 import type { EventContext, SubscriberOptions } from "./server.ts";
 
 /** A topic with what takes its events, and how to begin. */
@@ -19,48 +11,18 @@ export interface Subscriber {
   subscribe(broker: Broker): Promise<Subscription>;
 }
 
-/**
- * A subscriber whose failures are logged: a broker counts them and delivers again, and nobody else would
- * learn why.
- */
+/** What a server subscribes with when it starts; the broker logs and redelivers what the handler fails at. */
 export function createSubscriber<M, I>(
   topic: Topic<M, I>,
   handler: (message: M, context: EventContext) => Awaitable<void>,
   options: SubscriberOptions,
-  defaults: { readonly propagate: readonly string[]; readonly logger: Logger },
+  propagate: readonly string[],
 ): Subscriber {
-  const { name: _name, service: _service, ...given } = options;
-  const subscribeOptions: SubscribeOptions = { propagate: defaults.propagate, ...given };
+  const { name: _name, service: _service, ...subscribeOptions } = options;
   return {
     topic: topic.name,
     options,
-    subscribe: (broker) =>
-      topic.subscribe(
-        logged(broker, options.name ?? topic.name, defaults.logger),
-        handler,
-        subscribeOptions,
-      ),
-  };
-}
-
-/** The broker, for one subscription, with a log of what its handler throws and of what does not decode. */
-function logged(broker: Broker, subscriber: string, logger: Logger): Pick<Broker, "subscribe"> {
-  return {
-    subscribe(topic, handler, options) {
-      const handle: EventHandler = async (event) => {
-        try {
-          await handler(event);
-        } catch (reason) {
-          const rejected = reason instanceof EventRejected;
-          logger[rejected ? "warn" : "error"](
-            { subscriber, topic, event: event.id, attempt: event.attempt, error: describe(reason) },
-            rejected ? "an event was rejected" : "a subscriber failed",
-          );
-          throw reason;
-        }
-      };
-      return broker.subscribe(topic, handle, options);
-    },
+    subscribe: (broker) => topic.subscribe(broker, handler, { propagate, ...subscribeOptions }),
   };
 }
 
