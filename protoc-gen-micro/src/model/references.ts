@@ -72,7 +72,8 @@ function resolveTopics(file: DescFile, run: Run): Map<DescMessage, TopicReferenc
       const name = run.names(message.file).topics.get(message)!;
       references.set(message, { kind: "imported", from: message.file, name, topic });
     } else {
-      const name = run.names(file).local(`${identifier(message)}Topic`);
+      const names = run.names(file);
+      const name = names.topics.get(message) ?? names.local(`${identifier(message)}Topic`);
       references.set(message, { kind: "local", name, topic });
     }
   }
