@@ -1,0 +1,39 @@
+import {
+  cachedRegistry,
+  type MdnsRegistryOptions,
+  MemoryRegistryNetwork,
+  mdnsRegistry,
+  memoryRegistry,
+} from "@micro-es/runtime";
+import { describe, test } from "vitest";
+import { startRegistryProcess } from "../support/registry-process.ts";
+import { type RegistryBackend, registryContract } from "./registry.ts";
+
+/** Nothing of it leaves the machine, and every test process has a port of its own. */
+const link: MdnsRegistryOptions = {
+  interface: "127.0.0.1",
+  group: "239.77.105.99",
+  port: 20_000 + (process.pid % 20_000),
+  timeoutMs: 250,
+};
+
+const create: Record<string, () => Promise<RegistryBackend>> = {
+  async memory() {
+    const network = new MemoryRegistryNetwork();
+    return { connect: () => memoryRegistry({ network }) };
+  },
+  async "cache over memory"() {
+    const network = new MemoryRegistryNetwork();
+    return { connect: () => cachedRegistry(memoryRegistry({ network })) };
+  },
+  async mdns() {
+    return {
+      connect: () => mdnsRegistry(link),
+      spawn: (node, ttlMs) => startRegistryProcess(node, ttlMs, link),
+    };
+  },
+};
+
+describe.each(Object.entries(create))("registry %s", (_name, backend) => {
+  for (const { name, run } of registryContract(backend)) test(name, run);
+});
