@@ -6,7 +6,18 @@ export {
   deadLetterReasonKey,
   deadLetterTopicKey,
 } from "./broker/dead-letter.ts";
-export * from "./broker/memory.ts";
+export type { AllowAddress as AllowBrokerAddress } from "./broker/http/reach.ts";
+export {
+  type HttpBroker,
+  type HttpBrokerOptions,
+  type HttpBrokerStats,
+  httpBroker,
+} from "./broker/http.ts";
+export {
+  MemoryBrokerNetwork,
+  type MemoryBrokerOptions,
+  memoryBroker,
+} from "./broker/memory.ts";
 export * from "./broker/topic.ts";
 export * from "./call.ts";
 export * from "./client/client.ts";

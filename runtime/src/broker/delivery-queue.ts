@@ -1,3 +1,4 @@
+import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { EventRecord } from "./event.ts";
@@ -63,6 +64,11 @@ export class DeliveryQueue {
     this.#onSeal = onSeal;
   }
 
+  /** Whether it takes no more events. */
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
   /** Events that wait, those that wait for their redelivery included. */
   get pending(): number {
     return this.#ready.length + this.#blocked + this.#delayed.size;
@@ -116,6 +122,7 @@ export class DeliveryQueue {
   async put(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
     if (this.#publishers.size === 0 && this.#hasRoom(record)) return this.#accept(record);
     if (this.#sealed) return;
+    if (signal?.aborted === true) throw MicroError.from(signal.reason, "canceled");
     if (this.#publishers.size >= this.#maxPending()) {
       throw new MicroError(
         "resource_exhausted",
@@ -123,19 +130,19 @@ export class DeliveryQueue {
       );
     }
     await new Promise<void>((resolve, reject) => {
-      const publisher: WaitingPublisher = {
+      const publisher = {
         record,
         admitted: () => {
-          signal?.removeEventListener("abort", onAbort);
+          if (signal !== undefined) unwatchAbort(signal, publisher);
           resolve();
         },
-      };
-      const onAbort = () => {
-        this.#publishers.delete(publisher);
-        reject(MicroError.from(signal?.reason, "canceled"));
+        aborted: (reason: unknown) => {
+          this.#publishers.delete(publisher);
+          reject(MicroError.from(reason, "canceled"));
+        },
       };
       this.#publishers.add(publisher);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      if (signal !== undefined) watchAbort(signal, publisher);
     });
   }
 
@@ -273,7 +280,7 @@ export class DeliveryQueue {
   }
 }
 
-interface WaitingPublisher {
+interface WaitingPublisher extends Abortable {
   readonly record: EventRecord;
   admitted(): void;
 }

@@ -96,6 +96,12 @@ export function eventRecord(
   };
 }
 
+/** What ends the wait of a publisher: its own signal, or that of the call on whose behalf it publishes. */
+export function cancellation({ signal, context }: PublishOptions): AbortSignal | undefined {
+  if (context === undefined) return signal;
+  return signal === undefined ? context.signal : AbortSignal.any([signal, context.signal]);
+}
+
 /** The metadata that propagates from the context, under that of the event itself. */
 function outgoingMetadata(
   topic: string,

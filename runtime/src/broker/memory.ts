@@ -17,7 +17,7 @@ import {
   deliverySettings,
 } from "./delivery.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "./delivery-queue.ts";
-import { defaultMaxEventBytes, type EventRecord, eventRecord } from "./event.ts";
+import { cancellation, defaultMaxEventBytes, type EventRecord, eventRecord } from "./event.ts";
 
 /** Where the {@link memoryBroker | memory brokers} of one process meet. */
 export class MemoryBrokerNetwork {
@@ -182,10 +182,4 @@ class MemoryBroker implements Broker, DeliveryHost {
       throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
-}
-
-/** What ends the wait of a publisher: its own signal, or that of the call on whose behalf it publishes. */
-function cancellation({ signal, context }: PublishOptions): AbortSignal | undefined {
-  if (context === undefined) return signal;
-  return signal === undefined ? context.signal : AbortSignal.any([signal, context.signal]);
 }

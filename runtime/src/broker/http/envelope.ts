@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import { MicroError } from "../../error.ts";
+import { Metadata, maxMetadataBytes } from "../../metadata.ts";
+import { reservedEventKeys } from "../broker.ts";
+import { checkTopic, type EventRecord, maxKeyLength, tooLarge } from "../event.ts";
+
+/**
+ * An event on go-micro's HTTP and NATS brokers: the JSON of its `Message{Header map[string]string, Body
+ * []byte}`, the body in padded base64. Names of headers are compared without regard to case.
+ */
+interface Envelope {
+  readonly Header: Readonly<Record<string, string>>;
+  readonly Body: string;
+}
+
+/** The largest envelope of an event with a body of this many bytes, in bytes. */
+export function maxEnvelopeBytes(maxEventBytes: number): number {
+  // Base64, and a header whose every character JSON may write as six.
+  return Math.ceil(maxEventBytes / 3) * 4 + 6 * maxMetadataBytes + 16 * 1024;
+}
+
+/** The event as the bytes of its envelope. */
+export function encodeEnvelope(record: EventRecord): Buffer {
+  const { id, topic, body, contentType, typeName, key, metadata } = record;
+  const header: Record<string, string> = {};
+  for (const name of new Set(Array.from(metadata, ([each]) => each))) {
+    const values = metadata.getAll(name);
+    header[titleCase(name)] = name.endsWith("-bin")
+      ? values.map((value) => Buffer.from(value as Uint8Array).toString("base64")).join(",")
+      : values.join(", ");
+  }
+  header["Content-Type"] = contentType;
+  header["Micro-Topic"] = topic;
+  header["Micro-ID"] = id;
+  if (typeName !== "") header["Micro-Type"] = typeName;
+  if (key !== undefined) header["Micro-Key"] = key;
+  const base64 = Buffer.from(body.buffer, body.byteOffset, body.length).toString("base64");
+  const envelope: Envelope = { Header: header, Body: base64 };
+  return Buffer.from(JSON.stringify(envelope));
+}
+
+/** An event that came from outside, and the headers that metadata cannot hold, which are left out of it. */
+export interface DecodedEnvelope {
+  readonly record: EventRecord;
+  readonly skipped: readonly string[];
+}
+
+/**
+ * Reads an envelope, whoever wrote it.
+ * @throws MicroError `invalid_argument` when it is none or names no topic, `resource_exhausted` when its body
+ * or its headers are over the limit.
+ */
+export function decodeEnvelope(bytes: Buffer, maxEventBytes: number): DecodedEnvelope {
+  const { header, body } = parse(bytes);
+  const known = new Map<string, string>();
+  const metadata = new Metadata();
+  const skipped: string[] = [];
+  for (const [name, value] of Object.entries(header)) {
+    const key = name.toLowerCase();
+    if (typeof value !== "string") throw malformed(`header ${shown(name)} is not a string`);
+    if (reservedEventKeys.includes(key)) known.set(key, value);
+    else if (!append(metadata, key, value)) skipped.push(name.slice(0, 64));
+  }
+  metadata.encode();
+  const topic = known.get("micro-topic");
+  if (topic === undefined) throw malformed("header Micro-Topic is missing");
+  checkTopic(topic);
+  const key = known.get("micro-key");
+  if (key !== undefined && key.length > maxKeyLength)
+    throw malformed("header Micro-Key is too long");
+  const id = known.get("micro-id");
+  const record: EventRecord = {
+    id: id === undefined || id === "" ? randomUUID() : id.slice(0, 255),
+    topic,
+    body: decodeBody(topic, body, maxEventBytes),
+    contentType: known.get("content-type") ?? defaultContentType,
+    typeName: known.get("micro-type") ?? "",
+    key: key === "" ? undefined : key,
+    metadata,
+  };
+  return { record, skipped };
+}
+
+/** What a go-micro subscriber takes an event without a content type for. */
+const defaultContentType = "application/protobuf";
+
+function parse(bytes: Buffer): {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+} {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw malformed("it is not JSON", cause);
+  }
+  if (!isObject(json)) throw malformed("it is not a JSON object");
+  let header: unknown;
+  let body: unknown;
+  for (const [name, value] of Object.entries(json)) {
+    if (name.toLowerCase() === "header") header = value;
+    else if (name.toLowerCase() === "body") body = value;
+  }
+  if (!isObject(header)) throw malformed("Header is not an object");
+  return { header, body };
+}
+
+function decodeBody(topic: string, body: unknown, maxEventBytes: number): Uint8Array {
+  if (body === null || body === undefined) return new Uint8Array(0);
+  if (typeof body !== "string") throw malformed("Body is not a string");
+  const bytes = Buffer.from(body, "base64");
+  // Node skips what is not base64, so a body that has it comes out shorter than its length says.
+  if (body.length % 4 !== 0 || bytes.length !== Buffer.byteLength(body, "base64")) {
+    throw malformed("Body is not base64");
+  }
+  if (bytes.length > maxEventBytes) throw tooLarge(topic, bytes.length, maxEventBytes);
+  return bytes;
+}
+
+function append(metadata: Metadata, key: string, value: string): boolean {
+  try {
+    if (key.endsWith("-bin")) {
+      for (const each of value.split(","))
+        metadata.append(key, new Uint8Array(Buffer.from(each, "base64")));
+    } else {
+      metadata.append(key, value);
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof MicroError && error.code === "invalid_argument") return false;
+    throw error;
+  }
+}
+
+/** Go's `strings.Title`, which is how go-micro's metadata looks a key up that it does not find as it is. */
+function titleCase(key: string): string {
+  return key.replace(/(^|[^a-z0-9_])([a-z])/g, (_, before: string, letter: string) => {
+    return before + letter.toUpperCase();
+  });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 64));
+}
+
+function malformed(what: string, cause?: unknown): MicroError {
+  return new MicroError("invalid_argument", `the event envelope cannot be read: ${what}`, {
+    outcome: "not-executed",
+    cause,
+  });
+}

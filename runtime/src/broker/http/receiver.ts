@@ -1,0 +1,234 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { formatAddress, parseAddress } from "../../address.ts";
+import { type Code, MicroError } from "../../error.ts";
+import type { Logger } from "../../logger.ts";
+import type { EventRecord } from "../event.ts";
+import { decodeEnvelope, maxEnvelopeBytes } from "./envelope.ts";
+import type { Acceptance } from "./own-subscriptions.ts";
+
+/** What a {@link Receiver} is made with. */
+export interface ReceiverOptions {
+  readonly maxEventBytes: number;
+  /** Requests of one subscriber's event are kept in memory while they come in: bytes of all together. */
+  readonly maxReceivingBytes: number;
+  readonly maxConnections: number;
+  readonly logger: Logger;
+  /** Takes an event for the subscription with this id. */
+  accept(id: string, record: EventRecord): Acceptance;
+}
+
+/** What a receiver has done, in requests. */
+export interface ReceiverStats {
+  readonly accepted: number;
+  /** Answered with an error: malformed, too large, for nobody, or no room. */
+  readonly refused: number;
+  /** Connections that were closed at once because there were too many. */
+  readonly droppedConnections: number;
+}
+
+/** Time for the head of a request, and for all of it, in milliseconds. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+/** Longer than senders keep an idle connection. */
+const keepAliveMs = 65_000;
+
+/** Requests name a path only; this makes a URL of it. */
+const base = "http://broker";
+
+const statusOf: Partial<Record<Code, number>> = {
+  invalid_argument: 400,
+  not_found: 404,
+  unimplemented: 415,
+  resource_exhausted: 413,
+  unavailable: 503,
+};
+
+/** The HTTP server that events are posted to. */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #maxBytes: number;
+  #server: Server | undefined = undefined;
+  #receiving = 0;
+  #accepted = 0;
+  #refused = 0;
+  #droppedConnections = 0;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.#maxBytes = maxEnvelopeBytes(options.maxEventBytes);
+  }
+
+  get stats(): ReceiverStats {
+    return {
+      accepted: this.#accepted,
+      refused: this.#refused,
+      droppedConnections: this.#droppedConnections,
+    };
+  }
+
+  /**
+   * Begins to listen; resolves with the address, its port the real one.
+   * @throws MicroError `unavailable` when that is not possible.
+   */
+  async listen(address: string): Promise<string> {
+    const { createServer, STATUS_CODES } = await import("node:http");
+    const parsed = parseAddress(address);
+    if (parsed.kind !== "host") {
+      throw new MicroError(
+        "invalid_argument",
+        `the HTTP broker listens on host:port, not ${address}`,
+      );
+    }
+    const server = createServer(
+      {
+        headersTimeout: headersTimeoutMs,
+        requestTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: 5_000,
+        keepAliveTimeout: keepAliveMs,
+        maxHeaderSize: 16 * 1024,
+      },
+      (request, response) => {
+        this.#serve(request).then(
+          () => response.end(),
+          (error: unknown) => this.#refuse(response, error, STATUS_CODES),
+        );
+      },
+    );
+    server.maxConnections = this.#options.maxConnections;
+    server.on("drop", () => {
+      this.#droppedConnections++;
+    });
+    this.#server = server;
+    return await new Promise<string>((resolve, reject) => {
+      server.once("error", (cause) => {
+        const message = `the HTTP broker cannot listen on ${address}: ${cause.message}`;
+        reject(new MicroError("unavailable", message, { outcome: "not-executed", cause }));
+      });
+      server.listen(parsed.port, parsed.host, () => {
+        server.on("error", (error) => {
+          this.#options.logger.error({ address, error }, "the HTTP broker's listener failed");
+        });
+        resolve(formatAddress({ ...parsed, port: (server.address() as AddressInfo).port }));
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  }
+
+  async #serve(request: IncomingMessage): Promise<void> {
+    if (request.method !== "POST") throw new Refusal(405, "Only POST is taken here");
+    const target = request.url ?? "";
+    const url = URL.canParse(target, base) ? new URL(target, base) : undefined;
+    if (url?.pathname !== "/") throw new Refusal(404, `There is nothing at ${target.slice(0, 64)}`);
+    // Browsers send other types across origins without asking, so this keeps web pages out.
+    if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+      throw new Refusal(415, "An event is posted as application/json");
+    }
+    const { record, skipped } = decodeEnvelope(
+      await this.#read(request),
+      this.#options.maxEventBytes,
+    );
+    if (skipped.length > 0) {
+      this.#options.logger.debug(
+        { event: record.id, topic: record.topic, headers: skipped },
+        "headers that are not visible ASCII were left out of an event's metadata",
+      );
+    }
+    const acceptance = this.#options.accept(url.searchParams.get("id") ?? "", record);
+    if (acceptance === "gone")
+      throw new Refusal(404, "Nobody here takes events for this id and topic");
+    if (acceptance === "full") throw new Refusal(503, "Too many events wait for this subscriber");
+    this.#accepted++;
+  }
+
+  #read(request: IncomingMessage): Promise<Buffer> {
+    const { maxReceivingBytes } = this.#options;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let reserved = 0;
+    const reserve = (bytes: number): Refusal | undefined => {
+      if (bytes > this.#maxBytes) return this.#tooLarge(bytes);
+      if (bytes <= reserved) return undefined;
+      if (this.#receiving + bytes - reserved > maxReceivingBytes) {
+        return new Refusal(503, "Too many events come in at once");
+      }
+      this.#receiving += bytes - reserved;
+      reserved = bytes;
+      return undefined;
+    };
+    const refusal = reserve(Number(request.headers["content-length"] ?? 0));
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise<Buffer>((resolve, reject) => {
+      const onData = (chunk: Buffer) => {
+        size += chunk.length;
+        const over = reserve(size);
+        if (over !== undefined) return fail(over);
+        chunks.push(chunk);
+        return undefined;
+      };
+      const fail = (error: Error) => {
+        request.off("data", onData);
+        this.#receiving -= reserved;
+        reserved = 0;
+        chunks.length = 0;
+        reject(error);
+      };
+      request.on("data", onData);
+      request.once("end", () => {
+        this.#receiving -= reserved;
+        reserved = 0;
+        resolve(Buffer.concat(chunks));
+      });
+      request.once("error", fail);
+      request.once("close", () => fail(new Refusal(400, "The request broke off")));
+    });
+  }
+
+  #tooLarge(bytes: number): Refusal {
+    const limit = this.#options.maxEventBytes;
+    return new Refusal(413, `A request of ${bytes} bytes is over what an event of ${limit} needs`);
+  }
+
+  /** Answers as go-micro's errors are written, so that a Go peer reads them. */
+  #refuse(
+    response: ServerResponse,
+    error: unknown,
+    texts: Readonly<Record<number, string | undefined>>,
+  ): void {
+    this.#refused++;
+    const code = statusFor(error);
+    const detail = error instanceof MicroError || error instanceof Refusal ? error.message : "";
+    if (code === 500) this.#options.logger.error({ error }, "an event could not be taken");
+    else this.#options.logger.debug({ status: code, detail }, "an event was refused");
+    if (response.destroyed || response.headersSent) return;
+    const body = JSON.stringify({ id: "go.micro.broker", code, detail, status: texts[code] ?? "" });
+    if (code === 405) response.setHeader("Allow", "POST");
+    // What is left of the request is not read, so the connection cannot be used again.
+    if (!response.req.complete) response.setHeader("Connection", "close");
+    response.writeHead(code, { "Content-Type": "application/json" });
+    response.end(body);
+  }
+}
+
+/** An answer that is not 200. */
+class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+function statusFor(error: unknown): number {
+  if (error instanceof Refusal) return error.status;
+  return (error instanceof MicroError && statusOf[error.code]) || 500;
+}

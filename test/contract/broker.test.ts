@@ -1,0 +1,42 @@
+import {
+  httpBroker,
+  MemoryBrokerNetwork,
+  MemoryRegistryNetwork,
+  memoryBroker,
+  memoryRegistry,
+  silentLogger,
+} from "@micro-es/runtime";
+import { describe, test } from "vitest";
+import { type BrokerFleet, brokerContract, type CreateBrokers } from "./broker.ts";
+
+const logger = silentLogger;
+
+const implementations: Readonly<Record<string, CreateBrokers>> = {
+  "memory, dropping": async (count) => memoryFleet(count, "drop"),
+  "memory, blocking": async (count) => memoryFleet(count, "block"),
+  http: async (count) => {
+    const network = new MemoryRegistryNetwork();
+    const registries = Array.from({ length: count }, () => memoryRegistry({ network }));
+    return {
+      brokers: registries.map((registry) => httpBroker({ registry, logger })),
+      // Watches of a memory registry are told within the same turn of the event loop.
+      settle: () => new Promise((resolve) => setImmediate(resolve)),
+      async close() {
+        await Promise.all(registries.map((registry) => registry.close()));
+      },
+    };
+  },
+};
+
+function memoryFleet(count: number, overflow: "drop" | "block"): BrokerFleet {
+  const network = new MemoryBrokerNetwork();
+  return {
+    brokers: Array.from({ length: count }, () => memoryBroker({ network, overflow, logger })),
+  };
+}
+
+for (const [name, create] of Object.entries(implementations)) {
+  describe(`the ${name} broker`, () => {
+    for (const { name, run } of brokerContract(create)) test(name, run);
+  });
+}

@@ -1,0 +1,625 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Broker,
+  type Code,
+  createTopic,
+  EventRejected,
+  type IncomingEvent,
+  MicroError,
+  type OutgoingEvent,
+  protobufCodec,
+  type Subscription,
+} from "@micro-es/runtime";
+import { type EchoRequest, EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
+import type { ContractCase } from "./contract.ts";
+
+/** Brokers that reach each other, as those of several processes do. */
+export interface BrokerFleet {
+  readonly brokers: readonly Broker[];
+  /** Resolves when every broker knows of every subscription; by default that needs no time. */
+  settle?(): Promise<void>;
+  /** Closes what the brokers are built on. The suite closes the brokers themselves before. */
+  close?(): Promise<void>;
+}
+
+/** Makes a fleet that shares nothing with another one. Its brokers log nothing. */
+export type CreateBrokers = (count: number) => Promise<BrokerFleet>;
+
+/** What every broker does, as far as its guarantees say that it does. */
+export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
+  return cases.map(([name, count, body]) => ({
+    name,
+    async run() {
+      const fleet = await create(count);
+      try {
+        await body(new Stage(fleet), ...(fleet.brokers as [Broker, Broker, Broker]));
+      } finally {
+        await Promise.all(fleet.brokers.map((broker) => broker.close()));
+        await fleet.close?.();
+      }
+    },
+  }));
+}
+
+type Body = (stage: Stage, one: Broker, two: Broker, three: Broker) => Promise<void>;
+
+/** Each: what a broker does, of how many brokers it takes to see it, and how it is seen. */
+const cases: readonly (readonly [name: string, brokers: number, body: Body])[] = [
+  [
+    "gives every subscriber outside a queue group every event",
+    3,
+    async (stage, one, two, three) => {
+      const seen = [one, two, two, three].map(() => [] as string[]);
+      await Promise.all(
+        [one, two, two, three].map((broker, index) =>
+          broker.subscribe("fan.out", (event) => void seen[index]?.push(textOf(event))),
+        ),
+      );
+      await stage.settle();
+      for (const text of ["a", "b", "c"]) await one.publish("fan.out", textEvent(text));
+      for (const texts of seen) {
+        await until(() => texts.length === 3);
+        assert.deepEqual(texts.slice().sort(), ["a", "b", "c"]);
+      }
+    },
+  ],
+  [
+    "gives an event to one member of each queue group, and uses all members",
+    3,
+    async (stage, one, two, three) => {
+      const members = [one, two, three].flatMap((broker) => [broker, broker]);
+      const counts = new Map<string, number>();
+      const used = new Set<number>();
+      const others: string[] = [];
+      for (const [index, broker] of members.entries()) {
+        const take = (event: IncomingEvent) => {
+          used.add(index);
+          counts.set(textOf(event), (counts.get(textOf(event)) ?? 0) + 1);
+        };
+        await broker.subscribe("work", take, { queue: "workers" });
+      }
+      await two.subscribe("work", (event) => void others.push(textOf(event)), { queue: "audit" });
+      await stage.settle();
+      for (let index = 0; index < 200; index++) await one.publish("work", textEvent(`${index}`));
+      await until(() => counts.size === 200 && others.length === 200);
+      assert.deepEqual([...new Set(counts.values())], [1]);
+      assert.equal(used.size, members.length);
+    },
+  ],
+  [
+    "carries an event whole",
+    2,
+    async (stage, one, two) => {
+      const got = stage.collect();
+      await two.subscribe("whole", got.take);
+      await stage.settle();
+      await one.publish("whole", {
+        body: Uint8Array.from([0, 1, 255, 13, 10]),
+        contentType: "application/protobuf",
+        typeName: "acme.Order",
+        key: "Zoë/1\r\n",
+        id: "order-1",
+        metadata: { tenant: "acme", "Trace-Bin": Uint8Array.from([0, 200, 13]) },
+      });
+      await one.publish("whole", { ...textEvent(""), body: new Uint8Array(0), key: "" });
+      const [event, empty] = await got.wait(2);
+      assert.equal(event.id, "order-1");
+      assert.equal(event.topic, "whole");
+      assert.deepEqual([...event.body], [0, 1, 255, 13, 10]);
+      assert.equal(event.contentType, "application/protobuf");
+      assert.equal(event.typeName, "acme.Order");
+      assert.equal(event.key, "Zoë/1\r\n");
+      assert.equal(event.attempt, 1);
+      assert.deepEqual(
+        Array.from(event.metadata, ([key, value]) => [key, ...value]),
+        [
+          ["tenant", ..."acme"],
+          ["trace-bin", 0, 200, 13],
+        ],
+      );
+      assert.equal(event.deadline, Number.POSITIVE_INFINITY);
+      assert.equal(empty.body.length, 0);
+      assert.equal(empty.key, undefined);
+      assert.equal(empty.typeName, "");
+      assert.notEqual(empty.id, "");
+    },
+  ],
+  [
+    "delivers again what failed, and counts the attempts",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.redelivery) return;
+      const attempts: number[] = [];
+      const subscription = await two.subscribe(
+        "retry",
+        async (event) => {
+          attempts.push(event.attempt);
+          if (event.attempt < 3) throw new Error("not yet");
+        },
+        { redeliveryBackoffMs: 5 },
+      );
+      await stage.settle();
+      await one.publish("retry", textEvent("x"));
+      await until(() => subscription.stats.delivered === 1);
+      assert.deepEqual(attempts, [1, 2, 3]);
+      assert.deepEqual(subscription.stats, counted({ delivered: 1, failed: 2 }));
+    },
+  ],
+  [
+    "gives up after maxDeliveries, and at once what was rejected",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.redelivery) return;
+      const attempts: string[] = [];
+      const subscription = await two.subscribe(
+        "give.up",
+        (event) => {
+          attempts.push(`${textOf(event)}${event.attempt}`);
+          if (textOf(event) === "bad") throw new EventRejected("never");
+          throw new Error("no");
+        },
+        { redeliveryBackoffMs: 1, maxDeliveries: 3 },
+      );
+      await stage.settle();
+      await one.publish("give.up", textEvent("bad"));
+      await one.publish("give.up", textEvent("x"));
+      await until(() => subscription.stats.rejected === 2);
+      assert.deepEqual(attempts.sort(), ["bad1", "x1", "x2", "x3"]);
+      assert.deepEqual(subscription.stats, counted({ failed: 4, rejected: 2 }));
+    },
+  ],
+  [
+    "publishes what was given up to the dead letter topic, with the reason",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.deadLetter) return;
+      const dead = stage.collect();
+      await one.subscribe("orders.dead", dead.take);
+      const subscription = await two.subscribe(
+        "orders",
+        () => {
+          throw new Error("out of\nstock");
+        },
+        { redeliveryBackoffMs: 1, maxDeliveries: 2, deadLetter: "orders.dead" },
+      );
+      await stage.settle();
+      const event = { ...textEvent("x"), key: "k", id: "id-1", metadata: { tenant: "acme" } };
+      await one.publish("orders", event);
+      const [letter] = await dead.wait(1);
+      await until(() => subscription.stats.rejected === 1);
+      assert.equal(letter.id, "id-1");
+      assert.equal(letter.key, "k");
+      assert.equal(textOf(letter), "x");
+      assert.deepEqual(letter.metadata.toObject(), {
+        tenant: "acme",
+        "micro-dead-letter-reason": "Error: out of stock",
+        "micro-dead-letter-topic": "orders",
+        "micro-dead-letter-attempts": "2",
+      });
+    },
+  ],
+  [
+    "takes poison out, and handles everything else once",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.deadLetter) return;
+      const dead = stage.collect();
+      const seen: string[] = [];
+      await two.subscribe("poison.dead", dead.take);
+      const subscription = await two.subscribe(
+        "poison",
+        async (event) => {
+          if (textOf(event).endsWith("7")) throw new Error("poison");
+          seen.push(textOf(event));
+        },
+        { redeliveryBackoffMs: 1, maxDeliveries: 3, deadLetter: "poison.dead", maxInFlight: 4 },
+      );
+      await stage.settle();
+      for (let index = 0; index < 100; index++) await one.publish("poison", textEvent(`${index}`));
+      await dead.wait(10);
+      await until(() => seen.length === 90 && subscription.stats.rejected === 10);
+      assert.equal(new Set(seen).size, 90);
+      assert.ok(dead.events.every((event) => textOf(event).endsWith("7")));
+      assert.deepEqual(subscription.stats, counted({ delivered: 90, failed: 30, rejected: 10 }));
+    },
+  ],
+  [
+    "keeps the order of a key, redeliveries included, and runs different keys at once",
+    2,
+    async (stage, one, two) => {
+      if (two.guarantees.ordering !== "key") return;
+      const seen = new Map<string, number[]>();
+      const failed = new Set<string>();
+      let atOnce = 0;
+      let most = 0;
+      const handler = async (event: IncomingEvent) => {
+        atOnce++;
+        most = Math.max(most, atOnce);
+        await sleep(Math.random() * 2);
+        atOnce--;
+        const [key = "", index = ""] = textOf(event).split(":");
+        if (Number(index) % 10 === 3 && !failed.has(textOf(event))) {
+          failed.add(textOf(event));
+          throw new Error("once");
+        }
+        const indexes = seen.get(key) ?? [];
+        indexes.push(Number(index));
+        seen.set(key, indexes);
+      };
+      const options = { queue: "q", redeliveryBackoffMs: 2, maxInFlight: 8 };
+      const members = [
+        await one.subscribe("keys", handler, options),
+        await two.subscribe("keys", handler, options),
+      ];
+      await stage.settle();
+      for (let index = 0; index < 20; index++) {
+        for (const key of ["a", "b", "c", "d", "e"]) {
+          await one.publish("keys", { ...textEvent(`${key}:${index}`), key });
+        }
+      }
+      await until(() => sum(members, "delivered") === 100);
+      const inOrder = Array.from({ length: 20 }, (_, index) => index);
+      for (const indexes of seen.values()) assert.deepEqual(indexes, inOrder);
+      assert.equal(sum(members, "failed"), 10);
+      assert.ok(most > 1);
+    },
+  ],
+  [
+    "bounds what waits for a slow subscriber, counts what it loses, and holds nobody else up",
+    2,
+    async (stage, one, two) => {
+      if (two.guarantees.overflow !== "drop") return;
+      const gate = new Gate();
+      const slow = await two.subscribe("slow", () => gate.opened, {
+        maxInFlight: 1,
+        maxPending: 10,
+      });
+      const fast = await two.subscribe("slow", () => {});
+      await stage.settle();
+      await one.publish("slow", textEvent("0"));
+      await until(() => slow.stats.inFlight === 1);
+      for (let index = 1; index < 100; index++) await one.publish("slow", textEvent(`${index}`));
+      await until(() => fast.stats.delivered === 100);
+      assert.deepEqual(slow.stats, counted({ inFlight: 1, pending: 10, dropped: 89 }));
+      gate.open();
+      await until(() => slow.stats.delivered === 11);
+      assert.deepEqual(slow.stats, counted({ delivered: 11, dropped: 89 }));
+    },
+  ],
+  [
+    "keeps a subscriber that throws, rejects or hangs from everybody else",
+    2,
+    async (stage, one, two) => {
+      const gate = new Gate();
+      const options = { maxDeliveries: 1, redeliveryBackoffMs: 1 };
+      const throwing = await two.subscribe(
+        "isolated",
+        () => {
+          throw null;
+        },
+        options,
+      );
+      const rejecting = await two.subscribe(
+        "isolated",
+        () => Promise.reject(undefined) as Promise<void>,
+        options,
+      );
+      await two.subscribe("isolated", () => gate.opened, { maxInFlight: 1 });
+      const well = stage.collect();
+      await two.subscribe("isolated", well.take);
+      await stage.settle();
+      for (let index = 0; index < 20; index++) await one.publish("isolated", textEvent(`${index}`));
+      await well.wait(20);
+      await until(() => throwing.stats.rejected === 20 && rejecting.stats.rejected === 20);
+      gate.open();
+    },
+  ],
+  [
+    "fires the signal of a handling that takes too long, and delivers the event again",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.redelivery) return;
+      const reasons: unknown[] = [];
+      const subscription = await two.subscribe(
+        "hang",
+        async (event) => {
+          assert.notEqual(event.deadline, Number.POSITIVE_INFINITY);
+          if (event.attempt > 1) return;
+          await new Promise<void>((resolve) => {
+            event.signal.addEventListener("abort", () => {
+              reasons.push(event.signal.reason);
+              // It says that all is well, too late: the event has failed by then.
+              resolve();
+            });
+          });
+        },
+        { handlerTimeoutMs: 20, redeliveryBackoffMs: 1 },
+      );
+      await stage.settle();
+      await one.publish("hang", textEvent("x"));
+      await until(() => subscription.stats.delivered === 1);
+      assert.deepEqual(subscription.stats, counted({ delivered: 1, failed: 1 }));
+      assert.ok(reasons[0] instanceof MicroError && reasons[0].code === "deadline_exceeded");
+    },
+  ],
+  [
+    "closes a subscription after what is in flight, and delivers nothing after that",
+    2,
+    async (stage, one, two) => {
+      const gate = new Gate();
+      let handled = 0;
+      let closed = false;
+      let late = 0;
+      const subscription = await two.subscribe("closing", async () => {
+        if (closed) late++;
+        await gate.opened;
+        handled++;
+      });
+      await stage.settle();
+      await one.publish("closing", textEvent("x"));
+      await until(() => subscription.stats.inFlight === 1);
+      const closing = subscription.close().then(() => {
+        closed = true;
+      });
+      await sleep(5);
+      assert.equal(closed, false);
+      gate.open();
+      await closing;
+      assert.equal(handled, 1);
+      for (let index = 0; index < 20; index++) await one.publish("closing", textEvent(`${index}`));
+      await sleep(5);
+      assert.equal(late, 0);
+      assert.equal(subscription.stats.delivered, 1);
+      await subscription.close();
+    },
+  ],
+  [
+    "handles or passes on what a member had taken when it leaves its group",
+    2,
+    async (stage, one, two) => {
+      const seen: string[] = [];
+      const take = async (event: IncomingEvent) => {
+        await sleep(1);
+        seen.push(textOf(event));
+      };
+      const options = { queue: "q", maxInFlight: 2 };
+      const leaving = await one.subscribe("leave", take, options);
+      await two.subscribe("leave", take, options);
+      await stage.settle();
+      for (let index = 0; index < 50; index++) {
+        await one.publish("leave", textEvent(`${index}`));
+        if (index === 25) void leaving.close();
+      }
+      await until(() => seen.length === 50);
+      assert.equal(new Set(seen).size, 50);
+    },
+  ],
+  [
+    "ends a subscription by its signal",
+    2,
+    async (stage, one, two) => {
+      const controller = new AbortController();
+      const ended = await two.subscribe("signal", () => {}, { signal: controller.signal });
+      const other = await two.subscribe("signal", () => {});
+      await stage.settle();
+      await one.publish("signal", textEvent("1"));
+      await until(() => ended.stats.delivered === 1);
+      controller.abort();
+      await ended.close();
+      await one.publish("signal", textEvent("2"));
+      await until(() => other.stats.delivered === 2);
+      assert.equal(ended.stats.delivered, 1);
+      await rejects(
+        one.subscribe("signal", () => {}, { signal: controller.signal }),
+        "canceled",
+      );
+      await rejects(
+        one.publish("signal", textEvent("3"), { signal: controller.signal }),
+        "canceled",
+      );
+    },
+  ],
+  [
+    "carries the trace and what is marked from the event that caused another, and nothing else",
+    2,
+    async (stage, one, two) => {
+      const got = stage.collect();
+      await one.subscribe("second", got.take);
+      await two.subscribe(
+        "first",
+        (event) => two.publish("second", { ...textEvent("y"), metadata: { own: "1" } }, event),
+        { propagate: ["tenant"] },
+      );
+      await stage.settle();
+      const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+      const metadata = { traceparent, tenant: "acme", authorization: "Bearer secret" };
+      await one.publish("first", { ...textEvent("x"), metadata });
+      const [event] = await got.wait(1);
+      assert.deepEqual(event.metadata.toObject(), { traceparent, tenant: "acme", own: "1" });
+    },
+  ],
+  [
+    "refuses an event over the limit, and takes the next one",
+    2,
+    async (stage, one, two) => {
+      const got = stage.collect();
+      await two.subscribe("large", got.take);
+      await stage.settle();
+      const limit = one.guarantees.maxEventBytes;
+      await rejects(
+        one.publish("large", { ...textEvent(""), body: new Uint8Array(limit + 1) }),
+        "resource_exhausted",
+      );
+      await one.publish("large", { ...textEvent(""), body: new Uint8Array(limit).fill(7) });
+      const [event] = await got.wait(1);
+      assert.equal(event.body.length, limit);
+      assert.ok(event.body.every((byte) => byte === 7));
+    },
+  ],
+  [
+    "refuses topics, queues and metadata that are not allowed",
+    1,
+    async (_stage, one) => {
+      const names = ["", "a b", "a*", "a.>", "a/b", "ä", "a\r\nb", "a\0", "x".repeat(256)];
+      for (const name of names) {
+        await rejects(one.publish(name, textEvent("x")), "invalid_argument");
+        await rejects(
+          one.subscribe(name, () => {}),
+          "invalid_argument",
+        );
+        await rejects(
+          one.subscribe("fine", () => {}, { queue: name }),
+          "invalid_argument",
+        );
+        await rejects(
+          one.subscribe("fine", () => {}, { deadLetter: name }),
+          "invalid_argument",
+        );
+      }
+      for (const metadata of [
+        { "a\nb": "x" },
+        { a: "x\r\ny" },
+        { "micro-topic": "y" },
+        { "Content-Type": "text/html" },
+      ]) {
+        await rejects(one.publish("fine", { ...textEvent("x"), metadata }), "invalid_argument");
+      }
+      await rejects(
+        one.subscribe("fine", () => {}, { maxInFlight: 0 }),
+        "invalid_argument",
+      );
+    },
+  ],
+  [
+    "publishes to a topic that nobody listens to",
+    1,
+    async (_stage, one) => {
+      await one.publish("nobody", textEvent("x"));
+    },
+  ],
+  [
+    "gives later events to the others when a broker closes, and refuses to work closed",
+    3,
+    async (stage, one, two, three) => {
+      const seen: string[] = [];
+      const take = (event: IncomingEvent) => void seen.push(textOf(event));
+      await two.subscribe("death", take, { queue: "q" });
+      await three.subscribe("death", take, { queue: "q" });
+      await stage.settle();
+      for (let index = 0; index < 20; index++) await one.publish("death", textEvent(`${index}`));
+      await two.close();
+      for (let index = 20; index < 40; index++) await one.publish("death", textEvent(`${index}`));
+      await until(() => seen.length === 40);
+      assert.equal(new Set(seen).size, 40);
+      await two.close();
+      await rejects(two.publish("death", textEvent("x")), "unavailable");
+      await rejects(
+        two.subscribe("death", () => {}),
+        "unavailable",
+      );
+    },
+  ],
+  [
+    "carries typed messages, in protobuf and in JSON, and keeps what does not decode from the handler",
+    2,
+    async (stage, one, two) => {
+      const topic = createTopic({
+        name: "typed",
+        codec: protobufCodec(EchoRequestSchema),
+        key: (message) => message.text ?? "",
+      });
+      const seen: EchoRequest[] = [];
+      const keys: (string | undefined)[] = [];
+      const subscription = await topic.subscribe(two, (message, event) => {
+        seen.push(message);
+        keys.push(event.key);
+      });
+      await stage.settle();
+      await topic.publish(one, { text: "a", count: 1 });
+      const json = { contentType: "application/json", typeName: "" };
+      await one.publish("typed", { ...json, body: Buffer.from('{"text":"b","count":2}') });
+      await one.publish("typed", { ...json, body: Buffer.from("{") });
+      await one.publish("typed", { ...textEvent("x"), contentType: "application/x-odd" });
+      await until(() => seen.length === 2 && subscription.stats.rejected === 2);
+      assert.deepEqual(seen.map(({ text, count }) => [text, count]).sort(), [
+        ["a", 1],
+        ["b", 2],
+      ]);
+      assert.ok(keys.includes("a"));
+      assert.equal(subscription.stats.failed, 2);
+    },
+  ],
+];
+
+/** What the cases share about one fleet. */
+class Stage {
+  readonly #fleet: BrokerFleet;
+
+  constructor(fleet: BrokerFleet) {
+    this.#fleet = fleet;
+  }
+
+  async settle(): Promise<void> {
+    await this.#fleet.settle?.();
+  }
+
+  collect(): Collector {
+    return new Collector();
+  }
+}
+
+class Collector {
+  readonly events: IncomingEvent[] = [];
+
+  readonly take = (event: IncomingEvent): void => {
+    this.events.push(event);
+  };
+
+  async wait(count: number): Promise<[IncomingEvent, IncomingEvent]> {
+    await until(() => this.events.length >= count);
+    assert.equal(this.events.length, count);
+    return this.events as [IncomingEvent, IncomingEvent];
+  }
+}
+
+/** Something that handlers wait for. */
+class Gate {
+  open: () => void = () => {};
+  readonly opened: Promise<void> = new Promise((resolve) => {
+    this.open = resolve;
+  });
+}
+
+function textEvent(text: string): OutgoingEvent {
+  return { body: Buffer.from(text), contentType: "text/plain", typeName: "" };
+}
+
+function textOf(event: IncomingEvent): string {
+  return Buffer.from(event.body).toString();
+}
+
+function counted(stats: Partial<Subscription["stats"]>): Subscription["stats"] {
+  return { delivered: 0, failed: 0, rejected: 0, dropped: 0, inFlight: 0, pending: 0, ...stats };
+}
+
+function sum(subscriptions: readonly Subscription[], count: keyof Subscription["stats"]): number {
+  return subscriptions.reduce((all, each) => all + each.stats[count], 0);
+}
+
+async function rejects(promise: Promise<unknown>, code: Code): Promise<void> {
+  await assert.rejects(promise, (error: unknown) => {
+    assert.ok(error instanceof MicroError, String(error));
+    assert.equal(error.code, code, error.message);
+    return true;
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const giveUp = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > giveUp)
+      throw new assert.AssertionError({ message: "it never happened" });
+    await sleep(2);
+  }
+}
