@@ -2,10 +2,16 @@ import type { Buffer } from "node:buffer";
 import { mkdir, open, readFile, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ClassicLevel } from "classic-level";
+import { monotonicNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { counterKey, encodeCounter } from "./file-record.ts";
 import { readState, syncDirectory, writeState } from "./file-state.ts";
 import { quoteKey, requireOpen } from "./write.ts";
+
+/** How much of LevelDB's log is read again at the next opening, at most twice; in bytes. */
+const writeBufferSize = 2 * 1024 * 1024;
+/** Time between two attempts to write to a disk that was full, in milliseconds. */
+const probeEveryMs = 1000;
 
 type Level = ClassicLevel<Buffer, Buffer>;
 
@@ -39,6 +45,7 @@ export class FileDatabase {
   #reopening: Promise<Level> | undefined;
   /** A write failed, so what the end of LevelDB's log holds is uncertain until it is opened again. */
   #uncertain = false;
+  #probedAt = Number.NEGATIVE_INFINITY;
   #version = 0n;
   #closed = false;
 
@@ -142,8 +149,8 @@ export class FileDatabase {
   #reopen(): Promise<Level> {
     this.#reopening ??= (async () => {
       try {
-        // While the disk takes nothing, the open database still answers reads; opened again it would not.
-        if (this.#level !== undefined) await probe(this.#options.path);
+        // While the disk is full, the open database still answers reads; opened again it would not.
+        if (this.#level !== undefined) await this.#probe();
         const level = this.#level;
         this.#level = undefined;
         await level?.close();
@@ -157,6 +164,28 @@ export class FileDatabase {
       }
     })();
     return this.#reopening;
+  }
+
+  /** Fails while there is no room for what opening the database again would write. */
+  async #probe(): Promise<void> {
+    const { path } = this.#options;
+    if (monotonicNow() < this.#probedAt + probeEveryMs) {
+      throw new MicroError(
+        "resource_exhausted",
+        `cannot write the store ${path}: an earlier write failed, and the disk is asked again every ${probeEveryMs} ms`,
+        { outcome: "not-executed", retryAfterMs: probeEveryMs },
+      );
+    }
+    this.#probedAt = monotonicNow();
+    const file = join(path, "micro-store.probe");
+    const handle = await open(file, "w", 0o600);
+    try {
+      await handle.writeFile(new Uint8Array(2 * writeBufferSize + 1024 * 1024));
+      await handle.sync();
+    } finally {
+      await handle.close();
+      await unlink(file);
+    }
   }
 
   async #open(repair: boolean): Promise<Level> {
@@ -174,6 +203,7 @@ export class FileDatabase {
       level = new ClassicLevel<Buffer, Buffer>(path, {
         keyEncoding: "buffer",
         valueEncoding: "buffer",
+        writeBufferSize,
         createIfMissing: state === undefined || repair,
       });
       await level.open();
@@ -244,19 +274,6 @@ async function droppedBytes(path: string): Promise<string | undefined> {
   const log = await readFile(join(path, "LOG"), "utf8").catch(() => "");
   const line = log.split("\n").find((text) => /: dropping \d+ bytes; /.test(text));
   return line?.replace(/^\S+ \S+ /, "").replace("(ignoring error) ", "");
-}
-
-/** Fails as a write would. */
-async function probe(path: string): Promise<void> {
-  const file = join(path, "micro-store.probe");
-  const handle = await open(file, "w", 0o600);
-  try {
-    await handle.writeFile(new Uint8Array(1024 * 1024));
-    await handle.sync();
-  } finally {
-    await handle.close();
-    await unlink(file);
-  }
 }
 
 function damaged(path: string, damage: string): MicroError {

@@ -37,6 +37,16 @@ export interface FileStoreOptions {
   readonly repair?: boolean;
 }
 
+/** What a {@link fileStore} with the default options promises. */
+export const fileStoreGuarantees: StoreGuarantees = {
+  reads: "linearizable",
+  durability: "power-loss",
+  compareAndSet: true,
+  sharing: "process",
+  maxKeyBytes: 64 * 1024,
+  maxValueBytes: 16 * 1024 * 1024,
+};
+
 /** The system's clock may jump forward, and the sweep follows it within this time. */
 const longestSweepMs = 30_000;
 
@@ -58,12 +68,9 @@ export async function fileStore(options: FileStoreOptions): Promise<Store> {
   const path = resolvePath(options.path);
   const { sync = true, repair = false } = options;
   const store = new FileStore(await FileDatabase.open({ path, sync, repair }), {
-    reads: "linearizable",
+    ...fileStoreGuarantees,
     durability: sync ? "power-loss" : "process-crash",
-    compareAndSet: true,
-    sharing: "process",
-    maxKeyBytes: 64 * 1024,
-    maxValueBytes: options.maxValueBytes ?? 16 * 1024 * 1024,
+    maxValueBytes: options.maxValueBytes ?? fileStoreGuarantees.maxValueBytes,
   });
   store.start();
   return store;
