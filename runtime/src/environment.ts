@@ -95,8 +95,8 @@ export const environmentVariables = {
   mdnsInterface: variable({
     name: "MICRO_MDNS_INTERFACE",
     sets: "network interface of the mDNS registry",
-    values: "its IPv4 address; `127.0.0.1` keeps to this machine",
-    fallback: "the system's choice",
+    values: "its name or IPv4 address; with `127.0.0.1` nothing leaves this machine",
+    fallback: "all there are",
     ...anyText,
   }),
   transport: variable({
@@ -133,8 +133,8 @@ export const environmentVariables = {
   }),
   timeout: variable({
     name: "MICRO_TIMEOUT",
-    sets: "deadline of a call whose schema and options name none",
-    fallback: "`30s`",
+    sets: "deadline of outgoing calls that name none themselves; it goes over the schema's",
+    fallback: "the schema's, else `30s`",
     ...duration,
   }),
   maxConcurrentCalls: variable({
@@ -196,7 +196,7 @@ export function fromEnvironment<T>(
   const allowed = variable.values.replaceAll("`", "");
   throw new MicroError(
     "invalid_argument",
-    `${variable.name}=${JSON.stringify(text.slice(0, 200))} is not allowed: it sets the ${variable.sets}, and takes ${allowed}`,
+    `${variable.name}=${JSON.stringify(text.slice(0, 200))} is not allowed: it sets ${variable.sets}; allowed: ${allowed}`,
     { outcome: "not-executed" },
   );
 }

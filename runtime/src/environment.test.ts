@@ -1,0 +1,83 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import {
+  type EnvironmentVariable,
+  environmentVariables as variables,
+  fromEnvironment,
+} from "./environment.ts";
+
+const all: readonly EnvironmentVariable<unknown>[] = Object.values(variables);
+
+describe("the environment", () => {
+  const good: [EnvironmentVariable<unknown>, string, unknown][] = [
+    [variables.name, "greeter", "greeter"],
+    [variables.metadata, "zone=a, tier = b=c,empty=", { zone: "a", tier: "b=c", empty: "" }],
+    [variables.address, "127.0.0.1:0", "127.0.0.1:0"],
+    [variables.address, "unix:/run/a.sock", "unix:/run/a.sock"],
+    [variables.advertise, "gateway.example", "gateway.example"],
+    [variables.advertise, "gateway.example:443", "gateway.example:443"],
+    [variables.registry, "memory", "memory"],
+    [variables.mdnsPort, "5354", 5354],
+    [variables.store, "memory", { kind: "memory" }],
+    [variables.store, "file:data/store", { kind: "file", path: "data/store" }],
+    [variables.selector, "least-loaded", "least-loaded"],
+    [variables.timeout, "500ms", 500],
+    [variables.timeout, "1.5s", 1_500],
+    [variables.grace, "2m", 120_000],
+    [variables.grace, "0s", 0],
+    [variables.maxConcurrentCalls, "64", 64],
+  ];
+  for (const [variable, text, value] of good) {
+    test(`${variable.name}=${text}`, () => {
+      expect(fromEnvironment(variable, { [variable.name]: text })).toEqual(value);
+    });
+  }
+
+  const bad: [EnvironmentVariable<unknown>, string, RegExp][] = [
+    [variables.metadata, "zone", /key=value/],
+    [variables.address, "localhost", /host:port/],
+    [variables.address, "http://a:80/", /host:port/],
+    [variables.advertise, "a b", /host/],
+    [variables.registry, "etcd", /mdns, memory/],
+    [variables.transport, "TCP", /tcp, memory/],
+    [variables.broker, "kafka", /http, memory/],
+    [variables.brokerAddress, "unix:/a", /host:port/],
+    [variables.mdnsPort, "65536", /1 to 65535/],
+    [variables.store, "file:", /file:path/],
+    [variables.selector, "fastest", /p2c/],
+    [variables.timeout, "5", /500ms/],
+    [variables.timeout, "-5s", /500ms/],
+    [variables.maxConcurrentCalls, "0", /whole number from 1/],
+    [variables.maxConcurrentStreams, "1e3", /whole number from 1/],
+    [variables.logLevel, "loud", /debug, info, warn, error, silent/],
+    [variables.logFormat, "xml", /json, text/],
+  ];
+  for (const [variable, text, allowed] of bad) {
+    test(`${variable.name}=${text} is refused with what is allowed`, () => {
+      const read = () => fromEnvironment(variable, { [variable.name]: text });
+      expect(read).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+      expect(read).toThrow(`${variable.name}=${JSON.stringify(text)}`);
+      expect(read).toThrow(allowed);
+    });
+  }
+
+  test("a variable that is absent or empty says nothing", () => {
+    for (const variable of all) {
+      expect(fromEnvironment(variable, {})).toBeUndefined();
+      expect(fromEnvironment(variable, { [variable.name]: "" })).toBeUndefined();
+    }
+  });
+});
+
+test("docs/service.md has the table of all variables", async () => {
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  const rows = all.map(
+    ({ name, sets, values, fallback }) =>
+      `| \`${name}\` | ${cell(sets)} | ${cell(values)} | ${cell(fallback)} |`,
+  );
+  const text = await readFile(new URL("../../docs/service.md", import.meta.url), "utf8");
+  const table = text.split("\n").filter((line) => line.startsWith("| `MICRO_"));
+  expect(table).toEqual(rows);
+  const mentioned = new Set(text.match(/MICRO_[A-Z_]+/g));
+  expect([...mentioned].filter((name) => !all.some((it) => it.name === name))).toEqual([]);
+});
