@@ -122,6 +122,8 @@ export function decodePacket(bytes: Buffer): Incoming {
   for (let at = 4; at < headerBytes; at += 2) records += bytes.readUInt16BE(at);
   if (records > maxRecords) throw new RangeError(`${records} records`);
   const packet = decode(bytes);
+  // The library reads a TXT record past the end of the packet without a complaint.
+  if (!(decode.bytes <= bytes.length)) throw new RangeError("ends inside a record");
   if (packet.type === "query") {
     const questions = (packet.questions ?? []).map(
       ({ name, type, class: klass }): Question => ({
