@@ -1,0 +1,179 @@
+import { monotonicNow, remainingMs } from "../deadline.ts";
+import { MicroError } from "../error.ts";
+import type { Logger } from "../logger.ts";
+import type { RetryPolicy } from "../method.ts";
+import type { Candidate, Selector } from "../selector/selector.ts";
+import type { Channel } from "../transport/transport.ts";
+import { cancelled, ofCall } from "./call-error.ts";
+import type { ChannelPool } from "./channel-pool.ts";
+import type { ChannelSlot } from "./channel-slot.ts";
+import type { OpenCalls } from "./open-calls.ts";
+import type { Attempt, OutboundCall } from "./outbound-call.ts";
+import { decideRetry, type RetryDecision, retryPolicy } from "./retry.ts";
+import type { Waits } from "./waits.ts";
+
+/** What attempts are made with. */
+export interface AttemptsOptions {
+  readonly selector: Selector;
+  readonly pool: ChannelPool;
+  readonly waits: Waits;
+  readonly open: OpenCalls;
+  readonly retry: Partial<RetryPolicy> | false | undefined;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+/** Makes the attempts of calls: each to a node and over a connection, and after a failure perhaps another. */
+export class Attempts {
+  readonly #selector: Selector;
+  readonly #pool: ChannelPool;
+  readonly #open: OpenCalls;
+  readonly #options: AttemptsOptions;
+
+  constructor(options: AttemptsOptions) {
+    this.#selector = options.selector;
+    this.#pool = options.pool;
+    this.#open = options.open;
+    this.#options = options;
+  }
+
+  /** A unary call. The usual one selects, sends and waits for its answer, and makes nothing beside. */
+  async unary(call: OutboundCall, request: unknown): Promise<unknown> {
+    this.#open.begin();
+    try {
+      for (;;) {
+        const attempt = call.begin();
+        try {
+          const routed = this.route(call, attempt);
+          attempt.channel = routed instanceof Promise ? await routed : routed;
+          attempt.sentAt =
+            routed === attempt.channel && call.attempts === 1 ? call.beganAt : monotonicNow();
+          const answer = await attempt.channel.unary(call.method, request, attempt);
+          attempt.report(monotonicNow() - attempt.sentAt);
+          call.budget.deposit();
+          return answer;
+        } catch (reason) {
+          await this.prepareNext(call, attempt, reason, false);
+        }
+      }
+    } finally {
+      this.#open.end(call);
+    }
+  }
+
+  /** The connection for an attempt; a promise only when something must be waited for. */
+  route(call: OutboundCall, attempt: Attempt): Channel | Promise<Channel> {
+    const { address } = call.options;
+    if (address !== undefined) {
+      const slot = this.#pool.toAddress(address);
+      return slot.ready() ?? this.#connect(call, slot);
+    }
+    const selected = this.#selector.select(call.target, attempt);
+    if (selected instanceof Promise) return this.#routeLater(call, attempt, selected);
+    attempt.candidate = selected;
+    return this.#pool.toNode(selected.node).ready() ?? this.#routeLater(call, attempt, selected);
+  }
+
+  /**
+   * What follows a failed attempt: resolves when it is time for the next one.
+   * @param committed whether the call cannot be repeated any more, whatever its policy.
+   * @throws MicroError the error of the call, when there is no further attempt.
+   */
+  async prepareNext(
+    call: OutboundCall,
+    attempt: Attempt,
+    reason: unknown,
+    committed: boolean,
+  ): Promise<void> {
+    const error = MicroError.from(reason, "unknown");
+    attempt.report(this.#latencyMs(call, attempt), error);
+    const decision = this.#decide(call, attempt, error, committed);
+    if (decision === undefined) throw ofCall(error, call);
+    const { waitMs, transparent } = decision;
+    if (transparent) call.transparentRetries++;
+    if (attempt.candidate !== undefined) call.avoid(attempt.candidate.node.id);
+    const { method, target, address, attempts, signal, deadline } = call;
+    this.#options.logger.debug(
+      { method: method.name, target, address, attempts, waitMs, error },
+      "an attempt failed and is followed by another",
+    );
+    if (waitMs === 0) return;
+    const what = `before attempt ${attempts + 1}, after: ${error.message}`;
+    try {
+      await this.#options.waits.pause(waitMs, { signal, deadline, what });
+    } catch (interrupted) {
+      throw ofCall(MicroError.from(interrupted, "canceled"), call);
+    }
+  }
+
+  #decide(
+    call: OutboundCall,
+    attempt: Attempt,
+    error: MicroError,
+    committed: boolean,
+  ): RetryDecision | undefined {
+    if (call.signal?.aborted === true) return undefined;
+    const { options, method } = call;
+    const failed = {
+      error,
+      attempts: call.attempts,
+      transparentRetries: call.transparentRetries,
+      idempotent: options.idempotent ?? method.idempotency !== "unknown",
+      committed,
+      refused: attempt.channel?.state === "open",
+      policy: retryPolicy(method, this.#options.retry, options.retry),
+      remainingMs: remainingMs(call.deadline),
+    };
+    return decideRetry(failed, () => call.budget.withdraw(), this.#options.random);
+  }
+
+  /** How long a stream stays open says nothing of how fast its node is. */
+  #latencyMs(call: OutboundCall, attempt: Attempt): number | undefined {
+    if (attempt.channel === undefined || call.method.kind !== "unary") return undefined;
+    return monotonicNow() - attempt.sentAt;
+  }
+
+  /** As {@link route}, where the nodes are not known or the node is not connected to. */
+  async #routeLater(
+    call: OutboundCall,
+    attempt: Attempt,
+    selected: Candidate | Promise<Candidate>,
+  ): Promise<Channel> {
+    let candidate = await this.#known(call, selected);
+    for (;;) {
+      attempt.candidate = candidate;
+      const slot = this.#pool.toNode(candidate.node);
+      const { refusal } = slot;
+      const passed = call.tried?.has(candidate.node.id) === true;
+      if (refusal === undefined || passed || slot.ready() !== undefined) {
+        return this.#connect(call, slot);
+      }
+      // It will not be dialled for a while: another node can have the call at once.
+      attempt.exclude = call.avoid(candidate.node.id);
+      candidate.report(undefined, refusal);
+      attempt.candidate = undefined;
+      candidate = await this.#known(call, this.#selector.select(call.target, attempt));
+    }
+  }
+
+  /** The selector ends its wait by signal and deadline; this one ends it when the client is closed. */
+  #known(
+    call: OutboundCall,
+    selected: Candidate | Promise<Candidate>,
+  ): Candidate | Promise<Candidate> {
+    if (!(selected instanceof Promise)) return selected;
+    const forever = Number.POSITIVE_INFINITY;
+    const what = `while a node of ${call.target} was looked for`;
+    return this.#options.waits.until(
+      selected,
+      { signal: undefined, deadline: forever, what },
+      (late) => late.report(undefined, cancelled(undefined, what, "not-executed")),
+    );
+  }
+
+  #connect(call: OutboundCall, slot: ChannelSlot): Promise<Channel> {
+    const { signal, deadline } = call;
+    const what = `while ${slot.address} was dialled`;
+    return this.#options.waits.until(slot.connect(), { signal, deadline, what });
+  }
+}

@@ -1,0 +1,51 @@
+/** How many retries the calls to one service may cause. */
+export interface RetryBudgetOptions {
+  /** Retries that each successful call allows. Default 0.2. */
+  readonly ratio: number;
+  /** Retries a second that are allowed whatever succeeds. Default 10. */
+  readonly perSecond: number;
+  /** The most retries that can be saved up. Default 1,000. */
+  readonly most: number;
+}
+
+export const defaultRetryBudget: RetryBudgetOptions = { ratio: 0.2, perSecond: 10, most: 1_000 };
+
+/** A new budget holds what it gets by time alone in so many seconds (Finagle's retry budget). */
+const reserveSeconds = 10;
+
+/**
+ * Keeps retries from adding to an overload: each takes a token, and tokens come from calls that succeed (as in
+ * gRFC A6) and slowly from time (as in Finagle's budget). When everything fails, little more is sent than
+ * without retries; when one node of many dies, there are enough for all of its calls.
+ */
+export class RetryBudget {
+  readonly #options: RetryBudgetOptions;
+  readonly #now: () => number;
+  #tokens: number;
+  #filledAt: number;
+
+  /** @param now milliseconds on a monotonic clock. */
+  constructor(options: RetryBudgetOptions, now: () => number) {
+    this.#options = options;
+    this.#now = now;
+    this.#tokens = Math.min(options.most, options.perSecond * reserveSeconds);
+    this.#filledAt = now();
+  }
+
+  /** A call has succeeded. */
+  deposit(): void {
+    const tokens = this.#tokens + this.#options.ratio;
+    this.#tokens = tokens > this.#options.most ? this.#options.most : tokens;
+  }
+
+  /** Takes the token for a retry; false when there is none. */
+  withdraw(): boolean {
+    const now = this.#now();
+    const earned = ((now - this.#filledAt) / 1_000) * this.#options.perSecond;
+    this.#tokens = Math.min(this.#options.most, this.#tokens + earned);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
