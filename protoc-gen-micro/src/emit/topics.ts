@@ -16,11 +16,11 @@ export function emitTopics(context: EmitContext): void {
     writer.constant(
       { name, exported: kind === "exported", doc: topicDoc(message) },
       { name: writer.type("Topic"), args: [writer.shape(message), initType(context, message)] },
-      () => [
+      (_, indent) => [
         "/*@__PURE__*/ ",
         writer.value("topic"),
         "(",
-        expanded(members, { open: "{", close: "}", indent: 0, trailingComma: true }),
+        expanded(members, { open: "{", close: "}", indent, trailingComma: true }),
         ")",
       ],
     );
@@ -34,7 +34,9 @@ function keyOf({ writer }: EmitContext, field: DescField): Code {
   if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
     return `${value} ?? ${literal(fallback)}`;
   }
-  return [writer.own("String"), `(${value} ?? ${literal(fallback)})`];
+  // Not every default has a literal that reads back as the same text, such as a large 64-bit number.
+  const plain = fallback === "true" || fallback === "false" || /^-?\d{1,15}$/.test(fallback);
+  return [writer.own("String"), `(${value} ?? ${plain ? fallback : literal(fallback)})`];
 }
 
 /** The text of a field's default value. */

@@ -110,8 +110,12 @@ export class Writer {
     this.#declare(declaration, keyword, [head, block]);
   }
 
-  /** @param value is given the columns before it */
-  constant(declaration: Declaration, type: TypeReference, value: (before: number) => Code): void {
+  /** @param value is given the columns before it, and by how many its line is indented */
+  constant(
+    declaration: Declaration,
+    type: TypeReference,
+    value: (before: number, indent: number) => Code,
+  ): void {
     if (this.#target === "dts" && !declaration.exported) return;
     const keyword = this.#target === "dts" ? "declare const" : "const";
     const before = `${declaration.exported ? "export " : ""}${keyword} ${declaration.name}`.length;
@@ -122,10 +126,12 @@ export class Writer {
     }
     const [annotationStart = "", ...rest] = textOf(annotation).split("\n");
     const column = (rest.at(-1)?.length ?? before + annotationStart.length) + " = ".length;
-    const code = value(column);
-    const [start = ""] = textOf(code).split("\n");
-    const together = fits(start, { before: column, after: 1 });
-    this.#declare(declaration, keyword, [annotation, together ? " = " : " =\n  ", code, ";"]);
+    const beside = value(column, 0);
+    const [start = ""] = textOf(beside).split("\n");
+    const code = fits(start, { before: column, after: 1 })
+      ? [" = ", beside]
+      : [" =\n  ", value(2, 2)];
+    this.#declare(declaration, keyword, [annotation, code, ";"]);
   }
 
   /** Ends the file. */

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compile, generate, proto } from "./support/compile.ts";
+import { Workspace } from "./support/workspace.ts";
+
+const names = [
+  "clash/clash.proto",
+  "other/item.proto",
+  "third/item.proto",
+  "third/used-here.proto",
+];
+
+const compiled = compile({
+  "clash/clash.proto": proto(
+    `
+service Greeter {
+  rpc Then(GreeterClient) returns (Object);
+  rpc Constructor(case) returns (Promise);
+  rpc ToString(Client) returns (Server);
+  rpc ToJSON(stream Topic) returns (stream AsyncIterable);
+  rpc ValueOf(stream Iterable) returns (String);
+  rpc delete(Codec) returns (stream AnyCodec);
+  rpc Name(codec) returns (topic);
+  rpc GetName(Method) returns (CallContext);
+  rpc Prototype(Awaitable) returns (MessageInitShape);
+  rpc HasOwnProperty(Outer.Inner) returns (Outer.Inner.Deep);
+  rpc TwoItems(other.v1.Item) returns (third.v1.Item);
+  rpc NotInRun(fourth.v1.Item) returns (google.protobuf.Empty);
+  rpc OnEvent(Event) returns (google.protobuf.Empty) { option (micro.v1.subscribe) = {}; }
+  rpc OnTheirs(third.v1.Happened) returns (google.protobuf.Empty) {
+    option (micro.v1.subscribe) = { queue: "q" };
+  }
+}
+// createGreeterClient of this one would be that of Greeter.
+service greeter { rpc Hello(greeterClient) returns (GreeterHandler); }
+service Greeter_ { rpc hello(EventTopic) returns (clashCodecs); }
+service Any { rpc Call(google.protobuf.Any) returns (google.protobuf.Struct); }
+service request { rpc request(options) returns (context); }
+
+message GreeterClient { string name = 1; }
+message greeterClient {}
+message GreeterHandler {}
+message Object { string text = 1; }
+message case { string word = 1; }
+message Promise {}
+message AsyncIterable {}
+message Iterable {}
+message String {}
+message Client {}
+message Server {}
+message Topic {}
+message Codec {}
+message AnyCodec {}
+message codec {}
+message topic {}
+message Method {}
+message CallContext {}
+message Awaitable {}
+message MessageInitShape {}
+message EventTopic {}
+message EventInit {}
+message EventCodec {}
+message clashCodecs {}
+message Greeter_hello {}
+message options {}
+message context {}
+message Outer { message Inner { message Deep {} } }
+message Event {
+  option (micro.v1.topic) = { name: "event" key: "constructor" };
+  int64 constructor = 1;
+}
+`,
+    `import "other/item.proto";
+import "third/item.proto";
+import "third/used-here.proto";
+import "fourth/item.proto";
+import "google/protobuf/any.proto";
+import "google/protobuf/struct.proto";`,
+  ),
+  "other/item.proto": `syntax = "proto3"; package other.v1;
+message Item { string a = 1; }
+service Items { rpc Get(Item) returns (Item); }`,
+  "third/item.proto": 'syntax = "proto3"; package third.v1; message Item { string b = 1; }',
+  "third/used-here.proto": `syntax = "proto3"; package third.v1;
+import "third/item.proto"; import "micro/v1/options.proto";
+message Happened { option (micro.v1.topic) = { name: "happened" }; Item item = 1; }`,
+  "fourth/item.proto": 'syntax = "proto3"; package fourth.v1; message Item { string c = 1; }',
+});
+
+const workspace = new Workspace();
+
+beforeAll(() => {
+  workspace.generate(compiled, names, "target=ts,import_extension=ts");
+  // A run of its own, as buf makes one for each folder.
+  workspace.generate(compiled, ["fourth/item.proto"], "target=ts,import_extension=ts");
+});
+afterAll(() => workspace.remove());
+
+const code = generate(compiled.request(names)).get("clash/clash_micro.ts")!;
+
+describe("names", () => {
+  test("our names make way for those of _pb", () => {
+    expect(code).toContain("export interface GreeterClient$ {");
+    expect(code).toContain("export interface GreeterHandler$ {");
+    expect(code).toContain("export const EventTopic$: Topic");
+    expect(code).toMatch(/^export type EventInit\$ =/m);
+    expect(code).toMatch(/^export const EventCodec\$:/m);
+    expect(code).toContain("export const clashCodecs$: readonly AnyCodec");
+  });
+
+  test("services whose derived names collide get two sets of names", () => {
+    expect(code).toContain("export function createGreeterClient(client");
+    expect(code).toContain("export function createGreeterClient$(client");
+    expect(code).toContain("export function createGreeter_Client(client");
+  });
+
+  test("members that would change what an object is are renamed", () => {
+    for (const member of ["then$", "constructor$", "toString$", "toJSON$", "valueOf$"]) {
+      expect(code).toContain(`  ${member}(`);
+    }
+    expect(code).toContain("  delete(");
+  });
+
+  test("codecs of imported messages are imported where this run exports them, and made otherwise", () => {
+    expect(code).toContain('import { ItemCodec as ItemCodec$1 } from "../other/item_micro";');
+    expect(code).toMatch(/^const ItemCodec: Codec\$1<Item, ItemInit> =/m);
+    expect(code).toMatch(/^const ItemCodec\$: Codec\$1<Item\$2, ItemInit\$> =/m);
+    expect(code).toMatch(/^const AnyCodec\$: /m);
+    expect(code).not.toMatch(/^export const (Item|Any|Struct|Empty)Codec[$:]/m);
+    expect(code).toContain('import { HappenedTopic } from "../third/used-here_micro";');
+  });
+});
+
+test("two rpcs whose names differ in case only get two members", () => {
+  const twice = compile({
+    "twice.proto": proto(
+      "service S { rpc GetName(M) returns (M); rpc getName(M) returns (M); } message M {}",
+    ),
+  });
+  const text = generate(twice.request(["twice.proto"])).get("twice_micro.ts")!;
+  for (const expected of [
+    "getName: (request, options) => client.unary(S_getName, request, options)",
+    "getName$: (request, options) => client.unary(S_getName$, request, options)",
+    'name: "test.v1.S/getName"',
+  ]) {
+    expect(text).toContain(expected);
+  }
+});
+
+test("the output type-checks under strict flags", async () => {
+  expect(await workspace.typeErrors()).toEqual([]);
+});
+
+test("the output works", async () => {
+  workspace.write([
+    [
+      "main.ts",
+      `
+import * as micro from "./clash/clash_micro.ts";
+const calls: string[] = [];
+const handlers = new Map<string, Function>();
+const note = (method: { name: string }, handler: Function) => handlers.set(method.name, handler);
+const server = {
+  unary: note, serverStream: note, clientStream: note, bidi: note,
+  subscribe: (topic: { name: string }, handler: Function) => handlers.set(topic.name, handler),
+};
+micro.registerGreeterHandler(server as never, new Proxy({}, {
+  get: (_, member) => (request: unknown) => ({ member, request }),
+}) as never);
+const call = (method: { name: string }, request: unknown) => handlers.get(method.name)!(request, {});
+const client = await micro.createGreeterClient({
+  unary: call, serverStream: call, clientStream: call, bidi: call,
+} as never);
+for (const member of Object.keys(client)) calls.push((client as never)[member]({}).member);
+console.log(JSON.stringify({
+  same: Object.keys(client).join() === calls.join(),
+  calls,
+  topics: [...handlers.keys()].filter((name) => !name.includes("/")),
+  key: [micro.EventTopic$.key!({}), micro.EventTopic$.key!({ constructor$: 7n })],
+  decoded: micro.ObjectCodec.decode(micro.ObjectCodec.encode({ text: "hi" })).text,
+  types: micro.clashCodecs$.map((codec) => codec.typeName),
+}));
+`,
+    ],
+  ]);
+  const result = JSON.parse(await workspace.run("main.ts"));
+  expect(result).toMatchObject({
+    same: true,
+    topics: ["event", "happened"],
+    key: ["0", "7"],
+    decoded: "hi",
+  });
+  expect(result.calls).toContain("then$");
+  expect(new Set(result.types).size).toBe(result.types.length);
+  expect(result.types).toContain("google.protobuf.Struct");
+});
