@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import { allowLinkAddress, isUnspecified } from "./link-address.ts";
+
+const local = { host: "192.0.2.1", local: true };
+const remote = { host: "192.0.2.2", local: false };
+
+describe("the address policy of a shared link", () => {
+  test.each([
+    "192.0.2.2:80",
+    "10.1.2.3:8080",
+    "203.0.113.9:443",
+    "[2001:db8::1]:80",
+    "[fd12:3456::1]:80",
+  ])("takes %s from anybody", (address) => {
+    expect(allowLinkAddress(address, local)).toBe(true);
+    expect(allowLinkAddress(address, remote)).toBe(true);
+  });
+
+  test.each([
+    "127.0.0.1:6379",
+    "127.8.8.8:80",
+    "[::1]:80",
+    "[::ffff:127.0.0.1]:80",
+    "[::ffff:7f00:1]:80",
+    "localhost:80",
+    "internal.example:80",
+    "unix:/run/docker.sock",
+    "169.254.1.1:80",
+    "[fe80::1]:80",
+  ])("takes %s from this machine only", (address) => {
+    expect(allowLinkAddress(address, local)).toBe(true);
+    expect(allowLinkAddress(address, remote)).toBe(false);
+  });
+
+  test.each([
+    "169.254.169.254:80",
+    "[::ffff:169.254.169.254]:80",
+    "[::ffff:a9fe:a9fe]:80",
+    "169.254.170.2:80",
+    "100.100.100.200:80",
+    "[fd00:ec2::254]:80",
+    "0.0.0.0:80",
+    "0.1.2.3:80",
+    "[::]:80",
+    "224.0.0.1:80",
+    "255.255.255.255:80",
+    "[ff02::1]:80",
+    "memory:greeter",
+  ])("takes %s from nobody", (address) => {
+    expect(allowLinkAddress(address, local)).toBe(false);
+    expect(allowLinkAddress(address, remote)).toBe(false);
+  });
+
+  test("takes a link-local address from its owner", () => {
+    const owner = { host: "169.254.7.7", local: false };
+    expect(allowLinkAddress("169.254.7.7:80", owner)).toBe(true);
+    expect(allowLinkAddress("169.254.7.8:80", owner)).toBe(false);
+  });
+
+  test("knows every way to write a wildcard", () => {
+    for (const host of ["0.0.0.0", "::", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0", "::%lo"]) {
+      expect(isUnspecified(host), host).toBe(true);
+    }
+    for (const host of ["0.0.0.1", "::1", "localhost"]) expect(isUnspecified(host)).toBe(false);
+  });
+});
