@@ -1,6 +1,7 @@
 import type { Awaitable } from "../call.ts";
-import type { Codec, Format } from "../codec/codec.ts";
-import { CodecRegistry } from "../codec/registry.ts";
+import type { Codec } from "../codec/codec.ts";
+import { jsonFormat } from "../codec/json.ts";
+import { protobufFormat } from "../codec/protobuf.ts";
 import type { MetadataInit } from "../metadata.ts";
 import {
   type Broker,
@@ -84,7 +85,7 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
       );
     }
     try {
-      return formatOf(event.contentType).codecFor(codec).decode(event.body);
+      return codecOf(codec, event.contentType).decode(event.body);
     } catch (cause) {
       throw new EventRejected(
         `event ${event.id} on ${name} does not decode: ${cause instanceof Error ? cause.message : cause}`,
@@ -94,11 +95,25 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
   }
 }
 
-/** The formats in which an event may arrive, whoever published it: go-micro publishes JSON by default. */
-const formats = new CodecRegistry();
+/**
+ * Other names of the two formats of events. A Go publisher on go-micro's gRPC client names gRPC's content types
+ * and sends the body without gRPC's frame.
+ */
+const protobufNames = new Set([
+  "application/protobuf",
+  "application/x-protobuf",
+  "application/proto",
+  "application/grpc",
+  "application/grpc+proto",
+]);
+const jsonNames = new Set(["application/json", "application/grpc+json"]);
 
-function formatOf(contentType: string): Format {
-  const format = formats.format(contentType);
-  if (format === undefined) throw new Error(`there is no format for ${contentType}`);
-  return format;
+/** The codec for an event as it arrives, which may be in another format than this side publishes in. */
+function codecOf<M, I>(codec: Codec<M, I>, contentType: string): Codec<M, I> {
+  if (contentType === codec.contentType) return codec;
+  const name = (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+  if (name === codec.contentType) return codec;
+  if (protobufNames.has(name)) return protobufFormat.codecFor(codec);
+  if (jsonNames.has(name)) return jsonFormat.codecFor(codec);
+  throw new Error(`there is no format for ${contentType}`);
 }
