@@ -20,7 +20,11 @@ export {
 } from "./broker/memory.ts";
 export * from "./broker/topic.ts";
 export * from "./call.ts";
+export type { Backoff } from "./client/backoff.ts";
 export * from "./client/client.ts";
+export { previousAttemptsKey } from "./client/outbound-call.ts";
+export type { RetryBudgetOptions } from "./client/retry-budget.ts";
+export { buildClient, type ClientParts } from "./client/rpc-client.ts";
 export * from "./codec/bytes.ts";
 export * from "./codec/codec.ts";
 export {
@@ -32,8 +36,13 @@ export {
 export { protobufCodec, protobufContentType, protobufFormat } from "./codec/protobuf.ts";
 export { CodecRegistry } from "./codec/registry.ts";
 export * from "./config/config.ts";
+export { type ClientOptions, createClient } from "./create-client.ts";
+export { createServer, type ServerOptions } from "./create-server.ts";
+export { createService } from "./create-service.ts";
 export * from "./deadline.ts";
+export type { EnvironmentValues } from "./environment.ts";
 export * from "./error.ts";
+export type { Hook } from "./hooks.ts";
 export * from "./logger.ts";
 export * from "./metadata.ts";
 export * from "./method.ts";
@@ -72,7 +81,10 @@ export { type StrategyName, strategies } from "./selector/strategies.ts";
 export type { RatedCandidate, Strategy } from "./selector/strategy.ts";
 export { buildServer, type ServerListen, type ServerParts } from "./server/rpc-server.ts";
 export * from "./server/server.ts";
+export * from "./service.ts";
 export { type MemoryStoreOptions, memoryStore } from "./store/memory.ts";
 export * from "./store/store.ts";
+export * from "./transport/address.ts";
 export * from "./transport/memory.ts";
+export * from "./transport/tcp.ts";
 export * from "./transport/transport.ts";

@@ -1,6 +1,7 @@
 import { deadlineExceeded } from "../call.ts";
 import { remainingMs } from "../deadline.ts";
 import { MicroError, type Outcome } from "../error.ts";
+import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import type { OutgoingCall } from "./transport.ts";
 
@@ -33,6 +34,19 @@ export function invalidAnswer(method: AnyMethod, reason: unknown): MicroError {
   );
 }
 
+/** Metadata of an answer in bytes; where there is too much of it, the call has been executed all the same. */
+export function encodeMetadata(metadata: Metadata, method: AnyMethod): Uint8Array {
+  try {
+    return metadata.encode();
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new MicroError("resource_exhausted", `the answer of ${method.name}: ${text}`, {
+      outcome: "executed",
+      cause,
+    });
+  }
+}
+
 /** The error of an answer that came and cannot be read. */
 export function undecodableAnswer(reason: unknown, method: string): MicroError {
   const text = reason instanceof Error ? reason.message : String(reason);
@@ -40,6 +54,13 @@ export function undecodableAnswer(reason: unknown, method: string): MicroError {
     outcome: "executed",
     cause: reason,
   });
+}
+
+/** The error of a message that does not encode, with what it means for its call. */
+export function unsendable(reason: unknown, outcome: Outcome): MicroError {
+  const error = MicroError.from(reason, "invalid_argument", { outcome });
+  if (error.outcome === outcome) return error;
+  return new MicroError(error.code, error.message, { outcome, cause: reason });
 }
 
 /** The error of a message that is over the limit. */
@@ -91,12 +112,11 @@ export function unknownMethod(name: string, address: string): MicroError {
 }
 
 /** The error of a call that was cut off because its connection ended. */
-export function connectionLost(what: string, address: string, outcome: Outcome): MicroError {
-  return new MicroError(
-    "unavailable",
-    `the connection to ${address} ended before ${what} was answered`,
-    { outcome },
-  );
+export function connectionLost(method: string, reason: MicroError, outcome: Outcome): MicroError {
+  return new MicroError("unavailable", `${method} was not answered: ${reason.message}`, {
+    outcome,
+    cause: reason,
+  });
 }
 
 /** The error of a content type that a method is not spoken in here. */

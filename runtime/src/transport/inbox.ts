@@ -4,6 +4,8 @@ export interface InboxOwner {
   opened(): void;
   /** The reader took messages of this cost, so as much may be sent again. */
   consumed(cost: number): void;
+  /** Messages of this cost were thrown away unread. */
+  dropped(cost: number): void;
   /** The reader left before the end. */
   abandoned(): void;
 }
@@ -71,7 +73,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
 
   /** Drops what is unread: the next read fails with this, and those after it are at the end. */
   abort(error: Error): void {
-    this.#clear();
+    this.#drop();
     this.#ended = false;
     this.end(error);
   }
@@ -104,7 +106,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
 
   return(): Promise<IteratorResult<T, undefined>> {
     const wasEnded = this.#ended && this.#head === this.#messages.length;
-    this.#clear();
+    this.#drop();
     this.#opened = true;
     this.#error = undefined;
     this.end();
@@ -117,6 +119,13 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
     this.#error = undefined;
     if (error === undefined) reader.resolve(done);
     else reader.reject(error);
+  }
+
+  #drop(): void {
+    let cost = 0;
+    for (let index = this.#head; index < this.#costs.length; index++) cost += this.#costs[index]!;
+    this.#clear();
+    if (cost > 0) this.#owner.dropped(cost);
   }
 
   #clear(): void {

@@ -3,7 +3,7 @@ import { type Deadline, DeadlineSweep } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Method } from "../method.ts";
 import type { Abortable } from "./abort-watch.ts";
-import { callRefusal, channelNotOpen, connectionLost, tooManyCalls } from "./call-errors.ts";
+import { callRefusal, channelNotOpen, tooManyCalls } from "./call-errors.ts";
 import { MemoryStreamCall } from "./memory-stream.ts";
 import { MemoryUnaryCall } from "./memory-unary.ts";
 import type {
@@ -21,8 +21,8 @@ export interface MemoryCall extends Abortable {
   expire(): void;
   /** Ends the call for its caller with an error, and cancels it for its handler. */
   cancel(error: MicroError): void;
-  /** As {@link cancel}, and the caller may still read what had come. */
-  cut(error: MicroError): void;
+  /** As {@link cancel}, because the other side is gone; the caller may still read what had come. */
+  cut(reason: MicroError): void;
   /** Gives the call to the dispatcher. */
   run(): void;
 }
@@ -128,10 +128,8 @@ export class MemoryChannel implements Channel {
   /** The listener is gone. */
   lose(): void {
     if (this.#state === "closed") return;
-    const reason = connectionLost("every call", this.address, "unknown");
-    for (const call of [...this.#calls]) {
-      call.cut(connectionLost("the call", this.address, "unknown"));
-    }
+    const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
+    for (const call of [...this.#calls]) call.cut(reason);
     this.#end(reason);
   }
 

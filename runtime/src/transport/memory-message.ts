@@ -4,19 +4,40 @@ import { MicroError, type Outcome } from "../error.ts";
 import { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import {
+  encodeMetadata,
   invalidAnswer,
   messageTooLarge,
   unknownContentType,
   unknownMethod,
+  unsendable,
 } from "./call-errors.ts";
 import type { MemoryChannel } from "./memory-channel.ts";
-import type { Dispatcher } from "./transport.ts";
+import type { Dispatcher, OutgoingCall } from "./transport.ts";
 
-/** The other side's own copy of metadata. */
-export function copyMetadata(metadata: Metadata | undefined): Metadata | undefined {
-  return metadata === undefined || metadata.isEmpty
-    ? undefined
-    : Metadata.decode(metadata.encode());
+/** The other side's own copy of metadata; of an answer's where a method is given. */
+export function copyMetadata(
+  metadata: Metadata | undefined,
+  answers?: AnyMethod,
+): Metadata | undefined {
+  if (metadata === undefined || metadata.isEmpty) return undefined;
+  return Metadata.decode(
+    answers === undefined ? metadata.encode() : encodeMetadata(metadata, answers),
+  );
+}
+
+/** Hands over what goes along with the end of a call; returns why that is not possible. */
+export function deliverMetadata(
+  call: ServerCall | undefined,
+  outgoing: OutgoingCall,
+): MicroError | undefined {
+  if (call === undefined) return undefined;
+  try {
+    outgoing.responseMetadata ??= copyMetadata(call.sentMetadata, call.method);
+    outgoing.trailers = copyMetadata(call.sentTrailers, call.method);
+    return undefined;
+  } catch (error) {
+    return error as MicroError;
+  }
 }
 
 /** The call as its dispatcher gets it; throws the refusal where there is no such method. */
@@ -44,7 +65,12 @@ export function encodeRequest(
   limit: number,
   outcome: Outcome,
 ): Uint8Array {
-  const bytes = method.input.encode(init);
+  let bytes: Uint8Array;
+  try {
+    bytes = method.input.encode(init);
+  } catch (reason) {
+    throw unsendable(reason, outcome);
+  }
   if (bytes.length > limit) {
     throw messageTooLarge(`the request of ${method.name}`, bytes.length, limit, outcome);
   }

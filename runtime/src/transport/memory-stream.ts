@@ -9,6 +9,7 @@ import {
   callEnded,
   callerGone,
   cancelledBy,
+  connectionLost,
   undecodableAnswer,
 } from "./call-errors.ts";
 import { Inbox, messageOverheadBytes } from "./inbox.ts";
@@ -17,6 +18,7 @@ import {
   acceptCall,
   copyMetadata,
   decodeRequest,
+  deliverMetadata,
   encodeAnswer,
   encodeRequest,
 } from "./memory-message.ts";
@@ -53,6 +55,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
     this.deadline = outgoing.deadline;
     this.#requestPump = new Pump(
       {
+        blocked: never,
         send: (message) => this.#sendRequest(message),
         finished: () => this.#requests.end(),
         failed: (reason) => this.cancel(MicroError.from(reason)),
@@ -61,22 +64,24 @@ export class MemoryStreamCall<O> implements MemoryCall {
     );
     this.#responsePump = new Pump(
       {
+        blocked: never,
         send: (message) => this.#sendResponse(message),
         finished: () => this.#end(undefined),
         failed: (reason) => this.#end(answerError(reason, method.name)),
       },
       responseWindowBytes,
     );
-    const nothing = () => undefined;
     this.#requests = new Inbox({
       opened: nothing,
       consumed: granting(this.#requestPump, limits.streamWindowBytes),
+      dropped: nothing,
       // A handler that reads no further does not end its call; the caller just sends no further.
       abandoned: nothing,
     });
     this.responses = new Inbox<O>({
       opened: () => this.#begin(),
       consumed: granting(this.#responsePump, responseWindowBytes),
+      dropped: nothing,
       abandoned: () =>
         this.cancel(cancelledBy("the reader left", this.#method.name, this.#outcome)),
     });
@@ -110,9 +115,9 @@ export class MemoryStreamCall<O> implements MemoryCall {
     this.#cancelHandler(callerGone(this.#method.name));
   }
 
-  cut(error: MicroError): void {
+  cut(reason: MicroError): void {
     if (!this.#close()) return;
-    this.responses.end(error);
+    this.responses.end(connectionLost(this.#method.name, reason, this.#outcome));
     this.#cancelHandler(callerGone(this.#method.name));
   }
 
@@ -155,7 +160,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
   #sendResponse(init: unknown): number {
     const { dispatcher, limits } = this.#channel.link;
     const call = this.#call!;
-    this.#outgoing.responseMetadata ??= copyMetadata(call.sentMetadata);
+    this.#outgoing.responseMetadata ??= copyMetadata(call.sentMetadata, call.method);
     const bytes = encodeAnswer(dispatcher, call, init, limits.maxMessageBytes);
     const cost = bytes.length + messageOverheadBytes;
     try {
@@ -169,9 +174,8 @@ export class MemoryStreamCall<O> implements MemoryCall {
   /** The handler has ended, or the call was refused. */
   #end(error: MicroError | undefined): void {
     if (!this.#close()) return;
-    this.#outgoing.responseMetadata ??= copyMetadata(this.#call?.sentMetadata);
-    this.#outgoing.trailers = copyMetadata(this.#call?.sentTrailers);
-    this.responses.end(error);
+    const unsent = deliverMetadata(this.#call, this.#outgoing);
+    this.responses.end(error ?? unsent);
     this.#requests.abort(callEnded(this.#method.name));
   }
 
@@ -191,6 +195,13 @@ export class MemoryStreamCall<O> implements MemoryCall {
     return true;
   }
 }
+
+/** In memory nothing ever blocks but the reader. */
+function never(): boolean {
+  return false;
+}
+
+function nothing(): void {}
 
 /**
  * Grants what was read back to the pump, half a window at a time, and not in the reader's own turn: two

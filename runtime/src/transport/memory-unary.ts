@@ -4,12 +4,19 @@ import type { MicroError } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import { unwatchAbort, watchAbort } from "./abort-watch.ts";
-import { answerError, callerGone, cancelledBy, undecodableAnswer } from "./call-errors.ts";
+import {
+  answerError,
+  callerGone,
+  cancelledBy,
+  connectionLost,
+  undecodableAnswer,
+} from "./call-errors.ts";
 import type { MemoryCall, MemoryChannel } from "./memory-channel.ts";
 import {
   acceptCall,
   copyMetadata,
   decodeRequest,
+  deliverMetadata,
   encodeAnswer,
   encodeRequest,
 } from "./memory-message.ts";
@@ -102,8 +109,8 @@ export class MemoryUnaryCall<O> implements MemoryCall {
     this.#give(error, callerGone(this.#method.name));
   }
 
-  cut(error: MicroError): void {
-    this.cancel(error);
+  cut(reason: MicroError): void {
+    this.cancel(connectionLost(this.#method.name, reason, this.#outcome));
   }
 
   get #outcome(): "unknown" | "not-executed" {
@@ -128,8 +135,9 @@ export class MemoryUnaryCall<O> implements MemoryCall {
       this.#fail(undecodableAnswer(reason, this.#method.name));
       return;
     }
-    this.#end();
-    this.#resolve(answer);
+    const unsent = this.#end();
+    if (unsent === undefined) this.#resolve(answer);
+    else this.#reject(unsent);
   }
 
   #fail(reason: unknown): void {
@@ -140,10 +148,9 @@ export class MemoryUnaryCall<O> implements MemoryCall {
   }
 
   /** The answer is there, with what goes along with it. */
-  #end(): void {
+  #end(): MicroError | undefined {
     this.#close();
-    this.#outgoing.responseMetadata = copyMetadata(this.#call?.sentMetadata);
-    this.#outgoing.trailers = copyMetadata(this.#call?.sentTrailers);
+    return deliverMetadata(this.#call, this.#outgoing);
   }
 
   #give(error: MicroError, reason: MicroError): void {

@@ -1,15 +1,15 @@
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy, listenerDraining } from "./call-errors.ts";
+import { resolveLimits } from "./limits.ts";
 import { MemoryChannel } from "./memory-channel.ts";
-import {
-  type Channel,
-  type DialOptions,
-  type Dispatcher,
-  defaultLimits,
-  type Listener,
-  type Transport,
-  type TransportLimits,
+import type {
+  Channel,
+  DialOptions,
+  Dispatcher,
+  Listener,
+  Transport,
+  TransportLimits,
 } from "./transport.ts";
 
 /** The addresses that listeners of the memory transport have taken. Two networks do not see each other. */
@@ -68,7 +68,7 @@ export interface MemoryTransportOptions {
  */
 export function memoryTransport(options: MemoryTransportOptions = {}): Transport {
   const network = options.network ?? processNetwork;
-  const limits = { ...defaultLimits, ...options.limits };
+  const limits = resolveLimits(options.limits);
   return {
     name: "memory",
     protocol: "memory",

@@ -1,5 +1,7 @@
 /** Where a {@link Pump} brings what it pulls. */
 export interface PumpTarget<T> {
+  /** True when the connection takes nothing at the moment; {@link Pump.resume} is called when it does. */
+  blocked(): boolean;
   /** Sends a message and returns what it costs of the window. What it throws ends the pump as failed. */
   send(message: T): number;
   /** The source is at its end. */
@@ -19,7 +21,6 @@ export class Pump<T> {
   readonly #target: PumpTarget<T>;
   #source: Source<T> | undefined;
   #credit: number;
-  #choked = false;
   #stopped = false;
   #wake: (() => void) | undefined;
 
@@ -42,13 +43,14 @@ export class Pump<T> {
   /** The receiver has room for this much more. */
   grant(bytes: number): void {
     this.#credit += bytes;
-    this.#resume();
+    if (this.#credit > 0) this.resume();
   }
 
-  /** Whether the connection takes nothing at the moment. */
-  set choked(choked: boolean) {
-    this.#choked = choked;
-    if (!choked) this.#resume();
+  /** Looks again whether it may send. */
+  resume(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 
   /** The call is over: nothing more is pulled, and the source is told. */
@@ -58,7 +60,7 @@ export class Pump<T> {
     const source = this.#source;
     this.#source = undefined;
     if (source !== undefined) leave(source);
-    this.#resume();
+    this.resume();
   }
 
   async #run(messages: AsyncIterable<T> | Iterable<T>): Promise<void> {
@@ -66,8 +68,7 @@ export class Pump<T> {
       const source = openSource(messages);
       this.#source = source;
       for (;;) {
-        while (this.#credit <= 0 || this.#choked) {
-          if (this.#stopped) return;
+        while (!this.#stopped && (this.#credit <= 0 || this.#target.blocked())) {
           await new Promise<void>((resolve) => {
             this.#wake = resolve;
           });
@@ -96,13 +97,6 @@ export class Pump<T> {
       this.#stopped = true;
       this.#target.failed(reason);
     }
-  }
-
-  #resume(): void {
-    if (!this.#stopped && (this.#credit <= 0 || this.#choked)) return;
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
   }
 }
 

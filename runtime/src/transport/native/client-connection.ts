@@ -1,0 +1,345 @@
+import type { Socket } from "node:net";
+import { type Deadline, DeadlineSweep, remainingMs } from "../../deadline.ts";
+import { codeToNumber, MicroError, type Outcome } from "../../error.ts";
+import { Metadata } from "../../metadata.ts";
+import type { AnyMethod, Method } from "../../method.ts";
+import { watchAbort } from "../abort-watch.ts";
+import {
+  callRefusal,
+  channelNotOpen,
+  messageTooLarge,
+  tooManyCalls,
+  unsendable,
+} from "../call-errors.ts";
+import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
+import { Connection } from "./connection.ts";
+import { OutgoingStream } from "./outgoing-stream.ts";
+import { OutgoingUnary, type PendingCall } from "./outgoing-unary.ts";
+import { blockEnd, readMetadata, view } from "./payload.ts";
+import { flag, frameType, maxMethodNameBytes, maxMethods } from "./protocol.ts";
+import { readStatus } from "./status.ts";
+
+const longestRemainingMs = 0xffff_ffff;
+const lastCallId = 0x7fff_ffff;
+const deadlineNumber = codeToNumber("deadline_exceeded");
+const canceledNumber = codeToNumber("canceled");
+
+/** The client's end of a connection: the channel that calls go out by. */
+export class ClientConnection extends Connection implements Channel {
+  readonly address: string;
+  readonly remote: string;
+  readonly closed: Promise<MicroError | undefined>;
+  /** Resolves when the server has said HELLO, rejects when the connection ends before. */
+  readonly ready: Promise<void>;
+  readonly #calls = new Map<number, PendingCall>();
+  readonly #sweep: DeadlineSweep;
+  readonly #numbers = new WeakMap<AnyMethod, number>();
+  readonly #numbersByName = new Map<string, number>();
+  #lastCall = 0;
+  #state: ChannelState = "open";
+  #settleClosed: (reason: MicroError | undefined) => void = () => undefined;
+  #settleReady: (reason: MicroError | undefined) => void = () => undefined;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(socket: Socket, address: string, limits: TransportLimits) {
+    super(socket, limits, false);
+    this.address = address;
+    this.remote = address;
+    this.closed = new Promise((resolve) => {
+      this.#settleClosed = resolve;
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = (reason) => (reason === undefined ? resolve() : reject(reason));
+    });
+    this.#sweep = new DeadlineSweep((now) => this.#expire(now));
+  }
+
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  get openCalls(): number {
+    return this.#calls.size;
+  }
+
+  unary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    outgoing: OutgoingCall,
+  ): Promise<O> {
+    return new Promise((resolve, reject) => {
+      const epoch = this.writer.flushes;
+      let id: number;
+      try {
+        id = this.beginCall(method, outgoing, flag.message | flag.end);
+        this.writeMessage(method, request, "not-executed");
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      const call = new OutgoingUnary<O>(this, id, epoch, method, outgoing, resolve, reject);
+      this.add(call);
+      if (outgoing.signal !== undefined) watchAbort(outgoing.signal, call);
+    });
+  }
+
+  stream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    requests: AsyncIterable<IInit> | Iterable<IInit>,
+    outgoing: OutgoingCall,
+  ): AsyncIterable<O> {
+    return new OutgoingStream<O>(this, method, requests, outgoing).answers;
+  }
+
+  close(graceMs = 0): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * Opens a CALL frame and writes its metadata; the message, if there is one, and the frame's end are left to
+   * write. Returns the call's number.
+   * @throws MicroError when the call must not begin; no frame is open then.
+   */
+  beginCall(method: AnyMethod, outgoing: OutgoingCall, flags: number): number {
+    if (this.#state !== "open") throw channelNotOpen(this.address, this.#state);
+    const limit = Math.min(this.limits.maxConcurrentCalls, this.peerSettings.maxConcurrentCalls);
+    if (this.#calls.size >= limit) throw tooManyCalls(this.address, limit);
+    const refusal = callRefusal(method.name, outgoing);
+    if (refusal !== undefined) throw refusal;
+    const metadata = outgoing.metadata?.isEmpty === false ? outgoing.metadata.encode() : undefined;
+    const number = this.#numbers.get(method) ?? this.#nameMethod(method);
+    const id = this.#nextCall();
+    this.writer.open(
+      frameType.call,
+      metadata === undefined ? flags : flags | flag.metadata,
+      number,
+      id,
+      remainingField(outgoing.deadline),
+    );
+    if (metadata !== undefined) this.writer.block(metadata);
+    return id;
+  }
+
+  /**
+   * Writes a message as the last thing of the open frame and closes it. Returns the message's length.
+   * @throws MicroError when it does not encode or is too large; the frame is taken back then.
+   */
+  writeMessage(method: AnyMethod, message: unknown, outcome: Outcome): number {
+    const { writer } = this;
+    const limit = Math.min(this.limits.maxMessageBytes, this.peerSettings.maxMessageBytes);
+    let length: number;
+    try {
+      length = writer.messageAndClose(method.input, message, limit);
+    } catch (reason) {
+      writer.abandon();
+      throw unsendable(reason, outcome);
+    }
+    if (length <= limit) return length;
+    writer.abandon();
+    throw messageTooLarge(`a request of ${method.name}`, length, limit, outcome);
+  }
+
+  writeCancel(id: number, error: MicroError): void {
+    if (this.ended) return;
+    const code = error.code === "deadline_exceeded" ? deadlineNumber : canceledNumber;
+    this.writer.bare(frameType.cancel, 0, id, code);
+  }
+
+  /** Whether a call that was written at this {@link FrameWriter.flushes} may have reached the other side. */
+  hasLeft(epoch: number): boolean {
+    return this.writer.flushes !== epoch;
+  }
+
+  /** Takes a call among the open ones. */
+  add(call: PendingCall): void {
+    this.#calls.set(call.id, call);
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
+  }
+
+  /** The call is over. */
+  remove(call: PendingCall): void {
+    if (!this.#calls.delete(call.id) || this.#calls.size > 0) return;
+    this.#idle?.();
+    if (this.#state === "draining" && this.#closing === undefined) this.#endDrain();
+  }
+
+  /** The error of a call whose message would be one too many that nobody has read. */
+  tooMuchUnread(method: string): MicroError {
+    return new MicroError(
+      "resource_exhausted",
+      `${method} was ended because the channel to ${this.address} has ${this.maxUnreadBytes} bytes of stream messages that nobody has read`,
+    );
+  }
+
+  protected handshaken(): void {
+    this.#settleReady(undefined);
+  }
+
+  protected wentAway(): void {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    if (this.#calls.size === 0) this.#endDrain();
+  }
+
+  protected handleFrame(
+    type: number,
+    flags: number,
+    field: number,
+    id: number,
+    aux: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const call = this.#calls.get(id);
+    switch (type) {
+      case frameType.result:
+        if (call !== undefined) this.#result(call, flags, field, aux, bytes, start, end);
+        break;
+      case frameType.message:
+        call?.received(view(bytes, start, end));
+        break;
+      case frameType.headers:
+        if (call !== undefined)
+          call.outgoing.responseMetadata = Metadata.decode(view(bytes, start, end));
+        break;
+      case frameType.credit:
+        if (aux === 0) throw new MicroError("invalid_argument", "received credit of 0");
+        call?.granted(aux);
+        break;
+      default:
+        throw new MicroError("invalid_argument", `received frame type ${type} from a server`);
+    }
+  }
+
+  protected connectionEnded(reason: MicroError): void {
+    this.#state = "closed";
+    this.#sweep.close();
+    for (const call of [...this.#calls.values()]) call.lost(reason);
+    this.#settleReady(reason);
+    this.#settleClosed(this.#closing === undefined ? reason : undefined);
+    this.#idle?.();
+  }
+
+  #result(
+    call: PendingCall,
+    flags: number,
+    field: number,
+    aux: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    let at = start;
+    if ((flags & flag.metadata) !== 0) {
+      at = blockEnd(bytes, start, end);
+      call.outgoing.responseMetadata = readMetadata(bytes, start, at);
+    }
+    if ((flags & flag.trailers) !== 0) {
+      const from = at;
+      at = blockEnd(bytes, from, end);
+      call.outgoing.trailers = readMetadata(bytes, from, at);
+    }
+    if ((flags & flag.error) !== 0) call.refused(readStatus(field, aux, bytes, at, end));
+    else call.succeeded((flags & flag.message) === 0 ? undefined : view(bytes, at, end));
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    if (this.#state === "open") this.#state = "draining";
+    if (graceMs > 0 && this.#calls.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    const reason = new MicroError(
+      "canceled",
+      `the channel to ${this.address} was closed during the call`,
+    );
+    for (const call of [...this.#calls.values()]) call.cancel(reason);
+    const { socket } = this;
+    const gone = socket.closed
+      ? undefined
+      : new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    this.finish(reason);
+    await gone;
+  }
+
+  #endDrain(): void {
+    this.finish(
+      new MicroError("unavailable", `${this.address} drained the connection`, {
+        outcome: "not-executed",
+      }),
+    );
+  }
+
+  /** Gives a method its number on this connection. */
+  #nameMethod(method: AnyMethod): number {
+    const { name } = method;
+    const { contentType } = method.input;
+    const key = `${contentType} ${name}`;
+    let number = this.#numbersByName.get(key);
+    if (number === undefined) {
+      if (!/^[\x21-\x7e]+$/.test(name) || name.length > maxMethodNameBytes) {
+        throw new MicroError(
+          "invalid_argument",
+          `${JSON.stringify(name.slice(0, 96))} is no name of a method: write package.Service/Method`,
+          { outcome: "not-executed" },
+        );
+      }
+      if (!/^[\x21-\x7e]{1,255}$/.test(contentType)) {
+        throw new MicroError(
+          "invalid_argument",
+          `the codec of ${name} has no possible content type: ${JSON.stringify(contentType)}`,
+          { outcome: "not-executed" },
+        );
+      }
+      if (this.#numbersByName.size === maxMethods) {
+        throw new MicroError(
+          "resource_exhausted",
+          `the channel to ${this.address} was used for ${maxMethods} methods; dial another one`,
+          { outcome: "not-executed" },
+        );
+      }
+      number = this.#numbersByName.size + 1;
+      this.#numbersByName.set(key, number);
+      this.writer.open(frameType.method, 0, number, 0, 0);
+      this.writer.bytes(
+        Buffer.from(`${String.fromCharCode(contentType.length)}${contentType}${name}`, "latin1"),
+      );
+      this.writer.close();
+    }
+    this.#numbers.set(method, number);
+    return number;
+  }
+
+  #nextCall(): number {
+    do this.#lastCall = this.#lastCall === lastCallId ? 1 : this.#lastCall + 1;
+    while (this.#calls.has(this.#lastCall));
+    return this.#lastCall;
+  }
+
+  #expire(now: number): Deadline {
+    let next = Number.POSITIVE_INFINITY;
+    for (const call of [...this.#calls.values()]) {
+      if (call.deadline <= now) call.expire();
+      else if (call.deadline < next) next = call.deadline;
+    }
+    return next;
+  }
+}
+
+/** What CALL says of the deadline: at least 1, because 0 means none. */
+function remainingField(deadline: Deadline): number {
+  if (deadline === Number.POSITIVE_INFINITY) return 0;
+  return Math.min(Math.max(1, Math.ceil(remainingMs(deadline))), longestRemainingMs);
+}

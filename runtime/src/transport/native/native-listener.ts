@@ -1,0 +1,109 @@
+import type { Socket } from "node:net";
+import { MicroError } from "../../error.ts";
+import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import { ServerConnection, type ServerConnectionOwner } from "./server-connection.ts";
+
+/**
+ * The connections of one listener, whatever accepts their sockets. It speaks the native protocol on each
+ * socket that it is given.
+ */
+export class NativeListener implements ServerConnectionOwner {
+  readonly dispatcher: Dispatcher;
+  /** Where it listens; set once that is known. */
+  address = "";
+  readonly #limits: TransportLimits;
+  readonly #transport: string;
+  readonly #options: ListenOptions;
+  readonly #connections = new Set<ServerConnection>();
+  #draining = false;
+  #drained: Promise<void> | undefined;
+  #settle: (() => void) | undefined;
+
+  /** @param transport name of the transport, for {@link Peer.transport}. */
+  constructor(
+    dispatcher: Dispatcher,
+    limits: TransportLimits,
+    transport: string,
+    options: ListenOptions = {},
+  ) {
+    this.dispatcher = dispatcher;
+    this.#limits = limits;
+    this.#transport = transport;
+    this.#options = options;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get openCalls(): number {
+    let calls = 0;
+    for (const connection of this.#connections) calls += connection.openCalls;
+    return calls;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Serves a connection. Bytes that were read from it already are given back by `socket.unshift` before. */
+  accept(socket: Socket, peerAddress: string): void {
+    const peer = { address: peerAddress, transport: this.#transport };
+    const connection = new ServerConnection(socket, peer, this.#limits, this);
+    this.#connections.add(connection);
+    if (this.#connections.size > this.#limits.maxConnections) {
+      connection.refuse(
+        new MicroError(
+          "resource_exhausted",
+          `${this.address} has ${this.#limits.maxConnections} connections, which is its limit (maxConnections)`,
+        ),
+      );
+    }
+  }
+
+  drain(): Promise<void> {
+    if (this.#drained === undefined) {
+      this.#draining = true;
+      this.#drained = new Promise((resolve) => {
+        this.#settle = resolve;
+      });
+      for (const connection of this.#connections) connection.drain();
+      this.callEnded();
+    }
+    return this.#drained;
+  }
+
+  /** Drains for at most `graceMs`, cancels what is left, and resolves when every socket is closed. */
+  async close(graceMs: number): Promise<void> {
+    const drained = this.drain();
+    if (graceMs > 0 && this.openCalls > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([drained, grace]);
+      clearTimeout(timer);
+    }
+    const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
+    await Promise.all(
+      [...this.#connections].map((connection) => {
+        const { socket } = connection;
+        const closed = socket.closed
+          ? undefined
+          : new Promise<void>((resolve) => socket.once("close", () => resolve()));
+        connection.close(reason);
+        return closed;
+      }),
+    );
+  }
+
+  callEnded(): void {
+    if (this.#settle !== undefined && this.openCalls === 0) this.#settle();
+  }
+
+  connectionEnded(connection: ServerConnection, reason: MicroError, violated: boolean): void {
+    this.#connections.delete(connection);
+    this.callEnded();
+    if (violated) this.#options.onConnectionError?.(reason, connection.remote);
+  }
+}

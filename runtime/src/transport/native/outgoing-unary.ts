@@ -1,0 +1,117 @@
+import { deadlineExceeded } from "../../call.ts";
+import type { Deadline } from "../../deadline.ts";
+import { MicroError, type Outcome } from "../../error.ts";
+import type { AnyMethod } from "../../method.ts";
+import { type Abortable, unwatchAbort } from "../abort-watch.ts";
+import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import type { OutgoingCall } from "../transport.ts";
+import type { ClientConnection } from "./client-connection.ts";
+
+/** A call that the client's end of a connection waits for. */
+export interface PendingCall extends Abortable {
+  readonly id: number;
+  readonly deadline: Deadline;
+  readonly outgoing: OutgoingCall;
+  readonly method: AnyMethod;
+  /** A message came. */
+  received(bytes: Uint8Array): void;
+  /** The other side lets this one send more. */
+  granted(bytes: number): void;
+  /** RESULT came without an error; `message` is what it had. */
+  succeeded(message: Uint8Array | undefined): void;
+  /** RESULT came with an error. */
+  refused(error: MicroError): void;
+  /** The deadline has passed. */
+  expire(): void;
+  /** This side gives the call up. */
+  cancel(error: MicroError): void;
+  /** The connection is gone. */
+  lost(reason: MicroError): void;
+}
+
+/** A unary call that was sent. */
+export class OutgoingUnary<O> implements PendingCall {
+  readonly id: number;
+  readonly method: AnyMethod;
+  readonly outgoing: OutgoingCall;
+  readonly deadline: Deadline;
+  readonly #connection: ClientConnection;
+  /** {@link FrameWriter.flushes} before the call was written. */
+  readonly #epoch: number;
+  readonly #resolve: (answer: O) => void;
+  readonly #reject: (error: MicroError) => void;
+
+  constructor(
+    connection: ClientConnection,
+    id: number,
+    epoch: number,
+    method: AnyMethod,
+    outgoing: OutgoingCall,
+    resolve: (answer: O) => void,
+    reject: (error: MicroError) => void,
+  ) {
+    this.#connection = connection;
+    this.id = id;
+    this.#epoch = epoch;
+    this.method = method;
+    this.outgoing = outgoing;
+    this.deadline = outgoing.deadline;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  received(): void {
+    throw new MicroError(
+      "invalid_argument",
+      `received a stream message for ${this.method.name}, a unary call`,
+    );
+  }
+
+  granted(): void {}
+
+  succeeded(message: Uint8Array | undefined): void {
+    this.#close();
+    if (message === undefined) {
+      this.#reject(undecodableAnswer("it has no message", this.method.name));
+      return;
+    }
+    let answer: O;
+    try {
+      answer = this.method.output.decode(message) as O;
+    } catch (reason) {
+      this.#reject(undecodableAnswer(reason, this.method.name));
+      return;
+    }
+    this.#resolve(answer);
+  }
+
+  refused(error: MicroError): void {
+    this.#close();
+    this.#reject(error);
+  }
+
+  aborted(reason: unknown): void {
+    this.cancel(cancelledBy(reason, this.method.name, "unknown"));
+  }
+
+  expire(): void {
+    this.cancel(deadlineExceeded(this.method.name));
+  }
+
+  cancel(error: MicroError): void {
+    this.#connection.writeCancel(this.id, error);
+    this.#close();
+    this.#reject(error);
+  }
+
+  lost(reason: MicroError): void {
+    const outcome: Outcome = this.#connection.hasLeft(this.#epoch) ? "unknown" : "not-executed";
+    this.#close();
+    this.#reject(connectionLost(this.method.name, reason, outcome));
+  }
+
+  #close(): void {
+    if (this.outgoing.signal !== undefined) unwatchAbort(this.outgoing.signal, this);
+    this.#connection.remove(this);
+  }
+}

@@ -1,0 +1,78 @@
+/** Constants of docs/wire-protocol.md, which says what each means. */
+
+export const preface: Uint8Array = Uint8Array.of(0xb5, 0x4d, 0x45, 0x53, 1, 0, 0, 0);
+
+export const headerBytes = 16;
+
+export const frameType = {
+  hello: 0x01,
+  method: 0x02,
+  call: 0x03,
+  message: 0x04,
+  end: 0x05,
+  headers: 0x06,
+  result: 0x07,
+  cancel: 0x08,
+  credit: 0x09,
+  ping: 0x0a,
+  pong: 0x0b,
+  goaway: 0x0c,
+} as const;
+
+/** Types from here on are skipped where they are not known. */
+export const firstIgnorableType = 0x80;
+
+export const flag = {
+  end: 0x01,
+  metadata: 0x02,
+  message: 0x04,
+  /** On CALL. */
+  stream: 0x08,
+  /** On RESULT. */
+  trailers: 0x08,
+  error: 0x10,
+} as const;
+
+/** What a payload may measure beside its message: two metadata blocks, a status, and their lengths. */
+export const maxOverheadBytes = 81_920;
+/** Every receiver takes messages up to this, because the other side may not know its limit yet. */
+export const minMessageBytes = 65_536;
+export const maxHelloBytes = 1_024;
+export const maxMethodBytes = 1_024;
+export const maxMethodNameBytes = 512;
+export const maxGoawayBytes = 1_024;
+export const maxGoawayTextBytes = 1_000;
+export const maxMethods = 4_096;
+export const maxStatusTextBytes = 4_096;
+export const maxDetails = 16;
+export const maxDetailBytes = 32_768;
+export const maxCredit = 0x7fff_ffff;
+
+/** Settings of HELLO, and what holds for a side that says nothing. */
+export const initialSettings = {
+  maxMessageBytes: 65_536,
+  maxConcurrentCalls: 128,
+  streamWindowBytes: 65_536,
+} as const;
+
+/** Flags that a type may have. */
+export const allowedFlags: Uint8Array = new Uint8Array(256);
+allowedFlags[frameType.call] = flag.end | flag.metadata | flag.message | flag.stream;
+allowedFlags[frameType.message] = flag.end;
+allowedFlags[frameType.result] = flag.metadata | flag.message | flag.trailers | flag.error;
+
+/** The longest payload of a type; -1 where the limit on messages decides, -2 where a type is not known. */
+export const payloadLimits: Int32Array = new Int32Array(256).fill(-2);
+payloadLimits[frameType.hello] = maxHelloBytes;
+payloadLimits[frameType.method] = maxMethodBytes;
+payloadLimits[frameType.call] = -1;
+payloadLimits[frameType.message] = -1;
+payloadLimits[frameType.end] = 0;
+payloadLimits[frameType.headers] = 16_384;
+payloadLimits[frameType.result] = -1;
+payloadLimits[frameType.cancel] = 0;
+payloadLimits[frameType.credit] = 0;
+payloadLimits[frameType.ping] = 0;
+payloadLimits[frameType.pong] = 0;
+payloadLimits[frameType.goaway] = maxGoawayBytes;
+payloadLimits.fill(-1, firstIgnorableType);

@@ -1,0 +1,321 @@
+import type { Socket } from "node:net";
+import { deadlineExceeded, type Peer } from "../../call.ts";
+import { type Deadline, DeadlineSweep } from "../../deadline.ts";
+import { codeToNumber, MicroError } from "../../error.ts";
+import { Metadata } from "../../metadata.ts";
+import type { AnyMethod } from "../../method.ts";
+import {
+  callerGone,
+  listenerDraining,
+  messageTooLarge,
+  tooManyCalls,
+  unknownContentType,
+  unknownMethod,
+} from "../call-errors.ts";
+import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { Connection } from "./connection.ts";
+import { IncomingCall } from "./incoming-call.ts";
+import { blockEnd, readMetadata, view } from "./payload.ts";
+import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
+import { retryField, statusField, writeStatus } from "./status.ts";
+
+/** A method as the client named it. */
+interface NamedMethod {
+  readonly name: string;
+  readonly contentType: string;
+  /** What the dispatcher has for it; looked for again at each call as long as there is nothing. */
+  method: AnyMethod | undefined;
+}
+
+/** Who accepted a connection. */
+export interface ServerConnectionOwner {
+  /** Where it listens. */
+  readonly address: string;
+  readonly dispatcher: Dispatcher;
+  readonly draining: boolean;
+  callEnded(): void;
+  connectionEnded(connection: ServerConnection, reason: MicroError, violated: boolean): void;
+}
+
+const canceledNumber = codeToNumber("canceled");
+/** What a unary call has. */
+const wholeRequest = flag.message | flag.end;
+
+/** The server's end of a connection: takes calls and gives them to the dispatcher. */
+export class ServerConnection extends Connection {
+  readonly remote: string;
+  readonly dispatcher: Dispatcher;
+  readonly #owner: ServerConnectionOwner;
+  readonly #peer: Peer;
+  /** By the number that the client gave; number 0 is nobody's. */
+  readonly #methods: (NamedMethod | undefined)[] = [];
+  #methodCount = 0;
+  readonly #calls = new Map<number, IncomingCall>();
+  readonly #sweep: DeadlineSweep;
+
+  constructor(socket: Socket, peer: Peer, limits: TransportLimits, owner: ServerConnectionOwner) {
+    super(socket, limits, true);
+    this.remote = peer.address;
+    this.#peer = peer;
+    this.#owner = owner;
+    this.dispatcher = owner.dispatcher;
+    this.#sweep = new DeadlineSweep((now) => this.#expire(now));
+  }
+
+  get openCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** Tells the client to open no further call. */
+  drain(): void {
+    if (this.helloSeen && !this.ended) this.goAway();
+  }
+
+  /** Takes the connection not at all, and says why. */
+  refuse(reason: MicroError): void {
+    this.socket.write(preface);
+    this.goAway(reason);
+    this.writer.flush();
+    this.end(reason, true);
+  }
+
+  /** Ends the calls that are open, and the connection. */
+  close(reason: MicroError): void {
+    for (const call of [...this.#calls.values()]) call.refuse(reason);
+    this.finish(reason);
+  }
+
+  /** The call is over. */
+  remove(call: IncomingCall): void {
+    if (this.#calls.delete(call.id)) this.#owner.callEnded();
+  }
+
+  /** The error of a call whose message would be one too many that nobody has read. */
+  tooMuchUnread(method: string): MicroError {
+    return new MicroError(
+      "resource_exhausted",
+      `${method} was ended because the connection of ${this.remote} has ${this.maxUnreadBytes} bytes of stream messages that no handler has read`,
+    );
+  }
+
+  protected handshaken(): void {
+    if (this.#owner.draining) this.goAway();
+  }
+
+  protected wentAway(): void {
+    // The client makes no further call; it closes when its last one has ended.
+  }
+
+  protected handleFrame(
+    type: number,
+    flags: number,
+    method: number,
+    id: number,
+    aux: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (type === frameType.call) {
+      this.#openCall(flags, method, id, aux, bytes, start, end);
+      return;
+    }
+    if (type === frameType.method) {
+      this.#nameMethod(method, bytes, start, end);
+      return;
+    }
+    const call = this.#calls.get(id);
+    switch (type) {
+      case frameType.message:
+        if (call === undefined) return;
+        checkStreaming(call);
+        call.receive(view(bytes, start, end));
+        if ((flags & flag.end) !== 0) call.requests!.end();
+        break;
+      case frameType.end:
+        if (call === undefined) return;
+        checkStreaming(call);
+        call.requests!.end();
+        break;
+      case frameType.cancel:
+        call?.abandon(
+          aux === canceledNumber
+            ? callerGone(call.method.name)
+            : deadlineExceeded(call.method.name),
+        );
+        break;
+      case frameType.credit:
+        if (aux === 0) throw new MicroError("invalid_argument", "received credit of 0");
+        call?.granted(aux);
+        break;
+      default:
+        throw new MicroError("invalid_argument", `received frame type ${type} from a client`);
+    }
+  }
+
+  protected connectionEnded(reason: MicroError, violated: boolean): void {
+    this.#sweep.close();
+    for (const call of [...this.#calls.values()]) call.abandon(callerGone(call.method.name));
+    this.#owner.connectionEnded(this, reason, violated);
+  }
+
+  #nameMethod(number: number, bytes: Uint8Array, start: number, end: number): void {
+    if (number === 0 || this.#methods[number] !== undefined) {
+      throw new MicroError("invalid_argument", `received method number ${number} twice`);
+    }
+    if (++this.#methodCount > maxMethods) {
+      throw new MicroError("resource_exhausted", `received more than ${maxMethods} method names`);
+    }
+    const nameAt = start + 1 + (bytes[start] ?? 0);
+    const nameLength = end - nameAt;
+    if (start === end || nameLength < 1 || nameLength > maxMethodNameBytes) {
+      throw new MicroError("invalid_argument", "received a METHOD without a possible name");
+    }
+    const text = Buffer.from(view(bytes, start + 1, end)).toString("latin1");
+    if (!/^[\x21-\x7e]+$/.test(text)) {
+      throw new MicroError("invalid_argument", "received a METHOD with a forbidden character");
+    }
+    const contentType = text.slice(0, nameAt - start - 1);
+    const name = text.slice(nameAt - start - 1);
+    this.#methods[number] = { name, contentType, method: this.dispatcher.method(name) };
+  }
+
+  #openCall(
+    flags: number,
+    number: number,
+    id: number,
+    aux: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const named = this.#methods[number];
+    if (named === undefined) {
+      throw new MicroError(
+        "invalid_argument",
+        `received a call of method number ${number}, which has no name`,
+      );
+    }
+    if (id === 0 || this.#calls.has(id)) {
+      throw new MicroError("invalid_argument", `received a call with number ${id}, which is taken`);
+    }
+    const streaming = (flags & flag.stream) !== 0;
+    if (!streaming && (flags & wholeRequest) !== wholeRequest) {
+      throw new MicroError("invalid_argument", "received a unary call without its message");
+    }
+    let at = start;
+    if ((flags & flag.metadata) !== 0) at = blockEnd(bytes, start, end);
+    const metadata = at === start ? new Metadata() : readMetadata(bytes, start, at);
+    if ((flags & flag.message) === 0 && at < end) {
+      throw new MicroError("invalid_argument", "received a call with bytes and no message");
+    }
+    const method = named.method ?? this.dispatcher.method(named.name);
+    const refusal = this.#refusal(named, method, streaming, end - at);
+    if (refusal !== undefined) {
+      this.#refuseCall(id, refusal);
+      return;
+    }
+    named.method = method;
+    const deadline: Deadline = aux === 0 ? Number.POSITIVE_INFINITY : this.now + aux;
+    const call = new IncomingCall(this, id, method!, this.#peer, metadata, deadline);
+    if (streaming) {
+      this.#openStream(call, flags, bytes, at, end);
+      return;
+    }
+    let request: unknown;
+    try {
+      request = method!.input.decode(view(bytes, at, end));
+    } catch (reason) {
+      const error = MicroError.from(reason, "invalid_argument");
+      this.#refuseCall(
+        id,
+        new MicroError(error.code, error.message, { outcome: "not-executed", cause: reason }),
+      );
+      return;
+    }
+    this.#add(call);
+    call.runUnary(request);
+  }
+
+  #openStream(
+    call: IncomingCall,
+    flags: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    call.openStream();
+    this.#add(call);
+    if ((flags & flag.message) !== 0) call.receive(view(bytes, start, end));
+    if ((flags & flag.end) !== 0) call.requests!.end();
+    if (!call.ended) call.runStream();
+  }
+
+  #add(call: IncomingCall): void {
+    this.#calls.set(call.id, call);
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
+  }
+
+  /** Why a call is not taken; undefined when it is. Nothing of it has run then. */
+  #refusal(
+    named: NamedMethod,
+    method: AnyMethod | undefined,
+    streaming: boolean,
+    messageBytes: number,
+  ): MicroError | undefined {
+    const { limits, dispatcher } = this;
+    if (this.#owner.draining) return listenerDraining(this.#owner.address);
+    if (this.#calls.size >= limits.maxConcurrentCalls) {
+      return tooManyCalls(this.#owner.address, limits.maxConcurrentCalls);
+    }
+    if (method === undefined) {
+      return (
+        dispatcher.unknownMethod?.(named.name) ?? unknownMethod(named.name, this.#owner.address)
+      );
+    }
+    if (method.input.contentType !== named.contentType) {
+      return unknownContentType(named.contentType, method);
+    }
+    if ((method.kind !== "unary") !== streaming) {
+      return new MicroError(
+        "unimplemented",
+        `${named.name} is ${method.kind} here and was called as ${streaming ? "a stream" : "unary"}: generate client and server from the same .proto`,
+        { outcome: "not-executed" },
+      );
+    }
+    if (messageBytes > limits.maxMessageBytes) {
+      return messageTooLarge(
+        `the request of ${named.name}`,
+        messageBytes,
+        limits.maxMessageBytes,
+        "not-executed",
+      );
+    }
+    return undefined;
+  }
+
+  #refuseCall(id: number, error: MicroError): void {
+    const { writer } = this;
+    writer.open(frameType.result, flag.error, statusField(error), id, retryField(error));
+    writeStatus(writer, error);
+    writer.close();
+  }
+
+  #expire(now: number): Deadline {
+    let next = Number.POSITIVE_INFINITY;
+    for (const call of [...this.#calls.values()]) {
+      if (call.deadline <= now) call.expire();
+      else if (call.deadline < next) next = call.deadline;
+    }
+    return next;
+  }
+}
+
+function checkStreaming(call: IncomingCall): void {
+  if (call.requests === undefined) {
+    throw new MicroError(
+      "invalid_argument",
+      `received a stream message for ${call.method.name}, a unary call`,
+    );
+  }
+}
