@@ -238,6 +238,7 @@ class RpcClient implements Client {
       new MicroError("canceled", "the client was closed", { outcome: "not-executed" }),
     );
     await this.#pool.close(0);
+    for (const part of this.#owned) await part.close();
   }
 
   #join(filters: readonly NodeFilter[]): readonly NodeFilter[] {
