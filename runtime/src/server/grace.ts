@@ -11,6 +11,11 @@ export class GracePeriod {
     if (ms !== undefined) this.shorten(ms);
   }
 
+  /** Milliseconds that are left; Infinity when it has no end yet. */
+  get leftMs(): number {
+    return this.#over.signal.aborted ? 0 : Math.max(0, this.#until - performance.now());
+  }
+
   /** Has it end in this time at the latest. */
   shorten(ms: number): void {
     const until = performance.now() + ms;

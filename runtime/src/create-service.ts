@@ -1,0 +1,63 @@
+import { randomUUID } from "node:crypto";
+import { DefaultParts } from "./defaults.ts";
+import { environmentVariables as variables } from "./environment.ts";
+import { buildServer } from "./server/rpc-server.ts";
+import type { Service, ServiceOptions } from "./service.ts";
+import { RunningService } from "./service-lifecycle.ts";
+import { serviceName } from "./service-name.ts";
+
+/**
+ * Makes a service out of its options, the environment and the embedded defaults.
+ *
+ * @throws MicroError `invalid_argument` when it has no name, or an option or a variable is not allowed.
+ */
+export function createService(options: ServiceOptions = {}): Service {
+  const values = options.environment ?? process.env;
+  const name = serviceName(options.name, values);
+  const parts = new DefaultParts(values, { service: name });
+  const id = randomUUID();
+  const version = options.version ?? parts.read(variables.version) ?? "latest";
+  const logger = options.logger ?? parts.logger;
+  const registry = options.registry ?? parts.registry(logger);
+  const transports = options.transports ?? [parts.transport];
+  const listen = options.listen ?? [parts.listen(options, transports[0] ?? parts.transport)];
+  const broker = options.broker ?? parts.broker(registry, listen[0]?.address ?? "", logger);
+  const store = options.store ?? parts.store();
+  const client =
+    options.client ??
+    parts.client({
+      registry,
+      transports,
+      logger,
+      selector: options.selector,
+      interceptors: options.clientInterceptors,
+      timeoutMs: options.timeoutMs,
+    });
+  const server = buildServer({
+    name,
+    id,
+    version,
+    listen,
+    registry,
+    broker,
+    logger,
+    metadata: options.metadata ?? parts.read(variables.metadata) ?? {},
+    interceptors: options.serverInterceptors ?? [],
+    propagate: options.propagate ?? [],
+    ...parts.limits(options),
+  });
+  return new RunningService({
+    name,
+    version,
+    id,
+    server,
+    client,
+    broker,
+    registry,
+    store,
+    logger,
+    config: options.config,
+    graceMs: options.graceMs ?? parts.read(variables.grace) ?? 10_000,
+    owned: parts.made,
+  });
+}
