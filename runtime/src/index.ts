@@ -84,7 +84,6 @@ export * from "./server/server.ts";
 export * from "./service.ts";
 export { type MemoryStoreOptions, memoryStore } from "./store/memory.ts";
 export * from "./store/store.ts";
-export * from "./transport/address.ts";
 export * from "./transport/memory.ts";
 export * from "./transport/tcp.ts";
 export * from "./transport/transport.ts";

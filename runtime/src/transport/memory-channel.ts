@@ -1,8 +1,8 @@
+import type { Abortable } from "../abort-watch.ts";
 import type { Peer } from "../call.ts";
 import { type Deadline, DeadlineSweep } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Method } from "../method.ts";
-import type { Abortable } from "./abort-watch.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "./call-errors.ts";
 import { MemoryStreamCall } from "./memory-stream.ts";
 import { MemoryUnaryCall } from "./memory-unary.ts";

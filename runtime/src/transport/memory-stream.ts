@@ -1,9 +1,9 @@
+import { unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { deadlineExceeded, type ServerCall } from "../call.ts";
 import type { Deadline } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
-import { unwatchAbort, watchAbort } from "./abort-watch.ts";
 import {
   answerError,
   callEnded,

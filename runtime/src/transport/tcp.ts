@@ -2,11 +2,11 @@ import { rm, stat } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
-import { type Address, formatAddress, hostAndPort, parseAddress } from "./address.ts";
 import { cancelledBy } from "./call-errors.ts";
 import { resolveLimits } from "./limits.ts";
 import { ClientConnection } from "./native/client-connection.ts";
 import { NativeListener } from "./native/native-listener.ts";
+import { hostAndPort, readSocketAddress, type SocketAddress } from "./socket-address.ts";
 import type {
   Channel,
   DialOptions,
@@ -32,7 +32,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
     protocol: "native",
     accepts(address) {
       try {
-        parseAddress(address);
+        readSocketAddress(address);
         return true;
       } catch {
         return false;
@@ -45,8 +45,8 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
 }
 
 async function dial(text: string, limits: TransportLimits, options: DialOptions): Promise<Channel> {
-  const address = parseAddress(text);
-  if (address.kind === "tcp" && address.port === 0) {
+  const address = readSocketAddress(text);
+  if (address.kind === "host" && address.port === 0) {
     throw new MicroError("invalid_argument", `cannot dial ${text}: port 0 is nobody's`, {
       outcome: "not-executed",
     });
@@ -90,9 +90,9 @@ async function listen(
   limits: TransportLimits,
   options: ListenOptions,
 ): Promise<Listener> {
-  const address = parseAddress(text);
+  const address = readSocketAddress(text);
   const connections = new NativeListener(dispatcher, limits, "tcp", options);
-  const server = createServer({ noDelay: address.kind === "tcp" }, (socket) => {
+  const server = createServer({ noDelay: address.kind === "host" }, (socket) => {
     connections.accept(socket, peerAddress(socket, connections.address));
   });
   try {
@@ -106,7 +106,7 @@ async function listen(
       throw listenError(text, again);
     });
   }
-  connections.address = formatAddress(boundAddress(server, address));
+  connections.address = boundAddress(server, address);
   return new TcpListener(server, connections);
 }
 
@@ -154,7 +154,7 @@ class TcpListener implements Listener {
   }
 }
 
-function bind(server: Server, address: Address): Promise<void> {
+function bind(server: Server, address: SocketAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     const listening = () => {
@@ -169,10 +169,11 @@ function bind(server: Server, address: Address): Promise<void> {
   });
 }
 
-function boundAddress(server: Server, wanted: Address): Address {
+function boundAddress(server: Server, wanted: SocketAddress): string {
   const bound = server.address();
-  if (wanted.kind === "unix" || bound === null || typeof bound === "string") return wanted;
-  return { kind: "tcp", host: wanted.host, port: bound.port };
+  if (wanted.kind === "unix") return `unix:${wanted.path}`;
+  if (bound === null || typeof bound === "string") return hostAndPort(wanted.host, wanted.port);
+  return hostAndPort(wanted.host || bound.address, bound.port);
 }
 
 function peerAddress(socket: Socket, own: string): string {

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
+import { watchAbort } from "../../abort-watch.ts";
 import { type Deadline, DeadlineSweep, remainingMs } from "../../deadline.ts";
 import { codeToNumber, MicroError, type Outcome } from "../../error.ts";
 import { Metadata } from "../../metadata.ts";
 import type { AnyMethod, Method } from "../../method.ts";
-import { watchAbort } from "../abort-watch.ts";
 import {
   callRefusal,
   channelNotOpen,

@@ -1,8 +1,8 @@
+import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
 import type { Deadline } from "../../deadline.ts";
 import { MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
-import { unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { cancelledBy, connectionLost, messageTooLarge, undecodableAnswer } from "../call-errors.ts";
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
 import { Pump, type PumpTarget } from "../pump.ts";

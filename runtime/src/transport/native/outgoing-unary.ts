@@ -1,8 +1,8 @@
+import { type Abortable, unwatchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
 import type { Deadline } from "../../deadline.ts";
 import { MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
-import { type Abortable, unwatchAbort } from "../abort-watch.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import type { OutgoingCall } from "../transport.ts";
 import type { ClientConnection } from "./client-connection.ts";

@@ -1,1 +1,0 @@
-export * from "../abort-watch.ts";
