@@ -46,5 +46,4 @@ function emitFile(file: DescFile, run: Run, writer: Writer): void {
   emitTopics(context);
   emitCodecList(context);
   for (const service of services) emitMethods(context, service);
-  writer.end();
 }

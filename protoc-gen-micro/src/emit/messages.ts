@@ -2,7 +2,11 @@ import { codecValue, type EmitContext } from "./context.ts";
 import { sentence } from "./documentation.ts";
 import { list } from "./layout.ts";
 
-/** Writes, for each message that is sent, the type of what may be given for it, and its codec. */
+/**
+ * Writes, for each message that is sent, the type of what may be given for it, and its codec. The type is exported
+ * also for a message of another file: an editor that implements a handler can then import it, and otherwise
+ * writes out all its fields.
+ */
 export function emitMessages({ writer, references }: EmitContext): void {
   for (const [message, reference] of references.messages) {
     if (reference.kind === "imported") continue;
@@ -12,7 +16,7 @@ export function emitMessages({ writer, references }: EmitContext): void {
     writer.typeAlias(
       {
         name: reference.init,
-        exported,
+        exported: true,
         doc: sentence(`What may be given for a ${link}: every field is optional.`, message),
       },
       [

@@ -41,7 +41,6 @@ export class Writer {
   readonly #self: string;
   readonly #pbPaths: Map<DescFile, string>;
   #empty = true;
-  #hidesSomething = false;
 
   constructor(file: GeneratedFile, target: Target, path: string, pbPaths: Map<DescFile, string>) {
     this.#file = file;
@@ -134,16 +133,9 @@ export class Writer {
     this.#declare(declaration, keyword, [annotation, code, ";"]);
   }
 
-  /** Ends the file. */
-  end(): void {
-    // Without an export list, everything on the top level of a declaration file is exported.
-    if (this.#target === "dts" && this.#hidesSomething) this.#print(["\nexport {};"]);
-  }
-
   #declare(declaration: Declaration, keyword: string, rest: Code): void {
     if (!this.#empty) this.#print([""]);
     this.#empty = false;
-    if (!declaration.exported) this.#hidesSomething = true;
     const head = declaration.exported
       ? this.#file.export(keyword, declaration.name)
       : [`${keyword} `, this.own(declaration.name)];

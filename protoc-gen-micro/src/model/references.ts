@@ -4,7 +4,7 @@ import { type MessageNames, messageNames } from "./file-names.ts";
 import { identifier } from "./pb-names.ts";
 import type { Run } from "./run.ts";
 
-/** How an output file comes by something: exports it, keeps it to itself, or imports it from `from`. */
+/** How an output file comes by something: exports it, has one that it keeps to itself, or imports it from `from`. */
 export type Origin =
   | { readonly kind: "exported" }
   | { readonly kind: "local" }

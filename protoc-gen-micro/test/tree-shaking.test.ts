@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compile, repository } from "./support/compile.ts";
+import { Workspace } from "./support/workspace.ts";
+
+const workspace = new Workspace();
+
+beforeAll(() => {
+  const source = join(repository, "examples/greeter/proto/greeter/v1/greeter.proto");
+  const compiled = compile({ "greeter.proto": readFileSync(source, "utf8") });
+  workspace.generate(compiled, ["greeter.proto"], "target=ts,import_extension=ts");
+});
+afterAll(() => workspace.remove());
+
+/** What is left of the generated file in a bundle that exports these names of it; packages stay outside. */
+async function bundle(names: string): Promise<string> {
+  const entry =
+    names === ""
+      ? 'import "./greeter_micro.ts";'
+      : `export { ${names} } from "./greeter_micro.ts";`;
+  workspace.write([["entry.ts", entry]]);
+  const result = await build({
+    entryPoints: [join(workspace.folder, "entry.ts")],
+    bundle: true,
+    write: false,
+    format: "esm",
+    packages: "external",
+    logLevel: "silent",
+  });
+  return result.outputFiles[0]!.text;
+}
+
+describe("a bundle with", () => {
+  test("the client only has no handler and no topic", async () => {
+    const code = await bundle("createGreeterClient");
+    expect(code).toContain("client.unary(Greeter_hello");
+    expect(code).not.toMatch(/register|server\.|GreetedTopic|greeter\.greeted"|greeterCodecs/);
+  });
+
+  test("the handler only has no client", async () => {
+    const code = await bundle("registerGreeterHandler");
+    expect(code).toContain("server.unary(Greeter_hello");
+    expect(code).toContain("GreetedTopic");
+    expect(code).not.toMatch(/createGreeterClient|client\.|greeterCodecs/);
+  });
+
+  test("the topic only has no method and no other message", async () => {
+    const code = await bundle("GreetedTopic");
+    expect(code).toContain('name: "greeter.greeted"');
+    expect(code).not.toMatch(/Greeter_|createGreeterClient|register|HelloRequest|greeterCodecs/);
+  });
+
+  test("nothing has nothing", async () => {
+    const code = await bundle("");
+    expect(code.replace(/^import .*;$|^\/\/.*$/gm, "").trim()).toBe("");
+  });
+});
