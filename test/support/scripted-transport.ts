@@ -1,0 +1,125 @@
+import {
+  type AnyMethod,
+  type Awaitable,
+  type Channel,
+  type ChannelState,
+  type Listener,
+  type Method,
+  MicroError,
+  type OutgoingCall,
+  type Transport,
+} from "@micro-es/runtime";
+
+/** One attempt, as it reaches a scripted transport. */
+export interface ScriptedCall {
+  readonly channel: ScriptedChannel;
+  readonly address: string;
+  readonly method: AnyMethod;
+  readonly request: unknown;
+  readonly call: OutgoingCall;
+}
+
+/** A transport that does what a test tells it to, at addresses such as `scripted:a`. */
+export class ScriptedTransport implements Transport {
+  readonly name = "scripted";
+  readonly protocol = "scripted";
+  /** Every dial, in order. */
+  readonly dials: string[] = [];
+  /** Every unary attempt, in order. */
+  readonly calls: ScriptedCall[] = [];
+  readonly channels: ScriptedChannel[] = [];
+  /** Throws where a dial is to fail. */
+  onDial: (address: string) => Awaitable<void> = () => undefined;
+  /** Answers unary calls. */
+  onUnary: (call: ScriptedCall) => Awaitable<unknown> = () => ({ text: "ok" });
+  /** Answers streams. */
+  onStream: (
+    call: Omit<ScriptedCall, "request">,
+    requests: AsyncIterable<unknown> | Iterable<unknown>,
+  ) => AsyncIterable<unknown> = async function* () {};
+
+  accepts(address: string): boolean {
+    return address.startsWith("scripted:");
+  }
+
+  async dial(address: string): Promise<Channel> {
+    this.dials.push(address);
+    await this.onDial(address);
+    const channel = new ScriptedChannel(this, address);
+    this.channels.push(channel);
+    return channel;
+  }
+
+  listen(): Promise<Listener> {
+    throw new Error("a scripted transport listens nowhere");
+  }
+
+  /** Channels that are not closed. */
+  get open(): ScriptedChannel[] {
+    return this.channels.filter((channel) => channel.state !== "closed");
+  }
+}
+
+export class ScriptedChannel implements Channel {
+  readonly address: string;
+  readonly closed: Promise<MicroError | undefined>;
+  state: ChannelState = "open";
+  openCalls = 0;
+  readonly #transport: ScriptedTransport;
+  #settle: (reason: MicroError | undefined) => void = () => undefined;
+
+  constructor(transport: ScriptedTransport, address: string) {
+    this.#transport = transport;
+    this.address = address;
+    this.closed = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  async unary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    call: OutgoingCall,
+  ): Promise<O> {
+    const scripted = {
+      channel: this,
+      address: this.address,
+      method: method as unknown as AnyMethod,
+      request,
+      call,
+    };
+    this.#transport.calls.push(scripted);
+    this.openCalls++;
+    try {
+      return (await this.#transport.onUnary(scripted)) as O;
+    } finally {
+      this.openCalls--;
+    }
+  }
+
+  stream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    requests: AsyncIterable<IInit> | Iterable<IInit>,
+    call: OutgoingCall,
+  ): AsyncIterable<O> {
+    return this.#transport.onStream(
+      { channel: this, address: this.address, method: method as unknown as AnyMethod, call },
+      requests,
+    ) as AsyncIterable<O>;
+  }
+
+  /** Ends the connection as if the other side were gone. */
+  break(reason = new MicroError("unavailable", "the connection broke")): void {
+    this.state = "closed";
+    this.#settle(reason);
+  }
+
+  async close(): Promise<void> {
+    this.state = "closed";
+    this.#settle(undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
