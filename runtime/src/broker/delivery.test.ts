@@ -4,6 +4,9 @@ import { silentLogger } from "../logger.ts";
 import type { IncomingEvent, OutgoingEvent } from "./broker.ts";
 import { MemoryBrokerNetwork, type MemoryBrokerOptions, memoryBroker } from "./memory.ts";
 
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
+
 const create = (options: MemoryBrokerOptions = {}) =>
   memoryBroker({ network: new MemoryBrokerNetwork(), logger: silentLogger, ...options });
 
@@ -36,7 +39,7 @@ test("every failure of a handler is logged, and told what is done about it", asy
     { maxDeliveries: 2, redeliveryBackoffMs: 1, queue: "q" },
   );
   await broker.publish("logged", { ...event("x"), id: "e1" });
-  await vi.waitUntil(() => subscription.stats.rejected === 1);
+  await until(() => subscription.stats.rejected === 1);
   await broker.close();
   expect(lines).toEqual([
     [
@@ -65,7 +68,7 @@ test("closing gives up a handler that never ends, after the grace, and fires its
   );
   await broker.publish("hang", event("1"));
   await broker.publish("hang", event("2"));
-  await vi.waitUntil(() => subscription.stats.inFlight === 1);
+  await until(() => subscription.stats.inFlight === 1);
   await broker.close();
   expect(signal?.reason).toMatchObject({ code: "canceled" });
   expect(subscription.stats).toEqual({
@@ -90,7 +93,7 @@ test("a subscription that closes still handles what it took, without waiting for
     { redeliveryBackoffMs: 60_000, maxInFlight: 1 },
   );
   await broker.publish("drain", event("bad"));
-  await vi.waitUntil(() => subscription.stats.failed === 1);
+  await until(() => subscription.stats.failed === 1);
   for (const text of ["a", "b", "c"]) await broker.publish("drain", event(text));
   await subscription.close();
   expect(seen.slice().sort()).toEqual(["a1", "b1", "bad1", "bad2", "bad3", "c1"]);
@@ -112,7 +115,7 @@ test("when all members of a group close at once, nothing that they took is lost"
   expect(new Set(seen).size).toBe(30);
   await broker.subscribe("all", take, options);
   await broker.publish("all", event("later"));
-  await vi.waitUntil(() => seen.includes("later"));
+  await until(() => seen.includes("later"));
   await broker.close();
 });
 
@@ -123,7 +126,7 @@ test("an event that fails in one member of a group is tried in any", async () =>
   const bad = await broker.subscribe("any", () => Promise.reject(new Error("broken")), options);
   await broker.subscribe("any", (got) => void good.push(textOf(got)), options);
   for (let index = 0; index < 20; index++) await broker.publish("any", event(`${index}`));
-  await vi.waitUntil(() => good.length === 20);
+  await until(() => good.length === 20);
   expect(bad.stats.delivered).toBe(0);
   await broker.close();
 });
@@ -136,14 +139,14 @@ test("what waits is bounded in bytes as well, and one event always has room", as
   });
   const subscription = await broker.subscribe("bytes", () => gate, { maxInFlight: 1 });
   await broker.publish("bytes", event("first"));
-  await vi.waitUntil(() => subscription.stats.inFlight === 1);
+  await until(() => subscription.stats.inFlight === 1);
   await broker.publish("bytes", event("x".repeat(200)));
   await broker.publish("bytes", event("y"));
   expect(subscription.stats).toMatchObject({ pending: 1, dropped: 1 });
   open();
-  await vi.waitUntil(() => subscription.stats.delivered === 2);
+  await until(() => subscription.stats.delivered === 2);
   for (let index = 0; index < 3; index++) await broker.publish("bytes", event("z".repeat(60)));
-  await vi.waitUntil(() => subscription.stats.delivered + subscription.stats.dropped === 6);
+  await until(() => subscription.stats.delivered + subscription.stats.dropped === 6);
   await broker.close();
 });
 
@@ -166,7 +169,7 @@ test("a dead letter that cannot be published is tried again before the event is 
     { maxDeliveries: 3, redeliveryBackoffMs: 1, deadLetter: "dead" },
   );
   await broker.publish("bury", event("x"));
-  await vi.waitUntil(() => dead.length === 1);
+  await until(() => dead.length === 1);
   expect(handled).toBe(3);
   expect(publish).toHaveBeenCalledTimes(3);
   expect(subscription.stats).toMatchObject({ failed: 3, rejected: 1, dropped: 0 });
@@ -193,7 +196,7 @@ test("the backoff doubles", async () => {
     { maxDeliveries: 4, redeliveryBackoffMs: 10 },
   );
   await broker.publish("backoff", event("x"));
-  await vi.waitUntil(() => subscription.stats.rejected === 1);
+  await until(() => subscription.stats.rejected === 1);
   const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
   // Timers may fire late and never early, so each wait has a floor: 80 % of 10, 20 and 40 ms.
   expect(waits.map((wait, index) => wait >= 0.8 * 10 * 2 ** index - 1)).toEqual([true, true, true]);

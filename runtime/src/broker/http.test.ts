@@ -8,6 +8,9 @@ import type { Node, Registry } from "../registry/registry.ts";
 import type { IncomingEvent, OutgoingEvent } from "./broker.ts";
 import { type HttpBroker, type HttpBrokerOptions, httpBroker } from "./http.ts";
 
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
+
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
@@ -203,7 +206,7 @@ describe("go-micro's format, as it is taken", () => {
     );
     expect(answer).toEqual({ status: 200, body: "" });
     await send(address, path, '{"header":{"micro-topic":"orders"},"BODY":null}');
-    await vi.waitUntil(() => events.length === 2);
+    await until(() => events.length === 2);
     const [first, second] = events as [IncomingEvent, IncomingEvent];
     expect(Buffer.from(first.body).toString()).toBe('{"id":1}');
     expect(first).toMatchObject({
@@ -274,7 +277,7 @@ describe("go-micro's format, as it is taken", () => {
       expect(JSON.parse(answer.body)).toMatchObject({ id: "go.micro.broker", code: status });
       expect(made.stats.refused).toBe(1);
       expect((await send(address, path, good)).status).toBe(200);
-      await vi.waitUntil(() => events.length === 1);
+      await until(() => events.length === 1);
     },
   );
 
@@ -290,7 +293,7 @@ describe("go-micro's format, as it is taken", () => {
       await once(socket, "close");
     }
     expect((await send(address, path, good)).status).toBe(200);
-    await vi.waitUntil(() => events.length === 1);
+    await until(() => events.length === 1);
   });
 
   test("connections over the limit are closed and counted", async () => {
@@ -298,7 +301,7 @@ describe("go-micro's format, as it is taken", () => {
     const [host, port] = address.split(":") as [string, string];
     const sockets = Array.from({ length: 3 }, () => connect(Number(port), host));
     for (const socket of sockets) socket.on("error", () => {});
-    await vi.waitUntil(() => made.stats.droppedConnections === 1);
+    await until(() => made.stats.droppedConnections === 1);
     for (const socket of sockets) socket.destroy();
   });
 
@@ -438,7 +441,7 @@ describe("a publisher", () => {
     const publisher = broker(registry());
     const ids = Array.from({ length: 30 }, (_, index) => `${index}`);
     for (const id of ids) await publisher.publish("keys", { ...textEvent(""), key: "k", id });
-    await vi.waitUntil(() => seen.length === 30);
+    await until(() => seen.length === 30);
     expect(seen).toEqual(ids);
   });
 
@@ -481,7 +484,7 @@ describe("a publisher", () => {
     await again.subscribe("news", () => void count++);
     await turn();
     await publisher.publish("news", textEvent("x"));
-    await vi.waitUntil(() => count === 2);
+    await until(() => count === 2);
     expect(publisher.stats.undelivered).toBe(0);
   });
 });

@@ -8,6 +8,9 @@ import type { Broker, IncomingEvent, OutgoingEvent } from "./broker.ts";
 import { MemoryBrokerNetwork, memoryBroker } from "./memory.ts";
 import { createTopic } from "./topic.ts";
 
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
+
 // Any message type would do; this one is at hand without generated code.
 const topic = createTopic({
   name: "acme.things",
@@ -31,7 +34,7 @@ test("publishes a message with its type, content type and key, and what is given
   const seen: IncomingEvent[] = [];
   await broker.subscribe(topic.name, (event) => void seen.push(event));
   await topic.publish(broker, { typeUrl: "k" }, { id: "id-1", metadata: { tenant: "acme" } });
-  await vi.waitUntil(() => seen.length === 1);
+  await until(() => seen.length === 1);
   expect(seen[0]).toMatchObject({
     id: "id-1",
     topic: "acme.things",
@@ -68,7 +71,7 @@ test.each([
   for (const typeName of ["", "google.protobuf.Any"]) {
     await broker.publish(topic.name, { body: binary, contentType, typeName });
   }
-  await vi.waitUntil(() => seen.length === 2);
+  await until(() => seen.length === 2);
   expect(seen.map(({ typeUrl }) => typeUrl)).toEqual(["x", "x"]);
 });
 
@@ -79,7 +82,7 @@ test.each(["application/json", "application/json; charset=utf-8", "application/g
     const seen: Any[] = [];
     await topic.subscribe(broker, (got) => void seen.push(got));
     await broker.publish(topic.name, { body: json, contentType, typeName: "" });
-    await vi.waitUntil(() => seen.length === 1);
+    await until(() => seen.length === 1);
     expect(seen).toEqual([message]);
   },
 );
@@ -116,11 +119,11 @@ test.each(hostile)(
     await broker.subscribe("dead", (letter) => void dead.push(letter));
     const subscription = await topic.subscribe(broker, handler, { deadLetter: "dead" });
     await broker.publish(topic.name, event);
-    await vi.waitUntil(() => dead.length === 1);
+    await until(() => dead.length === 1);
     expect(handler).not.toHaveBeenCalled();
     expect(dead[0]?.metadata.get("micro-dead-letter-reason")).toMatch(reason);
     expect(dead[0]?.metadata.get("micro-dead-letter-attempts")).toBe("1");
-    await vi.waitUntil(() => subscription.stats.rejected === 1);
+    await until(() => subscription.stats.rejected === 1);
   },
 );
 
@@ -131,6 +134,6 @@ test("a topic of opaque bytes has no other format", async () => {
   const subscription = await bytes.subscribe(broker, (got) => void seen.push(got));
   await bytes.publish(broker, new Uint8Array([1, 2]));
   await broker.publish("bytes", { body: json, contentType: "application/json", typeName: "" });
-  await vi.waitUntil(() => seen.length === 1 && subscription.stats.rejected === 1);
+  await until(() => seen.length === 1 && subscription.stats.rejected === 1);
   expect([...(seen[0] ?? [])]).toEqual([1, 2]);
 });
