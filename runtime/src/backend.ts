@@ -1,3 +1,4 @@
+import process from "node:process";
 import type { MicroError } from "./error.ts";
 
 /**
@@ -6,7 +7,7 @@ import type { MicroError } from "./error.ts";
  */
 export type BackendState = "healthy" | "degraded" | "lost";
 
-/** Called when a backend's state changes; `reason` says why it is not healthy. */
+/** Called when a backend's state, or the reason for it, changes; `reason` says why it is not healthy. */
 export type StateListener = (state: BackendState, reason: MicroError | undefined) => void;
 
 /**
@@ -35,11 +36,27 @@ export class BackendStatus {
   set(state: BackendState, reason?: MicroError): void {
     if (state === this.#state) return;
     this.#state = state;
-    for (const listener of this.#listeners) listener(state, reason);
+    this.#tell(reason);
+  }
+
+  /** Tells the listeners another reason for the state that there is. */
+  explain(reason: MicroError): void {
+    this.#tell(reason);
   }
 
   onStateChange(listener: StateListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** A listener that throws is the application's mistake; it must not stop what changed the state. */
+  #tell(reason: MicroError | undefined): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(this.#state, reason);
+      } catch (error) {
+        process.emitWarning(`a state listener threw: ${error}`, "MicroWarning");
+      }
+    }
   }
 }
