@@ -27,13 +27,14 @@ export type { RetryBudgetOptions } from "./client/retry-budget.ts";
 export { buildClient, type ClientParts } from "./client/rpc-client.ts";
 export * from "./codec/bytes.ts";
 export * from "./codec/codec.ts";
+export { protobufContentType } from "./codec/content-type.ts";
 export {
   type JsonFormatOptions,
   jsonContentType,
   jsonFormat,
   jsonFormatWith,
 } from "./codec/json.ts";
-export { protobufCodec, protobufContentType, protobufFormat } from "./codec/protobuf.ts";
+export { protobufCodec, protobufFormat } from "./codec/protobuf.ts";
 export { CodecRegistry } from "./codec/registry.ts";
 export * from "./config/config.ts";
 export { type ClientOptions, createClient } from "./create-client.ts";

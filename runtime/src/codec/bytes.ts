@@ -25,7 +25,7 @@ export const bytesCodec: Codec<Uint8Array> = {
     if (end <= target.length) target.set(message, offset);
     return end;
   },
-  decode: (bytes) => bytes,
+  decode: (bytes, copyBytes = false) => (copyBytes ? new Uint8Array(bytes) : bytes),
 };
 
 /** Opaque bytes. Only {@link bytesCodec} is in it: a message cannot be turned into bytes without a format. */

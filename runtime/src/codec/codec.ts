@@ -13,7 +13,11 @@ export interface Codec<M = unknown, I = M> {
   readonly typeName: string;
   /** Such as `application/protobuf`. */
   readonly contentType: string;
-  /** The message's descriptor, which formats such as JSON work from; absent where bytes are opaque. */
+  /**
+   * The message's descriptor, which formats such as JSON work from. Methods, topics and the generated lists
+   * of codecs have it. Absent where bytes are opaque, and on a generated codec that is imported by its own
+   * name: a bundle with that one shall not have protobuf-es in it.
+   */
   readonly schema?: DescMessage;
   /**
    * The message as a fresh array of bytes.
@@ -27,11 +31,13 @@ export interface Codec<M = unknown, I = M> {
    */
   encodeInto?(message: I, target: Uint8Array, offset: number): number;
   /**
-   * Reads one message from exactly these bytes. `bytes` fields of the result may be views into them, so
-   * a caller that reuses its buffer copies first.
+   * Reads one message from exactly these bytes. `bytes` fields of the result, and the unknown fields that it
+   * keeps, may be views into them; a caller that reuses its buffer asks for copies.
+   *
+   * @param copyBytes default false
    * @throws MicroError `invalid_argument` when the bytes are not such a message.
    */
-  decode(bytes: Uint8Array): M;
+  decode(bytes: Uint8Array, copyBytes?: boolean): M;
 }
 
 /**

@@ -8,10 +8,8 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { Codec, Format } from "./codec.ts";
+import { protobufContentType } from "./content-type.ts";
 import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
-
-/** The content type of protobuf's binary format. */
-export const protobufContentType = "application/protobuf";
 
 /**
  * The codec of a message in protobuf's binary format, which works from the descriptor (protobuf-es).
@@ -32,9 +30,9 @@ export function protobufCodec<Desc extends DescMessage>(
         throw cannotEncode(schema.typeName, cause);
       }
     },
-    decode(bytes) {
+    decode(bytes, copyBytes = false) {
       try {
-        return fromBinary(schema, bytes);
+        return fromBinary(schema, copyBytes ? new Uint8Array(bytes) : bytes);
       } catch (cause) {
         throw cannotDecode(`${bytes.length} bytes as ${schema.typeName}`, cause);
       }

@@ -1,0 +1,2 @@
+/** The content type of protobuf's binary format. */
+export const protobufContentType = "application/protobuf";
