@@ -19,7 +19,7 @@ export interface ScriptedClient {
   readonly transport: ScriptedTransport;
   readonly registry: Registry;
   readonly selector: Selector;
-  /** Registers `echo` at `scripted:<id>`. */
+  /** Registers `echo` at `memory:<id>`. */
   register(id: string, more?: Partial<Node>): Promise<Registration>;
   close(): Promise<void>;
 }
@@ -38,7 +38,7 @@ export async function scriptedClient(
       id,
       service: "echo",
       version: "1",
-      address: `scripted:${id}`,
+      address: `memory:${id}`,
       metadata: { protocol: "scripted" },
       endpoints: [],
       ...more,

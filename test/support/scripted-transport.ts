@@ -3,6 +3,7 @@ import {
   type Awaitable,
   type Channel,
   type ChannelState,
+  type DialOptions,
   type Listener,
   type Method,
   MicroError,
@@ -19,7 +20,7 @@ export interface ScriptedCall {
   readonly call: OutgoingCall;
 }
 
-/** A transport that does what a test tells it to, at addresses such as `scripted:a`. */
+/** A transport that does what a test tells it to, at addresses such as `memory:a`. */
 export class ScriptedTransport implements Transport {
   readonly name = "scripted";
   readonly protocol = "scripted";
@@ -39,12 +40,12 @@ export class ScriptedTransport implements Transport {
   ) => AsyncIterable<unknown> = async function* () {};
 
   accepts(address: string): boolean {
-    return address.startsWith("scripted:");
+    return address.startsWith("memory:");
   }
 
-  async dial(address: string): Promise<Channel> {
+  async dial(address: string, { signal }: DialOptions = {}): Promise<Channel> {
     this.dials.push(address);
-    await this.onDial(address);
+    await Promise.race([this.onDial(address), aborted(signal)]);
     const channel = new ScriptedChannel(this, address);
     this.channels.push(channel);
     return channel;
@@ -122,4 +123,10 @@ export class ScriptedChannel implements Channel {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
