@@ -178,6 +178,66 @@ describe("with go-micro's nodes", () => {
   });
 });
 
+describe("with its own kind", () => {
+  const ours = async (node: Node, revision: number): Promise<Instance> =>
+    (await toInstance(node, "micro", { ttlMs: 60_000, revision })).instance;
+
+  test("hears of every node at each third of its ttl, without asking", async () => {
+    const peer = await Peer.start();
+    let announcements = 0;
+    peer.socket.on("message", (bytes) => {
+      if (decodePacket(bytes).kind === "response") announcements++;
+    });
+    await open().register(newNode(), { ttlMs: 300 });
+    await vi.waitFor(() => expect(announcements).toBeGreaterThan(8), 5_000);
+    expect(peer.queries.filter(({ type }) => type === "ANY")).toEqual([]);
+  });
+
+  test("does not let what an earlier registration left behind change a later one", async () => {
+    const node = newNode();
+    const [old, current] = [await ours(node, 1), await ours({ ...node, version: "2" }, 2)];
+    const peer = await Peer.start();
+    const registry = open();
+    const watch = registry.watch(node.service)[Symbol.asyncIterator]();
+    await watch.next();
+    peer.send(encodeAnnouncement(current));
+    expect((await watch.next()).value).toMatchObject({ type: "added", node: { version: "2" } });
+    const go = await goInstance(node);
+    for (const stale of [old, go]) peer.send(encodeGoodbye(stale));
+    peer.send(encodeAnnouncement(old));
+    const updated = await ours({ ...node, version: "2b" }, 2.5);
+    peer.send(encodeAnnouncement(updated));
+    expect((await watch.next()).value).toMatchObject({ type: "updated", node: { version: "2b" } });
+    peer.send(encodeGoodbye(updated));
+    // An answer that was on its way while the goodbye overtook it.
+    peer.send(encodeAnnouncement(updated));
+    peer.send(encodeAnnouncement(await ours({ ...node, version: "3" }, 3)));
+    expect((await watch.next()).value).toMatchObject({ type: "removed", node: { version: "2b" } });
+    expect((await watch.next()).value).toMatchObject({ type: "added", node: { version: "3" } });
+    await watch.return?.();
+  });
+
+  test("forgets nobody because it stood still itself", async () => {
+    const node = newNode();
+    const registry = open();
+    const types: string[] = [];
+    const reading = (async () => {
+      for await (const type of typesOf(registry.watch(node.service))) types.push(type);
+    })();
+    const peer = await startRegistryProcess(node, 800, link);
+    try {
+      await vi.waitFor(() => expect(types).toContain("added"));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+      await sleep(500);
+      expect(types).toEqual(["snapshot", "added"]);
+    } finally {
+      await peer.stop();
+    }
+    await registry.close();
+    await reading;
+  });
+});
+
 describe("with hostile packets", () => {
   test("ignores them, counts them, and goes on", async () => {
     const node = newNode();
@@ -314,6 +374,19 @@ describe("between processes", () => {
     expect(warnings).toMatchObject([{ id: node.id, dropped: "long endpoint metadata" }]);
     const [found] = await other.get(node.service);
     expect(found?.endpoints.map(({ name }) => name)).toEqual(endpoints.map(({ name }) => name));
+  });
+});
+
+describe("after close", () => {
+  test("leaves no socket", async () => {
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "UDPWrap");
+    const registry = open();
+    await registry.register(newNode());
+    void registry.watch("greeter")[Symbol.asyncIterator]().next();
+    await registry.get("greeter");
+    expect(sockets()).not.toEqual([]);
+    await registry.close();
+    expect(sockets()).toEqual([]);
   });
 });
 

@@ -256,6 +256,8 @@ export class MulticastLink {
     await Promise.all(
       sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
     );
+    // A socket says that it is closed one turn of the event loop before the system's handle is.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
