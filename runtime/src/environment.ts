@@ -24,8 +24,29 @@ export type StoreChoice =
   | { readonly kind: "memory" }
   | { readonly kind: "file"; readonly path: string };
 
-function variable<T>(definition: EnvironmentVariable<T>): EnvironmentVariable<T> {
-  return definition;
+/** What can be set from outside; times are in milliseconds. */
+export interface EnvironmentVariables {
+  readonly name: EnvironmentVariable<string>;
+  readonly version: EnvironmentVariable<string>;
+  readonly metadata: EnvironmentVariable<Readonly<Record<string, string>>>;
+  readonly address: EnvironmentVariable<string>;
+  readonly advertise: EnvironmentVariable<string>;
+  readonly registry: EnvironmentVariable<"mdns" | "memory">;
+  readonly mdnsPort: EnvironmentVariable<number>;
+  readonly mdnsInterface: EnvironmentVariable<string>;
+  readonly transport: EnvironmentVariable<"tcp" | "memory">;
+  readonly broker: EnvironmentVariable<"http" | "memory">;
+  readonly brokerAddress: EnvironmentVariable<string>;
+  readonly store: EnvironmentVariable<StoreChoice>;
+  readonly selector: EnvironmentVariable<StrategyName>;
+  readonly timeout: EnvironmentVariable<number>;
+  readonly maxConcurrentCalls: EnvironmentVariable<number>;
+  readonly maxConcurrentStreams: EnvironmentVariable<number>;
+  readonly ttl: EnvironmentVariable<number>;
+  readonly drainDelay: EnvironmentVariable<number>;
+  readonly grace: EnvironmentVariable<number>;
+  readonly logLevel: EnvironmentVariable<LogLevel>;
+  readonly logFormat: EnvironmentVariable<"json" | "text">;
 }
 
 function oneOf<const T extends string>(...allowed: readonly T[]) {
@@ -43,142 +64,142 @@ const anyText = { read: (text: string): string | undefined => text };
  * Every variable that `createService`, `createClient` and `createServer` read. An option goes over its variable,
  * a variable over the default. The table in docs/service.md is made from this.
  */
-export const environmentVariables = {
-  name: variable({
+export const environmentVariables: EnvironmentVariables = {
+  name: {
     name: "MICRO_NAME",
     sets: "name of the service, where the program gives none",
     values: "letters, digits, `-`, `_` and `.`",
     fallback: "none",
     ...anyText,
-  }),
-  version: variable({
+  },
+  version: {
     name: "MICRO_VERSION",
     sets: "version that callers can choose by",
     values: "text without blanks",
     fallback: "`latest`",
     ...anyText,
-  }),
-  metadata: variable({
+  },
+  metadata: {
     name: "MICRO_METADATA",
     sets: "labels of the node that callers can choose by",
     values: "`key=value`, more after commas",
     fallback: "none",
     read: readPairs,
-  }),
-  address: variable({
+  },
+  address: {
     name: "MICRO_ADDRESS",
     sets: "where the service listens",
     values: "`host:port`, `unix:/path` or `memory:name`; port 0 takes a free one",
     fallback: "`0.0.0.0:0`",
     read: (text) => (isAddress(text) ? text : undefined),
-  }),
-  advertise: variable({
+  },
+  advertise: {
     name: "MICRO_ADVERTISE",
     sets: "where others reach it, when that is not where it listens",
     values: "`host` or `host:port`",
     fallback: "where it listens; on all interfaces, the first private IPv4 address",
     read: (text) => (isAddress(text) || isAddress(`${text}:1`) ? text : undefined),
-  }),
-  registry: variable({
+  },
+  registry: {
     name: "MICRO_REGISTRY",
     sets: "how services find each other",
     fallback: "`mdns`",
     ...oneOf("mdns", "memory"),
-  }),
-  mdnsPort: variable({
+  },
+  mdnsPort: {
     name: "MICRO_MDNS_PORT",
     sets: "UDP port of the mDNS registry; another port is a fleet of its own",
     values: "1 to 65535",
     fallback: "`5353`",
     read: (text) => readInteger(text, 1, 65_535),
-  }),
-  mdnsInterface: variable({
+  },
+  mdnsInterface: {
     name: "MICRO_MDNS_INTERFACE",
     sets: "network interface of the mDNS registry",
     values: "its name or IPv4 address; with `127.0.0.1` nothing leaves this machine",
     fallback: "all there are",
     ...anyText,
-  }),
-  transport: variable({
+  },
+  transport: {
     name: "MICRO_TRANSPORT",
     sets: "what carries calls",
     fallback: "`tcp`",
     ...oneOf("tcp", "memory"),
-  }),
-  broker: variable({
+  },
+  broker: {
     name: "MICRO_BROKER",
     sets: "what carries events",
     fallback: "`http`",
     ...oneOf("http", "memory"),
-  }),
-  brokerAddress: variable({
+  },
+  brokerAddress: {
     name: "MICRO_BROKER_ADDRESS",
     sets: "where the HTTP broker takes events",
     values: "`host:port`; port 0 takes a free one",
     fallback: "the host of `MICRO_ADDRESS`, a free port",
     read: (text) => (isAddress(text) && !/^(?:unix|memory):/.test(text) ? text : undefined),
-  }),
-  store: variable({
+  },
+  store: {
     name: "MICRO_STORE",
     sets: "where the store keeps its records",
     values: "`memory`, `file:path/of/a/directory`",
     fallback: "`memory`",
     read: readStore,
-  }),
-  selector: variable({
+  },
+  selector: {
     name: "MICRO_SELECTOR",
     sets: "how the node for a call is chosen",
     fallback: "`p2c`",
     ...oneOf(...(Object.keys(strategies) as StrategyName[])),
-  }),
-  timeout: variable({
+  },
+  timeout: {
     name: "MICRO_TIMEOUT",
     sets: "deadline of outgoing calls that name none themselves; it goes over the schema's",
     fallback: "the schema's, else `30s`",
     ...duration,
-  }),
-  maxConcurrentCalls: variable({
+  },
+  maxConcurrentCalls: {
     name: "MICRO_MAX_CONCURRENT_CALLS",
     sets: "unary calls that are answered at once; more are refused",
     fallback: "`1024`",
     ...count,
-  }),
-  maxConcurrentStreams: variable({
+  },
+  maxConcurrentStreams: {
     name: "MICRO_MAX_CONCURRENT_STREAMS",
     sets: "streaming calls that are open at once; more are refused",
     fallback: "`16384`",
     ...count,
-  }),
-  ttl: variable({
+  },
+  ttl: {
     name: "MICRO_TTL",
     sets: "time after which a killed process is gone from the registry",
     fallback: "`15s`",
     ...duration,
-  }),
-  drainDelay: variable({
+  },
+  drainDelay: {
     name: "MICRO_DRAIN_DELAY",
     sets: "time between leaving the registry and refusing calls",
     fallback: "`250ms`",
     ...duration,
-  }),
-  grace: variable({
+  },
+  grace: {
     name: "MICRO_GRACE",
     sets: "time for what is in flight to finish at a stop",
     fallback: "`10s`",
     ...duration,
-  }),
-  logLevel: variable({
+  },
+  logLevel: {
     name: "MICRO_LOG_LEVEL",
     sets: "the least level that is logged",
     fallback: "`info`",
     ...oneOf<LogLevel>("debug", "info", "warn", "error", "silent"),
-  }),
-  logFormat: variable({
+  },
+  logFormat: {
     name: "MICRO_LOG_FORMAT",
     sets: "how log lines are written to standard error",
     fallback: "`text` on a terminal, `json` elsewhere",
     ...oneOf("json", "text"),
-  }),
+  },
 };
 
 /**
