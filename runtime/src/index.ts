@@ -37,6 +37,34 @@ export {
 export { protobufCodec, protobufFormat } from "./codec/protobuf.ts";
 export { CodecRegistry } from "./codec/registry.ts";
 export * from "./config/config.ts";
+export { type EnvSourceOptions, envSource } from "./config/env.ts";
+export { type FileSourceOptions, fileSource } from "./config/file.ts";
+export type { FileFormat } from "./config/file-format.ts";
+export { type FlagsSourceOptions, flagsSource } from "./config/flags.ts";
+export { type LoadConfigOptions, loadConfig } from "./config/load.ts";
+export { type MemoryConfigSource, memorySource } from "./config/memory.ts";
+export {
+  between,
+  boolean,
+  bytes,
+  duration,
+  integer,
+  list,
+  number,
+  oneOf,
+  record,
+  secret,
+  table,
+  text,
+} from "./config/readers.ts";
+export {
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+  schema,
+} from "./config/schema.ts";
+export { Secret } from "./config/secret.ts";
+export type { ConfigView } from "./config/view.ts";
 export { type ClientOptions, createClient } from "./create-client.ts";
 export { createServer, type ServerOptions } from "./create-server.ts";
 export { createService } from "./create-service.ts";

@@ -1,0 +1,125 @@
+import { extname } from "node:path";
+import { MicroError } from "../error.ts";
+import type { ConfigTable } from "./config.ts";
+import { jsonErrorOffset } from "./json-syntax.ts";
+import { checkTable } from "./table.ts";
+
+/** A language that configuration files are written in. */
+export type FileFormat = "json" | "yaml" | "toml";
+
+const formats: ReadonlyMap<string, FileFormat> = new Map<string, FileFormat>([
+  [".json", "json"],
+  [".yaml", "yaml"],
+  [".yml", "yaml"],
+  [".toml", "toml"],
+]);
+
+/** Repetitions of anchors that a YAML file may ask for; a few hundred bytes could mean gigabytes otherwise. */
+const maxAliases = 100;
+
+/** @throws MicroError `invalid_argument` when the name says no format. */
+export function formatOf(path: string): FileFormat {
+  const format = formats.get(extname(path).toLowerCase());
+  if (format !== undefined) return format;
+  throw new MicroError(
+    "invalid_argument",
+    `cannot tell the format of the config file ${path}; name it .json, .yaml, .yml or .toml, or give the format`,
+  );
+}
+
+/**
+ * The values in a file's text. The libraries for YAML and TOML are loaded with the first such file.
+ * @throws MicroError `invalid_argument` that names file, line and column.
+ */
+export async function parseFile(
+  path: string,
+  content: string,
+  format: FileFormat,
+): Promise<ConfigTable> {
+  const value = await parsers[format](path, content);
+  // An empty YAML file is null; an empty configuration is what its writer meant.
+  return checkTable(format === "yaml" ? (value ?? {}) : value, `config file ${path}`);
+}
+
+const parsers: Record<FileFormat, (path: string, content: string) => Promise<unknown>> = {
+  async json(path, content) {
+    try {
+      return JSON.parse(content);
+    } catch (error) {
+      const offset = jsonErrorOffset(content);
+      const reason =
+        offset >= content.length
+          ? "the file ends too early"
+          : `${JSON.stringify(content[offset])} is unexpected here`;
+      throw syntaxError(path, position(content, offset), reason, error);
+    }
+  },
+
+  async yaml(path, content) {
+    const { parseDocument } = await import("yaml");
+    try {
+      const document = parseDocument(content, { prettyErrors: true, version: "1.2", merge: true });
+      const problem = document.errors[0] ?? document.warnings[0];
+      if (problem !== undefined) {
+        const { line = 1, col = 1 } = problem.linePos?.[0] ?? {};
+        throw syntaxError(path, { line, column: col }, firstLine(problem.message), problem);
+      }
+      return document.toJS({ maxAliasCount: maxAliases });
+    } catch (error) {
+      throw unplaced(path, error);
+    }
+  },
+
+  async toml(path, content) {
+    const { parse, TomlError } = await import("smol-toml");
+    try {
+      return parse(content);
+    } catch (error) {
+      if (!(error instanceof TomlError)) throw unplaced(path, error);
+      const { line, column } = error;
+      const reason = firstLine(error.message).replace("Invalid TOML document: ", "");
+      throw syntaxError(path, { line, column }, reason, error);
+    }
+  },
+};
+
+interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+function position(content: string, offset: number): Position {
+  const before = content.slice(0, offset);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  return { line: before.split("\n").length, column: offset - lineStart + 1 };
+}
+
+function syntaxError(
+  path: string,
+  { line, column }: Position,
+  reason: string,
+  cause: unknown,
+): MicroError {
+  return new MicroError(
+    "invalid_argument",
+    `config file ${path}:${line}:${column}: ${reason}; correct the file`,
+    { cause },
+  );
+}
+
+/** What a parser refuses without a place: too many aliases, nesting beyond the stack. */
+function unplaced(path: string, error: unknown): MicroError {
+  if (error instanceof MicroError) return error;
+  const reason = error instanceof Error ? firstLine(error.message) : String(error);
+  return new MicroError(
+    "invalid_argument",
+    `config file ${path}:1:1: ${reason}; correct the file`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function firstLine(message: string): string {
+  return message.split("\n")[0]!.replace(/ at line \d+, column \d+:?$/, "");
+}

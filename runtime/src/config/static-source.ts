@@ -1,0 +1,32 @@
+import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
+import type { ConfigSource, ConfigTable } from "./config.ts";
+
+/** A source that does not change while the process runs. */
+export class StaticSource implements ConfigSource {
+  readonly name: string;
+  readonly #read: () => ConfigTable;
+  readonly #status = new BackendStatus();
+
+  constructor(name: string, read: () => ConfigTable) {
+    this.name = name;
+    this.#read = read;
+  }
+
+  get state(): BackendState {
+    return this.#status.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#status.onStateChange(listener);
+  }
+
+  async load(): Promise<ConfigTable> {
+    return this.#read();
+  }
+
+  async close(): Promise<void> {}
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { type ConfigSource, type ConfigTable, MicroError } from "@micro-es/runtime";
+import type { ContractCase } from "./contract.ts";
+
+/** A source under test, and what stands behind it. */
+export interface ConfigSourceFixture {
+  readonly source: ConfigSource;
+  /** What the source has at the beginning. */
+  readonly initial: ConfigTable;
+  /** Changes what the source has; absent for one that never changes. */
+  change?(values: ConfigTable): Promise<void>;
+  /** Makes the source unreadable or nonsense; absent for one that cannot be. */
+  spoil?(): Promise<void>;
+  cleanUp?(): Promise<void>;
+}
+
+/**
+ * What every config source does.
+ * @param create makes a source anew for every case.
+ */
+export function configSourceContract(
+  create: () => Promise<ConfigSourceFixture>,
+): readonly ContractCase[] {
+  const withSource = (
+    name: string,
+    run: (fixture: ConfigSourceFixture) => Promise<void>,
+  ): ContractCase => ({
+    name,
+    async run() {
+      const fixture = await create();
+      try {
+        await run(fixture);
+      } finally {
+        await fixture.source.close();
+        await fixture.cleanUp?.();
+      }
+    },
+  });
+  const watched = (
+    name: string,
+    run: (fixture: Required<ConfigSourceFixture>) => Promise<void>,
+  ): ContractCase =>
+    withSource(name, async (fixture) => {
+      if (fixture.source.watch !== undefined) await run(fixture as Required<ConfigSourceFixture>);
+    });
+  return [
+    withSource("loads what is there, frozen all the way down", async ({ source, initial }) => {
+      const values = await source.load();
+      assert.deepEqual(values, initial);
+      assertFrozen(values);
+      assert.equal(source.state, "healthy");
+      assert.notEqual(source.name, "");
+    }),
+    withSource("changes exactly when it can be watched", async ({ source, change }) => {
+      assert.equal(source.watch === undefined, change === undefined);
+    }),
+    withSource("closes more than once", async ({ source }) => {
+      await source.load();
+      await Promise.all([source.close(), source.close()]);
+      await source[Symbol.asyncDispose]();
+    }),
+    watched("loads again what has changed", async ({ source, change }) => {
+      await source.load();
+      await change({ a: "new", b: { c: "deep" } });
+      assert.deepEqual(await source.load(), { a: "new", b: { c: "deep" } });
+    }),
+    watched("tells changes, and not what was there before", async ({ source, change }) => {
+      const changes = source.watch!()[Symbol.asyncIterator]();
+      await source.load();
+      await change({ a: "new" });
+      const first = await changes.next();
+      assert.deepEqual(first.value, { a: "new" });
+      assertFrozen(first.value);
+      await change({ a: "newer" });
+      assert.deepEqual((await changes.next()).value, { a: "newer" });
+      await changes.return?.();
+    }),
+    watched("tells a slow reader the last state", async ({ source, change }) => {
+      const changes = source.watch!()[Symbol.asyncIterator]();
+      await source.load();
+      for (let i = 0; i < 10; i++) await change({ a: String(i) });
+      for (;;) {
+        const { value } = await changes.next();
+        if (value.a === "9") break;
+      }
+      await changes.return?.();
+    }),
+    watched("tells every reader", async ({ source, change }) => {
+      const readers = [1, 2, 3].map(() => source.watch!()[Symbol.asyncIterator]());
+      await source.load();
+      await change({ a: "new" });
+      for (const reader of readers) {
+        assert.deepEqual((await reader.next()).value, { a: "new" });
+        await reader.return?.();
+      }
+    }),
+    watched(
+      "ends a watch with its signal, with its reader and with the source",
+      async (fixture) => {
+        const { source } = fixture;
+        const controller = new AbortController();
+        const bySignal = source.watch!({ signal: controller.signal })[Symbol.asyncIterator]();
+        const waiting = bySignal.next();
+        controller.abort();
+        assert.equal((await waiting).done, true);
+        assert.equal((await bySignal.next()).done, true);
+        const late = source.watch!({ signal: AbortSignal.abort() })[Symbol.asyncIterator]();
+        assert.equal((await late.next()).done, true);
+        const byClose = source.watch!()[Symbol.asyncIterator]();
+        const pending = byClose.next();
+        await source.close();
+        assert.equal((await pending).done, true);
+      },
+    ),
+    watched("keeps telling after it was nonsense for a while", async (fixture) => {
+      const { source, change, spoil } = fixture;
+      if (spoil === undefined) return;
+      const states: string[] = [];
+      const degraded = new Promise<MicroError | undefined>((resolve) => {
+        source.onStateChange((state, reason) => {
+          states.push(state);
+          if (state !== "healthy") resolve(reason);
+        });
+      });
+      const changes = source.watch!()[Symbol.asyncIterator]();
+      await source.load();
+      await spoil();
+      const reason = await degraded;
+      assert.ok(reason instanceof MicroError);
+      await assert.rejects(() => source.load(), MicroError);
+      await change({ a: "sound" });
+      assert.deepEqual((await changes.next()).value, { a: "sound" });
+      assert.equal(source.state, "healthy");
+      assert.equal(states.at(-1), "healthy");
+      await changes.return?.();
+    }),
+    watched("goes on when a state listener throws", async ({ source, change, spoil }) => {
+      if (spoil === undefined) return;
+      const warned = new Promise((resolve) => process.once("warning", resolve));
+      source.onStateChange(() => {
+        throw new Error("a listener's mistake");
+      });
+      const changes = source.watch!()[Symbol.asyncIterator]();
+      await source.load();
+      await spoil();
+      await warned;
+      await change({ a: "sound" });
+      assert.deepEqual((await changes.next()).value, { a: "sound" });
+      await changes.return?.();
+    }),
+  ];
+}
+
+function assertFrozen(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  assert.ok(Object.isFrozen(value));
+  for (const inner of Object.values(value)) assertFrozen(inner);
+}
