@@ -56,8 +56,8 @@ export function undecodableAnswer(reason: unknown, method: string): MicroError {
   });
 }
 
-/** The error of a message that does not encode, with what it means for its call. */
-export function unsendable(reason: unknown, outcome: Outcome): MicroError {
+/** The error of a message that does not encode or decode, with what it means for its call. */
+export function codecError(reason: unknown, outcome: Outcome): MicroError {
   const error = MicroError.from(reason, "invalid_argument", { outcome });
   if (error.outcome === outcome) return error;
   return new MicroError(error.code, error.message, { outcome, cause: reason });
@@ -147,4 +147,14 @@ export function callerGone(method: string): MicroError {
 /** Why the requests of a call that has ended cannot be read. */
 export function callEnded(method: string): MicroError {
   return new MicroError("canceled", `the call of ${method} has ended, so no request comes`);
+}
+
+/** The error of a call whose caller takes the method for another kind than it is. */
+export function wrongKind(method: AnyMethod, streaming: boolean): MicroError {
+  const called = streaming ? "a stream" : "unary";
+  return new MicroError(
+    "unimplemented",
+    `${method.name} is ${method.kind} here and was called as ${called}: generate client and server from the same .proto`,
+    { outcome: "not-executed" },
+  );
 }

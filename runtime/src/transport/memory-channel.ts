@@ -51,6 +51,8 @@ export class MemoryChannel implements Channel {
   readonly #calls = new Set<MemoryCall>();
   readonly #sweep: DeadlineSweep;
   #state: ChannelState = "open";
+  /** The other side takes no further call, and nobody has called `close` here. */
+  #drained = false;
   #settle: (reason: MicroError | undefined) => void = () => undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -115,13 +117,14 @@ export class MemoryChannel implements Channel {
     if (!this.#calls.delete(call) || this.#calls.size > 0) return;
     this.#idle?.();
     this.link.onIdle();
-    if (this.#state === "draining" && this.#closing === undefined) this.#endDrain();
+    if (this.#drained) this.#endDrain();
   }
 
   /** The listener takes no further call. */
   drain(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
+    this.#drained = true;
     if (this.#calls.size === 0) this.#endDrain();
   }
 
@@ -143,6 +146,7 @@ export class MemoryChannel implements Channel {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#drained = false;
     if (this.#state === "open") this.#state = "draining";
     if (graceMs > 0 && this.#calls.size > 0) {
       await new Promise<void>((resolve) => {

@@ -1,15 +1,16 @@
 import { ServerCall } from "../call.ts";
 import type { Deadline } from "../deadline.ts";
-import { MicroError, type Outcome } from "../error.ts";
+import type { MicroError, Outcome } from "../error.ts";
 import { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import {
+  codecError,
   encodeMetadata,
   invalidAnswer,
   messageTooLarge,
   unknownContentType,
   unknownMethod,
-  unsendable,
+  wrongKind,
 } from "./call-errors.ts";
 import type { MemoryChannel } from "./memory-channel.ts";
 import type { Dispatcher, OutgoingCall } from "./transport.ts";
@@ -46,6 +47,7 @@ export function acceptCall(
   called: AnyMethod,
   metadata: Metadata | undefined,
   deadline: Deadline,
+  streaming: boolean,
 ): ServerCall {
   const { dispatcher, address } = channel.link;
   const method = dispatcher.method(called.name);
@@ -55,6 +57,7 @@ export function acceptCall(
   if (method.input.contentType !== called.input.contentType) {
     throw unknownContentType(called.input.contentType, method);
   }
+  if ((method.kind !== "unary") !== streaming) throw wrongKind(method, streaming);
   return new ServerCall(method, channel.peer, metadata ?? new Metadata(), deadline);
 }
 
@@ -69,20 +72,20 @@ export function encodeRequest(
   try {
     bytes = method.input.encode(init);
   } catch (reason) {
-    throw unsendable(reason, outcome);
+    throw codecError(reason, outcome);
   }
   if (bytes.length > limit) {
     throw messageTooLarge(`the request of ${method.name}`, bytes.length, limit, outcome);
   }
-  return bytes === init ? bytes.slice() : bytes;
+  return bytes === init ? new Uint8Array(bytes) : bytes;
 }
 
 /** The request as its handler gets it. */
-export function decodeRequest(method: AnyMethod, bytes: Uint8Array): unknown {
+export function decodeRequest(method: AnyMethod, bytes: Uint8Array, outcome: Outcome): unknown {
   try {
     return method.input.decode(bytes);
   } catch (reason) {
-    throw MicroError.from(reason, "invalid_argument", { outcome: "not-executed" });
+    throw codecError(reason, outcome);
   }
 }
 
@@ -102,5 +105,5 @@ export function encodeAnswer(
   if (bytes.length > limit) {
     throw messageTooLarge(`the answer of ${call.method.name}`, bytes.length, limit, "executed");
   }
-  return bytes === init ? bytes.slice() : bytes;
+  return bytes === init ? new Uint8Array(bytes) : bytes;
 }

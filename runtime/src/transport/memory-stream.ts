@@ -90,9 +90,9 @@ export class MemoryStreamCall<O> implements MemoryCall {
   run(): void {
     if (this.#ended) return;
     try {
-      this.#call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline);
-      this.#requestPump.start(this.#source);
+      this.#call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline, true);
       this.#responsePump.start(this.#channel.link.dispatcher.stream(this.#call, this.#requests));
+      this.#requestPump.start(this.#source);
     } catch (reason) {
       this.#end(answerError(reason, this.#method.name));
     }
@@ -150,7 +150,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
     const bytes = encodeRequest(this.#method, init, limit, "unknown");
     const cost = bytes.length + messageOverheadBytes;
     try {
-      this.#requests.push(decodeRequest(this.#call!.method, bytes), cost);
+      this.#requests.push(decodeRequest(this.#call!.method, bytes, "unknown"), cost);
     } catch (reason) {
       this.#end(answerError(reason, this.#method.name));
     }

@@ -78,8 +78,8 @@ export class MemoryUnaryCall<O> implements MemoryCall {
     if (this.#ended) return;
     const { dispatcher } = this.#channel.link;
     try {
-      const call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline);
-      const request = decodeRequest(call.method, this.#request!);
+      const call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline, false);
+      const request = decodeRequest(call.method, this.#request!, "not-executed");
       this.#request = undefined;
       this.#call = call;
       const answer = dispatcher.unary(call, request);

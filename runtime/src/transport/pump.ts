@@ -42,7 +42,8 @@ export class Pump<T> {
 
   /** The receiver has room for this much more. */
   grant(bytes: number): void {
-    this.#credit += bytes;
+    // More than any window: whoever grants it means no limit.
+    this.#credit = Math.min(this.#credit + bytes, Number.MAX_SAFE_INTEGER);
     if (this.#credit > 0) this.resume();
   }
 

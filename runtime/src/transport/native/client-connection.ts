@@ -7,15 +7,15 @@ import type { AnyMethod, Method } from "../../method.ts";
 import {
   callRefusal,
   channelNotOpen,
+  codecError,
   messageTooLarge,
   tooManyCalls,
-  unsendable,
 } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
 import { Connection } from "./connection.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { OutgoingUnary, type PendingCall } from "./outgoing-unary.ts";
-import { blockEnd, readMetadata, view } from "./payload.ts";
+import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods } from "./protocol.ts";
 import { readStatus } from "./status.ts";
 
@@ -37,6 +37,9 @@ export class ClientConnection extends Connection implements Channel {
   readonly #numbersByName = new Map<string, number>();
   #lastCall = 0;
   #state: ChannelState = "open";
+  /** The other side takes no further call, and nobody has called `close` here. */
+  #drained = false;
+  #closedHere = false;
   #settleClosed: (reason: MicroError | undefined) => void = () => undefined;
   #settleReady: (reason: MicroError | undefined) => void = () => undefined;
   #closing: Promise<void> | undefined;
@@ -138,7 +141,7 @@ export class ClientConnection extends Connection implements Channel {
       length = writer.messageAndClose(method.input, message, limit);
     } catch (reason) {
       writer.abandon();
-      throw unsendable(reason, outcome);
+      throw codecError(reason, outcome);
     }
     if (length <= limit) return length;
     writer.abandon();
@@ -166,7 +169,7 @@ export class ClientConnection extends Connection implements Channel {
   remove(call: PendingCall): void {
     if (!this.#calls.delete(call.id) || this.#calls.size > 0) return;
     this.#idle?.();
-    if (this.#state === "draining" && this.#closing === undefined) this.#endDrain();
+    if (this.#drained) this.#endDrain();
   }
 
   /** The error of a call whose message would be one too many that nobody has read. */
@@ -184,6 +187,7 @@ export class ClientConnection extends Connection implements Channel {
   protected wentAway(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
+    this.#drained = true;
     if (this.#calls.size === 0) this.#endDrain();
   }
 
@@ -210,7 +214,7 @@ export class ClientConnection extends Connection implements Channel {
           call.outgoing.responseMetadata = Metadata.decode(view(bytes, start, end));
         break;
       case frameType.credit:
-        if (aux === 0) throw new MicroError("invalid_argument", "received credit of 0");
+        checkCredit(aux);
         call?.granted(aux);
         break;
       default:
@@ -223,7 +227,7 @@ export class ClientConnection extends Connection implements Channel {
     this.#sweep.close();
     for (const call of [...this.#calls.values()]) call.lost(reason);
     this.#settleReady(reason);
-    this.#settleClosed(this.#closing === undefined ? reason : undefined);
+    this.#settleClosed(this.#closedHere ? undefined : reason);
     this.#idle?.();
   }
 
@@ -251,6 +255,8 @@ export class ClientConnection extends Connection implements Channel {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#closedHere = true;
+    this.#drained = false;
     if (this.#state === "open") this.#state = "draining";
     if (graceMs > 0 && this.#calls.size > 0) {
       await new Promise<void>((resolve) => {

@@ -6,12 +6,14 @@ import type { AnyMethod } from "../../method.ts";
 import {
   answerError,
   callEnded,
+  codecError,
   encodeMetadata,
   invalidAnswer,
   messageTooLarge,
 } from "../call-errors.ts";
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
 import { Pump, type PumpTarget } from "../pump.ts";
+import { decodeMessage } from "./payload.ts";
 import { flag, frameType } from "./protocol.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { retryField, statusField, writeStatus } from "./status.ts";
@@ -106,9 +108,9 @@ export class IncomingCall extends ServerCall implements InboxOwner, PumpTarget<u
     if (requests.ended) return;
     let request: unknown;
     try {
-      request = this.method.input.decode(bytes);
+      request = decodeMessage(this.method.input, bytes);
     } catch (reason) {
-      this.refuse(MicroError.from(reason, "invalid_argument"));
+      this.refuse(codecError(reason, "unknown"));
       return;
     }
     connection.unreadBytes += cost;

@@ -9,6 +9,7 @@ import { Pump, type PumpTarget } from "../pump.ts";
 import type { OutgoingCall } from "../transport.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { PendingCall } from "./outgoing-unary.ts";
+import { decodeMessage } from "./payload.ts";
 import { flag, frameType } from "./protocol.ts";
 
 /** A call of a streaming kind. It begins when its answers are first asked for. */
@@ -128,7 +129,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     }
     let answer: O;
     try {
-      answer = this.method.output.decode(bytes) as O;
+      answer = decodeMessage(this.method.output, bytes) as O;
     } catch (reason) {
       this.cancel(undecodableAnswer(reason, this.method.name));
       return;

@@ -6,6 +6,7 @@ import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import type { OutgoingCall } from "../transport.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import { decodeMessage } from "./payload.ts";
 
 /** A call that the client's end of a connection waits for. */
 export interface PendingCall extends Abortable {
@@ -77,7 +78,7 @@ export class OutgoingUnary<O> implements PendingCall {
     }
     let answer: O;
     try {
-      answer = this.method.output.decode(message) as O;
+      answer = decodeMessage(this.method.output, message) as O;
     } catch (reason) {
       this.#reject(undecodableAnswer(reason, this.method.name));
       return;

@@ -1,11 +1,20 @@
+import type { AnyCodec } from "../../codec/codec.ts";
 import { MicroError } from "../../error.ts";
 import { Metadata } from "../../metadata.ts";
 import { readUint16 } from "./frame-reader.ts";
-import type { FrameWriter } from "./frame-writer.ts";
+import { maxCredit } from "./protocol.ts";
 
 /** The part of a payload as the array that codecs take. It is a view; nobody writes to a payload. */
 export function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+/**
+ * The message in these bytes. A message that is small in its chunk gets bytes of its own, so that whoever
+ * keeps it does not keep the chunk.
+ */
+export function decodeMessage(codec: AnyCodec, bytes: Uint8Array): unknown {
+  return codec.decode(bytes, bytes.length * 2 < bytes.buffer.byteLength);
 }
 
 /** Where a metadata block that begins at `start` with its length ends. */
@@ -23,7 +32,8 @@ export function readMetadata(bytes: Uint8Array, start: number, end: number): Met
   return Metadata.decode(view(bytes, start + 2, end));
 }
 
-/** Writes a metadata block with its length, where there is one. */
-export function writeMetadata(writer: FrameWriter, metadata: Metadata | undefined): void {
-  if (metadata !== undefined) writer.block(metadata.encode());
+/** @throws MicroError for an amount of credit that violates the protocol. */
+export function checkCredit(bytes: number): void {
+  if (bytes > 0 && bytes <= maxCredit) return;
+  throw new MicroError("invalid_argument", `received credit of ${bytes} bytes`);
 }

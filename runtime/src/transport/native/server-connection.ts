@@ -6,16 +6,18 @@ import { Metadata } from "../../metadata.ts";
 import type { AnyMethod } from "../../method.ts";
 import {
   callerGone,
+  codecError,
   listenerDraining,
   messageTooLarge,
   tooManyCalls,
   unknownContentType,
   unknownMethod,
+  wrongKind,
 } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { Connection } from "./connection.ts";
 import { IncomingCall } from "./incoming-call.ts";
-import { blockEnd, readMetadata, view } from "./payload.ts";
+import { blockEnd, checkCredit, decodeMessage, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
 import { retryField, statusField, writeStatus } from "./status.ts";
 
@@ -145,7 +147,7 @@ export class ServerConnection extends Connection {
         );
         break;
       case frameType.credit:
-        if (aux === 0) throw new MicroError("invalid_argument", "received credit of 0");
+        checkCredit(aux);
         call?.granted(aux);
         break;
       default:
@@ -224,13 +226,9 @@ export class ServerConnection extends Connection {
     }
     let request: unknown;
     try {
-      request = method!.input.decode(view(bytes, at, end));
+      request = decodeMessage(method!.input, view(bytes, at, end));
     } catch (reason) {
-      const error = MicroError.from(reason, "invalid_argument");
-      this.#refuseCall(
-        id,
-        new MicroError(error.code, error.message, { outcome: "not-executed", cause: reason }),
-      );
+      this.#refuseCall(id, codecError(reason, "not-executed"));
       return;
     }
     this.#add(call);
@@ -276,13 +274,7 @@ export class ServerConnection extends Connection {
     if (method.input.contentType !== named.contentType) {
       return unknownContentType(named.contentType, method);
     }
-    if ((method.kind !== "unary") !== streaming) {
-      return new MicroError(
-        "unimplemented",
-        `${named.name} is ${method.kind} here and was called as ${streaming ? "a stream" : "unary"}: generate client and server from the same .proto`,
-        { outcome: "not-executed" },
-      );
-    }
+    if ((method.kind !== "unary") !== streaming) return wrongKind(method, streaming);
     if (messageBytes > limits.maxMessageBytes) {
       return messageTooLarge(
         `the request of ${named.name}`,

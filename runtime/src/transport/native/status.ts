@@ -7,6 +7,7 @@ import {
 } from "../../error.ts";
 import { readUint16, readUint32 } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
+import { view } from "./payload.ts";
 import { maxDetailBytes, maxDetails, maxStatusTextBytes } from "./protocol.ts";
 
 const outcomes: readonly Outcome[] = ["unknown", "not-executed", "executed"];
@@ -73,7 +74,7 @@ export function readStatus(
     const valueAt = take(valueLength);
     details.push({
       typeName: buffer.toString("utf8", nameAt, nameAt + nameLength),
-      value: bytes.slice(valueAt, valueAt + valueLength),
+      value: view(bytes, valueAt, valueAt + valueLength).slice(),
     });
   }
   return new MicroError(codeFromNumber(field & 0xff), message, {

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import {
+  type AnyMethod,
+  type Awaitable,
+  type Channel,
+  type Code,
+  type Dispatcher,
+  deadlineAfter,
+  type Listener,
+  type ListenOptions,
+  type Metadata,
+  MicroError,
+  type Outcome,
+  type OutgoingCall,
+  type ServerCall,
+  type Transport,
+  type TransportLimits,
+} from "@micro-es/runtime";
+import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";
+import { type EchoResponseInit, echo } from "../support/echo.ts";
+
+/** The implementation that a contract is run on. */
+export interface TransportUnderTest {
+  create(limits?: Partial<TransportLimits>): Transport;
+  /** An address that is free to listen at. */
+  freeAddress(): string;
+  /** An address that is well-formed and where nobody listens. */
+  readonly nowhere: string;
+}
+
+/** What answers a test's calls, by the name of the rpc. */
+export interface Answers {
+  readonly unary?: (request: EchoRequest, call: ServerCall) => Awaitable<unknown>;
+  readonly stream?: (
+    requests: AsyncIterable<EchoRequest>,
+    call: ServerCall,
+  ) => AsyncIterable<EchoResponseInit>;
+}
+
+/** A dispatcher of the echo service that answers all its rpcs in one way. */
+export function answering(answers: Answers): Dispatcher {
+  const methods = new Map<string, AnyMethod>(
+    Object.values(echo).map((method) => [method.name, method]),
+  );
+  return {
+    method: (name) => methods.get(name),
+    unary(call, request) {
+      assert.ok(answers.unary, `${call.method.name} was not expected`);
+      return answers.unary(request as EchoRequest, call);
+    },
+    stream(call, requests) {
+      assert.ok(answers.stream, `${call.method.name} was not expected`);
+      return answers.stream(requests as AsyncIterable<EchoRequest>, call);
+    },
+  };
+}
+
+/** A listener with one channel to it. */
+export interface Link {
+  readonly transport: Transport;
+  readonly listener: Listener;
+  readonly channel: Channel;
+}
+
+/** How a test's link differs from the usual. */
+export interface LinkOptions extends ListenOptions {
+  readonly limits?: Partial<TransportLimits>;
+  /** What the dispatcher has beside its answers. */
+  readonly hooks?: Pick<Dispatcher, "invalidAnswer" | "unknownMethod">;
+}
+
+/** Runs a test on a link, which must have no call left at its end. */
+export async function onLink(
+  under: TransportUnderTest,
+  answers: Answers,
+  test: (link: Link) => Promise<void>,
+  options: LinkOptions = {},
+): Promise<void> {
+  const transport = under.create(options.limits);
+  const dispatcher = { ...answering(answers), ...options.hooks };
+  const listener = await transport.listen(under.freeAddress(), dispatcher, options);
+  const channel = await transport.dial(listener.address);
+  try {
+    await test({ transport, listener, channel });
+    await until(() => channel.openCalls === 0 && listener.openCalls === 0);
+  } finally {
+    await channel.close();
+    await listener.close();
+  }
+}
+
+/** What a caller says of a call. */
+export interface CallInit {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly metadata?: Metadata;
+}
+
+export function outgoing(init: CallInit = {}): OutgoingCall {
+  return {
+    deadline: deadlineAfter(init.timeoutMs ?? 10_000),
+    metadata: init.metadata,
+    signal: init.signal,
+    responseMetadata: undefined,
+    trailers: undefined,
+  };
+}
+
+/** Fails unless this fails as expected, and returns its error. */
+export async function failure(
+  operation: Promise<unknown>,
+  code: Code,
+  outcome?: Outcome,
+): Promise<MicroError> {
+  const error = await operation.then(
+    (value) => assert.fail(`did not fail, but gave ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof MicroError, `failed with ${String(error)}, no MicroError`);
+  assert.equal(error.code, code, error.message);
+  if (outcome !== undefined) assert.equal(error.outcome, outcome, error.message);
+  return error;
+}
+
+/** Every message of a stream. */
+export async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const message of messages) collected.push(message);
+  return collected;
+}
+
+/** Waits for a condition, without a guess of how long it takes. */
+export async function until(condition: () => boolean): Promise<void> {
+  const patience = performance.now() + 10_000;
+  while (!condition()) {
+    assert.ok(performance.now() < patience, `waited in vain for ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Waits until a figure does not change any more. */
+export async function settled(figure: () => number): Promise<number> {
+  for (;;) {
+    const before = figure();
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    if (figure() === before) return before;
+  }
+}
+
+/** A promise that somebody else settles. */
+export interface Gate<T = void> {
+  readonly promise: Promise<T>;
+  open(value: T): void;
+}
+
+export function gate<T = void>(): Gate<T> {
+  let open!: (value: T) => void;
+  const promise = new Promise<T>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+/** Resolves when a call is given up, with the reason that its handler's signal has. */
+export function cancellation(call: ServerCall): Promise<MicroError> {
+  return new Promise((resolve) => {
+    if (call.signal.aborted) resolve(call.signal.reason);
+    call.signal.addEventListener("abort", () => resolve(call.signal.reason));
+  });
+}
