@@ -38,7 +38,9 @@ const words = process.argv.slice(2);
 const chosen = words.filter((word) => !word.startsWith("--"));
 const unknown = chosen.filter((name) => !suites.some((suite) => suite.name === name));
 if (unknown.length > 0) {
-  console.error(`there is no suite ${unknown.join(", ")}; there are: ${suites.map((it) => it.name).join(", ")}`);
+  console.error(
+    `there is no suite ${unknown.join(", ")}; there are: ${suites.map((it) => it.name).join(", ")}`,
+  );
   process.exit(2);
 }
 
@@ -46,7 +48,12 @@ const sum: Result = { passed: 0, failed: 0, skipped: 0 };
 const scratch = mkdtempSync(join(tmpdir(), "micro-es-test-"));
 try {
   for (const suite of suites) {
-    if (chosen.length > 0 ? !chosen.includes(suite.name) : suite.long === true && !words.includes("--long")) continue;
+    if (
+      chosen.length > 0
+        ? !chosen.includes(suite.name)
+        : suite.long === true && !words.includes("--long")
+    )
+      continue;
     const began = performance.now();
     console.log(`\n=== ${suite.name} ===`);
     const result = await run(suite);
