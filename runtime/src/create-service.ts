@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { DefaultParts } from "./defaults.ts";
-import { environmentVariables as variables } from "./environment.ts";
+import { misspelled, environmentVariables as variables } from "./environment.ts";
 import { buildServer } from "./server/rpc-server.ts";
 import type { Service, ServiceOptions } from "./service.ts";
 import { RunningService } from "./service-lifecycle.ts";
@@ -18,6 +18,7 @@ export function createService(options: ServiceOptions = {}): Service {
   const id = randomUUID();
   const version = options.version ?? parts.read(variables.version) ?? "latest";
   const logger = options.logger ?? parts.logger;
+  for (const hint of misspelled(values)) logger.warn({}, hint);
   const registry = options.registry ?? parts.registry(logger);
   const transports = options.transports ?? [parts.transport];
   const listen = options.listen ?? [parts.listen(options, transports[0] ?? parts.transport)];

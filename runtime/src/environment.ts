@@ -2,6 +2,7 @@ import { parseAddress } from "./address.ts";
 import { MicroError } from "./error.ts";
 import type { LogLevel } from "./logger.ts";
 import { type StrategyName, strategies } from "./selector/strategies.ts";
+import { nearest } from "./server/nearest.ts";
 
 /** One `MICRO_*` variable: what it means, which values it takes, and how it is read. */
 export interface EnvironmentVariable<T> {
@@ -220,6 +221,19 @@ export function fromEnvironment<T>(
     `${variable.name}=${JSON.stringify(text.slice(0, 200))} is not allowed: it sets ${variable.sets}; allowed: ${allowed}`,
     { outcome: "not-executed" },
   );
+}
+
+/**
+ * What to say of variables that look like one of ours and are none, so that a typing error does not pass in
+ * silence. Variables that resemble none are the program's own.
+ */
+export function misspelled(values: EnvironmentValues): readonly string[] {
+  const known = Object.values(environmentVariables).map(({ name }) => name);
+  return Object.keys(values).flatMap((name) => {
+    if (!name.startsWith("MICRO_") || known.includes(name)) return [];
+    const meant = nearest(name, known, 2);
+    return meant === undefined ? [] : [`${name} is not read by anything; ${meant} is`];
+  });
 }
 
 function readDuration(text: string): number | undefined {

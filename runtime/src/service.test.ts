@@ -14,6 +14,7 @@ import {
   memoryTransport,
   type Service,
   type ServiceOptions,
+  tcpTransport,
 } from "@micro-es/runtime";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../test/support/echo.ts";
@@ -136,6 +137,15 @@ describe("a service", () => {
       expect(create).toThrow(new RegExp(`^${variable}="${value}" is not allowed: .*; allowed: `));
     });
   }
+
+  test("says so when a variable looks misspelled", () => {
+    const logger = recordingLogger();
+    const environment = { ...inMemory, MICRO_REGISTY: "memory", MICRO_PAYMENT_URL: "x" };
+    memoryService({ logger, environment });
+    expect(logger.lines.map(({ message }) => message)).toEqual([
+      "MICRO_REGISTY is not read by anything; MICRO_REGISTRY is",
+    ]);
+  });
 
   test("an option makes its variable not matter", () => {
     const environment = {
@@ -332,6 +342,33 @@ describe("run", () => {
     await stopped;
     expect((await failed).outcome).not.toBe("not-executed");
   });
+});
+
+test("a service listens at several places at once, each with its own transport", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "service-"));
+  const memory = memoryTransport({ network: new MemoryNetwork() });
+  const tcp = tcpTransport();
+  const addresses = ["127.0.0.1:0", `unix:${directory}/echo.sock`, "memory:echo"];
+  try {
+    await using service = memoryService({
+      transports: [tcp, memory],
+      listen: addresses.map((address) => ({
+        transport: address.startsWith("memory:") ? memory : tcp,
+        address,
+      })),
+    });
+    registerEcho(service.server);
+    await service.start();
+    for (const address of service.server.addresses) {
+      const { text } = await service.client.unary(echo.echo, { text: address }, { address });
+      expect(text).toBe(address);
+    }
+    expect(service.server.stats.started).toBe(3);
+    // One server is one node, wherever else it listens.
+    expect(await service.registry.get("echo")).toHaveLength(1);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test("a lone server and a lone client meet, and each closes what it made", async () => {

@@ -46,9 +46,21 @@ export class Faults {
     }
   }
 
+  /** What a handler throws once its call was given up is mostly the giving up itself, and nobody waits for it. */
+  #afterCancellation(call: ServerCall, cancelled: MicroError, reason: unknown): void {
+    if (reason === cancelled || isMicroError(reason)) return;
+    if (reason instanceof Error && reason.name === "AbortError") return;
+    this.#logger.debug(
+      { method: call.method.name, error: describe(reason) },
+      "a handler failed after its call was cancelled",
+    );
+  }
+
   #of(call: ServerCall, reason: unknown, executed: boolean): MicroError {
-    // What a handler throws once its call is given up is mostly the giving up itself, and nobody reads it.
-    if (call.cancelled !== undefined) return call.cancelled;
+    if (call.cancelled !== undefined) {
+      this.#afterCancellation(call, call.cancelled, reason);
+      return call.cancelled;
+    }
     if (isMicroError(reason)) return executed ? asExecuted(reason) : reason;
     const incident = randomBytes(4).toString("hex");
     this.log(

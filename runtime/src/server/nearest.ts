@@ -2,12 +2,16 @@
 const mostCompared = 256;
 
 /**
- * The name that was probably meant: the one fewest changes of a character away, if those are at most a third
- * of what was typed.
+ * The name that was probably meant: the one fewest changes of a character away, if those are not too many;
+ * by default a third of what was typed.
  */
-export function nearest(typed: string, names: readonly string[]): string | undefined {
+export function nearest(
+  typed: string,
+  names: readonly string[],
+  mostChanges: number = Math.floor(typed.length / 3),
+): string | undefined {
   let best: string | undefined;
-  let least = Math.floor(typed.length / 3) + 1;
+  let least = mostChanges + 1;
   for (const name of names.slice(0, mostCompared)) {
     if (Math.abs(name.length - typed.length) >= least) continue;
     const changes = distance(typed, name);
