@@ -229,7 +229,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
     withBackend("forgets a killed process by its ttl, and no other", async (context) => {
       if (context.connect().guarantees.liveness !== "lease") return;
       assert.ok(context.backend.spawn, "a registry with leases needs spawn");
-      const ttlMs = 1_000;
+      const ttlMs = 1_500;
       const alive = await context.connect().register(context.node(), { ttlMs });
       const doomed = context.node();
       const watch = context.watch(context.connect());

@@ -224,10 +224,10 @@ describe("with its own kind", () => {
     const reading = (async () => {
       for await (const type of typesOf(registry.watch(node.service))) types.push(type);
     })();
-    const peer = await startRegistryProcess(node, 800, link);
+    const peer = await startRegistryProcess(node, 1_500, link);
     try {
       await vi.waitFor(() => expect(types).toContain("added"));
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_200);
       await sleep(500);
       expect(types).toEqual(["snapshot", "added"]);
     } finally {

@@ -6,6 +6,7 @@ import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import { type AllowAddress, allowLinkAddress } from "./link-address.ts";
 import { Announcer, type LocalRecord } from "./mdns/announcer.ts";
+import { QueryEcho } from "./mdns/echo.ts";
 import { toInstance } from "./mdns/instance.ts";
 import type { KnownService } from "./mdns/known-service.ts";
 import { MulticastLink, type PacketSource } from "./mdns/link.ts";
@@ -93,6 +94,7 @@ class MulticastRegistry implements MdnsRegistry {
   readonly #timeoutMs: number;
   readonly #logger: Logger;
   readonly #counters: MdnsCounters = newCounters();
+  readonly #echo = new QueryEcho();
   readonly #status = new BackendStatus();
   readonly #link: MulticastLink;
   readonly #cache: ServiceCache;
@@ -120,6 +122,7 @@ class MulticastRegistry implements MdnsRegistry {
       { group, port, interface: options.interface },
       {
         packet: (bytes, source) => this.#onPacket(bytes, source),
+        echo: (bytes) => this.#echo.hear(bytes),
         offLink: () => this.#counters.offLink++,
         change: (up, reason) => this.#onLinkChange(up, reason),
       },
@@ -131,6 +134,7 @@ class MulticastRegistry implements MdnsRegistry {
       peerTtlMs: validateTtl(peerTtlMs),
       allowAddress: options.allowAddress ?? allowLinkAddress,
       counters: this.#counters,
+      echo: this.#echo,
       ask: (name, type) => this.#ask(name, type),
       takenOver: (service, id, revision) => this.#takenOver(service, id, revision),
       refused: (record, { host }, reason) =>
@@ -256,7 +260,7 @@ class MulticastRegistry implements MdnsRegistry {
   async #askFor(service: KnownService): Promise<void> {
     await this.#link.open();
     await settled({
-      ask: () => this.#ask(`${service.name}.${this.#domain}`, "PTR"),
+      ask: () => void this.#ask(`${service.name}.${this.#domain}`, "PTR"),
       onNews: (news) => {
         service.onNew = news;
       },
@@ -271,7 +275,7 @@ class MulticastRegistry implements MdnsRegistry {
     await this.#link.open();
     const heard = new Set<string>();
     await settled({
-      ask: () => this.#ask(`_services.${this.#domain}`, "PTR"),
+      ask: () => void this.#ask(`_services.${this.#domain}`, "PTR"),
       onNews: (news) => {
         this.#onListed = (service) => {
           if (heard.size >= maxListed || heard.has(service)) return;
@@ -288,10 +292,11 @@ class MulticastRegistry implements MdnsRegistry {
     return [...new Set([...known, ...heard])].sort();
   }
 
-  #ask(name: string, type: "PTR" | "ANY"): void {
+  #ask(name: string, type: "PTR" | "ANY"): number {
     this.#counters.queries++;
-    const id = Math.floor(Math.random() * 65_536);
-    void this.#link.multicast(encodeQuery(name, type, id));
+    const query = this.#echo.next();
+    void this.#link.multicast(encodeQuery(name, type, query & 0xffff));
+    return query;
   }
 
   #onPacket(bytes: Buffer, source: PacketSource): void {

@@ -17,6 +17,8 @@ export interface ForeignNode {
   /** How often it was asked for since. */
   checks: number;
   dueAt: Deadline;
+  /** The number of the query that is its last chance. */
+  lastQuery: number | undefined;
 }
 
 /** A service that somebody here asks for or belongs to; others are not remembered. */

@@ -23,6 +23,8 @@ export interface PacketSource {
 /** What a link tells its owner. */
 export interface LinkHandlers {
   packet(bytes: Buffer, source: PacketSource): void;
+  /** A packet of this link came back, so all that was sent to the group before it has been read. */
+  echo(bytes: Buffer): void;
   /** A packet that did not come from the attached networks was dropped. */
   offLink(): void;
   /** No interface is left, or one is there again. */
@@ -233,7 +235,10 @@ export class MulticastLink {
       return;
     }
     // Own multicasts come back, because processes of this machine must hear them.
-    if (this.#senders.get(from.address)?.port === from.port) return;
+    if (this.#senders.get(from.address)?.port === from.port) {
+      this.#handlers.echo(bytes);
+      return;
+    }
     const local = this.#local.has(from.address) || from.address.startsWith("127.");
     this.#handlers.packet(bytes, { host: from.address, port: from.port, local });
   }

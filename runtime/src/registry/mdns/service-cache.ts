@@ -2,6 +2,7 @@ import type { Deadline } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { AllowAddress } from "../link-address.ts";
 import { maxNodesPerService } from "../registry.ts";
+import type { QueryEcho } from "./echo.ts";
 import { toNode } from "./instance.ts";
 import { type ForeignNode, KnownService } from "./known-service.ts";
 import type { PacketSource } from "./link.ts";
@@ -17,7 +18,9 @@ export interface ServiceCacheOptions {
   readonly peerTtlMs: number;
   readonly allowAddress: AllowAddress;
   readonly counters: MdnsCounters;
-  ask(name: string, type: "PTR" | "ANY"): void;
+  readonly echo: QueryEcho;
+  /** Sends a query and returns its number. */
+  ask(name: string, type: "PTR" | "ANY"): number;
   /** Another process has registered a node of this one anew; true when it has taken it over. */
   takenOver(service: string, id: string, revision: number): boolean;
   refused(name: string, source: PacketSource, reason: unknown): void;
@@ -31,7 +34,7 @@ const longestTtlMs = 60 * 60 * 1_000;
 const maxTotalBytes = 64 * 1024 * 1024;
 const maxGoodbyes = 4_096;
 const goodbyeMemoryMs = 2_000;
-/** Between the last chance of a node and its end: time to read what waits in the sockets. */
+/** Time to answer the last question. */
 const lastChanceMs = 100;
 const firstQueryGapMs = 1_000;
 const longestQueryGapMs = 60_000;
@@ -210,6 +213,7 @@ export class ServiceCache {
         heardAt: 0,
         checks: 0,
         dueAt: 0,
+        lastQuery: undefined,
       };
       this.#bytes += size - (known?.text.length ?? 0);
       if (known !== undefined && known.node.id !== node.id) service.nodes.delete(known.node.id);
@@ -246,6 +250,7 @@ export class ServiceCache {
   #refresh(foreign: ForeignNode): Deadline {
     foreign.heardAt = performance.now();
     foreign.checks = 0;
+    foreign.lastQuery = undefined;
     foreign.dueAt = foreign.heardAt + checkAfter(foreign);
     return foreign.dueAt;
   }
@@ -253,19 +258,35 @@ export class ServiceCache {
   #check(service: KnownService, name: string, foreign: ForeignNode, now: Deadline): void {
     const { ask, counters, domain } = this.#options;
     const endsAt = foreign.heardAt + foreign.ttlMs;
-    if (now >= endsAt + lastChanceMs) {
-      counters.expired++;
-      this.#drop(service, name, foreign);
+    if (now >= endsAt && foreign.lastQuery !== undefined) {
+      if (this.#isSilent(foreign, now)) {
+        counters.expired++;
+        this.#drop(service, name, foreign);
+      } else {
+        foreign.dueAt = now + lastChanceMs / 2;
+      }
       return;
     }
     foreign.checks++;
-    foreign.dueAt = endsAt + lastChanceMs;
-    if (now < endsAt) {
-      const again = now + foreign.ttlMs / 4;
-      foreign.dueAt = again < endsAt ? again : endsAt;
+    const wide = foreign.marker === undefined && foreign.checks > 1;
+    const query = wide ? ask(`${service.name}.${domain}`, "PTR") : ask(name, "ANY");
+    if (now >= endsAt) {
+      foreign.lastQuery = query;
+      foreign.dueAt = now + lastChanceMs;
+    } else {
+      foreign.dueAt = Math.min(now + foreign.ttlMs / 4, endsAt);
     }
-    if (foreign.marker === undefined && foreign.checks > 1) ask(`${service.name}.${domain}`, "PTR");
-    else ask(name, "ANY");
+  }
+
+  /**
+   * Whether a node has not answered its last question. Where this process is so starved that it has not
+   * even heard its own question, the node's answer may be waiting too. On a system that does not give a
+   * sender its own multicasts, silence counts after a second ttl.
+   */
+  #isSilent({ heardAt, ttlMs, lastQuery = 0 }: ForeignNode, now: Deadline): boolean {
+    const { echo } = this.#options;
+    if (echo.has(lastQuery)) return now >= echo.heardAt + lastChanceMs / 2;
+    return now >= heardAt + 2 * ttlMs;
   }
 
   #drop(service: KnownService, name: string, foreign: ForeignNode): void {
