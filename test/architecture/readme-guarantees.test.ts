@@ -20,7 +20,7 @@ const drivers: Record<string, Backend & { readonly guarantees: object }> = {
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),
   "memoryStore()": memoryStore(),
-  "fileStore()": fileStore({ path: folder }),
+  "fileStore()": await fileStore({ path: folder }),
 };
 
 afterAll(async () => {
