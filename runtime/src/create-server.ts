@@ -1,5 +1,5 @@
 import type { Broker } from "./broker/broker.ts";
-import { DefaultParts, type ListenOptions, type ServerLimits } from "./defaults.ts";
+import { DefaultParts, type ServerAddressOptions, type ServerLimitOptions } from "./defaults.ts";
 import { type EnvironmentValues, environmentVariables as variables } from "./environment.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -11,7 +11,7 @@ import { serviceName } from "./service-name.ts";
  * What a lone server is made of; as in `ServiceOptions`, what is absent comes from the environment and then from
  * the defaults, and what is given stays its maker's to close.
  */
-export interface ServerOptions extends ListenOptions, ServerLimits {
+export interface ServerOptions extends ServerAddressOptions, ServerLimitOptions {
   /** Name that it is registered by. */
   readonly name?: string;
   /** Default `latest`. */

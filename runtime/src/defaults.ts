@@ -30,7 +30,7 @@ import type { Transport } from "./transport/transport.ts";
 const anyAddress = "0.0.0.0:0";
 
 /** Where a server listens and is reached, in one place. */
-export interface ListenOptions {
+export interface ServerAddressOptions {
   /** Where it listens. Default `0.0.0.0:0`: every interface, a free port. */
   readonly address?: string | undefined;
   /** Where others reach it, when that is not where it listens; without a port, with the listener's. */
@@ -48,7 +48,7 @@ export interface ClientChoices {
 }
 
 /** The limits and times of a server that options and environment may set. */
-export type ServerLimits = Pick<
+export type ServerLimitOptions = Pick<
   ServerParts,
   "maxConcurrentCalls" | "maxConcurrentStreams" | "ttlMs" | "drainDelayMs"
 >;
@@ -95,7 +95,7 @@ export class DefaultParts {
   }
 
   /** Where to listen: as the options say, else the environment, else at a free place of the transport. */
-  listen(options: ListenOptions, transport: Transport): ServerListen {
+  listen(options: ServerAddressOptions, transport: Transport): ServerListen {
     const advertise = options.advertise ?? this.read(variables.advertise);
     const free = transport.accepts(anyAddress) ? anyAddress : "memory:0";
     return {
@@ -106,7 +106,7 @@ export class DefaultParts {
   }
 
   /** What of a server's limits and times the options or the environment say. */
-  limits(options: ServerLimits): ServerLimits {
+  limits(options: ServerLimitOptions): ServerLimitOptions {
     return given({
       maxConcurrentCalls: options.maxConcurrentCalls ?? this.read(variables.maxConcurrentCalls),
       maxConcurrentStreams:

@@ -36,6 +36,8 @@ export {
 } from "./codec/json.ts";
 export { protobufCodec, protobufFormat } from "./codec/protobuf.ts";
 export { CodecRegistry } from "./codec/registry.ts";
+export type { MessageCodec } from "./codec/wire/message-codec.ts";
+export type { MessageInit } from "./codec/wire/message-init.ts";
 export * from "./config/config.ts";
 export { type EnvSourceOptions, envSource } from "./config/env.ts";
 export { type FileSourceOptions, fileSource } from "./config/file.ts";
@@ -69,6 +71,7 @@ export { type ClientOptions, createClient } from "./create-client.ts";
 export { createServer, type ServerOptions } from "./create-server.ts";
 export { createService } from "./create-service.ts";
 export * from "./deadline.ts";
+export type { ServerAddressOptions, ServerLimitOptions } from "./defaults.ts";
 export type { EnvironmentValues } from "./environment.ts";
 export * from "./error.ts";
 export type { Hook } from "./hooks.ts";

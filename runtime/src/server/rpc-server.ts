@@ -8,11 +8,13 @@ import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind } from "../method.ts";
 import type { Node, Registration, Registry } from "../registry/registry.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
+import { ConnectionLog } from "./connection-log.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
 import { describe } from "./faults.ts";
 import { GracePeriod } from "./grace.ts";
 import { clientStreamHandler, type Handler, serverStreamHandler } from "./handlers.ts";
-import { hasTooManyEndpoints, nodesOf } from "./registration.ts";
+import { registerAll } from "./presence.ts";
+import { nodesOf, type ServerRecord } from "./registration.ts";
 import type {
   EventContext,
   Server,
@@ -87,10 +89,11 @@ class RpcServer implements Server {
   readonly #logger: Logger;
   readonly #dispatcher: HandlerDispatcher;
   readonly #subscribers: Subscriber[] = [];
+  readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
   #listeners: Listener[] = [];
   #subscriptions: Subscription[] = [];
-  #registrations: Registration[] = [];
+  #registrations: readonly Registration[] = [];
   #state: ServerState = "created";
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -100,6 +103,7 @@ class RpcServer implements Server {
     this.#parts = parts;
     this.#id = parts.id ?? randomUUID();
     this.#logger = parts.logger ?? silentLogger;
+    this.#connections = new ConnectionLog(this.#logger);
     this.#dispatcher = new HandlerDispatcher({
       name: parts.name,
       interceptors: parts.interceptors ?? [],
@@ -178,7 +182,7 @@ class RpcServer implements Server {
   }
 
   start(): Promise<void> {
-    if (this.#state === "draining" || this.#state === "closed") return this.#start();
+    if (this.#draining !== undefined || this.#closing !== undefined) return this.#refuseStart();
     this.#starting ??= this.#start().finally(() => {
       if (this.#state === "created") this.#starting = undefined;
     });
@@ -221,18 +225,19 @@ class RpcServer implements Server {
     );
   }
 
+  async #refuseStart(): Promise<never> {
+    throw new MicroError(
+      "failed_precondition",
+      `server ${this.#parts.name} is ${this.#state} and cannot start again; build another one`,
+      { outcome: "not-executed" },
+    );
+  }
+
   /**
    * Subscribers come after the listeners and before the registration: when a caller can find the server,
    * everything it does is in force.
    */
   async #start(): Promise<void> {
-    if (this.#state !== "created") {
-      throw new MicroError(
-        "failed_precondition",
-        `server ${this.#parts.name} is ${this.#state} and cannot start again; build another one`,
-        { outcome: "not-executed" },
-      );
-    }
     try {
       for (const place of this.#parts.listen) this.#listeners.push(await this.#listen(place));
       const { broker } = this.#parts;
@@ -256,8 +261,7 @@ class RpcServer implements Server {
   async #listen({ transport, address }: ServerListen): Promise<Listener> {
     try {
       return await transport.listen(address, this.#dispatcher, {
-        onConnectionError: (error, peer) =>
-          this.#logger.warn({ transport: transport.name, peer, error }, "a connection was ended"),
+        onConnectionError: (error, peer) => this.#connections.add(transport.name, peer, error),
       });
     } catch (reason) {
       const error = MicroError.from(reason);
@@ -274,48 +278,15 @@ class RpcServer implements Server {
   }
 
   async #register(): Promise<void> {
-    const { registry, listen } = this.#parts;
+    const { registry, ttlMs } = this.#parts;
     if (registry === undefined) return;
-    for (const [index, place] of listen.entries()) {
-      const listener = this.#listeners[index];
-      const advertise = place.advertise ?? (index === 0 ? undefined : false);
-      if (listener === undefined || advertise === false) continue;
-      const at = {
-        address: advertisedAddress(listener.address, advertise),
-        transport: place.transport.name,
-        protocol: place.transport.protocol,
-      };
-      await this.#registerAll(
-        registry,
-        nodesOf(this.#record(), at, index === 0 ? "" : `-${index}`),
-      );
-    }
-  }
-
-  async #registerAll(registry: Registry, nodes: readonly Node[]): Promise<void> {
-    const { ttlMs } = this.#parts;
     const options = ttlMs === undefined ? {} : { ttlMs };
-    const results = await Promise.allSettled(
-      nodes.map((node) => registry.register(this.#withoutSurplus(node), options)),
-    );
-    for (const result of results) {
-      if (result.status === "fulfilled") this.#registrations.push(result.value);
-    }
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    this.#registrations = await registerAll(registry, this.#nodes(), options, this.#logger);
   }
 
-  #withoutSurplus(node: Node): Node {
-    if (!hasTooManyEndpoints(node)) return node;
-    this.#logger.warn(
-      { service: node.service, endpoints: node.endpoints.length },
-      "the server has too many endpoints for its registry record and is registered without them",
-    );
-    return { ...node, endpoints: [] };
-  }
-
-  #record() {
+  #nodes(): readonly Node[] {
     const { name, version = "latest", metadata = {}, registry, broker } = this.#parts;
-    return {
+    const record: ServerRecord = {
       name,
       version,
       id: this.#id,
@@ -327,6 +298,17 @@ class RpcServer implements Server {
       methods: this.methods,
       subscribers: this.#subscribers,
     };
+    return this.#parts.listen.flatMap(({ transport, advertise }, index) => {
+      const listener = this.#listeners[index];
+      const wanted = advertise ?? (index === 0 ? undefined : false);
+      if (listener === undefined || wanted === false) return [];
+      const at = {
+        address: advertisedAddress(listener.address, wanted),
+        transport: transport.name,
+        protocol: transport.protocol,
+      };
+      return nodesOf(record, at, index === 0 ? "" : `-${index}`);
+    });
   }
 
   async #drain(): Promise<void> {
