@@ -346,11 +346,23 @@ describe("where a call goes", () => {
     }
   });
 
+  test("not to an address that is none, whatever a registry says", async () => {
+    const it = await start(["a", "b"]);
+    it.transport.onDial = (address) => {
+      if (address === "memory:a") throw new MicroError("invalid_argument", "no such port");
+    };
+    it.transport.onUnary = ({ address }) => ({ text: address });
+    for (let call = 0; call < 4; call++) {
+      expect(await it.client.unary(echo.once, {})).toMatchObject({ text: "memory:b" });
+    }
+  });
+
   test("an unknown service is named, with what to do", async () => {
     const { client } = await start([]);
     const error = await errorOf(client.unary(echo.echo, {}));
     expect(error).toMatchObject({ code: "unavailable", outcome: "not-executed" });
     expect(error.message).toMatch(/memory registry knows no node of echo.*start the service/);
+    expect(error.message).not.toContain("attempt");
   });
 });
 

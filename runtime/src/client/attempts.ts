@@ -114,6 +114,8 @@ export class Attempts {
   ): RetryDecision | undefined {
     if (call.signal?.aborted === true) return undefined;
     const { options, method } = call;
+    // The selector has waited as long as it is worth: asking again would only wait again.
+    if (attempt.candidate === undefined && options.address === undefined) return undefined;
     const failed = {
       error,
       attempts: call.attempts,
@@ -146,7 +148,9 @@ export class Attempts {
       const { refusal } = slot;
       const passed = call.tried?.has(candidate.node.id) === true;
       if (refusal === undefined || passed || slot.ready() !== undefined) {
-        return this.#connect(call, slot);
+        return this.#connect(call, slot).catch((reason) => {
+          throw ofNode(reason, candidate);
+        });
       }
       // It will not be dialled for a while: another node can have the call at once.
       attempt.exclude = call.avoid(candidate.node.id);
@@ -176,4 +180,14 @@ export class Attempts {
     const what = `while ${slot.address} was dialled`;
     return this.#options.waits.until(slot.connect(), { signal, deadline, what });
   }
+}
+
+/** A registry that gives an address which is none is a node that is not there, and no fault of the call. */
+function ofNode(reason: unknown, { node }: Candidate): MicroError {
+  const error = MicroError.from(reason, "unavailable");
+  if (error.code !== "invalid_argument") return error;
+  return new MicroError("unavailable", `node ${node.id} cannot be dialled: ${error.message}`, {
+    outcome: "not-executed",
+    cause: error,
+  });
 }

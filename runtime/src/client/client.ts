@@ -11,7 +11,10 @@ import type { NodeFilter } from "../selector/selector.ts";
 export interface CallOptions {
   /** The incoming call or event on whose behalf this one is made. */
   readonly context?: ParentContext;
-  /** Time for the whole call, all attempts together, in milliseconds. Over the schema's and the client's. */
+  /**
+   * Time for the whole call, all attempts together, in milliseconds; `Infinity` for a stream that stays open
+   * as long as its reader likes. Over the client's and the schema's.
+   */
   readonly timeoutMs?: number;
   /** A deadline on the monotonic clock; the earlier of it, `timeoutMs` and the context's counts. */
   readonly deadline?: Deadline;
@@ -19,7 +22,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Sent beside the request. */
   readonly metadata?: MetadataInit;
-  /** Over the schema's policy; `false` turns retries off. */
+  /**
+   * Over the client's policy and the schema's, field by field. `false` turns it off; what certainly did not
+   * run is sent again all the same, to another node if there is one.
+   */
   readonly retry?: Partial<RetryPolicy> | false;
   /** Says that this very call may be repeated, or may not, whatever the schema says. */
   readonly idempotent?: boolean;

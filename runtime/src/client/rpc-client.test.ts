@@ -66,12 +66,13 @@ describe("a call by service name", () => {
     for (let restart = 1; restart <= 5; restart++) {
       const next = await fleet.server("echo", {}, { id: String(restart) });
       while ((await client.unary(echo.echo, {})).server !== String(restart));
+      const enough = calls + 50;
       await server.close(1_000);
+      while (calls < enough) await new Promise(setImmediate);
       server = next;
     }
     running = false;
     await Promise.all(load);
-    expect(calls).toBeGreaterThan(50);
     expect(failures).toBe(0);
   });
 
