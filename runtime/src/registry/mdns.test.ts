@@ -227,7 +227,7 @@ describe("with its own kind", () => {
     const peer = await startRegistryProcess(node, 1_500, link);
     try {
       await vi.waitFor(() => expect(types).toContain("added"));
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_200);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
       await sleep(500);
       expect(types).toEqual(["snapshot", "added"]);
     } finally {

