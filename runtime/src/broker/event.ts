@@ -71,6 +71,27 @@ export function eventRecord(
   if (!(body instanceof Uint8Array))
     throw refused(`an event on ${topic} needs a Uint8Array as body`);
   if (body.length > maxEventBytes) throw tooLarge(topic, body.length, maxEventBytes);
+  checkDescription(topic, event);
+  return {
+    id: id ?? randomUUID(),
+    topic,
+    body,
+    contentType,
+    typeName,
+    key: key === "" ? undefined : key,
+    metadata: outgoingMetadata(topic, event, options),
+  };
+}
+
+/**
+ * Checks what is said about a body, by a publisher here or by one out there.
+ * @throws MicroError `invalid_argument`.
+ */
+export function checkDescription(
+  topic: string,
+  event: Pick<OutgoingEvent, "contentType" | "typeName" | "key" | "id">,
+): void {
+  const { contentType, typeName, key, id } = event;
   if (!contentTypePattern.test(contentType) || contentType.length > 255) {
     throw refused(`an event on ${topic} needs a content type, such as application/protobuf`);
   }
@@ -85,15 +106,6 @@ export function eventRecord(
   if (id !== undefined && (id.length > 255 || !visibleAscii.test(id))) {
     throw refused(`an event on ${topic} has an id that is not 1 to 255 visible ASCII characters`);
   }
-  return {
-    id: id ?? randomUUID(),
-    topic,
-    body,
-    contentType,
-    typeName,
-    key: key === "" ? undefined : key,
-    metadata: outgoingMetadata(topic, event, options),
-  };
 }
 
 /** What ends the wait of a publisher: its own signal, or that of the call on whose behalf it publishes. */

@@ -238,6 +238,18 @@ describe("go-micro's format, as it is taken", () => {
     ["no topic", 400, '{"Header":{},"Body":"eA=="}', {}],
     ["a topic that is none", 400, '{"Header":{"Micro-Topic":"a.>"},"Body":"eA=="}', {}],
     ["a header that is no string", 400, '{"Header":{"Micro-Topic":["orders"]}}', {}],
+    [
+      "a content type with a line break",
+      400,
+      '{"Header":{"Micro-Topic":"orders","Content-Type":"a\\r\\nb: c"},"Body":"eA=="}',
+      {},
+    ],
+    [
+      "a type that names no message",
+      400,
+      '{"Header":{"Micro-Topic":"orders","Micro-Type":"../x"},"Body":"eA=="}',
+      {},
+    ],
     ["a body that is not base64", 400, '{"Header":{"Micro-Topic":"orders"},"Body":"e$=="}', {}],
     ["a body that is no string", 400, '{"Header":{"Micro-Topic":"orders"},"Body":[1]}', {}],
     ["another topic than the id's", 404, '{"Header":{"Micro-Topic":"other"},"Body":"eA=="}', {}],

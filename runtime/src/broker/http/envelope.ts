@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { MicroError } from "../../error.ts";
 import { Metadata, maxMetadataBytes } from "../../metadata.ts";
 import { reservedEventKeys } from "../broker.ts";
-import { checkTopic, type EventRecord, maxKeyLength, tooLarge } from "../event.ts";
+import { checkDescription, checkTopic, type EventRecord, tooLarge } from "../event.ts";
 
 /**
  * An event on go-micro's HTTP and NATS brokers: the JSON of its `Message{Header map[string]string, Body
@@ -22,20 +22,23 @@ export function maxEnvelopeBytes(maxEventBytes: number): number {
 /** The event as the bytes of its envelope. */
 export function encodeEnvelope(record: EventRecord): Buffer {
   const { id, topic, body, contentType, typeName, key, metadata } = record;
-  const header: Record<string, string> = {};
+  const header = new Map<string, string>();
   for (const name of new Set(Array.from(metadata, ([each]) => each))) {
     const values = metadata.getAll(name);
-    header[titleCase(name)] = name.endsWith("-bin")
-      ? values.map((value) => Buffer.from(value as Uint8Array).toString("base64")).join(",")
-      : values.join(", ");
+    header.set(
+      titleCase(name),
+      name.endsWith("-bin")
+        ? values.map((value) => Buffer.from(value as Uint8Array).toString("base64")).join(",")
+        : values.join(", "),
+    );
   }
-  header["Content-Type"] = contentType;
-  header["Micro-Topic"] = topic;
-  header["Micro-ID"] = id;
-  if (typeName !== "") header["Micro-Type"] = typeName;
-  if (key !== undefined) header["Micro-Key"] = key;
+  header.set("Content-Type", contentType);
+  header.set("Micro-Topic", topic);
+  header.set("Micro-ID", id);
+  if (typeName !== "") header.set("Micro-Type", typeName);
+  if (key !== undefined) header.set("Micro-Key", key);
   const base64 = Buffer.from(body.buffer, body.byteOffset, body.length).toString("base64");
-  const envelope: Envelope = { Header: header, Body: base64 };
+  const envelope: Envelope = { Header: Object.fromEntries(header), Body: base64 };
   return Buffer.from(JSON.stringify(envelope));
 }
 
@@ -65,17 +68,18 @@ export function decodeEnvelope(bytes: Buffer, maxEventBytes: number): DecodedEnv
   const topic = known.get("micro-topic");
   if (topic === undefined) throw malformed("header Micro-Topic is missing");
   checkTopic(topic);
-  const key = known.get("micro-key");
-  if (key !== undefined && key.length > maxKeyLength)
-    throw malformed("header Micro-Key is too long");
-  const id = known.get("micro-id");
+  const described = {
+    id: known.get("micro-id") || randomUUID(),
+    contentType: known.get("content-type") || defaultContentType,
+    typeName: known.get("micro-type") ?? "",
+    key: known.get("micro-key") ?? "",
+  };
+  checkDescription(topic, described);
   const record: EventRecord = {
-    id: id === undefined || id === "" ? randomUUID() : id.slice(0, 255),
+    ...described,
     topic,
     body: decodeBody(topic, body, maxEventBytes),
-    contentType: known.get("content-type") ?? defaultContentType,
-    typeName: known.get("micro-type") ?? "",
-    key: key === "" ? undefined : key,
+    key: described.key === "" ? undefined : described.key,
     metadata,
   };
   return { record, skipped };
