@@ -371,6 +371,45 @@ test("a service listens at several places at once, each with its own transport",
   }
 });
 
+test("a call that one full server refuses is answered by another", async () => {
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
+  const transports = [memoryTransport({ network: new MemoryNetwork() })];
+  const full = memoryService({ registry, transports, maxConcurrentCalls: 1 });
+  await using free = memoryService({ registry, transports });
+  let answer = () => {};
+  full.server.unary(
+    echo.once,
+    () =>
+      new Promise((resolve) => {
+        answer = () => resolve({ text: "full" });
+      }),
+  );
+  free.server.unary(echo.once, () => ({ text: "free" }));
+  await Promise.all([full.start(), free.start()]);
+  const only = { address: full.server.addresses[0] ?? "" };
+  const first = free.client.unary(echo.once, {}, only);
+  await expect.poll(() => full.server.stats.inFlight).toBe(1);
+
+  const refused = await errorOf(free.client.unary(echo.once, {}, { ...only, retry: false }));
+  expect(refused).toMatchObject({ code: "resource_exhausted", outcome: "not-executed" });
+  for (let call = 0; call < 20; call++) {
+    expect((await free.client.unary(echo.once, {})).text).toBe("free");
+  }
+  answer();
+  expect((await first).text).toBe("full");
+  await full.stop();
+});
+
+test("nothing is open before the first use, so a program that only creates ends by itself", () => {
+  const sockets = () =>
+    process.getActiveResourcesInfo().filter((name) => /TCP|UDP|Timeout/.test(name)).length;
+  const before = sockets();
+  createService({ name: "idle", environment: quiet });
+  createServer({ name: "idle", environment: quiet });
+  createClient({ environment: quiet });
+  expect(sockets()).toBe(before);
+});
+
 test("a lone server and a lone client meet, and each closes what it made", async () => {
   const name = `lone-${process.pid}`;
   await using server = createServer({ name, environment: inMemory });
