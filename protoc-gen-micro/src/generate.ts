@@ -1,5 +1,6 @@
 import type { DescFile } from "@bufbuild/protobuf";
 import type { Schema } from "@bufbuild/protoplugin";
+import { codecNames, emitCodecs } from "./codecs/emit-codecs.ts";
 import { emitClient } from "./emit/client.ts";
 import type { EmitContext } from "./emit/context.ts";
 import { emitHandler } from "./emit/handler.ts";
@@ -42,8 +43,10 @@ function emitFile(file: DescFile, run: Run, writer: Writer): void {
     if (run.options.client) emitClient(context, service);
     if (run.options.handler) emitHandler(context, service);
   }
-  emitMessages(context);
+  const functions = codecNames(context);
+  emitMessages(context, functions);
   emitTopics(context);
   emitCodecList(context);
   for (const service of services) emitMethods(context, service);
+  if (run.options.codec === "fast") emitCodecs(context, run, functions);
 }

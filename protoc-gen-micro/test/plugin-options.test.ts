@@ -165,8 +165,8 @@ describe("wrong options", () => {
     ],
     ["pretty", /unknown option "pretty". Options: /],
     ["bootstrap_wkt=true", /unknown option "bootstrap_wkt"/],
-    ["codec=fast", /codec=fast is not available yet; allowed: reflect/],
-    ["codec=slow", /option codec does not take "slow"; allowed: reflect/],
+
+    ["codec=slow", /option codec does not take "slow"; allowed: reflect, fast/],
     ["services=", /option services does not take ""; allowed: client, handler, joined by \+/],
     ["services=client+server", /option services does not take "client\+server"/],
     ["topics=maybe", /option topics does not take "maybe"; allowed: true, false/],

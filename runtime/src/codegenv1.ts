@@ -4,3 +4,15 @@
  */
 export { createTopic as topic } from "./broker/topic.ts";
 export { protobufCodec as codec } from "./codec/protobuf.ts";
+export { checkType, required } from "./codec/wire/checks.ts";
+export { boolKey, int64Key, integerKey } from "./codec/wire/coercion.ts";
+export { isOwn, noBytes, setEntry, withDefaults } from "./codec/wire/defaults.ts";
+export { described, type MessageCodec, messageCodec } from "./codec/wire/message-codec.ts";
+export type { MessageInit } from "./codec/wire/message-init.ts";
+export * from "./codec/wire/packed-read.ts";
+export * from "./codec/wire/packed-write.ts";
+export type { Reader } from "./codec/wire/reader.ts";
+export { reflectCodec } from "./codec/wire/reflect-codec.ts";
+export { readStruct, writeStruct } from "./codec/wire/struct.ts";
+export { readWrapped } from "./codec/wire/wrappers.ts";
+export type { Writer } from "./codec/wire/writer.ts";

@@ -4,6 +4,7 @@ import type { FileModel } from "../model/file-model.ts";
 import type { FileNames } from "../model/file-names.ts";
 import type { References } from "../model/references.ts";
 import type { MicroOptions } from "../plugin-options.ts";
+import type { Code } from "./layout.ts";
 import type { Writer } from "./writer.ts";
 
 /** What every part of an output file is written from. */
@@ -29,6 +30,19 @@ export function codecValue(context: EmitContext, message: DescMessage): ImportSy
   return reference.kind === "imported"
     ? context.writer.imported(reference.codec, reference.from)
     : context.writer.own(reference.codec);
+}
+
+/**
+ * The codec of a message along with its descriptor, which formats other than protobuf's work from. Codecs that
+ * are generated come without, so that who uses one alone has no descriptors to load.
+ */
+export function describedCodec(context: EmitContext, message: DescMessage): Code {
+  const codec = codecValue(context, message);
+  const { kind } = context.references.messages.get(message)!;
+  if (context.options.codec === "reflect" || kind === "local") return codec;
+  const { writer } = context;
+  const described = writer.value("described");
+  return ["/*@__PURE__*/ ", described, "(", codec, ", ", writer.schema(message), ")"];
 }
 
 /** The topic whose events a message is. */

@@ -1,13 +1,17 @@
-import { codecValue, type EmitContext } from "./context.ts";
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { CodecNames } from "../codecs/codec-names.ts";
+import type { MessageReference } from "../model/references.ts";
+import { describedCodec, type EmitContext } from "./context.ts";
 import { sentence } from "./documentation.ts";
-import { list } from "./layout.ts";
+import { type Code, list, literal } from "./layout.ts";
 
 /**
  * Writes, for each message that is sent, the type of what may be given for it, and its codec. The type is exported
  * also for a message of another file: an editor that implements a handler can then import it, and otherwise
  * writes out all its fields.
  */
-export function emitMessages({ writer, references }: EmitContext): void {
+export function emitMessages(context: EmitContext, functions: CodecNames): void {
+  const { writer, references, options } = context;
   for (const [message, reference] of references.messages) {
     if (reference.kind === "imported") continue;
     const exported = reference.kind === "exported";
@@ -19,25 +23,51 @@ export function emitMessages({ writer, references }: EmitContext): void {
         exported: true,
         doc: sentence(`What may be given for a ${link}: every field is optional.`, message),
       },
-      [
-        writer.type("MessageInitShape", "@bufbuild/protobuf"),
-        "<typeof ",
-        writer.schema(message).toTypeOnly(),
-        ">",
-      ],
+      options.codec === "fast"
+        ? [writer.type("MessageInit"), "<", shape, ">"]
+        : [
+            writer.type("MessageInitShape", "@bufbuild/protobuf"),
+            "<typeof ",
+            writer.schema(message).toTypeOnly(),
+            ">",
+          ],
     );
+    const type = options.codec === "fast" ? "MessageCodec" : "Codec";
     writer.constant(
       { name: reference.codec, exported, doc: sentence(`Bytes of a ${link}.`, message) },
-      { name: writer.type("Codec"), args: [shape, writer.own(reference.init)] },
-      () => ["/*@__PURE__*/ ", writer.value("codec"), "(", writer.schema(message), ")"],
+      { name: writer.type(type), args: [shape, writer.own(reference.init)] },
+      (before, indent) => codec(context, functions, message, reference, before, indent),
     );
   }
+}
+
+function codec(
+  { writer, options }: EmitContext,
+  functions: CodecNames,
+  message: DescMessage,
+  { kind }: MessageReference,
+  before: number,
+  indent: number,
+): Code {
+  const pure = "/*@__PURE__*/ ";
+  if (options.codec === "reflect") {
+    return [pure, writer.value("codec"), "(", writer.schema(message), ")"];
+  }
+  if (kind === "local") {
+    return [pure, writer.value("reflectCodec"), "(", writer.schema(message), ")"];
+  }
+  const { create, read, write } = functions.functions(message);
+  const make = writer.value("messageCodec");
+  const args = [literal(message.typeName), create, read, write];
+  const style = { open: "(", close: ")", indent, trailingComma: true };
+  const head = pure.length + make.name.length;
+  return [pure, make, list(args, style, { before: before + head, after: 1 })];
 }
 
 /** Writes the list of all codecs, for those who find a codec by the name of its type. */
 export function emitCodecList(context: EmitContext): void {
   const { writer, references, names } = context;
-  const codecs = [...references.messages.keys()].map((message) => codecValue(context, message));
+  const codecs = [...references.messages.keys()].map((message) => describedCodec(context, message));
   if (codecs.length === 0) return;
   writer.constant(
     {

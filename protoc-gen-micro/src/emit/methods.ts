@@ -1,6 +1,6 @@
 import type { MethodModel, ServiceModel } from "../model/file-model.ts";
 import type { RetryPolicy } from "../rules/method-policy.ts";
-import { codecValue, type EmitContext, initType } from "./context.ts";
+import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { sentence } from "./documentation.ts";
 import { type Code, expanded, list, literal } from "./layout.ts";
 
@@ -37,8 +37,8 @@ function members(context: EmitContext, service: ServiceModel, rpc: MethodModel):
     `service: ${literal(service.registryName)}`,
     `name: ${literal(`${service.desc.typeName}/${desc.name}`)}`,
     `kind: ${literal(desc.methodKind)}`,
-    ["input: ", codecValue(context, desc.input)],
-    ["output: ", codecValue(context, desc.output)],
+    ["input: ", describedCodec(context, desc.input)],
+    ["output: ", describedCodec(context, desc.output)],
     `idempotency: ${literal(policy.idempotency)}`,
   ];
   if (policy.timeoutMs !== undefined) code.push(`timeoutMs: ${policy.timeoutMs}`);

@@ -1,5 +1,5 @@
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import { codecValue, type EmitContext, initType } from "./context.ts";
+import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { topicDoc } from "./documentation.ts";
 import { type Code, expanded, literal } from "./layout.ts";
 
@@ -10,7 +10,7 @@ export function emitTopics(context: EmitContext): void {
     if (kind === "imported") continue;
     const members: Code[] = [
       `name: ${literal(topic.name)}`,
-      ["codec: ", codecValue(context, message)],
+      ["codec: ", describedCodec(context, message)],
     ];
     if (topic.key !== undefined) members.push(["key: (event) => ", keyOf(context, topic.key)]);
     writer.constant(

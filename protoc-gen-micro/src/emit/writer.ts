@@ -1,4 +1,4 @@
-import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { DescEnum, DescFile, DescMessage } from "@bufbuild/protobuf";
 import {
   createImportSymbol,
   type GeneratedFile,
@@ -36,7 +36,7 @@ interface Declaration {
  */
 export class Writer {
   readonly #file: GeneratedFile;
-  readonly #target: Target;
+  readonly target: Target;
   /** The file's own import path. A name that comes from there is used as it is, and others make way. */
   readonly #self: string;
   readonly #pbPaths: Map<DescFile, string>;
@@ -44,7 +44,7 @@ export class Writer {
 
   constructor(file: GeneratedFile, target: Target, path: string, pbPaths: Map<DescFile, string>) {
     this.#file = file;
-    this.#target = target;
+    this.target = target;
     this.#self = `./${path}.js`;
     this.#pbPaths = pbPaths;
   }
@@ -54,8 +54,8 @@ export class Writer {
     return createImportSymbol(name, this.#self);
   }
 
-  /** The type of a message. */
-  shape(message: DescMessage): ImportSymbol {
+  /** The type of a message or enum. */
+  shape(message: DescMessage | DescEnum): ImportSymbol {
     const name = pbNames(message.file).shapes.get(message)!;
     return createImportSymbol(name, this.#pbPath(message.file), true);
   }
@@ -63,7 +63,7 @@ export class Writer {
   /** The constant that describes a message. */
   schema(message: DescMessage): ImportSymbol {
     const name = pbNames(message.file).descriptors.get(message)!;
-    return createImportSymbol(name, this.#pbPath(message.file), this.#target === "dts");
+    return createImportSymbol(name, this.#pbPath(message.file), this.target === "dts");
   }
 
   /** Something that the output of another file exports. */
@@ -80,13 +80,13 @@ export class Writer {
   }
 
   typeAlias(declaration: Declaration, type: Code): void {
-    if (this.#target === "js") return;
+    if (this.target === "js") return;
     this.#declare(declaration, "type", [" = ", type, ";"]);
   }
 
   /** An interface of methods. */
   interface(declaration: Declaration, methods: readonly (Signature & { doc: string })[]): void {
-    if (this.#target === "js") return;
+    if (this.target === "js") return;
     this.#declare(declaration, "interface", [
       " {",
       methods.map((method) => [
@@ -102,10 +102,10 @@ export class Writer {
 
   /** @param body whole lines, indented by two */
   function(declaration: Declaration, signature: Omit<Signature, "name">, body: Code[]): void {
-    const keyword = this.#target === "dts" ? "declare function" : "function";
+    const keyword = this.target === "dts" ? "declare function" : "function";
     const before = `export ${keyword} ${declaration.name}`.length;
     const head = this.#signature({ ...signature, name: "" }, { indent: 0, before, after: 2 });
-    const block = this.#target === "dts" ? ";" : [" {\n", body.map((line) => [line, "\n"]), "}"];
+    const block = this.target === "dts" ? ";" : [" {\n", body.map((line) => [line, "\n"]), "}"];
     this.#declare(declaration, keyword, [head, block]);
   }
 
@@ -115,11 +115,11 @@ export class Writer {
     type: TypeReference,
     value: (before: number, indent: number) => Code,
   ): void {
-    if (this.#target === "dts" && !declaration.exported) return;
-    const keyword = this.#target === "dts" ? "declare const" : "const";
+    if (this.target === "dts" && !declaration.exported) return;
+    const keyword = this.target === "dts" ? "declare const" : "const";
     const before = `${declaration.exported ? "export " : ""}${keyword} ${declaration.name}`.length;
-    const annotation = this.#target === "js" ? "" : [": ", this.#typeReference(type, before + 2)];
-    if (this.#target === "dts") {
+    const annotation = this.target === "js" ? "" : [": ", this.#typeReference(type, before + 2)];
+    if (this.target === "dts") {
       this.#declare(declaration, keyword, [annotation, ";"]);
       return;
     }
@@ -131,6 +131,13 @@ export class Writer {
       ? [" = ", beside]
       : [" =\n  ", value(2, 2)];
     this.#declare(declaration, keyword, [annotation, code, ";"]);
+  }
+
+  /** Lines of code that stand together and that the file keeps to itself. */
+  code(lines: readonly Code[]): void {
+    if (!this.#empty) this.#print([""]);
+    this.#empty = false;
+    for (const line of lines) this.#print([line]);
   }
 
   #declare(declaration: Declaration, keyword: string, rest: Code): void {
@@ -146,7 +153,7 @@ export class Writer {
     { name, parameters, returns }: Signature,
     line: { indent: number; before: number; after: number },
   ): Code {
-    if (this.#target === "js") return [name, "(", parameters.map((p) => p.name).join(", "), ")"];
+    if (this.target === "js") return [name, "(", parameters.map((p) => p.name).join(", "), ")"];
     const items = parameters.map(({ name, type, optional }) => [
       name,
       optional === true ? "?: " : ": ",

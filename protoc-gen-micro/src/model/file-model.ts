@@ -36,7 +36,10 @@ export interface FileModel {
   readonly file: DescFile;
   readonly services: readonly ServiceModel[];
   readonly topics: readonly TopicDeclaration[];
-  /** Messages that the output needs a codec of, in the order they are first used. */
+  /**
+   * Messages that the output needs a codec of, in the order they are first used: those that are sent, and under
+   * `codec=fast` all of the file, because messages are parts of others.
+   */
   readonly messages: readonly DescMessage[];
 }
 
@@ -61,6 +64,7 @@ export function createFileModel(
     }
   }
   if (options.topics) for (const { message } of topics) messages.add(message);
+  if (options.codec === "fast") for (const message of nestedMessages(file)) messages.add(message);
   return { file, services, topics, messages: [...messages] };
 }
 

@@ -1,0 +1,106 @@
+import type { DescField } from "@bufbuild/protobuf";
+import { type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
+import { type Code, literal } from "../emit/layout.ts";
+import { Block, type CodecContext, typed } from "./codec-context.ts";
+import { defaultBytes, defaultOf, hasPrototype, isImplicit } from "./presence.ts";
+
+/** Writes the function that makes a message with every field at its default. */
+export function emitCreate(context: CodecContext, message: DescMessage): Code[] {
+  const { names } = context;
+  const block = new Block(0);
+  const head = [
+    `function ${names.functions(message).create}()`,
+    typed(context, ": ", context.shape(message)),
+    " {",
+  ];
+  if (hasPrototype(message)) {
+    const name = names.constructorOf(message);
+    emitConstructor(context, message, name, block);
+    block.line();
+    block.nest(head, () => block.line(`return new ${name}();`));
+    return block.lines;
+  }
+  block.nest(head, () => {
+    block.nest(
+      "return {",
+      () => {
+        for (const [name, value] of ownMembers(context, message)) {
+          block.line(name, ": ", value, ",");
+        }
+      },
+      "};",
+    );
+  });
+  return block.lines;
+}
+
+/** The constructor of messages whose defaults stand on the prototype. */
+function emitConstructor(
+  context: CodecContext,
+  message: DescMessage,
+  name: string,
+  block: Block,
+): void {
+  block.nest(
+    [
+      `const ${name} = /*@__PURE__*/ `,
+      context.runtime("withDefaults"),
+      typed(context, "<", context.shape(message), ">"),
+      "(",
+    ],
+    () => {
+      block.nest(
+        "function () {",
+        () => {
+          for (const [member, value] of ownMembers(context, message)) {
+            block.line("this.", member, " = ", value, ";");
+          }
+        },
+        "},",
+      );
+      block.nest(
+        "{",
+        () => {
+          for (const field of message.fields) {
+            if (field.oneof !== undefined || !isBare(field)) continue;
+            const value = defaultBytes(field) ?? defaultOf(field) ?? context.runtime("noBytes");
+            block.line(field.localName, ": ", value, ",");
+          }
+        },
+        "},",
+      );
+    },
+    ");",
+  );
+}
+
+/** What a message has from the beginning, in the order of its members. */
+function* ownMembers(context: CodecContext, message: DescMessage): Iterable<[string, Code]> {
+  yield ["$typeName", literal(message.typeName)];
+  for (const member of message.members) {
+    const value = initialValue(context, member);
+    if (value !== undefined) yield [member.localName, value];
+  }
+}
+
+function initialValue(context: CodecContext, member: DescField | DescOneof): Code | undefined {
+  if (member.kind === "oneof") return "{ case: undefined }";
+  switch (member.fieldKind) {
+    case "list":
+      return "[]";
+    case "map":
+      return "{}";
+    case "message":
+      return undefined;
+    default:
+      if (!isImplicit(member)) return undefined;
+      if (member.fieldKind === "scalar" && member.scalar === ScalarType.BYTES) {
+        return context.runtime("noBytes");
+      }
+      return defaultOf(member);
+  }
+}
+
+function isBare(field: DescField): field is DescField & { fieldKind: "scalar" | "enum" } {
+  return field.fieldKind === "scalar" || field.fieldKind === "enum";
+}

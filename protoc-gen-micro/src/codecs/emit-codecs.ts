@@ -1,0 +1,64 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { EmitContext } from "../emit/context.ts";
+import type { Code } from "../emit/layout.ts";
+import type { Run } from "../model/run.ts";
+import type { CodecContext } from "./codec-context.ts";
+import { CodecNames } from "./codec-names.ts";
+import { emitCreate } from "./create.ts";
+import { closedEnums, emitIsKnown } from "./enums.ts";
+import { emitRead, emitReadEntry } from "./read.ts";
+import { emitWrite } from "./write.ts";
+
+/** The names of the functions of a file's codecs, for those who write what refers to them. */
+export function codecNames(context: EmitContext): CodecNames {
+  return new CodecNames(context.names.local);
+}
+
+/** Writes the functions that the file's codecs consist of, below everything that a reader looks for. */
+export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): void {
+  const { writer, model } = context;
+  if (writer.target === "dts") return;
+  const own = model.messages.filter((message) => message.file === model.file);
+  const foreign = new Map<DescMessage, string>();
+  const codecs: CodecContext = {
+    names,
+    typed: writer.target === "ts",
+    shape: (type) => writer.shape(type),
+    runtime: (name) => writer.value(name),
+    runtimeType: (name) =>
+      name === "JsonObject"
+        ? writer.type(name, "@bufbuild/protobuf")
+        : writer.type(name, "@micro-es/runtime/codegenv1"),
+    codec(message) {
+      if (message.file === model.file) return undefined;
+      const theirs = run.names(message.file).messages.get(message);
+      if (run.writes(message.file) && theirs !== undefined) {
+        return writer.imported(theirs.codec, message.file);
+      }
+      const reference = context.references.messages.get(message);
+      if (reference?.kind === "local") return reference.codec;
+      foreign.set(message, names.foreign(message));
+      return names.foreign(message);
+    },
+  };
+  const pieces: Code[][] = [];
+  for (const message of own) {
+    pieces.push(emitCreate(codecs, message), emitRead(codecs, message));
+    for (const field of message.fields) {
+      if (field.fieldKind === "map") pieces.push(emitReadEntry(codecs, field));
+    }
+    pieces.push(emitWrite(codecs, message));
+  }
+  for (const desc of closedEnums(own)) pieces.push(emitIsKnown(codecs, desc));
+  for (const [message, name] of foreign) {
+    const value = [
+      "/*@__PURE__*/ ",
+      writer.value("reflectCodec"),
+      "(",
+      writer.schema(message),
+      ")",
+    ];
+    pieces.push([[`const ${name} = `, value, ";"]]);
+  }
+  for (const piece of pieces) writer.code(piece);
+}

@@ -1,0 +1,300 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import type { Code } from "../emit/layout.ts";
+import { Block, type CodecContext, functionsOf, member, typed } from "./codec-context.ts";
+import { isDelimited, representation, wrappedType } from "./message-fields.ts";
+import { readExpression, scalar, tagOf, zeroLiteral } from "./scalars.ts";
+
+/** Writes the function that reads a message: a switch over whole tags, so that a wrong wire type is unknown. */
+export function emitRead(context: CodecContext, message: DescMessage): Code[] {
+  const shape = context.shape(message);
+  const block = new Block(0);
+  const { read } = context.names.functions(message);
+  block.nest(
+    [
+      `function ${read}(`,
+      context.typed
+        ? [
+            "\n  message: ",
+            shape,
+            ",\n  reader: ",
+            context.runtimeType("Reader"),
+            ",\n  end: number,\n  depth: number,\n): ",
+            shape,
+          ]
+        : "message, reader, end, depth)",
+      " {",
+    ],
+    () => {
+      block.nest("while (reader.pos < end) {", () => {
+        block.line("const tag = reader.tag();");
+        if (message.fields.length > 0) {
+          block.nest("switch (tag) {", () => {
+            for (const field of message.fields) emitField(context, field, block);
+          });
+        }
+        block.line("reader.unknown(message, tag, end, depth);");
+      });
+      block.line("reader.leave(end);");
+      block.line("return message;");
+    },
+  );
+  return block.lines;
+}
+
+function emitField(context: CodecContext, field: DescField, block: Block): void {
+  switch (field.fieldKind) {
+    case "scalar":
+    case "enum":
+      emitSingular(context, field, block);
+      break;
+    case "message":
+      emitMessage(context, field, block);
+      break;
+    case "list":
+      if (field.listKind === "message") emitMessageList(context, field, block);
+      else emitScalarList(context, field, block);
+      break;
+    case "map":
+      emitCase(block, tagOf(field.number, 2), () => {
+        block.line(context.names.readEntry(field), "(message, reader, end, depth);");
+      });
+  }
+}
+
+function emitCase(block: Block, tag: number, body: () => void): void {
+  block.nest(`case ${tag}:`, body, "  continue;");
+}
+
+/** A case with variables of its own. */
+function emitScopedCase(block: Block, tag: number, body: () => void): void {
+  block.nest(`case ${tag}: {`, () => {
+    body();
+    block.line("continue;");
+  });
+}
+
+/** The statement that sets a field. */
+function assignment(field: DescField, value: Code): Code {
+  if (field.oneof === undefined) return [member(field), " = ", value, ";"];
+  const name = field.oneof.localName;
+  return [`message.${name} = { case: ${JSON.stringify(field.localName)}, value: `, value, " };"];
+}
+
+function emitSingular(
+  context: CodecContext,
+  field: DescField & { fieldKind: "scalar" | "enum" },
+  block: Block,
+): void {
+  const type = field.fieldKind === "enum" ? ScalarType.INT32 : field.scalar;
+  const tag = tagOf(field.number, scalar(type).wireType);
+  if (field.fieldKind === "enum" && !field.enum.open) {
+    emitScopedCase(block, tag, () => {
+      block.line("const value = reader.int32();");
+      block.line(`if (${context.names.isKnown(field.enum)}(value)) `, assignment(field, "value"));
+      block.line(`else reader.unknownEnum(message, ${field.number}, value);`);
+    });
+    return;
+  }
+  const longAsString = field.fieldKind === "scalar" && field.longAsString;
+  const value = readExpression(type, { utf8Validation: field.utf8Validation, longAsString });
+  emitCase(block, tag, () => block.line(assignment(field, value)));
+}
+
+function emitMessage(
+  context: CodecContext,
+  field: DescField & { fieldKind: "message" },
+  block: Block,
+): void {
+  const tag = tagOf(field.number, field.delimitedEncoding ? 3 : 2);
+  if (field.oneof === undefined) {
+    emitCase(block, tag, () => {
+      block.line(assignment(field, nested(context, field, member(field))));
+    });
+    return;
+  }
+  const oneof = `message.${field.oneof.localName}`;
+  const name = JSON.stringify(field.localName);
+  emitScopedCase(block, tag, () => {
+    block.line(`const before = ${oneof}.case === ${name} ? ${oneof}.value : undefined;`);
+    block.line(assignment(field, nested(context, field, "before")));
+  });
+}
+
+function emitMessageList(
+  context: CodecContext,
+  field: DescField & { fieldKind: "list"; listKind: "message" },
+  block: Block,
+): void {
+  emitCase(block, tagOf(field.number, field.delimitedEncoding ? 3 : 2), () => {
+    block.line(member(field), ".push(", nested(context, field, undefined), ");");
+  });
+}
+
+/** An expression that reads a nested message on top of what was there before. */
+export function nested(
+  context: CodecContext,
+  field: DescField,
+  before: string | undefined,
+  end = "end",
+): Code {
+  const message = field.message!;
+  const inside = `reader, reader.enter(${end}, depth), depth - 1`;
+  const or = (initial: Code): Code => (before === undefined ? initial : [before, " ?? ", initial]);
+  switch (representation(field)) {
+    case "struct":
+      return [context.runtime("readStruct"), "(", or("{}"), `, ${inside})`];
+    case "wrapped": {
+      const type = wrappedType(message)!;
+      const tag = tagOf(1, scalar(type).wireType);
+      const zero = zeroLiteral(type, false) ?? context.runtime("noBytes");
+      const value = readExpression(type, {
+        utf8Validation: true,
+        longAsString: false,
+        reader: "r",
+      });
+      const head = [context.runtime("readWrapped"), `(${inside}, ${tag}, `];
+      return [...head, or(zero), `, (r) => ${value})`];
+    }
+    case "message": {
+      const { create, read } = functionsOf(context, message);
+      const initial = or([create, "()"]);
+      return isDelimited(field)
+        ? ["reader.group(", read, ", ", initial, `, ${field.number}, ${end}, depth)`]
+        : [read, "(", initial, `, ${inside})`];
+    }
+  }
+}
+
+function emitScalarList(
+  context: CodecContext,
+  field: DescField & { fieldKind: "list"; listKind: "scalar" | "enum" },
+  block: Block,
+): void {
+  const type = field.listKind === "enum" ? ScalarType.INT32 : field.scalar;
+  const { wireType, packed, is64 } = scalar(type);
+  const list = member(field);
+  if (field.listKind === "enum" && !field.enum.open) {
+    const isKnown = context.names.isKnown(field.enum);
+    emitScopedCase(block, tagOf(field.number, 0), () => {
+      block.line("const value = reader.int32();");
+      block.line(`if (${isKnown}(value)) ${list}.push(value);`);
+      block.line(`else reader.unknownEnum(message, ${field.number}, value);`);
+    });
+    emitCase(block, tagOf(field.number, 2), () => {
+      const args = `reader, ${list}, end, ${isKnown}, message, ${field.number}`;
+      block.line(context.runtime("readPackedEnum"), `(${args});`);
+    });
+    return;
+  }
+  const longAsString = field.listKind === "scalar" && field.longAsString;
+  const options = { utf8Validation: field.utf8Validation, longAsString };
+  emitCase(block, tagOf(field.number, wireType), () => {
+    block.line(`${list}.push(${readExpression(type, options)});`);
+  });
+  if (packed === undefined) return;
+  emitCase(block, tagOf(field.number, 2), () => {
+    if (longAsString && is64) {
+      const value = readExpression(type, { ...options, reader: "r" });
+      block.line(context.runtime("readPacked"), `(reader, ${list}, end, (r) => ${value});`);
+    } else {
+      block.line(context.runtime(`readPacked${packed}`), `(reader, ${list}, end);`);
+    }
+  });
+}
+
+/** Writes the function that reads an entry of a map field, behind its tag. */
+export function emitReadEntry(
+  context: CodecContext,
+  field: DescField & { fieldKind: "map" },
+): Code[] {
+  const block = new Block(0);
+  const name = context.names.readEntry(field);
+  const keyTag = tagOf(1, scalar(field.mapKey).wireType);
+  const { utf8Validation } = field;
+  const key = readExpression(field.mapKey, { utf8Validation, longAsString: false });
+  const value = mapValue(context, field);
+  const closed = field.mapKind === "enum" && !field.enum.open;
+  const annotation: Code = context.typed
+    ? [
+        "\n  message: ",
+        context.shape(field.parent),
+        ",\n  reader: ",
+        context.runtimeType("Reader"),
+        ",\n  end: number,\n  depth: number,\n): void",
+      ]
+    : "message, reader, end, depth)";
+  block.nest([`function ${name}(`, annotation, " {"], () => {
+    if (closed) block.line("const start = reader.pos;");
+    block.line("const stop = reader.length(end);");
+    block.line(`let key = ${zeroLiteral(field.mapKey, false)};`);
+    block.line("let value", value.declaration, ";");
+    block.nest("while (reader.pos < stop) {", () => {
+      block.line("const tag = reader.tag();");
+      block.nest("switch (tag) {", () => {
+        emitCase(block, keyTag, () => block.line(`key = ${key};`));
+        emitCase(block, value.tag, () => block.line("value = ", value.read, ";"));
+      });
+      block.line("reader.skip(tag, stop, depth);");
+    });
+    block.line("reader.leave(stop);");
+    const set = [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"];
+    if (!closed) block.line(set);
+    else {
+      block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);
+      const tag = tagOf(field.number, 2);
+      block.line(`else reader.keep(message, ${tag}, reader.part(start, stop));`);
+    }
+  });
+  return block.lines;
+}
+
+/** How the value of a map's entry is kept while the entry is read. */
+function mapValue(
+  context: CodecContext,
+  field: DescField & { fieldKind: "map" },
+): { tag: number; declaration: Code; read: Code; result: Code } {
+  if (field.mapKind === "message") {
+    const initial: Code =
+      representation(field) === "struct"
+        ? "{}"
+        : [functionsOf(context, field.message).create, "()"];
+    return {
+      tag: tagOf(2, 2),
+      declaration: typed(context, ": ", mapMessageType(context, field), " | undefined"),
+      read: nested(context, field, "value", "stop"),
+      result: ["value ?? ", initial],
+    };
+  }
+  const type = field.mapKind === "enum" ? ScalarType.INT32 : field.scalar;
+  const tag = tagOf(2, scalar(type).wireType);
+  const { utf8Validation } = field;
+  const read = readExpression(type, { utf8Validation, longAsString: false });
+  if (type === ScalarType.BYTES) {
+    return {
+      tag,
+      declaration: typed(context, ": Uint8Array | undefined"),
+      read,
+      result: "value ?? new Uint8Array(0)",
+    };
+  }
+  const zero =
+    field.mapKind === "enum" ? String(field.enum.values[0]!.number) : zeroLiteral(type, false)!;
+  return {
+    tag,
+    declaration: [typed(context, `: ${typeOfZero(zero)}`), ` = ${zero}`],
+    read,
+    result: "value",
+  };
+}
+
+function mapMessageType(context: CodecContext, field: DescField & { fieldKind: "map" }): Code {
+  return representation(field) === "struct"
+    ? context.runtimeType("JsonObject")
+    : context.shape(field.message!);
+}
+
+function typeOfZero(zero: string): string {
+  if (zero === '""') return "string";
+  if (zero === "false") return "boolean";
+  return zero.endsWith("n") ? "bigint" : "number";
+}

@@ -1,0 +1,106 @@
+import type { DescMessage, Message } from "@bufbuild/protobuf";
+import type { Codec } from "../codec.ts";
+import { protobufContentType } from "../content-type.ts";
+import { cannotDecode, cannotEncode } from "../errors.ts";
+import { pathOfFailure } from "./failure.ts";
+import { encodeFresh } from "./fresh.ts";
+import type { MessageInit } from "./message-init.ts";
+import { Reader, type ReadMessage } from "./reader.ts";
+import { type WriteMessage, Writer } from "./writer.ts";
+
+/** How deeply messages may be nested, the outermost one included. */
+export const recursionLimit = 100;
+
+/**
+ * A codec of protobuf's binary format that can also read and write its message as a part of another one, which
+ * is how the codecs of generated files use each other.
+ */
+export interface MessageCodec<M, I = MessageInit<M>> extends Codec<M, I> {
+  encodeInto(message: I, target: Uint8Array, offset: number): number;
+  /** A message with every field at its default, as protobuf-es' `create` makes it. */
+  readonly create: () => M;
+  /** Merges the message that begins at the reader's position and ends at `end` into `message`. */
+  readonly read: ReadMessage<M>;
+  readonly write: WriteMessage<M>;
+}
+
+/** What a generated file knows of a message: its name, and the three functions that were written for it. */
+export function messageCodec<M extends Message>(
+  typeName: M["$typeName"],
+  create: () => M,
+  read: ReadMessage<M>,
+  write: WriteMessage<M>,
+): MessageCodec<M> {
+  return new GeneratedCodec<M, MessageInit<M>>(typeName, create, read, write, undefined);
+}
+
+/**
+ * A generated codec that has its descriptor too, for those who need it, as JSON does. Codecs come without:
+ * a bundle in which nobody asks for one shall not have protobuf-es in it.
+ */
+export function described<M, I>(
+  codec: MessageCodec<M, I>,
+  schema: DescMessage,
+): MessageCodec<M, I> {
+  return new GeneratedCodec<M, I>(codec.typeName, codec.create, codec.read, codec.write, schema);
+}
+
+class GeneratedCodec<M, I> implements MessageCodec<M, I> {
+  readonly typeName: string;
+  readonly contentType: string = protobufContentType;
+  readonly create: () => M;
+  readonly read: ReadMessage<M>;
+  readonly write: WriteMessage<M>;
+  declare readonly schema?: DescMessage;
+  /** The size of the message that was last encoded. Messages of a type are often of a size. */
+  #lastSize = 0;
+
+  constructor(
+    typeName: string,
+    create: () => M,
+    read: ReadMessage<M>,
+    write: WriteMessage<M>,
+    schema: DescMessage | undefined,
+  ) {
+    this.typeName = typeName;
+    this.create = create;
+    this.read = read;
+    this.write = write;
+    if (schema !== undefined) this.schema = schema;
+  }
+
+  encode(message: I): Uint8Array {
+    try {
+      const bytes = encodeFresh(this.write, message as unknown as M, this.#lastSize);
+      this.#lastSize = bytes.length;
+      return bytes;
+    } catch (cause) {
+      throw this.#unwritable(message, cause);
+    }
+  }
+
+  encodeInto(message: I, target: Uint8Array, offset: number): number {
+    const writer = new Writer(target, offset);
+    try {
+      this.write(message as unknown as M, writer);
+    } catch (cause) {
+      throw this.#unwritable(message, cause);
+    }
+    return writer.pos;
+  }
+
+  decode(bytes: Uint8Array, copyBytes = false): M {
+    const reader = new Reader(bytes, copyBytes);
+    try {
+      return this.read(this.create(), reader, bytes.length, recursionLimit - 1);
+    } catch (cause) {
+      const where = `${bytes.length} bytes as ${this.typeName}, at byte ${reader.pos}`;
+      throw cannotDecode(where, cause);
+    }
+  }
+
+  #unwritable(message: I, cause: unknown): Error {
+    const path = pathOfFailure(this.write, message as unknown as M);
+    return cannotEncode(path === "" ? this.typeName : `${this.typeName}.${path}`, cause);
+  }
+}

@@ -1,0 +1,115 @@
+import type { Reader, UnknownFields } from "./reader.ts";
+
+// Each reads a packed list behind its tag, and appends it to what is there: a list may come in several parts,
+// packed or not.
+
+/** A list whose elements a reader's method reads. */
+export function readPacked<T>(
+  reader: Reader,
+  list: T[],
+  end: number,
+  next: (reader: Reader) => T,
+): void {
+  const stop = reader.length(end);
+  while (reader.pos < stop) list.push(next(reader));
+  reader.leave(stop);
+}
+
+/** Numbers of up to 14 bits are read in a loop that stays in registers, all others by the reader. */
+function readVarints<T extends number>(
+  reader: Reader,
+  list: T[],
+  end: number,
+  next: (reader: Reader) => number,
+): void {
+  const stop = reader.length(end);
+  const bytes = reader.bytes;
+  while (reader.pos < stop) {
+    let pos = reader.pos;
+    while (pos < stop) {
+      const first = bytes[pos]!;
+      if (first < 0x80) {
+        list.push(first as T);
+        pos++;
+        continue;
+      }
+      const second = bytes[pos + 1]!;
+      if (!(second < 0x80)) break;
+      list.push(((first & 0x7f) | (second << 7)) as T);
+      pos += 2;
+    }
+    reader.pos = pos;
+    if (pos < stop) list.push(next(reader) as T);
+  }
+  reader.leave(stop);
+}
+
+export function readPackedUint32(reader: Reader, list: number[], end: number): void {
+  readVarints(reader, list, end, (r) => r.uint32());
+}
+
+export function readPackedInt32<E extends number>(reader: Reader, list: E[], end: number): void {
+  readVarints(reader, list, end, (r) => r.int32());
+}
+
+export function readPackedSint32(reader: Reader, list: number[], end: number): void {
+  readPacked(reader, list, end, (r) => r.sint32());
+}
+
+export function readPackedBool(reader: Reader, list: boolean[], end: number): void {
+  readPacked(reader, list, end, (r) => r.bool());
+}
+
+export function readPackedInt64(reader: Reader, list: bigint[], end: number): void {
+  readPacked(reader, list, end, (r) => r.int64());
+}
+
+export function readPackedUint64(reader: Reader, list: bigint[], end: number): void {
+  readPacked(reader, list, end, (r) => r.uint64());
+}
+
+export function readPackedSint64(reader: Reader, list: bigint[], end: number): void {
+  readPacked(reader, list, end, (r) => r.sint64());
+}
+
+export function readPackedFixed32(reader: Reader, list: number[], end: number): void {
+  readPacked(reader, list, end, (r) => r.fixed32());
+}
+
+export function readPackedSfixed32(reader: Reader, list: number[], end: number): void {
+  readPacked(reader, list, end, (r) => r.sfixed32());
+}
+
+export function readPackedFixed64(reader: Reader, list: bigint[], end: number): void {
+  readPacked(reader, list, end, (r) => r.fixed64());
+}
+
+export function readPackedSfixed64(reader: Reader, list: bigint[], end: number): void {
+  readPacked(reader, list, end, (r) => r.sfixed64());
+}
+
+export function readPackedFloat(reader: Reader, list: number[], end: number): void {
+  readPacked(reader, list, end, (r) => r.float());
+}
+
+export function readPackedDouble(reader: Reader, list: number[], end: number): void {
+  readPacked(reader, list, end, (r) => r.double());
+}
+
+/** A list of a closed enum: values that the enum does not have are kept as unknown fields. */
+export function readPackedEnum<E extends number>(
+  reader: Reader,
+  list: E[],
+  end: number,
+  isKnown: (value: number) => value is E,
+  message: UnknownFields,
+  number: number,
+): void {
+  const stop = reader.length(end);
+  while (reader.pos < stop) {
+    const value = reader.int32();
+    if (isKnown(value)) list.push(value);
+    else reader.unknownEnum(message, number, value);
+  }
+  reader.leave(stop);
+}
