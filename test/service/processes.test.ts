@@ -34,7 +34,7 @@ async function reached(client: Client, ...names: readonly string[]): Promise<voi
         seen.add(server);
         return names.every((name) => seen.has(name));
       },
-      { timeout: 10_000, interval: 5 },
+      { interval: 5 },
     )
     .toBe(true);
 }
@@ -181,7 +181,7 @@ describe("services in separate processes", () => {
     const hanging = client.unary(echo.once, { text: "hang" }).catch((error: unknown) => error);
     await server.told("begun");
     server.kill("SIGTERM");
-    await expect.poll(() => server.stderr, { timeout: 5_000 }).toContain("told to stop");
+    await expect.poll(() => server.stderr).toContain("told to stop");
     server.kill("SIGTERM");
     expect(await server.ended).toBe(128 + 15);
     expect(await hanging).toBeInstanceOf(MicroError);
