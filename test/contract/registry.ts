@@ -347,6 +347,22 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       await watch.return?.();
     }),
 
+    withBackend("serves many watches of one service", async (context) => {
+      const registry = context.connect();
+      const warnings: Error[] = [];
+      const onWarning = (warning: Error): void => void warnings.push(warning);
+      process.on("warning", onWarning);
+      try {
+        const watches = range(200).map(() => context.watch(registry));
+        const node = context.node();
+        await registry.register(node);
+        for (const watch of watches) await watch.until(({ nodes }) => nodes.has(node.id));
+        assert.deepEqual(warnings, []);
+      } finally {
+        process.off("warning", onWarning);
+      }
+    }),
+
     withBackend("folds its events into what get returns, after any changes", async (context) => {
       const random = seededRandom(17);
       const [here, there, third] = [context.connect(), context.connect(), context.connect()];

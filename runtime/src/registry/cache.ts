@@ -1,6 +1,7 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
+import { closingController } from "./closing.ts";
 import {
   defaultTtlMs,
   type Node,
@@ -120,7 +121,7 @@ class CachingRegistry implements CachedRegistry {
   readonly #services = new Map<string, CachedService>();
   readonly #followers = new Set<Promise<void>>();
   readonly #status = new BackendStatus();
-  readonly #closed = new AbortController();
+  readonly #closed: AbortController = closingController();
   readonly #unsubscribe: () => void;
   #names: readonly string[] | undefined;
   #lostAt: number | undefined;

@@ -4,6 +4,7 @@ import { type BackendState, BackendStatus, type StateListener } from "../backend
 import { type Deadline, DeadlineSweep } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
+import { closingController } from "./closing.ts";
 import { type AllowAddress, allowLinkAddress } from "./link-address.ts";
 import { Announcer, type LocalRecord } from "./mdns/announcer.ts";
 import { QueryEcho } from "./mdns/echo.ts";
@@ -99,7 +100,7 @@ class MulticastRegistry implements MdnsRegistry {
   readonly #link: MulticastLink;
   readonly #cache: ServiceCache;
   readonly #announcer: Announcer;
-  readonly #closed = new AbortController();
+  readonly #closed: AbortController = closingController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#onSweep(now), sweepGapMs);
   #dueAt: Deadline = Number.POSITIVE_INFINITY;
   #lostAt: Deadline | undefined;

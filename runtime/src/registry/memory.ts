@@ -1,5 +1,6 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
+import { closingController } from "./closing.ts";
 import type {
   Node,
   RegisterOptions,
@@ -98,7 +99,7 @@ class MemoryRegistry implements Registry {
   readonly #network: MemoryRegistryNetwork;
   readonly #status = new BackendStatus();
   readonly #registrations = new Set<Registration>();
-  readonly #closed = new AbortController();
+  readonly #closed: AbortController = closingController();
 
   constructor(network: MemoryRegistryNetwork) {
     this.#network = network;
