@@ -56,7 +56,7 @@ export function codecContract(format: Format, fixture: CodecFixture): readonly C
         for (const { init } of fixture.messages) {
           const bytes = codec().encode(init);
           const target = new Uint8Array(bytes.length + 7);
-          const end = encodeInto.call(codec(), init, target, 3);
+          const end: number = encodeInto.call(codec(), init, target, 3);
           assert.deepEqual(target.subarray(3, end), bytes);
           if (bytes.length > 0) {
             assert.ok(

@@ -15,10 +15,13 @@ const run = promisify(execFile);
 
 beforeAll(async () => {
   mkdirSync(packages, { recursive: true });
+  const all = ["protoc-gen-micro", "@micro-es/runtime", "@micro-es/contract"];
   await run(
     "npm",
-    ["pack", "-w", "protoc-gen-micro", "-w", "@micro-es/runtime", "--pack-destination", packages],
-    { cwd: repository },
+    ["pack", ...all.flatMap((name) => ["-w", name]), "--pack-destination", packages],
+    {
+      cwd: repository,
+    },
   );
 });
 
@@ -35,9 +38,9 @@ describe("the packed packages", () => {
   });
 
   test("have types that resolve wherever ESM does", async () => {
-    const runtime = tarballs().filter((file) => file.includes("runtime"));
-    expect(runtime).toHaveLength(1);
-    for (const tarball of runtime) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
+    const libraries = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
+    expect(libraries).toHaveLength(2);
+    for (const tarball of libraries) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
   });
 
   test("contain no tests and no build leftovers", async () => {
@@ -69,7 +72,7 @@ describe("the README's five steps, word by word in an empty folder", () => {
 
   test("are five, and end with a call that is answered", async () => {
     expect(steps.map((step) => step.number)).toEqual([1, 2, 3, 4, 5]);
-    const background = new Set<ReturnType<typeof spawn>>();
+    const background: (() => Promise<void>)[] = [];
     try {
       let lastOutput = "";
       mkdirSync(folder);
@@ -79,12 +82,7 @@ describe("the README's five steps, word by word in an empty folder", () => {
             mkdirSync(dirname(join(folder, part.path)), { recursive: true });
             writeFileSync(join(folder, part.path), part.text);
           } else if (part.stays) {
-            const child = spawn("bash", ["-c", `exec ${part.command}`], {
-              cwd: folder,
-              env,
-              stdio: "inherit",
-            });
-            background.add(child);
+            background.push(await startInBackground(part.command));
           } else {
             const { stdout } = await run("bash", ["-euc", part.command], {
               cwd: folder,
@@ -97,12 +95,47 @@ describe("the README's five steps, word by word in an empty folder", () => {
       }
       expect(lastOutput).toMatch(/Hello Ada/);
     } finally {
-      for (const child of background) {
-        child.kill("SIGTERM");
-        const [code] = await once(child, "exit");
-        expect(code).toBe(0);
-      }
+      for (const stop of background) await stop();
     }
+  });
+
+  /** Types the command into a terminal of its own; resolves when the server says that it listens. */
+  async function startInBackground(command: string): Promise<() => Promise<void>> {
+    const child = spawn("bash", ["-c", command], {
+      cwd: folder,
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
+    const ended = once(child, "exit");
+    let log = "";
+    await new Promise<void>((resolve, reject) => {
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        log += text;
+        if (log.includes("the server listens")) resolve();
+      });
+      void ended.then(() => reject(new Error(`${command} ended: ${log}`)));
+    });
+    return async () => {
+      // Ctrl-C reaches every process of a terminal, npx and what it started.
+      process.kill(-(child.pid ?? 0), "SIGINT");
+      await ended;
+    };
+  }
+
+  test("leave a project that can prove an implementation of its own with the contract suites", async () => {
+    await run("npm", ["i", ...tarballs().filter((file) => file.includes("contract"))], {
+      cwd: folder,
+      env,
+    });
+    const script = `
+      import { memoryStore } from "@micro-es/runtime";
+      import { storeContract } from "@micro-es/contract/store";
+      for (const { name } of storeContract(() => memoryStore())) console.log(name);`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], {
+      cwd: folder,
+    });
+    expect(stdout.trim().split("\n").length).toBeGreaterThan(5);
   });
 
   test("type-check under the strictest flags", async () => {

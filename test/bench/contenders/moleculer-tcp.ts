@@ -6,7 +6,7 @@ function broker(nodeID: string, port: number, urls: readonly string[]): ServiceB
   return new ServiceBroker({
     nodeID,
     logger: false,
-    transporter: { type: "TCP", options: { udpDiscovery: false, port, urls: [...urls] } },
+    transporter: { type: "TCP", options: { udpDiscovery: false, port, urls: urls.join(",") } },
   });
 }
 
