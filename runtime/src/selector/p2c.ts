@@ -1,13 +1,12 @@
 import type { RatedCandidate, Strategy } from "./strategy.ts";
 
-/** More than any measured cost, so that a node which has not answered its first call waits for that answer. */
-const unmeasuredCost = 1e12;
-
 /**
  * The better of two nodes drawn at random (power of two choices), by what a call would cost there: peak
  * latency times calls in flight, as in Finagle's and Envoy's peak EWMA. It needs the same time for any number
- * of nodes, and clients that know the same do not all run to the same node. A new node gets one call, and
- * more when it has answered.
+ * of nodes, and clients that know the same do not all run to the same node.
+ *
+ * A node that has not answered yet is taken to be as fast as the one it is compared with. So a new node has
+ * no more calls in flight than the others until it shows what it can do.
  */
 export const p2c: Strategy = {
   name: "p2c",
@@ -17,14 +16,14 @@ export const p2c: Strategy = {
     const first = Math.floor(random() * count);
     let second = Math.floor(random() * (count - 1));
     if (second >= first) second++;
-    const one = candidates[first]!;
-    const other = candidates[second]!;
-    return cost(other, now) < cost(one, now) ? other : one;
+    return better(candidates[first]!, candidates[second]!, now);
   },
 };
 
-function cost(candidate: RatedCandidate, now: number): number {
-  const latencyMs = candidate.latencyMs(now);
-  if (latencyMs > 0) return latencyMs * (candidate.inFlight + 1);
-  return candidate.inFlight === 0 ? 0 : unmeasuredCost + candidate.inFlight;
+function better(one: RatedCandidate, other: RatedCandidate, now: number): RatedCandidate {
+  const oneMs = one.latencyMs(now);
+  const otherMs = other.latencyMs(now);
+  const oneCost = (oneMs || otherMs || 1) * (one.inFlight + 1);
+  const otherCost = (otherMs || oneMs || 1) * (other.inFlight + 1);
+  return otherCost < oneCost ? other : one;
 }

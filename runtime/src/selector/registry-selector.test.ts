@@ -74,15 +74,27 @@ describe("the services that are followed", () => {
 });
 
 describe("p2c", () => {
-  test("gives a new node one call until it has answered", async () => {
+  test("sends a new node no more than the others until it has answered", async () => {
     const { registry, know, pick } = create({ strategy: p2c });
     await know("echo", "old");
     pick().report(5);
     await registry.tell("echo", { type: "added", node: node("new") });
     const picked = Array.from({ length: 20 }, () => pick());
-    expect(picked.filter((candidate) => candidate.node.id === "new")).toHaveLength(1);
-    picked.find((candidate) => candidate.node.id === "new")?.report(5);
-    expect(pick().node.id).toBe("new");
+    const toNew = picked.filter((candidate) => candidate.node.id === "new");
+    expect(toNew).toHaveLength(10);
+    for (const candidate of picked) candidate.report(candidate.node.id === "new" ? 1 : 5);
+    const later = Array.from({ length: 60 }, () => pick());
+    expect(later.filter((candidate) => candidate.node.id === "new")).toHaveLength(50);
+  });
+
+  test("counts a stream that stays open as one call, however long it does", async () => {
+    const { know, pick } = create({ strategy: p2c });
+    await know("echo", "a", "b");
+    const stream = pick();
+    for (let call = 0; call < 10; call++) pick().report(5);
+    const held = Array.from({ length: 21 }, () => pick());
+    const beside = held.filter((candidate) => candidate === stream);
+    expect(beside).toHaveLength(10);
   });
 });
 

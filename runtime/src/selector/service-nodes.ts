@@ -29,7 +29,9 @@ export class ServiceNodes implements CandidateOwner {
   readonly #candidates = new Map<string, NodeCandidate>();
   /** What each array of filters leaves, ejected nodes taken out; made anew at each change. */
   #views = new WeakMap<readonly NodeFilter[], readonly NodeCandidate[]>();
-  #everything: readonly NodeCandidate[] | undefined;
+  /** The view of the last call: nearly every call of a client has the same filters. */
+  #lastFilters: readonly NodeFilter[] | undefined;
+  #lastView: readonly NodeCandidate[] | undefined;
   readonly #others: NodeCandidate[] = [];
   #selections = 0;
   /** When the next ejected node comes back; Infinity when none is out. */
@@ -136,19 +138,18 @@ export class ServiceNodes implements CandidateOwner {
 
   #changed(): void {
     this.#views = new WeakMap();
-    this.#everything = undefined;
+    this.#lastView = undefined;
   }
 
-  #view(filters: readonly NodeFilter[] | undefined): readonly NodeCandidate[] {
-    if (filters === undefined || filters.length === 0) {
-      this.#everything ??= this.#usable(noFilters);
-      return this.#everything;
-    }
+  #view(filters: readonly NodeFilter[] = noFilters): readonly NodeCandidate[] {
+    if (filters === this.#lastFilters && this.#lastView !== undefined) return this.#lastView;
     let view = this.#views.get(filters);
     if (view === undefined) {
       view = this.#usable(filters);
       this.#views.set(filters, view);
     }
+    this.#lastFilters = filters;
+    this.#lastView = view;
     return view;
   }
 
