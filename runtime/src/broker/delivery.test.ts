@@ -119,6 +119,53 @@ test("when all members of a group close at once, nothing that they took is lost"
   await broker.close();
 });
 
+test("members come and go three hundred times: each event is handled once, and none after a close", async () => {
+  const broker = create();
+  const counts = new Map<string, number>();
+  let late = 0;
+  const join = async () => {
+    let closed = false;
+    const take = async (got: IncomingEvent) => {
+      if (closed) late++;
+      await turn();
+      counts.set(got.id, (counts.get(got.id) ?? 0) + 1);
+    };
+    const member = await broker.subscribe("churn", take, { queue: "q", maxInFlight: 2 });
+    return async () => {
+      await member.close();
+      closed = true;
+    };
+  };
+  const stay = await join();
+  let published = 0;
+  for (let round = 0; round < 300; round++) {
+    const leave = await join();
+    for (let index = 0; index < 4; index++) {
+      await broker.publish("churn", { ...event(""), id: `${published++}`, key: `${index % 3}` });
+    }
+    await leave();
+  }
+  await stay();
+  expect([counts.size, [...new Set(counts.values())], late]).toEqual([published, [1], 0]);
+  await broker.close();
+});
+
+test("what a member hangs on when it leaves its group goes to another, and so does the rest of its key", async () => {
+  const broker = create({ closeGraceMs: 20 });
+  const seen: string[] = [];
+  const options = { queue: "q" };
+  const hanging = await broker.subscribe("key", () => new Promise(() => {}), options);
+  await broker.publish("key", { ...event("1"), key: "k" });
+  await until(() => hanging.stats.inFlight === 1);
+  await broker.subscribe("key", (got) => void seen.push(`${textOf(got)} ${got.attempt}`), options);
+  await broker.publish("key", { ...event("2"), key: "k" });
+  await hanging.close();
+  await until(() => seen.length === 2);
+  expect(seen).toEqual(["1 2", "2 1"]);
+  expect(hanging.stats).toMatchObject({ delivered: 0, dropped: 0, inFlight: 0, pending: 0 });
+  await broker.close();
+});
+
 test("an event that fails in one member of a group is tried in any", async () => {
   const broker = create();
   const good: string[] = [];

@@ -325,15 +325,14 @@ export class DeliverySubscription implements Subscription, Consumer {
     });
   }
 
-  /** Gives up the handlers that did not end within the grace. */
+  /** Gives up the handlers that did not end within the grace; others of the group get their events. */
   #abandon(): void {
+    const reason = new MicroError("canceled", `the subscription to ${this.topic} was closed`);
     for (const handling of this.#inFlight) {
-      this.#dropped++;
-      handling.event?.cancel(
-        new MicroError("canceled", `the subscription to ${this.topic} was closed`),
-      );
+      this.#inFlight.delete(handling);
+      if (!this.#deliveries.retry(handling.delivery, 0)) this.#dropped++;
+      handling.event?.cancel(reason);
     }
-    this.#inFlight.clear();
   }
 
   #log(level: "warn" | "error", delivery: Delivery, error: unknown, message: string): void {

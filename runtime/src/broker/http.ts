@@ -80,7 +80,7 @@ export interface HttpBroker extends Broker {
   readonly stats: HttpBrokerStats;
 }
 
-/** Events that are being sent, in bytes of their envelopes together and in number. */
+/** Events that are being sent, in bytes of their bodies together and in number. */
 const maxSendingBytes = 64 * 1024 * 1024;
 const maxSending = 16_384;
 
