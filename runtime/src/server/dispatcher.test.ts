@@ -226,14 +226,14 @@ describe("a handler's fault is its own call's", () => {
     expect(error.code).toBe("internal");
   });
 
-  test("hundreds of faults of each sort, and the server goes on", async () => {
+  test("a hundred faults of each sort at once, and the server goes on", async () => {
     const kinds = Object.values(faults).filter(({ method }) => method === echo.echo);
     for (const { add } of kinds) {
       await using running = await startMemoryServer((server) => {
         add(server);
         server.unary(echo.once, async ({ text }) => ({ text }));
       });
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 1; round++) {
         const calls = Array.from({ length: 100 }, () =>
           errorOf(call(running.channel, echo.echo, {})),
         );
@@ -241,7 +241,7 @@ describe("a handler's fault is its own call's", () => {
         expect(errors.every(({ code }) => code === "internal")).toBe(true);
       }
       expect((await running.channel.unary(echo.once, { text: "ok" }, outgoing())).text).toBe("ok");
-      expect(running.server.stats).toMatchObject({ inFlight: 0, failed: 300 });
+      expect(running.server.stats).toMatchObject({ inFlight: 0, failed: 100 });
     }
   });
 });

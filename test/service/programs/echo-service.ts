@@ -13,7 +13,7 @@ const service = createService({ name: "echo" });
 registerEcho(service.server, {
   ...handler,
   once(request, context) {
-    process.send?.({ begun: request.text });
+    process.send?.({ [`begun ${request.text}`]: true });
     // What ignores its signal can only be cut off.
     if (request.text === "hang") return new Promise(() => {});
     return handler.once(request, context);
