@@ -85,6 +85,8 @@ export function greeting(): Uint8Array {
 export class FrameCollector implements FrameHandler {
   readonly frames: Frame[] = [];
   readonly reader: FrameReader;
+  /** Called for each frame after it was collected. */
+  onFrame: (frame: Frame) => void = () => undefined;
 
   constructor(maxMessageBytes = 4 * 1024 * 1024) {
     this.reader = new FrameReader(this, maxMessageBytes);
@@ -100,7 +102,10 @@ export class FrameCollector implements FrameHandler {
     start: number,
     end: number,
   ): void {
-    this.frames.push({ type, flags, method, call, aux, payload: bytes.slice(start, end) });
+    const payload = Uint8Array.from(bytes.subarray(start, end));
+    const parts = { type, flags, method, call, aux, payload };
+    this.frames.push(parts);
+    this.onFrame(parts);
   }
 }
 

@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy } from "./call-errors.ts";
@@ -54,7 +56,7 @@ async function dial(text: string, limits: TransportLimits, options: DialOptions)
   const { signal, deadline = Number.POSITIVE_INFINITY } = options;
   if (signal?.aborted === true)
     throw cancelledBy(signal.reason, `dialling ${text}`, "not-executed");
-  const patienceMs = Math.min(remainingMs(deadline), limits.handshakeTimeoutMs);
+  const patienceMs = remainingMs(deadline);
   if (patienceMs <= 0) throw tooLate(text);
 
   const socket =
@@ -63,21 +65,24 @@ async function dial(text: string, limits: TransportLimits, options: DialOptions)
       : connect({ host: address.host || "localhost", port: address.port, noDelay: true });
   const connection = new ClientConnection(socket, text, limits);
   connection.greet();
+  let givenUp: MicroError | undefined;
   const giveUp = (reason: MicroError) => {
+    givenUp = reason;
     connection.end(reason);
     socket.destroy();
   };
   const onAbort = () => giveUp(cancelledBy(signal?.reason, `dialling ${text}`, "not-executed"));
   signal?.addEventListener("abort", onAbort, { once: true });
-  const timer = setTimeout(
-    () => giveUp(patienceMs < limits.handshakeTimeoutMs ? tooLate(text) : unanswered(text, limits)),
-    Math.ceil(patienceMs),
-  );
+  // The handshake timeout is the connection's own.
+  const timer =
+    patienceMs < limits.handshakeTimeoutMs
+      ? setTimeout(() => giveUp(tooLate(text)), Math.ceil(patienceMs))
+      : undefined;
   try {
     await connection.ready;
     return connection;
   } catch (reason) {
-    throw dialError(text, reason as MicroError);
+    throw givenUp ?? dialError(text, reason as MicroError);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
@@ -213,6 +218,10 @@ function listenError(text: string, cause: unknown): MicroError {
       return because("already_exists", "somebody does; stop it or take another address");
     case "EACCES":
     case "EPERM":
+      // Node has no other word for a folder that is not there.
+      if (text.startsWith("unix:") && !existsSync(dirname(text.slice(5)))) {
+        return because("invalid_argument", `there is no folder ${dirname(text.slice(5))}`);
+      }
       return because(
         "permission_denied",
         "this process may not; take a port above 1023 or another path",
@@ -228,7 +237,6 @@ function listenError(text: string, cause: unknown): MicroError {
 }
 
 function dialError(text: string, reason: MicroError): MicroError {
-  if (reason.code === "canceled" || reason.code === "deadline_exceeded") return reason;
   const denied = ["EACCES", "EPERM"].includes(codeOf(reason.cause) ?? "");
   return new MicroError(
     denied ? "permission_denied" : "unavailable",
@@ -241,14 +249,4 @@ function tooLate(text: string): MicroError {
   return new MicroError("deadline_exceeded", `${text} was not reached by the deadline`, {
     outcome: "not-executed",
   });
-}
-
-function unanswered(text: string, limits: TransportLimits): MicroError {
-  return new MicroError(
-    "unavailable",
-    `${text} did not answer within ${limits.handshakeTimeoutMs} ms`,
-    {
-      outcome: "not-executed",
-    },
-  );
 }

@@ -251,7 +251,18 @@ export class ClientConnection extends Connection implements Channel {
       call.outgoing.trailers = readMetadata(bytes, from, at);
     }
     if ((flags & flag.error) !== 0) call.refused(readStatus(field, aux, bytes, at, end));
-    else call.succeeded((flags & flag.message) === 0 ? undefined : view(bytes, at, end));
+    else if ((flags & flag.message) === 0) call.succeeded(undefined);
+    else if (end - at > this.limits.maxMessageBytes) call.refused(this.#tooLarge(call, end - at));
+    else call.succeeded(view(bytes, at, end));
+  }
+
+  #tooLarge(call: PendingCall, bytes: number): MicroError {
+    return messageTooLarge(
+      `the answer of ${call.method.name}`,
+      bytes,
+      this.limits.maxMessageBytes,
+      "executed",
+    );
   }
 
   async #close(graceMs: number): Promise<void> {

@@ -204,8 +204,15 @@ export abstract class Connection implements FrameHandler {
   #received(chunk: Uint8Array): void {
     if (this.ended) return;
     this.now = monotonicNow();
+    this.#read(() =>
+      this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(chunk) : chunk),
+    );
+  }
+
+  /** Reads; a violation that shows ends the connection. */
+  #read(frames: () => void): void {
     try {
-      this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(chunk) : chunk);
+      frames();
     } catch (reason) {
       this.violated(MicroError.from(reason, "internal"));
     }
@@ -268,7 +275,10 @@ export abstract class Connection implements FrameHandler {
     if (unsent <= maxUnsentBytes || this.choked || this.ended) return;
     this.choked = true;
     // A client reads on: if both sides stopped, neither would ever go on.
-    if (this.#isServer) this.socket.pause();
+    if (this.#isServer) {
+      this.socket.pause();
+      this.#reader.pause();
+    }
     // The socket's own timeout knows of progress in writing, which a PING behind all that output does not.
     this.socket.setTimeout(this.limits.keepaliveIntervalMs + this.limits.keepaliveTimeoutMs);
   }
@@ -278,7 +288,10 @@ export abstract class Connection implements FrameHandler {
     this.choked = false;
     this.socket.setTimeout(0);
     this.now = monotonicNow();
-    if (this.#isServer) this.socket.resume();
+    if (this.#isServer) {
+      this.socket.resume();
+      this.#read(() => this.#reader.resume());
+    }
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const waiter of waiting) waiter.resume();

@@ -46,6 +46,9 @@ export class FrameReader {
   /** Bytes of a frame that is skipped. */
   #skip = 0;
   #stopped = false;
+  #paused = false;
+  /** What came and is not read before {@link resume}. */
+  #held: Uint8Array[] = [];
 
   /** @param maxMessageBytes the limit on messages that this side has announced. */
   constructor(handler: FrameHandler, maxMessageBytes: number) {
@@ -67,6 +70,23 @@ export class FrameReader {
   stop(): void {
     this.#stopped = true;
     this.#payload = undefined;
+    this.#held = [];
+  }
+
+  /**
+   * Gives no further frame before {@link resume}, not even of the chunk that is being read: one chunk may hold
+   * thousands of requests, each with a large answer.
+   */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** @throws MicroError as {@link push} does, for what was held. */
+  resume(): void {
+    this.#paused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const chunk of held) this.push(chunk);
   }
 
   /**
@@ -74,10 +94,18 @@ export class FrameReader {
    * @throws MicroError for a frame that violates the protocol or a limit. The reader is of no use then.
    */
   push(chunk: Uint8Array): void {
+    if (this.#paused) {
+      this.#held.push(chunk);
+      return;
+    }
     let at = 0;
     const length = chunk.length;
     if (this.#headerFilled > 0 || this.#payload !== undefined) at = this.#finishFrame(chunk);
     while (at < length && !this.#stopped) {
+      if (this.#paused) {
+        this.#held.push(chunk.subarray(at));
+        return;
+      }
       if (this.#skip > 0) {
         const skipped = Math.min(this.#skip, length - at);
         this.#skip -= skipped;

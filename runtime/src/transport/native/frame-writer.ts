@@ -135,7 +135,8 @@ export class FrameWriter {
   flush(): void {
     this.#scheduled = false;
     const slab = this.#slab;
-    if (slab === undefined || this.#closed) return;
+    // What was never given to a socket has certainly not left.
+    if (slab === undefined || this.#closed || this.#socket.destroyed) return;
     if (this.#at > this.#from) {
       this.flushes++;
       this.#socket.write(
