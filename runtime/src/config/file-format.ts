@@ -3,6 +3,7 @@ import { MicroError } from "../error.ts";
 import type { ConfigTable } from "./config.ts";
 import { jsonErrorOffset } from "./json-syntax.ts";
 import { checkTable } from "./table.ts";
+import { parseYaml } from "./yaml.ts";
 
 /** A language that configuration files are written in. */
 export type FileFormat = "json" | "yaml" | "toml";
@@ -13,9 +14,6 @@ const formats: ReadonlyMap<string, FileFormat> = new Map<string, FileFormat>([
   [".yml", "yaml"],
   [".toml", "toml"],
 ]);
-
-/** Repetitions of anchors that a YAML file may ask for; a few hundred bytes could mean gigabytes otherwise. */
-const maxAliases = 100;
 
 /** @throws MicroError `invalid_argument` when the name says no format. */
 export function formatOf(path: string): FileFormat {
@@ -56,18 +54,10 @@ const parsers: Record<FileFormat, (path: string, content: string) => Promise<unk
   },
 
   async yaml(path, content) {
-    const { parseDocument } = await import("yaml");
-    try {
-      const document = parseDocument(content, { prettyErrors: true, version: "1.2", merge: true });
-      const problem = document.errors[0] ?? document.warnings[0];
-      if (problem !== undefined) {
-        const { line = 1, col = 1 } = problem.linePos?.[0] ?? {};
-        throw syntaxError(path, { line, column: col }, firstLine(problem.message), problem);
-      }
-      return document.toJS({ maxAliasCount: maxAliases });
-    } catch (error) {
-      throw unplaced(path, error);
-    }
+    const result = await parseYaml(content);
+    if ("value" in result) return result.value;
+    const { offset, reason } = result.problem;
+    throw syntaxError(path, position(content, offset), firstLine(reason), undefined);
   },
 
   async toml(path, content) {
@@ -107,7 +97,7 @@ function syntaxError(
   );
 }
 
-/** What a parser refuses without a place: too many aliases, nesting beyond the stack. */
+/** What a parser refuses without a place. */
 function unplaced(path: string, error: unknown): MicroError {
   if (error instanceof MicroError) return error;
   const reason = error instanceof Error ? firstLine(error.message) : String(error);
@@ -121,5 +111,5 @@ function unplaced(path: string, error: unknown): MicroError {
 }
 
 function firstLine(message: string): string {
-  return message.split("\n")[0]!.replace(/ at line \d+, column \d+:?$/, "");
+  return message.split("\n")[0]!;
 }

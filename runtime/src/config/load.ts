@@ -241,6 +241,7 @@ class LoadedConfig implements Config {
       } catch (error) {
         followed.problem = MicroError.from(error);
         this.#noteProblem(followed);
+        this.#apply();
       }
       const { signal } = this.#closing;
       await sleep(rewatchMs, undefined, { signal, ref: false }).catch(() => {});
@@ -369,6 +370,7 @@ class LoadedConfig implements Config {
 
 /** Rejects when a signal fires; for sources that do not heed it themselves. */
 function aborted(signal: AbortSignal): Promise<never> {
+  if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
