@@ -119,24 +119,51 @@ describe("connections", () => {
     expect(it.transport.dials).toHaveLength(1);
   });
 
-  test("to a node that is backed off from are passed over while there is another node", async () => {
-    const it = await start(["a", "b"], { reconnect });
+  test("that are backed off from are passed over while there is another node", async () => {
+    const it = await start(["a", "b", "c", "d", "e", "f"], { reconnect });
     it.transport.onDial = (address) => {
-      if (address === "memory:a") throw refused;
+      if (address !== "memory:f") throw refused;
     };
+    while (new Set(it.transport.dials).size < 6) await outcome(it);
     for (let call = 0; call < 20; call++) expect(await outcome(it)).toBe("ok");
-    expect(it.transport.dials.filter((address) => address === "memory:a")).toHaveLength(1);
+    expect(it.transport.dials).toHaveLength(6);
+  });
+
+  test("that last are dialled at once each time they are lost", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const it = await start(["a"], { reconnect });
+    for (let loss = 0; loss < 4; loss++) {
+      expect(await outcome(it)).toBe("ok");
+      vi.advanceTimersByTime(2_000);
+      it.transport.channels.at(-1)?.break();
+      await turns();
+    }
+    expect(await outcome(it)).toBe("ok");
+  });
+
+  test("that do not last are dialled at once only the first time", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const it = await start(["a"], { reconnect });
+    const lose = async () => {
+      expect(await outcome(it)).toBe("ok");
+      it.transport.channels.at(-1)?.break();
+      await turns();
+    };
+    await lose();
+    await lose();
+    expect(await outcome(it)).toContain("not dialled again for 1600 ms");
+    vi.advanceTimersByTime(1_600);
+    expect(await outcome(it)).toBe("ok");
   });
 
   test("are dialled at once where a new node is registered", async () => {
     const it = await start([], { reconnect });
-    const first = await it.register("a1", { address: "memory:same" });
+    await it.register("a1", { address: "memory:same" });
     it.transport.onDial = () => {
       throw refused;
     };
     expect(await outcome(it)).toContain("refused");
     it.transport.onDial = () => undefined;
-    await first.close();
     await it.register("a2", { address: "memory:same" });
     await turns();
     expect(await outcome(it)).toBe("ok");

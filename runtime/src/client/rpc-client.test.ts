@@ -365,6 +365,36 @@ describe("a handler's context as call options", () => {
   });
 });
 
+test("two thousand calls that are cancelled together stop two thousand handlers", async () => {
+  let [begun, stopped] = [0, 0];
+  const server = await fleet.server(
+    "echo",
+    {
+      once: (_request, context) =>
+        new Promise((_resolve, reject) => {
+          begun++;
+          context.signal.addEventListener("abort", () => {
+            stopped++;
+            reject(context.signal.reason);
+          });
+        }),
+    },
+    { maxConcurrentCalls: 10_000 },
+  );
+  const client = fleet.client();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const calls = Array.from({ length: 2_000 }, () =>
+    errorOf(client.unary(echo.once, {}, { signal })),
+  );
+  while (begun < 2_000) await new Promise(setImmediate);
+  controller.abort();
+  const codes = new Set((await Promise.all(calls)).map(({ code }) => code));
+  expect([...codes]).toEqual(["canceled"]);
+  while (server.stats.inFlight > 0) await new Promise(setImmediate);
+  expect(stopped).toBe(2_000);
+});
+
 test("ten thousand calls leave nothing behind", async () => {
   const server = await fleet.server();
   const client = fleet.client();

@@ -107,6 +107,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
     try {
       await this.#attempts.prepareNext(this.#call, attempt, reason, this.#requests.taken);
     } catch (error) {
+      if (this.#hasLeft()) return;
       this.#end();
       throw error;
     }

@@ -87,6 +87,26 @@ describe("p2c", () => {
     expect(later.filter((candidate) => candidate.node.id === "new")).toHaveLength(50);
   });
 
+  test.each([
+    ["a node that fails at once", unavailable, 20],
+    ["an overloaded node", new MicroError("resource_exhausted", "full", { retryAfterMs: 1 }), 20],
+    ["a caller whose request is too large", new MicroError("resource_exhausted", "large"), 1_000],
+  ])("sees in its answers %s", async (_what, error, most) => {
+    const { know, pick } = create({ strategy: p2c, ejection: false, now: () => 0 });
+    await know("echo", "bad", "good");
+    let bad = 0;
+    for (let call = 0; call < 1_000; call++) {
+      const candidate = pick();
+      if (candidate.node.id === "bad") bad++;
+      candidate.report(
+        candidate.node.id === "bad" ? 0.1 : 5,
+        candidate.node.id === "bad" ? error : undefined,
+      );
+    }
+    expect(bad).toBeLessThanOrEqual(most);
+    if (most === 1_000) expect(bad).toBeGreaterThan(300);
+  });
+
   test("counts a stream that stays open as one call, however long it does", async () => {
     const { know, pick } = create({ strategy: p2c });
     await know("echo", "a", "b");
