@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import {
   type EnvironmentVariable,
-  environmentVariables as variables,
   fromEnvironment,
+  environmentVariables as variables,
 } from "./environment.ts";
 
 const all: readonly EnvironmentVariable<unknown>[] = Object.values(variables);
