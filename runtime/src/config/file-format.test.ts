@@ -32,13 +32,13 @@ test.each<[FileFormat, string, string]>([
   ["yaml", "a: &a {<<: *a}", "app.conf"],
   ["yaml", `a: ${"[".repeat(50)}${"]".repeat(50)}`, "nested deeper than 32 levels"],
   ["yaml", `a: ${"[".repeat(20_000)}`, "app.conf"],
-  ["yaml", `a: ${"[".repeat(1_000_000)}`, ":1:103: nested too deeply"],
+  ["yaml", `a: ${"[".repeat(1_000_000)}`, ":1:102: nested too deeply"],
   ["yaml", "a: ".repeat(300_000), "nested too deeply"],
   ["yaml", `${"- ".repeat(500_000)}x`, "nested too deeply"],
   [
     "yaml",
     Array.from({ length: 1400 }, (_, i) => `${" ".repeat(i)}a:\n`).join(""),
-    ":101:101: nested",
+    ":100:101: nested",
   ],
   ["yaml", "]".repeat(1_000_000), "more than 100000 tokens"],
   [
