@@ -1,49 +1,18 @@
-import type { Abortable } from "../abort-watch.ts";
 import type { Peer } from "../call.ts";
 import { type Deadline, DeadlineSweep } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Method } from "../method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "./call-errors.ts";
+import type { MemoryCall, MemoryCalls, MemoryLink } from "./memory-link.ts";
 import { MemoryStreamCall } from "./memory-stream.ts";
 import { MemoryUnaryCall } from "./memory-unary.ts";
-import type {
-  Channel,
-  ChannelState,
-  Dispatcher,
-  OutgoingCall,
-  TransportLimits,
-} from "./transport.ts";
-
-/** One call of a memory channel, both of its sides. */
-export interface MemoryCall extends Abortable {
-  readonly deadline: Deadline;
-  /** Ends the call because its deadline has passed. */
-  expire(): void;
-  /** Ends the call for its caller with an error, and cancels it for its handler. */
-  cancel(error: MicroError): void;
-  /** As {@link cancel}, because the other side is gone; the caller may still read what had come. */
-  cut(reason: MicroError): void;
-  /** Gives the call to the dispatcher. */
-  run(): void;
-}
-
-/** What a memory channel joins. */
-export interface MemoryLink {
-  readonly address: string;
-  readonly peerAddress: string;
-  readonly dispatcher: Dispatcher;
-  readonly limits: TransportLimits;
-  /** The caller's window; `limits` has the listener's. */
-  readonly responseWindowBytes: number;
-  readonly onIdle: () => void;
-  readonly onClosed: (channel: MemoryChannel) => void;
-}
+import type { Channel, ChannelState, OutgoingCall } from "./transport.ts";
 
 /** Calls that begin one after the other before timers and sockets get a turn. */
 const callsPerTurn = 256;
 
 /** A channel between two sides in one process: it hands over calls by calling the dispatcher. */
-export class MemoryChannel implements Channel {
+export class MemoryChannel implements Channel, MemoryCalls {
   readonly address: string;
   readonly closed: Promise<MicroError | undefined>;
   readonly link: MemoryLink;
@@ -94,7 +63,6 @@ export class MemoryChannel implements Channel {
     return new MemoryStreamCall<O>(this, method, requests, call).responses;
   }
 
-  /** Why a call cannot begin now; undefined when it can. */
   refusal(method: string, call: OutgoingCall): MicroError | undefined {
     if (this.#state !== "open") return channelNotOpen(this.address, this.#state);
     if (this.#calls.size >= this.link.limits.maxConcurrentCalls) {
@@ -103,7 +71,6 @@ export class MemoryChannel implements Channel {
     return callRefusal(method, call);
   }
 
-  /** Takes a call among the open ones and runs it in a turn of its own. */
   begin(call: MemoryCall): void {
     this.#calls.add(call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
@@ -112,7 +79,6 @@ export class MemoryChannel implements Channel {
     else queueMicrotask(() => call.run());
   }
 
-  /** The call is over. */
   remove(call: MemoryCall): void {
     if (!this.#calls.delete(call) || this.#calls.size > 0) return;
     this.#idle?.();

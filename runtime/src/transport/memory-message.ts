@@ -12,7 +12,7 @@ import {
   unknownMethod,
   wrongKind,
 } from "./call-errors.ts";
-import type { MemoryChannel } from "./memory-channel.ts";
+import type { MemoryCalls } from "./memory-link.ts";
 import type { Dispatcher, OutgoingCall } from "./transport.ts";
 
 /** The other side's own copy of metadata; of an answer's where a method is given. */
@@ -43,7 +43,7 @@ export function deliverMetadata(
 
 /** The call as its dispatcher gets it; throws the refusal where there is no such method. */
 export function acceptCall(
-  channel: MemoryChannel,
+  channel: MemoryCalls,
   called: AnyMethod,
   metadata: Metadata | undefined,
   deadline: Deadline,

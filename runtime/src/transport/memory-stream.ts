@@ -13,7 +13,7 @@ import {
   undecodableAnswer,
 } from "./call-errors.ts";
 import { Inbox, messageOverheadBytes } from "./inbox.ts";
-import type { MemoryCall, MemoryChannel } from "./memory-channel.ts";
+import type { MemoryCall, MemoryCalls } from "./memory-link.ts";
 import {
   acceptCall,
   copyMetadata,
@@ -30,7 +30,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
   readonly deadline: Deadline;
   /** What the caller iterates. */
   readonly responses: Inbox<O>;
-  readonly #channel: MemoryChannel;
+  readonly #channel: MemoryCalls;
   readonly #method: AnyMethod;
   readonly #outgoing: OutgoingCall;
   readonly #source: AsyncIterable<unknown> | Iterable<unknown>;
@@ -42,7 +42,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
   #ended = false;
 
   constructor(
-    channel: MemoryChannel,
+    channel: MemoryCalls,
     method: AnyMethod,
     source: AsyncIterable<unknown> | Iterable<unknown>,
     outgoing: OutgoingCall,

@@ -11,7 +11,7 @@ import {
   connectionLost,
   undecodableAnswer,
 } from "./call-errors.ts";
-import type { MemoryCall, MemoryChannel } from "./memory-channel.ts";
+import type { MemoryCall, MemoryCalls } from "./memory-link.ts";
 import {
   acceptCall,
   copyMetadata,
@@ -25,7 +25,7 @@ import type { OutgoingCall } from "./transport.ts";
 /** A unary call inside one process. */
 export class MemoryUnaryCall<O> implements MemoryCall {
   readonly deadline: Deadline;
-  readonly #channel: MemoryChannel;
+  readonly #channel: MemoryCalls;
   readonly #method: AnyMethod;
   readonly #outgoing: OutgoingCall;
   readonly #resolve: (answer: O) => void;
@@ -37,7 +37,7 @@ export class MemoryUnaryCall<O> implements MemoryCall {
   #ended = false;
 
   constructor(
-    channel: MemoryChannel,
+    channel: MemoryCalls,
     method: AnyMethod,
     request: unknown,
     outgoing: OutgoingCall,

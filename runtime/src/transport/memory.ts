@@ -150,8 +150,8 @@ class MemoryListener implements Listener {
       },
       responseWindowBytes: dialer.streamWindowBytes,
       onIdle: () => this.#checkDrained(),
-      onClosed: (closed) => {
-        this.#channels.delete(closed);
+      onClosed: () => {
+        this.#channels.delete(channel);
         this.#checkDrained();
       },
     });

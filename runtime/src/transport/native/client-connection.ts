@@ -13,8 +13,9 @@ import {
 } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
 import { Connection } from "./connection.ts";
+import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
-import { OutgoingUnary, type PendingCall } from "./outgoing-unary.ts";
+import { OutgoingUnary } from "./outgoing-unary.ts";
 import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods } from "./protocol.ts";
 import { readStatus } from "./status.ts";
@@ -25,7 +26,7 @@ const deadlineNumber = codeToNumber("deadline_exceeded");
 const canceledNumber = codeToNumber("canceled");
 
 /** The client's end of a connection: the channel that calls go out by. */
-export class ClientConnection extends Connection implements Channel {
+export class ClientConnection extends Connection implements Channel, OutgoingCalls {
   readonly address: string;
   readonly remote: string;
   readonly closed: Promise<MicroError | undefined>;
@@ -104,11 +105,6 @@ export class ClientConnection extends Connection implements Channel {
     return this.close();
   }
 
-  /**
-   * Opens a CALL frame and writes its metadata; the message, if there is one, and the frame's end are left to
-   * write. Returns the call's number.
-   * @throws MicroError when the call must not begin; no frame is open then.
-   */
   beginCall(method: AnyMethod, outgoing: OutgoingCall, flags: number): number {
     if (this.#state !== "open") throw channelNotOpen(this.address, this.#state);
     const limit = Math.min(this.limits.maxConcurrentCalls, this.peerSettings.maxConcurrentCalls);
@@ -129,10 +125,6 @@ export class ClientConnection extends Connection implements Channel {
     return id;
   }
 
-  /**
-   * Writes a message as the last thing of the open frame and closes it. Returns the message's length.
-   * @throws MicroError when it does not encode or is too large; the frame is taken back then.
-   */
   writeMessage(method: AnyMethod, message: unknown, outcome: Outcome): number {
     const { writer } = this;
     const limit = Math.min(this.limits.maxMessageBytes, this.peerSettings.maxMessageBytes);
@@ -154,25 +146,21 @@ export class ClientConnection extends Connection implements Channel {
     this.writer.bare(frameType.cancel, 0, id, code);
   }
 
-  /** Whether a call that was written at this {@link FrameWriter.flushes} may have reached the other side. */
   hasLeft(epoch: number): boolean {
     return this.writer.flushes !== epoch;
   }
 
-  /** Takes a call among the open ones. */
   add(call: PendingCall): void {
     this.#calls.set(call.id, call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
   }
 
-  /** The call is over. */
   remove(call: PendingCall): void {
     if (!this.#calls.delete(call.id) || this.#calls.size > 0) return;
     this.#idle?.();
     if (this.#drained) this.#endDrain();
   }
 
-  /** The error of a call whose message would be one too many that nobody has read. */
   tooMuchUnread(method: string): MicroError {
     return new MicroError(
       "resource_exhausted",

@@ -13,10 +13,30 @@ import {
 } from "../call-errors.ts";
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
 import { Pump, type PumpTarget } from "../pump.ts";
+import type { Dispatcher, TransportLimits } from "../transport.ts";
+import type { Resumable } from "./connection.ts";
+import type { FrameWriter } from "./frame-writer.ts";
 import { decodeMessage } from "./payload.ts";
 import { flag, frameType } from "./protocol.ts";
-import type { ServerConnection } from "./server-connection.ts";
+import type { Settings } from "./settings.ts";
 import { retryField, statusField, writeStatus } from "./status.ts";
+
+/** What a call needs of the connection that it came in by. */
+export interface IncomingCalls {
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  readonly peerSettings: Settings;
+  readonly writer: FrameWriter;
+  /** Cost of stream messages that came and that nobody has read yet, over all calls. */
+  unreadBytes: number;
+  readonly maxUnreadBytes: number;
+  /** The call is over. */
+  remove(call: IncomingCall): void;
+  /** The error of a call whose message would be one too many that nobody has read. */
+  tooMuchUnread(method: string): MicroError;
+  /** Waits until the output flows again. True when it does not flow now. */
+  waitForDrain(waiter: Resumable): boolean;
+}
 
 /**
  * A call as the server's end of a connection has it: at once what the handler sees, what answers go out
@@ -24,7 +44,7 @@ import { retryField, statusField, writeStatus } from "./status.ts";
  */
 export class IncomingCall extends ServerCall implements InboxOwner, PumpTarget<unknown> {
   readonly id: number;
-  readonly connection: ServerConnection;
+  readonly connection: IncomingCalls;
   /** No RESULT goes out any more. */
   ended = false;
   /** What the client sends; undefined for a unary call. */
@@ -37,7 +57,7 @@ export class IncomingCall extends ServerCall implements InboxOwner, PumpTarget<u
   #owed = 0;
 
   constructor(
-    connection: ServerConnection,
+    connection: IncomingCalls,
     id: number,
     method: AnyMethod,
     peer: Peer,

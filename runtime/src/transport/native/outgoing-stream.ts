@@ -7,8 +7,7 @@ import { cancelledBy, connectionLost, messageTooLarge, undecodableAnswer } from 
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
 import { Pump, type PumpTarget } from "../pump.ts";
 import type { OutgoingCall } from "../transport.ts";
-import type { ClientConnection } from "./client-connection.ts";
-import type { PendingCall } from "./outgoing-unary.ts";
+import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { decodeMessage } from "./payload.ts";
 import { flag, frameType } from "./protocol.ts";
 
@@ -20,7 +19,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
   readonly deadline: Deadline;
   /** What the caller iterates. */
   readonly answers: Inbox<O>;
-  readonly #connection: ClientConnection;
+  readonly #connection: OutgoingCalls;
   readonly #source: AsyncIterable<unknown> | Iterable<unknown>;
   #requests: Pump<unknown> | undefined;
   #epoch = 0;
@@ -31,7 +30,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
   #owed = 0;
 
   constructor(
-    connection: ClientConnection,
+    connection: OutgoingCalls,
     method: AnyMethod,
     source: AsyncIterable<unknown> | Iterable<unknown>,
     outgoing: OutgoingCall,

@@ -1,34 +1,12 @@
-import { type Abortable, unwatchAbort } from "../../abort-watch.ts";
+import { unwatchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
 import type { Deadline } from "../../deadline.ts";
 import { MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import type { OutgoingCall } from "../transport.ts";
-import type { ClientConnection } from "./client-connection.ts";
+import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { decodeMessage } from "./payload.ts";
-
-/** A call that the client's end of a connection waits for. */
-export interface PendingCall extends Abortable {
-  readonly id: number;
-  readonly deadline: Deadline;
-  readonly outgoing: OutgoingCall;
-  readonly method: AnyMethod;
-  /** A message came. */
-  received(bytes: Uint8Array): void;
-  /** The other side lets this one send more. */
-  granted(bytes: number): void;
-  /** RESULT came without an error; `message` is what it had. */
-  succeeded(message: Uint8Array | undefined): void;
-  /** RESULT came with an error. */
-  refused(error: MicroError): void;
-  /** The deadline has passed. */
-  expire(): void;
-  /** This side gives the call up. */
-  cancel(error: MicroError): void;
-  /** The connection is gone. */
-  lost(reason: MicroError): void;
-}
 
 /** A unary call that was sent. */
 export class OutgoingUnary<O> implements PendingCall {
@@ -36,14 +14,14 @@ export class OutgoingUnary<O> implements PendingCall {
   readonly method: AnyMethod;
   readonly outgoing: OutgoingCall;
   readonly deadline: Deadline;
-  readonly #connection: ClientConnection;
+  readonly #connection: OutgoingCalls;
   /** {@link FrameWriter.flushes} before the call was written. */
   readonly #epoch: number;
   readonly #resolve: (answer: O) => void;
   readonly #reject: (error: MicroError) => void;
 
   constructor(
-    connection: ClientConnection,
+    connection: OutgoingCalls,
     id: number,
     epoch: number,
     method: AnyMethod,

@@ -16,7 +16,7 @@ import {
 } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { Connection } from "./connection.ts";
-import { IncomingCall } from "./incoming-call.ts";
+import { IncomingCall, type IncomingCalls } from "./incoming-call.ts";
 import { blockEnd, checkCredit, decodeMessage, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
 import { retryField, statusField, writeStatus } from "./status.ts";
@@ -44,7 +44,7 @@ const canceledNumber = codeToNumber("canceled");
 const wholeRequest = flag.message | flag.end;
 
 /** The server's end of a connection: takes calls and gives them to the dispatcher. */
-export class ServerConnection extends Connection {
+export class ServerConnection extends Connection implements IncomingCalls {
   readonly remote: string;
   readonly dispatcher: Dispatcher;
   readonly #owner: ServerConnectionOwner;
@@ -87,12 +87,10 @@ export class ServerConnection extends Connection {
     this.finish(reason);
   }
 
-  /** The call is over. */
   remove(call: IncomingCall): void {
     if (this.#calls.delete(call.id)) this.#owner.callEnded();
   }
 
-  /** The error of a call whose message would be one too many that nobody has read. */
   tooMuchUnread(method: string): MicroError {
     return new MicroError(
       "resource_exhausted",
