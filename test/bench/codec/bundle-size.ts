@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+/** How much a bundle weighs that can decode and encode one type of message. */
+export interface BundleSize {
+  readonly contender: string;
+  readonly minified: number;
+  readonly gzipped: number;
+}
+
+const entries: Readonly<Record<string, string>> = {
+  "micro-es": `
+    import { ReportCodec } from "./every_micro.ts";
+    globalThis.report = [(bytes) => ReportCodec.decode(bytes), (message) => ReportCodec.encode(message)];`,
+  "protobuf-es": `
+    import { fromBinary, toBinary } from "@bufbuild/protobuf";
+    import { ReportSchema } from "./every_pb.ts";
+    globalThis.report = [(bytes) => fromBinary(ReportSchema, bytes), (message) => toBinary(ReportSchema, message)];`,
+};
+
+export async function bundleSizes(folder: string): Promise<BundleSize[]> {
+  const sizes: BundleSize[] = [];
+  for (const [contender, contents] of Object.entries(entries)) {
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: folder, loader: "ts" },
+      bundle: true,
+      minify: true,
+      write: false,
+      format: "esm",
+      platform: "browser",
+      target: "es2022",
+      conditions: ["@micro-es/source"],
+      nodePaths: [join(import.meta.dirname, "../../../node_modules")],
+      logLevel: "error",
+    });
+    const bytes = outputFiles[0]!.contents;
+    sizes.push({
+      contender,
+      minified: bytes.length,
+      gzipped: gzipSync(bytes, { level: 9 }).length,
+    });
+  }
+  return sizes;
+}

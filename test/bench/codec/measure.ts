@@ -1,0 +1,54 @@
+/** What is measured, and how often it was done in a second of CPU time. */
+export interface Measured<K> {
+  readonly key: K;
+  /** Operations a second, the median of the rounds. */
+  readonly rate: number;
+}
+
+export interface Measurement<K> {
+  readonly key: K;
+  readonly run: () => void;
+}
+
+const sliceMs = 40;
+
+/**
+ * Measures everything in turn, round after round, so that whatever else the machine does hits all alike. Time is
+ * CPU time of the process, garbage collection included.
+ */
+export function measure<K>(measurements: readonly Measurement<K>[], rounds: number): Measured<K>[] {
+  const prepared = measurements.map(({ key, run }) => ({
+    key,
+    run,
+    times: calibrate(run),
+    rates: [] as number[],
+  }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { run, times, rates } of prepared) rates.push(times / cpuSeconds(run, times));
+  }
+  return prepared.map(({ key, rates }) => ({ key, rate: median(rates) }));
+}
+
+/** How often something fits into a slice, found while it is compiled. */
+function calibrate(run: () => void): number {
+  let times = 1;
+  let seconds = cpuSeconds(run, times);
+  for (let warm = 0; warm < 8 || seconds * 1000 < sliceMs / 2; warm++) {
+    times = Math.max(1, Math.ceil((times * sliceMs) / Math.max(seconds * 1000, sliceMs / 50)));
+    seconds = cpuSeconds(run, times);
+  }
+  return times;
+}
+
+function cpuSeconds(run: () => void, times: number): number {
+  const before = process.cpuUsage();
+  for (let i = 0; i < times; i++) run();
+  const { user, system } = process.cpuUsage(before);
+  return Math.max(user + system, 1) / 1e6;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

@@ -1,0 +1,90 @@
+import type { BundleSize } from "./bundle-size.ts";
+
+/** One figure. */
+export interface Row {
+  readonly fixture: string;
+  /** Size of the message. */
+  readonly bytes: number;
+  readonly contender: string;
+  readonly operation: "decode" | "encode" | "encode into";
+  /** Operations a second of CPU time. */
+  readonly rate: number;
+}
+
+const ours = "micro-es";
+const base = "protobuf-es";
+
+/** What is to be reached on each fixture, in multiples of protobuf-es. */
+const goals: readonly { operation: Row["operation"]; times: number; upTo: number }[] = [
+  { operation: "decode", times: 3.5, upTo: Number.POSITIVE_INFINITY },
+  { operation: "encode", times: 2.5, upTo: Number.POSITIVE_INFINITY },
+  { operation: "encode into", times: 4, upTo: 64 * 1024 },
+];
+
+const largestBundle = 5 * 1024;
+
+export function missed(rows: readonly Row[], sizes: readonly BundleSize[]): string[] {
+  const failures: string[] = [];
+  for (const row of rows.filter(({ contender }) => contender === ours)) {
+    const times = ratio(rows, row);
+    for (const goal of goals) {
+      if (goal.operation !== row.operation || row.bytes > goal.upTo || times >= goal.times)
+        continue;
+      failures.push(
+        `${row.fixture} ${row.operation}: ${times.toFixed(2)} times ${base}, not ${goal.times}`,
+      );
+    }
+    for (const other of rows) {
+      const same = other.fixture === row.fixture && other.operation === row.operation;
+      if (!same || other.contender === ours || other.rate <= row.rate) continue;
+      const behind = (row.rate / other.rate).toFixed(2);
+      failures.push(`${row.fixture} ${row.operation}: ${behind} times ${other.contender}`);
+    }
+  }
+  const bundle = sizes.find(({ contender }) => contender === ours)!;
+  if (bundle.gzipped > largestBundle) {
+    failures.push(`bundle of one message: ${bundle.gzipped} bytes gzipped, not ${largestBundle}`);
+  }
+  return failures;
+}
+
+export function table(rows: readonly Row[], sizes: readonly BundleSize[]): string {
+  const lines = [
+    "message".padEnd(24) + "codec".padEnd(20) + columns("decode/s", "encode/s", "into/s"),
+  ];
+  const contenders = [...new Set(rows.map(({ contender }) => contender))];
+  for (const fixture of new Set(rows.map(({ fixture }) => fixture))) {
+    const own = rows.filter((row) => row.fixture === fixture);
+    for (const contender of contenders) {
+      const cell = (operation: Row["operation"]) => {
+        const row = own.find((it) => it.contender === contender && it.operation === operation);
+        return row === undefined
+          ? "–"
+          : `${Math.round(row.rate).toLocaleString("en")} ${ratio(rows, row).toFixed(2)}x`;
+      };
+      lines.push(
+        `${fixture} (${own[0]!.bytes} B)`.padEnd(24) +
+          contender.padEnd(20) +
+          columns(cell("decode"), cell("encode"), cell("encode into")),
+      );
+    }
+  }
+  lines.push("", "bundle of one message".padEnd(24) + columns("minified", "gzipped"));
+  for (const { contender, minified, gzipped } of sizes) {
+    lines.push(contender.padEnd(24) + columns(`${minified} B`, `${gzipped} B`));
+  }
+  return lines.join("\n");
+}
+
+/** How often a contender does it in the time in which protobuf-es does it once. */
+function ratio(rows: readonly Row[], row: Row): number {
+  const operation = row.operation === "encode into" ? "encode" : row.operation;
+  const reference = rows.find(
+    (it) => it.fixture === row.fixture && it.contender === base && it.operation === operation,
+  );
+  return row.rate / (reference?.rate ?? Number.NaN);
+}
+
+function columns(...cells: string[]): string {
+  return cells.map((cell) => cell.padStart(20)).join("");
+}
