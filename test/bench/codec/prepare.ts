@@ -15,7 +15,7 @@ import { compile, generate, protocGenEs } from "../../../protoc-gen-micro/test/s
 
 const here = import.meta.dirname;
 /** Where what is generated goes: below the contenders' packages, which it imports. */
-const generated = join(here, "gen");
+const generated = join(here, ".cache");
 
 /** Installs the contenders where they are not, and generates everybody's code. Returns the folder of it. */
 export function prepare(): string {
