@@ -5,7 +5,7 @@ import type { RatedCandidate, Strategy } from "./strategy.ts";
  * latency times calls in flight, as in Finagle's and Envoy's peak EWMA. It needs the same time for any number
  * of nodes, and clients that know the same do not all run to the same node.
  *
- * A node that has not answered yet is taken to be as fast as the one it is compared with. So a new node has
+ * A node that has hardly answered yet is taken to be as fast as the one it is compared with. So a new node has
  * no more calls in flight than the others until it shows what it can do.
  */
 export const p2c: Strategy = {

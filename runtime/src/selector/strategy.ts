@@ -6,7 +6,7 @@ export interface RatedCandidate extends Candidate {
   readonly lastSelection: number;
   /**
    * What its answers took lately, in milliseconds: the peak, which fades towards newer answers. 0 while it
-   * has not answered yet.
+   * has not answered often enough to tell.
    * @param now the time that {@link Strategy.pick} was given.
    */
   latencyMs(now: number): number;
