@@ -21,6 +21,10 @@ import { fileSource } from "./file.ts";
 import { loadConfig } from "./load.ts";
 import { integer, list } from "./readers.ts";
 
+/** Waits for a condition, patiently enough for a busy machine. */
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 10 });
+
 const logger = createLogger({ level: "silent" });
 let directory: string;
 beforeEach(() => {
@@ -87,10 +91,10 @@ describe("a reader in a loop sees only whole states, never an older one, and the
     const path = join(directory, "app.json");
     writeFileSync(path, contents(0));
     await using config = await loadConfig([fileSource(path)], { logger });
-    const rounds = 40;
+    const rounds = 20;
     const writing = (async () => {
       for (let version = 1; version <= rounds; version++) await write(path, version);
-      await vi.waitUntil(() => config.get("first", integer) === rounds, { timeout: 10_000 });
+      await until(() => config.get("first", integer) === rounds);
     })();
     const seen = await readWhile(config, writing);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
@@ -115,7 +119,7 @@ describe("a reader in a loop sees only whole states, never an older one, and the
         version(n);
         await sleep(n % 10 === 0 ? 80 : 5);
       }
-      await vi.waitUntil(() => config.get("first", integer) === 40, { timeout: 10_000 });
+      await until(() => config.get("first", integer) === 40);
     })();
     const seen = await readWhile(config, writing);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
@@ -136,7 +140,7 @@ describe("a reader in a loop sees only whole states, never an older one, and the
     expect(config.get("first", integer)).toBe(1);
     symlinkSync("releases/2", join(directory, "next"));
     renameSync(join(directory, "next"), join(directory, "current"));
-    await vi.waitUntil(() => config.get("first", integer) === 2);
+    await until(() => config.get("first", integer) === 2);
   });
 
   test("a directory that is removed and made anew", async () => {
@@ -145,11 +149,11 @@ describe("a reader in a loop sees only whole states, never an older one, and the
     writeFileSync(path, contents(1));
     await using config = await loadConfig([fileSource(path)], { logger });
     rmSync(join(directory, "conf"), { recursive: true });
-    await vi.waitUntil(() => config.state === "degraded", { timeout: 5000 });
+    await until(() => config.state === "degraded");
     expect(config.get("first", integer)).toBe(1);
     mkdirSync(join(directory, "conf"));
     writeFileSync(path, contents(2));
-    await vi.waitUntil(() => config.get("first", integer) === 2, { timeout: 5000 });
+    await until(() => config.get("first", integer) === 2);
     expect(config.state).toBe("healthy");
   });
 });
@@ -164,9 +168,9 @@ describe("a file", () => {
     await using config = await loadConfig([fileSource(path, { required: false })], { logger });
     expect(config.snapshot.values).toEqual({});
     writeFileSync(path, "a: 1");
-    await vi.waitUntil(() => config.has("a"));
+    await until(() => config.has("a"));
     unlinkSync(path);
-    await vi.waitUntil(() => !config.has("a"));
+    await until(() => !config.has("a"));
   });
 
   test("that is too large, no file or not UTF-8 is a clear error", async () => {
@@ -195,11 +199,11 @@ describe("a file", () => {
     source.onStateChange((state, reason) => told.push(`${state} ${reason?.message ?? ""}`));
     await using config = await loadConfig([source], { logger });
     writeFileSync(path, '{\n"a"');
-    await vi.waitUntil(() => told.length === 1);
+    await until(() => told.length === 1);
     writeFileSync(path, "{\n\n\nb");
-    await vi.waitUntil(() => told.length === 2);
+    await until(() => told.length === 2);
     writeFileSync(path, "{}");
-    await vi.waitUntil(() => told.length === 3);
+    await until(() => told.length === 3);
     expect(told[0]).toMatch(/^degraded .*app\.json:2:4: /);
     expect(told[1]).toMatch(/^degraded .*app\.json:4:1: /);
     expect(told[2]).toBe("healthy ");
@@ -214,7 +218,7 @@ describe("a file", () => {
       const config = await loadConfig([fileSource(${JSON.stringify(path)})]);
       if (process.argv[1] === "close") await config.close();
       console.log(process.getActiveResourcesInfo().filter((name) => /FSEvent|Timeout/.test(name)).join());`;
-    for (const argument of ["close", "leave"]) {
+    const run = async (argument: string) => {
       const child = spawn(
         process.execPath,
         [
@@ -234,6 +238,7 @@ describe("a file", () => {
       });
       expect(await once(child, "close")).toEqual([0, null]);
       expect(output.trim()).toBe("");
-    }
+    };
+    await Promise.all([run("close"), run("leave")]);
   });
 });

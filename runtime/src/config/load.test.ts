@@ -11,6 +11,10 @@ import { loadConfig } from "./load.ts";
 import { memorySource } from "./memory.ts";
 import { integer, text } from "./readers.ts";
 
+/** Waits for a condition, patiently enough for a busy machine. */
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 10 });
+
 const logger = createLogger({ level: "silent" });
 let directory: string;
 beforeEach(() => {
@@ -74,12 +78,12 @@ describe("changes", () => {
     const all = config.watch()[Symbol.asyncIterator]();
     const first = below.next();
     source.set({ a: { b: 1 }, c: 2 });
-    await vi.waitUntil(() => config.snapshot.version === 2);
+    await until(() => config.snapshot.version === 2);
     source.set({ a: { b: 2 }, c: 2 });
     expect((await first).value).toMatchObject({ version: 3, values: { a: { b: 2 } } });
     for (let i = 3; i <= 6; i++) {
       source.set({ a: { b: i }, c: 2 });
-      await vi.waitUntil(() => config.get("a.b", integer) === i);
+      await until(() => config.get("a.b", integer) === i);
     }
     expect((await all.next()).value).toMatchObject({ values: { a: { b: 6 } } });
     expect((await below.next()).value).toMatchObject({ values: { a: { b: 6 } } });
@@ -97,7 +101,7 @@ describe("changes", () => {
     })();
     source.set({ a: 1 });
     source.set({ a: 2 });
-    await vi.waitUntil(() => changes.length > 0);
+    await until(() => changes.length > 0);
     expect(changes.map(({ version }) => version)).toEqual([2]);
   });
 
@@ -111,14 +115,14 @@ describe("changes", () => {
       logger: createLogger({ write: (line) => lines.push(line), format: "text" }),
     });
     one.set({ port: -1 });
-    await vi.waitUntil(() => config.state === "degraded");
+    await until(() => config.state === "degraded");
     expect(config.get("port", integer)).toBe(80);
     two.set({ level: 2 });
-    await vi.waitUntil(() => config.get("level", integer) === 2);
+    await until(() => config.get("level", integer) === 2);
     expect(config.get("port", integer)).toBe(80);
     expect(config.state).toBe("degraded");
     one.set({ port: 81 });
-    await vi.waitUntil(() => config.get("port", integer) === 81);
+    await until(() => config.get("port", integer) === 81);
     expect(config.state).toBe("healthy");
     expect(lines.filter((line) => line.includes("port must be positive"))).toHaveLength(1);
   });
@@ -137,9 +141,9 @@ describe("changes", () => {
     });
     config.onStateChange(broken);
     source.set({ a: 2 });
-    await vi.waitUntil(() => config.state === "degraded");
+    await until(() => config.state === "degraded");
     source.set({ a: 3 });
-    await vi.waitUntil(() => config.get("a", integer) === 3);
+    await until(() => config.get("a", integer) === 3);
     expect(warnings).toHaveBeenCalled();
     vi.restoreAllMocks();
   });
@@ -164,14 +168,14 @@ describe("changes", () => {
       },
     });
     await using config = await loadConfig([flaky], { logger });
-    await vi.waitUntil(() => config.state === "degraded");
+    await until(() => config.state === "degraded");
     expect(config.snapshot.stale).toEqual(["flaky"]);
     inner.set({ a: 3 });
-    await vi.waitUntil(() => config.get("a", integer) === 3, { timeout: 5000 });
+    await until(() => config.get("a", integer) === 3);
     expect(config.state).toBe("healthy");
     expect(config.snapshot.stale).toEqual([]);
     inner.set({ a: 4 });
-    await vi.waitUntil(() => config.get("a", integer) === 4);
+    await until(() => config.get("a", integer) === 4);
   });
 });
 
@@ -184,7 +188,7 @@ describe("a source that cannot be read", () => {
       logger: createLogger({ write: (line) => lines.push(line), format: "text" }),
     });
     writeFileSync(path, "a: 2\nb: [1\n");
-    await vi.waitUntil(() => config.state === "degraded");
+    await until(() => config.state === "degraded");
     expect(config.snapshot).toMatchObject({
       version: 1,
       values: { a: 1 },
@@ -192,7 +196,7 @@ describe("a source that cannot be read", () => {
     });
     expect(lines.join("\n")).toContain(`${path}:3:1: `);
     writeFileSync(path, "a: 3\n");
-    await vi.waitUntil(() => config.get("a", integer) === 3);
+    await until(() => config.get("a", integer) === 3);
     expect(config.snapshot).toMatchObject({ version: 2, stale: [] });
     expect(config.state).toBe("healthy");
   });
@@ -226,7 +230,7 @@ describe("a source that cannot be read", () => {
     writeFileSync(path, '{"a": 1}');
     const first = await loadConfig(sources(), { logger, lastKnownGood });
     writeFileSync(path, '{"a": 2}');
-    await vi.waitUntil(() => first.get("a", integer) === 2);
+    await until(() => first.get("a", integer) === 2);
     await first.close();
     expect(statSync(lastKnownGood).mode & 0o777).toBe(0o600);
     expect(readFileSync(lastKnownGood, "utf8")).not.toContain("canary");
@@ -237,7 +241,7 @@ describe("a source that cannot be read", () => {
     expect(second.snapshot.stale).toEqual([`file:${path}`]);
     expect(second.state).toBe("degraded");
     writeFileSync(path, '{"a": 3}');
-    await vi.waitUntil(() => second.get("a", integer) === 3);
+    await until(() => second.get("a", integer) === 3);
     expect(second.snapshot.stale).toEqual([]);
     expect(second.state).toBe("healthy");
 

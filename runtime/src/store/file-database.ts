@@ -301,7 +301,9 @@ function explain(error: unknown, action: "open" | "read" | "write", path: string
   const outcome = action === "write" ? "unknown" : "not-executed";
   const options = { cause: error, outcome } as const;
   const what = `cannot ${action} the store ${path}`;
-  if (code === "LEVEL_CORRUPTION" || /does not exist \(create_if_missing/.test(message)) {
+  // A file that is gone or too short is an error of the file system to LevelDB.
+  const broken = /does not exist \(create_if_missing|No such file|Invalid argument/.test(message);
+  if (code === "LEVEL_CORRUPTION" || (code?.startsWith("LEVEL") !== false && broken)) {
     return new MicroError(
       "data_loss",
       `${what}: ${message}; restore the directory from a backup, or open it with repair to keep what is left`,

@@ -8,6 +8,10 @@ import { fileStore } from "./file.ts";
 import { decodeRecord, encodeRecord } from "./file-record.ts";
 import type { Store } from "./store.ts";
 
+/** Waits for a condition, patiently enough for a busy machine. */
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 10 });
+
 const utf8 = new TextEncoder();
 const hour = 3_600_000;
 let path: string;
@@ -80,7 +84,7 @@ describe("expiry", () => {
 
     const now = Date.now.bind(Date);
     vi.spyOn(Date, "now").mockImplementation(() => now() + 2 * hour);
-    await vi.waitUntil(async () => {
+    await until(async () => {
       const second = await fileStore({ path });
       expect(await second.read("old-0")).toBeUndefined();
       await second.write("new", utf8.encode("v"), { ttlMs: 48 * hour });
@@ -102,7 +106,7 @@ describe("expiry", () => {
     expect(await store.read("minute")).toBeUndefined();
     await store.write("short", utf8.encode("v"), { ttlMs: 20 });
     expect(await store.read("short")).toBeDefined();
-    await vi.waitUntil(async () => (await store.read("short")) === undefined);
+    await until(async () => (await store.read("short")) === undefined);
   });
 
   test("a record that is written again leaves nothing in the index of expiries", async () => {
@@ -195,10 +199,9 @@ describe("damage", () => {
     ["a manifest of nonsense", /^MANIFEST/, (bytes: Buffer) => bytes.fill(7)],
     ["a pointer to no manifest", /^CURRENT/, () => Buffer.from("MANIFEST-999999\n")],
     ["a state of nonsense", /^micro-store/, () => Buffer.from("{")],
-  ])("%s is data_loss or a clear error", async (_what, pattern, change) => {
+  ])("%s is data_loss", async (_what, pattern, change) => {
     const error = await damage(pattern, change);
-    expect(error).toMatchObject({ message: expect.stringContaining(path) });
-    expect(["data_loss", "unavailable"]).toContain((error as { code: string }).code);
+    expect(error).toMatchObject({ code: "data_loss", message: expect.stringContaining(path) });
   });
 
   test("a missing table of contents is data_loss and no empty store", async () => {

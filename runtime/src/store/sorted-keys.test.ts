@@ -13,7 +13,7 @@ test("compares keys as their UTF-8 bytes compare", () => {
     fc.property(anyKey, anyKey, (a, b) => {
       expect(Math.sign(compareKeys(a, b))).toBe(bytewise(a, b));
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -36,6 +36,6 @@ test("is the sorted set of what was added and not removed", () => {
         expect(sorted.from(key)).toBe(found.find((other) => bytewise(other, key) >= 0));
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 15 },
   );
 });
