@@ -26,6 +26,8 @@ export class MemoryChannel implements Channel, MemoryCalls {
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
   #begun = 0;
+  /** Calls that wait for the next turn; undefined while none has to. */
+  #held: MemoryCall[] | undefined;
 
   constructor(link: MemoryLink) {
     this.link = link;
@@ -74,9 +76,15 @@ export class MemoryChannel implements Channel, MemoryCalls {
   begin(call: MemoryCall): void {
     this.#calls.add(call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
-    // Without the pause a loop of awaited calls would never let a timer fire or a socket be read.
-    if (++this.#begun % callsPerTurn === 0) setImmediate(() => call.run());
-    else queueMicrotask(() => call.run());
+    if (this.#held !== undefined) {
+      this.#held.push(call);
+    } else if (++this.#begun % callsPerTurn === 0) {
+      // Without the pause loops of awaited calls would never let a timer fire or a socket be read.
+      this.#held = [call];
+      setImmediate(() => this.#runHeld());
+    } else {
+      queueMicrotask(() => call.run());
+    }
   }
 
   remove(call: MemoryCall): void {
@@ -129,6 +137,12 @@ export class MemoryChannel implements Channel, MemoryCalls {
       );
     }
     this.#end(undefined);
+  }
+
+  #runHeld(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const call of held) call.run();
   }
 
   #endDrain(): void {

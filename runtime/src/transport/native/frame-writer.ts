@@ -8,9 +8,12 @@ const earlyFlushBytes = 32 * 1024;
 /** A message of this size that comes as its own array is not copied into the slab. */
 const ownChunkBytes = 16 * 1024;
 
-/** Slabs that no connection needs at the moment, so that an idle connection has none. */
-const freeSlabs: Uint8Array[] = [];
-const maxFreeSlabs = 16;
+/** A larger one, for a message that needs it, is not kept. */
+const largestKeptBytes = 1024 * 1024;
+
+/** Slabs that no connection needs at the moment, by size, so that an idle connection has none. */
+const freeSlabs = new Map<number, Uint8Array[]>();
+const maxFreeBytesOfSize = 1024 * 1024;
 
 /**
  * Writes frames one after the other into one buffer and gives that to the socket once a tick: a write a
@@ -187,14 +190,13 @@ export class FrameWriter {
   #reserve(length: number): void {
     const slab = this.#slab;
     if (slab === undefined) {
-      this.#slab = length > slabBytes ? Buffer.allocUnsafeSlow(length) : takeSlab();
+      this.#slab = takeSlab(length);
       this.#from = this.#start = this.#at = 0;
       return;
     }
     if (this.#at + length <= slab.length) return;
     const begun = this.#at - this.#start;
-    const size = Math.max(slabBytes, begun + length);
-    const next = size === slabBytes ? takeSlab() : Buffer.allocUnsafeSlow(size);
+    const next = takeSlab(begun + length);
     next.set(slab.subarray(this.#start, this.#at), 0);
     this.#at = this.#start;
     this.flush();
@@ -215,13 +217,23 @@ export class FrameWriter {
     const slab = this.#slab;
     this.#slab = undefined;
     this.#from = this.#start = this.#at = 0;
-    if (slab === undefined || slab.length !== slabBytes) return;
-    if (this.#socket.writableLength === 0 && freeSlabs.length < maxFreeSlabs) freeSlabs.push(slab);
+    if (slab !== undefined && this.#socket.writableLength === 0) keepSlab(slab);
   }
 }
 
-function takeSlab(): Uint8Array {
-  return freeSlabs.pop() ?? Buffer.allocUnsafeSlow(slabBytes);
+function takeSlab(length: number): Uint8Array {
+  let size = slabBytes;
+  while (size < length) size *= 2;
+  if (size > largestKeptBytes) return Buffer.allocUnsafeSlow(length);
+  return freeSlabs.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+}
+
+function keepSlab(slab: Uint8Array): void {
+  const { length } = slab;
+  if (length > largestKeptBytes) return;
+  const free = freeSlabs.get(length);
+  if (free === undefined) freeSlabs.set(length, [slab]);
+  else if ((free.length + 1) * length <= maxFreeBytesOfSize) free.push(slab);
 }
 
 function flushWriter(writer: FrameWriter): void {
