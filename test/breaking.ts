@@ -6,7 +6,10 @@ import { execFileSync } from "node:child_process";
  */
 function git(...args: string[]): string | undefined {
   try {
-    return execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    return execFileSync("git", args, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
   } catch {
     return undefined;
   }
@@ -15,15 +18,20 @@ function git(...args: string[]): string | undefined {
 const head = git("rev-parse", "HEAD");
 const main = git("rev-parse", "--verify", "origin/main") ?? git("rev-parse", "--verify", "main");
 const changed = git("status", "--porcelain", "--", "proto") !== "";
-const base = main !== undefined && (main !== head || changed) ? main : git("rev-parse", "--verify", "HEAD~1");
+const base =
+  main !== undefined && (main !== head || changed) ? main : git("rev-parse", "--verify", "HEAD~1");
 if (base === undefined || git("cat-file", "-e", `${base}:proto`) === undefined) {
   console.log("buf breaking: there is no earlier commit to compare with");
 } else {
   try {
-    execFileSync("buf", ["breaking", "proto", "--against", `.git#ref=${base},subdir=proto`], { stdio: "inherit" });
+    execFileSync("buf", ["breaking", "proto", "--against", `.git#ref=${base},subdir=proto`], {
+      stdio: "inherit",
+    });
     console.log(`buf breaking: nothing breaks since ${base.slice(0, 12)}`);
   } catch {
-    console.error(`buf breaking: schemas under proto break those of ${base.slice(0, 12)}; see above`);
+    console.error(
+      `buf breaking: schemas under proto break those of ${base.slice(0, 12)}; see above`,
+    );
     process.exitCode = 1;
   }
 }
