@@ -43,7 +43,7 @@ describe("Metadata", () => {
   test("`__proto__` is an entry like any other", () => {
     const metadata = new Metadata([["__proto__", "x"]]);
     expect(Metadata.decode(metadata.encode()).get("__proto__")).toBe("x");
-    expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
   });
 
   test.each([

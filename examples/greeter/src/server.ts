@@ -3,7 +3,7 @@ import { registerGreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";
 import { Greeter } from "./greeter.ts";
 
 const service = createService({ name: "greeter" });
-const greeter = new Greeter(process.env["GREETER_NAME"] ?? "greeter", service.broker);
+const greeter = new Greeter(process.env.GREETER_NAME ?? "greeter", service.broker);
 registerGreeterHandler(service.server, greeter);
 
 // The demo starts this file with a channel to talk over; started by hand, it has none.
