@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -5,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { answering, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../test/support/echo.ts";
+import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { resolveLimits } from "./limits.ts";
 import { hostAndPort } from "./socket-address.ts";
 import { tcpTransport } from "./tcp.ts";
@@ -105,6 +107,35 @@ test("says where a socket file cannot be", async () => {
     "invalid_argument",
   );
   expect(error.message).toContain("nowhere");
+});
+
+test("carries twenty megabytes each way through a small window unharmed", async () => {
+  const limited = tcpTransport({ streamWindowBytes: 65_536 });
+  const echoing = answering({
+    async *stream(requests) {
+      for await (const { payload } of requests) yield { payload };
+    },
+  });
+  const listener = await limited.listen("127.0.0.1:0", echoing);
+  const channel = await limited.dial(listener.address);
+  const random = seededRandom(11);
+  const sent = createHash("sha256");
+  const received = createHash("sha256");
+  const requests = (async function* () {
+    for (let bytes = 0; bytes < 20_000_000; ) {
+      const payload = new Uint8Array(Math.floor(random() ** 4 * 500_000)).fill(random() * 256);
+      for (let at = 0; at < payload.length; at += 97) payload[at] = random() * 256;
+      sent.update(payload);
+      bytes += payload.length;
+      yield { payload };
+    }
+  })();
+  for await (const { payload } of channel.stream(echo.chat, requests, outgoing())) {
+    received.update(payload);
+  }
+  expect(received.digest("hex")).toBe(sent.digest("hex"));
+  await channel.close();
+  await listener.close();
 });
 
 test("refuses limits that are none", () => {

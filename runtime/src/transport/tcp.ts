@@ -112,6 +112,11 @@ async function listen(
     });
   }
   connections.address = boundAddress(server, address);
+  // As when no file descriptor is left. It must not end the process, and the next one may be accepted.
+  server.on("error", (cause) => {
+    const reason = `cannot accept a connection at ${connections.address}: ${cause.message}`;
+    options.onConnectionError?.(new MicroError("resource_exhausted", reason, { cause }), "unknown");
+  });
   return new TcpListener(server, connections);
 }
 
@@ -164,8 +169,6 @@ function bind(server: Server, address: SocketAddress): Promise<void> {
     server.once("error", reject);
     const listening = () => {
       server.off("error", reject);
-      // An accept that fails, as when there are no file descriptors, must not end the process.
-      server.on("error", () => undefined);
       resolve();
     };
     if (address.kind === "unix") server.listen({ path: address.path }, listening);

@@ -85,7 +85,7 @@ export interface Channel extends AsyncDisposable {
    * Calls a method of any streaming kind. The call starts at the first `next()` of the result and is
    * cancelled by its `return()`. Requests are pulled as fast as the other side takes them; when the call
    * ends first, `return()` is called on their iterator. Requests that throw cancel the call, which then
-   * fails with what they threw.
+   * fails with the MicroError that they threw, or with `unknown` and what they threw as its cause.
    */
   stream<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
