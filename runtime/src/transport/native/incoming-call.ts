@@ -239,7 +239,7 @@ export class IncomingCall extends ServerCall implements InboxOwner, PumpTarget<u
     this.connection.remove(this);
   }
 
-  /** Ends the call because this side closes. */
+  /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
   refuse(error: MicroError): void {
     this.fail(error);
     this.#giveUp(error);
