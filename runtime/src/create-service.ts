@@ -24,6 +24,7 @@ export function createService(options: ServiceOptions = {}): Service {
   const listen = options.listen ?? [parts.listen(options, transports[0] ?? parts.transport)];
   const broker = options.broker ?? parts.broker(registry, listen[0]?.address ?? "", logger);
   const store = options.store ?? parts.store();
+  const sync = options.sync ?? parts.sync();
   const client =
     options.client ??
     parts.client({
@@ -56,9 +57,11 @@ export function createService(options: ServiceOptions = {}): Service {
     broker,
     registry,
     store,
+    sync,
     logger,
     config: options.config,
     graceMs: options.graceMs ?? parts.read(variables.grace) ?? 10_000,
-    owned: parts.made,
+    require: options.require ?? {},
+    owned: [...parts.made, ...(options.owned ?? [])],
   });
 }

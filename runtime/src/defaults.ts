@@ -22,6 +22,9 @@ import type { ServerListen, ServerParts } from "./server/rpc-server.ts";
 import { fileStore, fileStoreGuarantees } from "./store/file.ts";
 import { memoryStore } from "./store/memory.ts";
 import type { Store } from "./store/store.ts";
+import { fileSync } from "./sync/file.ts";
+import { memorySync } from "./sync/memory.ts";
+import type { Sync } from "./sync/sync.ts";
 import { memoryTransport } from "./transport/memory.ts";
 import { tcpTransport } from "./transport/tcp.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -156,6 +159,11 @@ export class DefaultParts {
     if (choice.kind === "memory") return this.#own(memoryStore());
     const { path } = choice;
     return this.#own(new DeferredStore("file", fileStoreGuarantees, () => fileStore({ path })));
+  }
+
+  sync(): Sync {
+    const choice = this.read(variables.sync) ?? { kind: "memory" };
+    return this.#own(choice.kind === "memory" ? memorySync() : fileSync({ path: choice.path }));
   }
 
   /** All that was made here, in the order in which it is to be closed: what uses another comes first. */

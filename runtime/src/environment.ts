@@ -20,7 +20,7 @@ export interface EnvironmentVariable<T> {
 /** Where {@link fromEnvironment} looks; `process.env` is one. */
 export type EnvironmentValues = Readonly<Record<string, string | undefined>>;
 
-/** Where the default store keeps its records. */
+/** Where the default store keeps its records, or the default sync its locks. */
 export type StoreChoice =
   | { readonly kind: "memory" }
   | { readonly kind: "file"; readonly path: string };
@@ -39,6 +39,7 @@ export interface EnvironmentVariables {
   readonly broker: EnvironmentVariable<"http" | "memory">;
   readonly brokerAddress: EnvironmentVariable<string>;
   readonly store: EnvironmentVariable<StoreChoice>;
+  readonly sync: EnvironmentVariable<StoreChoice>;
   readonly selector: EnvironmentVariable<StrategyName>;
   readonly timeout: EnvironmentVariable<number>;
   readonly maxConcurrentCalls: EnvironmentVariable<number>;
@@ -144,6 +145,13 @@ export const environmentVariables: EnvironmentVariables = {
     name: "MICRO_STORE",
     sets: "where the store keeps its records",
     values: "`memory`, `file:path/of/a/directory`",
+    fallback: "`memory`",
+    read: readStore,
+  },
+  sync: {
+    name: "MICRO_SYNC",
+    sets: "where locks and elections are held",
+    values: "`memory` for this process, `file:path/of/a/directory` for this host",
     fallback: "`memory`",
     read: readStore,
   },

@@ -101,6 +101,7 @@ export {
 } from "./registry/memory.ts";
 export * from "./registry/registry.ts";
 export * from "./registry/validate.ts";
+export type { PartRequirements, Requirements } from "./requirements.ts";
 export type { EjectionPolicy } from "./selector/ejection.ts";
 export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
 export { leastLoaded } from "./selector/least-loaded.ts";
@@ -116,6 +117,9 @@ export * from "./server/server.ts";
 export * from "./service.ts";
 export { type MemoryStoreOptions, memoryStore } from "./store/memory.ts";
 export * from "./store/store.ts";
+export { type FileSyncOptions, fileSync } from "./sync/file.ts";
+export { MemorySyncNetwork, type MemorySyncOptions, memorySync } from "./sync/memory.ts";
+export * from "./sync/sync.ts";
 export * from "./transport/memory.ts";
 export * from "./transport/tcp.ts";
 export * from "./transport/transport.ts";

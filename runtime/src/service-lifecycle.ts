@@ -7,11 +7,13 @@ import { MicroError } from "./error.ts";
 import { type Hook, Hooks } from "./hooks.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry/registry.ts";
+import { checkRequirements, type Requirements } from "./requirements.ts";
 import { GracePeriod } from "./server/grace.ts";
 import type { Server } from "./server/server.ts";
 import type { RunOptions, Service, ServiceState } from "./service.ts";
 import { keepAlive, onStopSignal } from "./signals.ts";
 import type { Store } from "./store/store.ts";
+import type { Sync } from "./sync/sync.ts";
 
 /** What a {@link RunningService} holds together. */
 export interface ServiceParts {
@@ -23,8 +25,10 @@ export interface ServiceParts {
   readonly broker: Broker;
   readonly registry: Registry;
   readonly store: Store;
+  readonly sync: Sync;
   readonly logger: Logger;
   readonly config: Config | undefined;
+  readonly require: Requirements;
   /** Time for what is in flight to finish at a stop, in milliseconds. */
   readonly graceMs: number;
   /** What the service made itself and closes, in this order, after the server. */
@@ -44,8 +48,10 @@ export class RunningService implements Service {
   readonly broker: Broker;
   readonly registry: Registry;
   readonly store: Store;
+  readonly sync: Sync;
   readonly logger: Logger;
   readonly config: Config | undefined;
+  readonly #require: Requirements;
   readonly #graceMs: number;
   readonly #owned: ServiceParts["owned"];
   readonly #grace = new GracePeriod();
@@ -67,6 +73,8 @@ export class RunningService implements Service {
     this.broker = parts.broker;
     this.registry = parts.registry;
     this.store = parts.store;
+    this.sync = parts.sync;
+    this.#require = parts.require;
     this.logger = parts.logger;
     this.config = parts.config;
     this.#graceMs = parts.graceMs;
@@ -139,8 +147,9 @@ export class RunningService implements Service {
   async #start(): Promise<void> {
     this.#state = "starting";
     try {
-      await this.#onStart.run();
       if (this.store instanceof DeferredStore) await this.store.open();
+      checkRequirements(this.name, this, this.#require);
+      await this.#onStart.run();
       await this.server.start();
       await this.#onReady.run();
       if (this.#stopping === undefined) this.#state = "running";

@@ -5,10 +5,12 @@ import type { EnvironmentValues } from "./environment.ts";
 import type { Hook } from "./hooks.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry/registry.ts";
+import type { Requirements } from "./requirements.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { ServerListen } from "./server/rpc-server.ts";
 import type { Server, ServerInterceptor } from "./server/server.ts";
 import type { Store } from "./store/store.ts";
+import type { Sync } from "./sync/sync.ts";
 import type { Transport } from "./transport/transport.ts";
 
 /**
@@ -39,6 +41,8 @@ export interface ServiceOptions {
   readonly broker?: Broker;
   /** Default: in memory. */
   readonly store?: Store;
+  /** Default: in memory, among the parts of this process. */
+  readonly sync?: Sync;
   /** Default: power of two choices by latency and load. */
   readonly selector?: Selector;
   /** Default: one over the registry, the selector and the transports. */
@@ -67,6 +71,13 @@ export interface ServiceOptions {
   readonly drainDelayMs?: number;
   /** Time for what is in flight to finish at a stop, in milliseconds. Default 10,000. */
   readonly graceMs?: number;
+  /**
+   * What the parts have to promise, such as `{ broker: { delivery: "at-least-once" } }`; the start fails with
+   * `failed_precondition` when one promises less. The guarantees of each interface say what there is to ask for.
+   */
+  readonly require?: Requirements;
+  /** What was made for this service alone and is closed with it, in this order, after its own parts. */
+  readonly owned?: readonly { close(): Promise<void> }[];
   /** Where the variables are. Default `process.env`. */
   readonly environment?: EnvironmentValues;
 }
@@ -95,6 +106,7 @@ export interface Service extends AsyncDisposable {
   readonly broker: Broker;
   readonly registry: Registry;
   readonly store: Store;
+  readonly sync: Sync;
   readonly logger: Logger;
   /** The one that was given; undefined when there is none. */
   readonly config: Config | undefined;

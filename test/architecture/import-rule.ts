@@ -37,6 +37,8 @@ const implementations: ReadonlySet<string> = new Set([
   "broker/http.ts",
   "store/memory.ts",
   "store/file.ts",
+  "sync/memory.ts",
+  "sync/file.ts",
   "config/env.ts",
   "config/flags.ts",
   "config/file.ts",

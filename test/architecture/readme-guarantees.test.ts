@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Backend,
+  fileSync,
   httpBroker,
   mdnsRegistry,
   memoryBroker,
   memoryRegistry,
   memoryStore,
+  memorySync,
 } from "@micro-es/runtime";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { afterAll, expect, test } from "vitest";
@@ -21,6 +23,8 @@ const drivers: Record<string, Backend & { readonly guarantees: object }> = {
   "httpBroker()": httpBroker({ registry }),
   "memoryStore()": memoryStore(),
   "fileStore()": await fileStore({ path: folder }),
+  "memorySync()": memorySync(),
+  "fileSync()": fileSync({ path: folder }),
 };
 
 afterAll(async () => {

@@ -148,6 +148,36 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       assert.equal(await store.delete("key", { ifVersion: 0n }), false);
       await store.write("key", utf8.encode("d"), { ifVersion: 0n });
     }),
+    withStore("takes no change from a holder whose lock has gone to another", async (store) => {
+      if (!store.guarantees.fencing) {
+        const fence = { lock: "l", token: 1n };
+        return fails("unimplemented", () => store.write("key", utf8.encode("v"), { fence }));
+      }
+      const under = (token: bigint, lock = "lock") => ({ fence: { lock, token } });
+      await store.write("key", utf8.encode("a"), under(5n));
+      await store.write("key", utf8.encode("b"), under(5n));
+      await store.write("key", utf8.encode("c"), under(7n));
+      await fails("aborted", () => store.write("key", utf8.encode("stale"), under(6n)));
+      await fails("aborted", () => store.delete("key", under(6n)));
+      assert.deepEqual((await store.read("key"))?.value, utf8.encode("c"));
+      assert.equal(await store.delete("key", under(8n)), true);
+      await fails("aborted", () => store.write("key", utf8.encode("stale"), under(7n)));
+      assert.equal(await store.read("key"), undefined);
+      await store.write("key", utf8.encode("d"), { ...under(9n), ifVersion: 0n, ttlMs: 30 });
+      await gone(store, "key", Date.now() + 30);
+      await fails("aborted", () => store.write("key", utf8.encode("stale"), under(8n)));
+      // What carries no fence, or another lock's, is not held back by this one.
+      await store.write("key", utf8.encode("e"));
+      await fails("aborted", () => store.write("key", utf8.encode("stale"), under(8n)));
+      await store.write("key", utf8.encode("f"), under(1n, "another lock / \u{1F512}"));
+      await fails("aborted", () =>
+        store.write("key", utf8.encode("x"), { ...under(9n), ifVersion: 1n }),
+      );
+      for (const token of [-1n, 1n << 64n]) {
+        await fails("invalid_argument", () => store.write("key", utf8.encode("v"), under(token)));
+      }
+      await fails("invalid_argument", () => store.write("key", utf8.encode("v"), under(1n, "")));
+    }),
     withStore("loses none of 50 racing increments", async (store) => {
       const increment = async (): Promise<void> => {
         for (;;) {

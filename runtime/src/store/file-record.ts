@@ -6,6 +6,7 @@ import type { StoreRecord } from "./store.ts";
  * What the file store keeps, by the first byte of a key in the database:
  *
  *   "c"                               the counter that versions are taken from, 8 bytes
+ *   "f" lock                          the largest fencing token that came with a lock, 8 bytes
  *   "r" key                           a record
  *   "x" expiry (8 bytes) key          an entry of the expiry index, without a value
  *
@@ -45,6 +46,10 @@ export function endOfPrefix(prefix: Uint8Array): Buffer {
   const end = Buffer.from(prefix);
   end[end.length - 1]!++;
   return end;
+}
+
+export function fenceKey(lock: string): Buffer {
+  return Buffer.from(`f${lock}`);
 }
 
 export function encodeCounter(version: bigint): Buffer {

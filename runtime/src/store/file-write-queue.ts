@@ -5,12 +5,15 @@ import type { ExpiryClock } from "./clock.ts";
 import type { Change, FileDatabase } from "./file-database.ts";
 import {
   decodeRecord,
+  encodeCounter,
   encodeRecord,
   expiryKey,
+  fenceKey,
   type RecordContents,
   recordKey,
 } from "./file-record.ts";
-import { quoteKey, requireOpen, requireVersion, type Write } from "./write.ts";
+import type { Fence } from "./store.ts";
+import { quoteKey, requireFence, requireOpen, requireVersion, type Write } from "./write.ts";
 
 /** A write, or a deletion where `write` is undefined. */
 export interface Mutation {
@@ -18,6 +21,7 @@ export interface Mutation {
   readonly bytes: Uint8Array;
   readonly write: Write | undefined;
   readonly ifVersion: bigint | undefined;
+  readonly fence: Fence | undefined;
 }
 
 interface Waiting extends Mutation {
@@ -140,13 +144,23 @@ export class WriteQueue {
 
   async #apply(batch: readonly Waiting[]): Promise<Answer[]> {
     const current = await this.#load(batch);
+    const fences = await this.#loadFences(batch);
     const changes: Change[] = [];
     let version = this.#database.version;
     const answers = batch.map((mutation): Answer => {
-      const { key, bytes, write } = mutation;
+      const { key, bytes, write, fence } = mutation;
       const old = current.get(key);
       try {
+        requireFence(key, fence, fence && fences.get(fence.lock));
         const found = this.#requireVersion(mutation, old);
+        if (fence !== undefined && fence.token !== fences.get(fence.lock)) {
+          fences.set(fence.lock, fence.token);
+          changes.push({
+            type: "put",
+            key: fenceKey(fence.lock),
+            value: encodeCounter(fence.token),
+          });
+        }
         if (old === undefined && write === undefined) return false;
         if (typeof old === "object" && old.expiresAt !== undefined) {
           changes.push({ type: "del", key: expiryKey(old.expiresAt, bytes) });
@@ -181,6 +195,19 @@ export class WriteQueue {
       current.set(key, record === undefined ? undefined : (decodeRecord(bytes, record) ?? damaged));
     }
     return current;
+  }
+
+  /** The largest token seen, by lock, of the locks in a batch. */
+  async #loadFences(batch: readonly Waiting[]): Promise<Map<string, bigint>> {
+    const locks = [...new Set(batch.flatMap(({ fence }) => (fence ? [fence.lock] : [])))];
+    const tokens = new Map<string, bigint>();
+    if (locks.length === 0) return tokens;
+    const found = await this.#database.getMany(locks.map(fenceKey));
+    for (const [i, lock] of locks.entries()) {
+      const bytes = found[i];
+      if (bytes?.length === 8) tokens.set(lock, bytes.readBigUInt64BE());
+    }
+    return tokens;
   }
 
   /** Whether there is a record, once its version is the one that the caller expects. */

@@ -7,7 +7,7 @@ import { ExpiryClock } from "./clock.ts";
 import { FileDatabase } from "./file-database.ts";
 import { decodeRecord, endOfPrefix, recordKey, toStoreRecord } from "./file-record.ts";
 import { firstExpiry, removeExpired } from "./file-sweep.ts";
-import { type Mutation, WriteQueue } from "./file-write-queue.ts";
+import { WriteQueue } from "./file-write-queue.ts";
 import { checkListing, keyBytes, type Listing } from "./key.ts";
 import type {
   DeleteOptions,
@@ -17,7 +17,7 @@ import type {
   StoreRecord,
   WriteOptions,
 } from "./store.ts";
-import { checkWrite, requireNotAborted, requireOpen } from "./write.ts";
+import { checkFence, checkWrite, requireNotAborted, requireOpen } from "./write.ts";
 
 /** Where and how a {@link fileStore} keeps its records. */
 export interface FileStoreOptions {
@@ -42,6 +42,7 @@ export const fileStoreGuarantees: StoreGuarantees = {
   reads: "linearizable",
   durability: "power-loss",
   compareAndSet: true,
+  fencing: true,
   sharing: "process",
   maxKeyBytes: 64 * 1024,
   maxValueBytes: 16 * 1024 * 1024,
@@ -123,6 +124,7 @@ class FileStore implements Store {
       bytes,
       write,
       ifVersion: write.ifVersion,
+      fence: checkFence(key, options.fence),
     });
     if (write.expiresAt !== undefined && this.#closing === undefined) {
       this.#sweep.watch(monotonicNow() + Math.min(write.expiresAt - now, longestSweepMs));
@@ -132,8 +134,13 @@ class FileStore implements Store {
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
     const bytes = this.#check("delete", key);
-    const mutation: Mutation = { key, bytes, write: undefined, ifVersion: options.ifVersion };
-    return this.#queue.add<boolean>(mutation);
+    return this.#queue.add<boolean>({
+      key,
+      bytes,
+      write: undefined,
+      ifVersion: options.ifVersion,
+      fence: checkFence(key, options.fence),
+    });
   }
 
   list(options?: ListOptions): AsyncIterable<StoreRecord> {

@@ -7,6 +7,7 @@ import { checkListing, compareKeys, keyBytes, type Listing } from "./key.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import type {
   DeleteOptions,
+  Fence,
   ListOptions,
   Store,
   StoreGuarantees,
@@ -14,8 +15,10 @@ import type {
   WriteOptions,
 } from "./store.ts";
 import {
+  checkFence,
   checkWrite,
   quoteKey,
+  requireFence,
   requireNotAborted,
   requireOpen,
   requireVersion,
@@ -59,6 +62,8 @@ class MemoryStore implements Store {
   readonly #keys = new SortedKeys();
   /** Records with an expiry, the earliest first. */
   readonly #expiries = new SortedKeys();
+  /** The largest token that came with each lock. */
+  readonly #fences = new Map<string, bigint>();
   readonly #clock = new ExpiryClock();
   readonly #sweep = new DeadlineSweep(() => this.#removeExpired());
   readonly #status = new BackendStatus();
@@ -73,6 +78,7 @@ class MemoryStore implements Store {
       reads: "linearizable",
       durability: "none",
       compareAndSet: true,
+      fencing: true,
       sharing: "process",
       maxKeyBytes: 64 * 1024,
       maxValueBytes: options.maxValueBytes ?? 16 * 1024 * 1024,
@@ -97,9 +103,12 @@ class MemoryStore implements Store {
     const keySize = this.#check("write", key);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
+    const fence = checkFence(key, options.fence);
+    this.#requireFence(key, fence);
     requireVersion(key, write.ifVersion, this.#live(key)?.version ?? 0n, "write");
     const size = keySize + write.bytes;
     this.#makeRoom(key, size);
+    if (fence !== undefined) this.#fences.set(fence.lock, fence.token);
     const version = ++this.#version;
     this.#remove(key);
     this.#entries.set(key, { ...write, version, size });
@@ -115,7 +124,10 @@ class MemoryStore implements Store {
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
     this.#check("delete", key);
     const entry = this.#live(key);
+    const fence = checkFence(key, options.fence);
+    this.#requireFence(key, fence);
     requireVersion(key, options.ifVersion, entry?.version ?? 0n, "delete");
+    if (fence !== undefined) this.#fences.set(fence.lock, fence.token);
     this.#remove(key);
     return entry !== undefined;
   }
@@ -196,6 +208,20 @@ class MemoryStore implements Store {
         { outcome: "not-executed" },
       );
     }
+  }
+
+  /** @throws MicroError `aborted` for a token that is too small; `resource_exhausted` for one lock too many. */
+  #requireFence(key: string, fence: Fence | undefined): void {
+    if (fence === undefined) return;
+    const largest = this.#fences.get(fence.lock);
+    requireFence(key, fence, largest);
+    if (largest !== undefined || this.#fences.size < this.#maxRecords) return;
+    throw new MicroError(
+      "resource_exhausted",
+      `cannot change store key ${quoteKey(key)}: the store remembers the tokens of ${this.#fences.size} locks ` +
+        "and takes no more; use fewer lock ids, or raise maxRecords",
+      { outcome: "not-executed" },
+    );
   }
 
   /** Removes some expired records and returns the time on the monotonic clock to come again. */

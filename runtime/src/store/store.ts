@@ -11,6 +11,14 @@ export interface StoreRecord {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Says which holder of a lock a change comes from, so that a holder that has lost it changes nothing. */
+export interface Fence {
+  /** Id of the lock, or of the election. */
+  readonly lock: string;
+  /** The holder's token, or the leader's epoch. */
+  readonly token: bigint;
+}
+
 /** How a record is written. */
 export interface WriteOptions {
   /** The record expires after this time, in milliseconds. Default: never. */
@@ -21,12 +29,19 @@ export interface WriteOptions {
    * always happens.
    */
   readonly ifVersion?: bigint;
+  /**
+   * Writes only when no holder of the lock with a larger token changed this key before, by a deletion either. A
+   * store may refuse as soon as it saw a larger token of the lock on any key.
+   */
+  readonly fence?: Fence;
 }
 
 /** How a record is deleted. */
 export interface DeleteOptions {
   /** Deletes only when the key has this version now. */
   readonly ifVersion?: bigint;
+  /** As {@link WriteOptions.fence}. */
+  readonly fence?: Fence;
 }
 
 /** Which records are listed. */
@@ -48,6 +63,8 @@ export interface StoreGuarantees {
   /** What an acknowledged write survives. */
   readonly durability: "none" | "process-crash" | "power-loss";
   readonly compareAndSet: boolean;
+  /** Whether {@link Fence | fences} are looked at; a store without refuses them with `unimplemented`. */
+  readonly fencing: boolean;
   /** Whether several processes may have the same data open. */
   readonly sharing: "process" | "host" | "backend";
   /** The longest key, in bytes of UTF-8. */
@@ -59,8 +76,8 @@ export interface StoreGuarantees {
 /**
  * Keeps bytes by key. Keys are any text that is not empty, in the order of their UTF-8 bytes.
  *
- * A write or deletion has happened when its promise resolves. A failed compare-and-set rejects with `aborted`
- * and leaves the record as it was.
+ * A write or deletion has happened when its promise resolves. A failed compare-and-set, and a change
+ * that a fence holds back, rejects with `aborted` and leaves the record as it was.
  */
 export interface Store extends Backend {
   readonly guarantees: StoreGuarantees;
@@ -68,14 +85,14 @@ export interface Store extends Backend {
   read(key: string): Promise<StoreRecord | undefined>;
   /**
    * Writes a value and returns its version.
-   * @throws MicroError `aborted` when `ifVersion` is not the key's version; `invalid_argument` for a key that
-   * is empty or too long, or a ttl that is not positive; `resource_exhausted` for a value that is too large or
+   * @throws MicroError `aborted` when `ifVersion` is not the key's version, or the fence's token is not the largest;
+   * `invalid_argument` for a key that is empty or too long, or a ttl that is not positive; `resource_exhausted` for a value that is too large or
    * a store that is full.
    */
   write(key: string, value: Uint8Array, options?: WriteOptions): Promise<bigint>;
   /**
    * Deletes a record and tells whether there was one.
-   * @throws MicroError `aborted` when `ifVersion` is not the key's version.
+   * @throws MicroError `aborted` when `ifVersion` is not the key's version, or the fence's token is not the largest.
    */
   delete(key: string, options?: DeleteOptions): Promise<boolean>;
   /** The records, by key. A record that is there during the whole iteration comes exactly once. */

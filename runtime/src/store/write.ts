@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { MicroError } from "../error.ts";
-import type { WriteOptions } from "./store.ts";
+import type { Fence, WriteOptions } from "./store.ts";
 
 /** The latest time that a `Date` can hold. */
 const latestTime = 8.64e15;
@@ -82,6 +82,40 @@ export function requireVersion(
   throw new MicroError(
     "aborted",
     `cannot ${action} store key ${quoteKey(key)} at version ${expected}: ${found}; read it again and retry`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** The longest name of a lock in a fence, in characters. */
+const maxFenceLock = 512;
+
+/** @throws MicroError `invalid_argument` for a fence that names no lock or has no token. */
+export function checkFence(key: string, fence: Fence | undefined): Fence | undefined {
+  if (fence === undefined) return undefined;
+  const { lock, token } = fence;
+  if (typeof lock !== "string" || lock === "" || lock.length > maxFenceLock) {
+    throw refuse("invalid_argument", key, `a fence names a lock, in ${maxFenceLock} characters`);
+  }
+  if (typeof token !== "bigint" || token < 0n || token >= 1n << 64n) {
+    throw refuse("invalid_argument", key, "a fence has the token of a lock, or an epoch");
+  }
+  return { lock, token };
+}
+
+/**
+ * Compares a change's token with the largest that was seen.
+ * @throws MicroError `aborted`
+ */
+export function requireFence(
+  key: string,
+  fence: Fence | undefined,
+  largest: bigint | undefined,
+): void {
+  if (fence === undefined || largest === undefined || fence.token >= largest) return;
+  throw new MicroError(
+    "aborted",
+    `cannot change store key ${quoteKey(key)} under lock ${quoteKey(fence.lock)} with token ${fence.token}: ` +
+      `token ${largest} was seen, so the lock was lost; stop what it protects`,
     { outcome: "not-executed" },
   );
 }

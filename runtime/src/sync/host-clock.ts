@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import process from "node:process";
+
+/** Milliseconds on a clock that all processes of this host share, that nobody sets, and that begins with its boot. */
+export function hostNow(): number {
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
+}
+
+/** Tells one boot of the host from another, where the system says; times of {@link hostNow} belong to one boot. */
+export const bootId: string = readBootId();
+
+function readBootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    // Not Linux: after a boot the clock has gone back, which tells as well for as long as the lease's age.
+    return "";
+  }
+}

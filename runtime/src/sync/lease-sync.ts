@@ -1,0 +1,238 @@
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import type { BackendState, StateListener } from "../backend.ts";
+import { MicroError } from "../error.ts";
+import { HeldLease } from "./held-lease.ts";
+import type { LeaseClaim, Leases } from "./leases.ts";
+import {
+  defaultLockTtlMs,
+  type LeaderStatus,
+  type Leadership,
+  type LeadOptions,
+  type Lock,
+  type LockOptions,
+  minLockTtlMs,
+  type Sync,
+  type SyncGuarantees,
+} from "./sync.ts";
+import { WaitingLine } from "./waiting-line.ts";
+
+const maxIdBytes = 512;
+/** The longest ttl, in milliseconds: a lease is to end some time. */
+const maxTtlMs = 24 * 3_600_000;
+
+/** Locks and leader election on anything that can grant leases. */
+export class LeaseSync implements Sync {
+  readonly guarantees: SyncGuarantees;
+  readonly #leases: Leases;
+  readonly #line = new WaitingLine();
+  readonly #held = new Set<HeldLease>();
+  readonly #closing: AbortController = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  constructor(leases: Leases, guarantees: SyncGuarantees) {
+    this.#leases = leases;
+    this.guarantees = guarantees;
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  get name(): string {
+    return this.#leases.name;
+  }
+
+  get state(): BackendState {
+    return this.#leases.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#leases.onStateChange(listener);
+  }
+
+  async lock(id: string, options: LockOptions = {}): Promise<Lock> {
+    const lease = await this.#acquire("lock", id, randomUUID(), options);
+    return {
+      id,
+      token: lease.token,
+      get held() {
+        return lease.held;
+      },
+      get signal() {
+        return lease.signal;
+      },
+      renew: () => lease.renew(),
+      unlock: () => lease.end(),
+      [Symbol.asyncDispose]: async () => void (await lease.end()),
+    };
+  }
+
+  async lead(id: string, options: LeadOptions = {}): Promise<Leadership> {
+    const candidate = options.candidate ?? randomUUID();
+    if (Buffer.byteLength(candidate) > maxIdBytes) {
+      throw invalid(`a candidate's name is longer than ${maxIdBytes} bytes`);
+    }
+    const lease = await this.#acquire("leader", id, candidate, options);
+    return {
+      id,
+      candidate,
+      epoch: lease.token,
+      get held() {
+        return lease.held;
+      },
+      get signal() {
+        return lease.signal;
+      },
+      renew: () => lease.renew(),
+      resign: () => lease.end(),
+      [Symbol.asyncDispose]: async () => void (await lease.end()),
+    };
+  }
+
+  async leader(id: string): Promise<LeaderStatus | undefined> {
+    this.#requireOpen(`ask for the leader ${id}`);
+    const holder = await this.#leases.holder(keyOf("leader", id));
+    return holder === undefined ? undefined : { candidate: holder.value, epoch: holder.token };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(closedError("wait for a lock"));
+    await Promise.all([...this.#held].map((lease) => lease.revoke("its sync was closed")));
+    await this.#line.empty();
+    await this.#leases.close();
+  }
+
+  async #acquire(
+    kind: "lock" | "leader",
+    id: string,
+    value: string,
+    options: LockOptions,
+  ): Promise<HeldLease> {
+    const what = `${kind} ${id}`;
+    this.#requireOpen(`take the ${what}`);
+    const { ttlMs = defaultLockTtlMs, waitMs = Number.POSITIVE_INFINITY, signal } = options;
+    if (!(ttlMs >= minLockTtlMs && ttlMs <= maxTtlMs)) {
+      throw invalid(`the ttlMs of ${what} is ${ttlMs}; it takes ${minLockTtlMs} to ${maxTtlMs}`);
+    }
+    if (!(waitMs >= 0)) throw invalid(`the waitMs of ${what} is ${waitMs}; it takes 0 and more`);
+    const claim: LeaseClaim = { key: keyOf(kind, id), owner: randomUUID(), ttlMs, value };
+    const wait: Wait = new Wait(what, waitMs, [signal, this.#closing.signal]);
+    const contend = () => this.#contend(claim, what, wait, options.renewal !== "manual");
+    try {
+      // Who asks only once does not wait for its turn.
+      if (waitMs === 0) return await contend();
+      return await this.#line.stand(claim.key, wait.signal, contend);
+    } finally {
+      wait.end();
+    }
+  }
+
+  /** First in this process's line: asks the backend until it grants. */
+  async #contend(
+    claim: LeaseClaim,
+    what: string,
+    wait: Wait,
+    automatic: boolean,
+  ): Promise<HeldLease> {
+    for (;;) {
+      const asked = performance.now();
+      const token = await this.#leases.acquire(claim);
+      if (token !== undefined) {
+        const lease = new HeldLease(what, this.#leases, claim, token, asked, automatic, (ended) =>
+          this.#held.delete(ended),
+        );
+        if (this.#closing.signal.aborted) {
+          await lease.end();
+          throw closedError(`take the ${what}`);
+        }
+        this.#held.add(lease);
+        return lease;
+      }
+      wait.requireTime();
+      await this.#leases.untilFree(claim.key, wait.signal);
+      wait.requireTime();
+    }
+  }
+
+  #requireOpen(what: string): void {
+    if (this.#closed !== undefined) throw closedError(what);
+  }
+}
+
+/** The time that one caller gives to getting a lock. */
+class Wait {
+  readonly #what: string;
+  readonly #waitMs: number;
+  readonly #controller = new AbortController();
+  readonly #signals: readonly (AbortSignal | undefined)[];
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  constructor(what: string, waitMs: number, signals: readonly (AbortSignal | undefined)[]) {
+    this.#what = what;
+    this.#waitMs = waitMs;
+    this.#signals = signals;
+    const fired = signals.find((signal) => signal?.aborted === true);
+    if (fired !== undefined) throw canceled(fired.reason);
+    for (const signal of signals) signal?.addEventListener("abort", this.#abort, { once: true });
+    if (waitMs > 0 && waitMs < 2 ** 31) {
+      this.#timer = setTimeout(() => this.#controller.abort(this.#tooLong()), waitMs);
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** @throws MicroError when the wait is over, as it is for one that asks only once. */
+  requireTime(): void {
+    if (this.signal.aborted) throw this.signal.reason;
+    if (this.#waitMs === 0) throw this.#tooLong();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    for (const signal of this.#signals) signal?.removeEventListener("abort", this.#abort);
+  }
+
+  readonly #abort = (event: Event): void => {
+    this.#controller.abort(canceled((event.target as AbortSignal).reason));
+  };
+
+  #tooLong(): MicroError {
+    return new MicroError(
+      "deadline_exceeded",
+      `could not get the ${this.#what} within ${this.#waitMs} ms: others hold it`,
+      { outcome: "not-executed" },
+    );
+  }
+}
+
+function canceled(reason: unknown): MicroError {
+  return MicroError.from(reason, "canceled", { outcome: "not-executed" });
+}
+
+function keyOf(kind: "lock" | "leader", id: string): string {
+  if (typeof id !== "string" || id === "" || Buffer.byteLength(id) > maxIdBytes) {
+    throw invalid(`the id of a ${kind} is text of 1 to ${maxIdBytes} bytes`);
+  }
+  if (/\p{Surrogate}/u.test(id)) throw invalid(`the id of a ${kind} is not well-formed Unicode`);
+  return `${kind}/${id}`;
+}
+
+function closedError(what: string): MicroError {
+  return new MicroError("unavailable", `cannot ${what}: the sync is closed`, {
+    outcome: "not-executed",
+  });
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+}

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Code, type Lock, MicroError, memoryStore, type Sync } from "@micro-es/runtime";
+import type { ContractCase } from "./contract.ts";
+
+/** What several processes have of one backend. */
+export interface SyncBackend {
+  /** Another one that shares the backend with those before. */
+  connect(): Sync;
+  close?(): Promise<void>;
+}
+
+const ttlMs = 500;
+
+/**
+ * What every sync does.
+ * @param create makes a backend that shares nothing with another one.
+ */
+export function syncContract(create: () => Promise<SyncBackend>): readonly ContractCase[] {
+  const withSyncs = (
+    name: string,
+    run: (one: Sync, two: Sync, three: Sync) => Promise<void>,
+  ): ContractCase => ({
+    name,
+    async run() {
+      const backend = await create();
+      const syncs = [backend.connect(), backend.connect(), backend.connect()] as const;
+      try {
+        await run(...syncs);
+      } finally {
+        await Promise.all(syncs.map((sync) => sync.close()));
+        await backend.close?.();
+      }
+    },
+  });
+  return [
+    withSyncs("gives a lock to one holder at a time", async (one, two, three) => {
+      let holders = 0;
+      let last = 0n;
+      const work = async (sync: Sync) => {
+        for (let turn = 0; turn < 5; turn++) {
+          const lock = await sync.lock("counter", { ttlMs: 5_000 });
+          assert.equal(++holders, 1);
+          assert.ok(lock.token > last, `token ${lock.token} after ${last}`);
+          last = lock.token;
+          assert.equal(lock.held, true);
+          await sleep(1);
+          holders--;
+          assert.equal(await lock.unlock(), true);
+          assert.equal(lock.held, false);
+        }
+      };
+      await Promise.all([one, one, two, three].map(work));
+    }),
+    withSyncs("keeps ids apart, strange ones too, and locks from leaders", async (one, two) => {
+      const ids = ["a", "A", "a.b", "a/b", "../a", "*", ">", " ", "é", "\0", "a b", "{}", "ключ"];
+      const locks = await Promise.all(ids.map((id) => one.lock(id, { waitMs: 0 })));
+      assert.equal(locks.length, ids.length);
+      for (const id of ids) {
+        await fails("deadline_exceeded", () => two.lock(id, { waitMs: 0 }));
+      }
+      const leader = await two.lead("a", { waitMs: 0 });
+      await leader.resign();
+    }),
+    withSyncs("waits for a lock as long as it is told", async (one, two) => {
+      const held = await one.lock("id");
+      await fails("deadline_exceeded", () => two.lock("id", { waitMs: 0 }));
+      await fails("deadline_exceeded", () => two.lock("id", { waitMs: 50 }));
+      await fails("canceled", () => two.lock("id", { signal: AbortSignal.abort() }));
+      const controller = new AbortController();
+      const canceled = fails("canceled", () => two.lock("id", { signal: controller.signal }));
+      await sleep(20);
+      controller.abort();
+      await canceled;
+      const waiting = two.lock("id", { waitMs: 10_000 });
+      await sleep(20);
+      await held.unlock();
+      await (await waiting).unlock();
+    }),
+    withSyncs("serves callers of one process in the order they came", async (one, two) => {
+      const held = await two.lock("line");
+      const order: number[] = [];
+      const waiting = [1, 2, 3, 4, 5].map(async (place) => {
+        const lock = await one.lock("line");
+        order.push(place);
+        await lock.unlock();
+      });
+      await sleep(50);
+      await held.unlock();
+      await Promise.all(waiting);
+      assert.deepEqual(order, [1, 2, 3, 4, 5]);
+    }),
+    withSyncs("renews a lock that is held for longer than its ttl", async (one, two) => {
+      const lock = await one.lock("long", { ttlMs });
+      await fails("deadline_exceeded", () => two.lock("long", { waitMs: 3 * ttlMs }));
+      assert.equal(lock.held, true);
+      assert.equal(lock.signal.aborted, false);
+      assert.equal(await lock.unlock(), true);
+    }),
+    withSyncs(
+      "ends a lock that is not renewed, and says so before another has it",
+      async (one, two) => {
+        const lock = await one.lock("short", { ttlMs, renewal: "manual" });
+        let firedAt = Number.POSITIVE_INFINITY;
+        lock.signal.addEventListener("abort", () => {
+          firedAt = performance.now();
+        });
+        const next = await two.lock("short", { ttlMs, waitMs: 10_000 });
+        assert.ok(firedAt <= performance.now(), "the holder was not told");
+        assert.equal(lock.held, false);
+        assert.ok(lock.signal.reason instanceof MicroError);
+        assert.equal(lock.signal.reason.code, "aborted");
+        assert.ok(next.token > lock.token);
+        await fails("aborted", () => lock.renew());
+        assert.equal(await lock.unlock(), false);
+        assert.equal(next.held, true);
+        await fails("deadline_exceeded", () => one.lock("short", { waitMs: 0 }));
+        assert.equal(await next.unlock(), true);
+      },
+    ),
+    withSyncs("renews by hand", async (one, two) => {
+      const lock = await one.lock("hand", { ttlMs, renewal: "manual" });
+      const contender = fails("deadline_exceeded", () => two.lock("hand", { waitMs: 2 * ttlMs }));
+      for (let turn = 0; turn < 8; turn++) {
+        await sleep(ttlMs / 4);
+        await lock.renew();
+      }
+      await contender;
+      assert.equal(await lock.unlock(), true);
+      assert.equal(await lock.unlock(), true);
+      await fails("aborted", () => lock.renew());
+    }),
+    withSyncs("refuses every unlock that comes too late", async (one, two) => {
+      const stale: Lock[] = [];
+      for (let index = 0; index < 20; index++) {
+        stale.push(await one.lock(`late-${index}`, { ttlMs: 100, renewal: "manual" }));
+      }
+      const fresh = await Promise.all(
+        stale.map(({ id }) => two.lock(id, { waitMs: 10_000, ttlMs: 5_000 })),
+      );
+      for (const lock of stale) assert.equal(await lock.unlock(), false);
+      for (const lock of fresh) {
+        await lock.renew();
+        assert.equal(await lock.unlock(), true);
+      }
+    }),
+    withSyncs("hands out tokens with which a store tells stale writes", async (one, two) => {
+      const store = memoryStore();
+      const write = (lock: Lock, text: string) =>
+        store.write("key", new TextEncoder().encode(text), {
+          fence: { lock: lock.id, token: lock.token },
+        });
+      const paused = await one.lock("fenced", { ttlMs: 100, renewal: "manual" });
+      await write(paused, "first");
+      const next = await two.lock("fenced", { waitMs: 10_000 });
+      await write(next, "second");
+      await fails("aborted", () => write(paused, "stale"));
+      assert.equal(new TextDecoder().decode((await store.read("key"))?.value), "second");
+      await store.close();
+    }),
+    withSyncs("elects one leader, who resigns for the next", async (one, two, three) => {
+      assert.equal(await three.leader("group"), undefined);
+      const first = await one.lead("group", { candidate: "one" });
+      assert.deepEqual(await three.leader("group"), { candidate: "one", epoch: first.epoch });
+      const waiting = two.lead("group", { candidate: "two" });
+      await sleep(20);
+      assert.equal(await first.resign(), true);
+      const second = await waiting;
+      assert.ok(second.epoch > first.epoch);
+      assert.equal(second.candidate, "two");
+      assert.deepEqual(await three.leader("group"), { candidate: "two", epoch: second.epoch });
+      assert.equal(first.held, false);
+      assert.equal(await second.resign(), true);
+      assert.equal(await three.leader("group"), undefined);
+    }),
+    withSyncs("lets the next candidate lead when the leader stops renewing", async (one, two) => {
+      const first = await one.lead("failover", { ttlMs, renewal: "manual" });
+      const second = await two.lead("failover", { ttlMs, waitMs: ttlMs + 3_000 });
+      assert.equal(first.signal.aborted, true);
+      assert.ok(second.epoch > first.epoch);
+      assert.equal(await first.resign(), false);
+      assert.equal(second.held, true);
+    }),
+    withSyncs("refuses ids and times that cannot be", async (one) => {
+      for (const id of ["", "x".repeat(513), "\ud800"]) {
+        await fails("invalid_argument", () => one.lock(id));
+        await fails("invalid_argument", () => one.leader(id));
+      }
+      for (const wrong of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+        await fails("invalid_argument", () => one.lock("id", { ttlMs: wrong }));
+      }
+      for (const wrong of [-1, Number.NaN]) {
+        await fails("invalid_argument", () => one.lock("id", { waitMs: wrong }));
+      }
+    }),
+    withSyncs("gives back with close what it holds, and ends what waits", async (one, two) => {
+      const lock = await one.lock("held");
+      const other = await two.lock("other");
+      const waiting = fails("unavailable", () => one.lock("other"));
+      await sleep(20);
+      await Promise.all([one.close(), one.close()]);
+      await waiting;
+      assert.equal(lock.signal.aborted, true);
+      assert.equal(await lock.unlock(), false);
+      await (await two.lock("held", { waitMs: 5_000 })).unlock();
+      assert.equal(other.held, true);
+      await fails("unavailable", () => one.lock("held"));
+      await fails("unavailable", () => one.lead("held"));
+      await fails("unavailable", () => one.leader("held"));
+    }),
+  ];
+}
+
+async function fails(code: Code, action: () => Promise<unknown>): Promise<void> {
+  await assert.rejects(
+    async () => action(),
+    (error: unknown) => {
+      assert.ok(error instanceof MicroError, `not a MicroError: ${error}`);
+      assert.equal(error.code, code, error.message);
+      return true;
+    },
+  );
+}
