@@ -66,8 +66,12 @@ function registerStatement(context: EmitContext, { desc }: MethodModel, member: 
   const { writer, names } = context;
   const request = streamsRequests(desc) ? "requests" : "request";
   const method = writer.own(names.methods.get(desc)!);
-  const head = [`  server.${callOf[desc.methodKind]}(`, method, `, (${request}, context) =>`];
-  const call = `handler.${member}(${request}, context)`;
-  const flat = [head, " ", call, ");"];
-  return fits(flat, { before: 0, after: 0 }) ? flat : [head, `\n    ${call},\n  );`];
+  const call = `server.${callOf[desc.methodKind]}(`;
+  const take = `(${request}, context) =>`;
+  const forward = `handler.${member}(${request}, context)`;
+  const head = [`  ${call}`, method, `, ${take}`];
+  const flat = [head, ` ${forward});`];
+  if (fits(flat, { before: 0, after: 0 })) return flat;
+  if (fits(head, { before: 0, after: 0 })) return [head, `\n    ${forward},\n  );`];
+  return [`  ${call}\n    `, method, `,\n    ${take} ${forward},\n  );`];
 }

@@ -24,13 +24,11 @@ export function emitMessages(context: EmitContext, functions: CodecNames): void 
         doc: sentence(`What may be given for a ${link}: every field is optional.`, message),
       },
       options.codec === "fast"
-        ? [writer.type("MessageInit"), "<", shape, ">"]
-        : [
-            writer.type("MessageInitShape", "@bufbuild/protobuf"),
-            "<typeof ",
-            writer.schema(message).toTypeOnly(),
-            ">",
-          ],
+        ? { name: writer.type("MessageInit"), args: [shape] }
+        : {
+            name: writer.type("MessageInitShape", "@bufbuild/protobuf"),
+            args: [["typeof ", writer.schema(message).toTypeOnly()]],
+          },
     );
     const type = options.codec === "fast" ? "MessageCodec" : "Codec";
     writer.constant(

@@ -20,11 +20,11 @@ export function emitMethods(context: EmitContext, service: ServiceModel): void {
     writer.constant(
       { name: names.methods.get(desc)!, exported: options.exportMethods, doc },
       { name: writer.type("Method"), args },
-      () =>
+      (_, indent) =>
         expanded(members(context, service, rpc), {
           open: "{",
           close: "}",
-          indent: 0,
+          indent,
           trailingComma: true,
         }),
     );

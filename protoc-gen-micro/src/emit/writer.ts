@@ -79,9 +79,10 @@ export class Writer {
     return createImportSymbol(name, "@micro-es/runtime/codegenv1");
   }
 
-  typeAlias(declaration: Declaration, type: Code): void {
+  typeAlias(declaration: Declaration, type: TypeReference): void {
     if (this.target === "js") return;
-    this.#declare(declaration, "type", [" = ", type, ";"]);
+    const before = `export type ${declaration.name} = `.length;
+    this.#declare(declaration, "type", [" = ", this.#typeReference(type, before, ";"), ";"]);
   }
 
   /** An interface of methods. */
@@ -118,7 +119,8 @@ export class Writer {
     if (this.target === "dts" && !declaration.exported) return;
     const keyword = this.target === "dts" ? "declare const" : "const";
     const before = `${declaration.exported ? "export " : ""}${keyword} ${declaration.name}`.length;
-    const annotation = this.target === "js" ? "" : [": ", this.#typeReference(type, before + 2)];
+    const annotation =
+      this.target === "js" ? "" : [": ", this.#typeReference(type, before + 2, " =")];
     if (this.target === "dts") {
       this.#declare(declaration, keyword, [annotation, ";"]);
       return;
@@ -167,10 +169,10 @@ export class Writer {
     return [name, list(items, style, room), ": ", returns];
   }
 
-  #typeReference({ name, args }: TypeReference, before: number): Code {
+  #typeReference({ name, args }: TypeReference, before: number, after: string): Code {
     if (args.length === 0) return name;
     const style = { open: "<", close: ">", indent: 0, trailingComma: false };
-    return [name, list(args, style, { before: before + textOf(name).length, after: " =".length })];
+    return [name, list(args, style, { before: before + textOf(name).length, after: after.length })];
   }
 
   #pbPath(file: DescFile): string {
