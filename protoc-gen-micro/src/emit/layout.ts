@@ -27,7 +27,7 @@ export function fits(code: Code, room: Room): boolean {
   return room.before + textOf(code).length + room.after <= lineWidth;
 }
 
-/** How a list is written. */
+/** How a list is written. Blanks inside the brackets, as in `{ a }`, are for one line only. */
 export interface ListStyle {
   readonly open: string;
   readonly close: string;
@@ -46,13 +46,13 @@ export function list(items: readonly Code[], style: ListStyle, room: Room): Code
 export function expanded(items: readonly Code[], style: ListStyle): Code {
   const inner = `\n${" ".repeat(style.indent + 2)}`;
   return [
-    style.open,
+    style.open.trimEnd(),
     ...items.map((item, index) => [
       inner,
       item,
       style.trailingComma || index < items.length - 1 ? "," : "",
     ]),
-    `\n${" ".repeat(style.indent)}${style.close}`,
+    `\n${" ".repeat(style.indent)}${style.close.trimStart()}`,
   ];
 }
 

@@ -64,11 +64,6 @@ function auth(rule: NonNullable<MethodModel["policy"]["auth"]>): Code {
 }
 
 function object(label: string, members: readonly Code[]): Code {
-  const style = { indent: 2, trailingComma: true };
-  const flat = { ...style, open: "{ ", close: " }" };
-  const room = { before: 2 + label.length, after: 1 };
-  const oneLine = list(members, flat, room);
-  return JSON.stringify(oneLine).includes("\\n")
-    ? expanded(members, { ...style, open: "{", close: "}" })
-    : oneLine;
+  const style = { open: "{ ", close: " }", indent: 2, trailingComma: true };
+  return list(members, style, { before: 2 + label.length, after: 1 });
 }
