@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { protocGenMicro } from "../src/plugin.ts";
-import { compile, generate, proto } from "./support/compile.ts";
+import { compile, generate, proto, repository } from "./support/compile.ts";
 
 interface Case {
   readonly name: string;
@@ -392,4 +394,23 @@ message M {}`,
     { withOptions: false },
   );
   expect(generate(foreign.request(["theirs.proto"])).size).toBe(1);
+});
+
+test("an option that only a newer schema has is an error and not left out", () => {
+  const options = readFileSync(join(repository, "proto/micro/v1/options.proto"), "utf8");
+  const newer = compile(
+    {
+      "micro/v1/options.proto": options.replace(
+        "message RetryRule {",
+        "message RetryRule {\n  bool hedge = 99;",
+      ),
+      "newer.proto": proto(rpc(method("retry: { attempts: 2 hedge: true }"))),
+    },
+    { withOptions: false },
+  );
+  const { error, file } = protocGenMicro.run(newer.request(["newer.proto"]));
+  expect(file).toEqual([]);
+  expect(error).toContain(
+    "rpc test.v1.S.Call: micro.v1.RetryRule has a field 99 that this protoc-gen-micro does not know; update protoc-gen-micro",
+  );
 });

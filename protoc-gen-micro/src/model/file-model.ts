@@ -3,9 +3,16 @@ import type { MicroOptions } from "../plugin-options.ts";
 import { checkDefaults, type MethodPolicy, methodPolicy } from "../rules/method-policy.ts";
 import { defaultServiceName, nameProblem } from "../rules/names.ts";
 import type { Problems } from "../rules/problems.ts";
-import { type Rules, serviceOption } from "../rules/read.ts";
+import {
+  methodOption,
+  type Rules,
+  serviceOption,
+  subscribeOption,
+  topicOption,
+} from "../rules/read.ts";
 import { type Subscription, subscription } from "../rules/subscription.ts";
 import { type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
+import { checkKnown } from "../rules/unknown-fields.ts";
 import { nestedMessages } from "./nested-messages.ts";
 
 /** An rpc that is called. */
@@ -54,7 +61,9 @@ export function createFileModel(
   const topics: TopicDeclaration[] = [];
   for (const message of nestedMessages(file)) {
     const rule = rules.topic(message);
-    if (rule !== undefined) topics.push(topicDeclaration(message, rule, problems));
+    if (rule === undefined) continue;
+    checkKnown(message, rule, topicOption, problems);
+    topics.push(topicDeclaration(message, rule, problems));
   }
   const messages = new Set<DescMessage>();
   for (const { rpcs } of services) {
@@ -70,6 +79,7 @@ export function createFileModel(
 
 function serviceModel(desc: DescService, rules: Rules, problems: Problems): ServiceModel {
   const rule = rules.service(desc);
+  checkKnown(desc, rule, serviceOption, problems);
   if (rule !== undefined) {
     const wrong = rule.name === "" ? undefined : nameProblem(rule.name);
     if (wrong !== undefined) problems.add(desc, [...serviceOption, 1], `service.name ${wrong}`);
@@ -81,6 +91,8 @@ function serviceModel(desc: DescService, rules: Rules, problems: Problems): Serv
     rpcs: desc.methods.map((rpc) => {
       const subscribe = rules.subscribe(rpc);
       const own = rules.method(rpc);
+      checkKnown(rpc, own, methodOption, problems);
+      checkKnown(rpc, subscribe, subscribeOption, problems);
       if (subscribe === undefined) {
         const policy = methodPolicy(rpc, own, rule?.defaults, problems);
         return { kind: "method", desc: rpc, policy };
