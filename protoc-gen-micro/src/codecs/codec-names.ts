@@ -68,7 +68,7 @@ export class CodecNames {
 }
 
 /** What functions of codecs call their own parameters and variables. */
-const ownVariables = ["message", "writer", "start", "entry", "key", "value", "Object"];
+const ownVariables = ["message", "writer", "start", "entry", "key", "name", "value", "Object"];
 
 /**
  * The variables into which a function takes its message's members, by member. They must hide nothing that the

@@ -4,7 +4,10 @@ import { Block, type CodecContext, functionsOf, member, typed } from "./codec-co
 import { isDelimited, representation, wrappedType } from "./message-fields.ts";
 import { readExpression, scalar, tagOf, zeroLiteral } from "./scalars.ts";
 
-/** Writes the function that reads a message: a switch over whole tags, so that a wrong wire type is unknown. */
+/**
+ * Writes the function that reads a message. The switch is over numbers, which lie close enough together for a
+ * table of jumps, and a case looks at the whole tag, so that a field of the wrong wire type is unknown.
+ */
 export function emitRead(context: CodecContext, message: DescMessage): Code[] {
   const shape = context.shape(message);
   const block = new Block(0);
@@ -28,7 +31,7 @@ export function emitRead(context: CodecContext, message: DescMessage): Code[] {
       block.nest("while (reader.pos < end) {", () => {
         block.line("const tag = reader.tag();");
         if (message.fields.length > 0) {
-          block.nest("switch (tag) {", () => {
+          block.nest("switch (tag >>> 3) {", () => {
             for (const field of message.fields) emitField(context, field, block);
           });
         }
@@ -55,22 +58,50 @@ function emitField(context: CodecContext, field: DescField, block: Block): void 
       else emitScalarList(context, field, block);
       break;
     case "map":
-      emitCase(block, tagOf(field.number, 2), () => {
+      emitCase(block, field.number, 2, () => {
         block.line(context.names.readEntry(field), "(message, reader, end, depth);");
       });
   }
 }
 
-function emitCase(block: Block, tag: number, body: () => void): void {
-  block.nest(`case ${tag}:`, body, "  continue;");
+/** The case of a field that comes with one wire type. */
+function emitCase(block: Block, number: number, wireType: number, body: () => void): void {
+  block.nest(
+    `case ${number}:`,
+    () => {
+      block.line(`if (tag !== ${tagOf(number, wireType)}) break;`);
+      body();
+    },
+    "  continue;",
+  );
 }
 
 /** A case with variables of its own. */
-function emitScopedCase(block: Block, tag: number, body: () => void): void {
-  block.nest(`case ${tag}: {`, () => {
+function emitScopedCase(block: Block, number: number, wireType: number, body: () => void): void {
+  block.nest(`case ${number}: {`, () => {
+    block.line(`if (tag !== ${tagOf(number, wireType)}) break;`);
     body();
     block.line("continue;");
   });
+}
+
+/** The case of a list, which may come packed or with each element on its own. */
+function emitListCase(
+  block: Block,
+  number: number,
+  packed: Code,
+  wireType: number,
+  element: Code,
+): void {
+  block.nest(
+    `case ${number}:`,
+    () => {
+      block.line(`if (tag === ${tagOf(number, 2)}) `, packed, ";");
+      block.line(`else if (tag === ${tagOf(number, wireType)}) `, element, ";");
+      block.line("else break;");
+    },
+    "  continue;",
+  );
 }
 
 /** The statement that sets a field. */
@@ -86,9 +117,9 @@ function emitSingular(
   block: Block,
 ): void {
   const type = field.fieldKind === "enum" ? ScalarType.INT32 : field.scalar;
-  const tag = tagOf(field.number, scalar(type).wireType);
+  const { wireType } = scalar(type);
   if (field.fieldKind === "enum" && !field.enum.open) {
-    emitScopedCase(block, tag, () => {
+    emitScopedCase(block, field.number, wireType, () => {
       block.line("const value = reader.int32();");
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, assignment(field, "value"));
       block.line(`else reader.unknownEnum(message, ${field.number}, value);`);
@@ -97,7 +128,7 @@ function emitSingular(
   }
   const longAsString = field.fieldKind === "scalar" && field.longAsString;
   const value = readExpression(type, { utf8Validation: field.utf8Validation, longAsString });
-  emitCase(block, tag, () => block.line(assignment(field, value)));
+  emitCase(block, field.number, wireType, () => block.line(assignment(field, value)));
 }
 
 function emitMessage(
@@ -105,16 +136,16 @@ function emitMessage(
   field: DescField & { fieldKind: "message" },
   block: Block,
 ): void {
-  const tag = tagOf(field.number, field.delimitedEncoding ? 3 : 2);
+  const wireType = field.delimitedEncoding ? 3 : 2;
   if (field.oneof === undefined) {
-    emitCase(block, tag, () => {
+    emitCase(block, field.number, wireType, () => {
       block.line(assignment(field, nested(context, field, member(field))));
     });
     return;
   }
   const oneof = `message.${field.oneof.localName}`;
   const name = JSON.stringify(field.localName);
-  emitScopedCase(block, tag, () => {
+  emitScopedCase(block, field.number, wireType, () => {
     block.line(`const before = ${oneof}.case === ${name} ? ${oneof}.value : undefined;`);
     block.line(assignment(field, nested(context, field, "before")));
   });
@@ -125,7 +156,7 @@ function emitMessageList(
   field: DescField & { fieldKind: "list"; listKind: "message" },
   block: Block,
 ): void {
-  emitCase(block, tagOf(field.number, field.delimitedEncoding ? 3 : 2), () => {
+  emitCase(block, field.number, field.delimitedEncoding ? 3 : 2, () => {
     block.line(member(field), ".push(", nested(context, field, undefined), ");");
   });
 }
@@ -174,32 +205,25 @@ function emitScalarList(
   const { wireType, packed, is64 } = scalar(type);
   const list = member(field);
   if (field.listKind === "enum" && !field.enum.open) {
-    const isKnown = context.names.isKnown(field.enum);
-    emitScopedCase(block, tagOf(field.number, 0), () => {
-      block.line("const value = reader.int32();");
-      block.line(`if (${isKnown}(value)) ${list}.push(value);`);
-      block.line(`else reader.unknownEnum(message, ${field.number}, value);`);
-    });
-    emitCase(block, tagOf(field.number, 2), () => {
-      const args = `reader, ${list}, end, ${isKnown}, message, ${field.number}`;
-      block.line(context.runtime("readPackedEnum"), `(${args});`);
-    });
+    const args = `reader, ${list}, end, ${context.names.isKnown(field.enum)}, message, ${field.number}`;
+    const packedEnum = [context.runtime("readPackedEnum"), `(${args})`];
+    const element = [context.runtime("readEnum"), `(${args.replace(" end,", "")})`];
+    emitListCase(block, field.number, packedEnum, 0, element);
     return;
   }
   const longAsString = field.listKind === "scalar" && field.longAsString;
   const options = { utf8Validation: field.utf8Validation, longAsString };
-  emitCase(block, tagOf(field.number, wireType), () => {
-    block.line(`${list}.push(${readExpression(type, options)});`);
-  });
-  if (packed === undefined) return;
-  emitCase(block, tagOf(field.number, 2), () => {
-    if (longAsString && is64) {
-      const value = readExpression(type, { ...options, reader: "r" });
-      block.line(context.runtime("readPacked"), `(reader, ${list}, end, (r) => ${value});`);
-    } else {
-      block.line(context.runtime(`readPacked${packed}`), `(reader, ${list}, end);`);
-    }
-  });
+  const element = `${list}.push(${readExpression(type, options)})`;
+  if (packed === undefined) {
+    emitCase(block, field.number, wireType, () => block.line(element, ";"));
+  } else if (longAsString && is64) {
+    const value = readExpression(type, { ...options, reader: "r" });
+    const all = [context.runtime("readPacked"), `(reader, ${list}, end, (r) => ${value})`];
+    emitListCase(block, field.number, all, wireType, element);
+  } else {
+    const all = [context.runtime(`readPacked${packed}`), `(reader, ${list}, end)`];
+    emitListCase(block, field.number, all, wireType, element);
+  }
 }
 
 /** Writes the function that reads an entry of a map field, behind its tag. */
@@ -211,7 +235,11 @@ export function emitReadEntry(
   const name = context.names.readEntry(field);
   const keyTag = tagOf(1, scalar(field.mapKey).wireType);
   const { utf8Validation } = field;
-  const key = readExpression(field.mapKey, { utf8Validation, longAsString: false });
+  const isString = field.mapKey === ScalarType.STRING;
+  const key =
+    isString && utf8Validation
+      ? [context.runtime("readKey"), "(reader)"]
+      : readExpression(field.mapKey, { utf8Validation, longAsString: false });
   const value = mapValue(context, field);
   const closed = field.mapKind === "enum" && !field.enum.open;
   const annotation: Code = context.typed
@@ -230,14 +258,15 @@ export function emitReadEntry(
     block.line("let value", value.declaration, ";");
     block.nest("while (reader.pos < stop) {", () => {
       block.line("const tag = reader.tag();");
-      block.nest("switch (tag) {", () => {
-        emitCase(block, keyTag, () => block.line(`key = ${key};`));
-        emitCase(block, value.tag, () => block.line("value = ", value.read, ";"));
-      });
-      block.line("reader.skip(tag, stop, depth);");
+      block.line(`if (tag === ${keyTag}) key = `, key, ";");
+      block.line(`else if (tag === ${value.tag}) value = `, value.read, ";");
+      block.line("else reader.skip(tag, stop, depth);");
     });
     block.line("reader.leave(stop);");
-    const set = [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"];
+    const number = zeroLiteral(field.mapKey, false) === "0";
+    const set = isString
+      ? [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"]
+      : [`${member(field)}[${number ? "key" : "String(key)"}] = `, value.result, ";"];
     if (!closed) block.line(set);
     else {
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);

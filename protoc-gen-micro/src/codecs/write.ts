@@ -117,7 +117,7 @@ function emitField(self: WriteContext, field: DescField): void {
       emitMap(self, field, variable);
       break;
     case "message":
-      emitGuarded(self, field, variable, `${variable} != null`);
+      emitGuarded(self, field, variable, `${variable} !== undefined`);
       break;
     default:
       emitGuarded(self, field, variable, isSet(self, field, variable));
@@ -154,7 +154,7 @@ function isSet(
   variable: string,
 ): Code {
   const zero = defaultOf(field);
-  const given = `${variable} != null`;
+  const given = `${variable} !== undefined`;
   if (isImplicit(field)) {
     if (zero === undefined) return `${given} && ${variable}.length !== 0`;
     if (zero === "false") return variable;
@@ -237,13 +237,13 @@ function emitList(
     const write = context.runtime(`writePacked${scalar(type).packed}`);
     const tag = tagOf(field.number, 2);
     block.line(
-      `if (${variable} != null && ${variable}.length !== 0) `,
+      `if (${variable} !== undefined && ${variable}.length !== 0) `,
       write,
       `(writer, ${tag}, ${variable});`,
     );
     return;
   }
-  block.nest(`if (${variable} != null) {`, () => {
+  block.nest(`if (${variable} !== undefined) {`, () => {
     if (field.message === undefined) {
       block.line(`for (const value of ${variable}) ${valueStatement(field, "value")}`);
     } else {
@@ -261,12 +261,14 @@ function emitMap(
   const key = scalar(field.mapKey);
   const isString = field.mapKey === ScalarType.STRING;
   const numeric = !isString && field.mapKey !== ScalarType.BOOL && !key.is64;
-  block.nest(`if (${variable} != null) {`, () => {
-    block.nest(`for (const key of Object.keys(${variable})) {`, () => {
-      const index = numeric ? ["key", typed(context, " as unknown as number")] : "key";
-      block.line("const value = ", variable, "[", index, "]", typed(context, "!"), ";");
+  block.nest(`if (${variable} !== undefined) {`, () => {
+    const loop = `for (const ${numeric ? "name" : "key"} of Object.keys(${variable})) {`;
+    block.nest(loop, () => {
+      if (numeric) block.line("const key = ", context.runtime("integerKey"), "(name);");
+      block.line(`const value = ${variable}[key]`, typed(context, "!"), ";");
       block.line(`const entry = writer.open(${tagOf(field.number, 2)});`);
-      const converted = isString ? "key" : [context.runtime(keyFunction(field.mapKey)), "(key)"];
+      const convert = isString || numeric ? undefined : keyFunction(field.mapKey);
+      const converted = convert === undefined ? "key" : [context.runtime(convert), "(key)"];
       block.line(`writer.${key.method}(${tagOf(1, key.wireType)}, `, converted, ");");
       if (field.mapKind === "message") emitMessage(self, field, "value", 2);
       else {
@@ -280,6 +282,5 @@ function emitMap(
 }
 
 function keyFunction(type: ScalarType): string {
-  if (type === ScalarType.BOOL) return "boolKey";
-  return scalar(type).is64 ? "int64Key" : "integerKey";
+  return type === ScalarType.BOOL ? "boolKey" : "int64Key";
 }

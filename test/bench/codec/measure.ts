@@ -3,6 +3,8 @@ export interface Measured<K> {
   readonly key: K;
   /** Operations a second, the median of the rounds. */
   readonly rate: number;
+  /** The rates of the rounds, in their order: those of one round were measured one after another. */
+  readonly rates: readonly number[];
 }
 
 export interface Measurement<K> {
@@ -26,7 +28,7 @@ export function measure<K>(measurements: readonly Measurement<K>[], rounds: numb
   for (let round = 0; round < rounds; round++) {
     for (const { run, times, rates } of prepared) rates.push(times / cpuSeconds(run, times));
   }
-  return prepared.map(({ key, rates }) => ({ key, rate: median(rates) }));
+  return prepared.map(({ key, rates }) => ({ key, rate: median(rates), rates }));
 }
 
 /** How often something fits into a slice, found while it is compiled. */
@@ -41,13 +43,20 @@ function calibrate(run: () => void): number {
 }
 
 function cpuSeconds(run: () => void, times: number): number {
+  // What others have left behind is not to be swept up at the expense of this one.
+  collectGarbage();
   const before = process.cpuUsage();
   for (let i = 0; i < times; i++) run();
   const { user, system } = process.cpuUsage(before);
   return Math.max(user + system, 1) / 1e6;
 }
 
-function median(values: readonly number[]): number {
+const collectGarbage: () => void =
+  (globalThis as { gc?: (options: { type: "minor" }) => void }).gc === undefined
+    ? () => {}
+    : () => (globalThis as unknown as { gc(options: object): void }).gc({ type: "minor" });
+
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

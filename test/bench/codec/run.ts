@@ -86,15 +86,16 @@ for (const [fixture, codecs, bytes] of loaded) {
       },
     });
   }
-  for (const { key, rate } of measure(measurements, rounds)) {
-    rows.push({ ...key, bytes: bytes.length, rate });
+  for (const { key, rate, rates } of measure(measurements, rounds)) {
+    rows.push({ ...key, bytes: bytes.length, rate, rates });
   }
 }
 if (sink === undefined) throw new Error("nothing was measured");
 
 const sizes = await bundleSizes(folder);
 if (words.includes("--json")) {
-  for (const row of [...rows, ...sizes]) console.log(JSON.stringify(row));
+  for (const { rates: _, ...row } of rows) console.log(JSON.stringify(row));
+  for (const size of sizes) console.log(JSON.stringify(size));
 } else console.log(table(rows, sizes));
 if (words.includes("--check")) {
   const failures = missed(rows, sizes);

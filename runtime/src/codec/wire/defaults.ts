@@ -17,17 +17,3 @@ export function withDefaults<M>(
 export function isOwn(message: object, field: string): boolean {
   return Object.hasOwn(message, field);
 }
-
-/** Sets an entry of a map. A key may be `__proto__`, which a plain assignment would take as something else. */
-export function setEntry<V>(
-  map: { [key: string]: V } | { [key: number]: V },
-  key: unknown,
-  value: V,
-): void {
-  const name = String(key);
-  if (name !== "__proto__") (map as { [key: string]: V })[name] = value;
-  else {
-    const attributes = { writable: true, enumerable: true, configurable: true };
-    Object.defineProperty(map, name, { value, ...attributes });
-  }
-}

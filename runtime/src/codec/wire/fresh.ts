@@ -12,6 +12,9 @@ const largestCarved = slabSize / 4;
 /** Where larger messages are written before they are copied out. It is kept up to this size. */
 const largestKept = 1 << 20;
 
+/** What fields may ask for at the end of a message beyond what they need. */
+const margin = 128;
+
 let slab: Uint8Array = /*@__PURE__*/ new Uint8Array(0);
 let used = 0;
 let spare: Uint8Array | undefined;
@@ -26,12 +29,17 @@ export function encodeFresh<M>(
   message: M,
   expectedSize: number,
 ): Uint8Array {
-  const carved = expectedSize <= largestCarved ? carve(write, message) : undefined;
-  return carved ?? copyOut(write, message, expectedSize);
+  return expectedSize <= largestCarved
+    ? carve(write, message, expectedSize)
+    : copyOut(write, message, expectedSize);
 }
 
-/** Encodes into the slab; undefined when the message is too large for that. */
-function carve<M>(write: WriteMessage<M>, message: M): Uint8Array | undefined {
+/** Encodes into the slab. What turns out not to fit gets an array of its own. */
+function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
+  if (used + expectedSize + margin > slab.length) {
+    slab = new Uint8Array(slabSize);
+    used = 0;
+  }
   const room = slab;
   const start = used;
   // All of it is taken until the size is known: a getter of the message may encode another one.
@@ -39,30 +47,16 @@ function carve<M>(write: WriteMessage<M>, message: M): Uint8Array | undefined {
   const writer = new Writer(room, start);
   write(message, writer);
   const end = writer.pos;
-  if (end - start <= largestCarved && end > room.length) {
-    slab = new Uint8Array(slabSize);
-    used = 0;
-    return carve(write, message);
-  }
-  const fits = end <= room.length && end - start <= largestCarved;
+  const fits = writer.bytes === room && end - start <= largestCarved;
   if (slab === room) used = fits ? end : start;
-  return fits ? new Uint8Array(room.buffer, start, end - start) : undefined;
+  return fits ? new Uint8Array(room.buffer, start, end - start) : writer.bytes.slice(start, end);
 }
 
 function copyOut<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
-  let room = spare ?? new Uint8Array(roomFor(expectedSize));
+  const room = spare ?? new Uint8Array(Math.max(2 * slabSize, expectedSize + margin));
   spare = undefined;
-  for (;;) {
-    const writer = new Writer(room, 0);
-    write(message, writer);
-    if (writer.pos <= room.length) {
-      if (room.length <= largestKept) spare = room;
-      return room.slice(0, writer.pos);
-    }
-    room = new Uint8Array(roomFor(writer.pos));
-  }
-}
-
-function roomFor(size: number): number {
-  return Math.max(2 * slabSize, size + (size >>> 3));
+  const writer = new Writer(room, 0);
+  write(message, writer);
+  if (writer.bytes.length <= largestKept) spare = writer.bytes;
+  return writer.bytes.slice(0, writer.pos);
 }

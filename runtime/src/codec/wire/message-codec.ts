@@ -86,6 +86,10 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
     } catch (cause) {
       throw this.#unwritable(message, cause);
     }
+    // Fields make room for the most that they can take; in the end it may have fitted all the same.
+    if (writer.bytes !== target && writer.pos <= target.length) {
+      target.set(writer.bytes.subarray(offset, writer.pos), offset);
+    }
     return writer.pos;
   }
 

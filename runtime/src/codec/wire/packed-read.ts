@@ -106,10 +106,19 @@ export function readPackedEnum<E extends number>(
   number: number,
 ): void {
   const stop = reader.length(end);
-  while (reader.pos < stop) {
-    const value = reader.int32();
-    if (isKnown(value)) list.push(value);
-    else reader.unknownEnum(message, number, value);
-  }
+  while (reader.pos < stop) readEnum(reader, list, isKnown, message, number);
   reader.leave(stop);
+}
+
+/** An element of a list of a closed enum. */
+export function readEnum<E extends number>(
+  reader: Reader,
+  list: E[],
+  isKnown: (value: number) => value is E,
+  message: UnknownFields,
+  number: number,
+): void {
+  const value = reader.int32();
+  if (isKnown(value)) list.push(value);
+  else reader.unknownEnum(message, number, value);
 }

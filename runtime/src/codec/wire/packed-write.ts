@@ -19,7 +19,7 @@ type Put<T> = (bytes: Uint8Array, at: number, value: T) => number;
 
 function packed<T>(writer: Writer, tag: number, list: readonly T[], put: Put<T>): void {
   const start = writer.open(tag);
-  const bytes = writer.bytes;
+  const bytes = writer.room(10 * list.length);
   let pos = writer.pos;
   for (let i = 0; i < list.length; i++) pos = put(bytes, pos, list[i]!);
   writer.pos = pos;
@@ -28,7 +28,7 @@ function packed<T>(writer: Writer, tag: number, list: readonly T[], put: Put<T>)
 
 export function writePackedUint32(writer: Writer, tag: number, list: readonly number[]): void {
   const start = writer.open(tag);
-  const bytes = writer.bytes;
+  const bytes = writer.room(10 * list.length);
   let pos = writer.pos;
   for (let i = 0; i < list.length; i++) {
     const value = list[i]!;
@@ -40,7 +40,7 @@ export function writePackedUint32(writer: Writer, tag: number, list: readonly nu
 
 export function writePackedInt32(writer: Writer, tag: number, list: readonly number[]): void {
   const start = writer.open(tag);
-  const bytes = writer.bytes;
+  const bytes = writer.room(10 * list.length);
   let pos = writer.pos;
   for (let i = 0; i < list.length; i++) {
     const value = list[i]!;
@@ -52,7 +52,7 @@ export function writePackedInt32(writer: Writer, tag: number, list: readonly num
 
 export function writePackedSint32(writer: Writer, tag: number, list: readonly number[]): void {
   const start = writer.open(tag);
-  const bytes = writer.bytes;
+  const bytes = writer.room(10 * list.length);
   let pos = writer.pos;
   for (let i = 0; i < list.length; i++) {
     const value = list[i]!;

@@ -1,8 +1,8 @@
 import { int64Of, uint64Of } from "./coercion.ts";
-import { scratch, scratchBytes } from "./scratch.ts";
+import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
 
-// Each puts a value at a position and returns the one behind it. A Uint8Array keeps the low eight bits of
-// what is stored in it, so nothing is masked here.
+// Each puts a value at a position, where there is room for it, and returns the position behind. A Uint8Array
+// keeps the low eight bits of what is stored in it, so nothing is masked here.
 
 export function putVarint(bytes: Uint8Array, at: number, value: number): number {
   let pos = at;
@@ -33,31 +33,31 @@ export function putInt32(bytes: Uint8Array, at: number, value: number): number {
 
 export function putInt64(bytes: Uint8Array, at: number, value: bigint | string): number {
   loadInt64(value);
-  return putWords(bytes, at, scratch.getInt32(0, true), scratch.getInt32(4, true));
+  return putLongVarint(bytes, at, words[low]!, words[high]!);
 }
 
 export function putUint64(bytes: Uint8Array, at: number, value: bigint | string): number {
   loadUint64(value);
-  return putWords(bytes, at, scratch.getInt32(0, true), scratch.getInt32(4, true));
+  return putLongVarint(bytes, at, words[low]!, words[high]!);
 }
 
 export function putSint64(bytes: Uint8Array, at: number, value: bigint | string): number {
   loadInt64(value);
-  const low = scratch.getInt32(0, true);
-  const high = scratch.getInt32(4, true);
-  const sign = high >> 31;
-  return putWords(bytes, at, (low << 1) ^ sign, ((high << 1) | (low >>> 31)) ^ sign);
+  const lower = words[low]!;
+  const upper = words[high]!;
+  const sign = upper >> 31;
+  return putLongVarint(bytes, at, (lower << 1) ^ sign, ((upper << 1) | (lower >>> 31)) ^ sign);
 }
 
 /** A 64-bit varint, of two halves. */
-function putWords(bytes: Uint8Array, at: number, low: number, high: number): number {
-  if (high === 0) return putVarint(bytes, at, low >>> 0);
-  bytes[at] = low | 0x80;
-  bytes[at + 1] = (low >>> 7) | 0x80;
-  bytes[at + 2] = (low >>> 14) | 0x80;
-  bytes[at + 3] = (low >>> 21) | 0x80;
-  const middle = (low >>> 28) | ((high & 7) << 4);
-  const rest = high >>> 3;
+function putLongVarint(bytes: Uint8Array, at: number, lower: number, upper: number): number {
+  if (upper === 0) return putVarint(bytes, at, lower >>> 0);
+  bytes[at] = lower | 0x80;
+  bytes[at + 1] = (lower >>> 7) | 0x80;
+  bytes[at + 2] = (lower >>> 14) | 0x80;
+  bytes[at + 3] = (lower >>> 21) | 0x80;
+  const middle = (lower >>> 28) | ((upper & 7) << 4);
+  const rest = upper >>> 3;
   if (rest === 0) {
     bytes[at + 4] = middle;
     return at + 5;
@@ -75,46 +75,34 @@ export function putFour(bytes: Uint8Array, at: number, value: number): number {
 }
 
 export function putFloat(bytes: Uint8Array, at: number, value: number): number {
-  scratch.setFloat32(0, value, true);
-  return putFour(bytes, at, scratch.getInt32(0, true));
+  floats[0] = value;
+  return putFour(bytes, at, words[0]!);
 }
 
 export function putDouble(bytes: Uint8Array, at: number, value: number): number {
-  scratch.setFloat64(0, value, true);
-  return putScratch(bytes, at);
+  doubles[0] = value;
+  return putFour(bytes, putFour(bytes, at, words[low]!), words[high]!);
 }
 
 export function putSfixed64(bytes: Uint8Array, at: number, value: bigint | string): number {
   loadInt64(value);
-  return putScratch(bytes, at);
+  return putFour(bytes, putFour(bytes, at, words[low]!), words[high]!);
 }
 
 export function putFixed64(bytes: Uint8Array, at: number, value: bigint | string): number {
   loadUint64(value);
-  return putScratch(bytes, at);
-}
-
-function putScratch(bytes: Uint8Array, at: number): number {
-  bytes[at] = scratchBytes[0]!;
-  bytes[at + 1] = scratchBytes[1]!;
-  bytes[at + 2] = scratchBytes[2]!;
-  bytes[at + 3] = scratchBytes[3]!;
-  bytes[at + 4] = scratchBytes[4]!;
-  bytes[at + 5] = scratchBytes[5]!;
-  bytes[at + 6] = scratchBytes[6]!;
-  bytes[at + 7] = scratchBytes[7]!;
-  return at + 8;
+  return putFour(bytes, putFour(bytes, at, words[low]!), words[high]!);
 }
 
 function loadInt64(value: bigint | string): void {
   const integer = typeof value === "bigint" ? value : int64Of(value);
-  scratch.setBigInt64(0, integer, true);
+  longs[0] = integer;
   // What does not fit has lost its upper bits; that is quicker to see than a comparison of bigints.
-  if (scratch.getBigInt64(0, true) !== integer) int64Of(integer);
+  if (longs[0] !== integer) int64Of(integer);
 }
 
 function loadUint64(value: bigint | string): void {
   const integer = typeof value === "bigint" ? value : uint64Of(value);
-  scratch.setBigUint64(0, integer, true);
-  if (scratch.getBigUint64(0, true) !== integer) uint64Of(integer);
+  unsignedLongs[0] = integer;
+  if (unsignedLongs[0] !== integer) uint64Of(integer);
 }

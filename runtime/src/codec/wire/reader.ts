@@ -1,5 +1,6 @@
 import type { UnknownField } from "@bufbuild/protobuf";
-import { scratch, scratchBytes } from "./scratch.ts";
+import { asciiText } from "./ascii.ts";
+import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
 import { decodeStrictText, decodeText } from "./text.ts";
 
 /** What the reader needs to know of a message to keep what it does not know. */
@@ -9,9 +10,6 @@ export interface UnknownFields {
 
 /** Reads one message out of a reader into `message`, up to `end`. Generated code has one for each type. */
 export type ReadMessage<M> = (message: M, reader: Reader, end: number, depth: number) => M;
-
-/** Up to this length, a loop over ASCII beats a call into the platform. */
-const shortText = 12;
 
 /**
  * A cursor over the bytes of a message in protobuf's binary format; generated codecs drive it.
@@ -125,29 +123,27 @@ export class Reader {
       return first !== 0;
     }
     readWords(this);
-    return low !== 0 || high !== 0;
+    return words[low] !== 0 || words[high] !== 0;
   }
 
   int64(): bigint {
     readWords(this);
-    scratch.setInt32(0, low, true);
-    scratch.setInt32(4, high, true);
-    return scratch.getBigInt64(0, true);
+    return longs[0]!;
   }
 
   uint64(): bigint {
     readWords(this);
-    scratch.setInt32(0, low, true);
-    scratch.setInt32(4, high, true);
-    return scratch.getBigUint64(0, true);
+    return unsignedLongs[0]!;
   }
 
   sint64(): bigint {
     readWords(this);
-    const sign = -(low & 1);
-    scratch.setInt32(0, ((low >>> 1) | (high << 31)) ^ sign, true);
-    scratch.setInt32(4, (high >>> 1) ^ sign, true);
-    return scratch.getBigInt64(0, true);
+    const lower = words[low]!;
+    const upper = words[high]!;
+    const sign = -(lower & 1);
+    words[low] = ((lower >>> 1) | (upper << 31)) ^ sign;
+    words[high] = (upper >>> 1) ^ sign;
+    return longs[0]!;
   }
 
   fixed32(): number {
@@ -162,23 +158,26 @@ export class Reader {
   }
 
   float(): number {
-    scratch.setInt32(0, this.sfixed32(), true);
-    return scratch.getFloat32(0, true);
+    words[0] = this.sfixed32();
+    return floats[0]!;
   }
 
   sfixed64(): bigint {
-    loadEight(this);
-    return scratch.getBigInt64(0, true);
+    words[low] = this.sfixed32();
+    words[high] = this.sfixed32();
+    return longs[0]!;
   }
 
   fixed64(): bigint {
-    loadEight(this);
-    return scratch.getBigUint64(0, true);
+    words[low] = this.sfixed32();
+    words[high] = this.sfixed32();
+    return unsignedLongs[0]!;
   }
 
   double(): number {
-    loadEight(this);
-    return scratch.getFloat64(0, true);
+    words[low] = this.sfixed32();
+    words[high] = this.sfixed32();
+    return doubles[0]!;
   }
 
   /** A string, whose bytes must be valid UTF-8. */
@@ -316,45 +315,30 @@ function skipGroup(reader: Reader, start: number, end: number, depth: number): v
   throw new Error(`group ${start >>> 3} does not end`);
 }
 
-function loadEight(reader: Reader): void {
-  const bytes = reader.bytes;
-  const pos = reader.pos;
-  reader.pos = pos + 8;
-  scratchBytes[0] = bytes[pos]!;
-  scratchBytes[1] = bytes[pos + 1]!;
-  scratchBytes[2] = bytes[pos + 2]!;
-  scratchBytes[3] = bytes[pos + 3]!;
-  scratchBytes[4] = bytes[pos + 4]!;
-  scratchBytes[5] = bytes[pos + 5]!;
-  scratchBytes[6] = bytes[pos + 6]!;
-  scratchBytes[7] = bytes[pos + 7]!;
-}
-
-/** Where {@link readWords} leaves the two halves of a 64-bit varint. */
-let low = 0;
-let high = 0;
-
+/** Reads a varint of up to 64 bits into the words of the scratch. */
 function readWords(reader: Reader): void {
   const bytes = reader.bytes;
   let pos = reader.pos;
   let byte = bytes[pos++]!;
-  low = byte & 0x7f;
-  high = 0;
+  let lower = byte & 0x7f;
+  let upper = 0;
   for (let shift = 7; byte >= 0x80 && shift < 28; shift += 7) {
     byte = bytes[pos++]!;
-    low |= (byte & 0x7f) << shift;
+    lower |= (byte & 0x7f) << shift;
   }
   if (byte >= 0x80) {
     byte = bytes[pos++]!;
-    low |= (byte & 0x7f) << 28;
-    high = (byte & 0x7f) >> 4;
+    lower |= (byte & 0x7f) << 28;
+    upper = (byte & 0x7f) >> 4;
     for (let shift = 3; byte >= 0x80 && shift < 32; shift += 7) {
       byte = bytes[pos++]!;
-      high |= (byte & 0x7f) << shift;
+      upper |= (byte & 0x7f) << shift;
     }
   }
   reader.pos = pos;
   if (!(byte < 0x80)) throw badVarint(reader);
+  words[low] = lower;
+  words[high] = upper;
 }
 
 /** A varint of at most five bytes, of which the last is at most `last`. */
@@ -366,19 +350,6 @@ function longVarint(reader: Reader, last: number, what: string): number {
     throw new Error(`${what} is too large`);
   }
   return value;
-}
-
-/** A short text of nothing but ASCII; undefined for any other. */
-function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
-  const length = end - start;
-  if (length > shortText) return undefined;
-  const codes = new Array<number>(length);
-  for (let i = 0; i < length; i++) {
-    const byte = bytes[start + i]!;
-    if (byte >= 0x80) return undefined;
-    codes[i] = byte;
-  }
-  return String.fromCharCode.apply(String, codes);
 }
 
 function tooDeep(): Error {

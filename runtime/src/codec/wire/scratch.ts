@@ -1,6 +1,18 @@
 /**
- * Eight bytes in which numbers change their form. Both directions are synchronous and leave nothing here, so
- * one is enough; the view gives the wire's byte order on every machine.
+ * Eight bytes in which numbers change their form. Typed arrays over them are about ten times as fast at this as
+ * a DataView. Each use is over before another begins, so one is enough.
  */
-export const scratchBytes: Uint8Array = /*@__PURE__*/ new Uint8Array(8);
-export const scratch: DataView = /*@__PURE__*/ new DataView(scratchBytes.buffer);
+export const words: Int32Array = /*@__PURE__*/ new Int32Array(2);
+export const floats: Float32Array = /*@__PURE__*/ new Float32Array(words.buffer, 0, 1);
+export const doubles: Float64Array = /*@__PURE__*/ new Float64Array(words.buffer);
+export const longs: BigInt64Array = /*@__PURE__*/ new BigInt64Array(words.buffer);
+export const unsignedLongs: BigUint64Array = /*@__PURE__*/ new BigUint64Array(words.buffer);
+
+/** Which of the words holds the low half of eight bytes, on this machine. */
+export const low: number = /*@__PURE__*/ lowWord();
+export const high: number = 1 - low;
+
+function lowWord(): number {
+  longs[0] = 1n;
+  return words[0] === 1 ? 0 : 1;
+}

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { setEntry } from "./defaults.ts";
+import { readKey, setEntry } from "./map-keys.ts";
 import type { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
 
@@ -29,7 +29,7 @@ function readEntry(json: JsonObject, reader: Reader, end: number, depth: number)
   let value: JsonValue | undefined;
   while (reader.pos < end) {
     const tag = reader.tag();
-    if (tag === 10) key = reader.string();
+    if (tag === 10) key = readKey(reader);
     else if (tag === 18) value = readValue(value, reader, reader.enter(end, depth), depth - 1);
     else reader.skip(tag, end, depth);
   }

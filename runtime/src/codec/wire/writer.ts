@@ -21,12 +21,12 @@ export type WriteMessage<M> = (message: M, writer: Writer) => void;
 const shortText = 24;
 
 /**
- * Writes fields in protobuf's binary format into a buffer; generated codecs drive it. A tag is a field's
- * number and wire type in one.
+ * Writes fields in protobuf's binary format; generated codecs drive it. A tag is a field's number and wire type
+ * in one.
  *
- * Nothing here looks whether the buffer has room: stores behind the end of a Uint8Array have no effect, and
- * the position moves on all the same. Comparing it with the buffer's length at the end tells both whether
- * the message fits and how much it needs.
+ * Each field makes sure of enough room once, for the most that it can take, so that no store ever misses the
+ * buffer: an engine that has seen one do so makes all of them slower. Where room is lacking, writing goes on in a
+ * larger buffer, at the same position.
  */
 export class Writer {
   bytes: Uint8Array;
@@ -37,138 +37,150 @@ export class Writer {
     this.pos = pos;
   }
 
+  /** The buffer, with room for so many bytes more. */
+  room(size: number): Uint8Array {
+    return this.pos + size <= this.bytes.length ? this.bytes : this.#grow(size);
+  }
+
+  #grow(size: number): Uint8Array {
+    const larger = new Uint8Array(Math.max(2 * this.bytes.length, this.pos + size, 1024));
+    larger.set(this.bytes.subarray(0, this.pos));
+    this.bytes = larger;
+    return larger;
+  }
+
   tag(tag: number): void {
-    this.pos = putVarint(this.bytes, this.pos, tag);
+    this.pos = putVarint(this.room(5), this.pos, tag);
   }
 
   int32(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(15);
     const checked = (value | 0) === value ? value : int32Of(value);
     this.pos = putInt32(bytes, putVarint(bytes, this.pos, tag), checked);
   }
 
   uint32(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(10);
     const checked = value >>> 0 === value ? value : uint32Of(value);
     this.pos = putVarint(bytes, putVarint(bytes, this.pos, tag), checked);
   }
 
   sint32(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(10);
     const checked = (value | 0) === value ? value : int32Of(value);
     const zigzag = ((checked << 1) ^ (checked >> 31)) >>> 0;
     this.pos = putVarint(bytes, putVarint(bytes, this.pos, tag), zigzag);
   }
 
   bool(tag: number, value: boolean): void {
-    const bytes = this.bytes;
+    const bytes = this.room(6);
     const pos = putVarint(bytes, this.pos, tag);
     bytes[pos] = value ? 1 : 0;
     this.pos = pos + 1;
   }
 
   int64(tag: number, value: bigint | string): void {
-    const bytes = this.bytes;
+    const bytes = this.room(15);
     this.pos = putInt64(bytes, putVarint(bytes, this.pos, tag), value);
   }
 
   uint64(tag: number, value: bigint | string): void {
-    const bytes = this.bytes;
+    const bytes = this.room(15);
     this.pos = putUint64(bytes, putVarint(bytes, this.pos, tag), value);
   }
 
   sint64(tag: number, value: bigint | string): void {
-    const bytes = this.bytes;
+    const bytes = this.room(15);
     this.pos = putSint64(bytes, putVarint(bytes, this.pos, tag), value);
   }
 
   fixed32(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(9);
     const checked = value >>> 0 === value ? value : uint32Of(value);
     this.pos = putFour(bytes, putVarint(bytes, this.pos, tag), checked);
   }
 
   sfixed32(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(9);
     const checked = (value | 0) === value ? value : int32Of(value);
     this.pos = putFour(bytes, putVarint(bytes, this.pos, tag), checked);
   }
 
   fixed64(tag: number, value: bigint | string): void {
-    const bytes = this.bytes;
+    const bytes = this.room(13);
     this.pos = putFixed64(bytes, putVarint(bytes, this.pos, tag), value);
   }
 
   sfixed64(tag: number, value: bigint | string): void {
-    const bytes = this.bytes;
+    const bytes = this.room(13);
     this.pos = putSfixed64(bytes, putVarint(bytes, this.pos, tag), value);
   }
 
   float(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(9);
     this.pos = putFloat(bytes, putVarint(bytes, this.pos, tag), floatOf(value));
   }
 
   double(tag: number, value: number): void {
-    const bytes = this.bytes;
+    const bytes = this.room(13);
     const checked = typeof value === "number" ? value : doubleOf(value);
     this.pos = putDouble(bytes, putVarint(bytes, this.pos, tag), checked);
   }
 
   string(tag: number, value: string): void {
-    const bytes = this.bytes;
-    const start = putVarint(bytes, this.pos, tag);
     const text = typeof value === "string" ? value : textOf(value);
     const length = text.length;
-    if (length <= shortText) {
-      let pos = start;
-      bytes[pos++] = length;
-      let i = 0;
-      for (; i < length; i++) {
-        const code = text.charCodeAt(i);
-        if (code > 0x7f) break;
-        bytes[pos++] = code;
-      }
-      if (i === length) {
-        this.pos = pos;
+    if (length > shortText) {
+      putText(this, tag, text);
+      return;
+    }
+    // Whatever is in a text, a unit of it takes three bytes at most.
+    const bytes = this.room(10 + 3 * shortText);
+    const start = putVarint(bytes, this.pos, tag);
+    bytes[start] = length;
+    let pos = start + 1;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) {
+        putText(this, tag, text);
         return;
       }
+      bytes[pos++] = code;
     }
-    this.pos = putText(bytes, start, text);
+    this.pos = pos;
   }
 
   blob(tag: number, value: Uint8Array): void {
-    const bytes = this.bytes;
     const data = bytesOf(value);
-    const pos = putVarint(bytes, putVarint(bytes, this.pos, tag), data.length);
-    this.pos = pos;
-    this.raw(data);
+    const bytes = this.room(10 + data.length);
+    const start = putVarint(bytes, putVarint(bytes, this.pos, tag), data.length);
+    bytes.set(data, start);
+    this.pos = start + data.length;
   }
 
   /** Bytes as they are. */
   raw(data: Uint8Array): void {
-    const end = this.pos + data.length;
-    if (end <= this.bytes.length) this.bytes.set(data, this.pos);
-    this.pos = end;
+    this.room(data.length).set(data, this.pos);
+    this.pos += data.length;
   }
 
   /** Begins something with a length, which is not known yet. Returns what {@link close} takes. */
   open(tag: number): number {
-    const start = putVarint(this.bytes, this.pos, tag) + 1;
+    const start = putVarint(this.room(6), this.pos, tag) + 1;
     this.pos = start;
     return start;
   }
 
   /** Ends what has a length. One byte was kept for it; a longer length moves the contents. */
   close(start: number): void {
-    const bytes = this.bytes;
     const length = this.pos - start;
     if (length < 0x80) {
-      bytes[start - 1] = length;
+      this.bytes[start - 1] = length;
       return;
     }
     const more = varintSize(length) - 1;
-    if (this.pos + more <= bytes.length) bytes.copyWithin(start + more, start, this.pos);
+    const bytes = this.room(more);
+    bytes.copyWithin(start + more, start, this.pos);
     putVarint(bytes, start - 1, length);
     this.pos += more;
   }
@@ -190,21 +202,19 @@ export function varintSize(value: number): number {
   return value < 0x10000000 ? 4 : 5;
 }
 
-function putText(bytes: Uint8Array, start: number, text: string): number {
-  const room = bytes.length - start;
-  // No text takes more than three bytes for each of its units, and no length more than five.
-  if (text.length * 3 + 5 > room) {
-    const length = textLength(text);
-    const pos = putVarint(bytes, start, length);
-    if (pos + length <= bytes.length) encodeText(text, bytes, pos);
-    return pos + length;
-  }
+function putText(writer: Writer, tag: number, text: string): void {
+  // The worst case is only made room for where it is there anyway; a long text is measured first.
+  const { bytes, pos } = writer;
+  const most = 10 + 3 * text.length;
+  if (pos + most > bytes.length) writer.room(Math.min(most, 10 + textLength(text)));
+  const target = writer.bytes;
+  const start = putVarint(target, pos, tag);
   // Most text is ASCII, whose length in bytes is known before it is written.
   const guess = varintSize(text.length);
-  const written = encodeText(text, bytes, start + guess);
+  const written = encodeText(text, target, start + guess);
   const size = varintSize(written);
   if (size !== guess) {
-    bytes.copyWithin(start + size, start + guess, start + guess + written);
+    target.copyWithin(start + size, start + guess, start + guess + written);
   }
-  return putVarint(bytes, start, written) + written;
+  writer.pos = putVarint(target, start, written) + written;
 }

@@ -1,0 +1,50 @@
+import type { Reader } from "./reader.ts";
+
+/**
+ * Keys of maps that were read before. They come again and again, and a string that has been the name of a
+ * property once is one much faster the second time. Keys go where their hash says, over what was there, so
+ * the memory is bounded; one is used again only when it is equal byte for byte.
+ */
+const known: string[] = /*@__PURE__*/ new Array<string>(256).fill("");
+
+const longest = 24;
+
+/** A string key of a map, which must be valid UTF-8. */
+export function readKey(reader: Reader): string {
+  const { bytes, pos } = reader;
+  const length = bytes[pos]!;
+  const start = pos + 1;
+  const end = start + length;
+  if (!(length <= longest && end <= bytes.length)) return reader.string();
+  let hash = length;
+  let bits = 0;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    hash = (Math.imul(hash, 31) + byte) | 0;
+    bits |= byte;
+  }
+  // Of other texts, the bytes are not the characters.
+  if (bits > 0x7f) return reader.string();
+  const slot = (hash ^ (hash >>> 8)) & 0xff;
+  const candidate = known[slot]!;
+  if (candidate.length === length) {
+    let i = 0;
+    while (i < length && candidate.charCodeAt(i) === bytes[start + i]) i++;
+    if (i === length) {
+      reader.pos = end;
+      return candidate;
+    }
+  }
+  const key = reader.string();
+  known[slot] = key;
+  return key;
+}
+
+/** Sets an entry of a map. A key may be `__proto__`, which a plain assignment takes as something else. */
+export function setEntry<V>(map: { [key: string]: V }, key: string, value: V): void {
+  if (key !== "__proto__") map[key] = value;
+  else {
+    const attributes = { writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(map, key, { value, ...attributes });
+  }
+}
