@@ -102,11 +102,16 @@ async function compile(targets: readonly string[]): Promise<Map<string, string>>
 }
 
 async function generate(): Promise<void> {
-  // protoc-gen-es looks for the comments of each element in the whole file, which takes half an hour on the largest.
+  // protoc-gen-es looks for the comments of each element in the whole file, which takes minutes on the largest.
   await buf("build", "image.binpb", "--exclude-source-info", "-o", "bare.binpb");
+  const remember = join(import.meta.dirname, "remember-names.cjs");
   const micro = join(root, "protoc-gen-micro/src/main.ts");
   await Promise.all([
-    plugin("bare.binpb", [join(bin, "protoc-gen-es")], ["erasable_syntax=true"]),
+    plugin(
+      "bare.binpb",
+      ["--require", remember, join(bin, "protoc-gen-es")],
+      ["erasable_syntax=true"],
+    ),
     plugin("image.binpb", ["--import", "tsx", "--conditions=@micro-es/source", micro], []),
   ]);
 }
