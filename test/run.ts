@@ -78,7 +78,7 @@ async function run(suite: Suite): Promise<Result> {
   rmSync(report, { force: true });
   const reporting =
     suite.counts === "tests"
-      ? ["--reporter=dot", "--reporter=json", `--outputFile.json=${report}`]
+      ? ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`]
       : [];
   const [script, ...args] = [...suite.script, ...reporting];
   const ok = (await npmRun(script ?? "", args)) === 0;
@@ -87,7 +87,11 @@ async function run(suite: Suite): Promise<Result> {
 }
 
 function npmRun(script: string, args: readonly string[]): Promise<number | null> {
-  const child = spawn("npm", ["run", "--silent", script, "--", ...args], { stdio: "inherit" });
+  // Colours in a log are noise, and CI makes some tools write them to anything.
+  const env = process.stdout.isTTY
+    ? process.env
+    : { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" };
+  const child = spawn("npm", ["run", "--silent", script, "--", ...args], { stdio: "inherit", env });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", resolve);
