@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
     "advertised-address",
   ],
   ["codec", "method", "call", "gen"],
-  ["transport", "registry", "broker", "store", "sync", "config", "auth"],
+  ["nats", "transport", "registry", "broker", "store", "sync", "config", "auth"],
   ["selector"],
   ["client", "server"],
   ["debug", "tunnel", "network", "runtime"],
@@ -33,6 +33,7 @@ const implementations: ReadonlySet<string> = new Set([
   "registry/memory.ts",
   "registry/mdns.ts",
   "registry/cache.ts",
+  "registry/nats.ts",
   "broker/memory.ts",
   "broker/http.ts",
   "store/memory.ts",
@@ -45,6 +46,9 @@ const implementations: ReadonlySet<string> = new Set([
   "config/memory.ts",
 ]);
 
+/** Rooms that stand for no interface: what the drivers of one backend share. Only implementations may import them. */
+const shared: ReadonlySet<string> = new Set(["nats"]);
+
 /** Files that others may import from a folder beside its contract `<folder>/<folder>.ts`. */
 const contracts: ReadonlySet<string> = new Set(["broker/topic.ts"]);
 
@@ -54,6 +58,7 @@ const packages: readonly (readonly [name: string, below: RegExp])[] = [
   ["classic-level", /^store\/file/],
   ["dns-packet", /^registry\/mdns/],
   ["multicast-dns", /^registry\/mdns/],
+  ["nats", /^(nats\/|[a-z]+\/(nats|jetstream|go-micro-nats))/],
   ["yaml", /^config\//],
   ["smol-toml", /^config\//],
 ];
@@ -93,6 +98,7 @@ function judge(file: string, target: string): string[] {
   const [fromRoom, toRoom] = [roomOf(file), roomOf(target)];
   const wiresThings = from > layers.length;
   if (fromRoom === toRoom || to <= 2 || wiresThings) return [];
+  if (shared.has(toRoom) && from === to) return [];
   if (target === `${toRoom}/${toRoom}.ts` || contracts.has(target)) return [];
   return [`${file} imports ${target}, which is not the contract of ${toRoom}`];
 }

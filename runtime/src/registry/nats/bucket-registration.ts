@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "../../logger.ts";
+import type { BucketEntry, NatsBucket } from "../../nats/bucket.ts";
+import { type BucketFollower, BucketWatch } from "../../nats/bucket-watch.ts";
+import { isWrongSequence, natsFailure } from "../../nats/failure.ts";
+import type { Node, Registration } from "../registry.ts";
+import { decodeRecord, encodeRecord, keyOf } from "./record.ts";
+
+/** A registration is renewed at least this often, well within the age that entries of the bucket reach. */
+const longestRenewalMs = 10 * 60_000;
+/** After a reconnection everybody renews; not all at once. */
+const reconnectSpreadMs = 500;
+
+/** A node in the bucket, written again at each third of its ttl. */
+export class BucketRegistration implements Registration, BucketFollower {
+  readonly node: Node;
+  readonly #bucket: NatsBucket;
+  readonly #key: string;
+  readonly #ttlMs: number;
+  readonly #owner = randomUUID();
+  readonly #record: Uint8Array;
+  readonly #logger: Logger;
+  readonly #onClose: () => void;
+  readonly #closing = new AbortController();
+  #revision = 0;
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  #takenOver = false;
+  #working: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #watch: BucketWatch | undefined;
+  #forgetReconnect: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(node: Node, ttlMs: number, bucket: NatsBucket, logger: Logger, onClose: () => void) {
+    this.node = node;
+    this.#bucket = bucket;
+    this.#key = keyOf(node);
+    this.#ttlMs = ttlMs;
+    this.#record = encodeRecord({ node, ttlMs, owner: this.#owner });
+    this.#logger = logger;
+    this.#onClose = onClose;
+  }
+
+  get active(): boolean {
+    const fresh = performance.now() - this.#renewedAt < this.#ttlMs;
+    return fresh && !this.#takenOver && this.#closed === undefined;
+  }
+
+  /** Makes the node known, in place of whoever had its id. */
+  async begin(): Promise<void> {
+    await this.#put(undefined);
+    this.#watch = new BucketWatch(this.#bucket, this.#key, this);
+    this.#forgetReconnect = this.#bucket.link.onReconnect(() =>
+      this.#schedule(Math.random() * Math.min(reconnectSpreadMs, this.#ttlMs / 3)),
+    );
+    this.#schedule(this.#interval());
+  }
+
+  snapshot(entries: readonly BucketEntry[]): void {
+    for (const entry of entries) this.change(entry);
+  }
+
+  change(entry: BucketEntry): void {
+    if (entry.revision <= this.#revision || entry.deleted) return;
+    try {
+      if (decodeRecord(entry.key, entry.value).owner !== this.#owner) this.#lose();
+    } catch {
+      // Not a record, so nobody took the node over; the next renewal replaces it.
+    }
+  }
+
+  failed(): void {}
+
+  /** Another registration of this process has taken the id. */
+  replaced(): void {
+    this.#lose();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const takenOver = this.#takenOver;
+    this.#stop();
+    this.#closing.abort();
+    await this.#working;
+    this.#onClose();
+    if (takenOver || this.#takenOver || !this.#bucket.link.connected) return;
+    try {
+      await this.#bucket.delete(this.#key, { ifRevision: this.#revision });
+    } catch (error) {
+      // Somebody took the id over: what is there now is theirs. Otherwise the lease ends it.
+      if (isWrongSequence(error)) return;
+      this.#logger.warn({ node: this.node.id, error }, "could not deregister; the ttl will");
+    }
+  }
+
+  #lose(): void {
+    if (this.#takenOver || this.#closed !== undefined) return;
+    this.#takenOver = true;
+    this.#stop();
+    this.#logger.warn({ node: this.node.id }, "another process has registered this node's id");
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#watch?.close();
+    this.#forgetReconnect?.();
+  }
+
+  #interval(): number {
+    return Math.min(this.#ttlMs / 3, longestRenewalMs);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#takenOver || this.#closed !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#working = this.#renew().then((renewed) =>
+        this.#schedule(renewed ? this.#interval() : Math.min(1_000, this.#interval())),
+      );
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** Writes the record again if it is still ours, or gone; false when that has to be tried again soon. */
+  async #renew(): Promise<boolean> {
+    try {
+      try {
+        await this.#put(this.#revision);
+        return true;
+      } catch (error) {
+        if (!isWrongSequence(error)) throw error;
+      }
+      const found = await this.#bucket.get(this.#key);
+      if (found !== undefined && !found.deleted) this.change(found);
+      if (this.#takenOver || this.#closed !== undefined) return true;
+      await this.#put(found?.revision ?? 0);
+      return true;
+    } catch (error) {
+      if (!this.#closing.signal.aborted && this.#bucket.link.connected) {
+        const reason = natsFailure(error, `renew node ${this.node.id}`);
+        this.#logger.warn({ node: this.node.id, error: reason }, "could not renew a registration");
+        await sleep(50, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
+      }
+      return false;
+    }
+  }
+
+  async #put(ifRevision: number | undefined): Promise<void> {
+    const asked = performance.now();
+    this.#revision = await this.#bucket.put(
+      this.#key,
+      this.#record,
+      ifRevision === undefined ? {} : { ifRevision },
+    );
+    this.#renewedAt = asked;
+  }
+}

@@ -1,0 +1,51 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** A program of this folder in a process of its own. */
+export interface Program {
+  readonly pid: number;
+  /** What it wrote on standard output, by line, without the first. */
+  readonly lines: readonly string[];
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+}
+
+/** Starts a program with one argument as JSON; resolves when it has written its first line. */
+export async function startProgram(file: string, argument: object): Promise<Program> {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const flags = ["--import", "tsx", "--conditions=@micro-es/source"];
+  const child = spawn(process.execPath, [...flags, script, JSON.stringify(argument)], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exited = once(child, "exit");
+  let errors = "";
+  child.stderr.on("data", (text) => {
+    errors = `${errors}${text}`.slice(-10_000);
+  });
+  const lines: string[] = [];
+  let rest = "";
+  await new Promise<void>((resolve, reject) => {
+    let begun = false;
+    child.stdout.on("data", (text) => {
+      const parts = `${rest}${text}`.split("\n");
+      rest = parts.pop() ?? "";
+      if (!begun && parts.length > 0) {
+        begun = true;
+        parts.shift();
+        resolve();
+      }
+      lines.push(...parts);
+    });
+    exited.then(([code]) => reject(new Error(`${file} ended with ${code}: ${errors}`)), reject);
+  });
+  return {
+    pid: child.pid ?? 0,
+    lines,
+    async kill(signal = "SIGKILL") {
+      child.kill(signal);
+      await exited;
+    },
+    signal: (name) => void child.kill(name),
+  };
+}

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const program = process.env.NATS_SERVER ?? "nats-server";
+
+/** The version of the nats-server there is; undefined when there is none. */
+export const natsVersion: string | undefined = /v([\d.]+)/.exec(
+  spawnSync(program, ["--version"], { encoding: "utf8" }).stdout ?? "",
+)?.[1];
+
+if (natsVersion === undefined) {
+  const message =
+    "nats-server is not installed, so nothing is tested against NATS: run test/setup, or set NATS_SERVER to its path";
+  if (process.env.CI === "true") throw new Error(message);
+  console.error(`\n*** SKIPPED: ${message} ***\n`);
+}
+
+/** Tests against NATS do not run without a server; in CI that is an error instead. */
+export const skipWithoutNats = natsVersion === undefined;
+
+/** A nats-server of a test's own, on a free port and in a directory of its own. */
+export interface NatsServer {
+  readonly url: string;
+  readonly port: number;
+  /** Ends it at once, or gently; its directory and its port stay. */
+  stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Starts it again where it was. */
+  start(): Promise<void>;
+  /** Ends it and removes its directory. */
+  close(): Promise<void>;
+}
+
+/** How a server is started, beside JetStream. */
+export interface NatsServerOptions {
+  /** Lines of its configuration file. */
+  readonly config?: string;
+}
+
+export async function startNats(options: NatsServerOptions = {}): Promise<NatsServer> {
+  const directory = mkdtempSync(join(tmpdir(), "micro-nats-"));
+  const config = join(directory, "nats.conf");
+  writeFileSync(config, options.config ?? "");
+  let child: ChildProcess | undefined;
+  let port = -1;
+  const start = async () => {
+    const args = ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", directory];
+    const started = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    child = started;
+    port = await listening(started);
+  };
+  const stop = async (signal: "SIGKILL" | "SIGTERM" = "SIGKILL") => {
+    const stopping = child;
+    child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null) return;
+    const exited = once(stopping, "exit");
+    stopping.kill(signal);
+    await exited;
+  };
+  // A test that dies must not leave a server behind.
+  const killAtExit = () => child?.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  await start();
+  return {
+    get url() {
+      return `nats://127.0.0.1:${port}`;
+    },
+    get port() {
+      return port;
+    },
+    start,
+    stop,
+    signal: (name) => void child?.kill(name),
+    async close() {
+      await stop();
+      process.off("exit", killAtExit);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Resolves with the port when the server is ready. */
+function listening(child: ChildProcess): Promise<number> {
+  let log = "";
+  return new Promise((resolve, reject) => {
+    child.stderr?.on("data", (text: Buffer) => {
+      if (log.length < 100_000) log += text;
+      const port = /Listening for client connections on \S+:(\d+)/.exec(log)?.[1];
+      if (port !== undefined && log.includes("Server is ready")) resolve(Number(port));
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`nats-server ended with ${code}: ${log}`)));
+  });
+}
