@@ -30,6 +30,7 @@ const implementations: ReadonlySet<string> = new Set([
   "codec/protobuf.ts",
   "transport/memory.ts",
   "transport/tcp.ts",
+  "transport/http.ts",
   "registry/memory.ts",
   "registry/mdns.ts",
   "registry/cache.ts",
@@ -54,7 +55,9 @@ const contracts: ReadonlySet<string> = new Set(["broker/topic.ts"]);
 
 /** Which packages may be imported, and below which paths. */
 const packages: readonly (readonly [name: string, below: RegExp])[] = [
-  ["@bufbuild/protobuf", /^(codec|gen)\//],
+  ["@bufbuild/protobuf", /^(codec|gen|debug|transport\/http)\//],
+  ["@connectrpc/connect", /^(transport\/http|debug)\//],
+  ["@connectrpc/connect-node", /^transport\/http\//],
   ["classic-level", /^store\/file/],
   ["dns-packet", /^registry\/mdns/],
   ["multicast-dns", /^registry\/mdns/],

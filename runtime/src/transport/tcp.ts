@@ -1,34 +1,33 @@
-import { existsSync } from "node:fs";
-import { rm, stat } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
+import { connect } from "node:net";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy } from "./call-errors.ts";
+import type { HttpFrontOptions } from "./http/http-front.ts";
 import { resolveLimits } from "./limits.ts";
 import { ClientConnection } from "./native/client-connection.ts";
-import { NativeListener } from "./native/native-listener.ts";
-import { hostAndPort, readSocketAddress, type SocketAddress } from "./socket-address.ts";
-import type {
-  Channel,
-  DialOptions,
-  Dispatcher,
-  Listener,
-  ListenOptions,
-  Transport,
-  TransportLimits,
-} from "./transport.ts";
+import { listenOnPort } from "./port-listener.ts";
+import { readSocketAddress } from "./socket-address.ts";
+import { codeOf } from "./socket-server.ts";
+import type { Channel, DialOptions, Transport, TransportLimits } from "./transport.ts";
 
-/** Limits of {@link tcpTransport}; what is left out has the default of {@link TransportLimits}. */
-export type TcpTransportOptions = Partial<TransportLimits>;
+/** Limits of {@link tcpTransport}, and what its listeners speak; a limit that is left out has its default. */
+export interface TcpTransportOptions extends Partial<TransportLimits> {
+  /** Whether a listener speaks the native protocol. Default true. */
+  readonly native?: boolean;
+  /** How a listener speaks HTTP on the same port: Connect, gRPC and gRPC-Web. `false` turns it off. */
+  readonly http?: HttpFrontOptions | false;
+}
 
 /**
- * Calls over TCP and unix sockets in the native protocol (docs/wire-protocol.md). Addresses are `host:port`,
+ * Calls over TCP and unix sockets in the native protocol (docs/wire-protocol.md). Its listeners also answer HTTP
+ * on the same port (docs/http.md); what speaks it is loaded with the first such connection. Addresses are `host:port`,
  * `[v6]:port`, `:port` and `unix:/path`; `:port` listens on every interface and dials this machine. A unix
  * socket's file that a dead process left is replaced, and the file is removed when the listener closes.
  */
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   const limits = resolveLimits(options);
+  const { native = true, http = {} } = options;
+  const protocols = { native, http: http === false ? undefined : http };
   return {
     name: "tcp",
     protocol: "native",
@@ -42,7 +41,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
     },
     dial: (address, dialOptions) => dial(address, limits, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>
-      listen(address, dispatcher, limits, listenOptions ?? {}),
+      listenOnPort(address, dispatcher, limits, "tcp", protocols, listenOptions ?? {}),
   };
 }
 
@@ -86,156 +85,6 @@ async function dial(text: string, limits: TransportLimits, options: DialOptions)
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
-  }
-}
-
-async function listen(
-  text: string,
-  dispatcher: Dispatcher,
-  limits: TransportLimits,
-  options: ListenOptions,
-): Promise<Listener> {
-  const address = readSocketAddress(text);
-  const connections = new NativeListener(dispatcher, limits, "tcp", options);
-  const server = createServer({ noDelay: address.kind === "host" }, (socket) => {
-    connections.accept(socket, peerAddress(socket, connections.address));
-  });
-  try {
-    await bind(server, address);
-  } catch (error) {
-    if (address.kind !== "unix" || !isBusy(error) || !(await isStale(address.path))) {
-      throw listenError(text, error);
-    }
-    await rm(address.path, { force: true });
-    await bind(server, address).catch((again) => {
-      throw listenError(text, again);
-    });
-  }
-  connections.address = boundAddress(server, address);
-  // As when no file descriptor is left. It must not end the process, and the next one may be accepted.
-  server.on("error", (cause) => {
-    const reason = `cannot accept a connection at ${connections.address}: ${cause.message}`;
-    options.onConnectionError?.(new MicroError("resource_exhausted", reason, { cause }), "unknown");
-  });
-  return new TcpListener(server, connections);
-}
-
-class TcpListener implements Listener {
-  readonly address: string;
-  readonly #server: Server;
-  readonly #connections: NativeListener;
-  #stopped: Promise<void> | undefined;
-  #closed: Promise<void> | undefined;
-
-  constructor(server: Server, connections: NativeListener) {
-    this.#server = server;
-    this.#connections = connections;
-    this.address = connections.address;
-  }
-
-  get connections(): number {
-    return this.#connections.connections;
-  }
-
-  get openCalls(): number {
-    return this.#connections.openCalls;
-  }
-
-  drain(): Promise<void> {
-    this.#stopped ??= new Promise((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    return this.#connections.drain();
-  }
-
-  close(graceMs = 0): Promise<void> {
-    this.#closed ??= this.#close(graceMs);
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(graceMs: number): Promise<void> {
-    void this.drain();
-    await this.#connections.close(graceMs);
-    await this.#stopped;
-  }
-}
-
-function bind(server: Server, address: SocketAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    const listening = () => {
-      server.off("error", reject);
-      resolve();
-    };
-    if (address.kind === "unix") server.listen({ path: address.path }, listening);
-    else if (address.host === "") server.listen({ port: address.port }, listening);
-    else server.listen({ host: address.host, port: address.port }, listening);
-  });
-}
-
-function boundAddress(server: Server, wanted: SocketAddress): string {
-  const bound = server.address();
-  if (wanted.kind === "unix") return `unix:${wanted.path}`;
-  if (bound === null || typeof bound === "string") return hostAndPort(wanted.host, wanted.port);
-  return hostAndPort(wanted.host || bound.address, bound.port);
-}
-
-function peerAddress(socket: Socket, own: string): string {
-  if (socket.remoteAddress === undefined || socket.remotePort === undefined) return own;
-  return hostAndPort(socket.remoteAddress, socket.remotePort);
-}
-
-/** Whether a unix socket's file is there and nobody listens on it. */
-async function isStale(path: string): Promise<boolean> {
-  const file = await stat(path).catch(() => undefined);
-  // Whatever else has this name belongs to somebody.
-  if (file === undefined || !file.isSocket()) return file === undefined;
-  return new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once("error", (error) => resolve(codeOf(error) === "ECONNREFUSED"));
-  });
-}
-
-function isBusy(error: unknown): boolean {
-  return codeOf(error) === "EADDRINUSE";
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
-}
-
-function listenError(text: string, cause: unknown): MicroError {
-  const system = codeOf(cause);
-  const because = (code: MicroError["code"], what: string) =>
-    new MicroError(code, `cannot listen at ${text}: ${what}`, { outcome: "not-executed", cause });
-  switch (system) {
-    case "EADDRINUSE":
-      return because("already_exists", "somebody does; stop it or take another address");
-    case "EACCES":
-    case "EPERM":
-      // Node has no other word for a folder that is not there.
-      if (text.startsWith("unix:") && !existsSync(dirname(text.slice(5)))) {
-        return because("invalid_argument", `there is no folder ${dirname(text.slice(5))}`);
-      }
-      return because(
-        "permission_denied",
-        "this process may not; take a port above 1023 or another path",
-      );
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "ENOENT":
-    case "ENOTDIR":
-      return because("invalid_argument", "there is no such place on this machine");
-    default:
-      return because("unavailable", cause instanceof Error ? cause.message : String(cause));
   }
 }
 

@@ -35,9 +35,13 @@ interface Served {
 
 async function serve(answers: Answers, limits: Partial<TransportLimits> = {}): Promise<Served> {
   const errors: MicroError[] = [];
-  const listener = await tcpTransport(limits).listen("127.0.0.1:0", answering(answers), {
-    onConnectionError: (error) => errors.push(error),
-  });
+  const listener = await tcpTransport({ ...limits, http: false }).listen(
+    "127.0.0.1:0",
+    answering(answers),
+    {
+      onConnectionError: (error) => errors.push(error),
+    },
+  );
   open.push(() => listener.close());
   const connect = async () => {
     const peer = await RawPeer.connect(listener.address);

@@ -1,0 +1,111 @@
+import type { Socket } from "node:net";
+import { MicroError } from "../error.ts";
+import type { WireProtocol } from "./front.ts";
+import { preface } from "./native/protocol.ts";
+
+/** The most bytes that it takes to tell protocols apart: `PRI` of HTTP/2 begins as `PRESS` might. */
+const enough = 3;
+
+/**
+ * Tells by the first bytes of a connection what it speaks (docs/wire-protocol.md, "Connections"); undefined where
+ * they are those of no protocol, `more` where too few have come to say.
+ */
+export function protocolOf(bytes: Uint8Array): WireProtocol | "more" | undefined {
+  const first = bytes[0];
+  if (first === undefined) return "more";
+  if (first === preface[0]) return "native";
+  for (const byte of bytes) {
+    // Every HTTP method is a word of capital letters.
+    if (byte < 0x41 || byte > 0x5a) return undefined;
+  }
+  if (bytes.length < enough && "PRI".startsWith(Buffer.from(bytes).toString("latin1"))) {
+    return "more";
+  }
+  return Buffer.from(bytes.subarray(0, enough)).toString("latin1") === "PRI" ? "http2" : "http1";
+}
+
+/** Who waits for connections to say what they speak. */
+export interface FirstBytesOwner {
+  /** The connection's first bytes are those of the protocol, and unread. */
+  recognized(socket: Socket, protocol: WireProtocol): void;
+  /** The connection said nothing, or nothing known, and is closed. */
+  unrecognized(socket: Socket, reason: MicroError): void;
+}
+
+/** Reads the first bytes of connections, and gives them back for whoever serves the protocol. */
+export class FirstBytes {
+  readonly #owner: FirstBytesOwner;
+  readonly #timeoutMs: number;
+  /** Connections that have not said what they speak. */
+  readonly #waiting = new Set<Socket>();
+
+  /** @param timeoutMs a connection that has not said enough by then is closed. */
+  constructor(owner: FirstBytesOwner, timeoutMs: number) {
+    this.#owner = owner;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Waits for what the connection says. */
+  read(socket: Socket): void {
+    this.#waiting.add(socket);
+    const timer = setTimeout(() => {
+      leave();
+      this.#close(
+        socket,
+        new MicroError(
+          "deadline_exceeded",
+          `the connection did not say what it speaks within ${this.#timeoutMs} ms`,
+          { outcome: "not-executed" },
+        ),
+      );
+    }, this.#timeoutMs).unref();
+    const leave = () => {
+      clearTimeout(timer);
+      this.#waiting.delete(socket);
+      socket.off("readable", look);
+      socket.off("close", leave);
+    };
+    // Only put back at the end: bytes that are put back make the socket readable again at once.
+    let seen: Uint8Array = new Uint8Array(0);
+    const look = () => {
+      const some: Buffer | null = socket.read(
+        Math.min(enough - seen.length, socket.readableLength),
+      );
+      if (some !== null) seen = Buffer.concat([seen, some]);
+      const protocol = protocolOf(seen);
+      if (protocol === "more" && !socket.readableEnded) return;
+      leave();
+      if (seen.length > 0 && !socket.readableEnded) socket.unshift(seen);
+      if (protocol === undefined || protocol === "more") this.#close(socket, unknown(seen));
+      else this.#owner.recognized(socket, protocol);
+    };
+    socket.on("readable", look);
+    socket.once("close", leave);
+    socket.on("error", () => undefined);
+  }
+
+  /** Closes the connections that have said nothing yet. */
+  close(): void {
+    for (const socket of this.#waiting) socket.destroy();
+  }
+
+  #close(socket: Socket, reason: MicroError): void {
+    this.#owner.unrecognized(socket, reason);
+    socket.destroy();
+  }
+}
+
+function unknown(bytes: Uint8Array): MicroError {
+  const seen = Buffer.from(bytes).toString("hex");
+  return new MicroError(
+    "invalid_argument",
+    seen === ""
+      ? "the connection was closed before it said what it speaks"
+      : `the connection begins with the bytes ${seen}, which no protocol here does`,
+    { outcome: "not-executed" },
+  );
+}

@@ -1,0 +1,41 @@
+import { cors } from "@connectrpc/connect";
+import type { HeaderLine } from "./http-metadata.ts";
+
+/** Which pages of other origins a browser lets call. */
+export interface CorsOptions {
+  /** Such as `https://app.example.com`; `*` is every origin. */
+  readonly origins: readonly string[];
+  /** Names of metadata that pages may send. `*` is all but `authorization`. Default: `*` and `authorization`. */
+  readonly allowedHeaders?: readonly string[];
+  /** Names of metadata that pages may read of an answer, beside the protocols' own. Default `*`. */
+  readonly exposedHeaders?: readonly string[];
+  /** How long a browser may keep the answer to its question, in milliseconds. Default 7,200,000. */
+  readonly maxAgeMs?: number;
+}
+
+/** What a browser is told of the origin of a request; nothing where that origin may not call. */
+export function corsLines(
+  options: CorsOptions,
+  origin: string | undefined,
+  preflight: boolean,
+): readonly HeaderLine[] {
+  const vary: HeaderLine = ["vary", "origin"];
+  if (origin === undefined) return [vary];
+  const { origins, exposedHeaders = ["*"] } = options;
+  const any = origins.includes("*");
+  if (!any && !origins.includes(origin)) return [vary];
+  const lines: HeaderLine[] = [["access-control-allow-origin", any ? "*" : origin]];
+  if (!any) lines.push(vary);
+  if (!preflight) {
+    const exposed = [...cors.exposedHeaders, ...exposedHeaders];
+    lines.push(["access-control-expose-headers", exposed.join(", ")]);
+    return lines;
+  }
+  const { allowedHeaders = ["authorization", "*"], maxAgeMs = 7_200_000 } = options;
+  lines.push(
+    ["access-control-allow-methods", cors.allowedMethods.join(", ")],
+    ["access-control-allow-headers", [...cors.allowedHeaders, ...allowedHeaders].join(", ")],
+    ["access-control-max-age", String(Math.floor(maxAgeMs / 1000))],
+  );
+  return lines;
+}

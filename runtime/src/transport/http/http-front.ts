@@ -1,0 +1,261 @@
+import { setMaxListeners } from "node:events";
+import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { Socket } from "node:net";
+import { MicroError } from "../../error.ts";
+import { listenerDraining } from "../call-errors.ts";
+import type { Front } from "../front.ts";
+import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import { Http2Guard } from "./http2-guard.ts";
+import {
+  type HttpRequest,
+  type HttpResponse,
+  type HttpServeOptions,
+  type Reception,
+  RequestHandler,
+} from "./request-handler.ts";
+
+/** How HTTP is spoken at a listener. */
+export interface HttpFrontOptions extends HttpServeOptions {
+  /** A connection without a request is closed after this long, in milliseconds. Default 300,000. */
+  readonly idleTimeoutMs?: number;
+  /** Calls that one HTTP/2 connection may have open at once. Default 1,000, and the transport's limit. */
+  readonly maxConcurrentStreams?: number;
+}
+
+/** The most that the header of a request may measure, in bytes. */
+const maxHeaderBytes = 32 * 1024;
+/** The most lines that the header of a request may have. */
+const maxHeaderLines = 160;
+/** How long a closed connection may take to send what was written, in milliseconds. */
+const lingerMs = 1_000;
+
+/** The HTTP connections of one listener, whatever accepts their sockets. */
+export class HttpFront implements Front, Reception {
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  readonly address: string;
+  readonly shutdown: AbortSignal;
+  readonly #options: HttpFrontOptions;
+  readonly #listenOptions: ListenOptions;
+  readonly #shutdown = new AbortController();
+  readonly #handler: RequestHandler;
+  /** Every connection, with the number of its open requests. */
+  readonly #requests = new Map<Socket, number>();
+  /** The sessions of HTTP/2, with what Node shows of them only by a proxy. */
+  readonly #sockets = new Map<ServerHttp2Session, Socket>();
+  readonly #peers = new WeakMap<object, string>();
+  /** The connection that is just handed to a server of Node. */
+  #accepting: Socket | undefined;
+  #http1: Http1Server | undefined;
+  #http2: Http2Server | undefined;
+  #openCalls = 0;
+  #draining = false;
+  #drained: Promise<void> | undefined;
+  #settle: (() => void) | undefined;
+
+  /** @param transport name of the transport, for {@link Peer.transport}. */
+  constructor(
+    dispatcher: Dispatcher,
+    limits: TransportLimits,
+    transport: string,
+    address: string,
+    options: HttpFrontOptions,
+    listenOptions: ListenOptions,
+  ) {
+    this.dispatcher = dispatcher;
+    this.limits = limits;
+    this.address = address;
+    this.shutdown = this.#shutdown.signal;
+    this.#options = options;
+    this.#listenOptions = listenOptions;
+    // Every open call listens to it.
+    setMaxListeners(0, this.shutdown);
+    this.#handler = new RequestHandler(this, options, transport);
+  }
+
+  get connections(): number {
+    return this.#requests.size;
+  }
+
+  get openCalls(): number {
+    return this.#openCalls;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Serves a connection whose first bytes, which are still unread, are those of this version of HTTP. */
+  accept(socket: Socket, peerAddress: string, version: "http1" | "http2"): void {
+    if (this.#draining || this.#requests.size >= this.limits.maxConnections) {
+      this.#listenOptions.onConnectionError?.(this.#refusal(), peerAddress);
+      socket.destroy();
+      return;
+    }
+    this.#requests.set(socket, 0);
+    this.#peers.set(socket, peerAddress);
+    socket.on("error", () => undefined);
+    socket.once("close", () => this.#requests.delete(socket));
+    this.#accepting = socket;
+    if (version === "http1") this.#useHttp1().emit("connection", socket);
+    else this.#useHttp2().emit("connection", socket);
+    this.#accepting = undefined;
+  }
+
+  peerAddress(request: HttpRequest): string {
+    const key = "stream" in request ? request.stream.session : request.socket;
+    return (key && this.#peers.get(key)) ?? "";
+  }
+
+  drain(): Promise<void> {
+    if (this.#drained === undefined) {
+      this.#draining = true;
+      this.#drained = new Promise((resolve) => {
+        this.#settle = resolve;
+      });
+      const overHttp2 = new Set(this.#sockets.values());
+      // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
+      for (const session of this.#sockets.keys()) session.close();
+      for (const [socket, requests] of this.#requests) {
+        if (requests === 0 && !overHttp2.has(socket)) socket.end();
+      }
+      this.#checkDrained();
+    }
+    return this.#drained;
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const drained = this.drain();
+    if (this.#openCalls > 0) await within(graceMs, drained);
+    if (this.#openCalls > 0) {
+      this.#shutdown.abort(
+        new MicroError("unavailable", `the listener at ${this.address} was closed`),
+      );
+      await within(lingerMs, drained);
+    }
+    await Promise.all([...this.#requests.keys()].map((socket) => this.#closeSocket(socket)));
+    this.#http1?.close();
+    this.#http2?.close();
+  }
+
+  #useHttp1(): Http1Server {
+    if (this.#http1 !== undefined) return this.#http1;
+    const server = createHttp1Server({
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: this.limits.handshakeTimeoutMs,
+      keepAliveTimeout: this.#options.idleTimeoutMs ?? defaultIdleMs,
+      connectionsCheckingInterval: 1_000,
+    });
+    server.maxHeadersCount = maxHeaderLines;
+    server.on("request", (request, response) => {
+      this.#begin(request.socket, response);
+      this.#handler.handle(request, response);
+    });
+    // It does not listen by itself, and begins to check its timeouts with this event.
+    server.emit("listening");
+    this.#http1 = server;
+    return server;
+  }
+
+  #useHttp2(): Http2Server {
+    if (this.#http2 !== undefined) return this.#http2;
+    const server = createHttp2Server({
+      maxHeaderListPairs: maxHeaderLines,
+      maxSettings: 32,
+      maxOutstandingPings: 4,
+      settings: {
+        maxConcurrentStreams: Math.min(
+          this.limits.maxConcurrentCalls,
+          this.#options.maxConcurrentStreams ?? 1_000,
+        ),
+        maxHeaderListSize: maxHeaderBytes,
+        initialWindowSize: this.limits.streamWindowBytes,
+        enablePush: false,
+      },
+    });
+    server.on("session", (session) => this.#opened(session));
+    server.on("request", (request, response) => {
+      const { session } = request.stream;
+      const socket = session && this.#sockets.get(session as ServerHttp2Session);
+      if (socket === undefined) return;
+      this.#begin(socket, response);
+      this.#handler.handle(request, response);
+    });
+    // A session's error ends that session; its calls hear of it by their own streams.
+    server.on("sessionError", () => undefined);
+    this.#http2 = server;
+    return server;
+  }
+
+  #opened(session: ServerHttp2Session): void {
+    const socket = this.#accepting;
+    if (socket === undefined) {
+      session.destroy();
+      return;
+    }
+    const peer = this.#peers.get(socket) ?? "";
+    this.#peers.set(session, peer);
+    this.#sockets.set(session, socket);
+    session.once("close", () => this.#sockets.delete(session));
+    session.setLocalWindowSize(Math.max(1024 * 1024, 4 * this.limits.streamWindowBytes));
+    new Http2Guard(session, socket, {
+      limits: this.limits,
+      idleTimeoutMs: this.#options.idleTimeoutMs ?? defaultIdleMs,
+      onViolation: (error) => this.#listenOptions.onConnectionError?.(error, peer),
+    });
+  }
+
+  /** Counts a request until its answer is over, and ends the connection after the last one of a drain. */
+  #begin(socket: Socket, response: HttpResponse): void {
+    this.#openCalls++;
+    this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
+    response.once("close", () => {
+      this.#openCalls--;
+      const left = this.#requests.get(socket);
+      if (left !== undefined) this.#requests.set(socket, left - 1);
+      this.#checkDrained();
+    });
+  }
+
+  #checkDrained(): void {
+    if (this.#settle !== undefined && this.#openCalls === 0) this.#settle();
+  }
+
+  #refusal(): MicroError {
+    return this.#draining
+      ? listenerDraining(this.address)
+      : new MicroError(
+          "resource_exhausted",
+          `${this.address} has ${this.limits.maxConnections} connections, which is its limit (maxConnections)`,
+        );
+  }
+
+  /** Lets what was written go out, at most for a moment. */
+  async #closeSocket(socket: Socket): Promise<void> {
+    if (socket.destroyed) return;
+    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    socket.end();
+    socket.resume();
+    await within(lingerMs, closed);
+    socket.destroy();
+    await closed;
+  }
+}
+
+const defaultIdleMs = 300_000;
+
+/** Waits for something, but not for long. */
+async function within(ms: number, event: Promise<void>): Promise<void> {
+  if (ms <= 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([event, enough]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,233 @@
+import { connect } from "node:net";
+import { createClient } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  Http2SessionManager,
+} from "@connectrpc/connect-node";
+import { type Listener, type ListenOptions, MicroError } from "@micro-es/runtime";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Answers, answering, gate } from "../../../../test/contract/transport-fixture.ts";
+import { EchoService } from "../../../../test/gen/micro/test/v1/echo_pb.ts";
+import { type TcpTransportOptions, tcpTransport } from "../tcp.ts";
+
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const it of open.splice(0).reverse()) await it.close();
+});
+
+async function serve(
+  answers: Answers,
+  options: TcpTransportOptions = {},
+  listenOptions: ListenOptions = {},
+): Promise<Listener> {
+  const transport = tcpTransport(options);
+  const listener = await transport.listen("127.0.0.1:0", answering(answers), listenOptions);
+  open.push(listener);
+  return listener;
+}
+
+const text: Answers = {
+  unary: (request, call) => {
+    call.responseMetadata.set("x-served", "here").append("x-many", "a, b").append("x-many", "c");
+    call.trailers.set("x-cost", "7").set("sum-bin", Uint8Array.of(0, 255));
+    if (request.fail !== "") {
+      throw new MicroError("not_found", `no ${request.text} – ☃`, {
+        outcome: "executed",
+        retryAfterMs: 120,
+        details: [{ typeName: "google.protobuf.Duration", value: Uint8Array.of(8, 3) }],
+      });
+    }
+    return { text: request.text.toUpperCase() };
+  },
+  async *stream(requests) {
+    for await (const request of requests) {
+      for (let index = 0; index < Math.max(1, request.count); index++) {
+        yield { text: request.text, index };
+      }
+    }
+  },
+};
+
+describe("a listener", () => {
+  test("answers curl: JSON by HTTP/1.1, and GET where there are no side effects", async () => {
+    const { address } = await serve(text);
+    const url = `http://${address}/micro.test.v1.EchoService/Echo`;
+    const posted = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ text: "hi", unknown: 1 }),
+    });
+    expect(posted.status).toBe(200);
+    expect(await posted.json()).toEqual({ text: "HI" });
+    expect(posted.headers.get("x-served")).toBe("here");
+    expect(posted.headers.get("trailer-x-cost")).toBe("7");
+    const message = encodeURIComponent(JSON.stringify({ text: "got" }));
+    const got = await fetch(`${url}?connect=v1&encoding=json&message=${message}`);
+    expect(await got.json()).toEqual({ text: "GOT" });
+    const once = await fetch(url.replace("Echo?", "Once?").replace(/Echo$/, "Once"));
+    expect(once.status).toBe(405);
+  });
+
+  test("says in JSON what is wrong with a call", async () => {
+    const { address } = await serve(text);
+    const post = (path: string, body: string) =>
+      fetch(`http://${address}/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+    const failed = await post("micro.test.v1.EchoService/Echo", '{"text":"cat","fail":"x"}');
+    expect(failed.status).toBe(404);
+    expect(failed.headers.get("micro-outcome")).toBe("executed");
+    expect(await failed.json()).toMatchObject({ code: "not_found", message: "no cat – ☃" });
+    const malformed = await post("micro.test.v1.EchoService/Echo", "{");
+    expect(malformed.status).toBe(400);
+    const unknown = await post("micro.test.v1.EchoService/Nothing", "{}");
+    expect(unknown.status).toBe(501);
+    expect(await unknown.json()).toMatchObject({ code: "unimplemented" });
+    expect((await fetch(`http://${address}/favicon.ico`)).status).toBe(404);
+  });
+
+  for (const [name, transport] of Object.entries({
+    "gRPC over HTTP/2": (baseUrl: string) =>
+      createGrpcTransport({ baseUrl, sessionManager: session(baseUrl) }),
+    "gRPC-Web over HTTP/1.1": (baseUrl: string) =>
+      createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+    "Connect over HTTP/2": (baseUrl: string) =>
+      createConnectTransport({
+        baseUrl,
+        httpVersion: "2",
+        useBinaryFormat: true,
+        sessionManager: session(baseUrl),
+      }),
+    "Connect in JSON over HTTP/2": (baseUrl: string) =>
+      createConnectTransport({
+        baseUrl,
+        httpVersion: "2",
+        useBinaryFormat: false,
+        sessionManager: session(baseUrl),
+      }),
+  })) {
+    test(`answers ${name}, all kinds`, async () => {
+      const { address } = await serve(text);
+      const client = createClient(EchoService, transport(`http://${address}`));
+      let header: Headers | undefined;
+      let trailer: Headers | undefined;
+      const answer = await client.echo(
+        { text: "hi" },
+        { onHeader: (it) => (header = it), onTrailer: (it) => (trailer = it) },
+      );
+      expect(answer.text).toBe("HI");
+      expect(header?.get("x-served")).toBe("here");
+      expect(header?.get("x-many")).toBe("a, b, c");
+      expect(trailer?.get("x-cost")).toBe("7");
+      expect(trailer?.get("sum-bin")).toBe("AP8");
+      const indexes: number[] = [];
+      for await (const { index } of client.repeat({ count: 3 })) indexes.push(index);
+      expect(indexes).toEqual([0, 1, 2]);
+      expect((await client.collect(of({ text: "a" }))).text).toBe("a");
+      if (!name.endsWith("1.1")) {
+        const texts: string[] = [];
+        for await (const said of client.chat(of({ text: "a" }, { text: "b" })))
+          texts.push(said.text);
+        expect(texts).toEqual(["a", "b"]);
+      }
+      await expect(client.echo({ text: "cat", fail: "x" })).rejects.toMatchObject({
+        code: 5,
+        rawMessage: "no cat – ☃",
+        details: [{ type: "google.protobuf.Duration", value: Uint8Array.of(8, 3) }],
+      });
+      const large = client.echo({ payload: new Uint8Array(5 * 1024 * 1024) });
+      await expect(large).rejects.toMatchObject({ code: 8 });
+      expect((await client.echo({ text: "on" })).text).toBe("ON");
+    });
+
+    test(`cancels a call by ${name}, and lets none outlast its deadline`, async () => {
+      const begun = gate();
+      const cancelled = gate<string>();
+      const { address } = await serve({
+        unary: (request, call) => {
+          call.signal.addEventListener("abort", () => cancelled.open(call.signal.reason.code));
+          if (request.text === "wait") begun.open();
+          return new Promise(() => undefined);
+        },
+      });
+      const client = createClient(EchoService, transport(`http://${address}`));
+      const controller = new AbortController();
+      const given = client.echo({ text: "wait" }, { signal: controller.signal });
+      given.catch(() => undefined);
+      await begun.promise;
+      controller.abort();
+      await expect(given).rejects.toMatchObject({ code: 1 });
+      expect(await cancelled.promise).toBe("canceled");
+      await expect(client.echo({}, { timeoutMs: 30 })).rejects.toMatchObject({ code: 4 });
+    });
+  }
+
+  test("closes what says nothing, and what says nothing known", async () => {
+    const errors: string[] = [];
+    const { address } = await serve(
+      text,
+      { handshakeTimeoutMs: 100 },
+      { onConnectionError: (error) => errors.push(error.code) },
+    );
+    for (const said of [
+      "",
+      "P",
+      "\x00\x01",
+      "get / http",
+      "PRI * HTTP/2.0\r\n",
+      "POST / HTTP/1.1\r\n",
+    ]) {
+      await closed(address, said);
+    }
+    expect(errors.sort().slice(0, 5)).toEqual([
+      "deadline_exceeded",
+      "deadline_exceeded",
+      "deadline_exceeded",
+      "invalid_argument",
+      "invalid_argument",
+    ]);
+  });
+
+  test("lets pages of chosen origins call", async () => {
+    const { address } = await serve(text, { http: { cors: { origins: ["https://a.example"] } } });
+    const url = `http://${address}/micro.test.v1.EchoService/Echo`;
+    const ask = (origin: string) =>
+      fetch(url, {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "POST" },
+      });
+    const allowed = await ask("https://a.example");
+    expect(allowed.status).toBe(204);
+    expect(allowed.headers.get("access-control-allow-origin")).toBe("https://a.example");
+    expect(allowed.headers.get("access-control-allow-headers")).toContain(
+      "Connect-Protocol-Version",
+    );
+    const other = await ask("https://b.example");
+    expect(other.headers.get("access-control-allow-origin")).toBeNull();
+  });
+});
+
+function session(baseUrl: string): Http2SessionManager {
+  const manager = new Http2SessionManager(baseUrl);
+  open.push({ close: () => manager.abort() });
+  return manager;
+}
+
+async function* of<T>(...values: T[]): AsyncGenerator<T> {
+  yield* values;
+}
+
+function closed(address: string, said: string): Promise<void> {
+  const [host, port] = address.split(":");
+  return new Promise((resolve) => {
+    const socket = connect({ host: host as string, port: Number(port) });
+    socket.write(Buffer.from(said, "latin1"));
+    socket.on("error", () => undefined);
+    socket.resume();
+    socket.once("close", () => resolve());
+  });
+}

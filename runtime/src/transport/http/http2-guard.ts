@@ -1,0 +1,133 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import { monotonicNow } from "../../deadline.ts";
+import { MicroError } from "../../error.ts";
+import type { TransportLimits } from "../transport.ts";
+
+/** Streams that may be reset at once. Below the 1,000 from which Node 20 leaves a session half dead. */
+const resetBurst = 800;
+/** Resets a second that go on for ever, which is what nghttp2 allows too. */
+const resetsPerSecond = 33;
+
+/** What a guard is told. */
+export interface Http2GuardOptions {
+  readonly limits: TransportLimits;
+  /** A session without a stream is closed after this long, in milliseconds. */
+  readonly idleTimeoutMs: number;
+  /** Called once, before a session is destroyed for a violation. */
+  readonly onViolation: (error: MicroError) => void;
+}
+
+/**
+ * Watches over one HTTP/2 session of a client: one that does not finish its preface, that resets streams again and
+ * again (rapid reset; Node 20 neither reports nor ends such a session), that is silent and does not answer a PING,
+ * or that has nothing to do for long.
+ */
+export class Http2Guard {
+  readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  readonly #options: Http2GuardOptions;
+  #timer: NodeJS.Timeout;
+  #resetTokens = resetBurst;
+  #refilledAt = monotonicNow();
+  #streams = 0;
+  #idleSince = monotonicNow();
+  #bytesSeen = 0;
+  #ended = false;
+
+  constructor(session: ServerHttp2Session, socket: Socket, options: Http2GuardOptions) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#options = options;
+    const { handshakeTimeoutMs } = options.limits;
+    this.#timer = setTimeout(
+      () =>
+        this.#violated(
+          new MicroError(
+            "deadline_exceeded",
+            `the preface of HTTP/2 was not finished within ${handshakeTimeoutMs} ms`,
+          ),
+          constants.NGHTTP2_SETTINGS_TIMEOUT,
+        ),
+      handshakeTimeoutMs,
+    ).unref();
+    session.once("remoteSettings", () => this.#watchSilence());
+    session.on("stream", (stream) => this.#opened(stream));
+    session.once("close", () => this.#end());
+    session.on("frameError", () => undefined);
+  }
+
+  #opened(stream: ServerHttp2Stream): void {
+    this.#streams++;
+    stream.once("close", () => {
+      this.#streams--;
+      this.#idleSince = monotonicNow();
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#reset();
+    });
+  }
+
+  #reset(): void {
+    const now = monotonicNow();
+    const refill = ((now - this.#refilledAt) / 1000) * resetsPerSecond;
+    this.#resetTokens = Math.min(resetBurst, this.#resetTokens + refill) - 1;
+    this.#refilledAt = now;
+    if (this.#resetTokens >= 0) return;
+    this.#violated(
+      new MicroError(
+        "resource_exhausted",
+        `streams were reset more than ${resetBurst} times, and ${resetsPerSecond} a second`,
+      ),
+      constants.NGHTTP2_ENHANCE_YOUR_CALM,
+    );
+  }
+
+  #watchSilence(): void {
+    clearTimeout(this.#timer);
+    if (this.#ended) return;
+    const { keepaliveIntervalMs } = this.#options.limits;
+    this.#timer = setTimeout(() => this.#check(), keepaliveIntervalMs).unref();
+  }
+
+  #check(): void {
+    const idleMs = this.#streams > 0 ? 0 : monotonicNow() - this.#idleSince;
+    if (idleMs >= this.#options.idleTimeoutMs) {
+      this.#session.close();
+      return;
+    }
+    const heard = this.#socket.bytesRead !== this.#bytesSeen;
+    this.#bytesSeen = this.#socket.bytesRead;
+    if (heard || this.#session.destroyed) this.#watchSilence();
+    else this.#ping();
+  }
+
+  #ping(): void {
+    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#options.limits;
+    this.#timer = setTimeout(() => {
+      this.#violated(
+        new MicroError(
+          "unavailable",
+          `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
+        ),
+        constants.NGHTTP2_NO_ERROR,
+      );
+    }, keepaliveTimeoutMs).unref();
+    // False when as many as are allowed wait for their answers; then the timer has the word.
+    this.#session.ping(() => {
+      if (!this.#ended) this.#watchSilence();
+    });
+  }
+
+  #violated(error: MicroError, code: number): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#options.onViolation(error);
+    this.#session.destroy(undefined, code);
+    // Node waits for the other side to take the GOAWAY, and this one may never read again.
+    setImmediate(() => this.#socket.destroy());
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,81 @@
+import type { Socket } from "node:net";
+import { MicroError } from "../../error.ts";
+import type { Front, WireProtocol } from "../front.ts";
+import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import type { HttpFront, HttpFrontOptions } from "./http-front.ts";
+
+/** Loads what speaks HTTP with the first connection that does, so that a service without such callers starts faster. */
+export class LazyHttpFront implements Front {
+  readonly #load: () => Promise<HttpFront>;
+  readonly #options: ListenOptions;
+  #loading: Promise<HttpFront> | undefined;
+  #front: HttpFront | undefined;
+  #waiting = 0;
+  #draining = false;
+
+  constructor(
+    dispatcher: Dispatcher,
+    limits: TransportLimits,
+    address: () => string,
+    http: HttpFrontOptions,
+    options: ListenOptions,
+  ) {
+    this.#options = options;
+    this.#load = async () => {
+      const { HttpFront } = await import("./http-front.ts");
+      return new HttpFront(dispatcher, limits, "http", address(), http, options);
+    };
+  }
+
+  get connections(): number {
+    return (this.#front?.connections ?? 0) + this.#waiting;
+  }
+
+  get openCalls(): number {
+    return this.#front?.openCalls ?? 0;
+  }
+
+  accept(socket: Socket, peerAddress: string, protocol: WireProtocol): void {
+    if (this.#front !== undefined) this.#hand(this.#front, socket, peerAddress, protocol);
+    else void this.#acceptLoading(socket, peerAddress, protocol);
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const front = await this.#loaded();
+    await front?.drain();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#draining = true;
+    const front = await this.#loaded();
+    await front?.close(graceMs);
+  }
+
+  async #acceptLoading(socket: Socket, peer: string, protocol: WireProtocol): Promise<void> {
+    this.#waiting++;
+    socket.on("error", () => undefined);
+    this.#loading ??= this.#load();
+    try {
+      this.#front = await this.#loading;
+      if (!socket.destroyed) this.#hand(this.#front, socket, peer, protocol);
+    } catch (cause) {
+      socket.destroy();
+      this.#options.onConnectionError?.(
+        new MicroError("internal", "what speaks HTTP could not be loaded", { cause }),
+        peer,
+      );
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  #hand(front: HttpFront, socket: Socket, peer: string, protocol: WireProtocol): void {
+    if (this.#draining) socket.destroy();
+    else front.accept(socket, peer, protocol === "http2" ? "http2" : "http1");
+  }
+
+  async #loaded(): Promise<HttpFront | undefined> {
+    return this.#loading?.catch(() => undefined);
+  }
+}

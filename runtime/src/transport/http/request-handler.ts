@@ -1,0 +1,179 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { MethodKind } from "../../method.ts";
+import { listenerDraining, unknownMethod } from "../call-errors.ts";
+import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { type CorsOptions, corsLines } from "./cors.ts";
+import { groupLines, type HeaderLine, rawLines } from "./http-metadata.ts";
+import type { Encoding } from "./message-form.ts";
+import { type Exchange, exchangeKey } from "./served-call.ts";
+import { type RpcOptions, ServedMethods } from "./served-methods.ts";
+
+/** What HTTP requests are answered by. */
+export interface HttpServeOptions extends RpcOptions {
+  /** Lets pages of other origins call. Default: none. */
+  readonly cors?: CorsOptions;
+  /** Services of Connect that are served beside the registered handlers, as connect-node serves them. */
+  readonly routes?: (router: ConnectRouter) => void;
+}
+
+/** A request as either version of HTTP has it. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+/** Its answer. */
+export type HttpResponse =
+  | (ServerResponse & { req: IncomingMessage })
+  | (Http2ServerResponse & { req: Http2ServerRequest });
+
+/** Where a request came in. */
+export interface Reception {
+  /** Where it listens. */
+  readonly address: string;
+  readonly draining: boolean;
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  /** Fires when calls are given up because the listener closes. */
+  readonly shutdown: AbortSignal;
+  peerAddress(request: HttpRequest): string;
+}
+
+/** Finds what answers an HTTP request, and lets it answer. */
+export class RequestHandler {
+  readonly #reception: Reception;
+  readonly #methods: ServedMethods;
+  readonly #cors: CorsOptions | undefined;
+  readonly #routes: ReadonlyMap<string, UniversalHandler>;
+  readonly #transport: string;
+
+  constructor(reception: Reception, options: HttpServeOptions, transport: string) {
+    this.#reception = reception;
+    this.#methods = new ServedMethods(options, reception.limits, reception.shutdown);
+    this.#cors = options.cors;
+    this.#routes = mounted(options, reception);
+    this.#transport = transport;
+  }
+
+  handle(request: HttpRequest, response: HttpResponse): void {
+    this.#answer(request, response).catch(() => {
+      // The answer could not be written because the caller is gone, which the handler's signal has told.
+      response.destroy();
+    });
+  }
+
+  async #answer(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const origin = request.headers.origin;
+    if (this.#cors !== undefined) {
+      const preflight =
+        request.method === "OPTIONS" && "access-control-request-method" in request.headers;
+      setHeader(response, corsLines(this.#cors, origin, preflight));
+      if (preflight) {
+        response.writeHead(204);
+        response.end();
+        return;
+      }
+    }
+    if (this.#reception.draining && request.httpVersionMajor === 1) {
+      response.setHeader("connection", "close");
+    }
+    const handler = this.#find(request);
+    if (handler === undefined) {
+      plain(response, 404, "there is no such method here\n");
+      return;
+    }
+    const exchange: Exchange = {
+      dispatcher: this.#reception.dispatcher,
+      limits: this.#reception.limits,
+      peer: { address: this.#reception.peerAddress(request), transport: this.#transport },
+      requestLines: rawLines(request.rawHeaders),
+      writeHeader: (lines) => setHeader(response, lines),
+    };
+    const values = createContextValues().set(exchangeKey, exchange);
+    let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+    try {
+      universal = universalRequestFromNodeRequest(request, response, undefined, values);
+    } catch {
+      plain(response, 400, "the request names no host, or no possible path\n");
+      return;
+    }
+    response.once("finish", () => abandonBody(request));
+    await universalResponseToNodeResponse(await handler(universal), response);
+  }
+
+  #find(request: HttpRequest): UniversalHandler | undefined {
+    const url = request.url ?? "";
+    const question = url.indexOf("?");
+    const path = question < 0 ? url : url.slice(0, question);
+    const route = this.#routes.get(path);
+    if (route !== undefined) return route;
+    const form = formOf(request.headers["content-type"], question < 0 ? "" : url.slice(question));
+    const name = path.slice(1);
+    if (!/^[\w.]+\/\w+$/.test(name)) return undefined;
+    const { dispatcher, address, draining } = this.#reception;
+    if (draining) return this.#methods.refusal(name, form.kind, listenerDraining(address));
+    const method = dispatcher.method(name);
+    if (method !== undefined) return this.#methods.handler(method, form.encoding);
+    if (!form.isCall) return undefined;
+    const error = dispatcher.unknownMethod?.(name) ?? unknownMethod(name, address);
+    return this.#methods.refusal(name, form.kind, error);
+  }
+}
+
+/** What the content type of a request says: the encoding, and of which kind a method that is not known must be. */
+function formOf(
+  contentType: string | undefined,
+  query: string,
+): { encoding: Encoding; kind: MethodKind; isCall: boolean } {
+  const type = contentType ?? "";
+  const json = /^application\/(?:json|connect\+json|grpc\+json|grpc-web\+json)\b/i.test(type);
+  const jsonQuery = /[?&]encoding=json(?:&|$)/.test(query);
+  return {
+    encoding: json || jsonQuery ? "json" : "binary",
+    kind: /^application\/(?:connect\+|grpc)/i.test(type) ? "client_streaming" : "unary",
+    isCall:
+      /^application\/(?:json|proto|connect\+|grpc)/i.test(type) || /[?&]encoding=/.test(query),
+  };
+}
+
+function mounted(
+  { routes, connect = true, grpc = true, grpcWeb = true }: HttpServeOptions,
+  { limits, shutdown }: Reception,
+): ReadonlyMap<string, UniversalHandler> {
+  if (routes === undefined) return new Map();
+  const router = createConnectRouter({
+    connect,
+    grpc,
+    grpcWeb,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    readMaxBytes: limits.maxMessageBytes,
+    shutdownSignal: shutdown,
+  });
+  routes(router);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
+
+function setHeader(response: HttpResponse, lines: Iterable<HeaderLine>): void {
+  for (const [name, values] of groupLines(lines)) {
+    response.setHeader(name, values.length === 1 ? values[0]! : values);
+  }
+}
+
+function plain(response: HttpResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+  response.end(text);
+}
+
+/** What the caller still sends after the end of its answer is not waited for. */
+function abandonBody(request: HttpRequest): void {
+  if (request.complete || !("stream" in request)) return;
+  const { stream } = request;
+  setImmediate(() => {
+    if (!stream.closed && !stream.readableEnded) stream.close();
+  });
+}

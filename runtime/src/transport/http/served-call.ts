@@ -1,0 +1,216 @@
+import type { Message } from "@bufbuild/protobuf";
+import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { deadlineExceeded, type Peer, ServerCall } from "../../call.ts";
+import { deadlineAfter } from "../../deadline.ts";
+import { MicroError } from "../../error.ts";
+import type { Metadata } from "../../metadata.ts";
+import type { AnyMethod } from "../../method.ts";
+import { answerError, callEnded, callerGone, codecError, encodeMetadata } from "../call-errors.ts";
+import { encodeAnswer } from "../memory-message.ts";
+import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { CancellableIterator } from "./cancellable-iterator.ts";
+import { type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
+import { isDeadline, toConnectError } from "./http-status.ts";
+import type { MessageForm } from "./message-form.ts";
+
+/** What the HTTP side of a call tells the one that answers it. */
+export interface Exchange {
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  readonly peer: Peer;
+  /** The header of the request as it came. */
+  readonly requestLines: Iterable<HeaderLine>;
+  /** Adds to the header of the answer, which is not sent yet. */
+  writeHeader(lines: Iterable<HeaderLine>): void;
+}
+
+/** Where {@link Exchange} is in the context that Connect hands over. */
+export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Exchange | undefined>(
+  undefined,
+);
+
+/** A method with the forms of its messages. */
+export interface ServedMethod {
+  readonly method: AnyMethod;
+  readonly input: MessageForm;
+  readonly output: MessageForm;
+}
+
+/**
+ * One call that came by HTTP, between Connect and the dispatcher. Connect parses and writes messages, headers and
+ * statuses; this cancels the call when the caller is gone or the deadline has passed, whatever its handler does.
+ */
+export class ServedCall {
+  readonly #served: ServedMethod;
+  readonly #context: HandlerContext;
+  readonly #exchange: Exchange;
+  readonly #call: ServerCall;
+  #over = false;
+  #headerWritten = false;
+  #onCancel: ((error: MicroError) => void) | undefined;
+
+  constructor(served: ServedMethod, context: HandlerContext) {
+    const exchange = context.values.get(exchangeKey);
+    if (exchange === undefined) throw new Error("a call came by no exchange");
+    const timeoutMs = context.timeoutMs();
+    this.#served = served;
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#call = new ServerCall(
+      served.method,
+      exchange.peer,
+      metadataFrom(exchange.requestLines),
+      timeoutMs === undefined ? Number.POSITIVE_INFINITY : deadlineAfter(timeoutMs),
+    );
+  }
+
+  /** Answers a unary call. */
+  unary(request: Message): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.#watch(reject);
+      if (this.#over) return;
+      const fail = (reason: unknown) => {
+        if (!this.#over) reject(this.#failed(reason));
+      };
+      try {
+        const message = this.#received(request);
+        const answer = this.#exchange.dispatcher.unary(this.#call, message);
+        Promise.resolve(answer)
+          .then((init) => {
+            if (this.#over) return;
+            const sent = this.#sent(init);
+            this.#finish();
+            resolve(sent);
+          })
+          .catch(fail);
+      } catch (reason) {
+        fail(reason);
+      }
+    });
+  }
+
+  /** Answers a call with one answer, as of a method that takes many requests. */
+  async single(requests: AsyncIterable<Message>): Promise<Message> {
+    const answers = this.stream(requests);
+    const first = await answers.next();
+    if (first.done === true) {
+      throw toConnectError(
+        new MicroError("internal", `the handler of ${this.#served.method.name} gave no answer`, {
+          outcome: "executed",
+        }),
+      );
+    }
+    await answers.next();
+    return first.value;
+  }
+
+  /** Answers a call of any streaming kind. */
+  stream(messages: AsyncIterable<Message>): AsyncIterableIterator<Message> {
+    const requests = new CancellableIterator(
+      messages,
+      (message: Message) => this.#received(message),
+      (reason) => this.#call.cancelled ?? codecError(reason, "unknown"),
+    );
+    let source: AsyncIterable<unknown>;
+    try {
+      source = this.#exchange.dispatcher.stream(this.#call, requests);
+    } catch (reason) {
+      source = failing(reason);
+    }
+    const answers = new CancellableIterator(
+      source,
+      (init: unknown) => this.#sent(init),
+      (reason) => {
+        requests.cancel(callEnded(this.#served.method.name));
+        return this.#failed(reason);
+      },
+      () => {
+        requests.cancel(callEnded(this.#served.method.name));
+        this.#finish();
+      },
+    );
+    this.#watch((error) => {
+      requests.cancel(this.#call.cancelled ?? error);
+      answers.cancel(error);
+    });
+    return answers;
+  }
+
+  #received(message: Message): unknown {
+    try {
+      return this.#served.input.received(message);
+    } catch (reason) {
+      throw codecError(reason, "not-executed");
+    }
+  }
+
+  #sent(init: unknown): Message {
+    const { dispatcher, limits } = this.#exchange;
+    this.#writeHeader();
+    return this.#served.output.sent(
+      encodeAnswer(dispatcher, this.#call, init, limits.maxMessageBytes),
+    );
+  }
+
+  #watch(cancelled: (error: Error) => void): void {
+    const { signal } = this.#context;
+    this.#onCancel = (error) => {
+      this.#over = true;
+      this.#call.cancel(error);
+      this.#writeTrailers();
+      cancelled(toConnectError(error));
+    };
+    const aborted = () => {
+      if (!this.#over) this.#onCancel?.(givenUp(signal.reason, this.#served.method.name));
+    };
+    if (signal.aborted) aborted();
+    else signal.addEventListener("abort", aborted, { once: true });
+  }
+
+  /** The call has its answer. Metadata that cannot be sent fails it all the same. */
+  #finish(): void {
+    this.#writeHeader();
+    const { sentTrailers } = this.#call;
+    if (sentTrailers !== undefined) encodeMetadata(sentTrailers, this.#served.method);
+    this.#writeTrailers();
+    this.#over = true;
+  }
+
+  #failed(reason: unknown): Error {
+    this.#over = true;
+    try {
+      this.#writeHeader();
+      this.#writeTrailers();
+    } catch {
+      // Metadata that cannot be sent must not keep the caller from its error.
+    }
+    return toConnectError(answerError(reason, this.#served.method.name));
+  }
+
+  #writeHeader(): void {
+    if (this.#headerWritten) return;
+    this.#headerWritten = true;
+    const { sentMetadata } = this.#call;
+    if (sentMetadata === undefined) return;
+    encodeMetadata(sentMetadata, this.#served.method);
+    this.#exchange.writeHeader(headerLines(sentMetadata));
+  }
+
+  #writeTrailers(): void {
+    const trailers: Metadata | undefined = this.#call.sentTrailers;
+    for (const [name, value] of headerLines(trailers)) {
+      this.#context.responseTrailer.append(name, value);
+    }
+  }
+}
+
+/** Why Connect gives a call up. */
+function givenUp(reason: unknown, method: string): MicroError {
+  if (isDeadline(reason)) return deadlineExceeded(method);
+  return reason instanceof MicroError ? reason : callerGone(method);
+}
+
+/** A stream that has failed before it began. */
+function failing(reason: unknown): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }) };
+}

@@ -1,0 +1,118 @@
+import type { DescMethod, Message, Registry } from "@bufbuild/protobuf";
+import { createConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { MicroError } from "../../error.ts";
+import type { AnyMethod, MethodKind } from "../../method.ts";
+import type { TransportLimits } from "../transport.ts";
+import { toConnectError } from "./http-status.ts";
+import { type Encoding, messageForm } from "./message-form.ts";
+import { methodDescriptor } from "./method-descriptor.ts";
+import { ServedCall, type ServedMethod } from "./served-call.ts";
+
+/** Which of the three protocols are spoken, and how. */
+export interface RpcOptions {
+  /** Default true. */
+  readonly connect?: boolean;
+  /** Default true. */
+  readonly grpc?: boolean;
+  /** Default true. */
+  readonly grpcWeb?: boolean;
+  /** Messages from this size on are compressed for callers who can read that, in bytes. Default 1,024. */
+  readonly compressMinBytes?: number;
+  /** Types that a `google.protobuf.Any` may hold in JSON. */
+  readonly typeRegistry?: Registry;
+}
+
+/** The handlers that Connect makes for methods, each made when it is first called. */
+export class ServedMethods {
+  readonly #options: NonNullable<Parameters<typeof createConnectRouter>[0]>;
+  readonly #known: Record<Encoding, WeakMap<AnyMethod, UniversalHandler>> = {
+    binary: new WeakMap(),
+    json: new WeakMap(),
+  };
+
+  /** @param shutdown fires when calls are given up because the listener closes. */
+  constructor(options: RpcOptions, limits: TransportLimits, shutdown: AbortSignal) {
+    const { connect = true, grpc = true, grpcWeb = true, compressMinBytes, typeRegistry } = options;
+    this.#options = {
+      connect,
+      grpc,
+      grpcWeb,
+      acceptCompression: [compressionGzip, compressionBrotli],
+      readMaxBytes: limits.maxMessageBytes,
+      shutdownSignal: shutdown,
+      ...(compressMinBytes !== undefined && { compressMinBytes }),
+      ...(typeRegistry !== undefined && { jsonOptions: { registry: typeRegistry } }),
+    };
+  }
+
+  /** The handler of a method in an encoding. */
+  handler(method: AnyMethod, encoding: Encoding): UniversalHandler {
+    const known = this.#known[encoding].get(method);
+    if (known !== undefined) return known;
+    const made = this.#make(method, encoding);
+    this.#known[encoding].set(method, made);
+    return made;
+  }
+
+  /** A handler that answers every call with an error, in the protocol of the call. */
+  refusal(name: string, kind: MethodKind, error: MicroError): UniversalHandler {
+    return this.#build(methodDescriptor(name, kind, "no_side_effects"), refusing(kind, error));
+  }
+
+  #make(method: AnyMethod, encoding: Encoding): UniversalHandler {
+    const input = messageForm(method.input, encoding);
+    const output = messageForm(method.output, encoding);
+    if (input === undefined || output === undefined) {
+      return this.refusal(method.name, method.kind, notInJson(method));
+    }
+    const { name, kind, idempotency } = method;
+    const descriptor = methodDescriptor(name, kind, idempotency, input.schema, output.schema);
+    return this.#build(descriptor, implementation({ method, input, output }));
+  }
+
+  #build(descriptor: DescMethod, answer: unknown): UniversalHandler {
+    const { handlers } = createConnectRouter(this.#options).rpc(descriptor, answer as never);
+    return handlers[0]!;
+  }
+}
+
+/** What Connect calls for a method of that kind. */
+function implementation(served: ServedMethod): unknown {
+  switch (served.method.kind) {
+    case "unary":
+      return (request: Message, context: HandlerContext) =>
+        new ServedCall(served, context).unary(request);
+    case "client_streaming":
+      return (requests: AsyncIterable<Message>, context: HandlerContext) =>
+        new ServedCall(served, context).single(requests);
+    case "server_streaming":
+      return (request: Message, context: HandlerContext) =>
+        new ServedCall(served, context).stream(one(request));
+    default:
+      return (requests: AsyncIterable<Message>, context: HandlerContext) =>
+        new ServedCall(served, context).stream(requests);
+  }
+}
+
+function refusing(kind: MethodKind, error: MicroError): unknown {
+  if (kind === "unary" || kind === "client_streaming") {
+    return () => Promise.reject(toConnectError(error));
+  }
+  return () => {
+    throw toConnectError(error);
+  };
+}
+
+async function* one<T>(value: T): AsyncGenerator<T> {
+  yield value;
+}
+
+function notInJson(method: AnyMethod): MicroError {
+  return new MicroError(
+    "unimplemented",
+    `${method.name} is not spoken in JSON here, because its codecs have no descriptor; send application/proto`,
+    { outcome: "not-executed" },
+  );
+}

@@ -1,0 +1,151 @@
+import type { Server, Socket } from "node:net";
+import { MicroError } from "../error.ts";
+import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
+import type { Front, WireProtocol } from "./front.ts";
+import type { HttpFrontOptions } from "./http/http-front.ts";
+import { LazyHttpFront } from "./http/lazy-http-front.ts";
+import { NativeListener } from "./native/native-listener.ts";
+import { listenSocket, peerAddress } from "./socket-server.ts";
+import type { Dispatcher, Listener, ListenOptions, TransportLimits } from "./transport.ts";
+
+/** What is spoken at one port. */
+export interface PortProtocols {
+  /** The native protocol (docs/wire-protocol.md). */
+  readonly native: boolean;
+  /** HTTP/1.1 and HTTP/2 with prior knowledge (docs/http.md); undefined turns it off. */
+  readonly http: HttpFrontOptions | undefined;
+}
+
+/**
+ * Listens at one address for several protocols; the first bytes of a connection decide who serves it.
+ *
+ * @param transport name of the transport, for {@link Peer.transport} of native calls.
+ * @throws MicroError as `Transport.listen`.
+ */
+export async function listenOnPort(
+  address: string,
+  dispatcher: Dispatcher,
+  limits: TransportLimits,
+  transport: string,
+  protocols: PortProtocols,
+  options: ListenOptions,
+): Promise<Listener> {
+  const listener = new PortListener(dispatcher, limits, transport, protocols, options);
+  const bound = await listenSocket(address, (socket) => listener.accept(socket));
+  listener.bound(bound.server, bound.address);
+  return listener;
+}
+
+class PortListener implements Listener, FirstBytesOwner {
+  address = "";
+  readonly #limits: TransportLimits;
+  readonly #options: ListenOptions;
+  readonly #native: NativeListener | undefined;
+  readonly #http: LazyHttpFront | undefined;
+  readonly #fronts: readonly Front[];
+  readonly #firstBytes: FirstBytes;
+  #server: Server | undefined;
+  #stopped: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    dispatcher: Dispatcher,
+    limits: TransportLimits,
+    transport: string,
+    { native, http }: PortProtocols,
+    options: ListenOptions,
+  ) {
+    this.#limits = limits;
+    this.#options = options;
+    this.#firstBytes = new FirstBytes(this, limits.handshakeTimeoutMs);
+    if (native) this.#native = new NativeListener(dispatcher, limits, transport, options);
+    if (http !== undefined) {
+      this.#http = new LazyHttpFront(dispatcher, limits, () => this.address, http, options);
+    }
+    this.#fronts = [this.#native, this.#http].filter((front) => front !== undefined);
+  }
+
+  get connections(): number {
+    return this.#sum((front) => front.connections) + this.#firstBytes.waiting;
+  }
+
+  get openCalls(): number {
+    return this.#sum((front) => front.openCalls);
+  }
+
+  /** The server listens now. */
+  bound(server: Server, address: string): void {
+    this.#server = server;
+    this.address = address;
+    if (this.#native !== undefined) this.#native.address = address;
+    // As when no file descriptor is left. It must not end the process, and the next one may be accepted.
+    server.on("error", (cause) => {
+      const reason = `cannot accept a connection at ${address}: ${cause.message}`;
+      this.#options.onConnectionError?.(
+        new MicroError("resource_exhausted", reason, { cause }),
+        "unknown",
+      );
+    });
+  }
+
+  accept(socket: Socket): void {
+    if (this.#http === undefined) {
+      this.#native?.accept(socket, peerAddress(socket, this.address));
+    } else if (this.#firstBytes.waiting >= this.#limits.maxConnections) {
+      socket.destroy();
+    } else {
+      this.#firstBytes.read(socket);
+    }
+  }
+
+  recognized(socket: Socket, protocol: WireProtocol): void {
+    const peer = peerAddress(socket, this.address);
+    const front = protocol === "native" ? this.#native : this.#http;
+    if (front === undefined) this.#refuse(socket, notSpoken(this.address, protocol));
+    else front.accept(socket, peer, protocol);
+  }
+
+  unrecognized(socket: Socket, reason: MicroError): void {
+    this.#options.onConnectionError?.(reason, peerAddress(socket, this.address));
+  }
+
+  drain(): Promise<void> {
+    this.#stopped ??= new Promise((resolve) => {
+      this.#server?.close(() => resolve());
+    });
+    this.#firstBytes.close();
+    return Promise.all(this.#fronts.map((front) => front.drain())).then(() => undefined);
+  }
+
+  close(graceMs = 0): Promise<void> {
+    this.#closed ??= this.#end(graceMs);
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    void this.drain();
+    await Promise.all(this.#fronts.map((front) => front.close(graceMs)));
+    await this.#stopped;
+  }
+
+  #refuse(socket: Socket, reason: MicroError): void {
+    this.unrecognized(socket, reason);
+    socket.destroy();
+  }
+
+  #sum(figure: (front: Front) => number): number {
+    let sum = 0;
+    for (const front of this.#fronts) sum += figure(front);
+    return sum;
+  }
+}
+
+function notSpoken(address: string, protocol: WireProtocol): MicroError {
+  return new MicroError("unimplemented", `${address} does not speak ${protocol}`, {
+    outcome: "not-executed",
+  });
+}
