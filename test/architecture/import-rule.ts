@@ -37,6 +37,8 @@ const implementations: ReadonlySet<string> = new Set([
   "registry/nats.ts",
   "broker/memory.ts",
   "broker/http.ts",
+  "broker/nats.ts",
+  "broker/jetstream.ts",
   "store/memory.ts",
   "store/file.ts",
   "sync/memory.ts",

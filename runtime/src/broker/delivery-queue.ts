@@ -44,6 +44,7 @@ export class DeliveryQueue {
   readonly #topic: string;
   readonly #maxPendingBytes: number;
   readonly #onSeal: (() => void) | undefined;
+  readonly #onEnd: ((record: EventRecord, handled: boolean) => void) | undefined;
   readonly #consumers: Consumer[] = [];
   readonly #ready = new Fifo<Delivery>();
   /** By key, what waits behind the one event of that key that is ready, delayed or being handled. */
@@ -57,11 +58,20 @@ export class DeliveryQueue {
   #sealed = false;
   #turn = 0;
 
-  /** @param onSeal called once, when the queue takes no more events. */
-  constructor(topic: string, maxPendingBytes: number, onSeal?: () => void) {
+  /**
+   * @param onSeal called once, when the queue takes no more events.
+   * @param onEnd called once for each event that was taken: it was handled or given up for good, or it is lost here.
+   */
+  constructor(
+    topic: string,
+    maxPendingBytes: number,
+    onSeal?: () => void,
+    onEnd?: (record: EventRecord, handled: boolean) => void,
+  ) {
     this.#topic = topic;
     this.#maxPendingBytes = maxPendingBytes;
     this.#onSeal = onSeal;
+    this.#onEnd = onEnd;
   }
 
   /** Whether it takes no more events. */
@@ -102,11 +112,14 @@ export class DeliveryQueue {
     return this.#clear();
   }
 
-  /** Takes an event, or answers false when there is no room; then one consumer is told of the loss. */
-  offer(record: EventRecord): boolean {
+  /**
+   * Takes an event, or answers false when there is no room; then one consumer is told of the loss.
+   * @param attempts handlings that were begun elsewhere before.
+   */
+  offer(record: EventRecord, attempts = 0): boolean {
     if (this.#sealed) return false;
     if (this.#publishers.size === 0 && this.#hasRoom(record)) {
-      this.#accept(record);
+      this.#accept(record, attempts);
       return true;
     }
     const consumer = this.#consumers[this.#turn++ % Math.max(1, this.#consumers.length)];
@@ -148,6 +161,7 @@ export class DeliveryQueue {
 
   /** The delivery is over, one way or another; the next of its key may follow. */
   done(delivery: Delivery): void {
+    this.#onEnd?.(delivery.record, true);
     const key = delivery.record.key;
     if (key !== undefined) {
       const lane = this.#lanes.get(key);
@@ -226,8 +240,8 @@ export class DeliveryQueue {
     return sum;
   }
 
-  #accept(record: EventRecord): void {
-    const delivery: Delivery = { record, attempts: 0, dueAt: 0, burial: undefined };
+  #accept(record: EventRecord, attempts = 0): void {
+    const delivery: Delivery = { record, attempts, dueAt: 0, burial: undefined };
     this.#bytes += record.body.length;
     const lane = record.key === undefined ? undefined : this.#lanes.get(record.key);
     if (lane !== undefined) {
@@ -276,6 +290,7 @@ export class DeliveryQueue {
     this.#lanes.clear();
     this.#blocked = 0;
     this.#bytes = 0;
+    for (const record of lost) this.#onEnd?.(record, false);
     return lost;
   }
 }

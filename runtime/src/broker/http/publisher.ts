@@ -1,9 +1,9 @@
 import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { MicroError } from "../../error.ts";
 import type { Logger } from "../../logger.ts";
+import { encodeEnvelope } from "../envelope.ts";
 import type { EventRecord } from "../event.ts";
 import type { Directory } from "./directory.ts";
-import { encodeEnvelope } from "./envelope.ts";
 import type { Acceptance, OwnSubscriptions } from "./own-subscriptions.ts";
 import type { Target } from "./record.ts";
 import type { Sender } from "./sender.ts";

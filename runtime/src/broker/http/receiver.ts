@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { formatAddress, parseAddress } from "../../address.ts";
 import { type Code, MicroError } from "../../error.ts";
 import type { Logger } from "../../logger.ts";
+import { decodeEnvelope, maxEnvelopeBytes } from "../envelope.ts";
 import type { EventRecord } from "../event.ts";
-import { decodeEnvelope, maxEnvelopeBytes } from "./envelope.ts";
 import type { Acceptance } from "./own-subscriptions.ts";
 
 /** What a {@link Receiver} is made with. */

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { MicroError } from "../../error.ts";
-import { Metadata, maxMetadataBytes } from "../../metadata.ts";
-import { reservedEventKeys } from "../broker.ts";
-import { checkDescription, checkTopic, type EventRecord, tooLarge } from "../event.ts";
+import { MicroError } from "../error.ts";
+import { Metadata, maxMetadataBytes } from "../metadata.ts";
+import { reservedEventKeys } from "./broker.ts";
+import { checkDescription, checkTopic, type EventRecord, tooLarge } from "./event.ts";
 
 /**
  * An event on go-micro's HTTP and NATS brokers: the JSON of its `Message{Header map[string]string, Body
@@ -50,10 +50,15 @@ export interface DecodedEnvelope {
 
 /**
  * Reads an envelope, whoever wrote it.
+ * @param defaultTopic the topic of an event whose header does not name one.
  * @throws MicroError `invalid_argument` when it is none or names no topic, `resource_exhausted` when its body
  * or its headers are over the limit.
  */
-export function decodeEnvelope(bytes: Buffer, maxEventBytes: number): DecodedEnvelope {
+export function decodeEnvelope(
+  bytes: Buffer,
+  maxEventBytes: number,
+  defaultTopic?: string,
+): DecodedEnvelope {
   const { header, body } = parse(bytes);
   const known = new Map<string, string>();
   const metadata = new Metadata();
@@ -65,7 +70,7 @@ export function decodeEnvelope(bytes: Buffer, maxEventBytes: number): DecodedEnv
     else if (!append(metadata, key, value)) skipped.push(name.slice(0, 64));
   }
   metadata.encode();
-  const topic = known.get("micro-topic");
+  const topic = known.get("micro-topic") ?? defaultTopic;
   if (topic === undefined) throw malformed("header Micro-Topic is missing");
   checkTopic(topic);
   const described = {
