@@ -47,7 +47,9 @@ class Side {
   #waiting: { resolve: (answer: unknown) => void; reject: (error: Error) => void } | undefined;
 
   constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, ["--enable-source-maps", ...args], {
+    const profile = process.env.BENCH_PROFILE;
+    const flags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+    this.#child = spawn(process.execPath, [...flags, "--enable-source-maps", ...args], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child.on("message", (message: { answer?: unknown; failure?: string }) => {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import type { Suite } from "./contender.ts";
 import { type Pair, startPair } from "./pair.ts";
 import { contenderNames, prepare, protoFolders } from "./prepare.ts";
-import { keepAwake } from "./spin.ts";
+import { keepAwake, preferUs } from "./spin.ts";
 import { printTable, type Row } from "./table.ts";
 
 /** One thing that is measured, for every contender that can do it. */
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     "no-spin": { type: "boolean", default: false },
     slices: { type: "string", default: "5" },
     "slice-ms": { type: "string", default: "400" },
+    profile: { type: "string" },
     suite: { type: "string", multiple: true, default: [] },
     "in-flight": { type: "string", multiple: true, default: [] },
     bytes: { type: "string", multiple: true, default: [] },
@@ -37,6 +38,9 @@ const allCells: readonly Cell[] = [
   { suite: "publish", inFlight: 1, bytes: 128 },
   { suite: "connect", inFlight: 1, bytes: 64 },
 ];
+/** Compiled code is what is measured: with less, slow peers would be measured while they are interpreted. */
+const warmUp = { ms: 1_000, atLeast: 8_000, maxMs: 5_000 };
+
 const wanted = (list: readonly string[], value: string | number) =>
   list.length === 0 || list.includes(String(value));
 const cells = allCells.filter(
@@ -49,6 +53,8 @@ const cells = allCells.filter(
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const folder = await prepare();
 process.env.BENCH_PROTOS = protoFolders;
+if (options.profile !== undefined) process.env.BENCH_PROFILE = options.profile;
+preferUs();
 const sleepAgain = options.spin && !options["no-spin"] ? keepAwake() : () => {};
 const pairs: Pair[] = [];
 const rows: Row[] = [];
@@ -77,7 +83,7 @@ async function measureCell(cell: Cell): Promise<Row[]> {
   >();
   for (const pair of pairs) {
     try {
-      await pair.slice({ ...cell, ms: 1_500 });
+      await pair.slice({ ...cell, ...warmUp });
       slices.set(pair, []);
     } catch (error) {
       const message = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);

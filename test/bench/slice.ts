@@ -6,6 +6,9 @@ export interface SliceRequest {
   readonly inFlight: number;
   readonly bytes: number;
   readonly ms: number;
+  /** Goes on until so many operations are done, though not longer than {@link maxMs}. */
+  readonly atLeast?: number;
+  readonly maxMs?: number;
 }
 
 export interface SliceResult {
@@ -27,9 +30,11 @@ export async function measure(caller: BenchCaller, slice: SliceRequest): Promise
   let operations = 0;
   const began = performance.now();
   const end = began + slice.ms;
+  const { atLeast = 0 } = slice;
+  const latest = began + (slice.maxMs ?? slice.ms);
   const worker = async () => {
     let now = performance.now();
-    while (now < end) {
+    while (now < end || (operations < atLeast && now < latest)) {
       const count = await one();
       const after = performance.now();
       if (samples.length < maxSamples) samples.push(after - now);

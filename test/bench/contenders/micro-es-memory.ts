@@ -1,6 +1,7 @@
 import { memoryTransport } from "@micro-es/runtime";
 import type { Contender } from "../contender.ts";
-import { callOver, serveOn } from "./micro-es.ts";
+import * as generated from "../gen/micro/bench/v1/bench_micro.ts";
+import { callOver, serveOn } from "../micro-es.ts";
 
 /** Both sides live in the calling process; the serving one only keeps the shape of the harness. */
 export const contender: Contender = {
@@ -8,9 +9,9 @@ export const contender: Contender = {
   about: "as micro-es, through the memory transport in one process",
   serve: async () => ({ address: "memory:bench", close: async () => {} }),
   async connect(address) {
-    const transport = memoryTransport();
-    const server = await serveOn(transport, address);
-    const caller = await callOver(transport, address);
+    const setup = { generated, transport: memoryTransport() };
+    const server = await serveOn(setup, address);
+    const caller = await callOver(setup, address);
     return {
       ...caller,
       async close() {

@@ -1,0 +1,11 @@
+import { tcpTransport } from "@micro-es/runtime";
+import * as generated from "../../gen/micro/bench/v1/bench_micro.ts";
+import type { Contender } from "../contender.ts";
+import { callOver, serveOn } from "../micro-es.ts";
+
+export const contender: Contender = {
+  name: "micro-es-reflect",
+  about: "as micro-es, with protobuf-es' codecs (codec=reflect)",
+  serve: () => serveOn({ generated, transport: tcpTransport() }),
+  connect: (address) => callOver({ generated, transport: tcpTransport() }, address),
+};
