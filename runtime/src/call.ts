@@ -76,7 +76,6 @@ export class ServerCall implements CallContext {
   readonly method: AnyMethod;
   readonly peer: Peer;
   readonly deadline: Deadline;
-  readonly requestMetadata: Metadata;
   /** Keys that propagate beside {@link alwaysPropagated}; the server sets it. */
   propagate: readonly string[] = [];
   /** Why the call was given up; undefined as long as somebody waits for the answer. */
@@ -84,21 +83,28 @@ export class ServerCall implements CallContext {
   /** Who is told of {@link cancel}; a field and not an event, because every call has one. */
   observer: CallObserver | undefined = undefined;
 
+  #requestMetadata: Metadata | undefined;
   #responseMetadata: Metadata | undefined = undefined;
   #trailers: Metadata | undefined = undefined;
   #propagated: Metadata | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #values: Map<symbol, unknown> | undefined = undefined;
 
-  constructor(method: AnyMethod, peer: Peer, metadata: Metadata, deadline: Deadline) {
+  /** @param metadata what came with the call; undefined when nothing did. */
+  constructor(method: AnyMethod, peer: Peer, metadata: Metadata | undefined, deadline: Deadline) {
     this.method = method;
     this.peer = peer;
-    this.requestMetadata = metadata;
+    this.#requestMetadata = metadata;
     this.deadline = deadline;
   }
 
   get context(): this {
     return this;
+  }
+
+  get requestMetadata(): Metadata {
+    this.#requestMetadata ??= new Metadata();
+    return this.#requestMetadata;
   }
 
   get responseMetadata(): Metadata {

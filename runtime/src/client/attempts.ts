@@ -1,4 +1,4 @@
-import { monotonicNow, remainingMs } from "../deadline.ts";
+import { type Deadline, monotonicNow, remainingMs, turnNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import type { RetryPolicy } from "../method.ts";
@@ -10,6 +10,7 @@ import type { ChannelSlot } from "./channel-slot.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { Attempt, OutboundCall } from "./outbound-call.ts";
 import { decideRetry, type RetryDecision, retryPolicy } from "./retry.ts";
+import { UnaryAttempt, type UnaryAttemptOwner } from "./unary-attempt.ts";
 import type { Waits } from "./waits.ts";
 
 /** What attempts are made with. */
@@ -24,7 +25,7 @@ export interface AttemptsOptions {
 }
 
 /** Makes the attempts of calls: each to a node and over a connection, and after a failure perhaps another. */
-export class Attempts {
+export class Attempts implements UnaryAttemptOwner {
   readonly #selector: Selector;
   readonly #pool: ChannelPool;
   readonly #open: OpenCalls;
@@ -38,27 +39,61 @@ export class Attempts {
   }
 
   /** A unary call. The usual one selects, sends and waits for its answer, and makes nothing beside. */
-  async unary(call: OutboundCall, request: unknown): Promise<unknown> {
-    this.#open.begin();
+  unary(call: OutboundCall, request: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#open.begin();
+      this.#start(new UnaryAttempt(call, request, resolve, reject, this));
+    });
+  }
+
+  attemptAnswered(attempt: UnaryAttempt, message: unknown): void {
+    const { call } = attempt;
+    attempt.report(turnNow() - attempt.sentAt);
+    call.budget.deposit();
+    this.#open.end(call);
+    attempt.resolve(message);
+  }
+
+  attemptFailed(attempt: UnaryAttempt, reason: unknown): void {
+    const { call, request, resolve, reject } = attempt;
+    this.prepareNext(call, attempt, reason, false).then(
+      () => this.#start(new UnaryAttempt(call, request, resolve, reject, this)),
+      (error) => {
+        this.#open.end(call);
+        reject(error);
+      },
+    );
+  }
+
+  #start(attempt: UnaryAttempt): void {
+    const { call } = attempt;
     try {
-      for (;;) {
-        const attempt = call.begin();
-        try {
-          const routed = this.route(call, attempt);
-          attempt.channel = routed instanceof Promise ? await routed : routed;
-          attempt.sentAt =
-            routed === attempt.channel && call.attempts === 1 ? call.beganAt : monotonicNow();
-          const answer = await attempt.channel.unary(call.method, request, attempt);
-          attempt.report(monotonicNow() - attempt.sentAt);
-          call.budget.deposit();
-          return answer;
-        } catch (reason) {
-          await this.prepareNext(call, attempt, reason, false);
-        }
+      const routed = this.route(call, attempt);
+      if (routed instanceof Promise) {
+        routed.then(
+          (channel) => this.#send(attempt, channel, monotonicNow()),
+          (reason) => attempt.failed(reason),
+        );
+      } else {
+        this.#send(attempt, routed, call.attempts === 1 ? call.beganAt : monotonicNow());
       }
-    } finally {
-      this.#open.end(call);
+    } catch (reason) {
+      attempt.failed(reason);
     }
+  }
+
+  #send(attempt: UnaryAttempt, channel: Channel, now: Deadline): void {
+    attempt.channel = channel;
+    attempt.sentAt = now;
+    const { method } = attempt.call;
+    if (channel.startUnary !== undefined) {
+      channel.startUnary(method, attempt.request, attempt, attempt);
+      return;
+    }
+    channel.unary(method, attempt.request, attempt).then(
+      (message) => attempt.answered(message),
+      (reason) => attempt.failed(reason),
+    );
   }
 
   /** The connection for an attempt; a promise only when something must be waited for. */

@@ -17,7 +17,7 @@ export function aroundUnary(
 ): UnaryCaller {
   return interceptors.reduceRight((inner, interceptor) => {
     if (interceptor.unary === undefined) return inner;
-    return async (call, request) => interceptor.unary?.(call, request, (next) => inner(call, next));
+    return (call, request) => interceptor.unary!(call, request, (next) => inner(call, next));
   }, attempts);
 }
 

@@ -9,6 +9,20 @@ export function isObserved(options: CallOptions): boolean {
 }
 
 /**
+ * An answer that came through interceptors: whatever was thrown becomes a MicroError, and a call that no attempt was
+ * made for is released.
+ */
+export function intercepted<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
+  return call.isLinked
+    ? answer.catch(asMicroError).finally(() => call.release())
+    : answer.catch(asMicroError);
+}
+
+function asMicroError(reason: unknown): never {
+  throw MicroError.from(reason, "unknown");
+}
+
+/**
  * An answer that came through interceptors or has listeners: those are called, whatever was thrown becomes a
  * MicroError, and a call that no attempt was made for is released.
  */

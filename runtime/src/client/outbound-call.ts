@@ -44,20 +44,6 @@ export class Attempt implements OutgoingCall, SelectOptions {
   }
 }
 
-/** What is resolved of a call's options before it begins. */
-export interface ResolvedCall {
-  readonly method: AnyMethod;
-  readonly options: CallOptions;
-  readonly target: string;
-  readonly beganAt: number;
-  readonly deadline: Deadline;
-  readonly metadata: MetadataInit | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly linked: LinkedSignal | undefined;
-  readonly filters: readonly NodeFilter[];
-  readonly budget: RetryBudget;
-}
-
 /** A call with all its attempts. */
 export class OutboundCall implements ClientCall {
   readonly method: AnyMethod;
@@ -70,24 +56,37 @@ export class OutboundCall implements ClientCall {
   readonly budget: RetryBudget;
   attempts = 0;
   transparentRetries = 0;
+  /** The last attempt. */
+  current: Attempt | undefined = undefined;
   /** Ids of the nodes that were tried. */
   tried: Set<string> | undefined = undefined;
   readonly #linked: LinkedSignal | undefined;
   readonly #given: MetadataInit | undefined;
   #metadata: Metadata | undefined = undefined;
-  #current: Attempt | undefined = undefined;
 
-  constructor(call: ResolvedCall) {
-    this.method = call.method;
-    this.target = call.target;
-    this.beganAt = call.beganAt;
-    this.deadline = call.deadline;
-    this.options = call.options;
-    this.signal = call.signal;
-    this.filters = call.filters;
-    this.budget = call.budget;
-    this.#linked = call.linked;
-    this.#given = call.metadata;
+  /** @param linked what `signal` was made by, where it stands for two. */
+  constructor(
+    method: AnyMethod,
+    options: CallOptions,
+    target: string,
+    beganAt: number,
+    deadline: Deadline,
+    metadata: MetadataInit | undefined,
+    signal: AbortSignal | undefined,
+    linked: LinkedSignal | undefined,
+    filters: readonly NodeFilter[],
+    budget: RetryBudget,
+  ) {
+    this.method = method;
+    this.options = options;
+    this.target = target;
+    this.beganAt = beganAt;
+    this.deadline = deadline;
+    this.#given = metadata;
+    this.signal = signal;
+    this.#linked = linked;
+    this.filters = filters;
+    this.budget = budget;
   }
 
   get metadata(): Metadata {
@@ -97,20 +96,27 @@ export class OutboundCall implements ClientCall {
   }
 
   get responseMetadata(): Metadata | undefined {
-    return this.#current?.responseMetadata;
+    return this.current?.responseMetadata;
   }
 
   get trailers(): Metadata | undefined {
-    return this.#current?.trailers;
+    return this.current?.trailers;
   }
 
   /** Where the last attempt went. */
   get address(): string | undefined {
-    return this.options.address ?? this.#current?.candidate?.node.address;
+    return this.options.address ?? this.current?.candidate?.node.address;
   }
 
   /** The next attempt. */
   begin(): Attempt {
+    const attempt = new Attempt(this, this.nextMetadata());
+    this.current = attempt;
+    return attempt;
+  }
+
+  /** Counts the next attempt, and says what it sends beside the request. */
+  nextMetadata(): Metadata | undefined {
     const previous = this.attempts++;
     let metadata = this.#metadata;
     if (metadata === undefined && this.#given !== undefined) {
@@ -120,14 +126,18 @@ export class OutboundCall implements ClientCall {
     if (previous > 0) {
       metadata = new Metadata(metadata).set(previousAttemptsKey, String(previous));
     }
-    this.#current = new Attempt(this, metadata);
-    return this.#current;
+    return metadata;
   }
 
   /** Remembers that a node was tried, so that another is taken while there is one. */
   avoid(nodeId: string): ReadonlySet<string> {
     this.tried ??= new Set();
     return this.tried.add(nodeId);
+  }
+
+  /** Whether there is anything to {@link release}. */
+  get isLinked(): boolean {
+    return this.#linked !== undefined;
   }
 
   /** The call is over; nothing holds on to it any more. */

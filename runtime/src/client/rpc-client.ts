@@ -1,4 +1,4 @@
-import { monotonicNow } from "../deadline.ts";
+import { monotonicNow, turnNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind, RetryPolicy } from "../method.ts";
@@ -12,7 +12,7 @@ import { ChannelPool } from "./channel-pool.ts";
 import type { CallOptions, Client, ClientInterceptor } from "./client.ts";
 import { aroundStream, aroundUnary, type StreamCaller, type UnaryCaller } from "./interceptors.ts";
 import { LinkedSignal } from "./linked-signal.ts";
-import { isObserved, observed, observedStream } from "./observed-call.ts";
+import { intercepted, isObserved, observed, observedStream } from "./observed-call.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { OutboundCall } from "./outbound-call.ts";
 import { defaultRetryBudget, RetryBudget, type RetryBudgetOptions } from "./retry-budget.ts";
@@ -132,8 +132,9 @@ class RpcClient implements Client {
     } catch (reason) {
       return Promise.reject(MicroError.from(reason, "internal"));
     }
-    const answer = this.#unary(call, request) as Promise<O>;
-    return this.#intercepted || isObserved(call.options) ? observed(call, answer) : answer;
+    const answer = this.#answer(call, request) as Promise<O>;
+    if (isObserved(call.options)) return observed(call, answer);
+    return this.#intercepted ? intercepted(call, answer) : answer;
   }
 
   serverStream<I, IInit, O, OInit>(
@@ -176,6 +177,15 @@ class RpcClient implements Client {
     return this.close();
   }
 
+  #answer(call: OutboundCall, request: unknown): Promise<unknown> {
+    if (!this.#intercepted) return this.#attempts.unary(call, request);
+    try {
+      return Promise.resolve(this.#unary(call, request));
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
+  }
+
   /** @throws MicroError when the call must not even begin. */
   #begin(method: AnyMethod, kind: MethodKind, given: CallOptions | undefined): OutboundCall {
     if (this.#closing !== undefined) throw clientClosed(method.name);
@@ -183,7 +193,9 @@ class RpcClient implements Client {
     const options = callOptions(given);
     const { context, address } = options;
     const target = address ?? options.service ?? method.service;
-    const beganAt = monotonicNow();
+    // Thirty seconds that nobody asked for need no look at the clock of their own.
+    const timed = options.timeoutMs !== undefined || options.deadline !== undefined;
+    const beganAt = timed ? monotonicNow() : turnNow();
     const deadline = callDeadline(method, options, this.#timeoutMs, beganAt);
     if (deadline <= beganAt) throw alreadyLate(method.name, target);
     let signal = options.signal ?? context?.signal;
@@ -196,18 +208,18 @@ class RpcClient implements Client {
       linked = new LinkedSignal(options.signal, context.signal);
       signal = linked.signal;
     }
-    return new OutboundCall({
+    return new OutboundCall(
       method,
       options,
       target,
       beganAt,
       deadline,
-      metadata: callMetadata(options.metadata, context),
+      callMetadata(options.metadata, context),
       signal,
       linked,
-      filters: options.filters === undefined ? this.#filters : this.#join(options.filters),
-      budget: this.#budgets.get(target) ?? this.#newBudget(target),
-    });
+      options.filters === undefined ? this.#filters : this.#join(options.filters),
+      this.#budgets.get(target) ?? this.#newBudget(target),
+    );
   }
 
   #streaming<I, IInit, O, OInit>(

@@ -12,7 +12,7 @@ const decayMs = 2_000;
 /** Answers that a node gives before its latency counts: the first ones pay for connections and cold code. */
 const warmUpAnswers = 10;
 
-/** Elapsed times below this change the latency by half a percent at most, and save the exponential. */
+/** Elapsed times below this change a latency by 2.5 % at most; for so little no exponential is computed. */
 const negligibleMs = 50;
 
 /** A failed call counts as at least this slow, or a node that fails at once would look like the fastest. */
@@ -89,7 +89,10 @@ export class NodeCandidate implements RatedCandidate {
       this.#measuredAt = now;
       return;
     }
-    const share = Math.exp((this.#measuredAt - now) / decayMs);
+    const elapsedMs = now - this.#measuredAt;
+    // The beginning of the exponential is a line, and most answers come so soon after the last.
+    const share =
+      elapsedMs < negligibleMs ? 1 - elapsedMs / decayMs : Math.exp(-elapsedMs / decayMs);
     const faded = this.#latencyMs * share;
     // Rises at once and falls slowly: a node that became slow is noticed by its first slow answer.
     this.#latencyMs = Math.max(latencyMs, faded + latencyMs * (1 - share), leastLatencyMs);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { turnNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { Registry, RegistryEvent } from "../registry/registry.ts";
@@ -80,7 +81,7 @@ class RegistrySelector implements Selector {
       ejection:
         options.ejection === false ? undefined : { ...defaultEjection, ...options.ejection },
       random: options.random ?? Math.random,
-      now: options.now ?? (() => performance.now()),
+      now: options.now ?? turnNow,
       onChange: (change, node) => {
         for (const listener of this.#listeners) listener(change, node);
       },

@@ -1,9 +1,9 @@
-import { type Awaitable, deadlineExceeded, type ServerCall } from "../call.ts";
-import { monotonicNow } from "../deadline.ts";
+import { deadlineExceeded, type ServerCall } from "../call.ts";
+import { hasPassed } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import type { AnyMethod } from "../method.ts";
-import type { Dispatcher } from "../transport/transport.ts";
+import type { Dispatcher, UnaryReceiver } from "../transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { checkAnswer } from "./answer-shape.ts";
 import { AnswerStream, type AnswerStreamOwner, FailedStream } from "./answer-stream.ts";
@@ -37,7 +37,7 @@ interface Entry {
  * call gets an answer and no other notices.
  *
  * This is on the path of every call: without interceptors a call costs a look-up and a few counters here, and
- * one promise when its handler is asynchronous.
+ * one `then` when its handler is asynchronous.
  */
 export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
   readonly #name: string;
@@ -105,21 +105,36 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     return unknownMethod(this.#name, name, [...this.#entries.keys()]);
   }
 
-  unary(call: ServerCall, request: unknown): Awaitable<unknown> {
+  unary(call: ServerCall, request: unknown): Promise<unknown> {
+    return new Promise((answered, failed) => this.startUnary(call, request, { answered, failed }));
+  }
+
+  startUnary(call: ServerCall, request: unknown, receiver: UnaryReceiver): void {
     const answering = this.#entries.get(call.method.name)?.handler.unary;
-    if (answering === undefined) throw this.#notOfThisKind(call);
-    this.#admit(call, this.#calls);
-    let answer: unknown;
-    try {
-      answer = answering(call, request);
-      if (isThenable(answer)) return this.#settle(call, answer);
-      checkAnswer(call.method, answer);
-    } catch (reason) {
-      this.#calls.leave(call);
-      throw this.failed(call, reason);
+    if (answering === undefined) {
+      receiver.failed(this.#notOfThisKind(call));
+      return;
     }
-    this.#calls.leave(call);
-    return answer;
+    try {
+      this.#admit(call, this.#calls);
+    } catch (refusal) {
+      receiver.failed(refusal);
+      return;
+    }
+    try {
+      const answer = answering(call, request);
+      if (isThenable(answer)) {
+        const promise = answer instanceof Promise ? answer : Promise.resolve(answer);
+        promise.then(
+          (message) => this.#answer(call, message, receiver),
+          (reason) => this.#fail(call, reason, receiver),
+        );
+        return;
+      }
+      this.#answer(call, answer, receiver);
+    } catch (reason) {
+      this.#fail(call, reason, receiver);
+    }
   }
 
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
@@ -162,21 +177,25 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     this.#streams.close();
   }
 
-  async #settle(call: ServerCall, answer: PromiseLike<unknown>): Promise<unknown> {
+  #answer(call: ServerCall, message: unknown, receiver: UnaryReceiver): void {
     try {
-      const message = await answer;
       checkAnswer(call.method, message);
-      return message;
     } catch (reason) {
-      throw this.failed(call, reason);
-    } finally {
-      this.#calls.leave(call);
+      this.#fail(call, reason, receiver);
+      return;
     }
+    this.#calls.leave(call);
+    receiver.answered(message);
+  }
+
+  #fail(call: ServerCall, reason: unknown, receiver: UnaryReceiver): void {
+    this.#calls.leave(call);
+    receiver.failed(this.failed(call, reason));
   }
 
   #admit(call: ServerCall, admission: Admission): void {
     if (call.cancelled !== undefined) throw call.cancelled;
-    if (call.deadline <= monotonicNow()) throw deadlineExceeded(call.method.name, "not-executed");
+    if (hasPassed(call.deadline)) throw deadlineExceeded(call.method.name, "not-executed");
     admission.enter(call);
     call.propagate = this.#propagate;
   }

@@ -24,17 +24,28 @@ function interceptUnary(
   interceptors: readonly ServerInterceptor[],
   faults: Faults,
 ): UnaryAnswer {
-  const guarded: UnaryAnswer = async (call, request) => {
-    try {
-      return await handler(call, request);
-    } catch (reason) {
+  const guarded: UnaryAnswer = (call, request) => {
+    const fault = (reason: unknown): never => {
       throw faults.ofHandler(call, reason);
+    };
+    try {
+      return Promise.resolve(handler(call, request)).catch(fault);
+    } catch (reason) {
+      return fault(reason);
     }
   };
-  return interceptors.reduceRight<UnaryAnswer>((next, interceptor) => {
-    if (interceptor.unary === undefined) return next;
-    return (call, request) =>
-      interceptor.unary!(call, request, async (passed) => next(call, passed));
+  return interceptors.reduceRight<UnaryAnswer>((inner, interceptor) => {
+    if (interceptor.unary === undefined) return inner;
+    return (call, request) => {
+      const next = (passed: unknown): Promise<unknown> => {
+        try {
+          return Promise.resolve(inner(call, passed));
+        } catch (reason) {
+          return Promise.reject(reason);
+        }
+      };
+      return interceptor.unary!(call, request, next);
+    };
   }, guarded);
 }
 

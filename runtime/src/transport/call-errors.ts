@@ -1,5 +1,5 @@
 import { deadlineExceeded } from "../call.ts";
-import { remainingMs } from "../deadline.ts";
+import { hasPassed } from "../deadline.ts";
 import { MicroError, type Outcome } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
@@ -133,7 +133,7 @@ export function callRefusal(method: string, call: OutgoingCall): MicroError | un
   if (call.signal?.aborted === true) {
     return cancelledBy(call.signal.reason, method, "not-executed");
   }
-  if (call.deadline !== Number.POSITIVE_INFINITY && remainingMs(call.deadline) <= 0) {
+  if (hasPassed(call.deadline)) {
     return deadlineExceeded(method, "not-executed");
   }
   return undefined;

@@ -59,6 +59,12 @@ export interface OutgoingCall {
   trailers: Metadata | undefined;
 }
 
+/** Whom the answer of a unary call is brought to where a promise for each would show. One of the two is called, once. */
+export interface UnaryReceiver<T = unknown> {
+  answered(message: T): void;
+  failed(reason: unknown): void;
+}
+
 /** `open`: takes calls. `draining`: finishes those it has, because the other side or `close` said so. */
 export type ChannelState = "open" | "draining" | "closed";
 
@@ -81,6 +87,16 @@ export interface Channel extends AsyncDisposable {
     request: IInit,
     call: OutgoingCall,
   ): Promise<O>;
+  /**
+   * As {@link unary}, for a client that makes no promise of its own for each attempt. It never throws. A channel
+   * without it is called by {@link unary}.
+   */
+  startUnary?<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    call: OutgoingCall,
+    receiver: UnaryReceiver<O>,
+  ): void;
   /**
    * Calls a method of any streaming kind. The call starts at the first `next()` of the result and is
    * cancelled by its `return()`. Requests are pulled as fast as the other side takes them; when the call
@@ -124,6 +140,8 @@ export interface Dispatcher {
   method(name: string): AnyMethod | undefined;
   /** Answers a unary call; what it throws is sent as the error. */
   unary(call: ServerCall, request: unknown): Awaitable<unknown>;
+  /** As {@link unary}, without a promise of its own. It never throws. */
+  startUnary?(call: ServerCall, request: unknown, receiver: UnaryReceiver): void;
   /**
    * Answers a call of a streaming kind. `requests` yields what the caller sends and throws when the call is
    * cancelled; the answer's `return()` is called when the call ends before it does. The transport takes

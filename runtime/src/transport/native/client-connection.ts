@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { watchAbort } from "../../abort-watch.ts";
-import { type Deadline, DeadlineSweep, remainingMs } from "../../deadline.ts";
+import { type Deadline, DeadlineSweep, turnNow } from "../../deadline.ts";
 import { codeToNumber, MicroError, type Outcome } from "../../error.ts";
 import { Metadata } from "../../metadata.ts";
 import type { AnyMethod, Method } from "../../method.ts";
@@ -11,7 +11,14 @@ import {
   messageTooLarge,
   tooManyCalls,
 } from "../call-errors.ts";
-import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
+import type {
+  Channel,
+  ChannelState,
+  OutgoingCall,
+  TransportLimits,
+  UnaryReceiver,
+} from "../transport.ts";
+import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
 import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
@@ -32,7 +39,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   readonly closed: Promise<MicroError | undefined>;
   /** Resolves when the server has said HELLO, rejects when the connection ends before. */
   readonly ready: Promise<void>;
-  readonly #calls = new Map<number, PendingCall>();
+  readonly #calls = new CallTable<PendingCall>();
   readonly #sweep: DeadlineSweep;
   readonly #numbers = new WeakMap<AnyMethod, number>();
   readonly #numbersByName = new Map<string, number>();
@@ -72,20 +79,29 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     request: IInit,
     outgoing: OutgoingCall,
   ): Promise<O> {
-    return new Promise((resolve, reject) => {
-      const epoch = this.writer.flushes;
-      let id: number;
-      try {
-        id = this.beginCall(method, outgoing, flag.message | flag.end);
-        this.writeMessage(method, request, "not-executed");
-      } catch (error) {
-        reject(error);
-        return;
-      }
-      const call = new OutgoingUnary<O>(this, id, epoch, method, outgoing, resolve, reject);
-      this.add(call);
-      if (outgoing.signal !== undefined) watchAbort(outgoing.signal, call);
-    });
+    return new Promise((answered, failed) =>
+      this.startUnary(method, request, outgoing, { answered, failed }),
+    );
+  }
+
+  startUnary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    outgoing: OutgoingCall,
+    receiver: UnaryReceiver<O>,
+  ): void {
+    const epoch = this.writer.flushes;
+    let id: number;
+    try {
+      id = this.beginCall(method, outgoing, flag.message | flag.end);
+      this.writeMessage(method, request, "not-executed");
+    } catch (error) {
+      receiver.failed(error);
+      return;
+    }
+    const call = new OutgoingUnary<O>(this, id, epoch, method, outgoing, receiver);
+    this.add(call);
+    if (outgoing.signal !== undefined) watchAbort(outgoing.signal, call);
   }
 
   stream<I, IInit, O, OInit>(
@@ -151,12 +167,12 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   }
 
   add(call: PendingCall): void {
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
   }
 
   remove(call: PendingCall): void {
-    if (!this.#calls.delete(call.id) || this.#calls.size > 0) return;
+    if (!this.#calls.delete(call) || this.#calls.size > 0) return;
     this.#idle?.();
     if (this.#drained) this.#endDrain();
   }
@@ -213,7 +229,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   protected connectionEnded(reason: MicroError): void {
     this.#state = "closed";
     this.#sweep.close();
-    for (const call of [...this.#calls.values()]) call.lost(reason);
+    for (const call of this.#calls.values()) call.lost(reason);
     this.#settleReady(reason);
     this.#settleClosed(this.#closedHere ? undefined : reason);
     this.#idle?.();
@@ -270,7 +286,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
       "canceled",
       `the channel to ${this.address} was closed during the call`,
     );
-    for (const call of [...this.#calls.values()]) call.cancel(reason);
+    for (const call of this.#calls.values()) call.cancel(reason);
     const { socket } = this;
     const gone = socket.closed
       ? undefined
@@ -329,13 +345,13 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
 
   #nextCall(): number {
     do this.#lastCall = this.#lastCall === lastCallId ? 1 : this.#lastCall + 1;
-    while (this.#calls.has(this.#lastCall));
+    while (this.#calls.get(this.#lastCall) !== undefined);
     return this.#lastCall;
   }
 
   #expire(now: number): Deadline {
     let next = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       if (call.deadline <= now) call.expire();
       else if (call.deadline < next) next = call.deadline;
     }
@@ -346,5 +362,5 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
 /** What CALL says of the deadline: at least 1, because 0 means none. */
 function remainingField(deadline: Deadline): number {
   if (deadline === Number.POSITIVE_INFINITY) return 0;
-  return Math.min(Math.max(1, Math.ceil(remainingMs(deadline))), longestRemainingMs);
+  return Math.min(Math.max(1, Math.ceil(deadline - turnNow())), longestRemainingMs);
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Deadline, monotonicNow } from "../../deadline.ts";
+import { type Deadline, monotonicNow, turnNow } from "../../deadline.ts";
 import { codeFromNumber, codeToNumber, MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
 import { type FrameHandler, FrameReader } from "./frame-reader.ts";
@@ -203,7 +203,7 @@ export abstract class Connection implements FrameHandler {
 
   #received(chunk: Uint8Array): void {
     if (this.ended) return;
-    this.now = monotonicNow();
+    this.now = turnNow();
     this.#read(() =>
       this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(chunk) : chunk),
     );

@@ -4,7 +4,7 @@ import type { Deadline } from "../../deadline.ts";
 import { MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
-import type { OutgoingCall } from "../transport.ts";
+import type { OutgoingCall, UnaryReceiver } from "../transport.ts";
 import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { decodeMessage } from "./payload.ts";
 
@@ -17,8 +17,7 @@ export class OutgoingUnary<O> implements PendingCall {
   readonly #connection: OutgoingCalls;
   /** {@link FrameWriter.flushes} before the call was written. */
   readonly #epoch: number;
-  readonly #resolve: (answer: O) => void;
-  readonly #reject: (error: MicroError) => void;
+  readonly #receiver: UnaryReceiver<O>;
 
   constructor(
     connection: OutgoingCalls,
@@ -26,8 +25,7 @@ export class OutgoingUnary<O> implements PendingCall {
     epoch: number,
     method: AnyMethod,
     outgoing: OutgoingCall,
-    resolve: (answer: O) => void,
-    reject: (error: MicroError) => void,
+    receiver: UnaryReceiver<O>,
   ) {
     this.#connection = connection;
     this.id = id;
@@ -35,8 +33,7 @@ export class OutgoingUnary<O> implements PendingCall {
     this.method = method;
     this.outgoing = outgoing;
     this.deadline = outgoing.deadline;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#receiver = receiver;
   }
 
   received(): void {
@@ -51,22 +48,22 @@ export class OutgoingUnary<O> implements PendingCall {
   succeeded(message: Uint8Array | undefined): void {
     this.#close();
     if (message === undefined) {
-      this.#reject(undecodableAnswer("it has no message", this.method.name));
+      this.#receiver.failed(undecodableAnswer("it has no message", this.method.name));
       return;
     }
     let answer: O;
     try {
       answer = decodeMessage(this.method.output, message) as O;
     } catch (reason) {
-      this.#reject(undecodableAnswer(reason, this.method.name));
+      this.#receiver.failed(undecodableAnswer(reason, this.method.name));
       return;
     }
-    this.#resolve(answer);
+    this.#receiver.answered(answer);
   }
 
   refused(error: MicroError): void {
     this.#close();
-    this.#reject(error);
+    this.#receiver.failed(error);
   }
 
   aborted(reason: unknown): void {
@@ -80,13 +77,13 @@ export class OutgoingUnary<O> implements PendingCall {
   cancel(error: MicroError): void {
     this.#connection.writeCancel(this.id, error);
     this.#close();
-    this.#reject(error);
+    this.#receiver.failed(error);
   }
 
   lost(reason: MicroError): void {
     const outcome: Outcome = this.#connection.hasLeft(this.#epoch) ? "unknown" : "not-executed";
     this.#close();
-    this.#reject(connectionLost(this.method.name, reason, outcome));
+    this.#receiver.failed(connectionLost(this.method.name, reason, outcome));
   }
 
   #close(): void {

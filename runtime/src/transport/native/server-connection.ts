@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import { deadlineExceeded, type Peer } from "../../call.ts";
 import { type Deadline, DeadlineSweep } from "../../deadline.ts";
 import { codeToNumber, MicroError } from "../../error.ts";
-import { Metadata } from "../../metadata.ts";
 import type { AnyMethod } from "../../method.ts";
 import {
   callerGone,
@@ -15,8 +14,11 @@ import {
   wrongKind,
 } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
-import { IncomingCall, type IncomingCalls } from "./incoming-call.ts";
+import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
+import { IncomingStream } from "./incoming-stream.ts";
+import { IncomingUnary } from "./incoming-unary.ts";
 import { blockEnd, checkCredit, decodeMessage, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
 import { retryField, statusField, writeStatus } from "./status.ts";
@@ -52,7 +54,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   /** By the number that the client gave; number 0 is nobody's. */
   readonly #methods: (NamedMethod | undefined)[] = [];
   #methodCount = 0;
-  readonly #calls = new Map<number, IncomingCall>();
+  readonly #calls = new CallTable<IncomingCall>();
   readonly #sweep: DeadlineSweep;
 
   constructor(socket: Socket, peer: Peer, limits: TransportLimits, owner: ServerConnectionOwner) {
@@ -83,12 +85,12 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   /** Ends the calls that are open, and the connection. */
   close(reason: MicroError): void {
-    for (const call of [...this.#calls.values()]) call.refuse(reason);
+    for (const call of this.#calls.values()) call.refuse(reason);
     this.finish(reason);
   }
 
   remove(call: IncomingCall): void {
-    if (this.#calls.delete(call.id)) this.#owner.callEnded();
+    if (this.#calls.delete(call)) this.#owner.callEnded();
   }
 
   tooMuchUnread(method: string): MicroError {
@@ -128,14 +130,11 @@ export class ServerConnection extends Connection implements IncomingCalls {
     switch (type) {
       case frameType.message:
         if (call === undefined) return;
-        checkStreaming(call);
-        call.receive(view(bytes, start, end));
-        if ((flags & flag.end) !== 0) call.requests!.end();
+        this.#receive(streaming(call), flags, bytes, start, end);
         break;
       case frameType.end:
         if (call === undefined) return;
-        checkStreaming(call);
-        call.requests!.end();
+        streaming(call).requests.end();
         break;
       case frameType.cancel:
         call?.abandon(
@@ -146,7 +145,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
         break;
       case frameType.credit:
         checkCredit(aux);
-        call?.granted(aux);
+        if (call instanceof IncomingStream) call.granted(aux);
         break;
       default:
         throw new MicroError("invalid_argument", `received frame type ${type} from a client`);
@@ -155,7 +154,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   protected connectionEnded(reason: MicroError, violated: boolean): void {
     this.#sweep.close();
-    for (const call of [...this.#calls.values()]) call.abandon(callerGone(call.method.name));
+    for (const call of this.#calls.values()) call.abandon(callerGone(call.method.name));
     this.#owner.connectionEnded(this, reason, violated);
   }
 
@@ -196,30 +195,32 @@ export class ServerConnection extends Connection implements IncomingCalls {
         `received a call of method number ${number}, which has no name`,
       );
     }
-    if (id === 0 || this.#calls.has(id)) {
+    if (id === 0 || this.#calls.get(id) !== undefined) {
       throw new MicroError("invalid_argument", `received a call with number ${id}, which is taken`);
     }
-    const streaming = (flags & flag.stream) !== 0;
-    if (!streaming && (flags & wholeRequest) !== wholeRequest) {
+    const isStream = (flags & flag.stream) !== 0;
+    if (!isStream && (flags & wholeRequest) !== wholeRequest) {
       throw new MicroError("invalid_argument", "received a unary call without its message");
     }
     let at = start;
     if ((flags & flag.metadata) !== 0) at = blockEnd(bytes, start, end);
-    const metadata = at === start ? new Metadata() : readMetadata(bytes, start, at);
+    const metadata = at === start ? undefined : readMetadata(bytes, start, at);
     if ((flags & flag.message) === 0 && at < end) {
       throw new MicroError("invalid_argument", "received a call with bytes and no message");
     }
     const method = named.method ?? this.dispatcher.method(named.name);
-    const refusal = this.#refusal(named, method, streaming, end - at);
+    const refusal = this.#refusal(named, method, isStream, end - at);
     if (refusal !== undefined) {
       this.#refuseCall(id, refusal);
       return;
     }
     named.method = method;
     const deadline: Deadline = aux === 0 ? Number.POSITIVE_INFINITY : this.now + aux;
-    const call = new IncomingCall(this, id, method!, this.#peer, metadata, deadline);
-    if (streaming) {
-      this.#openStream(call, flags, bytes, at, end);
+    if (isStream) {
+      const call = new IncomingStream(this, id, method!, this.#peer, metadata, deadline);
+      this.#add(call);
+      this.#receive(call, flags, bytes, at, end, (flags & flag.message) !== 0);
+      if (!call.ended) call.run();
       return;
     }
     let request: unknown;
@@ -229,26 +230,26 @@ export class ServerConnection extends Connection implements IncomingCalls {
       this.#refuseCall(id, codecError(reason, "not-executed"));
       return;
     }
+    const call = new IncomingUnary(this, id, method!, this.#peer, metadata, deadline);
     this.#add(call);
-    call.runUnary(request);
+    call.run(request);
   }
 
-  #openStream(
-    call: IncomingCall,
+  /** What a frame has for a stream: a message, the end of its requests, or both. */
+  #receive(
+    call: IncomingStream,
     flags: number,
     bytes: Uint8Array,
     start: number,
     end: number,
+    hasMessage = true,
   ): void {
-    call.openStream();
-    this.#add(call);
-    if ((flags & flag.message) !== 0) call.receive(view(bytes, start, end));
-    if ((flags & flag.end) !== 0) call.requests!.end();
-    if (!call.ended) call.runStream();
+    if (hasMessage) call.receive(view(bytes, start, end));
+    if ((flags & flag.end) !== 0) call.requests.end();
   }
 
   #add(call: IncomingCall): void {
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
   }
 
@@ -293,7 +294,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   #expire(now: number): Deadline {
     let next = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       if (call.deadline <= now) call.expire();
       else if (call.deadline < next) next = call.deadline;
     }
@@ -301,11 +302,10 @@ export class ServerConnection extends Connection implements IncomingCalls {
   }
 }
 
-function checkStreaming(call: IncomingCall): void {
-  if (call.requests === undefined) {
-    throw new MicroError(
-      "invalid_argument",
-      `received a stream message for ${call.method.name}, a unary call`,
-    );
-  }
+function streaming(call: IncomingCall): IncomingStream {
+  if (call instanceof IncomingStream) return call;
+  throw new MicroError(
+    "invalid_argument",
+    `received a stream message for ${call.method.name}, a unary call`,
+  );
 }

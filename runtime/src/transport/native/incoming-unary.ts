@@ -1,0 +1,44 @@
+import type { UnaryReceiver } from "../transport.ts";
+import { IncomingCall } from "./incoming-call.ts";
+import { flag } from "./protocol.ts";
+
+/** A unary call that came in. */
+export class IncomingUnary extends IncomingCall implements UnaryReceiver {
+  /** Gives the call to the dispatcher. */
+  run(request: unknown): void {
+    const { dispatcher } = this.connection;
+    if (dispatcher.startUnary !== undefined) {
+      dispatcher.startUnary(this, request, this);
+      return;
+    }
+    try {
+      const answer = dispatcher.unary(this, request);
+      if (answer instanceof Promise) {
+        answer.then(
+          (message) => this.answered(message),
+          (reason) => this.fail(reason),
+        );
+      } else {
+        this.answered(answer);
+      }
+    } catch (reason) {
+      this.fail(reason);
+    }
+  }
+
+  answered(answer: unknown): void {
+    if (this.ended) return;
+    try {
+      this.openResult(flag.message, 0, 0);
+      this.writeAnswer(answer);
+    } catch (reason) {
+      this.fail(reason);
+      return;
+    }
+    this.finish();
+  }
+
+  failed(reason: unknown): void {
+    this.fail(reason);
+  }
+}
