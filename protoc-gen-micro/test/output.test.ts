@@ -178,3 +178,18 @@ describe("topics", () => {
 `);
   });
 });
+
+test("a long list of codecs is one that TypeScript can check", () => {
+  const rpcs = Array.from({ length: 201 }, (_, index) => `rpc R${index}(A${index}) returns (A0);`);
+  const messages = rpcs.map((_, index) => `message A${index} {}`);
+  const many = compile({
+    "many.proto": `syntax = "proto3"; service S { ${rpcs.join("\n")} } ${messages.join("\n")}`,
+  });
+  const texts = generate(many.request(["many.proto"], "target=ts+js"));
+  expect(texts.get("many_micro.ts")).toContain(
+    "manyCodecs: readonly AnyCodec[] = /*@__PURE__*/ Array.of<AnyCodec>(\n  A0Codec,\n  A1Codec,\n",
+  );
+  expect(texts.get("many_micro.js")).toContain(
+    "manyCodecs = /*@__PURE__*/ Array.of(\n  A0Codec,\n  A1Codec,\n",
+  );
+});

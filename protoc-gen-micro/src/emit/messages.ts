@@ -3,7 +3,7 @@ import type { CodecNames } from "../codecs/codec-names.ts";
 import type { MessageReference } from "../model/references.ts";
 import { describedCodec, type EmitContext } from "./context.ts";
 import { sentence } from "./documentation.ts";
-import { type Code, list, literal } from "./layout.ts";
+import { type Code, expanded, list, literal } from "./layout.ts";
 
 /**
  * Writes, for each message that is sent, the type of what may be given for it, and its codec. The type is exported
@@ -62,6 +62,12 @@ function codec(
   return [pure, make, list(args, style, { before: before + head, after: 1 })];
 }
 
+/**
+ * TypeScript makes a union of the types in an array literal, and gives up on one of some thousand codecs. It looks at
+ * the arguments of a call one by one.
+ */
+const longestLiteral = 200;
+
 /** Writes the list of all codecs, for those who find a codec by the name of its type. */
 export function emitCodecList(context: EmitContext): void {
   const { writer, references, names } = context;
@@ -74,7 +80,14 @@ export function emitCodecList(context: EmitContext): void {
       doc: "The codecs of this file, to resolve messages by the name of their type.",
     },
     { name: ["readonly ", writer.type("AnyCodec"), "[]"], args: [] },
-    (before) =>
-      list(codecs, { open: "[", close: "]", indent: 0, trailingComma: true }, { before, after: 1 }),
+    (before) => {
+      const style = { indent: 0, trailingComma: true };
+      if (codecs.length <= longestLiteral) {
+        return list(codecs, { ...style, open: "[", close: "]" }, { before, after: 1 });
+      }
+      const type = writer.target === "js" ? "" : ["<", writer.type("AnyCodec"), ">"];
+      const items = expanded(codecs, { ...style, open: "(", close: ")" });
+      return ["/*@__PURE__*/ ", writer.own("Array"), ".of", type, items];
+    },
   );
 }

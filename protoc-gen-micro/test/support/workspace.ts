@@ -52,7 +52,7 @@ export class Workspace {
       cwd: this.folder,
       maxBuffer: 1 << 26,
     }).catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? String(error) }));
-    return stdout.split("\n").filter((line) => line !== "" && !line.startsWith(".."));
+    return stdout.split("\n").filter((line) => /error TS/.test(line) && !line.startsWith(".."));
   }
 
   /** Runs a module of the folder in a Node of its own, with the runtime's sources. @returns its output */
