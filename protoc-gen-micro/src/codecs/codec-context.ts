@@ -47,7 +47,7 @@ export class Block {
   }
 
   /** A head that opens a brace, and what stands in it. */
-  nest(head: Code, body: () => void, tail = "}"): this {
+  nest(head: Code, body: () => void, tail: Code = "}"): this {
     this.line(head);
     const outer = this.#indent;
     this.#indent = `${outer}  `;
@@ -60,4 +60,10 @@ export class Block {
 /** A field's name for use as a member, which protobuf-es has made safe for that. */
 export function member(field: DescField): string {
   return `message.${field.localName}`;
+}
+
+/** A member that every object inherits something under the name of: it counts when it is the message's own. */
+export function ownMember(context: CodecContext, field: DescField): Code {
+  const own = [context.runtime("isOwn"), `(message, ${JSON.stringify(field.localName)})`];
+  return ["(", own, ` ? ${member(field)} : undefined)`];
 }

@@ -2,7 +2,7 @@ import type { DescField } from "@bufbuild/protobuf";
 import { type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
 import { type Code, literal } from "../emit/layout.ts";
 import { Block, type CodecContext, typed } from "./codec-context.ts";
-import { defaultBytes, defaultOf, hasPrototype, isImplicit } from "./presence.ts";
+import { defaultBytes, defaultOf, hasPrototype, isImplicit, isInherited } from "./presence.ts";
 
 /** Writes the function that makes a message with every field at its default. */
 export function emitCreate(context: CodecContext, message: DescMessage): Code[] {
@@ -28,10 +28,24 @@ export function emitCreate(context: CodecContext, message: DescMessage): Code[] 
           block.line(name, ": ", value, ",");
         }
       },
-      "};",
+      // TypeScript takes an absent member for the one that every object inherits.
+      [
+        "}",
+        typed(
+          context,
+          ...(message.members.some(inheritsAbsent)
+            ? [" as object as ", context.shape(message)]
+            : []),
+        ),
+        ";",
+      ],
     );
   });
   return block.lines;
+}
+
+function inheritsAbsent(member: DescField | DescOneof): boolean {
+  return isInherited(member.localName);
 }
 
 /** The constructor of messages whose defaults stand on the prototype. */

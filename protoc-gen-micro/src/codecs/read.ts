@@ -1,7 +1,15 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { Code } from "../emit/layout.ts";
-import { Block, type CodecContext, functionsOf, member, typed } from "./codec-context.ts";
+import {
+  Block,
+  type CodecContext,
+  functionsOf,
+  member,
+  ownMember,
+  typed,
+} from "./codec-context.ts";
 import { isDelimited, representation, wrappedType } from "./message-fields.ts";
+import { isInherited } from "./presence.ts";
 import { readExpression, scalar, tagOf, zeroLiteral } from "./scalars.ts";
 
 /**
@@ -127,7 +135,10 @@ function emitSingular(
     return;
   }
   const longAsString = field.fieldKind === "scalar" && field.longAsString;
-  const value = readExpression(type, { utf8Validation: field.utf8Validation, longAsString });
+  const value = [
+    readExpression(type, { utf8Validation: field.utf8Validation, longAsString }),
+    asEnum(context, field),
+  ];
   emitCase(block, field.number, wireType, () => block.line(assignment(field, value)));
 }
 
@@ -139,7 +150,8 @@ function emitMessage(
   const wireType = field.delimitedEncoding ? 3 : 2;
   if (field.oneof === undefined) {
     emitCase(block, field.number, wireType, () => {
-      block.line(assignment(field, nested(context, field, member(field))));
+      const before = isInherited(field.localName) ? ownMember(context, field) : member(field);
+      block.line(assignment(field, nested(context, field, before)));
     });
     return;
   }
@@ -165,7 +177,7 @@ function emitMessageList(
 export function nested(
   context: CodecContext,
   field: DescField,
-  before: string | undefined,
+  before: Code | undefined,
   end = "end",
 ): Code {
   const message = field.message!;
@@ -213,7 +225,7 @@ function emitScalarList(
   }
   const longAsString = field.listKind === "scalar" && field.longAsString;
   const options = { utf8Validation: field.utf8Validation, longAsString };
-  const element = `${list}.push(${readExpression(type, options)})`;
+  const element = [`${list}.push(${readExpression(type, options)}`, asEnum(context, field), ")"];
   if (packed === undefined) {
     emitCase(block, field.number, wireType, () => block.line(element, ";"));
   } else if (longAsString && is64) {
@@ -224,6 +236,11 @@ function emitScalarList(
     const all = [context.runtime(`readPacked${packed}`), `(reader, ${list}, end)`];
     emitListCase(block, field.number, all, wireType, element);
   }
+}
+
+/** An open enum has every number; TypeScript may know it as a union of some. */
+function asEnum(context: CodecContext, field: DescField): Code {
+  return field.enum === undefined ? "" : typed(context, " as ", context.shape(field.enum));
 }
 
 /** Writes the function that reads an entry of a map field, behind its tag. */
@@ -266,7 +283,12 @@ export function emitReadEntry(
     const number = zeroLiteral(field.mapKey, false) === "0";
     const set = isString
       ? [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"]
-      : [`${member(field)}[${number ? "key" : "String(key)"}] = `, value.result, ";"];
+      : [
+          `${member(field)}[${number ? "key" : "String(key)"}] = `,
+          value.result,
+          closed ? "" : asEnum(context, field),
+          ";",
+        ];
     if (!closed) block.line(set);
     else {
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);

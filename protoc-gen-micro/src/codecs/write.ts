@@ -1,6 +1,13 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { type Code, literal } from "../emit/layout.ts";
-import { Block, type CodecContext, functionsOf, typed } from "./codec-context.ts";
+import {
+  Block,
+  type CodecContext,
+  functionsOf,
+  member,
+  ownMember,
+  typed,
+} from "./codec-context.ts";
 import { variableNames } from "./codec-names.ts";
 import { isDelimited, representation, wrappedType } from "./message-fields.ts";
 import {
@@ -102,13 +109,8 @@ function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<
 function emitField(self: WriteContext, field: DescField): void {
   const { block, variables } = self;
   const variable = variables.get(field.localName)!;
-  const own = isInherited(field.localName)
-    ? [
-        self.context.runtime("isOwn"),
-        `(message, ${literal(field.localName)}) ? message.${field.localName} : undefined`,
-      ]
-    : `message.${field.localName}`;
-  block.line(`const ${variable} = `, own, ";");
+  const value = isInherited(field.localName) ? ownMember(self.context, field) : member(field);
+  block.line(`const ${variable} = `, value, ";");
   switch (field.fieldKind) {
     case "list":
       emitList(self, field, variable);
