@@ -41,6 +41,8 @@ const implementations: ReadonlySet<string> = new Set([
   "broker/jetstream.ts",
   "store/memory.ts",
   "store/file.ts",
+  "store/nats.ts",
+  "sync/nats.ts",
   "sync/memory.ts",
   "sync/file.ts",
   "config/env.ts",

@@ -30,6 +30,12 @@ const silenceMs = 3 * heartbeatMs;
 const retryMs = 250;
 const longestRetryMs = 2_000;
 
+/** What of the entries is read. */
+export interface BucketWatchOptions {
+  /** Entries come without their values. */
+  readonly headersOnly?: boolean;
+}
+
 /**
  * Follows the entries of a bucket without gaps: a snapshot, then each change. The server numbers what it delivers; a
  * number that is missing, a silence, or a reconnection makes the watch begin anew with a snapshot.
@@ -37,6 +43,7 @@ const longestRetryMs = 2_000;
 export class BucketWatch {
   readonly #bucket: NatsBucket;
   readonly #filter: string;
+  readonly #headersOnly: boolean;
   readonly #follower: BucketFollower;
   readonly #forgetReconnect: () => void;
   readonly #watchdog: NodeJS.Timeout;
@@ -49,7 +56,13 @@ export class BucketWatch {
   #closed = false;
 
   /** @param filter which keys: a key, or one with wildcards. */
-  constructor(bucket: NatsBucket, filter: string, follower: BucketFollower) {
+  constructor(
+    bucket: NatsBucket,
+    filter: string,
+    follower: BucketFollower,
+    { headersOnly = false }: BucketWatchOptions = {},
+  ) {
+    this.#headersOnly = headersOnly;
     this.#bucket = bucket;
     this.#filter = filter;
     this.#follower = follower;
@@ -114,7 +127,7 @@ export class BucketWatch {
     this.#heardAt = performance.now();
     const info = await manager.consumers.add(
       this.#bucket.stream,
-      consumer(inbox, this.#bucket.subject(this.#filter)),
+      consumer(inbox, this.#bucket.subject(this.#filter), this.#headersOnly),
     );
     if (round !== this.#round) {
       subscription.unsubscribe();
@@ -124,8 +137,9 @@ export class BucketWatch {
   }
 }
 
-function consumer(inbox: string, filter: string): Partial<ConsumerConfig> {
+function consumer(inbox: string, filter: string, headersOnly: boolean): Partial<ConsumerConfig> {
   return {
+    headers_only: headersOnly,
     deliver_subject: inbox,
     filter_subject: filter,
     deliver_policy: DeliverPolicy.LastPerSubject,

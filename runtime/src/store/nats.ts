@@ -1,0 +1,297 @@
+import { Buffer } from "node:buffer";
+import type { BackendState, StateListener } from "../backend.ts";
+import { MicroError } from "../error.ts";
+import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
+import { BucketWatch } from "../nats/bucket-watch.ts";
+import { isWrongSequence, natsFailure } from "../nats/failure.ts";
+import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
+import { decodeToken, encodeToken } from "../nats/token.ts";
+import { ExpiryClock } from "./clock.ts";
+import { checkListing, compareKeys, keyBytes, type Listing } from "./key.ts";
+import { decodeHeaders, encodeHeaders, type RecordHeaders } from "./nats-headers.ts";
+import type {
+  DeleteOptions,
+  Fence,
+  ListOptions,
+  Store,
+  StoreGuarantees,
+  StoreRecord,
+  WriteOptions,
+} from "./store.ts";
+import {
+  checkFence,
+  checkWrite,
+  quoteKey,
+  requireFence,
+  requireNotAborted,
+  requireOpen,
+  requireVersion,
+} from "./write.ts";
+
+/** Where a {@link natsStore} keeps its records. */
+export type NatsStoreOptions = NatsDriverOptions & {
+  /** The key-value bucket; made when it is not there. Default `micro-store`. */
+  readonly bucket?: string;
+  /** How the bucket is made. Default `file`. */
+  readonly storage?: "file" | "memory";
+  /** Copies of the bucket in a cluster. Default 1. */
+  readonly replicas?: number;
+  /** Bytes of one value with its metadata; the server's own limit, 1 MiB by default, is above it. Default 1,000,000. */
+  readonly maxValueBytes?: number;
+};
+
+/** Records that a listing reads at once. */
+const readAhead = 32;
+/** Attempts of a change that others keep getting ahead of. */
+const maxAttempts = 100;
+
+/**
+ * A store in a NATS key-value bucket, shared by all who use the same servers. Values stand in it as they are, so that
+ * `nats kv get` shows them; metadata, expiry and fence stand in headers. Versions are the bucket's revisions.
+ *
+ * An expired record cannot be read, by the clock of who reads, and is removed by who comes across it.
+ */
+export function natsStore(options: NatsStoreOptions = {}): Store {
+  return new BucketStore(options);
+}
+
+/** A record, or what is left of one that was deleted. */
+interface Found extends RecordHeaders {
+  readonly entry: BucketEntry;
+  readonly live: boolean;
+}
+
+class BucketStore implements Store {
+  readonly name = "nats";
+  readonly guarantees: StoreGuarantees;
+  readonly #link: NatsLink;
+  readonly #release: () => Promise<void>;
+  readonly #bucket: NatsBucket;
+  readonly #clock = new ExpiryClock();
+  readonly #closing = new AbortController();
+  /** Changes of a key one after the other, so that they happen in the order they were asked for. */
+  readonly #lanes = new Map<string, Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(options: NatsStoreOptions) {
+    const { link, release } = linkOf(options);
+    this.#link = link;
+    this.#release = release;
+    const storage = options.storage ?? "file";
+    this.#bucket = new NatsBucket(link, options.bucket ?? "micro-store", {
+      storage,
+      replicas: options.replicas ?? 1,
+    });
+    this.guarantees = {
+      reads: "read-your-writes",
+      durability: storage === "file" ? "process-crash" : "none",
+      compareAndSet: true,
+      fencing: true,
+      sharing: "backend",
+      maxKeyBytes: 512,
+      maxValueBytes: options.maxValueBytes ?? 1_000_000,
+    };
+  }
+
+  get state(): BackendState {
+    return this.#link.status.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#link.status.onStateChange(listener);
+  }
+
+  async read(key: string): Promise<StoreRecord | undefined> {
+    this.#check("read", key);
+    const found = this.#judge(await this.#bucket.get(encodeToken(key)));
+    return found?.live === true ? toRecord(key, found) : undefined;
+  }
+
+  async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
+    this.#check("write", key);
+    const now = this.#clock.now();
+    const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
+    const fence = checkFence(key, options.fence);
+    const { metadata, expiresAt } = write;
+    const attempt = async (found: Found | undefined): Promise<bigint> => {
+      const live = found?.live === true;
+      requireFence(key, fence, fence && found?.fences.get(fence.lock));
+      requireVersion(key, write.ifVersion, live ? BigInt(found.entry.revision) : 0n, "write");
+      const headers = encodeHeaders({ metadata, expiresAt, fences: withFence(found, fence) });
+      const ifRevision = found?.entry.revision ?? 0;
+      return BigInt(await this.#bucket.put(encodeToken(key), write.value, { headers, ifRevision }));
+    };
+    return this.#change("write", key, attempt);
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
+    this.#check("delete", key);
+    const fence = checkFence(key, options.fence);
+    const attempt = async (found: Found | undefined): Promise<boolean> => {
+      const live = found?.live === true;
+      requireFence(key, fence, fence && found?.fences.get(fence.lock));
+      requireVersion(key, options.ifVersion, live ? BigInt(found.entry.revision) : 0n, "delete");
+      if (found === undefined || (found.entry.deleted && fence === undefined)) return false;
+      await this.#remove(found, withFence(found, fence));
+      return live;
+    };
+    return this.#change("delete", key, attempt);
+  }
+
+  list(options?: ListOptions): AsyncIterable<StoreRecord> {
+    const listing = checkListing(options);
+    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#lanes.values());
+    await this.#release();
+  }
+
+  /** Reads and changes a key until nobody got in between. */
+  async #change<T>(
+    action: "write" | "delete",
+    key: string,
+    attempt: (found: Found | undefined) => Promise<T>,
+  ): Promise<T> {
+    const before = this.#lanes.get(key);
+    const change = (async () => {
+      await before?.catch(() => {});
+      const what = `${action} store key ${quoteKey(key)}`;
+      for (let tries = 1; ; tries++) {
+        try {
+          return await attempt(this.#judge(await this.#bucket.get(encodeToken(key))));
+        } catch (error) {
+          if (!isWrongSequence(error) || tries === maxAttempts) throw natsFailure(error, what);
+        }
+      }
+    })();
+    this.#lanes.set(key, change);
+    try {
+      return await change;
+    } finally {
+      if (this.#lanes.get(key) === change) this.#lanes.delete(key);
+    }
+  }
+
+  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
+    const { prefix, suffix, after, signal } = listing;
+    let { limit, offset } = listing;
+    requireNotAborted(signal);
+    requireOpen(this.#closing.signal.aborted, "list the store");
+    if (limit === 0) return;
+    const keys = (await this.#keys(signal))
+      .filter((key) => key.startsWith(prefix) && key.endsWith(suffix))
+      .filter((key) => after === undefined || compareKeys(key, after) > 0)
+      .sort(compareKeys);
+    for (let at = 0, some: string[]; at < keys.length; at += some.length) {
+      some = keys.slice(at, at + Math.min(readAhead, limit + offset));
+      const records = await Promise.all(some.map((key) => this.read(key)));
+      for (const record of records) {
+        requireNotAborted(signal);
+        requireOpen(this.#closing.signal.aborted, "list the store");
+        if (record === undefined) continue;
+        if (offset > 0) {
+          offset--;
+          continue;
+        }
+        yield record;
+        if (--limit === 0) return;
+      }
+    }
+    requireNotAborted(signal);
+    requireOpen(this.#closing.signal.aborted, "list the store");
+  }
+
+  /** All keys that have a record now, in no order. */
+  async #keys(signal: AbortSignal | undefined): Promise<string[]> {
+    const closing = this.#closing.signal;
+    return new Promise((resolve, reject) => {
+      const watch = new BucketWatch(
+        this.#bucket,
+        ">",
+        {
+          snapshot: (entries) => {
+            const live = entries.filter((entry) => this.#judge(entry)?.live === true);
+            end();
+            resolve(live.flatMap(({ key }) => decodeToken(key) ?? []));
+          },
+          change: () => {},
+          failed: (error) => {
+            end();
+            reject(error);
+          },
+        },
+        { headersOnly: true },
+      );
+      const abort = () => {
+        end();
+        reject(
+          signal?.aborted === true
+            ? MicroError.from(signal.reason, "canceled", { outcome: "not-executed" })
+            : new MicroError("unavailable", "cannot list the store: it was closed"),
+        );
+      };
+      const end = () => {
+        watch.close();
+        signal?.removeEventListener("abort", abort);
+        closing.removeEventListener("abort", abort);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      closing.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** What an entry says; removes it in passing when it has expired. */
+  #judge(entry: BucketEntry | undefined): Found | undefined {
+    if (entry === undefined) return undefined;
+    const headers = decodeHeaders(entry.headers);
+    const expired = headers.expiresAt !== undefined && headers.expiresAt <= this.#clock.now();
+    const found: Found = { ...headers, entry, live: !entry.deleted && !expired };
+    if (expired && !entry.deleted && !this.#closing.signal.aborted) {
+      // Whoever changed it meanwhile has seen to it, and a failure leaves it to the next.
+      this.#remove(found, found.fences).catch(() => {});
+    }
+    return found;
+  }
+
+  async #remove({ entry }: Found, fences: ReadonlyMap<string, bigint>): Promise<void> {
+    const headers = encodeHeaders({ metadata: {}, expiresAt: undefined, fences });
+    await this.#bucket.delete(entry.key, { headers, ifRevision: entry.revision });
+  }
+
+  #check(action: "read" | "write" | "delete", key: string): void {
+    requireOpen(this.#closing.signal.aborted, `${action} a key`);
+    keyBytes(key, this.guarantees.maxKeyBytes);
+  }
+}
+
+/** The tokens of a key after a change under a fence. */
+function withFence(
+  found: Found | undefined,
+  fence: Fence | undefined,
+): ReadonlyMap<string, bigint> {
+  const fences = new Map(found?.fences);
+  if (fence !== undefined) fences.set(fence.lock, fence.token);
+  return fences;
+}
+
+function toRecord(key: string, { entry, metadata, expiresAt }: Found): StoreRecord {
+  return {
+    key,
+    value: new Uint8Array(Buffer.from(entry.value)),
+    version: BigInt(entry.revision),
+    expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+    metadata,
+  };
+}
