@@ -46,6 +46,7 @@ const implementations: ReadonlySet<string> = new Set([
   "sync/memory.ts",
   "sync/file.ts",
   "config/env.ts",
+  "config/nats.ts",
   "config/flags.ts",
   "config/file.ts",
   "config/memory.ts",

@@ -1,0 +1,216 @@
+import { Buffer } from "node:buffer";
+import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
+import { MicroError } from "../error.ts";
+import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
+import { BucketWatch } from "../nats/bucket-watch.ts";
+import { linkOf, type NatsDriverOptions } from "../nats/link.ts";
+import type { ConfigSource, ConfigTable } from "./config.ts";
+import { Latest } from "./latest.ts";
+import { checkTable, equalValues, isTable } from "./table.ts";
+
+/** Which bucket a {@link natsSource} reads. */
+export type NatsSourceOptions = NatsDriverOptions & {
+  /** The key-value bucket; made when it is not there. Default `micro-config`. */
+  readonly bucket?: string;
+  /** Only keys below this, without it: with `shop`, the key `shop.database.host` is `database.host`. */
+  readonly prefix?: string;
+};
+
+/** The largest value of a key, and the most keys, that are read. */
+const maxValueBytes = 1024 * 1024;
+const maxKeys = 10_000;
+
+/**
+ * Configuration out of a NATS key-value bucket, followed as it changes. A key such as `database.host` is the value at
+ * that path. A value that is JSON is read as such, a table of values included; any other is text. So
+ * `nats kv put micro-config database.pool 10` is all that a change takes.
+ *
+ * While the bucket cannot be read, or holds nonsense, the last good values stay in force.
+ */
+export function natsSource(options: NatsSourceOptions = {}): ConfigSource {
+  return new BucketSource(options);
+}
+
+class BucketSource implements ConfigSource {
+  readonly name: string;
+  readonly #prefix: string;
+  readonly #release: () => Promise<void>;
+  readonly #bucket: NatsBucket;
+  readonly #status = new BackendStatus();
+  readonly #changes = new Latest<ConfigTable>();
+  readonly #closing = new AbortController();
+  /** What is followed for the readers of changes. */
+  #following: BucketWatch | undefined;
+  #entries = new Map<string, BucketEntry>();
+  #values: ConfigTable | undefined;
+  #problem: string | undefined;
+
+  constructor(options: NatsSourceOptions) {
+    const { link, release } = linkOf(options);
+    this.#release = release;
+    const bucket = options.bucket ?? "micro-config";
+    this.#prefix = options.prefix === undefined ? "" : `${options.prefix}.`;
+    this.name = `nats:${bucket}${this.#prefix === "" ? "" : `/${options.prefix}`}`;
+    this.#bucket = new NatsBucket(link, bucket);
+    link.status.onStateChange((state, reason) => {
+      if (state !== "healthy") this.#report(reason);
+    });
+  }
+
+  get state(): BackendState {
+    return this.#status.state;
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#status.onStateChange(listener);
+  }
+
+  async load(options: { readonly signal?: AbortSignal } = {}): Promise<ConfigTable> {
+    const entries = await this.#readAll(options.signal);
+    try {
+      const values = this.#table(entries);
+      // What is told as a change has to differ from what was loaded.
+      this.#values ??= values;
+      this.#report(undefined);
+      return values;
+    } catch (error) {
+      this.#report(MicroError.from(error));
+      throw error;
+    }
+  }
+
+  watch(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<ConfigTable> {
+    const subscription = this.#changes.subscribe({
+      signal: options.signal,
+      onEnd: () => {
+        if (this.#changes.readers > 0) return;
+        this.#following?.close();
+        this.#following = undefined;
+      },
+    });
+    if (this.#changes.readers > 0) this.#following ??= this.#follow();
+    return subscription;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#changes.close();
+    this.#following?.close();
+    await this.#release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #follow(): BucketWatch {
+    let begun = this.#values !== undefined;
+    return new BucketWatch(this.#bucket, `${this.#prefix}>`, {
+      snapshot: (entries) => {
+        this.#entries = new Map(entries.map((entry) => [entry.key, entry]));
+        this.#publish(begun);
+        begun = true;
+      },
+      change: (entry) => {
+        this.#entries.set(entry.key, entry);
+        this.#publish(true);
+      },
+      failed: (error) => this.#report(MicroError.from(error)),
+    });
+  }
+
+  #publish(tell: boolean): void {
+    try {
+      const values = this.#table([...this.#entries.values()]);
+      const changed = this.#values === undefined || !equalValues(values, this.#values);
+      this.#values = values;
+      this.#report(undefined);
+      if (tell && changed) this.#changes.publish(values);
+    } catch (error) {
+      this.#report(MicroError.from(error));
+    }
+  }
+
+  /** @throws MicroError `invalid_argument` when keys contradict each other or a value is no configuration. */
+  #table(entries: readonly BucketEntry[]): ConfigTable {
+    const live = entries.filter(({ deleted }) => !deleted);
+    if (live.length > maxKeys) {
+      throw this.#nonsense("", `it has ${live.length} keys, and ${maxKeys} are allowed`);
+    }
+    const root: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+    // Shorter keys first, so that a table and what stands below it come together.
+    for (const entry of live.sort((a, b) => (a.key < b.key ? -1 : 1))) {
+      const key = entry.key.slice(this.#prefix.length);
+      const names = key.split(".");
+      const last = names.pop() ?? "";
+      let table = root;
+      for (const name of names) {
+        table[name] ??= Object.create(null);
+        const inner = table[name];
+        if (!isTable(inner)) throw this.#nonsense(key, `${name} is a value and no table`);
+        table = inner as Record<string, unknown>;
+      }
+      if (last in table) throw this.#nonsense(key, "it stands in a table of another key as well");
+      if (entry.value.length > maxValueBytes) throw this.#nonsense(key, "its value is too large");
+      table[last] = parse(Buffer.from(entry.value).toString());
+    }
+    return checkTable(root, this.name);
+  }
+
+  #nonsense(key: string, reason: string): MicroError {
+    const at = key === "" ? "" : ` at ${key.slice(0, 200)}`;
+    return new MicroError("invalid_argument", `${this.name}${at}: ${reason}`);
+  }
+
+  #readAll(signal: AbortSignal | undefined): Promise<readonly BucketEntry[]> {
+    return new Promise((resolve, reject) => {
+      const closing = this.#closing.signal;
+      const watch = new BucketWatch(this.#bucket, `${this.#prefix}>`, {
+        snapshot: (entries) => {
+          end();
+          resolve(entries);
+        },
+        change: () => {},
+        failed: (error) => {
+          end();
+          this.#report(MicroError.from(error));
+          reject(error);
+        },
+      });
+      const abort = () => {
+        end();
+        const reason = signal?.aborted === true ? signal.reason : undefined;
+        reject(
+          reason === undefined
+            ? new MicroError("unavailable", `cannot load ${this.name}: the config source is closed`)
+            : MicroError.from(reason, "canceled"),
+        );
+      };
+      const end = () => {
+        watch.close();
+        signal?.removeEventListener("abort", abort);
+        closing.removeEventListener("abort", abort);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      closing.addEventListener("abort", abort, { once: true });
+      if (signal?.aborted === true || closing.aborted) abort();
+    });
+  }
+
+  #report(problem: MicroError | undefined): void {
+    if (problem?.message === this.#problem) return;
+    this.#problem = problem?.message;
+    if (problem === undefined) this.#status.set("healthy");
+    else if (this.#status.state === "healthy") this.#status.set("degraded", problem);
+    else this.#status.explain(problem);
+  }
+}
+
+/** A value as JSON, where it is; otherwise as text. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,63 @@
+import type { ConfigTable } from "@micro-es/runtime";
+import { natsSource } from "@micro-es/runtime/config/nats";
+import { connect, type NatsConnection } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ConfigSourceFixture, configSourceContract } from "../contract/config.ts";
+import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
+
+describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
+  let server: NatsServer;
+  let tools: NatsConnection;
+  let buckets = 0;
+  beforeAll(async () => {
+    server = await startNats();
+    tools = await connect({ servers: server.url });
+  });
+  afterAll(async () => {
+    await tools?.close();
+    await server?.close();
+  });
+
+  /** Writes with NATS' own library, as its command line does. */
+  const fixture = async (): Promise<ConfigSourceFixture> => {
+    const bucket = `config-${buckets++}`;
+    const kv = await tools.jetstream().views.kv(bucket);
+    const initial: ConfigTable = { a: "one", b: { c: 2, d: [true, "x", { e: 1.5 }] } };
+    let names: string[] = [];
+    const change = async (values: ConfigTable) => {
+      for (const name of names.filter((each) => !(each in values))) await kv.delete(`all.${name}`);
+      for (const [name, value] of Object.entries(values)) {
+        await kv.put(`all.${name}`, JSON.stringify(value));
+      }
+      names = Object.keys(values);
+    };
+    await change(initial);
+    return {
+      source: natsSource({ servers: server.url, bucket, prefix: "all" }),
+      initial,
+      change,
+      async spoil() {
+        names.push("broken");
+        await kv.put("all.broken", '{"__proto__": 1}');
+      },
+    };
+  };
+  for (const { name, run } of configSourceContract(fixture)) test(name, run);
+  test("reads keys as paths, and JSON as what it says", async () => {
+    const bucket = `config-${buckets++}`;
+    const kv = await tools.jetstream().views.kv(bucket);
+    await kv.put("database.host", "db.example");
+    await kv.put("database.pool", "10");
+    await kv.put("features", '{"beta":true}');
+    await kv.put("gone", "1");
+    await kv.delete("gone");
+    await using source = natsSource({ servers: server.url, bucket });
+    expect(await source.load()).toEqual({
+      database: { host: "db.example", pool: 10 },
+      features: { beta: true },
+    });
+    await kv.put("database.host.port", "1");
+    await expect(source.load()).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(source.state).toBe("degraded");
+  });
+});
