@@ -40,6 +40,7 @@ export interface EnvironmentVariables {
   readonly brokerAddress: EnvironmentVariable<string>;
   readonly store: EnvironmentVariable<StoreChoice>;
   readonly sync: EnvironmentVariable<StoreChoice>;
+  readonly natsUrl: EnvironmentVariable<string>;
   readonly selector: EnvironmentVariable<StrategyName>;
   readonly timeout: EnvironmentVariable<number>;
   readonly maxConcurrentCalls: EnvironmentVariable<number>;
@@ -154,6 +155,13 @@ export const environmentVariables: EnvironmentVariables = {
     values: "`memory` for this process, `file:path/of/a/directory` for this host",
     fallback: "`memory`",
     read: readStore,
+  },
+  natsUrl: {
+    name: "MICRO_NATS_URL",
+    sets: "NATS servers of drivers that name none; it chooses no driver",
+    values: "`nats://host:port`, more after commas",
+    fallback: "`nats://127.0.0.1:4222`",
+    ...anyText,
   },
   selector: {
     name: "MICRO_SELECTOR",

@@ -11,7 +11,12 @@ import {
   memoryStore,
   memorySync,
 } from "@micro-es/runtime";
+import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
+import { natsBroker } from "@micro-es/runtime/broker/nats";
+import { natsRegistry } from "@micro-es/runtime/registry/nats";
 import { fileStore } from "@micro-es/runtime/store/file";
+import { natsStore } from "@micro-es/runtime/store/nats";
+import { natsSync } from "@micro-es/runtime/sync/nats";
 import { afterAll, expect, test } from "vitest";
 
 const folder = mkdtempSync(join(tmpdir(), "micro-es-guarantees-"));
@@ -19,12 +24,17 @@ const registry = memoryRegistry();
 const drivers: Record<string, Backend & { readonly guarantees: object }> = {
   "memoryRegistry()": registry,
   "mdnsRegistry()": mdnsRegistry(),
+  "natsRegistry()": natsRegistry(),
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),
+  "natsBroker()": natsBroker(),
+  "jetstreamBroker()": jetstreamBroker(),
   "memoryStore()": memoryStore(),
   "fileStore()": await fileStore({ path: folder }),
+  "natsStore()": natsStore(),
   "memorySync()": memorySync(),
   "fileSync()": fileSync({ path: folder }),
+  "natsSync()": natsSync(),
 };
 
 afterAll(async () => {

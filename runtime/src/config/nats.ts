@@ -12,7 +12,10 @@ import { checkTable, equalValues, isTable } from "./table.ts";
 export type NatsSourceOptions = NatsDriverOptions & {
   /** The key-value bucket; made when it is not there. Default `micro-config`. */
   readonly bucket?: string;
-  /** Only keys below this, without it: with `shop`, the key `shop.database.host` is `database.host`. */
+  /**
+   * Only keys below this, without it: with `shop`, the key `shop.database.host` is `database.host`. The key `shop`
+   * itself may hold a table of them all as JSON, which then changes as one.
+   */
   readonly prefix?: string;
 };
 
@@ -105,7 +108,7 @@ class BucketSource implements ConfigSource {
 
   #follow(): BucketWatch {
     let begun = this.#values !== undefined;
-    return new BucketWatch(this.#bucket, `${this.#prefix}>`, {
+    return new BucketWatch(this.#bucket, ">", {
       snapshot: (entries) => {
         this.#entries = new Map(entries.map((entry) => [entry.key, entry]));
         this.#publish(begun);
@@ -133,13 +136,20 @@ class BucketSource implements ConfigSource {
 
   /** @throws MicroError `invalid_argument` when keys contradict each other or a value is no configuration. */
   #table(entries: readonly BucketEntry[]): ConfigTable {
-    const live = entries.filter(({ deleted }) => !deleted);
+    const live = entries.filter(({ key, deleted }) => !deleted && this.#concerns(key));
     if (live.length > maxKeys) {
       throw this.#nonsense("", `it has ${live.length} keys, and ${maxKeys} are allowed`);
     }
     const root: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
     // Shorter keys first, so that a table and what stands below it come together.
     for (const entry of live.sort((a, b) => (a.key < b.key ? -1 : 1))) {
+      if (entry.value.length > maxValueBytes) throw this.#nonsense(entry.key, "it is too large");
+      const value = parse(Buffer.from(entry.value).toString());
+      if (!entry.key.startsWith(this.#prefix)) {
+        if (!isTable(value)) throw this.#nonsense(entry.key, "it is no table");
+        Object.assign(root, value);
+        continue;
+      }
       const key = entry.key.slice(this.#prefix.length);
       const names = key.split(".");
       const last = names.pop() ?? "";
@@ -151,10 +161,13 @@ class BucketSource implements ConfigSource {
         table = inner as Record<string, unknown>;
       }
       if (last in table) throw this.#nonsense(key, "it stands in a table of another key as well");
-      if (entry.value.length > maxValueBytes) throw this.#nonsense(key, "its value is too large");
-      table[last] = parse(Buffer.from(entry.value).toString());
+      table[last] = value;
     }
     return checkTable(root, this.name);
+  }
+
+  #concerns(key: string): boolean {
+    return key.startsWith(this.#prefix) || `${key}.` === this.#prefix;
   }
 
   #nonsense(key: string, reason: string): MicroError {
@@ -165,7 +178,7 @@ class BucketSource implements ConfigSource {
   #readAll(signal: AbortSignal | undefined): Promise<readonly BucketEntry[]> {
     return new Promise((resolve, reject) => {
       const closing = this.#closing.signal;
-      const watch = new BucketWatch(this.#bucket, `${this.#prefix}>`, {
+      const watch = new BucketWatch(this.#bucket, ">", {
         snapshot: (entries) => {
           end();
           resolve(entries);

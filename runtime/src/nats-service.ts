@@ -1,0 +1,50 @@
+import { jetstreamBroker } from "./broker/jetstream.ts";
+import { natsBroker } from "./broker/nats.ts";
+import { given } from "./given.ts";
+import type { Logger } from "./logger.ts";
+import { NatsLink } from "./nats/link.ts";
+import type { NatsOptions } from "./nats/options.ts";
+import { natsRegistry } from "./registry/nats.ts";
+import type { ServiceOptions } from "./service.ts";
+import { natsStore } from "./store/nats.ts";
+import { natsSync } from "./sync/nats.ts";
+
+export { NatsLink } from "./nats/link.ts";
+export type { NatsOptions, NatsTlsOptions } from "./nats/options.ts";
+
+/** Options of {@link nats}. */
+export type NatsServiceOptions = NatsOptions & {
+  /** Buckets and streams are named by it, so that fleets on the same servers stay apart. Default `micro`. */
+  readonly fleet?: string;
+  /** `jetstream` (default) delivers at least once, `core` is faster and delivers at most once. */
+  readonly broker?: "jetstream" | "core";
+  /** Copies of buckets and streams in a cluster. Default 1. */
+  readonly replicas?: number;
+  readonly logger?: Logger;
+};
+
+/** What {@link nats} gives to a service. */
+export type NatsServiceParts = Required<
+  Pick<ServiceOptions, "registry" | "broker" | "store" | "sync" | "owned">
+>;
+
+/**
+ * Everything that a service can have on NATS, over one connection that is closed with the service:
+ * `createService({ name: "greeter", ...nats({ servers: "nats://10.0.0.5:4222" }) })`. Calls still go straight from
+ * process to process, over TCP.
+ *
+ * The servers need JetStream (`nats-server -js`). Nothing connects before the service starts.
+ */
+export function nats(options: NatsServiceOptions = {}): NatsServiceParts {
+  const { fleet = "micro", logger } = options;
+  const link = new NatsLink(options);
+  const shared = { link, ...given({ replicas: options.replicas, logger }) };
+  const registry = natsRegistry({ ...shared, bucket: `${fleet}-registry` });
+  const broker =
+    options.broker === "core"
+      ? natsBroker(shared)
+      : jetstreamBroker({ ...shared, stream: `${fleet}-events`, prefix: `${fleet}.events` });
+  const store = natsStore({ ...shared, bucket: `${fleet}-store` });
+  const sync = natsSync({ ...shared, bucket: `${fleet}-sync` });
+  return { registry, broker, store, sync, owned: [broker, registry, store, sync, link] };
+}

@@ -1,0 +1,131 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createService, MicroError, silentLogger } from "@micro-es/runtime";
+import { NatsLink, nats } from "@micro-es/runtime/nats";
+import { natsStore } from "@micro-es/runtime/store/nats";
+import { nkeys } from "nats";
+import { describe, expect, test } from "vitest";
+import { skipWithoutNats, startNats } from "./server.ts";
+
+const utf8 = new TextEncoder();
+
+describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
+  test("comes back after the server was away, and says what it is meanwhile", async () => {
+    const server = await startNats();
+    await using link = new NatsLink({ servers: server.url, timeoutMs: 1_000 });
+    await using store = natsStore({ link });
+    const states: string[] = [];
+    link.status.onStateChange((state) => states.push(state));
+    await store.write("key", utf8.encode("before"));
+    await server.stop();
+    await expect.poll(() => store.state).toBe("lost");
+    await expect(store.read("key")).rejects.toMatchObject({
+      code: "unavailable",
+      outcome: "not-executed",
+    });
+    await server.start();
+    await expect.poll(() => store.state).toBe("healthy");
+    expect(new TextDecoder().decode((await store.read("key"))?.value)).toBe("before");
+    expect(states).toEqual(["lost", "healthy"]);
+    await store.close();
+    await link.close();
+    await server.close();
+  });
+
+  test("fails clearly when nobody is there, and tries again at the next use", async () => {
+    const server = await startNats();
+    await server.stop();
+    await using store = natsStore({ servers: server.url, timeoutMs: 500 });
+    const failure = await store.read("key").catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(MicroError);
+    expect(failure).toMatchObject({ code: "unavailable" });
+    expect((failure as MicroError).message).toContain(server.url);
+    expect(store.state).toBe("lost");
+    await server.start();
+    expect(await store.read("key")).toBeUndefined();
+    await store.close();
+    await server.close();
+  });
+
+  test("shows who it is by password, by token and by nkey", async () => {
+    const user = nkeys.createUser();
+    const seed = new TextDecoder().decode(user.getSeed());
+    const ways = [
+      ['authorization { user: "ada", password: "s3cret" }', { user: "ada", password: "s3cret" }],
+      ['authorization { token: "t0ken" }', { token: "t0ken" }],
+      [`authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`, { nkey: seed }],
+    ] as const;
+    for (const [config, options] of ways) {
+      const server = await startNats({ config });
+      const stranger = natsStore({ servers: server.url, timeoutMs: 500 });
+      await expect(stranger.read("key")).rejects.toMatchObject({ code: "unauthenticated" });
+      await stranger.close();
+      await using store = natsStore({ servers: server.url, ...options });
+      expect(await store.write("key", utf8.encode("v"))).toBe(1n);
+      await store.close();
+      await server.close();
+    }
+    await expect(natsStore({ user: "a", token: "b" }).read("key")).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+  });
+
+  test("speaks TLS, and trusts only the authorities it is given", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "micro-nats-tls-"));
+    const [cert, key] = [join(directory, "cert.pem"), join(directory, "key.pem")];
+    execFileSync(
+      "openssl",
+      [
+        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj".split(" "),
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ...["-out", cert, "-keyout", key],
+      ],
+      { stdio: "ignore" },
+    );
+    const server = await startNats({ config: `tls { cert_file: "${cert}", key_file: "${key}" }` });
+    try {
+      const distrustful = natsStore({ servers: server.url, timeoutMs: 1_000 });
+      await expect(distrustful.read("key")).rejects.toBeInstanceOf(MicroError);
+      await distrustful.close();
+      const ca = readFileSync(cert, "utf8");
+      const store = natsStore({ servers: server.url, tls: { ca } });
+      expect(await store.write("key", utf8.encode("v"))).toBe(1n);
+      await store.close();
+    } finally {
+      await server.close();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  test("is one for all parts of a service, and ends with it", async () => {
+    const server = await startNats({ config: "" });
+    const environment = { MICRO_ADDRESS: "127.0.0.1:0" };
+    const make = (name: string) =>
+      createService({
+        name,
+        environment,
+        logger: silentLogger,
+        ...nats({ servers: server.url, logger: silentLogger }),
+        require: {
+          broker: { delivery: "at-least-once" },
+          sync: { reach: "backend" },
+          store: { sharing: "backend", fencing: true },
+        },
+      });
+    const [one, two] = [make("one"), make("two")];
+    await Promise.all([one.start(), two.start()]);
+    expect((await two.registry.get("one")).length).toBe(1);
+    const lock = await one.sync.lock("work");
+    const fence = { lock: lock.id, token: lock.token };
+    await one.store.write("key", utf8.encode("v"), { fence });
+    expect((await two.store.read("key"))?.metadata).toEqual({});
+    await Promise.all([one.stop(), two.stop()]);
+    expect(one.registry.state).toBe("healthy");
+    await expect(one.store.read("key")).rejects.toMatchObject({ code: "unavailable" });
+    await server.close();
+  });
+});
