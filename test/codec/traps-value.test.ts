@@ -319,10 +319,19 @@ describe("objects", () => {
       value: "h",
       toLocaleString: { i: "j" },
       isPrototypeOf: 5,
+      arguments: new Uint8Array([1]),
+      eval: 1,
+      undefined: ["x"],
+      await: true,
+      object: "k",
+      Object: [1],
+      static: { l: "m" },
     };
     const codec = codecs.codec("trap3.Names");
     expectWrittenAsReflected(codec, names);
     expect(codec.encode({})).toHaveLength(0);
+    const key = { map: { a: "b" }, struct: { struct: { c: 1 } }, packed: { list: [1, 2] } };
+    expectWrittenAsReflected(codecs.codec("trap3.Key"), key);
     expect(toHex(expectWrittenAsReflected(all3, { highest: 1 }))).toBe("f8 ff ff ff 0f 01");
     expectAsReflected(codecs.codec("trap3.Empty"), hex("faffffff0f 01 61"));
   });

@@ -10,6 +10,10 @@ export interface CodecFunctions {
   readonly write: string;
 }
 
+/** What the file may import from the runtime and what its own functions may want to be called. */
+const runtimeNames =
+  /^(read(Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|isOwn|(message|reflect)Codec)$/;
+
 /** Names of everything in a file that its codecs consist of. None of it is exported. */
 export class CodecNames {
   readonly #take: (wanted: string) => string;
@@ -18,7 +22,7 @@ export class CodecNames {
 
   /** @param take takes a name on the top level of the file */
   constructor(take: (wanted: string) => string) {
-    this.#take = take;
+    this.#take = (wanted) => take(runtimeNames.test(wanted) ? `${wanted}$` : wanted);
   }
 
   functions(message: DescMessage): CodecFunctions {
@@ -67,8 +71,10 @@ export class CodecNames {
   }
 }
 
-/** What functions of codecs call their own parameters and variables. */
-const ownVariables = ["message", "writer", "start", "entry", "key", "name", "value", "Object"];
+/** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
+const ownVariables =
+  "message writer start entry key name value Object undefined arguments eval await let static yield " +
+  "implements interface package private protected public";
 
 /**
  * The variables into which a function takes its message's members, by member. They must hide nothing that the
@@ -76,7 +82,7 @@ const ownVariables = ["message", "writer", "start", "entry", "key", "name", "val
  * exports, so a member that looks like one of these gets a `$`.
  */
 export function variableNames(message: DescMessage): ReadonlyMap<string, string> {
-  const allocator = new NameAllocator(ownVariables);
+  const allocator = new NameAllocator(ownVariables.split(" "));
   const names = new Map<string, string>();
   for (const { localName } of message.members) {
     const looksCalled = /^(read|write|new|is|set|check|no)[A-Z]|Codec$|Key$|^(required|described)$/;
