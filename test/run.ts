@@ -30,6 +30,7 @@ const suites: readonly Suite[] = [
   { name: "schemas do not break", script: ["breaking"], counts: "check" },
   { name: "unit and contract", script: ["test:unit"], counts: "tests" },
   { name: "end to end", script: ["test:e2e"], counts: "tests" },
+  { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "frame fuzz", script: ["fuzz", "--count", "200000"], counts: "check", long: true },
 ];
