@@ -284,6 +284,7 @@ export abstract class Connection implements FrameHandler {
   }
 
   #drained(): void {
+    this.writer.drained();
     if (!this.choked || this.ended) return;
     this.choked = false;
     this.socket.setTimeout(0);

@@ -8,12 +8,18 @@ const earlyFlushBytes = 32 * 1024;
 /** A message of this size that comes as its own array is not copied into the slab. */
 const ownChunkBytes = 16 * 1024;
 
+/** What codecs may ask for beyond a message's length, or else they write into a buffer of their own. */
+const encodingMarginBytes = 64;
+
+/** Slabs that one writer remembers while the socket has them. */
+const maxLent = 16;
+
 /** A larger one, for a message that needs it, is not kept. */
 const largestKeptBytes = 1024 * 1024;
 
 /** Slabs that no connection needs at the moment, by size, so that an idle connection has none. */
 const freeSlabs = new Map<number, Uint8Array[]>();
-const maxFreeBytesOfSize = 1024 * 1024;
+const maxFreeBytesOfSize = 2 * 1024 * 1024;
 
 /**
  * Writes frames one after the other into one buffer and gives that to the socket once a tick: a write a
@@ -33,8 +39,10 @@ export class FrameWriter {
   #at = 0;
   #scheduled = false;
   #closed = false;
-  /** Size of the last message that did not fit, so that the next one like it is encoded only once. */
+  /** Room for a message like the last one when that was large, so that the next is encoded only once. */
   #expected = 0;
+  /** Full slabs that the socket has not passed on yet. */
+  #lent: Uint8Array[] = [];
   /** How often bytes were given to the socket. A call that was written since has certainly not left. */
   flushes = 0;
 
@@ -119,16 +127,15 @@ export class FrameWriter {
     if (this.#expected > 0) this.#reserve(this.#expected);
     const begin = this.#at - this.#start;
     let end = codec.encodeInto(message, this.#slab!, this.#at);
-    this.#expected = 0;
     while (end > this.#slab!.length) {
       const length = end - this.#at;
       if (length > limit) return length;
-      this.#expected = length;
-      this.#reserve(length);
+      this.#reserve(length + encodingMarginBytes);
       end = codec.encodeInto(message, this.#slab!, this.#at);
     }
     const length = end - this.#start - begin;
     if (length > limit) return length;
+    this.#expected = length > ownChunkBytes ? length + encodingMarginBytes : 0;
     this.#at = end;
     this.close();
     return length;
@@ -150,9 +157,15 @@ export class FrameWriter {
     this.#settle();
   }
 
+  /** The socket has passed everything on. */
+  drained(): void {
+    if (this.#lent.length > 0 && this.#socket.writableLength === 0) this.#reclaim();
+  }
+
   /** Nothing goes out any more. */
   destroy(): void {
     this.#closed = true;
+    this.#lent = [];
     this.#slab = undefined;
     this.#from = this.#at = this.#start = 0;
   }
@@ -190,6 +203,7 @@ export class FrameWriter {
   #reserve(length: number): void {
     const slab = this.#slab;
     if (slab === undefined) {
+      this.drained();
       this.#slab = takeSlab(length);
       this.#from = this.#start = this.#at = 0;
       return;
@@ -217,7 +231,14 @@ export class FrameWriter {
     const slab = this.#slab;
     this.#slab = undefined;
     this.#from = this.#start = this.#at = 0;
-    if (slab !== undefined && this.#socket.writableLength === 0) keepSlab(slab);
+    if (slab === undefined) return;
+    if (this.#socket.writableLength === 0) keepSlab(slab);
+    else if (this.#lent.length < maxLent) this.#lent.push(slab);
+  }
+
+  #reclaim(): void {
+    for (const slab of this.#lent) keepSlab(slab);
+    this.#lent = [];
   }
 }
 
