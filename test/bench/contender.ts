@@ -10,8 +10,8 @@ export interface BenchServer {
 
 /** The calling side, in a process of its own. Absent abilities are not measured. */
 export interface BenchCaller {
-  /** One call that answers with its payload; resolves with the answer's length in bytes. */
-  unary(payload: Uint8Array): Promise<number>;
+  /** One call that answers with its payload, as a user would make it. Resolves with the answer or its length. */
+  unary(payload: Uint8Array): Promise<number | { readonly payload: { readonly length: number } }>;
   /** Reads `count` messages of the payload; resolves with how many came. */
   download?(payload: Uint8Array, count: number): Promise<number>;
   /** Sends `count` messages on one stream, each after the answer to the one before. */

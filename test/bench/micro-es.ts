@@ -64,9 +64,7 @@ export async function callOver(setup: Setup, address: string): Promise<BenchCall
   const client: Client = createClient(parts);
   const bench = setup.generated.createBenchServiceClient(client);
   return {
-    async unary(payload) {
-      return (await bench.echo({ payload }, options)).payload.length;
-    },
+    unary: (payload) => bench.echo({ payload }, options),
     async download(payload, count) {
       let came = 0;
       for await (const _ of bench.download({ payload, number: count })) came++;

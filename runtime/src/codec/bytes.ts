@@ -25,6 +25,10 @@ export const bytesCodec: Codec<Uint8Array> = {
     if (end <= target.length) target.set(message, offset);
     return end;
   },
+  decodeFrom(bytes, start, end, copyBytes) {
+    const part = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+    return copyBytes ? new Uint8Array(part) : part;
+  },
   decode: (bytes, copyBytes = false) => (copyBytes ? new Uint8Array(bytes) : bytes),
 };
 

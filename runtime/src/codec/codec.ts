@@ -38,6 +38,11 @@ export interface Codec<M = unknown, I = M> {
    * @throws MicroError `invalid_argument` when the bytes are not such a message.
    */
   decode(bytes: Uint8Array, copyBytes?: boolean): M;
+  /**
+   * As {@link decode}, from a part of an array: a view for each message would cost about as much as reading a small
+   * one. Optional; callers fall back to `decode`.
+   */
+  decodeFrom?(bytes: Uint8Array, start: number, end: number, copyBytes: boolean): M;
 }
 
 /**

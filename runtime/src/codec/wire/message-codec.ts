@@ -17,6 +17,7 @@ export const recursionLimit = 100;
  */
 export interface MessageCodec<M, I = MessageInit<M>> extends Codec<M, I> {
   encodeInto(message: I, target: Uint8Array, offset: number): number;
+  decodeFrom(bytes: Uint8Array, start: number, end: number, copyBytes: boolean): M;
   /** A message with every field at its default, as protobuf-es' `create` makes it. */
   readonly create: () => M;
   /** Merges the message that begins at the reader's position and ends at `end` into `message`. */
@@ -94,11 +95,15 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   }
 
   decode(bytes: Uint8Array, copyBytes = false): M {
-    const reader = new Reader(bytes, copyBytes);
+    return this.decodeFrom(bytes, 0, bytes.length, copyBytes);
+  }
+
+  decodeFrom(bytes: Uint8Array, start: number, end: number, copyBytes: boolean): M {
+    const reader = new Reader(bytes, copyBytes, start, end);
     try {
-      return this.read(this.create(), reader, bytes.length, recursionLimit - 1);
+      return this.read(this.create(), reader, end, recursionLimit - 1);
     } catch (cause) {
-      const where = `${bytes.length} bytes as ${this.typeName}, at byte ${reader.pos}`;
+      const where = `${end - start} bytes as ${this.typeName}, at byte ${reader.pos - start}`;
       throw cannotDecode(where, cause);
     }
   }

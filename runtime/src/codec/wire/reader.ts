@@ -1,5 +1,6 @@
 import type { UnknownField } from "@bufbuild/protobuf";
 import { asciiText } from "./ascii.ts";
+import { copyOf } from "./copies.ts";
 import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
 import { decodeStrictText, decodeText } from "./text.ts";
 
@@ -22,15 +23,19 @@ export class Reader {
   readonly bytes: Uint8Array;
   /** Whether `bytes` fields are copies of their part of {@link bytes} and not views of it. */
   readonly copies: boolean;
-  pos = 0;
+  pos: number;
+  /** Where the outermost message ends. */
+  readonly limit: number;
   /** The group that is being read: its number, its depth, and where to go on behind it once it has ended. */
   #group = 0;
   #groupDepth = -1;
   #behindGroup = -1;
 
-  constructor(bytes: Uint8Array, copies: boolean) {
+  constructor(bytes: Uint8Array, copies: boolean, start = 0, limit: number = bytes.length) {
     this.bytes = bytes;
     this.copies = copies;
+    this.pos = start;
+    this.limit = limit;
   }
 
   /** A field's number and wire type. Values that are none go to {@link unknown}, which refuses them. */
@@ -182,7 +187,7 @@ export class Reader {
 
   /** A string, whose bytes must be valid UTF-8. */
   string(): string {
-    const end = this.length(this.bytes.length);
+    const end = this.length(this.limit);
     const start = this.pos;
     this.pos = end;
     return asciiText(this.bytes, start, end) ?? decodeStrictText(this.bytes, start, end);
@@ -190,14 +195,14 @@ export class Reader {
 
   /** A string of a field that does not verify UTF-8: what is not valid becomes U+FFFD. */
   uncheckedString(): string {
-    const end = this.length(this.bytes.length);
+    const end = this.length(this.limit);
     const start = this.pos;
     this.pos = end;
     return asciiText(this.bytes, start, end) ?? decodeText(this.bytes, start, end);
   }
 
   blob(): Uint8Array {
-    const end = this.length(this.bytes.length);
+    const end = this.length(this.limit);
     const start = this.pos;
     this.pos = end;
     return this.part(start, end);
@@ -208,7 +213,7 @@ export class Reader {
     const { buffer, byteOffset } = this.bytes;
     // Of a Buffer, a subarray would be a Buffer too, which a message should not hold.
     const view = new Uint8Array(buffer, byteOffset + start, end - start);
-    return this.copies ? new Uint8Array(view) : view;
+    return this.copies ? copyOf(view) : view;
   }
 
   /** Reads a message in the delimited encoding, which ends with a tag instead of having a length. */
@@ -362,7 +367,7 @@ function tooLong(length: number, left: number): Error {
 
 function overrun(reader: Reader, end: number): Error {
   return new Error(
-    reader.pos > reader.bytes.length
+    reader.pos > reader.limit
       ? "the bytes end within a field"
       : `a value ends at byte ${reader.pos}, behind its message, which ends at ${end}`,
   );
@@ -370,7 +375,7 @@ function overrun(reader: Reader, end: number): Error {
 
 function badVarint(reader: Reader): Error {
   return new Error(
-    reader.pos > reader.bytes.length ? "the bytes end within a field" : "varint of over ten bytes",
+    reader.pos > reader.limit ? "the bytes end within a field" : "varint of over ten bytes",
   );
 }
 

@@ -211,7 +211,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
         if (call !== undefined) this.#result(call, flags, field, aux, bytes, start, end);
         break;
       case frameType.message:
-        call?.received(view(bytes, start, end));
+        call?.received(bytes, start, end);
         break;
       case frameType.headers:
         if (call !== undefined)
@@ -255,9 +255,9 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
       call.outgoing.trailers = readMetadata(bytes, from, at);
     }
     if ((flags & flag.error) !== 0) call.refused(readStatus(field, aux, bytes, at, end));
-    else if ((flags & flag.message) === 0) call.succeeded(undefined);
+    else if ((flags & flag.message) === 0) call.succeeded(undefined, 0, 0);
     else if (end - at > this.limits.maxMessageBytes) call.refused(this.#tooLarge(call, end - at));
-    else call.succeeded(view(bytes, at, end));
+    else call.succeeded(bytes, at, end);
   }
 
   #tooLarge(call: PendingCall, bytes: number): MicroError {

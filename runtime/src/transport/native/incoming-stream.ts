@@ -44,7 +44,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
   }
 
   /** Takes a request. */
-  receive(bytes: Uint8Array): void {
+  receive(bytes: Uint8Array, start: number, end: number): void {
     const { connection } = this;
     if (this.#credit <= 0) {
       throw new MicroError(
@@ -52,13 +52,14 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
         `received a message of ${this.method.name} beyond the credit that was given`,
       );
     }
-    const cost = bytes.length + messageOverheadBytes;
+    const length = end - start;
+    const cost = length + messageOverheadBytes;
     this.#credit -= cost;
-    if (bytes.length > connection.limits.maxMessageBytes) {
+    if (length > connection.limits.maxMessageBytes) {
       this.refuse(
         messageTooLarge(
           `a request of ${this.method.name}`,
-          bytes.length,
+          length,
           connection.limits.maxMessageBytes,
           "unknown",
         ),
@@ -68,7 +69,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
     if (this.requests.ended) return;
     let request: unknown;
     try {
-      request = decodeMessage(this.method.input, bytes);
+      request = decodeMessage(this.method.input, bytes, start, end);
     } catch (reason) {
       this.refuse(codecError(reason, "unknown"));
       return;

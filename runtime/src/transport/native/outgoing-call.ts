@@ -14,11 +14,11 @@ export interface PendingCall extends Abortable {
   readonly outgoing: OutgoingCall;
   readonly method: AnyMethod;
   /** A message came. */
-  received(bytes: Uint8Array): void;
+  received(bytes: Uint8Array, start: number, end: number): void;
   /** The other side lets this one send more. */
   granted(bytes: number): void;
-  /** RESULT came without an error; `message` is what it had. */
-  succeeded(message: Uint8Array | undefined): void;
+  /** RESULT came without an error, and with a message where `bytes` are given. */
+  succeeded(bytes: Uint8Array | undefined, start: number, end: number): void;
   /** RESULT came with an error. */
   refused(error: MicroError): void;
   /** The deadline has passed. */

@@ -104,7 +104,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     if (this.#state === "open") this.#connection.writer.bare(frameType.end, 0, this.id, 0);
   }
 
-  received(bytes: Uint8Array): void {
+  received(bytes: Uint8Array, start: number, end: number): void {
     const connection = this.#connection;
     if (this.#credit <= 0) {
       throw new MicroError(
@@ -112,23 +112,19 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
         `received a message of ${this.method.name} beyond the credit that was given`,
       );
     }
-    const cost = bytes.length + messageOverheadBytes;
+    const length = end - start;
+    const cost = length + messageOverheadBytes;
     this.#credit -= cost;
     const { maxMessageBytes } = connection.limits;
-    if (bytes.length > maxMessageBytes) {
+    if (length > maxMessageBytes) {
       this.cancel(
-        messageTooLarge(
-          `an answer of ${this.method.name}`,
-          bytes.length,
-          maxMessageBytes,
-          "unknown",
-        ),
+        messageTooLarge(`an answer of ${this.method.name}`, length, maxMessageBytes, "unknown"),
       );
       return;
     }
     let answer: O;
     try {
-      answer = decodeMessage(this.method.output, bytes) as O;
+      answer = decodeMessage(this.method.output, bytes, start, end) as O;
     } catch (reason) {
       this.cancel(undecodableAnswer(reason, this.method.name));
       return;

@@ -45,15 +45,15 @@ export class OutgoingUnary<O> implements PendingCall {
 
   granted(): void {}
 
-  succeeded(message: Uint8Array | undefined): void {
+  succeeded(bytes: Uint8Array | undefined, start: number, end: number): void {
     this.#close();
-    if (message === undefined) {
+    if (bytes === undefined) {
       this.#receiver.failed(undecodableAnswer("it has no message", this.method.name));
       return;
     }
     let answer: O;
     try {
-      answer = decodeMessage(this.method.output, message) as O;
+      answer = decodeMessage(this.method.output, bytes, start, end) as O;
     } catch (reason) {
       this.#receiver.failed(undecodableAnswer(reason, this.method.name));
       return;

@@ -10,11 +10,19 @@ export function view(bytes: Uint8Array, start: number, end: number): Uint8Array 
 }
 
 /**
- * The message in these bytes. A message that is small in its chunk gets bytes of its own, so that whoever
+ * The message in a part of a payload. A message that is small in its chunk gets bytes of its own, so that whoever
  * keeps it does not keep the chunk.
  */
-export function decodeMessage(codec: AnyCodec, bytes: Uint8Array): unknown {
-  return codec.decode(bytes, bytes.length * 2 < bytes.buffer.byteLength);
+export function decodeMessage(
+  codec: AnyCodec,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): unknown {
+  const copyBytes = (end - start) * 2 < bytes.buffer.byteLength;
+  return codec.decodeFrom === undefined
+    ? codec.decode(view(bytes, start, end), copyBytes)
+    : codec.decodeFrom(bytes, start, end, copyBytes);
 }
 
 /** Where a metadata block that begins at `start` with its length ends. */

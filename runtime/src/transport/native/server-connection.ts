@@ -225,7 +225,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     let request: unknown;
     try {
-      request = decodeMessage(method!.input, view(bytes, at, end));
+      request = decodeMessage(method!.input, bytes, at, end);
     } catch (reason) {
       this.#refuseCall(id, codecError(reason, "not-executed"));
       return;
@@ -244,7 +244,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     end: number,
     hasMessage = true,
   ): void {
-    if (hasMessage) call.receive(view(bytes, start, end));
+    if (hasMessage) call.receive(bytes, start, end);
     if ((flags & flag.end) !== 0) call.requests.end();
   }
 
