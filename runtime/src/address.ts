@@ -12,16 +12,19 @@ export type Address =
       readonly port: number;
     }
   | { readonly kind: "unix"; readonly path: string }
-  | { readonly kind: "memory"; readonly name: string };
+  | { readonly kind: "memory"; readonly name: string }
+  /** A subject of NATS without wildcards. */
+  | { readonly kind: "nats"; readonly subject: string };
 
 const bracketed = /^\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z._-]{1,32})?)\]:([0-9]{1,5})$/;
 const named = /^([0-9A-Za-z._-]{1,253}):([0-9]{1,5})$/;
 const label = /^[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?$/;
 const memoryName = /^[!-~]{1,255}$/;
+const natsSubject = /^(?=.{1,200}$)[A-Za-z0-9_$-]+(?:\.[A-Za-z0-9_$-]+)*$/;
 const controls = /\p{Cc}/u;
 
 /**
- * Takes `host:port`, `[v6]:port`, `unix:/path` or `memory:name` apart.
+ * Takes `host:port`, `[v6]:port`, `unix:/path`, `memory:name` or `nats:subject` apart.
  *
  * It is strict because addresses also come from outside: no scheme, credentials, path or query, no
  * control characters, and no host that looks like a number without being a dotted IPv4 address
@@ -34,7 +37,7 @@ export function parseAddress(text: string): Address {
   if (address === undefined) {
     throw new MicroError(
       "invalid_argument",
-      `${JSON.stringify(String(text).slice(0, 128))} is no address: use host:port, [v6]:port, unix:/path or memory:name`,
+      `${JSON.stringify(String(text).slice(0, 128))} is no address: use host:port, [v6]:port, unix:/path, memory:name or nats:subject`,
       { outcome: "not-executed" },
     );
   }
@@ -48,6 +51,8 @@ export function formatAddress(address: Address): string {
       return `unix:${address.path}`;
     case "memory":
       return `memory:${address.name}`;
+    case "nats":
+      return `nats:${address.subject}`;
     case "host":
       return address.host.includes(":")
         ? `[${address.host}]:${address.port}`
@@ -64,6 +69,10 @@ function parse(text: string): Address | undefined {
   if (text.startsWith("memory:")) {
     const name = text.slice("memory:".length);
     return memoryName.test(name) ? { kind: "memory", name } : undefined;
+  }
+  if (text.startsWith("nats:") && !/^nats:\d{1,5}$/.test(text)) {
+    const subject = text.slice("nats:".length);
+    return natsSubject.test(subject) ? { kind: "nats", subject } : undefined;
   }
   const match = bracketed.exec(text) ?? named.exec(text);
   if (match === null) return undefined;

@@ -30,6 +30,7 @@ const implementations: ReadonlySet<string> = new Set([
   "codec/protobuf.ts",
   "transport/memory.ts",
   "transport/tcp.ts",
+  "transport/nats.ts",
   "transport/http.ts",
   "registry/memory.ts",
   "registry/mdns.ts",

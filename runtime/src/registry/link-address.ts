@@ -39,7 +39,7 @@ const never = ranges(
  */
 export function allowLinkAddress(address: string, source: RecordSource): boolean {
   const parsed = parseAddress(address);
-  if (parsed.kind === "memory") return false;
+  if (parsed.kind === "memory" || parsed.kind === "nats") return false;
   if (parsed.kind === "unix") return source.local;
   const host = parsed.host.split("%")[0] ?? "";
   if (isIP(host) === 0) return source.local;

@@ -107,6 +107,9 @@ async function locate(node: Node): Promise<{
       "other processes cannot reach a memory: address; use memoryRegistry for it",
     );
   }
+  if (address.kind === "nats") {
+    throw refused(node, "who finds a nats: address needs NATS; use natsRegistry for it");
+  }
   if (address.kind === "unix") {
     return { port: 0, ipv4: undefined, ipv6: undefined, address: node.address };
   }
