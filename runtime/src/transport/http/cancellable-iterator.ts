@@ -6,7 +6,7 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
   readonly #open: () => AsyncIterator<A>;
   readonly #convert: (message: A) => B;
   readonly #failed: (reason: unknown) => unknown;
-  readonly #ended: (() => void) | undefined;
+  readonly #ended: (() => void | Promise<void>) | undefined;
   #source: AsyncIterator<A> | undefined;
   #over = false;
   #error: { readonly reason: unknown } | undefined;
@@ -22,7 +22,7 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
     source: AsyncIterable<A>,
     convert: (message: A) => B,
     failed: (reason: unknown) => unknown,
-    ended?: () => void,
+    ended?: () => void | Promise<void>,
   ) {
     this.#open = () => source[Symbol.asyncIterator]();
     this.#convert = convert;
@@ -44,6 +44,13 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
     this.#over = true;
     this.#leave();
     return { done: true, value: undefined };
+  }
+
+  /** As {@link return}, for a reader that has failed. */
+  async throw(reason: unknown): Promise<IteratorResult<B>> {
+    this.#over = true;
+    this.#leave();
+    throw reason;
   }
 
   /** Ends the stream: the read that waits, or else the next one, fails with this. */
@@ -88,7 +95,7 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
     if (this.#over) return { done: true, value: undefined };
     if (step.done !== true) return { done: false, value: this.#convert(step.value) };
     this.#source = undefined;
-    this.#ended?.();
+    await this.#ended?.();
     this.#over = true;
     return { done: true, value: undefined };
   }

@@ -93,6 +93,7 @@ export class RequestHandler {
       peer: { address: this.#reception.peerAddress(request), transport: this.#transport },
       requestLines: rawLines(request.rawHeaders),
       writeHeader: (lines) => setHeader(response, lines),
+      receivedAll: () => !wasCutOff(request),
     };
     const values = createContextValues().set(exchangeKey, exchange);
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
@@ -167,6 +168,11 @@ function setHeader(response: HttpResponse, lines: Iterable<HeaderLine>): void {
 function plain(response: HttpResponse, status: number, text: string): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
   response.end(text);
+}
+
+function wasCutOff(request: HttpRequest): boolean {
+  if (!("stream" in request)) return !request.complete;
+  return request.stream.aborted || request.stream.rstCode !== 0;
 }
 
 /** What the caller still sends after the end of its answer is not waited for. */

@@ -22,12 +22,17 @@ export interface Exchange {
   readonly requestLines: Iterable<HeaderLine>;
   /** Adds to the header of the answer, which is not sent yet. */
   writeHeader(lines: Iterable<HeaderLine>): void;
+  /** Whether the request ended as its sender meant it; Node ends a stream that was reset without a word. */
+  receivedAll(): boolean;
 }
 
 /** Where {@link Exchange} is in the context that Connect hands over. */
 export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Exchange | undefined>(
   undefined,
 );
+
+/** Time by which the deadline of a call is later here than where it was made, in milliseconds. */
+const soonMs = 20;
 
 /** A method with the forms of its messages. */
 export interface ServedMethod {
@@ -110,6 +115,11 @@ export class ServedCall {
       messages,
       (message: Message) => this.#received(message),
       (reason) => this.#call.cancelled ?? codecError(reason, "unknown"),
+      async () => {
+        // Node's own client, when it resets a stream, ends it just before.
+        await new Promise(setImmediate);
+        if (!this.#exchange.receivedAll()) throw callerGone(this.#served.method.name);
+      },
     );
     let source: AsyncIterable<unknown>;
     try {
@@ -161,7 +171,7 @@ export class ServedCall {
       cancelled(toConnectError(error));
     };
     const aborted = () => {
-      if (!this.#over) this.#onCancel?.(givenUp(signal.reason, this.#served.method.name));
+      if (!this.#over) this.#onCancel?.(givenUp(signal.reason, this.#call));
     };
     if (signal.aborted) aborted();
     else signal.addEventListener("abort", aborted, { once: true });
@@ -205,9 +215,12 @@ export class ServedCall {
 }
 
 /** Why Connect gives a call up. */
-function givenUp(reason: unknown, method: string): MicroError {
-  if (isDeadline(reason)) return deadlineExceeded(method);
-  return reason instanceof MicroError ? reason : callerGone(method);
+function givenUp(reason: unknown, call: ServerCall): MicroError {
+  const { name } = call.method;
+  if (reason instanceof MicroError) return reason;
+  // A caller whose deadline passes a moment before it does here resets the stream.
+  const late = isDeadline(reason) || call.remainingMs() <= soonMs;
+  return late ? deadlineExceeded(name) : callerGone(name);
 }
 
 /** A stream that has failed before it began. */

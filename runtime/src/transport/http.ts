@@ -1,0 +1,56 @@
+import { MicroError } from "../error.ts";
+import { readUrl } from "./http/http-address.ts";
+import type { HttpCallOptions } from "./http/http-channel.ts";
+import type { HttpFrontOptions } from "./http/http-front.ts";
+import { resolveLimits } from "./limits.ts";
+import { listenOnPort } from "./port-listener.ts";
+import type { Transport, TransportLimits } from "./transport.ts";
+
+/** How {@link httpTransport} speaks, and its limits; a limit that is left out has its default. */
+export interface HttpTransportOptions extends Partial<TransportLimits>, Partial<HttpCallOptions> {
+  /** What its listeners speak. Default: HTTP/1.1 and HTTP/2, Connect, gRPC and gRPC-Web. */
+  readonly serve?: HttpFrontOptions;
+}
+
+/**
+ * Calls by gRPC, gRPC-Web or Connect, of any server that speaks one of them (docs/http.md). Addresses are URLs such
+ * as `http://host:port` or `https://host/prefix`, and `host:port`, which is the first of these. What speaks HTTP is
+ * loaded when it dials first.
+ *
+ * The outcome of an error that another than a Micro-ES server answers with is `unknown`.
+ */
+export function httpTransport(options: HttpTransportOptions = {}): Transport {
+  const limits = resolveLimits(options);
+  const { protocol = "grpc", serve = {} } = options;
+  return {
+    name: "http",
+    protocol,
+    accepts(address) {
+      try {
+        readUrl(address);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    async dial(address, dialOptions = {}) {
+      const url = readUrl(address);
+      if (url.port === "0") {
+        throw new MicroError("invalid_argument", `cannot dial ${address}: port 0 is nobody's`, {
+          outcome: "not-executed",
+        });
+      }
+      const { dialHttp } = await import("./http/http-dial.ts");
+      return dialHttp(address, url, { ...options, protocol }, limits, dialOptions);
+    },
+    listen: (address, dispatcher, listenOptions) =>
+      listenOnPort(
+        address,
+        dispatcher,
+        limits,
+        "http",
+        { native: false, http: serve },
+        listenOptions ?? {},
+      ),
+  };
+}

@@ -1,0 +1,298 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Code as ConnectCode, ConnectError, type StreamResponse } from "@connectrpc/connect";
+import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
+import { deadlineExceeded } from "../../call.ts";
+import { remainingMs } from "../../deadline.ts";
+import { MicroError } from "../../error.ts";
+import type { AnyMethod } from "../../method.ts";
+import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import { encodeRequest } from "../memory-message.ts";
+import type { OutgoingCall } from "../transport.ts";
+import type { CalledMethod } from "./called-methods.ts";
+import type { HttpChannel } from "./http-channel.ts";
+import type { RequestWatch } from "./http-link.ts";
+import { groupLines, type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
+import { fromConnectError } from "./http-status.ts";
+import { OutgoingMessages } from "./outgoing-messages.ts";
+
+/** `setTimeout` fires at once for anything longer than this. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** One call by HTTP: Connect sends and reads, this knows how it may end and what came along. */
+export class HttpCall implements Abortable, RequestWatch {
+  readonly repeated: ReadonlyMap<string, readonly string[]>;
+  readonly #channel: HttpChannel;
+  readonly #method: AnyMethod;
+  readonly #outgoing: OutgoingCall;
+  readonly #header = new Headers();
+  readonly #controller = new AbortController();
+  #reject: ((error: unknown) => void) | undefined;
+  /** Why this side ended the call. */
+  #givenUp: unknown;
+  /** The reader of its answers is gone. */
+  #left = false;
+  #open = false;
+  #sent = false;
+  #refused = false;
+  #answered = false;
+  #headerLines: readonly HeaderLine[] | undefined;
+  #trailerLines: readonly HeaderLine[] | undefined;
+
+  constructor(channel: HttpChannel, method: AnyMethod, outgoing: OutgoingCall) {
+    this.#channel = channel;
+    this.#method = method;
+    this.#outgoing = outgoing;
+    const groups = groupLines(headerLines(outgoing.metadata));
+    const repeated = new Map<string, readonly string[]>();
+    for (const [name, values] of groups) {
+      if (values.length > 1) repeated.set(name, values);
+      for (const value of values) this.#header.append(name, value);
+    }
+    this.repeated = repeated;
+  }
+
+  async unary(request: unknown): Promise<unknown> {
+    const { limits, methods } = this.#channel;
+    const called = methods.of(this.#method);
+    const bytes = encodeRequest(this.#method, request, limits.maxMessageBytes, "not-executed");
+    this.#checkMetadata();
+    const message = called.input.sent(bytes);
+    this.#begin();
+    try {
+      const { descriptor } = called;
+      const transport = methods.transport(this.#channel.link.client(this));
+      const response = await this.#race(
+        transport.unary(
+          descriptor as never,
+          this.#controller.signal,
+          this.#timeoutMs,
+          this.#header,
+          message as never,
+        ),
+      );
+      this.#answered = true;
+      const answer = this.#received(called, response.message);
+      this.#deliver(response.trailer);
+      return answer;
+    } catch (reason) {
+      throw this.#failed(reason);
+    } finally {
+      this.#end();
+    }
+  }
+
+  stream(requests: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterableIterator<unknown> {
+    const answers = this.#stream(requests);
+    const iterator: AsyncIterableIterator<unknown> = {
+      [Symbol.asyncIterator]: () => iterator,
+      next: () => answers.next(),
+      // A generator that waits for an answer would only end with that.
+      return: () => {
+        this.#left = true;
+        this.#giveUp(cancelledBy(undefined, this.#method.name, this.#outcome));
+        return answers.return(undefined);
+      },
+    };
+    return iterator;
+  }
+
+  async *#stream(
+    requests: AsyncIterable<unknown> | Iterable<unknown>,
+  ): AsyncGenerator<unknown, undefined> {
+    const refused = this.#channel.refusal(this.#method, this.#outgoing);
+    if (refused !== undefined) throw refused;
+    const called = this.#channel.methods.of(this.#method);
+    this.#checkMetadata();
+    this.#begin();
+    const { limits, methods, link } = this.#channel;
+    const messages = new OutgoingMessages(
+      requests,
+      (init) =>
+        called.input.sent(encodeRequest(this.#method, init, limits.maxMessageBytes, "unknown")),
+      (reason) => this.#giveUp(MicroError.from(reason)),
+    );
+    let answers: AsyncIterator<Message> | undefined;
+    try {
+      const transport = methods.transport(link.client(this));
+      const response: StreamResponse = await this.#race(
+        transport.stream(
+          called.descriptor as never,
+          this.#controller.signal,
+          this.#timeoutMs,
+          this.#header,
+          messages as never,
+        ),
+      );
+      answers = response.message[Symbol.asyncIterator]() as AsyncIterator<Message>;
+      for (;;) {
+        const step = await this.#race(answers.next());
+        if (step.done === true) break;
+        this.#deliverHeader();
+        yield this.#received(called, step.value);
+      }
+      this.#answered = true;
+      this.#deliver(response.trailer);
+      return undefined;
+    } catch (reason) {
+      if (this.#left) return undefined;
+      throw this.#failed(reason);
+    } finally {
+      if (!this.#answered) this.#abort();
+      messages.leave();
+      this.#end();
+    }
+  }
+
+  aborted(reason: unknown): void {
+    this.#giveUp(cancelledBy(reason, this.#method.name, this.#outcome));
+  }
+
+  /** Ends the call here. */
+  cancel(error: MicroError): void {
+    this.#giveUp(error);
+  }
+
+  /** The connection is gone. */
+  cut(reason: MicroError): void {
+    // What the answer's own end says, which may have come before, counts more.
+    setImmediate(() => this.#giveUp(connectionLost(this.#method.name, reason, this.#outcome)));
+  }
+
+  sent(): void {
+    this.#sent = true;
+  }
+
+  refused(): void {
+    this.#refused = true;
+  }
+
+  header(lines: readonly HeaderLine[]): void {
+    this.#headerLines = lines;
+  }
+
+  trailers(lines: readonly HeaderLine[]): void {
+    this.#trailerLines = lines;
+  }
+
+  get #outcome(): "unknown" | "not-executed" {
+    return this.#sent && !this.#refused ? "unknown" : "not-executed";
+  }
+
+  get #timeoutMs(): number | undefined {
+    const { deadline } = this.#outgoing;
+    if (deadline === Number.POSITIVE_INFINITY) return undefined;
+    return Math.min(Math.max(1, Math.ceil(remainingMs(deadline))), longestTimerMs);
+  }
+
+  #checkMetadata(): void {
+    this.#outgoing.metadata?.encode();
+  }
+
+  #begin(): void {
+    this.#open = true;
+    this.#channel.begin(this);
+    const { signal } = this.#outgoing;
+    if (signal !== undefined) watchAbort(signal, this);
+  }
+
+  #end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { signal } = this.#outgoing;
+    if (signal !== undefined) unwatchAbort(signal, this);
+    this.#channel.ended(this, !this.#answered && this.#sent);
+  }
+
+  /** Waits for Connect, but not when the call was given up: a server need not react. */
+  #race<T>(event: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (this.#givenUp !== undefined) reject(this.#givenUp);
+      event.then(resolve, reject);
+    });
+  }
+
+  #giveUp(reason: unknown): void {
+    if (!this.#open || this.#givenUp !== undefined) return;
+    this.#givenUp = reason;
+    this.#reject?.(reason);
+    this.#abort();
+  }
+
+  /** Not at once: Node 20 may crash when a stream is reset while another event of its session is handled. */
+  #abort(): void {
+    const controller = this.#controller;
+    setImmediate(() => controller.abort(new ConnectError("given up", ConnectCode.Canceled)));
+  }
+
+  #received(called: CalledMethod, message: Message): unknown {
+    try {
+      return called.output.received(message);
+    } catch (reason) {
+      throw undecodableAnswer(reason, this.#method.name);
+    }
+  }
+
+  /** What the caller gets of anything that ended the call. */
+  #failed(reason: unknown): unknown {
+    if (this.#givenUp !== undefined) return this.#givenUp;
+    if (reason instanceof MicroError) return reason;
+    const error = ConnectError.from(reason);
+    const { name } = this.#method;
+    if (this.#refused || isBroken(error)) {
+      const cause = new MicroError("unavailable", error.rawMessage, { cause: error });
+      return connectionLost(name, cause, this.#outcome);
+    }
+    if (this.#headerLines === undefined && error.code === ConnectCode.DeadlineExceeded) {
+      return deadlineExceeded(name, this.#outcome);
+    }
+    this.#answered = this.#headerLines !== undefined && error.code !== ConnectCode.DeadlineExceeded;
+    this.#deliver(error.metadata);
+    return fromConnectError(error);
+  }
+
+  #deliverHeader(): void {
+    const lines = this.#split().header;
+    this.#outgoing.responseMetadata ??= metadataOf(lines);
+  }
+
+  /** @param rest what Connect has of trailers, or of all that came with an error. */
+  #deliver(rest: Headers): void {
+    const { header, trailers } = this.#split();
+    this.#outgoing.responseMetadata ??= metadataOf(header);
+    const known = new Map(groupLines(header));
+    const lines = trailers ?? [...rest].filter(([name]) => !known.has(name));
+    this.#outgoing.trailers = metadataOf(lines);
+  }
+
+  /** What came before and after the messages; the latter undefined where only Connect has it. */
+  #split(): { header: readonly HeaderLine[]; trailers: readonly HeaderLine[] | undefined } {
+    const header = this.#headerLines ?? [];
+    if (this.#channel.methods.protocol === "connect" && this.#method.kind === "unary") {
+      const prefix = "trailer-";
+      const isTrailer = ([name]: HeaderLine) => name.toLowerCase().startsWith(prefix);
+      return {
+        header: header.filter((line) => !isTrailer(line)),
+        trailers: header
+          .filter(isTrailer)
+          .map(([name, value]) => [name.slice(prefix.length), value] as const),
+      };
+    }
+    // An answer of nothing but trailers has them where the header would be.
+    if (header.some(([name]) => name === "grpc-status")) return { header: [], trailers: header };
+    return { header, trailers: this.#trailerLines };
+  }
+}
+
+function metadataOf(lines: readonly HeaderLine[]): OutgoingCall["trailers"] {
+  const metadata = metadataFrom(lines);
+  return metadata.isEmpty ? undefined : metadata;
+}
+
+/** Whether an error is of the connection and no answer: Node's own errors have a code of their own. */
+function isBroken(error: ConnectError): boolean {
+  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause && typeof cause.code === "string") return true;
+  }
+  return false;
+}
