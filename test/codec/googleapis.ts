@@ -1,5 +1,4 @@
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
   create,
@@ -9,11 +8,11 @@ import {
   type Message,
   toBinary,
 } from "@bufbuild/protobuf";
-import { CodeGeneratorRequestSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { CodeGeneratorRequestSchema, type FileDescriptorSet } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec, MessageCodec } from "@micro-es/runtime";
 import { pbNames } from "../../protoc-gen-micro/src/model/pb-names.ts";
 import { generate } from "../../protoc-gen-micro/test/support/compile.ts";
-import { fetchProtos } from "../googleapis/fetch-protos.ts";
+import { googleImage, somePaths } from "./google-image.ts";
 import { toHex } from "./hex.ts";
 import { Random, randomMessage } from "./random-message.ts";
 import { sameMessage } from "./same-message.ts";
@@ -23,21 +22,6 @@ import { sameMessage } from "./same-message.ts";
  * objects as it reads them. `--part` takes some APIs, for every change; `--messages N` (default 5) is how
  * many of each type. `--seed N` (default 1).
  */
-
-const part = [
-  "google/api",
-  "google/bigtable",
-  "google/firestore",
-  "google/iam",
-  "google/logging",
-  "google/longrunning",
-  "google/pubsub",
-  "google/rpc",
-  "google/spanner",
-  "google/storage",
-  "google/type",
-  "grafeas",
-];
 
 const words = process.argv.slice(2);
 const option = (name: string, fallback: number) => {
@@ -56,7 +40,7 @@ try {
 
 async function check(messages: number, seed: number): Promise<number> {
   const began = performance.now();
-  const image = compileImage(words.includes("--part") ? part : []);
+  const image = googleImage(folder, words.includes("--part") ? somePaths : []);
   const files = image.file.filter(({ name }) => !name?.startsWith("google/protobuf/"));
   const request = create(CodeGeneratorRequestSchema, {
     fileToGenerate: files.map(({ name }) => name ?? ""),
@@ -111,31 +95,8 @@ function difference(codec: MessageCodec<Message>, random: Random): string | unde
   return undefined;
 }
 
-/** The compiled files, without those that buf cannot build. */
-function compileImage(targets: readonly string[]) {
-  const protos = join(folder, "proto");
-  cpSync(fetchProtos(cache), protos, {
-    recursive: true,
-    filter: (path) => !/\.(js|json|ts)$/.test(path),
-  });
-  writeFileSync(join(folder, "buf.yaml"), "version: v2\nmodules:\n  - path: proto\n");
-  const buf = join(root, "node_modules/.bin/buf");
-  const paths = targets.flatMap((path) => ["--path", `proto/${path}`]);
-  for (;;) {
-    const args = ["build", "--exclude-source-info", "-o", "image.binpb", ...paths];
-    const { status, stderr } = spawnSync(buf, args, { cwd: folder, encoding: "utf8" });
-    if (status === 0) break;
-    const failed = new Set(
-      [...stderr.matchAll(/^proto\/(\S+?\.proto):/gm)].map(([, file]) => file ?? ""),
-    );
-    if (failed.size === 0) throw new Error(`buf build: ${stderr}`);
-    for (const file of failed) rmSync(join(protos, file), { force: true });
-  }
-  return fromBinary(FileDescriptorSetSchema, readFileSync(join(folder, "image.binpb")));
-}
-
 /** Descriptors for the codecs to be listed with: those of the image, which takes protoc-gen-es minutes to write. */
-function writeSchemas(image: ReturnType<typeof compileImage>): void {
+function writeSchemas(image: FileDescriptorSet): void {
   const registry = createFileRegistry(image);
   (globalThis as { googleapisRegistry?: unknown }).googleapisRegistry = registry;
   for (const file of registry.files) {

@@ -1,5 +1,5 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
-import type { Codec } from "../codec.ts";
+import type { AnyCodec, Codec } from "../codec.ts";
 import { protobufContentType } from "../content-type.ts";
 import { cannotDecode, cannotEncode } from "../errors.ts";
 import { pathOfFailure } from "./failure.ts";
@@ -36,14 +36,15 @@ export function messageCodec<M extends Message>(
 }
 
 /**
- * A generated codec that has its descriptor too, for those who need it, as JSON does. Codecs come without:
- * a bundle in which nobody asks for one shall not have protobuf-es in it.
+ * A generated codec that has its descriptor too, for those who need it, as JSON does. Codecs come without: a
+ * bundle in which nobody asks for one shall not have protobuf-es in it. It says little of the types, because to
+ * relate them costs the type checker more than all else in a generated file.
+ *
+ * @param schema the descriptor of the codec's message
  */
-export function described<M, I>(
-  codec: MessageCodec<M, I>,
-  schema: DescMessage,
-): MessageCodec<M, I> {
-  return new GeneratedCodec<M, I>(codec.typeName, codec.create, codec.read, codec.write, schema);
+export function described(codec: AnyCodec, schema: object): AnyCodec {
+  const { typeName, create, read, write } = codec as MessageCodec<Message>;
+  return new GeneratedCodec<Message, unknown>(typeName, create, read, write, schema as DescMessage);
 }
 
 class GeneratedCodec<M, I> implements MessageCodec<M, I> {

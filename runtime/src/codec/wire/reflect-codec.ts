@@ -28,5 +28,5 @@ export function reflectCodec<Desc extends DescMessage>(
     },
     (message, writer) => writer.raw(toBinary(schema, create(schema, message as never))),
   );
-  return described(codec, schema);
+  return described(codec, schema) as MessageCodec<MessageShape<Desc>>;
 }
