@@ -36,6 +36,7 @@ const implementations: ReadonlySet<string> = new Set([
   "registry/mdns.ts",
   "registry/cache.ts",
   "registry/nats.ts",
+  "registry/go-micro-nats.ts",
   "broker/memory.ts",
   "broker/http.ts",
   "broker/nats.ts",

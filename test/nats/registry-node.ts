@@ -1,14 +1,19 @@
 import type { Node } from "@micro-es/runtime";
+import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
 import { natsRegistry } from "@micro-es/runtime/registry/nats";
 
 /** A process that registers a node and then does nothing until it is killed. */
-const { servers, bucket, node, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
+const { servers, bucket, topics, node, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
-  bucket: string;
+  bucket?: string;
+  topics?: { queryTopic: string; watchTopic: string };
   node: Node;
   ttlMs: number;
 };
-const registry = natsRegistry({ servers, bucket });
+const registry =
+  topics === undefined
+    ? natsRegistry({ servers, ...(bucket === undefined ? {} : { bucket }) })
+    : goMicroNatsRegistry({ servers, ...topics });
 await registry.register(node, { ttlMs });
 process.stdout.write("ready\n");
 setInterval(() => {}, 60_000);

@@ -1,25 +1,104 @@
+import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
 import { natsRegistry } from "@micro-es/runtime/registry/nats";
-import { afterAll, beforeAll, describe, test } from "vitest";
-import { registryContract } from "../contract/registry.ts";
+import { connect } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type RegistryBackend, registryContract } from "../contract/registry.ts";
 import { startProgram } from "./program.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
-describe.skipIf(skipWithoutNats)("registry in a NATS bucket", () => {
+describe.skipIf(skipWithoutNats)("registries on NATS", () => {
   let server: NatsServer;
-  let buckets = 0;
+  let fleets = 0;
   beforeAll(async () => {
     server = await startNats();
   });
   afterAll(() => server?.close());
 
-  const create = async () => {
-    const servers = server.url;
-    const bucket = `registry-${buckets++}`;
-    return {
-      connect: () => natsRegistry({ servers, bucket }),
-      spawn: (node: object, ttlMs: number) =>
-        startProgram("registry-node.ts", { servers, bucket, node, ttlMs }),
-    };
+  const create: Record<string, () => Promise<RegistryBackend>> = {
+    "in a bucket": async () => {
+      const servers = server.url;
+      const bucket = `registry-${fleets++}`;
+      return {
+        connect: () => natsRegistry({ servers, bucket }),
+        spawn: (node, ttlMs) => startProgram("registry-node.ts", { servers, bucket, node, ttlMs }),
+      };
+    },
+    "as go-micro's": async () => {
+      const servers = server.url;
+      const fleet = `fleet${fleets++}`;
+      const topics = { queryTopic: `${fleet}.query`, watchTopic: `${fleet}.watch` };
+      return {
+        connect: () => goMicroNatsRegistry({ servers, ...topics }),
+        spawn: (node, ttlMs) => startProgram("registry-node.ts", { servers, topics, node, ttlMs }),
+      };
+    },
   };
-  for (const { name, run } of registryContract(create)) test(name, run);
+  describe.each(Object.entries(create))("%s", (_name, backend) => {
+    for (const { name, run } of registryContract(backend)) test(name, run);
+  });
+
+  test("go-micro's registry is spoken as Go speaks it", async () => {
+    const go = await connect({ servers: server.url });
+    const changes: unknown[] = [];
+    go.subscribe("micro.nats.watch", {
+      callback: (_error, message) => void changes.push(message.json()),
+    });
+    const greeter = {
+      name: "greeter",
+      version: "latest",
+      metadata: null,
+      endpoints: [{ name: "Greeter.Hello", request: null, response: null, metadata: {} }],
+      nodes: [{ id: "greeter-go", address: "10.0.0.9:8080", metadata: { protocol: "mucp" } }],
+    };
+    go.subscribe("micro.nats.query", {
+      callback: (_error, message) => {
+        const { Service, Action } = message.json<{
+          Service: { name: string } | null;
+          Action: string;
+        }>();
+        if (Action === "list" || Service?.name === "greeter")
+          message.respond(JSON.stringify(greeter));
+      },
+    });
+    await go.flush();
+    await using registry = goMicroNatsRegistry({ servers: server.url });
+    expect(await registry.get("greeter")).toEqual([
+      {
+        id: "greeter-go",
+        service: "greeter",
+        version: "latest",
+        address: "10.0.0.9:8080",
+        metadata: { protocol: "mucp" },
+        endpoints: [{ name: "Greeter.Hello", metadata: {} }],
+      },
+    ]);
+    const node = {
+      id: "ours-1",
+      service: "ours",
+      version: "2",
+      address: "10.0.0.1:1",
+      metadata: {},
+      endpoints: [],
+    };
+    const registration = await registry.register(node);
+    expect(await registry.list()).toEqual(["greeter", "ours"]);
+    const answers: unknown[] = [];
+    const replies = await go.requestMany(
+      "micro.nats.query",
+      '{"Service":{"name":"ours","version":"","metadata":null,"endpoints":null,"nodes":null},"Action":"get"}',
+      { maxWait: 100 },
+    );
+    for await (const reply of replies) answers.push(reply.json());
+    expect(answers).toMatchObject([
+      { name: "ours", version: "2", nodes: [{ id: "ours-1", address: "10.0.0.1:1" }] },
+    ]);
+    await registration.close();
+    await expect
+      .poll(() => changes)
+      .toMatchObject([
+        { Action: "create", Service: { name: "ours" } },
+        { Action: "delete", Service: { name: "ours" } },
+      ]);
+    await go.close();
+  });
 });

@@ -1,0 +1,58 @@
+import type { Deadline } from "../../deadline.ts";
+import { maxNodesPerService } from "../registry.ts";
+import { WatchedNodes } from "../watch.ts";
+import type { HeardNode } from "./service-json.ts";
+
+interface Heard {
+  readonly owner: string;
+  readonly ttlMs: number;
+  expiresAt: Deadline;
+}
+
+/** A lease counts as ended this much later than its ttl says, because its renewal takes its time. */
+const slackMs = 300;
+
+/** The nodes of one service as they were heard of; each is forgotten when nothing more is heard of it. */
+export class HeardService {
+  readonly nodes: WatchedNodes = new WatchedNodes();
+  usedAt: Deadline = performance.now();
+  askedAt: Deadline = Number.NEGATIVE_INFINITY;
+  readonly #peerTtlMs: number;
+  readonly #heard = new Map<string, Heard>();
+
+  constructor(peerTtlMs: number) {
+    this.#peerTtlMs = peerTtlMs;
+  }
+
+  put({ node, ttlMs = this.#peerTtlMs, owner }: HeardNode): void {
+    if (this.nodes.size >= maxNodesPerService && this.nodes.get(node.id) === undefined) return;
+    this.#heard.set(node.id, { owner, ttlMs, expiresAt: performance.now() + ttlMs + slackMs });
+    this.nodes.put(node);
+  }
+
+  /** Forgets a node, unless another registration has its id by now. */
+  delete({ node, owner }: HeardNode): void {
+    const heard = this.#heard.get(node.id);
+    if (heard === undefined || (owner !== "" && heard.owner !== "" && heard.owner !== owner))
+      return;
+    this.#heard.delete(node.id);
+    this.nodes.delete(node.id);
+  }
+
+  /** Forgets what was not heard of; while nothing can be heard, waits. Returns when the next is due. */
+  expire(now: Deadline, deaf: boolean): Deadline {
+    let next = Number.POSITIVE_INFINITY;
+    for (const [id, heard] of this.#heard) {
+      if (heard.expiresAt <= now) {
+        if (!deaf) {
+          this.#heard.delete(id);
+          this.nodes.delete(id);
+          continue;
+        }
+        heard.expiresAt = now + heard.ttlMs + slackMs;
+      }
+      next = Math.min(next, heard.expiresAt);
+    }
+    return next;
+  }
+}
