@@ -16,7 +16,7 @@ export interface ClientOptions extends Omit<ClientParts, "selector" | "transport
   readonly registry?: Registry;
   /** Default: power of two choices by latency and load, over the registry. */
   readonly selector?: Selector;
-  /** What calls go out by. Default: native over TCP. */
+  /** What calls go out by. Default: native over TCP, and gRPC for URLs and for nodes that speak it. */
   readonly transports?: readonly Transport[];
   /** Where the variables are. Default `process.env`. */
   readonly environment?: EnvironmentValues;
@@ -37,7 +37,7 @@ export function createClient(options: ClientOptions = {}): Client {
     ...rest,
     logger,
     selector: chosen,
-    transports: transports ?? [parts.transport],
+    transports: transports ?? parts.transports,
     ...given({ timeoutMs }),
     owned: parts.made,
   });

@@ -20,7 +20,7 @@ export function createService(options: ServiceOptions = {}): Service {
   const logger = options.logger ?? parts.logger;
   for (const hint of misspelled(values)) logger.warn({}, hint);
   const registry = options.registry ?? parts.registry(logger);
-  const transports = options.transports ?? [parts.transport];
+  const transports = options.transports ?? parts.transports;
   const listen = options.listen ?? [parts.listen(options, transports[0] ?? parts.transport)];
   const broker = options.broker ?? parts.broker(registry, listen[0]?.address ?? "", logger);
   const store = options.store ?? parts.store();

@@ -25,6 +25,7 @@ import type { Store } from "./store/store.ts";
 import { fileSync } from "./sync/file.ts";
 import { memorySync } from "./sync/memory.ts";
 import type { Sync } from "./sync/sync.ts";
+import { httpTransport } from "./transport/http.ts";
 import { memoryTransport } from "./transport/memory.ts";
 import { tcpTransport } from "./transport/tcp.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -95,6 +96,11 @@ export class DefaultParts {
     this.#transport ??=
       this.read(variables.transport) === "memory" ? memoryTransport() : tcpTransport();
     return this.#transport;
+  }
+
+  /** What calls go out by: what this program itself listens with, and gRPC for URLs and for nodes that speak it. */
+  get transports(): readonly Transport[] {
+    return [this.transport, httpTransport()];
   }
 
   /** Where to listen: as the options say, else the environment, else at a free place of the transport. */

@@ -35,7 +35,7 @@ export interface ServiceOptions {
   readonly listen?: readonly ServerListen[];
   /** Default: mDNS. */
   readonly registry?: Registry;
-  /** What calls go out by; the first is also what the service listens with. Default: native over TCP. */
+  /** What calls go out by; the first is also what the service listens with. Default: TCP, and gRPC. */
   readonly transports?: readonly Transport[];
   /** Default: HTTP, point to point. */
   readonly broker?: Broker;

@@ -247,7 +247,7 @@ export class HttpCall implements Abortable, RequestWatch {
       return deadlineExceeded(name, this.#outcome);
     }
     this.#answered = this.#headerLines !== undefined && error.code !== ConnectCode.DeadlineExceeded;
-    this.#deliver(error.metadata);
+    this.#deliver(error.metadata, true);
     return fromConnectError(error);
   }
 
@@ -256,13 +256,11 @@ export class HttpCall implements Abortable, RequestWatch {
     this.#outgoing.responseMetadata ??= metadataOf(lines);
   }
 
-  /** @param rest what Connect has of trailers, or of all that came with an error. */
-  #deliver(rest: Headers): void {
+  /** @param rest what Connect has of trailers, or, where the call failed, of all that came. */
+  #deliver(rest: Headers, failed = false): void {
     const { header, trailers } = this.#split();
     this.#outgoing.responseMetadata ??= metadataOf(header);
-    const known = new Map(groupLines(header));
-    const lines = trailers ?? [...rest].filter(([name]) => !known.has(name));
-    this.#outgoing.trailers = metadataOf(lines);
+    this.#outgoing.trailers = metadataOf(trailers ?? (failed ? without(rest, header) : [...rest]));
   }
 
   /** What came before and after the messages; the latter undefined where only Connect has it. */
@@ -287,6 +285,18 @@ export class HttpCall implements Abortable, RequestWatch {
 function metadataOf(lines: readonly HeaderLine[]): OutgoingCall["trailers"] {
   const metadata = metadataFrom(lines);
   return metadata.isEmpty ? undefined : metadata;
+}
+
+/** The lines of trailers among those of header and trailers together, in which values of one name are joined. */
+function without(all: Headers, header: readonly HeaderLine[]): readonly HeaderLine[] {
+  const lines: HeaderLine[] = [];
+  const known = groupLines(header);
+  for (const [name, value] of all) {
+    const before = known.get(name)?.join(", ");
+    if (before === undefined) lines.push([name, value]);
+    else if (value.startsWith(`${before}, `)) lines.push([name, value.slice(before.length + 2)]);
+  }
+  return lines;
 }
 
 /** Whether an error is of the connection and no answer: Node's own errors have a code of their own. */

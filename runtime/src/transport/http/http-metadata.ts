@@ -31,6 +31,7 @@ const reserved: ReadonlySet<string> = new Set([
   "upgrade",
   "vary",
   "x-grpc-web",
+  "x-user-agent",
 ]);
 
 /** Tells a Micro-ES caller what is known of the effect of a call that failed. */
