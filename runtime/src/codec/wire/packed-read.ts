@@ -3,6 +3,21 @@ import type { Reader, UnknownFields } from "./reader.ts";
 // Each reads a packed list behind its tag, and appends it to what is there: a list may come in several parts,
 // packed or not.
 
+// Made once and not for each list.
+const uint32 = (reader: Reader): number => reader.uint32();
+const int32 = (reader: Reader): number => reader.int32();
+const sint32 = (reader: Reader): number => reader.sint32();
+const bool = (reader: Reader): boolean => reader.bool();
+const int64 = (reader: Reader): bigint => reader.int64();
+const uint64 = (reader: Reader): bigint => reader.uint64();
+const sint64 = (reader: Reader): bigint => reader.sint64();
+const fixed32 = (reader: Reader): number => reader.fixed32();
+const sfixed32 = (reader: Reader): number => reader.sfixed32();
+const fixed64 = (reader: Reader): bigint => reader.fixed64();
+const sfixed64 = (reader: Reader): bigint => reader.sfixed64();
+const float = (reader: Reader): number => reader.float();
+const double = (reader: Reader): number => reader.double();
+
 /** A list whose elements a reader's method reads. */
 export function readPacked<T>(
   reader: Reader,
@@ -45,55 +60,55 @@ function readVarints<T extends number>(
 }
 
 export function readPackedUint32(reader: Reader, list: number[], end: number): void {
-  readVarints(reader, list, end, (r) => r.uint32());
+  readVarints(reader, list, end, uint32);
 }
 
 export function readPackedInt32<E extends number>(reader: Reader, list: E[], end: number): void {
-  readVarints(reader, list, end, (r) => r.int32());
+  readVarints(reader, list, end, int32);
 }
 
 export function readPackedSint32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, (r) => r.sint32());
+  readPacked(reader, list, end, sint32);
 }
 
 export function readPackedBool(reader: Reader, list: boolean[], end: number): void {
-  readPacked(reader, list, end, (r) => r.bool());
+  readPacked(reader, list, end, bool);
 }
 
 export function readPackedInt64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, (r) => r.int64());
+  readPacked(reader, list, end, int64);
 }
 
 export function readPackedUint64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, (r) => r.uint64());
+  readPacked(reader, list, end, uint64);
 }
 
 export function readPackedSint64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, (r) => r.sint64());
+  readPacked(reader, list, end, sint64);
 }
 
 export function readPackedFixed32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, (r) => r.fixed32());
+  readPacked(reader, list, end, fixed32);
 }
 
 export function readPackedSfixed32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, (r) => r.sfixed32());
+  readPacked(reader, list, end, sfixed32);
 }
 
 export function readPackedFixed64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, (r) => r.fixed64());
+  readPacked(reader, list, end, fixed64);
 }
 
 export function readPackedSfixed64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, (r) => r.sfixed64());
+  readPacked(reader, list, end, sfixed64);
 }
 
 export function readPackedFloat(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, (r) => r.float());
+  readPacked(reader, list, end, float);
 }
 
 export function readPackedDouble(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, (r) => r.double());
+  readPacked(reader, list, end, double);
 }
 
 /** A list of a closed enum: values that the enum does not have are kept as unknown fields. */
