@@ -121,7 +121,7 @@ export { type FileSyncOptions, fileSync } from "./sync/file.ts";
 export { MemorySyncNetwork, type MemorySyncOptions, memorySync } from "./sync/memory.ts";
 export * from "./sync/sync.ts";
 export type { CorsOptions } from "./transport/http/cors.ts";
-export type { HttpCallOptions } from "./transport/http/http-channel.ts";
+export type { HttpCallOptions } from "./transport/http/http-call-options.ts";
 export type { HttpFrontOptions } from "./transport/http/http-front.ts";
 export type { HttpServeOptions } from "./transport/http/request-handler.ts";
 export type { RpcOptions } from "./transport/http/served-methods.ts";

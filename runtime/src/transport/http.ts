@@ -1,6 +1,6 @@
 import { MicroError } from "../error.ts";
 import { readUrl } from "./http/http-address.ts";
-import type { HttpCallOptions } from "./http/http-channel.ts";
+import type { HttpCallOptions } from "./http/http-call-options.ts";
 import type { HttpFrontOptions } from "./http/http-front.ts";
 import { resolveLimits } from "./limits.ts";
 import { listenOnPort } from "./port-listener.ts";

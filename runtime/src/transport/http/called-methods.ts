@@ -8,7 +8,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import type { TransportLimits } from "../transport.ts";
-import type { HttpCallOptions } from "./http-channel.ts";
+import type { HttpCallOptions } from "./http-call-options.ts";
 import { type Encoding, type MessageForm, messageForm } from "./message-form.ts";
 import { methodDescriptor } from "./method-descriptor.ts";
 

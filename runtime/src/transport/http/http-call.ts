@@ -7,10 +7,9 @@ import { MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import { encodeRequest } from "../memory-message.ts";
-import type { OutgoingCall } from "../transport.ts";
-import type { CalledMethod } from "./called-methods.ts";
-import type { HttpChannel } from "./http-channel.ts";
-import type { RequestWatch } from "./http-link.ts";
+import type { OutgoingCall, TransportLimits } from "../transport.ts";
+import type { CalledMethod, CalledMethods } from "./called-methods.ts";
+import type { HttpLink, RequestWatch } from "./http-link.ts";
 import { groupLines, type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
 import { fromConnectError } from "./http-status.ts";
 import { OutgoingMessages } from "./outgoing-messages.ts";
@@ -18,10 +17,22 @@ import { OutgoingMessages } from "./outgoing-messages.ts";
 /** `setTimeout` fires at once for anything longer than this. */
 const longestTimerMs = 2 ** 31 - 1;
 
+/** What a call needs of the channel that it goes out by. */
+export interface HttpCalls {
+  readonly limits: TransportLimits;
+  readonly methods: CalledMethods;
+  readonly link: HttpLink;
+  /** Why a call must not begin; undefined when it may. */
+  refusal(method: AnyMethod, call: OutgoingCall): MicroError | undefined;
+  begin(call: HttpCall): void;
+  /** @param reset whether its request was cut off, of which servers do not bear any number. */
+  ended(call: HttpCall, reset: boolean): void;
+}
+
 /** One call by HTTP: Connect sends and reads, this knows how it may end and what came along. */
 export class HttpCall implements Abortable, RequestWatch {
   readonly repeated: ReadonlyMap<string, readonly string[]>;
-  readonly #channel: HttpChannel;
+  readonly #channel: HttpCalls;
   readonly #method: AnyMethod;
   readonly #outgoing: OutgoingCall;
   readonly #header = new Headers();
@@ -38,7 +49,7 @@ export class HttpCall implements Abortable, RequestWatch {
   #headerLines: readonly HeaderLine[] | undefined;
   #trailerLines: readonly HeaderLine[] | undefined;
 
-  constructor(channel: HttpChannel, method: AnyMethod, outgoing: OutgoingCall) {
+  constructor(channel: HttpCalls, method: AnyMethod, outgoing: OutgoingCall) {
     this.#channel = channel;
     this.#method = method;
     this.#outgoing = outgoing;

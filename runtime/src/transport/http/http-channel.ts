@@ -1,38 +1,19 @@
-import type { Registry } from "@bufbuild/protobuf";
 import { monotonicNow } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod, Method } from "../../method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
 import { CalledMethods } from "./called-methods.ts";
-import { HttpCall } from "./http-call.ts";
+import { HttpCall, type HttpCalls } from "./http-call.ts";
+import type { HttpCallOptions } from "./http-call-options.ts";
 import type { HttpLink, HttpLinkOwner } from "./http-link.ts";
-import type { Encoding } from "./message-form.ts";
-
-/** How calls go out by HTTP. */
-export interface HttpCallOptions {
-  /** Default `grpc`. */
-  readonly protocol: "grpc" | "grpc-web" | "connect";
-  /** Default `2`, which gRPC needs; Connect and gRPC-Web also go by `1.1`. */
-  readonly httpVersion: "1.1" | "2";
-  /** How messages are written. JSON needs methods that were generated with their descriptors. Default `binary`. */
-  readonly encoding: Encoding;
-  /** Compresses requests. Default: not. */
-  readonly compression: "gzip" | "br";
-  /** Messages from this size on are compressed, in bytes. Default 1,024. */
-  readonly compressMinBytes: number;
-  /** Calls methods without side effects by GET where the protocol is Connect. Default false. */
-  readonly get: boolean;
-  /** Types that a `google.protobuf.Any` may hold in JSON. */
-  readonly typeRegistry: Registry;
-}
 
 /** Calls that a connection may have cancelled at once, and in a second, before it is given up for another. */
 const resetBurst = 500;
 const resetsPerSecond = 25;
 
 /** A connection by HTTP, or with HTTP/1.1 as many as there are calls, to one server. */
-export class HttpChannel implements Channel, HttpLinkOwner {
+export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
   readonly address: string;
   readonly url: URL;
   readonly limits: TransportLimits;

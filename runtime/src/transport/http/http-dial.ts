@@ -5,7 +5,8 @@ import { remainingMs } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import { cancelledBy } from "../call-errors.ts";
 import type { DialOptions, TransportLimits } from "../transport.ts";
-import { type HttpCallOptions, HttpChannel } from "./http-channel.ts";
+import type { HttpCallOptions } from "./http-call-options.ts";
+import { HttpChannel } from "./http-channel.ts";
 import { Http1Link } from "./http1-link.ts";
 import { Http2Link } from "./http2-link.ts";
 
