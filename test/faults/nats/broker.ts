@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { silentLogger } from "@micro-es/runtime";
+import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
+import { connect } from "nats";
+import { type Program, startProgram } from "../../nats/program.ts";
+import { startNats } from "../../nats/server.ts";
+import { checkDelivery } from "../check-delivery.ts";
+import type { Figure, Length } from "../figure.ts";
+import { readLedgers } from "../ledger.ts";
+import { FaultProxy } from "../proxy.ts";
+import { Publisher } from "./publisher.ts";
+
+const logger = silentLogger;
+const consumerFile = new URL("consumer.ts", import.meta.url).href;
+
+/** Four consumers of a queue group, one of which is killed and replaced again and again. */
+export async function consumersKilled(length: Length): Promise<Figure> {
+  const [count, everyMs] = length === "long" ? [1_000_000, 5_000] : [50_000, 2_500];
+  const maxInFlight = 64;
+  const server = await startNats();
+  const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));
+  const start = () => startProgram(consumerFile, { servers: server.url, directory, maxInFlight });
+  const broker = jetstreamBroker({ servers: server.url, logger });
+  const publisher = new Publisher(broker);
+  try {
+    const consumers: Program[] = await Promise.all([start(), start(), start(), start()]);
+    let publishing = true;
+    let kills = 0;
+    const nemesis = async () => {
+      while (publishing) {
+        await sleep(everyMs);
+        await consumers.shift()?.kill();
+        kills++;
+        consumers.push(await start());
+      }
+    };
+    const killing = nemesis();
+    await Promise.all([publisher.publish(count, 500)]);
+    publishing = false;
+    await killing;
+    const handled = await settledLedgers(directory, publisher.acked);
+    for (const consumer of consumers) await consumer.kill();
+    const figures = checkDelivery(publisher, handled);
+    const most = kills * 2 * maxInFlight;
+    return {
+      id: "B1",
+      recipe: `${count} events, 4 consumers of a group, ${kills} killed`,
+      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.unknown} unknown, ${figures.duplicates} duplicates`,
+      bound: `0 lost, 0 unknown, at most ${most} duplicates`,
+      holds:
+        kills > 0 &&
+        figures.acked === count &&
+        figures.lost === 0 &&
+        figures.unknown === 0 &&
+        figures.duplicates <= most,
+    };
+  } finally {
+    await broker.close();
+    await server.close();
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** The server is killed while events are published; what it acknowledged must be there afterwards. */
+export async function serverKilled(length: Length): Promise<Figure> {
+  const [count, kills] = length === "long" ? [200_000, 20] : [10_000, 5];
+  const server = await startNats();
+  const broker = jetstreamBroker({ servers: server.url, timeoutMs: 10_000, logger });
+  const publisher = new Publisher(broker);
+  try {
+    await publisher.publish(10, 1);
+    const publishing = publisher.publish(count, 100);
+    for (let kill = 0; kill < kills; kill++) {
+      const mark = publisher.sent + count / kills / 2;
+      while (publisher.sent < mark && publisher.sent < count) await sleep(5);
+      await server.stop("SIGKILL");
+      await sleep(100);
+      await server.start();
+    }
+    await publishing;
+    const stored = await storedIds(server.url);
+    const figures = checkDelivery(publisher, stored);
+    return {
+      id: "B2",
+      recipe: `${count} events published, the server killed ${kills} times`,
+      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.unknown} unknown, ${figures.contradicted} contradicted, ${publisher.unsure.size + publisher.refused.size} reported as failed`,
+      bound: "0 lost, 0 unknown, 0 contradicted",
+      holds: figures.lost + figures.unknown + figures.contradicted === 0,
+    };
+  } finally {
+    await broker.close();
+    await server.close();
+  }
+}
+
+/** The links of publisher and consumer are cut at random; nothing is lost, and nothing stored twice. */
+export async function linkCut(length: Length): Promise<Figure> {
+  const [count, cuts] = length === "long" ? [100_000, 200] : [10_000, 20];
+  const server = await startNats();
+  const proxies = [await FaultProxy.start(server.port), await FaultProxy.start(server.port)];
+  const [there, here] = proxies.map((proxy) =>
+    jetstreamBroker({
+      servers: `nats://127.0.0.1:${proxy.port}`,
+      timeoutMs: 10_000,
+      ackWaitMs: 2_000,
+      logger,
+    }),
+  ) as [ReturnType<typeof jetstreamBroker>, ReturnType<typeof jetstreamBroker>];
+  const publisher = new Publisher(there);
+  const handled: string[] = [];
+  try {
+    await here.subscribe("work", (event) => void handled.push(event.id), { queue: "workers" });
+    await publisher.publish(10, 1);
+    const publishing = publisher.publish(count - 10, 50);
+    for (let cut = 0; cut < cuts; cut++) {
+      await sleep(100 + 200 * Math.random());
+      proxies[cut % 2]?.cut();
+    }
+    await publishing;
+    const until = performance.now() + 30_000;
+    const missing = () => [...publisher.acked].some((id) => !handled.includes(id));
+    let seen = -1;
+    while (performance.now() < until && (seen !== handled.length || missing())) {
+      seen = handled.length;
+      await sleep(500);
+    }
+    const figures = checkDelivery(publisher, handled);
+    const stored = await storedIds(server.url);
+    const twice = stored.length - new Set(stored).size;
+    return {
+      id: "B3",
+      recipe: `${count} events, links of publisher and consumer cut ${cuts} times in turn`,
+      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.unknown} unknown, ${figures.contradicted} contradicted, ${twice} stored twice, ${figures.duplicates} delivered again`,
+      bound: "0 lost, 0 unknown, 0 contradicted, 0 stored twice",
+      holds: figures.lost + figures.unknown + figures.contradicted + twice === 0,
+    };
+  } finally {
+    await there.close();
+    await here.close();
+    for (const proxy of proxies) await proxy.close();
+    await server.close();
+  }
+}
+
+/** What consumers wrote down, once that is all that was published or nothing more comes. */
+async function settledLedgers(
+  directory: string,
+  wanted: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  let before = -1;
+  for (let quiet = 0; quiet < 4; ) {
+    await sleep(2_000);
+    const ids = readLedgers<{ id: string }>(directory).map(({ id }) => id);
+    const complete = new Set(ids).size >= wanted.size;
+    quiet = ids.length === before ? quiet + (complete ? 2 : 1) : 0;
+    before = ids.length;
+    if (quiet >= 4) return ids;
+  }
+  return [];
+}
+
+/** The ids of all events in the stream, read by NATS' own library and not by ours. */
+async function storedIds(servers: string): Promise<readonly string[]> {
+  const connection = await connect({ servers });
+  try {
+    const jetstream = connection.jetstream();
+    const { state } = await (await connection.jetstreamManager()).streams.info("MICRO");
+    const consumer = await jetstream.consumers.get("MICRO");
+    const ids: string[] = [];
+    const messages = await consumer.consume();
+    for await (const message of messages) {
+      ids.push(message.headers?.get("Micro-ID") ?? "");
+      if (message.seq >= state.last_seq) break;
+    }
+    await messages.close();
+    return ids;
+  } finally {
+    await connection.close();
+  }
+}

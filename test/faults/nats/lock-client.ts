@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MicroError } from "@micro-es/runtime";
+import { natsStore } from "@micro-es/runtime/store/nats";
+import { natsSync } from "@micro-es/runtime/sync/nats";
+import { Ledger } from "../ledger.ts";
+
+/**
+ * Takes a lock again and again and writes under it, once with its fence and once without. It never looks whether it
+ * still holds the lock, as a program that was paused between the look and the write could not either.
+ */
+const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
+  servers: string;
+  directory: string;
+  ttlMs: number;
+};
+const ledger = new Ledger(join(directory, `lock-${process.pid}.ledger`));
+const sync = natsSync({ servers });
+const store = natsStore({ servers });
+process.stdout.write("ready\n");
+const text = new TextEncoder().encode(String(process.pid));
+for (;;) {
+  try {
+    const lock = await sync.lock("register", { ttlMs });
+    const token = Number(lock.token);
+    ledger.write({ kind: "grant", token });
+    process.stdout.write("held\n");
+    for (let write = 0; write < 3; write++) {
+      await sleep(10);
+      const unfenced = await store.write("unfenced", text);
+      ledger.write({ kind: "unfenced", token, version: Number(unfenced) });
+      const fence = { lock: "register", token: lock.token };
+      const fenced = await store.write("fenced", text, { fence });
+      ledger.write({ kind: "fenced", token, version: Number(fenced) });
+    }
+    await lock.unlock();
+  } catch (error) {
+    const fencedOff = error instanceof MicroError && error.code === "aborted";
+    ledger.write({ kind: fencedOff ? "rejected" : "failed", message: String(error) });
+  }
+}
