@@ -24,11 +24,13 @@ const codecs = [
   "trap2.All",
   "trap2.Needed",
   "trap2023.All",
+  "trap2024.All",
 ].map((name) => generated.codec(name));
 const judge = protocJudge(join(import.meta.dirname, "proto"), [
   "trap2.proto",
   "trap3.proto",
   "trap2023.proto",
+  "trap2024.proto",
 ]);
 const began = performance.now();
 const report = fuzz(codecs, judge, { inputs, seed });

@@ -83,6 +83,22 @@ describe("presence and defaults", () => {
   });
 });
 
+test("edition 2024: presence, delimited encoding, oneofs and defaults are protobuf-es'", () => {
+  const codec = codecs.codec("trap2024.All");
+  expectWrittenAsReflected(codec, {
+    explicit: 0,
+    implicit: 0,
+    packed: [1, -1],
+    delimited: { number: 5n },
+    map: { a: {} },
+    kind: 0,
+    text: "x",
+    choice: { case: "child", value: {} },
+  });
+  expect(codec.create().text).toBe("x");
+  expect(codec.encode({})).toHaveLength(0);
+});
+
 describe("values that do not fit", () => {
   test("trap 31: numbers out of range and fractions are refused; strings of numbers are taken", () => {
     const wrong = [
