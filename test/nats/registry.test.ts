@@ -37,6 +37,34 @@ describe.skipIf(skipWithoutNats)("registries on NATS", () => {
     for (const { name, run } of registryContract(backend)) test(name, run);
   });
 
+  test("NATS' own service discovery shows what is registered", async () => {
+    const tools = await connect({ servers: server.url });
+    await using registry = natsRegistry({ servers: server.url, bucket: "discovered" });
+    const registration = await registry.register({
+      id: "shop.orders-1",
+      service: "shop.orders",
+      version: "1.2.0",
+      address: "10.0.0.1:80",
+      metadata: { zone: "a" },
+      endpoints: [{ name: "Orders.Place", metadata: { kind: "unary" } }],
+    });
+    const client = tools.services.client();
+    const all = async <T>(answers: Promise<AsyncIterable<T>>) => {
+      const found: T[] = [];
+      for await (const answer of await answers) found.push(answer);
+      return found;
+    };
+    const known = { name: "shop_orders", id: "shop_orders-1", version: "1.2.0" };
+    expect(await all(client.ping())).toMatchObject([known]);
+    expect(await all(client.info("shop_orders"))).toMatchObject([
+      { ...known, metadata: { zone: "a" }, endpoints: [{ name: "Orders.Place" }] },
+    ]);
+    expect(await all(client.stats("shop_orders", "shop_orders-1"))).toMatchObject([known]);
+    await registration.close();
+    await expect(all(client.ping())).rejects.toMatchObject({ code: "503" });
+    await tools.close();
+  });
+
   test("go-micro's registry is spoken as Go speaks it", async () => {
     const go = await connect({ servers: server.url });
     const changes: unknown[] = [];

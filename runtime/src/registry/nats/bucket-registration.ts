@@ -6,6 +6,7 @@ import { type BucketFollower, BucketWatch } from "../../nats/bucket-watch.ts";
 import { isWrongSequence, natsFailure } from "../../nats/failure.ts";
 import type { Node, Registration } from "../registry.ts";
 import { decodeRecord, encodeRecord, keyOf } from "./record.ts";
+import { ServiceAnswers } from "./service-answers.ts";
 
 /** A registration is renewed at least this often, well within the age that entries of the bucket reach. */
 const longestRenewalMs = 10 * 60_000;
@@ -29,6 +30,7 @@ export class BucketRegistration implements Registration, BucketFollower {
   #working: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #watch: BucketWatch | undefined;
+  #answers: ServiceAnswers | undefined;
   #forgetReconnect: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -50,6 +52,7 @@ export class BucketRegistration implements Registration, BucketFollower {
   /** Makes the node known, in place of whoever had its id. */
   async begin(): Promise<void> {
     await this.#put(undefined);
+    this.#answers = new ServiceAnswers(await this.#bucket.link.open(), this.node);
     this.#watch = new BucketWatch(this.#bucket, this.#key, this);
     this.#forgetReconnect = this.#bucket.link.onReconnect(() =>
       this.#schedule(Math.random() * Math.min(reconnectSpreadMs, this.#ttlMs / 3)),
@@ -112,6 +115,7 @@ export class BucketRegistration implements Registration, BucketFollower {
   #stop(): void {
     clearTimeout(this.#timer);
     this.#watch?.close();
+    this.#answers?.close();
     this.#forgetReconnect?.();
   }
 

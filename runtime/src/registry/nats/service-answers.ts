@@ -1,0 +1,77 @@
+import type { Msg, NatsConnection, Subscription } from "nats";
+import type { Node } from "../registry.ts";
+
+const verbs = ["PING", "INFO", "STATS"] as const;
+type Verb = (typeof verbs)[number];
+
+const semanticVersion = /^\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?$/;
+
+/**
+ * Answers for a node as NATS' own services do (`$SRV.PING`, `INFO` and `STATS`, to all, by name and by id), so that
+ * `nats service ls` shows it. What it has counted, a registry does not know: its statistics are zeros.
+ */
+export class ServiceAnswers {
+  readonly #node: Node;
+  readonly #started = new Date().toISOString();
+  readonly #subscriptions: readonly Subscription[];
+
+  constructor(connection: NatsConnection, node: Node) {
+    this.#node = node;
+    const name = nameOf(node);
+    this.#subscriptions = verbs.flatMap((verb) =>
+      [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${idOf(node)}`].map(
+        (subject) =>
+          connection.subscribe(subject, {
+            callback: (error, message) => {
+              if (error === null) this.#answer(verb, message);
+            },
+          }),
+      ),
+    );
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #answer(verb: Verb, message: Msg): void {
+    const { version, metadata, endpoints, service, address } = this.#node;
+    const answer = {
+      type: `io.nats.micro.v1.${verb.toLowerCase()}_response`,
+      name: nameOf(this.#node),
+      id: idOf(this.#node),
+      version: semanticVersion.test(version) ? version : "0.0.0",
+      metadata: { ...metadata, service, version, address },
+      ...(verb === "INFO" ? { description: `${service} at ${address}` } : {}),
+      ...(verb === "STATS" ? { started: this.#started } : {}),
+      ...(verb === "PING"
+        ? {}
+        : {
+            endpoints: endpoints.map((endpoint) => ({
+              name: endpoint.name,
+              subject: address,
+              queue_group: "",
+              ...(verb === "INFO" ? { metadata: endpoint.metadata } : zeros),
+            })),
+          }),
+    };
+    message.respond(JSON.stringify(answer));
+  }
+}
+
+const zeros = {
+  num_requests: 0,
+  num_errors: 0,
+  last_error: "",
+  processing_time: 0,
+  average_processing_time: 0,
+} as const;
+
+/** NATS allows less in a name than we do; the metadata has it whole. */
+function nameOf(node: Node): string {
+  return node.service.replace(/[^A-Za-z0-9_-]/g, "_");
+}
+
+function idOf(node: Node): string {
+  return node.id.replace(/[^A-Za-z0-9_-]/g, "_");
+}
