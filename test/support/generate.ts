@@ -60,7 +60,13 @@ async function check(): Promise<string[]> {
 
 async function templates(): Promise<string[]> {
   const examples = await readdir(join(root, "examples"));
-  const candidates = ["", "test", "test/bench", ...examples.map((name) => join("examples", name))];
+  const candidates = [
+    "",
+    "runtime",
+    "test",
+    "test/bench",
+    ...examples.map((name) => join("examples", name)),
+  ];
   const found: string[] = [];
   for (const folder of candidates) {
     const template = join(folder, "buf.gen.yaml");

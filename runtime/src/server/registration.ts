@@ -35,7 +35,8 @@ export interface ServerAddress {
  */
 export function nodesOf(record: ServerRecord, at: ServerAddress, suffix = ""): readonly Node[] {
   const names = new Set([record.name]);
-  for (const method of record.methods) names.add(method.service);
+  // Services that belong to no schema of the user's, as health, have no name of their own.
+  for (const { service } of record.methods) if (service !== "") names.add(service);
   for (const { options } of record.subscribers) names.add(options.service ?? record.name);
   return Array.from(names, (service): Node => {
     const answers = (of: string | undefined) =>

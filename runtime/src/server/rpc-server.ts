@@ -91,6 +91,7 @@ class RpcServer implements Server {
   readonly #subscribers: Subscriber[] = [];
   readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
+  readonly #drainBegun = new AbortController();
   #listeners: Listener[] = [];
   #subscriptions: Subscription[] = [];
   #registrations: readonly Registration[] = [];
@@ -117,6 +118,10 @@ class RpcServer implements Server {
 
   get state(): ServerState {
     return this.#state;
+  }
+
+  get draining(): AbortSignal {
+    return this.#drainBegun.signal;
   }
 
   get addresses(): readonly string[] {
@@ -315,6 +320,7 @@ class RpcServer implements Server {
     await this.#started();
     if (this.#state !== "listening") return;
     this.#state = "draining";
+    this.#drainBegun.abort();
     if (this.#registrations.length > 0) {
       await this.#all("deregister", this.#registrations, (it) => it.close());
       // Callers who have not heard of it yet go on calling, and are answered.

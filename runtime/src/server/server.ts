@@ -56,6 +56,8 @@ export interface ServerStats {
  */
 export interface Server extends AsyncDisposable {
   readonly state: ServerState;
+  /** Fires when the server begins to drain; a stream that has no end of its own ends by it. */
+  readonly draining: AbortSignal;
   /** Where it listens, with the real ports; empty before `start`. */
   readonly addresses: readonly string[];
   /** Methods that have a handler, in the order they were registered. */

@@ -1,0 +1,122 @@
+import {
+  create,
+  type DescFile,
+  type DescMessage,
+  type DescService,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  MethodDescriptorProtoSchema,
+  ServiceDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
+import type { AnyMethod } from "../method.ts";
+
+/** The files that describe services and all they use, found by name and by what they define. */
+export class DescriptorPool {
+  readonly services: readonly string[];
+  readonly #files = new Map<string, FileDescriptorProto>();
+  readonly #bySymbol = new Map<string, string>();
+
+  /** @param services described services; what else `methods` belong to is described by the methods themselves. */
+  constructor(services: readonly DescService[], methods: readonly AnyMethod[] = []) {
+    for (const { file } of services) this.#addFile(file);
+    const names = new Set(services.map(({ typeName }) => typeName));
+    for (const { input, output } of methods) {
+      if (input.schema !== undefined) this.#addFile(input.schema.file);
+      if (output.schema !== undefined) this.#addFile(output.schema.file);
+    }
+    for (const name of new Set(methods.map((method) => serviceOf(method)))) {
+      if (!this.#bySymbol.has(name)) this.#describe(name, methods);
+      if (this.#bySymbol.has(name)) names.add(name);
+    }
+    this.services = [...names].sort();
+  }
+
+  /** A file with all that it imports, itself first, in binary; undefined when it is not known. */
+  fileByName(name: string): readonly Uint8Array[] | undefined {
+    const found = new Map<string, FileDescriptorProto>();
+    const visit = (path: string) => {
+      const file = this.#files.get(path);
+      if (file === undefined || found.has(path)) return;
+      found.set(path, file);
+      for (const dependency of file.dependency) visit(dependency);
+    };
+    visit(name);
+    if (found.size === 0) return undefined;
+    return [...found.values()].map((file) => toBinary(FileDescriptorProtoSchema, file));
+  }
+
+  /** The file that defines a service, method, message, field or enum of this full name. */
+  fileOfSymbol(symbol: string): readonly Uint8Array[] | undefined {
+    const owner = this.#bySymbol.get(symbol) ?? this.#bySymbol.get(parentOf(symbol));
+    return owner === undefined ? undefined : this.fileByName(owner);
+  }
+
+  #addFile(file: DescFile): void {
+    const { name } = file.proto;
+    if (this.#files.has(name)) return;
+    this.#files.set(name, file.proto);
+    const define = ({ typeName }: { readonly typeName: string }) =>
+      this.#bySymbol.set(typeName, name);
+    const defineMessage = (message: DescMessage) => {
+      define(message);
+      message.nestedEnums.forEach(define);
+      message.nestedExtensions.forEach(define);
+      message.nestedMessages.forEach(defineMessage);
+    };
+    file.messages.forEach(defineMessage);
+    file.enums.forEach(define);
+    file.extensions.forEach(define);
+    file.services.forEach(define);
+    for (const dependency of file.dependencies) this.#addFile(dependency);
+  }
+
+  /** A file for a service whose own is not known, as its messages come from others. */
+  #describe(service: string, all: readonly AnyMethod[]): void {
+    const methods = all.filter(
+      (it) => serviceOf(it) === service && it.input.schema && it.output.schema,
+    );
+    if (methods.length === 0) return;
+    const name = `${service}.proto`;
+    const schemas = methods.flatMap(({ input, output }) => [input.schema, output.schema]);
+    const dependency = new Set(
+      schemas.flatMap((it) => (it === undefined ? [] : [it.file.proto.name])),
+    );
+    this.#files.set(
+      name,
+      create(FileDescriptorProtoSchema, {
+        name,
+        package: parentOf(service),
+        syntax: "proto3",
+        dependency: [...dependency],
+        service: [
+          create(ServiceDescriptorProtoSchema, {
+            name: service.slice(service.lastIndexOf(".") + 1),
+            method: methods.map((method) =>
+              create(MethodDescriptorProtoSchema, {
+                name: method.name.slice(method.name.lastIndexOf("/") + 1),
+                inputType: `.${method.input.typeName}`,
+                outputType: `.${method.output.typeName}`,
+                clientStreaming:
+                  method.kind === "client_streaming" || method.kind === "bidi_streaming",
+                serverStreaming:
+                  method.kind === "server_streaming" || method.kind === "bidi_streaming",
+              }),
+            ),
+          }),
+        ],
+      }),
+    );
+    this.#bySymbol.set(service, name);
+  }
+}
+
+function serviceOf(method: AnyMethod): string {
+  return method.name.slice(0, method.name.lastIndexOf("/"));
+}
+
+function parentOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf(".")));
+}

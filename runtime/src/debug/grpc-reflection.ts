@@ -1,0 +1,140 @@
+import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { protobufCodec } from "../codec/protobuf.ts";
+import { codeToNumber } from "../error.ts";
+import {
+  ServerReflection,
+  type ServerReflectionRequest,
+  ServerReflectionRequestSchema,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+} from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import {
+  ServerReflectionRequestSchema as AlphaRequestSchema,
+  ServerReflectionResponseSchema as AlphaResponseSchema,
+  ServerReflection as ServerReflectionAlpha,
+} from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { Method } from "../method.ts";
+import type { Server } from "../server/server.ts";
+import { DescriptorPool } from "./descriptor-pool.ts";
+
+/** The older of the two versions has the same messages under another name, and so the same bytes. */
+const reflectionServices = [ServerReflection.typeName, ServerReflectionAlpha.typeName];
+
+/**
+ * Answers gRPC server reflection, v1 and v1alpha, from the methods that have a handler, so that `grpcurl list`,
+ * `describe` and calls by name work. Call it before the server starts. Methods whose codecs have no descriptor are
+ * not described.
+ */
+export function registerGrpcReflection(server: Server): void {
+  let pool: DescriptorPool | undefined;
+  for (const service of reflectionServices) {
+    server.bidi(reflectionMethod(service), async function* (requests) {
+      for await (const request of requests) {
+        pool ??= new DescriptorPool([], server.methods);
+        yield answer(pool, request);
+      }
+    });
+  }
+}
+
+/** Answers gRPC server reflection, v1 and v1alpha, in a server of Connect that has these services. */
+export function grpcReflectionRoutes(
+  services: readonly DescService[],
+): (router: ConnectRouter) => void {
+  return (router) => {
+    const pool = new DescriptorPool([...services, ServerReflection, ServerReflectionAlpha]);
+    router.service(ServerReflection, {
+      async *serverReflectionInfo(requests) {
+        for await (const request of requests) yield answer(pool, request);
+      },
+    });
+    router.service(ServerReflectionAlpha, {
+      async *serverReflectionInfo(requests) {
+        for await (const request of requests) {
+          const bytes = toBinary(AlphaRequestSchema, request);
+          const response = answer(pool, fromBinary(ServerReflectionRequestSchema, bytes));
+          yield fromBinary(AlphaResponseSchema, toBinary(ServerReflectionResponseSchema, response));
+        }
+      },
+    });
+  };
+}
+
+function reflectionMethod(
+  service: string,
+): Method<
+  ServerReflectionRequest,
+  ServerReflectionRequest,
+  ServerReflectionResponse,
+  ServerReflectionResponse
+> {
+  return {
+    service: "",
+    name: `${service}/ServerReflectionInfo`,
+    kind: "bidi_streaming",
+    input: protobufCodec(ServerReflectionRequestSchema) as never,
+    output: protobufCodec(ServerReflectionResponseSchema) as never,
+    idempotency: "no_side_effects",
+  };
+}
+
+type Answer = ServerReflectionResponse["messageResponse"];
+
+function answer(
+  pool: DescriptorPool,
+  request: Omit<ServerReflectionRequest, "$typeName">,
+): ServerReflectionResponse {
+  const response = create(ServerReflectionResponseSchema, { validHost: request.host });
+  const { host, messageRequest } = request;
+  response.originalRequest = create(ServerReflectionRequestSchema, {
+    host,
+    messageRequest,
+  } as never);
+  response.messageResponse = find(pool, messageRequest);
+  return response;
+}
+
+function find(pool: DescriptorPool, asked: ServerReflectionRequest["messageRequest"]): Answer {
+  const of = (value: object) =>
+    create(ServerReflectionResponseSchema, { messageResponse: value as never }).messageResponse;
+  switch (asked.case) {
+    case "listServices":
+      return of({
+        case: "listServicesResponse",
+        value: { service: pool.services.map((name) => ({ name })) },
+      });
+    case "fileByFilename":
+      return of(files(pool.fileByName(asked.value), asked.value));
+    case "fileContainingSymbol":
+      return of(files(pool.fileOfSymbol(asked.value), asked.value));
+    case "allExtensionNumbersOfType":
+      return of({
+        case: "allExtensionNumbersResponse",
+        value: { baseTypeName: asked.value, extensionNumber: [] },
+      });
+    case "fileContainingExtension":
+      return of(files(undefined, asked.value.containingType));
+    default:
+      return of({
+        case: "errorResponse",
+        value: {
+          errorCode: codeToNumber("invalid_argument"),
+          errorMessage: "the request asks for nothing",
+        },
+      });
+  }
+}
+
+function files(found: readonly Uint8Array[] | undefined, name: string): object {
+  if (found !== undefined) {
+    return { case: "fileDescriptorResponse", value: { fileDescriptorProto: found } };
+  }
+  return {
+    case: "errorResponse",
+    value: {
+      errorCode: codeToNumber("not_found"),
+      errorMessage: `${JSON.stringify(name.slice(0, 200))} is not known here`,
+    },
+  };
+}
