@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { basename } from "node:path";
 import type { SliceRequest, SliceResult } from "./slice.ts";
 
 /** What a process has used so far. */
@@ -15,9 +16,10 @@ export interface Pair {
   close(): Promise<void>;
 }
 
-/** Starts a contender's server, then its client, from the built files in `folder`. */
-export async function startPair(name: string, folder: string): Promise<Pair> {
-  const file = `${folder}/contenders/${name}.js`;
+/** Starts a contender's server, then its client, from its built file in `folder`. */
+export async function startPair(contender: string, folder: string): Promise<Pair> {
+  const file = `${folder}/${contender}.js`;
+  const name = basename(contender);
   const server = new Side([`${folder}/child.js`, file, "server"]);
   try {
     const address = String(await server.answer());

@@ -6,9 +6,12 @@ import { build } from "esbuild";
 const here = import.meta.dirname;
 const repository = join(here, "../..");
 
-/** Names of all contenders. */
-export function contenderNames(): readonly string[] {
-  return readdirSync(join(here, "contenders")).map((file) => file.replace(/\.ts$/, ""));
+/** Where contenders are: those that are compared with each other, and ours with one feature each. */
+export type ContenderFolder = "contenders" | "ablations";
+
+/** The files of all contenders of a folder, without extension. */
+export function contenderFiles(folder: ContenderFolder): readonly string[] {
+  return readdirSync(join(here, folder)).map((file) => `${folder}/${file.replace(/\.ts$/, "")}`);
 }
 
 /**
@@ -31,7 +34,11 @@ export async function prepare(): Promise<string> {
   const folder = join(here, ".build");
   await build({
     absWorkingDir: here,
-    entryPoints: ["child.ts", ...contenderNames().map((name) => `contenders/${name}.ts`)],
+    entryPoints: [
+      "child.ts",
+      "scale-side.ts",
+      ...[...contenderFiles("contenders"), ...contenderFiles("ablations")].map((it) => `${it}.ts`),
+    ],
     outdir: folder,
     bundle: true,
     packages: "external",

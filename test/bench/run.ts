@@ -1,8 +1,13 @@
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
+import { ablationGoals } from "./ablation.ts";
 import type { Suite } from "./contender.ts";
+import { goalCells, goalContenders, goals, printGoals } from "./goals.ts";
 import { type Pair, startPair } from "./pair.ts";
-import { contenderNames, prepare, protoFolders } from "./prepare.ts";
+import { contenderFiles, prepare, protoFolders } from "./prepare.ts";
+import { printScale, scale } from "./scale.ts";
 import { keepAwake, preferUs } from "./spin.ts";
+import { startUp } from "./start-up.ts";
 import { printTable, type Row } from "./table.ts";
 
 /** One thing that is measured, for every contender that can do it. */
@@ -21,6 +26,10 @@ const { values: options } = parseArgs({
     slices: { type: "string", default: "5" },
     "slice-ms": { type: "string", default: "400" },
     profile: { type: "string" },
+    check: { type: "boolean", default: false },
+    ablation: { type: "boolean", default: false },
+    scale: { type: "boolean", default: false },
+    "start-up": { type: "boolean", default: false },
     suite: { type: "string", multiple: true, default: [] },
     "in-flight": { type: "string", multiple: true, default: [] },
     bytes: { type: "string", multiple: true, default: [] },
@@ -43,8 +52,17 @@ const warmUp = { ms: 1_000, atLeast: 8_000, maxMs: 5_000 };
 
 const wanted = (list: readonly string[], value: string | number) =>
   list.length === 0 || list.includes(String(value));
+const isGoal = (cell: Cell) =>
+  goalCells.some(
+    ([suite, bytes, inFlight]) =>
+      cell.suite === suite && cell.bytes === bytes && cell.inFlight === inFlight,
+  );
+const isAblation = (cell: Cell) =>
+  cell.suite === "unary" && cell.bytes === 64 && cell.inFlight === 128;
 const cells = allCells.filter(
   (cell) =>
+    (!options.check || isGoal(cell)) &&
+    (!options.ablation || isAblation(cell)) &&
     wanted(options.suite, cell.suite) &&
     wanted(options["in-flight"], cell.inFlight) &&
     wanted(options.bytes, cell.bytes),
@@ -55,15 +73,20 @@ const folder = await prepare();
 process.env.BENCH_PROTOS = protoFolders;
 if (options.profile !== undefined) process.env.BENCH_PROFILE = options.profile;
 preferUs();
+if (options.scale) process.exit(printScale(await scale(folder)) ? 0 : 1);
+if (options["start-up"]) process.exit((await startUp(folder)) ? 0 : 1);
 const sleepAgain = options.spin && !options["no-spin"] ? keepAwake() : () => {};
 const pairs: Pair[] = [];
 const rows: Row[] = [];
 try {
-  for (const name of contenderNames().filter((it) => wanted(options.only, it))) {
-    const { contender } = await import(`${folder}/contenders/${name}.js`);
+  const only = options.check && options.only.length === 0 ? goalContenders : options.only;
+  for (const file of contenderFiles(options.ablation ? "ablations" : "contenders")) {
+    const name = basename(file);
+    if (!wanted(only, name)) continue;
+    const { contender } = await import(`${folder}/${file}.js`);
     const reason = await contender.unavailable?.();
     if (reason !== undefined) say(`skipped ${name}: ${reason}`);
-    else pairs.push(await startPair(name, folder));
+    else pairs.push(await startPair(file, folder));
   }
   for (const cell of cells) rows.push(...(await measureCell(cell)));
 } finally {
@@ -72,7 +95,10 @@ try {
 }
 if (options.json) for (const row of rows) console.log(JSON.stringify(row));
 else printTable(rows);
-process.exit(0);
+let reached = true;
+if (options.check) reached = printGoals(rows, goals);
+if (options.ablation) reached = printGoals(rows, ablationGoals);
+process.exit(reached ? 0 : 1);
 
 /** Warms every contender up, then takes slices of all of them in turn, so that noise hits all alike. */
 async function measureCell(cell: Cell): Promise<Row[]> {

@@ -1,0 +1,66 @@
+import { type ChildProcess, fork } from "node:child_process";
+
+/** What many connections, or many streams on one, cost the server. */
+export interface ScaleRow {
+  readonly suite: "connections" | "streams";
+  readonly count: number;
+  readonly echoes: number;
+  readonly ms: number;
+  readonly serverRssMb: number;
+  readonly limitMb: number;
+}
+
+const runs = [
+  { suite: "connections", count: 10_000, limitMb: 450 },
+  { suite: "streams", count: 10_000, limitMb: 250 },
+] as const;
+
+/** Opens ten thousand of each, and has each echo ten times. */
+export async function scale(folder: string): Promise<ScaleRow[]> {
+  const rows: ScaleRow[] = [];
+  for (const { suite, count, limitMb } of runs) {
+    const server = fork(`${folder}/scale-side.js`, ["server"]);
+    const address = String(await answer(server));
+    const client = fork(`${folder}/scale-side.js`, [suite, address, String(count)]);
+    let highest = 0;
+    const watch = setInterval(() => server.send("memory"), 100);
+    server.on("message", (rss) => {
+      highest = Math.max(highest, Number(rss));
+    });
+    const { echoes, ms } = (await answer(client)) as { echoes: number; ms: number };
+    clearInterval(watch);
+    client.kill("SIGKILL");
+    server.kill("SIGKILL");
+    rows.push({
+      suite,
+      count,
+      echoes,
+      ms: Math.round(ms),
+      serverRssMb: Math.round(highest / 2 ** 20),
+      limitMb,
+    });
+  }
+  return rows;
+}
+
+/** Prints the rows; true when every echo came and no limit was passed. */
+export function printScale(rows: readonly ScaleRow[]): boolean {
+  let all = true;
+  for (const row of rows) {
+    const reached = row.echoes === row.count * 10 && row.serverRssMb <= row.limitMb;
+    all &&= reached;
+    console.log(
+      `${reached ? "reached" : "MISSED "}  ${row.count} ${row.suite}: ${row.echoes} echoes in ${row.ms} ms, server ${row.serverRssMb} MB at most (limit ${row.limitMb})`,
+    );
+  }
+  return all;
+}
+
+function answer(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    child.once("message", resolve);
+    child.once("exit", (code) =>
+      reject(new Error(`a side of the scale suite ended with code ${code}`)),
+    );
+  });
+}
