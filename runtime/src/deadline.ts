@@ -11,7 +11,7 @@ export function monotonicNow(): Deadline {
 }
 
 /** Readings of {@link turnNow} that one look at the clock serves, so that a long turn does not stand still. */
-const readingsPerLook = 16;
+const readingsPerLook = 64;
 let turnTime: Deadline = 0;
 let readingsLeft = 0;
 let turnEnds = false;

@@ -23,6 +23,9 @@ export class ChannelPool {
   readonly #slots = new Map<string, ChannelSlot>();
   /** The same slots, found without making a key. */
   readonly #byNode = new WeakMap<Node, ChannelSlot>();
+  /** The node of the last call and its slot. */
+  #lastNode: Node | undefined;
+  #lastSlot: ChannelSlot | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -42,11 +45,10 @@ export class ChannelPool {
 
   /** What is connected to a node that the client {@link speaks} to. */
   toNode(node: Node): ChannelSlot {
-    const known = this.#byNode.get(node);
-    if (known !== undefined && !known.closed) return known;
-    const slot = this.#slot(node.address, node.metadata.protocol);
-    slot.users.add(node.id);
-    this.#byNode.set(node, slot);
+    const known = node === this.#lastNode ? this.#lastSlot : this.#byNode.get(node);
+    const slot = known === undefined || known.closed ? this.#open(node) : known;
+    this.#lastNode = node;
+    this.#lastSlot = slot;
     return slot;
   }
 
@@ -75,7 +77,16 @@ export class ChannelPool {
     clearInterval(this.#idleTimer);
     const slots = [...this.#slots.values()];
     this.#slots.clear();
+    this.#lastNode = undefined;
+    this.#lastSlot = undefined;
     await Promise.all(slots.map((slot) => slot.close(graceMs)));
+  }
+
+  #open(node: Node): ChannelSlot {
+    const slot = this.#slot(node.address, node.metadata.protocol);
+    slot.users.add(node.id);
+    this.#byNode.set(node, slot);
+    return slot;
   }
 
   #slot(address: string, protocol: string | undefined): ChannelSlot {
@@ -132,6 +143,7 @@ export class ChannelPool {
 
   #drop(slot: ChannelSlot): void {
     this.#slots.delete(key(slot.address, slot.protocol));
+    if (slot === this.#lastSlot) this.#lastNode = this.#lastSlot = undefined;
     slot
       .close(0)
       .catch((error) =>

@@ -29,7 +29,7 @@ function interceptUnary(
       throw faults.ofHandler(call, reason);
     };
     try {
-      return Promise.resolve(handler(call, request)).catch(fault);
+      return Promise.resolve(handler(call, request)).then(undefined, fault);
     } catch (reason) {
       return fault(reason);
     }

@@ -43,6 +43,9 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   readonly #sweep: DeadlineSweep;
   readonly #numbers = new WeakMap<AnyMethod, number>();
   readonly #numbersByName = new Map<string, number>();
+  /** The method of the last call, which is mostly that of the next one too. */
+  #lastMethod: AnyMethod | undefined;
+  #lastNumber = 0;
   #lastCall = 0;
   #state: ChannelState = "open";
   /** The other side takes no further call, and nobody has called `close` here. */
@@ -128,7 +131,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     const refusal = callRefusal(method.name, outgoing);
     if (refusal !== undefined) throw refusal;
     const metadata = outgoing.metadata?.isEmpty === false ? outgoing.metadata.encode() : undefined;
-    const number = this.#numbers.get(method) ?? this.#nameMethod(method);
+    const number = method === this.#lastMethod ? this.#lastNumber : this.#numberOf(method);
     const id = this.#nextCall();
     this.writer.open(
       frameType.call,
@@ -301,6 +304,12 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
         outcome: "not-executed",
       }),
     );
+  }
+
+  #numberOf(method: AnyMethod): number {
+    this.#lastNumber = this.#numbers.get(method) ?? this.#nameMethod(method);
+    this.#lastMethod = method;
+    return this.#lastNumber;
   }
 
   /** Gives a method its number on this connection. */

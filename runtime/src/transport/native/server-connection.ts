@@ -27,7 +27,7 @@ import { retryField, statusField, writeStatus } from "./status.ts";
 interface NamedMethod {
   readonly name: string;
   readonly contentType: string;
-  /** What the dispatcher has for it; looked for again at each call as long as there is nothing. */
+  /** What the dispatcher has for it; looked for again at each call as long as there is nothing that fits. */
   method: AnyMethod | undefined;
 }
 
@@ -176,7 +176,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     const contentType = text.slice(0, nameAt - start - 1);
     const name = text.slice(nameAt - start - 1);
-    this.#methods[number] = { name, contentType, method: this.dispatcher.method(name) };
+    this.#methods[number] = { name, contentType, method: undefined };
   }
 
   #openCall(
@@ -208,16 +208,15 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if ((flags & flag.message) === 0 && at < end) {
       throw new MicroError("invalid_argument", "received a call with bytes and no message");
     }
-    const method = named.method ?? this.dispatcher.method(named.name);
-    const refusal = this.#refusal(named, method, isStream, end - at);
-    if (refusal !== undefined) {
-      this.#refuseCall(id, refusal);
+    named.method ??= this.#find(named);
+    const { method } = named;
+    if (method === undefined || !this.#takes(method, isStream, end - at)) {
+      this.#refuseCall(id, this.#refusal(named, isStream, end - at));
       return;
     }
-    named.method = method;
     const deadline: Deadline = aux === 0 ? Number.POSITIVE_INFINITY : this.now + aux;
     if (isStream) {
-      const call = new IncomingStream(this, id, method!, this.#peer, metadata, deadline);
+      const call = new IncomingStream(this, id, method, this.#peer, metadata, deadline);
       this.#add(call);
       this.#receive(call, flags, bytes, at, end, (flags & flag.message) !== 0);
       if (!call.ended) call.run();
@@ -225,12 +224,12 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     let request: unknown;
     try {
-      request = decodeMessage(method!.input, bytes, at, end);
+      request = decodeMessage(method.input, bytes, at, end);
     } catch (reason) {
       this.#refuseCall(id, codecError(reason, "not-executed"));
       return;
     }
-    const call = new IncomingUnary(this, id, method!, this.#peer, metadata, deadline);
+    const call = new IncomingUnary(this, id, method, this.#peer, metadata, deadline);
     this.#add(call);
     call.run(request);
   }
@@ -253,18 +252,30 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
   }
 
-  /** Why a call is not taken; undefined when it is. Nothing of it has run then. */
-  #refusal(
-    named: NamedMethod,
-    method: AnyMethod | undefined,
-    streaming: boolean,
-    messageBytes: number,
-  ): MicroError | undefined {
+  /** The method of a name, if it is spoken here as the client speaks it. */
+  #find({ name, contentType }: NamedMethod): AnyMethod | undefined {
+    const method = this.dispatcher.method(name);
+    return method?.input.contentType === contentType ? method : undefined;
+  }
+
+  /** Whether a call of a known method is taken. */
+  #takes(method: AnyMethod, isStream: boolean, messageBytes: number): boolean {
+    return (
+      !this.#owner.draining &&
+      this.#calls.size < this.limits.maxConcurrentCalls &&
+      (method.kind !== "unary") === isStream &&
+      messageBytes <= this.limits.maxMessageBytes
+    );
+  }
+
+  /** Why a call is not taken. Nothing of it has run. */
+  #refusal(named: NamedMethod, isStream: boolean, messageBytes: number): MicroError {
     const { limits, dispatcher } = this;
     if (this.#owner.draining) return listenerDraining(this.#owner.address);
     if (this.#calls.size >= limits.maxConcurrentCalls) {
       return tooManyCalls(this.#owner.address, limits.maxConcurrentCalls);
     }
+    const method = dispatcher.method(named.name);
     if (method === undefined) {
       return (
         dispatcher.unknownMethod?.(named.name) ?? unknownMethod(named.name, this.#owner.address)
@@ -273,16 +284,13 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if (method.input.contentType !== named.contentType) {
       return unknownContentType(named.contentType, method);
     }
-    if ((method.kind !== "unary") !== streaming) return wrongKind(method, streaming);
-    if (messageBytes > limits.maxMessageBytes) {
-      return messageTooLarge(
-        `the request of ${named.name}`,
-        messageBytes,
-        limits.maxMessageBytes,
-        "not-executed",
-      );
-    }
-    return undefined;
+    if ((method.kind !== "unary") !== isStream) return wrongKind(method, isStream);
+    return messageTooLarge(
+      `the request of ${named.name}`,
+      messageBytes,
+      limits.maxMessageBytes,
+      "not-executed",
+    );
   }
 
   #refuseCall(id: number, error: MicroError): void {
