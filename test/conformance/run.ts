@@ -16,16 +16,19 @@ import { conformanceRunner, NoRunner, type Runner } from "./runner.ts";
 
 /**
  * `npm run conformance`: Google's conformance tests on the generated codecs. Twice, the second time with
- * protobuf-es as the encoder, so that an error of the decoder cannot be undone by one of the encoder.
+ * protobuf-es as the encoder, so that an error of the decoder cannot be undone by one of the encoder. With
+ * `--plant`, once and with an error in it, which must be found.
  */
 
 /** Tests of the binary and the JSON format that the runner has. More or fewer means another runner. */
 const expectedTests = 5567;
 
-const passes = [
-  { name: "fast decode, fast encode", encode: "fast" },
-  { name: "fast decode, reflective encode", encode: "reflect" },
-] as const;
+const passes = process.argv.includes("--plant")
+  ? [{ name: "with a planted error", encode: "planted error" }]
+  : [
+      { name: "fast decode, fast encode", encode: "fast" },
+      { name: "fast decode, reflective encode", encode: "reflect" },
+    ];
 
 let runner: Runner;
 try {

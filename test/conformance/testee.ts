@@ -45,6 +45,8 @@ const outputJson = 2;
 const ignoreUnknownJson = 3;
 
 const encodeByReflection = process.env.CONFORMANCE_ENCODE === "reflect";
+/** Proves that the tests fail when something is wrong. */
+const plantError = process.env.CONFORMANCE_ENCODE === "planted error";
 
 /**
  * The program that Google's runner tests: it takes a message in one format and gives it back in another, until
@@ -87,7 +89,10 @@ export function serve(generated: Generated): void {
     const { payload } = request;
     let message: Message;
     try {
-      if (payload.case === "protobufPayload") message = codec.decode(payload.value);
+      if (payload.case === "protobufPayload")
+        message = codec.decode(
+          payload.value.map((byte) => (plantError && byte === 0x7f ? 0x7e : byte)),
+        );
       else if (payload.case === "jsonPayload") {
         const lenient = request.testCategory === ignoreUnknownJson;
         message = fromJsonString(schema, payload.value, { registry, ignoreUnknownFields: lenient });
