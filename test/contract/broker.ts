@@ -492,6 +492,32 @@ const cases: readonly (readonly [name: string, brokers: number, body: Body])[] =
     },
   ],
   [
+    "replays what it kept from the beginning and from a time, where it keeps anything",
+    2,
+    async (stage, one, two) => {
+      if (!two.guarantees.replay) {
+        await rejects(
+          two.subscribe("kept", () => {}, { from: "first" }),
+          "unimplemented",
+        );
+        return;
+      }
+      for (const text of ["a", "b"]) await one.publish("kept", textEvent(text));
+      await sleep(50);
+      const middle = new Date();
+      await sleep(50);
+      for (const text of ["c", "d"]) await one.publish("kept", textEvent(text));
+      const [all, late, group] = [stage.collect(), stage.collect(), stage.collect()];
+      await two.subscribe("kept", all.take, { from: "first" });
+      await two.subscribe("kept", late.take, { from: middle });
+      await two.subscribe("kept", group.take, { from: "first", queue: "q" });
+      await all.wait(4);
+      await group.wait(4);
+      await late.wait(2);
+      assert.deepEqual(late.events.map(textOf).sort(), ["c", "d"]);
+    },
+  ],
+  [
     "publishes to a topic that nobody listens to",
     1,
     async (_stage, one) => {

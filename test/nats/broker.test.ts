@@ -30,6 +30,21 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
       return several(count, () => jetstreamBroker({ servers: server.url, stream, prefix, logger }));
     },
   };
+  /** Many consumers make it slow, so only what differs is looked at. */
+  describe("JetStream in the order of keys", () => {
+    const differs =
+      /order of a key|member of each queue group|takes poison out|leaves its group|carries an event whole|replays/;
+    const brokers: CreateBrokers = async (count) => {
+      const stream = `S${fleets++}`;
+      const prefix = `p${stream}`;
+      return several(count, () =>
+        jetstreamBroker({ servers: server.url, stream, prefix, ordering: "key", logger }),
+      );
+    };
+    for (const { name, run } of brokerContract(brokers)) {
+      if (differs.test(name)) test(name, run);
+    }
+  });
   describe.each(Object.entries(create))("%s", (_name, brokers) => {
     for (const { name, run } of brokerContract(brokers)) test(name, run);
   });

@@ -67,6 +67,12 @@ export interface SubscribeOptions {
   readonly propagate?: readonly string[];
   /** Topic that takes events which failed for good, with the reason in their metadata. */
   readonly deadLetter?: string;
+  /**
+   * Where to begin, where the broker keeps events (`guarantees.replay`): with the first that is kept, with the first
+   * since a time, or with the one of this sequence number. For a queue group it holds when the group is new. Default:
+   * with what is published from now on.
+   */
+  readonly from?: "first" | Date | bigint;
   /** Ends the subscription. */
   readonly signal?: AbortSignal;
 }
@@ -121,6 +127,8 @@ export interface BrokerGuarantees {
   readonly deadLetter: boolean;
   /** `block`: a publisher waits for a slow subscriber. `drop`: events are lost and counted. */
   readonly overflow: "block" | "drop";
+  /** Whether a subscription can begin with events that were published before it. */
+  readonly replay: boolean;
   /** The largest body, in bytes. */
   readonly maxEventBytes: number;
 }
@@ -150,7 +158,8 @@ export interface Broker extends Backend {
   publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void>;
   /**
    * Resolves when the subscription is in force: what is published after that is delivered.
-   * @throws MicroError `invalid_argument` for a topic or queue that is not allowed.
+   * @throws MicroError `invalid_argument` for a topic or queue that is not allowed; `unimplemented` for `from` where
+   * nothing is kept.
    */
   subscribe(
     topic: string,

@@ -30,7 +30,7 @@ export const defaultCloseGraceMs = 10_000;
 
 /** Subscription options with their defaults. */
 export type DeliverySettings = Readonly<
-  Required<Omit<SubscribeOptions, "queue" | "deadLetter" | "signal" | "handlerTimeoutMs">>
+  Required<Omit<SubscribeOptions, "queue" | "deadLetter" | "signal" | "handlerTimeoutMs" | "from">>
 > & {
   readonly queue: string | undefined;
   readonly deadLetter: string | undefined;
@@ -39,11 +39,18 @@ export type DeliverySettings = Readonly<
 };
 
 /**
- * Checks a subscription's topic and options.
- * @throws MicroError `invalid_argument` that names the option.
+ * Checks a subscription's topic and options, for a broker that keeps nothing to begin `from`.
+ * @throws MicroError `invalid_argument` that names the option; `unimplemented` for `from`.
  */
 export function deliverySettings(topic: string, options: SubscribeOptions = {}): DeliverySettings {
   checkTopic(topic);
+  if (options.from !== undefined) {
+    throw new MicroError(
+      "unimplemented",
+      `cannot subscribe to ${topic} from an earlier time: this broker keeps no events; use one with guarantees.replay`,
+      { outcome: "not-executed" },
+    );
+  }
   if (options.queue !== undefined) checkQueue(options.queue);
   if (options.deadLetter !== undefined) checkTopic(options.deadLetter);
   if (options.deadLetter === topic) {

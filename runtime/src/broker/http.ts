@@ -130,6 +130,7 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
       redelivery: true,
       deadLetter: true,
       overflow: "drop",
+      replay: false,
       maxEventBytes,
     };
     this.logger = options.logger ?? createLogger();

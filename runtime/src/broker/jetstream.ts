@@ -4,7 +4,7 @@ import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from "nats";
 import type { BackendState, StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { createLogger, type Logger } from "../logger.ts";
-import { isNotFound, natsFailure } from "../nats/failure.ts";
+import { isNobodyThere, isNotFound, natsFailure } from "../nats/failure.ts";
 import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { checkBucketName, encodeToken } from "../nats/token.ts";
 import type {
@@ -30,9 +30,15 @@ import { StreamConsumer } from "./nats/stream-consumer.ts";
 
 /** Options of {@link jetstreamBroker}. */
 export type JetStreamBrokerOptions = NatsDriverOptions & {
+  /**
+   * `key` keeps the order of events of one key over all members of a queue group, redeliveries included: keys fall into
+   * 16 partitions, of which each has one event handled at a time. It costs 17 consumers a subscription. All members of
+   * a group have to say the same. Default `none`.
+   */
+  readonly ordering?: "none" | "key";
   /** The stream that keeps events; made when it is not there. Default `MICRO`. */
   readonly stream?: string;
-  /** Subjects are this, a dot and the topic. Default `micro.events`. */
+  /** Subjects are this, the topic, and `none` or the partition of the key, with dots between. Default `micro.events`. */
   readonly prefix?: string;
   /** How the stream is made; one that is there stays as it is. */
   readonly storage?: "file" | "memory";
@@ -77,7 +83,7 @@ class JetStreamBroker implements Broker, DeliveryHost {
   readonly #options: JetStreamBrokerOptions;
   readonly #stream: string;
   readonly #prefix: string;
-  readonly #consumers = new Map<DeliverySubscription, StreamConsumer>();
+  readonly #consumers = new Map<DeliverySubscription, readonly StreamConsumer[]>();
   #ready: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -94,12 +100,13 @@ class JetStreamBroker implements Broker, DeliveryHost {
     this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.guarantees = {
       delivery: "at-least-once",
-      ordering: "none",
+      ordering: options.ordering ?? "none",
       durability: options.storage === "memory" ? "none" : "process-crash",
       queueGroups: true,
       redelivery: true,
       deadLetter: true,
       overflow: "block",
+      replay: true,
       maxEventBytes: options.maxEventBytes ?? defaultMaxNatsEventBytes,
     };
   }
@@ -126,40 +133,50 @@ class JetStreamBroker implements Broker, DeliveryHost {
   ): Promise<Subscription> {
     const what = `subscribe to ${topic}`;
     this.#check(what, options.signal);
-    const settings = deliverySettings(topic, options);
+    const { from = "new", ...others } = options;
+    const settings = deliverySettings(topic, others);
     checkSubject(topic);
     const { queue, deadLetter } = settings;
-    const consumer = new StreamConsumer({
-      link: this.#link,
-      stream: this.#stream,
-      subject: this.#subject(topic),
-      topic,
-      consumer: consumerName(topic, queue),
-      durable: queue !== undefined,
-      start: "new",
-      ackWaitMs: this.#options.ackWaitMs ?? 30_000,
-      maxEventBytes: this.guarantees.maxEventBytes,
-      settings,
-      logger: this.logger,
-      giveUp: async (record, attempts) => {
-        const reason = "delivered too often, without an answer to the last delivery";
-        this.logger.error({ topic, event: record.id, attempts }, reason);
-        if (deadLetter === undefined) return;
-        await this.publishDeadLetter(deadLetterRecord(record, deadLetter, reason, attempts));
-      },
-    });
+    const name = consumerName(topic, queue);
+    const ordered = this.guarantees.ordering === "key";
+    const parts = ordered ? [noKey, ...partitions] : ["*"];
+    const consumers = parts.map(
+      (part) =>
+        new StreamConsumer({
+          link: this.#link,
+          stream: this.#stream,
+          subject: this.#subject(topic, part),
+          topic,
+          consumer: part === "*" ? name : `${name}=_${part}`,
+          durable: queue !== undefined,
+          ordered: ordered && part !== noKey,
+          start: from,
+          ackWaitMs: this.#options.ackWaitMs ?? 30_000,
+          maxEventBytes: this.guarantees.maxEventBytes,
+          settings,
+          logger: this.logger,
+          giveUp: async (record, attempts) => {
+            const reason = "delivered too often, without an answer to the last delivery";
+            this.logger.error({ topic, event: record.id, attempts }, reason);
+            if (deadLetter === undefined) return;
+            await this.publishDeadLetter(deadLetterRecord(record, deadLetter, reason, attempts));
+          },
+        }),
+    );
     const deliveries = new DeliveryQueue(
       topic,
       defaultMaxPendingBytes,
       undefined,
-      (record, handled) => consumer.ended(record, handled),
+      (record, handled) => {
+        for (const consumer of consumers) consumer.ended(record, handled);
+      },
     );
     const subscription = new DeliverySubscription(topic, handler, settings, deliveries, this);
-    this.#consumers.set(subscription, consumer);
+    this.#consumers.set(subscription, consumers);
     try {
       await this.#open();
       await this.#link.live(what);
-      await consumer.begin(deliveries);
+      await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
     } catch (error) {
       await subscription.close();
       throw natsFailure(error, what);
@@ -173,11 +190,11 @@ class JetStreamBroker implements Broker, DeliveryHost {
   }
 
   async detach(subscription: DeliverySubscription): Promise<void> {
-    this.#consumers.get(subscription)?.stop();
+    for (const consumer of this.#consumers.get(subscription) ?? []) consumer.stop();
   }
 
   forget(subscription: DeliverySubscription): void {
-    this.#consumers.get(subscription)?.close();
+    for (const consumer of this.#consumers.get(subscription) ?? []) consumer.close();
     this.#consumers.delete(subscription);
   }
 
@@ -195,8 +212,8 @@ class JetStreamBroker implements Broker, DeliveryHost {
     await this.#release();
   }
 
-  #subject(topic: string): string {
-    return `${this.#prefix}.${topic}`;
+  #subject(topic: string, part: string): string {
+    return `${this.#prefix}.${topic}.${part}`;
   }
 
   /** Publishes until the stream says that it has the event, or time is up. Its id keeps repetitions apart. */
@@ -212,13 +229,15 @@ class JetStreamBroker implements Broker, DeliveryHost {
         const jetstream = await this.#link.jetstream();
         const headers = encodeHeaders(record);
         sent = true;
-        await jetstream.publish(this.#subject(record.topic), record.body, {
+        await jetstream.publish(this.#subject(record.topic, partOf(record.key)), record.body, {
           headers,
           msgID: `${record.topic}/${record.id}`,
           timeout: Math.max(100, Math.min(tryMs, giveUpAt - performance.now())),
         });
         return;
       } catch (error) {
+        // The stream may have gone with its server's data; then it is made again.
+        if (isNobodyThere(error)) this.#ready = undefined;
         const failure = natsFailure(error, what);
         const left = giveUpAt - performance.now();
         if (failure.code !== "unavailable" || left <= 0 || this.#link.closed) {
@@ -284,6 +303,17 @@ class JetStreamBroker implements Broker, DeliveryHost {
       throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
+}
+
+/** The last part of the subject of events without a key. */
+const noKey = "none";
+/** The last parts of the subjects of events with a key. Never another number: one key is always in one of them. */
+const partitions: readonly string[] = Array.from({ length: 16 }, (_, index) => `k${index}`);
+
+function partOf(key: string | undefined): string {
+  if (key === undefined) return noKey;
+  const [first = 0] = createHash("sha256").update(key).digest();
+  return partitions[first % partitions.length] ?? noKey;
 }
 
 /** The name of a group's consumer, the same everywhere; of a lone subscription's, one of its own. */

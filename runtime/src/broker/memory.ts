@@ -103,6 +103,7 @@ class MemoryBroker implements Broker, DeliveryHost {
       redelivery: true,
       deadLetter: true,
       overflow,
+      replay: false,
       maxEventBytes: options.maxEventBytes ?? defaultMaxEventBytes,
     };
     this.logger = options.logger ?? createLogger();

@@ -84,6 +84,7 @@ class NatsBroker implements Broker, DeliveryHost {
       redelivery: true,
       deadLetter: true,
       overflow: "drop",
+      replay: false,
       maxEventBytes: options.maxEventBytes ?? defaultMaxNatsEventBytes,
     };
   }

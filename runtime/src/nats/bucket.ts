@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   DiscardPolicy,
   type MsgHdrs,
@@ -7,7 +8,7 @@ import {
   StorageType,
   type StreamConfig,
 } from "nats";
-import { isNotFound, natsFailure } from "./failure.ts";
+import { isNobodyThere, isNotFound, natsFailure } from "./failure.ts";
 import type { NatsLink } from "./link.ts";
 import { checkBucketName } from "./token.ts";
 
@@ -37,6 +38,10 @@ export interface BucketPut {
   readonly ifRevision?: number;
   readonly headers?: Iterable<readonly [string, string]>;
 }
+
+/** How long a write waits for a stream that does not listen, and how often it tries, in milliseconds. */
+const patienceMs = 2_000;
+const retryMs = 20;
 
 const operationHeader = "KV-Operation";
 
@@ -121,12 +126,23 @@ export class NatsBucket {
     for (const [name, text] of more) headers.append(name, text);
     await this.link.live(`write ${this.name}/${key} in NATS`);
     const jetstream = await this.link.jetstream();
-    const ack = await jetstream.publish(this.subject(key), value, {
-      headers,
-      timeout: this.link.timeoutMs,
-      ...(ifRevision === undefined ? {} : { expect: { lastSubjectSequence: ifRevision } }),
-    });
-    return ack.seq;
+    const giveUpAt = performance.now() + Math.min(this.link.timeoutMs, patienceMs);
+    for (;;) {
+      try {
+        const ack = await jetstream.publish(this.subject(key), value, {
+          headers,
+          timeout: this.link.timeoutMs,
+          ...(ifRevision === undefined ? {} : { expect: { lastSubjectSequence: ifRevision } }),
+        });
+        return ack.seq;
+      } catch (error) {
+        if (!isNobodyThere(error) || performance.now() > giveUpAt) throw error;
+        // A stream that was made a moment ago does not listen yet, and one of a server that was wiped is gone.
+        this.#ready = undefined;
+        await sleep(retryMs);
+        await this.ready();
+      }
+    }
   }
 
   async #run<T>(action: string, key: string, work: () => Promise<T>): Promise<T> {

@@ -63,3 +63,8 @@ export function isNotFound(error: unknown): boolean {
   const { code, api_error: api } = error as NatsError;
   return api?.code === 404 || code === "404";
 }
+
+/** Whether nobody listens at a subject, so that nothing has happened. */
+export function isNobodyThere(error: unknown): boolean {
+  return (error as NatsError | undefined)?.code === "503";
+}

@@ -20,6 +20,8 @@ export interface StreamConsumerOptions {
   readonly consumer: string;
   /** Whether the consumer stays when nobody uses it. */
   readonly durable: boolean;
+  /** Whether only one event at a time is with any subscriber, so that their order holds over all of them. */
+  readonly ordered: boolean;
   readonly start: StreamStart;
   readonly ackWaitMs: number;
   readonly maxEventBytes: number;
@@ -84,6 +86,7 @@ export class StreamConsumer implements PullHost {
   }
 
   room(): number {
+    if (this.#options.ordered) return this.#held.size === 0 ? 1 : 0;
     const { maxInFlight, maxPending } = this.#options.settings;
     const prefetch = Math.min(2 * maxInFlight, maxInFlight + maxPending);
     // Few at a time cost a request each.
@@ -138,7 +141,7 @@ export class StreamConsumer implements PullHost {
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(ackWaitMs),
       max_deliver: -1,
-      max_ack_pending: maxAckPending,
+      max_ack_pending: this.#options.ordered ? 1 : maxAckPending,
       replay_policy: ReplayPolicy.Instant,
       ...(durable ? {} : { inactive_threshold: nanos(inactiveMs) }),
       ...this.#start(),
