@@ -32,6 +32,14 @@ const suites: readonly Suite[] = [
   { name: "end to end", script: ["test:e2e"], counts: "tests" },
   { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
+  { name: "conformance", script: ["conformance"], counts: "check", long: true },
+  { name: "codec fuzz", script: ["fuzz:codec"], counts: "check", long: true },
+  {
+    name: "googleapis through codecs",
+    script: ["googleapis:codec", "--part"],
+    counts: "check",
+    long: true,
+  },
   { name: "frame fuzz", script: ["fuzz", "--count", "200000"], counts: "check", long: true },
 ];
 
