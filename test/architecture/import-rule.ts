@@ -62,8 +62,8 @@ const contracts: ReadonlySet<string> = new Set(["broker/topic.ts"]);
 
 /** Which packages may be imported, and below which paths. */
 const packages: readonly (readonly [name: string, below: RegExp])[] = [
-  ["@bufbuild/protobuf", /^(codec|gen|debug|transport\/http)\//],
-  ["@connectrpc/connect", /^(transport\/http|debug)\//],
+  ["@bufbuild/protobuf", /^(codec|gen|debug|transport\/http)\/|^connect-transport/],
+  ["@connectrpc/connect", /^(transport\/http|debug)\/|^connect-transport/],
   ["@connectrpc/connect-node", /^transport\/http\//],
   ["classic-level", /^store\/file/],
   ["dns-packet", /^registry\/mdns/],
