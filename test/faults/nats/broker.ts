@@ -145,6 +145,40 @@ export async function linkCut(length: Length): Promise<Figure> {
   }
 }
 
+/** Handlers take five times the time after which an event goes to another member. */
+export async function longHandlers(length: Length): Promise<Figure> {
+  const count = length === "long" ? 500 : 50;
+  const ackWaitMs = 600;
+  const server = await startNats();
+  const brokers = [1, 2].map(() => jetstreamBroker({ servers: server.url, ackWaitMs, logger }));
+  const publisher = new Publisher(brokers[0]!);
+  const handled: string[] = [];
+  try {
+    for (const broker of brokers) {
+      const handler = async (event: { readonly id: string }) => {
+        await sleep(5 * ackWaitMs);
+        handled.push(event.id);
+      };
+      await broker.subscribe("work", handler, { queue: "workers", maxInFlight: 20 });
+    }
+    await publisher.publish(count, 10);
+    const until = performance.now() + 60_000;
+    while (handled.length < count && performance.now() < until) await sleep(50);
+    await sleep(2 * ackWaitMs);
+    const figures = checkDelivery(publisher, handled);
+    return {
+      id: "B7",
+      recipe: `${count} events whose handlers take five times ackWaitMs`,
+      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.duplicates} handled twice`,
+      bound: "0 lost, 0 handled twice",
+      holds: figures.acked === count && figures.lost + figures.duplicates === 0,
+    };
+  } finally {
+    for (const broker of brokers) await broker.close();
+    await server.close();
+  }
+}
+
 /** What consumers wrote down, once that is all that was published or nothing more comes. */
 async function settledLedgers(
   directory: string,

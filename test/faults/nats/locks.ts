@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { natsSync } from "@micro-es/runtime/sync/nats";
 import { startProgram } from "../../nats/program.ts";
 import { startNats } from "../../nats/server.ts";
 import { checkLocks } from "../check-locks.ts";
@@ -54,5 +55,58 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
   } finally {
     await server.close();
     rmSync(directory, { recursive: true });
+  }
+}
+
+/** The server is away for longer than the ttl of a lock that somebody holds and somebody else wants. */
+export async function syncAway(length: Length): Promise<Figure> {
+  const awayMs = length === "long" ? 30_000 : 5_000;
+  const ttlMs = 1_500;
+  const server = await startNats();
+  const [one, two] = [natsSync({ servers: server.url }), natsSync({ servers: server.url })];
+  try {
+    const lock = await one.lock("work", { ttlMs });
+    let toldAfter = Number.POSITIVE_INFINITY;
+    let away = 0;
+    lock.signal.addEventListener("abort", () => {
+      toldAfter = performance.now() - away;
+    });
+    let grants = 0;
+    let failures = 0;
+    let over = false;
+    const wanting = (async () => {
+      while (!over) {
+        try {
+          const other = await two.lock("work", { ttlMs, waitMs: 500 });
+          grants++;
+          await other.unlock();
+        } catch {
+          failures++;
+          await sleep(50);
+        }
+      }
+    })();
+    await sleep(500);
+    await server.stop("SIGKILL");
+    away = performance.now();
+    await sleep(awayMs);
+    const meanwhile = grants;
+    await server.start();
+    const back = performance.now();
+    while (grants === 0 && performance.now() - back < 10_000) await sleep(10);
+    const grantedAfter = performance.now() - back;
+    over = true;
+    await wanting;
+    return {
+      id: "S6",
+      recipe: `the server away for ${awayMs / 1000} s under a lock with a ttl of ${ttlMs} ms`,
+      found: `holder told after ${Math.round(toldAfter)} ms, ${meanwhile} grants meanwhile, ${failures} failed attempts, granted ${Math.round(grantedAfter)} ms after its return`,
+      bound: `told within ${ttlMs} ms, 0 grants meanwhile, granted within ${ttlMs + 4_000} ms`,
+      holds: toldAfter <= ttlMs && meanwhile === 0 && grants > 0 && grantedAfter <= ttlMs + 4_000,
+    };
+  } finally {
+    await one.close();
+    await two.close();
+    await server.close();
   }
 }
