@@ -6,7 +6,7 @@ import { createService, MicroError, silentLogger } from "@micro-es/runtime";
 import { NatsLink, nats } from "@micro-es/runtime/nats";
 import { natsStore } from "@micro-es/runtime/store/nats";
 import { nkeys } from "nats";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { skipWithoutNats, startNats } from "./server.ts";
 
 const utf8 = new TextEncoder();
@@ -14,6 +14,7 @@ const utf8 = new TextEncoder();
 describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
   test("comes back after the server was away, and says what it is meanwhile", async () => {
     const server = await startNats();
+    onTestFinished(() => server.close());
     await using link = new NatsLink({ servers: server.url, timeoutMs: 1_000 });
     await using store = natsStore({ link });
     const states: string[] = [];
@@ -36,6 +37,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
 
   test("fails clearly when nobody is there, and tries again at the next use", async () => {
     const server = await startNats();
+    onTestFinished(() => server.close());
     await server.stop();
     await using store = natsStore({ servers: server.url, timeoutMs: 500 });
     const failure = await store.read("key").catch((error: unknown) => error);
@@ -59,6 +61,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     ] as const;
     for (const [config, options] of ways) {
       const server = await startNats({ config });
+      onTestFinished(() => server.close());
       const stranger = natsStore({ servers: server.url, timeoutMs: 500 });
       await expect(stranger.read("key")).rejects.toMatchObject({ code: "unauthenticated" });
       await stranger.close();
@@ -87,6 +90,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
       { stdio: "ignore" },
     );
     const server = await startNats({ config: `tls { cert_file: "${cert}", key_file: "${key}" }` });
+    onTestFinished(() => server.close());
     try {
       const distrustful = natsStore({ servers: server.url, timeoutMs: 1_000 });
       await expect(distrustful.read("key")).rejects.toBeInstanceOf(MicroError);
@@ -103,6 +107,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
 
   test("is one for all parts of a service, and ends with it", async () => {
     const server = await startNats({ config: "" });
+    onTestFinished(() => server.close());
     const environment = { MICRO_ADDRESS: "127.0.0.1:0" };
     const make = (name: string) =>
       createService({

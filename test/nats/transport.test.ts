@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { NatsLink } from "@micro-es/runtime/nats";
 import { natsTransport } from "@micro-es/runtime/transport/nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { transportContract } from "../contract/transport.ts";
 import { answering, outgoing } from "../contract/transport-fixture.ts";
 import { echo } from "../support/echo.ts";
@@ -28,6 +28,7 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
 
   test("loses no call when the connection to NATS is lost and comes back", async () => {
     const away = await startNats();
+    onTestFinished(() => away.close());
     await using here = new NatsLink({ servers: away.url });
     await using there = new NatsLink({ servers: away.url });
     let handled = 0;
