@@ -31,6 +31,7 @@ const suites: readonly Suite[] = [
   { name: "unit and contract", script: ["test:unit"], counts: "tests" },
   { name: "end to end", script: ["test:e2e"], counts: "tests" },
   { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
+  { name: "NATS under faults", script: ["faults", "nats"], counts: "check", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
   { name: "codec fuzz", script: ["fuzz:codec"], counts: "check", long: true },
