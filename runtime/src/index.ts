@@ -128,4 +128,10 @@ export type { RpcOptions } from "./transport/http/served-methods.ts";
 export * from "./transport/http.ts";
 export * from "./transport/memory.ts";
 export * from "./transport/tcp.ts";
+export {
+  type ClientTlsOptions,
+  ReloadableIdentity,
+  type ServerTlsOptions,
+  type TlsIdentity,
+} from "./transport/tls.ts";
 export * from "./transport/transport.ts";

@@ -14,6 +14,8 @@ export function protocolOf(bytes: Uint8Array): WireProtocol | "more" | undefined
   const first = bytes[0];
   if (first === undefined) return "more";
   if (first === preface[0]) return "native";
+  // A record of TLS that is part of a handshake.
+  if (first === 0x16) return "tls";
   for (const byte of bytes) {
     // Every HTTP method is a word of capital letters.
     if (byte < 0x41 || byte > 0x5a) return undefined;

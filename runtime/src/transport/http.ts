@@ -4,12 +4,15 @@ import type { HttpCallOptions } from "./http/http-call-options.ts";
 import type { HttpFrontOptions } from "./http/http-front.ts";
 import { resolveLimits } from "./limits.ts";
 import { listenOnPort } from "./port-listener.ts";
+import { type ClientTlsOptions, type ServerTlsOptions, warnIfInsecure } from "./tls.ts";
 import type { Transport, TransportLimits } from "./transport.ts";
 
 /** How {@link httpTransport} speaks, and its limits; a limit that is left out has its default. */
 export interface HttpTransportOptions extends Partial<TransportLimits>, Partial<HttpCallOptions> {
   /** What its listeners speak. Default: HTTP/1.1 and HTTP/2, Connect, gRPC and gRPC-Web. */
   readonly serve?: HttpFrontOptions;
+  /** How its listeners speak TLS, and how it dials `https://`. */
+  readonly tls?: { readonly server?: ServerTlsOptions; readonly client?: ClientTlsOptions };
 }
 
 /**
@@ -22,6 +25,7 @@ export interface HttpTransportOptions extends Partial<TransportLimits>, Partial<
 export function httpTransport(options: HttpTransportOptions = {}): Transport {
   const limits = resolveLimits(options);
   const { protocol = "grpc", serve = {} } = options;
+  warnIfInsecure(options.tls?.client, "httpTransport");
   return {
     name: "http",
     protocol,
@@ -41,7 +45,14 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         });
       }
       const { dialHttp } = await import("./http/http-dial.ts");
-      return dialHttp(address, url, { ...options, protocol }, limits, dialOptions);
+      return dialHttp(
+        address,
+        url,
+        { ...options, protocol },
+        limits,
+        dialOptions,
+        options.tls?.client,
+      );
     },
     listen: (address, dispatcher, listenOptions) =>
       listenOnPort(
@@ -49,7 +60,7 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         dispatcher,
         limits,
         "http",
-        { native: false, http: serve },
+        { native: false, http: serve, tls: options.tls?.server },
         listenOptions ?? {},
       ),
   };

@@ -1,4 +1,5 @@
 import type { Server, Socket } from "node:net";
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from "node:tls";
 import { MicroError } from "../error.ts";
 import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
 import type { Front, WireProtocol } from "./front.ts";
@@ -6,6 +7,12 @@ import type { HttpFrontOptions } from "./http/http-front.ts";
 import { LazyHttpFront } from "./http/lazy-http-front.ts";
 import { NativeListener } from "./native/native-listener.ts";
 import { listenSocket, peerAddress } from "./socket-server.ts";
+import {
+  currentIdentity,
+  handshakeFailed,
+  ReloadableIdentity,
+  type ServerTlsOptions,
+} from "./tls.ts";
 import type { Dispatcher, Listener, ListenOptions, TransportLimits } from "./transport.ts";
 
 /** What is spoken at one port. */
@@ -14,6 +21,8 @@ export interface PortProtocols {
   readonly native: boolean;
   /** HTTP/1.1 and HTTP/2 with prior knowledge (docs/http.md); undefined turns it off. */
   readonly http: HttpFrontOptions | undefined;
+  /** All of it only by TLS; undefined: none. */
+  readonly tls: ServerTlsOptions | undefined;
 }
 
 /**
@@ -44,6 +53,10 @@ class PortListener implements Listener, FirstBytesOwner {
   readonly #http: LazyHttpFront | undefined;
   readonly #fronts: readonly Front[];
   readonly #firstBytes: FirstBytes;
+  readonly #tls: TlsServer | undefined;
+  readonly #forgetIdentity: () => void;
+  /** Connections whose handshake is under way. */
+  readonly #handshakes = new Set<Socket>();
   #server: Server | undefined;
   #stopped: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -52,7 +65,7 @@ class PortListener implements Listener, FirstBytesOwner {
     dispatcher: Dispatcher,
     limits: TransportLimits,
     transport: string,
-    { native, http }: PortProtocols,
+    { native, http, tls }: PortProtocols,
     options: ListenOptions,
   ) {
     this.#limits = limits;
@@ -62,11 +75,18 @@ class PortListener implements Listener, FirstBytesOwner {
     if (http !== undefined) {
       this.#http = new LazyHttpFront(dispatcher, limits, () => this.address, http, options);
     }
+    this.#tls = tls === undefined ? undefined : this.#secure(tls);
+    const identity = tls?.identity;
+    this.#forgetIdentity =
+      identity instanceof ReloadableIdentity
+        ? identity.watch((next) => this.#tls?.setSecureContext({ ...next, minVersion: "TLSv1.2" }))
+        : () => undefined;
     this.#fronts = [this.#native, this.#http].filter((front) => front !== undefined);
   }
 
   get connections(): number {
-    return this.#sum((front) => front.connections) + this.#firstBytes.waiting;
+    const waiting = this.#firstBytes.waiting + this.#handshakes.size;
+    return this.#sum((front) => front.connections) + waiting;
   }
 
   get openCalls(): number {
@@ -89,9 +109,9 @@ class PortListener implements Listener, FirstBytesOwner {
   }
 
   accept(socket: Socket): void {
-    if (this.#http === undefined) {
+    if (this.#http === undefined && this.#tls === undefined) {
       this.#native?.accept(socket, peerAddress(socket, this.address));
-    } else if (this.#firstBytes.waiting >= this.#limits.maxConnections) {
+    } else if (this.connections > 2 * this.#limits.maxConnections) {
       socket.destroy();
     } else {
       this.#firstBytes.read(socket);
@@ -100,6 +120,16 @@ class PortListener implements Listener, FirstBytesOwner {
 
   recognized(socket: Socket, protocol: WireProtocol): void {
     const peer = peerAddress(socket, this.address);
+    const isSecure = socket instanceof TLSSocket;
+    if (this.#tls !== undefined && !isSecure) {
+      if (protocol === "tls") this.#handshake(this.#tls, socket);
+      else this.#refuse(socket, notSpoken(this.address, `${protocol} without TLS`));
+      return;
+    }
+    if (protocol === "tls") {
+      this.#refuse(socket, notSpoken(this.address, "TLS"));
+      return;
+    }
     const front = protocol === "native" ? this.#native : this.#http;
     if (front === undefined) this.#refuse(socket, notSpoken(this.address, protocol));
     else front.accept(socket, peer, protocol);
@@ -114,6 +144,8 @@ class PortListener implements Listener, FirstBytesOwner {
       this.#server?.close(() => resolve());
     });
     this.#firstBytes.close();
+    for (const socket of this.#handshakes) socket.destroy();
+    this.#forgetIdentity();
     return Promise.all(this.#fronts.map((front) => front.drain())).then(() => undefined);
   }
 
@@ -132,6 +164,49 @@ class PortListener implements Listener, FirstBytesOwner {
     await this.#stopped;
   }
 
+  #secure({ identity, requireClientCertificate = false }: ServerTlsOptions): TlsServer {
+    const server = createTlsServer(
+      {
+        ...currentIdentity(identity),
+        minVersion: "TLSv1.2",
+        ALPNProtocols: ["h2", "http/1.1", nativeAlpn],
+        handshakeTimeout: this.#limits.handshakeTimeoutMs,
+        requestCert: requireClientCertificate,
+        // Judged below: Node would leave the connection under it open.
+        rejectUnauthorized: false,
+      },
+      (socket) => {
+        this.#shaken(socket);
+        if (!requireClientCertificate || socket.authorized) this.#firstBytes.read(socket);
+        else this.#refuse(socket, handshakeFailed(socket.authorizationError));
+      },
+    );
+    server.on("tlsClientError", (error, socket) =>
+      this.unrecognized(socket, handshakeFailed(error)),
+    );
+    return server;
+  }
+
+  /** The handshake of a connection is over. */
+  #shaken(secure: TLSSocket): void {
+    for (const socket of this.#handshakes) {
+      if (
+        socket.remotePort === secure.remotePort &&
+        socket.remoteAddress === secure.remoteAddress
+      ) {
+        this.#handshakes.delete(socket);
+        secure.once("close", () => socket.destroy());
+      }
+    }
+  }
+
+  #handshake(tls: TlsServer, socket: Socket): void {
+    const over = () => this.#handshakes.delete(socket);
+    this.#handshakes.add(socket);
+    socket.once("close", over);
+    tls.emit("connection", socket);
+  }
+
   #refuse(socket: Socket, reason: MicroError): void {
     this.unrecognized(socket, reason);
     socket.destroy();
@@ -144,7 +219,10 @@ class PortListener implements Listener, FirstBytesOwner {
   }
 }
 
-function notSpoken(address: string, protocol: WireProtocol): MicroError {
+/** What native connections are called where TLS lets both sides choose. */
+const nativeAlpn = "micro-es";
+
+function notSpoken(address: string, protocol: string): MicroError {
   return new MicroError("unimplemented", `${address} does not speak ${protocol}`, {
     outcome: "not-executed",
   });

@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy } from "./call-errors.ts";
@@ -8,6 +9,12 @@ import { ClientConnection } from "./native/client-connection.ts";
 import { listenOnPort } from "./port-listener.ts";
 import { readSocketAddress } from "./socket-address.ts";
 import { codeOf } from "./socket-server.ts";
+import {
+  type ClientTlsOptions,
+  connectOptions,
+  type ServerTlsOptions,
+  warnIfInsecure,
+} from "./tls.ts";
 import type { Channel, DialOptions, Transport, TransportLimits } from "./transport.ts";
 
 /** Limits of {@link tcpTransport}, and what its listeners speak; a limit that is left out has its default. */
@@ -16,6 +23,8 @@ export interface TcpTransportOptions extends Partial<TransportLimits> {
   readonly native?: boolean;
   /** How a listener speaks HTTP on the same port: Connect, gRPC and gRPC-Web. `false` turns it off. */
   readonly http?: HttpFrontOptions | false;
+  /** Speaks TLS, and nothing without it, on either side. */
+  readonly tls?: { readonly server?: ServerTlsOptions; readonly client?: ClientTlsOptions };
 }
 
 /**
@@ -27,7 +36,9 @@ export interface TcpTransportOptions extends Partial<TransportLimits> {
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   const limits = resolveLimits(options);
   const { native = true, http = {} } = options;
-  const protocols = { native, http: http === false ? undefined : http };
+  const { server: serverTls, client: clientTls } = options.tls ?? {};
+  const protocols = { native, http: http === false ? undefined : http, tls: serverTls };
+  warnIfInsecure(clientTls, "tcpTransport");
   return {
     name: "tcp",
     protocol: "native",
@@ -39,13 +50,18 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
         return false;
       }
     },
-    dial: (address, dialOptions) => dial(address, limits, dialOptions ?? {}),
+    dial: (address, dialOptions) => dial(address, limits, clientTls, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>
       listenOnPort(address, dispatcher, limits, "tcp", protocols, listenOptions ?? {}),
   };
 }
 
-async function dial(text: string, limits: TransportLimits, options: DialOptions): Promise<Channel> {
+async function dial(
+  text: string,
+  limits: TransportLimits,
+  tls: ClientTlsOptions | undefined,
+  options: DialOptions,
+): Promise<Channel> {
   const address = readSocketAddress(text);
   if (address.kind === "host" && address.port === 0) {
     throw new MicroError("invalid_argument", `cannot dial ${text}: port 0 is nobody's`, {
@@ -58,10 +74,21 @@ async function dial(text: string, limits: TransportLimits, options: DialOptions)
   const patienceMs = remainingMs(deadline);
   if (patienceMs <= 0) throw tooLate(text);
 
-  const socket =
+  const target =
     address.kind === "unix"
-      ? connect({ path: address.path })
-      : connect({ host: address.host || "localhost", port: address.port, noDelay: true });
+      ? { path: address.path }
+      : { host: address.host || "localhost", port: address.port, noDelay: true };
+  const socket =
+    tls === undefined
+      ? connect(target)
+      : connectTls({
+          ...target,
+          ...connectOptions(
+            tls,
+            address.kind === "unix" ? "localhost" : address.host || "localhost",
+          ),
+          ALPNProtocols: ["micro-es"],
+        });
   const connection = new ClientConnection(socket, text, limits);
   connection.greet();
   let givenUp: MicroError | undefined;

@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { remainingMs } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import { cancelledBy } from "../call-errors.ts";
+import { type ClientTlsOptions, connectOptions } from "../tls.ts";
 import type { DialOptions, TransportLimits } from "../transport.ts";
 import type { HttpCallOptions } from "./http-call-options.ts";
 import { HttpChannel } from "./http-channel.ts";
@@ -20,9 +21,14 @@ export async function dialHttp(
   options: Partial<HttpCallOptions>,
   limits: TransportLimits,
   dialOptions: DialOptions,
+  tls: ClientTlsOptions = {},
 ): Promise<HttpChannel> {
+  const secure = connectOptions(tls, url.hostname.replace(/^\[|\]$/g, ""));
   if (options.httpVersion === "1.1") {
-    const probe = url.protocol === "https:" ? connectTls(target(url)) : connectSocket(target(url));
+    const probe =
+      url.protocol === "https:"
+        ? connectTls({ ...target(url), ...secure })
+        : connectSocket(target(url));
     const ready = url.protocol === "https:" ? "secureConnect" : "connect";
     await opened(address, probe, ready, limits, dialOptions);
     probe.destroy();
@@ -31,10 +37,11 @@ export async function dialHttp(
       url,
       options,
       limits,
-      (owner) => new Http1Link(url, limits, owner),
+      (owner) => new Http1Link(url, limits, secure, owner),
     );
   }
   const session = connectHttp2(url.origin, {
+    ...secure,
     settings: { enablePush: false, initialWindowSize: limits.streamWindowBytes },
   });
   // The other side's settings say that HTTP/2 is spoken there; being connected does not.
@@ -48,10 +55,10 @@ export async function dialHttp(
   );
 }
 
-function target(url: URL): { host: string; port: number; servername: string } {
+function target(url: URL): { host: string; port: number } {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  return { host, port, servername: /^[\d.]+$|:/.test(host) ? "" : host };
+  return { host, port };
 }
 
 /** Waits until a connection is usable. */

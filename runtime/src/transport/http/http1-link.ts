@@ -11,9 +11,10 @@ export class Http1Link implements HttpLink {
   readonly #agent: Agent;
   readonly #owner: HttpLinkOwner;
 
-  constructor(url: URL, limits: TransportLimits, owner: HttpLinkOwner) {
+  constructor(url: URL, limits: TransportLimits, secure: object, owner: HttpLinkOwner) {
     const options = { keepAlive: true, maxSockets: limits.maxConnections, maxFreeSockets: 64 };
-    this.#agent = url.protocol === "https:" ? new SecureAgent(options) : new Agent(options);
+    this.#agent =
+      url.protocol === "https:" ? new SecureAgent({ ...options, ...secure }) : new Agent(options);
     this.#owner = owner;
   }
 
