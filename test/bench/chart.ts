@@ -1,6 +1,6 @@
 /**
  * Draws the calls a second of small unary calls as a picture: `npm run -s bench -- --json > rows.json`, then
- * `npm run -s bench:chart < rows.json > docs/performance.svg`.
+ * `node --import tsx test/bench/chart.ts < rows.json > docs/performance.svg`.
  */
 import { text } from "node:stream/consumers";
 import type { Row } from "./table.ts";

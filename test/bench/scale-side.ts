@@ -42,8 +42,8 @@ if (side === "server") {
   process.send?.(server.addresses[0]);
 } else {
   const began = performance.now();
-  const echoes =
-    side === "connections" ? await connections(Number(count)) : await streams(Number(count));
+  const run = { connections, streams, reconnects }[side];
+  const echoes = await run?.(Number(count));
   process.send?.({ echoes, ms: performance.now() - began });
 }
 
@@ -86,6 +86,22 @@ async function streams(wanted: number): Promise<number> {
   const everybody = Array.from({ length: rounds }, () => barrier(wanted));
   await Promise.all(Array.from({ length: wanted }, (_, number) => one(number)));
   await channel.close();
+  return echoes;
+}
+
+/** Connects, calls once and leaves, a hundred at a time. */
+async function reconnects(wanted: number): Promise<number> {
+  let echoes = 0;
+  for (let done = 0; done < wanted; done += 100) {
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, number) => {
+        const channel = await transport.dial(address);
+        const answer = await channel.unary(BenchService_echo, { number }, outgoing());
+        if (answer.number === number) echoes++;
+        await channel.close();
+      }),
+    );
+  }
   return echoes;
 }
 

@@ -2,6 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
+/** Ends by itself when whoever started it is gone. */
+const untilOrphaned =
+  "const parent = process.ppid; for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== parent) process.exit();";
+
 /**
  * Keeps every processor awake with loops that run only when nothing else wants to (SCHED_IDLE). On a virtual machine
  * the wake-up of an idle processor costs more than a whole call, and would be all that is measured at one in flight.
@@ -9,7 +13,7 @@ import { availableParallelism } from "node:os";
 export function keepAwake(): () => void {
   const loops: ChildProcess[] = [];
   for (let index = 0; index < availableParallelism(); index++) {
-    const loop = spawn("chrt", ["-i", "0", process.execPath, "-e", "for (;;);"], {
+    const loop = spawn("chrt", ["-i", "0", process.execPath, "-e", untilOrphaned], {
       stdio: "ignore",
       // In a session of its own: the kernel's autogroups would count its time as ours.
       detached: true,
