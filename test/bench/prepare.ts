@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -27,11 +27,8 @@ export async function prepare(): Promise<string> {
       stdio: ["ignore", process.stderr, process.stderr],
     });
   }
-  execFileSync(join(repository, "node_modules/.bin/tsc"), ["-b", "runtime"], {
-    cwd: repository,
-    stdio: "inherit",
-  });
   const folder = join(here, ".build");
+  installRuntime(folder);
   await build({
     absWorkingDir: here,
     entryPoints: [
@@ -50,6 +47,20 @@ export async function prepare(): Promise<string> {
     logLevel: "warning",
   });
   return folder;
+}
+
+/** Packs the runtime and unpacks it where what is built finds it before the workspace's. */
+function installRuntime(folder: string): void {
+  const target = join(folder, "node_modules/@micro-es/runtime");
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  const packed = execFileSync("npm", ["pack", "--silent", "--pack-destination", folder], {
+    cwd: join(repository, "runtime"),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const archive = join(folder, String(packed).trim().split("\n").at(-1) ?? "");
+  execFileSync("tar", ["-xzf", archive, "-C", target, "--strip-components=1"]);
+  rmSync(archive);
 }
 
 /** Where contenders that load .proto files find them. */

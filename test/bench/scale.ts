@@ -14,7 +14,7 @@ export interface ScaleRow {
 const runs = [
   { suite: "connections", count: 10_000, rounds: 10, limitMb: 450 },
   { suite: "streams", count: 10_000, rounds: 10, limitMb: 250 },
-  { suite: "reconnects", count: 100_000, rounds: 1, limitMb: 150 },
+  { suite: "reconnects", count: 100_000, rounds: 1, limitMb: 250 },
 ] as const;
 
 /** Opens ten thousand of each, and has each echo ten times; and comes and goes a hundred thousand times. */

@@ -40,7 +40,7 @@ export async function startUp(folder: string): Promise<boolean> {
       `${name}: ${best(name).toFixed(0)} ms until it listens, ${(best(name) - bare).toFixed(0)} over bare Node`,
     );
   }
-  const installedMb = installedBytes() / 2 ** 20;
+  const installedMb = installedBytes(folder) / 2 ** 20;
   const overMs = best("micro-es") - bare;
   const reached = overMs <= mostMs && installedMb <= mostInstalledMb;
   console.log(
@@ -65,20 +65,14 @@ function untilReady(program: string, folder: string): Promise<number> {
 }
 
 /** What npm unpacks of the runtime and of its dependencies. */
-function installedBytes(): number {
-  const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-    cwd: join(repository, "runtime"),
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const [runtime] = JSON.parse(String(packed)) as [{ unpackedSize: number }];
+function installedBytes(folder: string): number {
   const modules = ["dns-packet", "@leichtgewicht/ip-codec", "smol-toml", "yaml"];
-  const du = execFileSync("du", [
-    "-sbL",
+  const folders = [
+    join(folder, "node_modules/@micro-es/runtime"),
     ...modules.map((name) => join(repository, "node_modules", name)),
-  ]);
-  const others = String(du)
+  ];
+  return String(execFileSync("du", ["-sbL", ...folders]))
     .trim()
     .split("\n")
     .reduce((sum, line) => sum + Number.parseInt(line, 10), 0);
-  return runtime.unpackedSize + others;
 }
