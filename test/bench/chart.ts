@@ -30,6 +30,7 @@ const bars = rows.map((row, index) => {
 console.log(
   [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${60 + rows.length * line}" font-family="sans-serif" font-size="13" fill="#334155">`,
+    `<title>Unary calls a second, 64 bytes, 128 in flight</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     `<text x="12" y="24" font-size="15">Unary calls a second, 64 bytes, 128 in flight (logarithmic)</text>`,
     ...bars,
