@@ -40,6 +40,7 @@ const suites: readonly Suite[] = [
     counts: "check",
     long: true,
   },
+  { name: "codec fuzz", script: ["fuzz:codec"], counts: "check", long: true },
   { name: "frame fuzz", script: ["fuzz", "--count", "200000"], counts: "check", long: true },
 ];
 
