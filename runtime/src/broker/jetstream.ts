@@ -1,35 +1,27 @@
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from "nats";
-import type { BackendState, StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
-import { createLogger, type Logger } from "../logger.ts";
 import { isNobodyThere, isNotFound, natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { checkBucketName, encodeToken } from "../nats/token.ts";
 import type {
   Broker,
   BrokerGuarantees,
   EventHandler,
-  OutgoingEvent,
   PublishOptions,
   SubscribeOptions,
   Subscription,
 } from "./broker.ts";
 import { deadLetterRecord } from "./dead-letter.ts";
-import {
-  type DeliveryHost,
-  DeliverySubscription,
-  defaultCloseGraceMs,
-  deliverySettings,
-} from "./delivery.ts";
+import { DeliverySubscription, deliverySettings } from "./delivery.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "./delivery-queue.ts";
-import { cancellation, type EventRecord, eventRecord } from "./event.ts";
+import { cancellation, type EventRecord } from "./event.ts";
+import { EventDriver, type EventDriverOptions } from "./nats/event-driver.ts";
 import { checkSubject, defaultMaxNatsEventBytes, encodeHeaders } from "./nats/message.ts";
 import { StreamConsumer } from "./nats/stream-consumer.ts";
 
 /** Options of {@link jetstreamBroker}. */
-export type JetStreamBrokerOptions = NatsDriverOptions & {
+export type JetStreamBrokerOptions = EventDriverOptions & {
   /**
    * `key` keeps the order of events of one key over all members of a queue group, redeliveries included: keys fall into
    * 16 partitions, of which each has one event handled at a time. It costs 17 consumers a subscription. All members of
@@ -50,11 +42,6 @@ export type JetStreamBrokerOptions = NatsDriverOptions & {
   readonly duplicateWindowMs?: number;
   /** A subscriber that is not heard of for this long has its events delivered to others, in milliseconds. Default 30,000. */
   readonly ackWaitMs?: number;
-  /** The largest body of an event, in bytes; the server's own limit, 1 MiB by default, is above it. Default 1,000,000. */
-  readonly maxEventBytes?: number;
-  /** How long a subscription that closes waits for its handlers, in milliseconds. Default 10,000. */
-  readonly closeGraceMs?: number;
-  readonly logger?: Logger;
 };
 
 const week = 7 * 24 * 3_600_000;
@@ -73,31 +60,21 @@ export function jetstreamBroker(options: JetStreamBrokerOptions = {}): Broker {
   return new JetStreamBroker(options);
 }
 
-class JetStreamBroker implements Broker, DeliveryHost {
+class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements Broker {
   readonly name = "jetstream";
   readonly guarantees: BrokerGuarantees;
-  readonly logger: Logger;
-  readonly closeGraceMs: number;
-  readonly #link: NatsLink;
-  readonly #release: () => Promise<void>;
   readonly #options: JetStreamBrokerOptions;
   readonly #stream: string;
   readonly #prefix: string;
-  readonly #consumers = new Map<DeliverySubscription, readonly StreamConsumer[]>();
   #ready: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: JetStreamBrokerOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.#release = release;
+    super(options);
     this.#options = options;
     this.#stream = options.stream ?? "MICRO";
     this.#prefix = options.prefix ?? "micro.events";
     checkBucketName(this.#stream);
     checkSubject(this.#prefix);
-    this.logger = options.logger ?? createLogger();
-    this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.guarantees = {
       delivery: "at-least-once",
       ordering: options.ordering ?? "none",
@@ -111,28 +88,13 @@ class JetStreamBroker implements Broker, DeliveryHost {
     };
   }
 
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
-  }
-
-  async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
-    this.#check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes);
-    checkSubject(topic);
-    await this.#store(record, cancellation(options));
-  }
-
   async subscribe(
     topic: string,
     handler: EventHandler,
     options: SubscribeOptions = {},
   ): Promise<Subscription> {
     const what = `subscribe to ${topic}`;
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const { from = "new", ...others } = options;
     const settings = deliverySettings(topic, others);
     checkSubject(topic);
@@ -143,7 +105,7 @@ class JetStreamBroker implements Broker, DeliveryHost {
     const consumers = parts.map(
       (part) =>
         new StreamConsumer({
-          link: this.#link,
+          link: this.link,
           stream: this.#stream,
           subject: this.#subject(topic, part),
           topic,
@@ -172,10 +134,10 @@ class JetStreamBroker implements Broker, DeliveryHost {
       },
     );
     const subscription = new DeliverySubscription(topic, handler, settings, deliveries, this);
-    this.#consumers.set(subscription, consumers);
+    this.sources.set(subscription, consumers);
     try {
       await this.#open();
-      await this.#link.live(what);
+      await this.link.live(what);
       await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
     } catch (error) {
       await subscription.close();
@@ -185,31 +147,13 @@ class JetStreamBroker implements Broker, DeliveryHost {
     return subscription;
   }
 
-  publishDeadLetter(record: EventRecord): Promise<void> {
-    return this.#store(record, undefined);
-  }
-
   async detach(subscription: DeliverySubscription): Promise<void> {
-    for (const consumer of this.#consumers.get(subscription) ?? []) consumer.stop();
+    for (const consumer of this.sources.get(subscription) ?? []) consumer.stop();
   }
 
-  forget(subscription: DeliverySubscription): void {
-    for (const consumer of this.#consumers.get(subscription) ?? []) consumer.close();
-    this.#consumers.delete(subscription);
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #closeAll(): Promise<void> {
-    await Promise.all([...this.#consumers.keys()].map((each) => each.close()));
-    await this.#release();
+  override forget(subscription: DeliverySubscription): void {
+    for (const consumer of this.sources.get(subscription) ?? []) consumer.close();
+    super.forget(subscription);
   }
 
   #subject(topic: string, part: string): string {
@@ -217,16 +161,17 @@ class JetStreamBroker implements Broker, DeliveryHost {
   }
 
   /** Publishes until the stream says that it has the event, or time is up. Its id keeps repetitions apart. */
-  async #store(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
+  protected override async send(record: EventRecord, options: PublishOptions): Promise<void> {
+    const signal = cancellation(options);
     const what = `publish on ${record.topic}`;
-    const giveUpAt = performance.now() + this.#link.timeoutMs;
+    const giveUpAt = performance.now() + this.link.timeoutMs;
     let sent = false;
     for (;;) {
       signal?.throwIfAborted();
       try {
         await this.#open();
-        await this.#link.live(what);
-        const jetstream = await this.#link.jetstream();
+        await this.link.live(what);
+        const jetstream = await this.link.jetstream();
         const headers = encodeHeaders(record);
         sent = true;
         await jetstream.publish(this.#subject(record.topic, partOf(record.key)), record.body, {
@@ -240,7 +185,7 @@ class JetStreamBroker implements Broker, DeliveryHost {
         if (isNobodyThere(error)) this.#ready = undefined;
         const failure = natsFailure(error, what);
         const left = giveUpAt - performance.now();
-        if (failure.code !== "unavailable" || left <= 0 || this.#link.closed) {
+        if (failure.code !== "unavailable" || left <= 0 || this.link.closed) {
           // What an earlier try did is not known, whatever the last one says.
           throw new MicroError(failure.code, failure.message, {
             cause: error,
@@ -262,7 +207,7 @@ class JetStreamBroker implements Broker, DeliveryHost {
   }
 
   async #make(): Promise<void> {
-    const manager = await this.#link.manager();
+    const manager = await this.link.manager();
     const {
       storage = "file",
       replicas = 1,
@@ -290,17 +235,6 @@ class JetStreamBroker implements Broker, DeliveryHost {
       await manager.streams.info(this.#stream).catch(() => {
         throw error;
       });
-    }
-  }
-
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closing !== undefined) {
-      throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

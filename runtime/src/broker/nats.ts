@@ -1,27 +1,17 @@
 import type { Subscription as NatsSubscription } from "nats";
-import type { BackendState, StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
-import { createLogger, type Logger } from "../logger.ts";
 import { natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import type {
   Broker,
   BrokerGuarantees,
   EventHandler,
-  OutgoingEvent,
-  PublishOptions,
   SubscribeOptions,
   Subscription,
 } from "./broker.ts";
-import {
-  type DeliveryHost,
-  DeliverySubscription,
-  defaultCloseGraceMs,
-  deliverySettings,
-} from "./delivery.ts";
+import { DeliverySubscription, deliverySettings } from "./delivery.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "./delivery-queue.ts";
 import { encodeEnvelope } from "./envelope.ts";
-import { type EventRecord, eventRecord } from "./event.ts";
+import type { EventRecord } from "./event.ts";
+import { EventDriver, type EventDriverOptions } from "./nats/event-driver.ts";
 import {
   checkSubject,
   decodeMessage,
@@ -30,19 +20,14 @@ import {
 } from "./nats/message.ts";
 
 /** Options of {@link natsBroker}. */
-export type NatsBrokerOptions = NatsDriverOptions & {
+export type NatsBrokerOptions = EventDriverOptions & {
   /**
    * How events are written. `headers` (default): the body as it is, the rest in NATS headers. `go-micro`: go-micro's
    * JSON, for subscribers in Go. Both are read.
    */
   readonly format?: "headers" | "go-micro";
-  /** The largest body of an event, in bytes; the server's own limit, 1 MiB by default, is above it. Default 1,000,000. */
-  readonly maxEventBytes?: number;
   /** Bodies that may wait for one subscription, in bytes together. Default 64 MiB. */
   readonly maxPendingBytes?: number;
-  /** How long a subscription that closes waits for its handlers, in milliseconds. Default 10,000. */
-  readonly closeGraceMs?: number;
-  readonly logger?: Logger;
 };
 
 /**
@@ -56,26 +41,16 @@ export function natsBroker(options: NatsBrokerOptions = {}): Broker {
   return new NatsBroker(options);
 }
 
-class NatsBroker implements Broker, DeliveryHost {
+class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
   readonly name = "nats";
   readonly guarantees: BrokerGuarantees;
-  readonly logger: Logger;
-  readonly closeGraceMs: number;
-  readonly #link: NatsLink;
-  readonly #release: () => Promise<void>;
   readonly #goMicro: boolean;
   readonly #maxPendingBytes: number;
-  readonly #subscriptions = new Map<DeliverySubscription, NatsSubscription>();
-  #closing: Promise<void> | undefined = undefined;
 
   constructor(options: NatsBrokerOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.#release = release;
+    super(options);
     this.#goMicro = options.format === "go-micro";
     this.#maxPendingBytes = options.maxPendingBytes ?? defaultMaxPendingBytes;
-    this.logger = options.logger ?? createLogger();
-    this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.guarantees = {
       delivery: "at-most-once",
       ordering: "publisher",
@@ -89,31 +64,16 @@ class NatsBroker implements Broker, DeliveryHost {
     };
   }
 
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
-  }
-
-  async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
-    this.#check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes);
-    checkSubject(topic);
-    await this.#send(record);
-  }
-
   async subscribe(
     topic: string,
     handler: EventHandler,
     options: SubscribeOptions = {},
   ): Promise<Subscription> {
     const what = `subscribe to ${topic}`;
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const settings = deliverySettings(topic, options);
     checkSubject(topic);
-    const connection = await this.#link.live(what);
+    const connection = await this.link.live(what);
     const deliveries = new DeliveryQueue(topic, this.#maxPendingBytes);
     const subscription = new DeliverySubscription(topic, handler, settings, deliveries, this);
     const { queue } = settings;
@@ -131,7 +91,7 @@ class NatsBroker implements Broker, DeliveryHost {
         }
       },
     });
-    this.#subscriptions.set(subscription, source);
+    this.sources.set(subscription, source);
     try {
       // The server has the subscription when it answers what was sent after it.
       await connection.flush();
@@ -143,14 +103,10 @@ class NatsBroker implements Broker, DeliveryHost {
     return subscription;
   }
 
-  publishDeadLetter(record: EventRecord): Promise<void> {
-    return this.#send(record);
-  }
-
   async detach(subscription: DeliverySubscription): Promise<void> {
-    const source = this.#subscriptions.get(subscription);
+    const source = this.sources.get(subscription);
     if (source === undefined || source.isClosed()) return;
-    if (!this.#link.connected) {
+    if (!this.link.connected) {
       source.unsubscribe();
       return;
     }
@@ -158,43 +114,14 @@ class NatsBroker implements Broker, DeliveryHost {
     await source.drain().catch(() => source.unsubscribe());
   }
 
-  forget(subscription: DeliverySubscription): void {
-    this.#subscriptions.delete(subscription);
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #send(record: EventRecord): Promise<void> {
+  protected override async send(record: EventRecord): Promise<void> {
     const what = `publish on ${record.topic}`;
-    const connection = await this.#link.live(what);
+    const connection = await this.link.live(what);
     try {
       if (this.#goMicro) connection.publish(record.topic, encodeEnvelope(record));
       else connection.publish(record.topic, record.body, { headers: encodeHeaders(record) });
     } catch (error) {
       throw natsFailure(error, what);
-    }
-  }
-
-  async #closeAll(): Promise<void> {
-    await Promise.all([...this.#subscriptions.keys()].map((each) => each.close()));
-    await this.#release();
-  }
-
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closing !== undefined) {
-      throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

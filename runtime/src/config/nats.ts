@@ -3,7 +3,7 @@ import { type BackendState, BackendStatus, type StateListener } from "../backend
 import { MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
-import { linkOf, type NatsDriverOptions } from "../nats/link.ts";
+import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import type { ConfigSource, ConfigTable } from "./config.ts";
 import { Latest } from "./latest.ts";
 import { checkTable, equalValues, isTable } from "./table.ts";
@@ -34,10 +34,9 @@ export function natsSource(options: NatsSourceOptions = {}): ConfigSource {
   return new BucketSource(options);
 }
 
-class BucketSource implements ConfigSource {
+class BucketSource extends NatsDriver implements ConfigSource {
   readonly name: string;
   readonly #prefix: string;
-  readonly #release: () => Promise<void>;
   readonly #bucket: NatsBucket;
   readonly #status = new BackendStatus();
   readonly #changes = new Latest<ConfigTable>();
@@ -49,22 +48,21 @@ class BucketSource implements ConfigSource {
   #problem: string | undefined;
 
   constructor(options: NatsSourceOptions) {
-    const { link, release } = linkOf(options);
-    this.#release = release;
+    super(options, "config source");
     const bucket = options.bucket ?? "micro-config";
     this.#prefix = options.prefix === undefined ? "" : `${options.prefix}.`;
     this.name = `nats:${bucket}${this.#prefix === "" ? "" : `/${options.prefix}`}`;
-    this.#bucket = new NatsBucket(link, bucket);
-    link.status.onStateChange((state, reason) => {
+    this.#bucket = new NatsBucket(this.link, bucket);
+    this.link.status.onStateChange((state, reason) => {
       if (state !== "healthy") this.#report(reason);
     });
   }
 
-  get state(): BackendState {
+  override get state(): BackendState {
     return this.#status.state;
   }
 
-  onStateChange(listener: StateListener): () => void {
+  override onStateChange(listener: StateListener): () => void {
     return this.#status.onStateChange(listener);
   }
 
@@ -95,15 +93,10 @@ class BucketSource implements ConfigSource {
     return subscription;
   }
 
-  async close(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closing.abort();
     this.#changes.close();
     this.#following?.close();
-    await this.#release();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #follow(): BucketWatch {

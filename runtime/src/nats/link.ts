@@ -161,19 +161,3 @@ export class NatsLink implements AsyncDisposable {
       .replace(/\/\/[^@/,]*@/g, "//");
   }
 }
-
-/** What a driver is built on: a connection that is shared, or options for one of its own. */
-export type NatsDriverOptions = NatsOptions & {
-  /** A connection that other drivers use as well; its maker closes it. */
-  readonly link?: NatsLink;
-};
-
-/** The connection of a driver, and how the driver lets go of it. */
-export function linkOf(options: NatsDriverOptions): {
-  readonly link: NatsLink;
-  release(): Promise<void>;
-} {
-  if (options.link !== undefined) return { link: options.link, release: async () => {} };
-  const link = new NatsLink(options);
-  return { link, release: () => link.close() };
-}

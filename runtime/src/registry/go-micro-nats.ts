@@ -2,12 +2,10 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "nats";
-import type { BackendState, StateListener } from "../backend.ts";
 import { type Deadline, DeadlineSweep } from "../deadline.ts";
-import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
+import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { closingController } from "./closing.ts";
 import { HeardService } from "./go-micro-nats/heard-service.ts";
 import {
@@ -63,15 +61,13 @@ interface Own extends HeardNode, Registration {
   active: boolean;
 }
 
-class QueryRegistry implements Registry {
+class QueryRegistry extends NatsDriver implements Registry {
   readonly name = "go-micro-nats";
   readonly guarantees: RegistryGuarantees = {
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",
   };
-  readonly #link: NatsLink;
-  readonly #release: () => Promise<void>;
   readonly #queryTopic: string;
   readonly #watchTopic: string;
   readonly #answerMs: number;
@@ -85,12 +81,9 @@ class QueryRegistry implements Registry {
   #opening: Promise<NatsConnection> | undefined;
   #subscriptions: Subscription[] = [];
   #forgetReconnect: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: GoMicroNatsRegistryOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.#release = release;
+    super(options, "registry");
     this.#queryTopic = options.queryTopic ?? "micro.nats.query";
     this.#watchTopic = options.watchTopic ?? "micro.nats.watch";
     this.#answerMs = options.answerMs ?? 100;
@@ -98,21 +91,13 @@ class QueryRegistry implements Registry {
     this.#logger = options.logger ?? silentLogger;
   }
 
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
-  }
-
   async register(node: Node, options: RegisterOptions = {}): Promise<Registration> {
     const valid = validateNode(node);
     const ttlMs = validateTtl(options.ttlMs);
     const what = `register ${valid.id}`;
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     await untilAborted(this.#open(), options.signal);
-    const connection = await this.#link.live(what);
+    const connection = await this.link.live(what);
     const before = this.#own.get(valid.id);
     if (before !== undefined) before.active = false;
     const close = async () => this.#deregister(own);
@@ -138,7 +123,7 @@ class QueryRegistry implements Registry {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Node[]> {
     validateServiceName(service);
-    this.#check(`get ${service}`, options.signal);
+    this.check(`get ${service}`, options.signal);
     const heard = this.#follow(service);
     if (heard.nodes.size === 0 || performance.now() - heard.askedAt > 2 * askAgainMs) {
       await untilAborted(this.#ask(service, heard), options.signal);
@@ -147,7 +132,7 @@ class QueryRegistry implements Registry {
   }
 
   async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
-    this.#check("list services", options.signal);
+    this.check("list services", options.signal);
     const names = new Set<string>();
     const asked = this.#query(encodeResult("list", null), ({ node }) => names.add(node.service));
     await untilAborted(asked, options.signal);
@@ -172,26 +157,16 @@ class QueryRegistry implements Registry {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closed.abort();
     this.#sweep.close();
     for (const own of this.#own.values()) await own.close();
     this.#forgetReconnect?.();
     const connection = await this.#opening?.catch(() => undefined);
-    if (connection !== undefined && this.#link.connected) await connection.flush().catch(() => {});
+    if (connection !== undefined && this.link.connected) await connection.flush().catch(() => {});
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     for (const heard of this.#services.values()) heard.nodes.end();
     this.#services.clear();
-    await this.#release();
   }
 
   /** Connects, and begins to answer and to listen. */
@@ -204,7 +179,7 @@ class QueryRegistry implements Registry {
   }
 
   async #begin(): Promise<NatsConnection> {
-    const connection = await this.#link.open();
+    const connection = await this.link.open();
     const listen = (subject: string, take: (message: Msg) => void) =>
       connection.subscribe(subject, {
         callback: (error, message) => {
@@ -220,7 +195,7 @@ class QueryRegistry implements Registry {
       listen(this.#queryTopic, (message) => this.#answer(message)),
       listen(this.#watchTopic, (message) => this.#heard(message)),
     ];
-    this.#forgetReconnect = this.#link.onReconnect(() => {
+    this.#forgetReconnect = this.link.onReconnect(() => {
       for (const own of this.#own.values()) this.#tell(own, "create");
       for (const [service, heard] of this.#services) {
         void this.#ask(service, heard).catch(() => {});
@@ -263,8 +238,8 @@ class QueryRegistry implements Registry {
     if (!own.active && action === "create") return;
     own.renewAt = performance.now() + own.ttlMs / 3;
     if (action === "create") this.#wake(own.renewAt);
-    if (!this.#link.connected) return;
-    void this.#link
+    if (!this.link.connected) return;
+    void this.link
       .open()
       .then((connection) =>
         connection.publish(this.#watchTopic, encodeResult(action, encodeService(own))),
@@ -313,7 +288,7 @@ class QueryRegistry implements Registry {
   /** Asks everybody, and takes the answers that come within the time. */
   async #query(query: Uint8Array, take: (heard: HeardNode) => void): Promise<void> {
     await this.#open();
-    const connection = await this.#link.live("ask for services");
+    const connection = await this.link.live("ask for services");
     const inbox = createInbox();
     const subscription = connection.subscribe(inbox, {
       callback: (error, message) => {
@@ -337,7 +312,7 @@ class QueryRegistry implements Registry {
   }
 
   #onSweep(now: Deadline): Deadline {
-    const deaf = !this.#link.connected || now - this.#dueAt > stallMs;
+    const deaf = !this.link.connected || now - this.#dueAt > stallMs;
     let next = Number.POSITIVE_INFINITY;
     for (const own of this.#own.values()) {
       if (!own.active) continue;
@@ -355,16 +330,5 @@ class QueryRegistry implements Registry {
     }
     this.#dueAt = next;
     return next;
-  }
-
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closed.signal.aborted) {
-      throw new MicroError("unavailable", `cannot ${what}: the registry is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
-    }
   }
 }

@@ -1,11 +1,9 @@
-import type { BackendState, StateListener } from "../backend.ts";
 import { type Deadline, DeadlineSweep } from "../deadline.ts";
-import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
+import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { closingController } from "./closing.ts";
 import { BucketRegistration } from "./nats/bucket-registration.ts";
 import { FollowedService } from "./nats/followed-service.ts";
@@ -47,15 +45,13 @@ export function natsRegistry(options: NatsRegistryOptions = {}): Registry {
   return new BucketRegistry(options);
 }
 
-class BucketRegistry implements Registry {
+class BucketRegistry extends NatsDriver implements Registry {
   readonly name = "nats";
   readonly guarantees: RegistryGuarantees = {
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",
   };
-  readonly #link: NatsLink;
-  readonly #release: () => Promise<void>;
   readonly #bucket: NatsBucket;
   readonly #logger: Logger;
   readonly #services = new Map<string, FollowedService>();
@@ -63,31 +59,20 @@ class BucketRegistry implements Registry {
   readonly #closed: AbortController = closingController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now), sweepGapMs);
   #dueAt: Deadline = Number.POSITIVE_INFINITY;
-  #closing: Promise<void> | undefined;
 
   constructor(options: NatsRegistryOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.#release = release;
-    this.#bucket = new NatsBucket(link, options.bucket ?? "micro-registry", {
+    super(options, "registry");
+    this.#bucket = new NatsBucket(this.link, options.bucket ?? "micro-registry", {
       maxAgeMs,
       replicas: options.replicas ?? 1,
     });
     this.#logger = options.logger ?? silentLogger;
   }
 
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
-  }
-
   async register(node: Node, options: RegisterOptions = {}): Promise<Registration> {
     const valid = validateNode(node);
     const ttlMs = validateTtl(options.ttlMs);
-    this.#check(`register ${valid.id}`, options.signal);
+    this.check(`register ${valid.id}`, options.signal);
     const registration = new BucketRegistration(valid, ttlMs, this.#bucket, this.#logger, () => {
       if (this.#registrations.get(valid.id) === registration) this.#registrations.delete(valid.id);
     });
@@ -107,15 +92,15 @@ class BucketRegistry implements Registry {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Node[]> {
     validateServiceName(service);
-    this.#check(`get ${service}`, options.signal);
+    this.check(`get ${service}`, options.signal);
     const followed = this.#follow(service);
     await untilAborted(followed.known(), options.signal);
-    this.#check(`get ${service}`, options.signal);
+    this.check(`get ${service}`, options.signal);
     return followed.nodes.list();
   }
 
   async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
-    this.#check("list services", options.signal);
+    this.check("list services", options.signal);
     const names = new Set<string>();
     let watch: BucketWatch | undefined;
     const listed = new Promise<void>((resolve, reject) => {
@@ -153,22 +138,12 @@ class BucketRegistry implements Registry {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closed.abort();
     this.#sweep.close();
     await Promise.all([...this.#registrations.values()].map((each) => each.close()));
     for (const followed of this.#services.values()) followed.close();
     this.#services.clear();
-    await this.#release();
   }
 
   #follow(service: string): FollowedService {
@@ -204,17 +179,6 @@ class BucketRegistry implements Registry {
     }
     this.#dueAt = next;
     return next;
-  }
-
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closed.signal.aborted) {
-      throw new MicroError("unavailable", `cannot ${what}: the registry is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
-    }
   }
 }
 

@@ -1,10 +1,9 @@
 import { Buffer } from "node:buffer";
-import type { BackendState, StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
+import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { isWrongSequence, natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { decodeToken, encodeToken } from "../nats/token.ts";
 import { ExpiryClock } from "./clock.ts";
 import { checkListing, compareKeys, keyBytes, type Listing } from "./key.ts";
@@ -61,24 +60,19 @@ interface Found extends RecordHeaders {
   readonly live: boolean;
 }
 
-class BucketStore implements Store {
+class BucketStore extends NatsDriver implements Store {
   readonly name = "nats";
   readonly guarantees: StoreGuarantees;
-  readonly #link: NatsLink;
-  readonly #release: () => Promise<void>;
   readonly #bucket: NatsBucket;
   readonly #clock = new ExpiryClock();
   readonly #closing = new AbortController();
   /** Changes of a key one after the other, so that they happen in the order they were asked for. */
   readonly #lanes = new Map<string, Promise<unknown>>();
-  #closed: Promise<void> | undefined;
 
   constructor(options: NatsStoreOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.#release = release;
+    super(options, "store");
     const storage = options.storage ?? "file";
-    this.#bucket = new NatsBucket(link, options.bucket ?? "micro-store", {
+    this.#bucket = new NatsBucket(this.link, options.bucket ?? "micro-store", {
       storage,
       replicas: options.replicas ?? 1,
     });
@@ -93,22 +87,14 @@ class BucketStore implements Store {
     };
   }
 
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
-  }
-
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#check("read", key);
+    this.#checkKey("read", key);
     const found = this.#judge(await this.#bucket.get(encodeToken(key)));
     return found?.live === true ? toRecord(key, found) : undefined;
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    this.#check("write", key);
+    this.#checkKey("write", key);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const fence = checkFence(key, options.fence);
@@ -125,7 +111,7 @@ class BucketStore implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#check("delete", key);
+    this.#checkKey("delete", key);
     const fence = checkFence(key, options.fence);
     const attempt = async (found: Found | undefined): Promise<boolean> => {
       const live = found?.live === true;
@@ -143,19 +129,9 @@ class BucketStore implements Store {
     return { [Symbol.asyncIterator]: () => this.#list(listing) };
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#lanes.values());
-    await this.#release();
   }
 
   /** Reads and changes a key until nobody got in between. */
@@ -270,8 +246,8 @@ class BucketStore implements Store {
     await this.#bucket.delete(entry.key, { headers, ifRevision: entry.revision });
   }
 
-  #check(action: "read" | "write" | "delete", key: string): void {
-    requireOpen(this.#closing.signal.aborted, `${action} a key`);
+  #checkKey(action: "read" | "write" | "delete", key: string): void {
+    this.check(`${action} a key`);
     keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

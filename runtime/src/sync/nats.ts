@@ -1,9 +1,8 @@
 import { Buffer } from "node:buffer";
-import type { BackendState, StateListener } from "../backend.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
+import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { isWrongSequence, natsFailure } from "../nats/failure.ts";
-import { linkOf, type NatsDriverOptions, type NatsLink } from "../nats/link.ts";
 import { encodeToken } from "../nats/token.ts";
 import { LeaseSync } from "./lease-sync.ts";
 import type { LeaseClaim, LeaseHolder, Leases } from "./leases.ts";
@@ -49,28 +48,16 @@ export function natsSync(options: NatsSyncOptions = {}): Sync {
   });
 }
 
-class BucketLeases implements Leases {
+class BucketLeases extends NatsDriver implements Leases {
   readonly name = "nats";
-  readonly #link: NatsLink;
   readonly #bucket: NatsBucket;
   readonly #seen = new Map<string, Seen>();
-  readonly close: () => Promise<void>;
 
   constructor(options: NatsSyncOptions) {
-    const { link, release } = linkOf(options);
-    this.#link = link;
-    this.close = release;
-    this.#bucket = new NatsBucket(link, options.bucket ?? "micro-sync", {
+    super(options, "sync");
+    this.#bucket = new NatsBucket(this.link, options.bucket ?? "micro-sync", {
       replicas: options.replicas ?? 1,
     });
-  }
-
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
   }
 
   async acquire(claim: LeaseClaim): Promise<bigint | undefined> {

@@ -51,8 +51,9 @@ export class BucketRegistration implements Registration, BucketFollower {
 
   /** Makes the node known, in place of whoever had its id. */
   async begin(): Promise<void> {
-    await this.#put(undefined);
+    // First, on the same connection: who finds the record finds the answers in place.
     this.#answers = new ServiceAnswers(await this.#bucket.link.open(), this.node);
+    await this.#put(undefined);
     this.#watch = new BucketWatch(this.#bucket, this.#key, this);
     this.#forgetReconnect = this.#bucket.link.onReconnect(() =>
       this.#schedule(Math.random() * Math.min(reconnectSpreadMs, this.#ttlMs / 3)),
