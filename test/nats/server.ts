@@ -1,15 +1,15 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { natsPrograms } from "./servers.ts";
 
-const program = process.env.NATS_SERVER ?? "nats-server";
+const found = natsPrograms()[0];
+const program = found?.path ?? "nats-server";
 
-/** The version of the nats-server there is; undefined when there is none. */
-export const natsVersion: string | undefined = /v([\d.]+)/.exec(
-  spawnSync(program, ["--version"], { encoding: "utf8" }).stdout ?? "",
-)?.[1];
+/** The version of the nats-server that is started; undefined when there is none. */
+export const natsVersion: string | undefined = found?.version;
 
 if (natsVersion === undefined) {
   const message =
