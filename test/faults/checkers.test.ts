@@ -2,8 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { checkAttempts } from "./check-attempts.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { checkLocks } from "./check-locks.ts";
+import { countInversions } from "./check-order.ts";
+import { checkTerms } from "./check-terms.ts";
+import { checkWatch, type WatchEvent } from "./check-watch.ts";
 import { Ledger, readLedgers } from "./ledger.ts";
 
 const ids = (from: number, to: number) =>
@@ -45,6 +49,104 @@ describe("the lock checker", () => {
   });
   test("finds a token that two holders had", () => {
     expect(checkLocks([...grants, { token: 2 }], []).repeatedTokens).toBe(1);
+  });
+});
+
+describe("the order checker", () => {
+  const row = (...sequences: number[]) => sequences.map((sequence) => ({ key: "k", sequence }));
+
+  test("finds nothing where keys keep their order, repetitions of the last included", () => {
+    const other = { key: "other", sequence: 0 };
+    expect(countInversions([...row(1, 2, 2), other, ...row(3)])).toBe(0);
+  });
+  test("finds an event that was handled after a later one of its key", () => {
+    expect(countInversions(row(1, 3, 2, 4, 1))).toBe(2);
+  });
+});
+
+describe("the attempts checker", () => {
+  const check = (tried: string[], buried: string[]) =>
+    checkAttempts(new Set(["p"]), new Set(["a", "b"]), 3, tried, buried);
+  const sound = { wronglyTried: 0, wronglyBuried: 0, wronglyHandled: 0 };
+
+  test("finds nothing where nothing is wrong", () => {
+    expect(check(["p", "a", "p", "b", "p"], ["p"])).toEqual(sound);
+  });
+  test.each<[what: string, tried: string[], buried: string[], finding: object]>([
+    ["poison that was tried too often", ["p", "p", "p", "p", "a", "b"], ["p"], { wronglyTried: 1 }],
+    ["poison that was given up early", ["p", "p", "a", "b"], ["p"], { wronglyTried: 1 }],
+    ["poison that vanished", ["p", "p", "p", "a", "b"], [], { wronglyBuried: 1 }],
+    ["poison that was buried twice", ["p", "p", "p", "a", "b"], ["p", "p"], { wronglyBuried: 1 }],
+    [
+      "a good event among dead letters",
+      ["p", "p", "p", "a", "b"],
+      ["p", "a"],
+      { wronglyBuried: 1 },
+    ],
+    ["a good event that was lost", ["p", "p", "p", "a"], ["p"], { wronglyHandled: 1 }],
+    ["one that was handled twice", ["p", "p", "p", "a", "b", "b"], ["p"], { wronglyHandled: 1 }],
+  ])("finds %s", (_what, tried, buried, finding) => {
+    expect(check(tried, buried)).toEqual({ ...sound, ...finding });
+  });
+});
+
+describe("the terms checker", () => {
+  const term = (token: number, from: number, to: number) => ({ token, from, to });
+
+  test("finds nothing where one follows the other, and says how closely", () => {
+    const figures = checkTerms([term(2, 30, 40), term(1, 0, 10), term(3, 45, 50)]);
+    expect(figures).toEqual({ terms: 3, overlaps: 0, staleTokens: 0, shortestGapMs: 5 });
+  });
+  test("finds two holders at once, the second of them inside a long term as well", () => {
+    expect(checkTerms([term(1, 0, 100), term(2, 10, 20), term(3, 50, 60)]).overlaps).toBe(2);
+  });
+  test("finds a token that does not grow", () => {
+    expect(checkTerms([term(2, 0, 10), term(2, 20, 30), term(1, 40, 50)]).staleTokens).toBe(2);
+  });
+});
+
+describe("the watch checker", () => {
+  const written = new Map([
+    ["a", new Set([1, 2, 3])],
+    ["b", new Set([1])],
+  ]);
+  const truth = new Map([["a", 3]]);
+  const good: readonly WatchEvent[] = [
+    { type: "snapshot", items: new Map([["a", 1]]) },
+    { type: "added", id: "b", revision: 1 },
+    { type: "updated", id: "a", revision: 3 },
+    { type: "removed", id: "b", revision: 1 },
+  ];
+  const sound = { inconsistent: 0, backwards: 0, invented: 0, different: 0 };
+
+  test("finds nothing where nothing is wrong", () => {
+    expect(checkWatch(good, written, truth)).toEqual({ events: 4, snapshots: 1, ...sound });
+  });
+  test.each<[what: string, events: readonly WatchEvent[], finding: object]>([
+    ["a watch without a first snapshot", good.slice(1), { inconsistent: 2 }],
+    ["a lost removal", good.slice(0, 3), { different: 1 }],
+    ["a lost update", [...good.slice(0, 2), ...good.slice(3)], { different: 1 }],
+    [
+      "an addition of what is there",
+      [...good, { type: "added", id: "a", revision: 3 }],
+      { inconsistent: 1 },
+    ],
+    ["a removal of what is not there", [...good, good[3]!], { inconsistent: 1 }],
+    [
+      "an item that went back",
+      [...good, { type: "updated", id: "a", revision: 2 }],
+      { backwards: 1, different: 1 },
+    ],
+    [
+      "a change that nobody made",
+      [...good, { type: "updated", id: "a", revision: 9 }],
+      { invented: 1, different: 1 },
+    ],
+  ])("finds %s", (_what, events, finding) => {
+    expect(checkWatch(events, written, truth)).toMatchObject({
+      ...sound,
+      ...finding,
+    });
   });
 });
 

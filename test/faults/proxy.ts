@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
  * A TCP proxy that does to connections what networks do: cuts them with a reset, or swallows what they carry while both
  * ends believe in them.
  */
-export class FaultProxy {
+export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #swallowing = false;
@@ -64,9 +64,14 @@ export class FaultProxy {
   }
 
   async close(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = once(this.#server, "close");
     this.#server.close();
     this.cut();
     await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

@@ -1,26 +1,50 @@
-import { type Figure, printFigures } from "./figure.ts";
+import { cpus } from "node:os";
+import { type FaultSuite, type Figure, failedFigure, type Length, printFigures } from "./figure.ts";
 
 /**
  * `npm run faults -- nats [--long] [B1 D5 …]`: breaks a backend in the ways of reliability goals while it is used,
  * judges the ledgers, and prints what was found. Status 1 when a bound does not hold.
  */
+const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSuite }>>> = {
+  nats: () => import("./nats/suite.ts"),
+};
 const words = process.argv.slice(2);
-const length = words.includes("--long") ? "long" : "short";
+const length: Length = words.includes("--long") ? "long" : "short";
 const [backend = "", ...only] = words.filter((word) => !word.startsWith("--"));
-const backends = { nats: () => import("./nats/scenarios.ts") } as const;
-if (!Object.hasOwn(backends, backend)) {
+const load = Object.hasOwn(backends, backend) ? backends[backend] : undefined;
+if (load === undefined) {
   console.error(
     `npm run faults -- <backend> [--long] [ids]; there are: ${Object.keys(backends).join(", ")}`,
   );
   process.exit(2);
 }
-const { scenarios } = await backends[backend as keyof typeof backends]();
-const figures: Figure[] = [];
-for (const [id, run] of Object.entries(scenarios)) {
-  if (only.length > 0 && !only.includes(id)) continue;
-  const began = performance.now();
-  figures.push(await run(length));
-  console.error(`${id}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
+const { suite } = await load();
+const unknown = only.filter((id) => !Object.hasOwn(suite.scenarios, id));
+if (unknown.length > 0) {
+  const ids = Object.keys(suite.scenarios).join(", ");
+  console.error(`there is no scenario ${unknown.join(", ")} for ${backend}; there are: ${ids}`);
+  process.exit(2);
 }
-printFigures(figures);
-process.exit(figures.every(({ holds }) => holds) ? 0 : 1);
+
+const figures = new Map<string, Figure>();
+const chosen = Object.keys(suite.scenarios).filter((id) => only.length === 0 || only.includes(id));
+const waits = (id: string) => suite.waiting?.includes(id) === true;
+const began = new Date();
+await Promise.all([runAll(chosen.filter(waits)), runAll(chosen.filter((id) => !waits(id)))]);
+const found = chosen.flatMap((id) => figures.get(id) ?? []);
+const seconds = Math.round((Date.now() - began.getTime()) / 1000);
+console.log(
+  `${suite.subject}, Node ${process.versions.node}, ${cpus().length} cores, ${length} forms, ${began.toISOString().slice(0, 10)}, ${seconds} s\n`,
+);
+printFigures(found);
+process.exit(found.every(({ holds }) => holds) ? 0 : 1);
+
+async function runAll(ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const start = performance.now();
+    const figure = await suite.scenarios[id]?.(length).catch((error) => failedFigure(id, error));
+    if (figure !== undefined) figures.set(id, figure);
+    const verdict = figure?.holds === true ? "holds" : `BROKEN: ${figure?.found}`;
+    console.error(`${id}: ${verdict}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  }
+}

@@ -18,7 +18,10 @@ export async function startProgram(file: string, argument: object): Promise<Prog
   const child = spawn(process.execPath, [...flags, script, JSON.stringify(argument)], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const exited = once(child, "exit");
+  // What starts programs must not leave them behind when it dies.
+  const killAtExit = () => child.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  const exited = once(child, "exit").finally(() => process.off("exit", killAtExit));
   let errors = "";
   child.stderr.on("data", (text) => {
     errors = `${errors}${text}`.slice(-10_000);

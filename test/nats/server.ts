@@ -22,7 +22,7 @@ if (natsVersion === undefined) {
 export const skipWithoutNats = natsVersion === undefined;
 
 /** A nats-server of a test's own, on a free port and in a directory of its own. */
-export interface NatsServer {
+export interface NatsServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /** Ends it at once, or gently; its directory and its port stay. */
@@ -63,6 +63,11 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   // A test that dies must not leave a server behind.
   const killAtExit = () => child?.kill("SIGKILL");
   process.once("exit", killAtExit);
+  const close = async () => {
+    await stop();
+    process.off("exit", killAtExit);
+    rmSync(directory, { recursive: true, force: true });
+  };
   await start();
   return {
     get url() {
@@ -74,11 +79,8 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     start,
     stop,
     signal: (name) => void child?.kill(name),
-    async close() {
-      await stop();
-      process.off("exit", killAtExit);
-      rmSync(directory, { recursive: true, force: true });
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
