@@ -3,7 +3,7 @@
  * and the runtime has some three hundred. What is loaded later, such as mDNS and HTTP, stays apart. It runs on
  * `npm pack` only; the next `tsc -b` writes all files anew.
  */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
 
@@ -16,6 +16,8 @@ const entries = Object.values(exports)
   .filter((file) => file.startsWith("./dist/") && !file.includes("*"))
   .map((file) => file.slice("./dist/".length));
 const generated = files.filter((file) => file.startsWith("gen/"));
+/** What generated code imports is loaded without the rest, and everything else not without the core. */
+const alone = ["index.js", "codegenv1.js", "codegenv1-reflect.js"];
 
 const { metafile } = await build({
   absWorkingDir: dist,
@@ -29,31 +31,64 @@ const { metafile } = await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  // Small and old CommonJS, which takes longer to load than all of the runtime; everything else is imported.
-  plugins: [externalBut("dns-packet", "@leichtgewicht/ip-codec")],
-  banner: {
-    js: 'import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);',
-  },
+  plugins: [onTopOfTheCore(entries.filter((file) => !alone.includes(file))), packages()],
   metafile: true,
   logLevel: "warning",
+  // The import of the core below is left out again of what is written, and has counted by then.
+  logOverride: { "ignored-bare-import": "silent" },
 });
 const written = new Set(
   Object.keys(metafile.outputs).map((file) => relative(dist, join(dist, file))),
 );
 for (const file of files) {
   if (!written.has(file)) rmSync(join(dist, file));
-  rmSync(join(dist, `${file}.map`), { force: true });
 }
-rmSync(join(dist, ".tsbuildinfo"), { force: true });
+// The sources stay in the repository: with them the package would be twice as large.
+for (const file of readdirSync(dist, { recursive: true })) {
+  if (/\.map$|\.tsbuildinfo$/.test(file)) rmSync(join(dist, file));
+  else if (file.endsWith(".d.ts")) {
+    const types = readFileSync(join(dist, file), "utf8");
+    writeFileSync(join(dist, file), types.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"));
+  }
+}
 
-function externalBut(...inlined) {
+/**
+ * Lets other entries, and what is loaded later, import the core. A file goes into one chunk with those that the same
+ * entries need: so all of the core becomes one chunk, instead of one for each set of entries that share a file.
+ */
+function onTopOfTheCore(entries) {
+  const above = new Set(entries.map((file) => join(dist, file)));
+  const core = join(dist, "index.js");
   return {
-    name: "external",
-    setup({ onResolve }) {
+    name: "on top of the core",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
+        if (kind === "dynamic-import") above.add(join(resolveDir, path));
+        return undefined;
+      });
+      onLoad({ filter: /\.js$/ }, ({ path }) => {
+        if (!above.has(path)) return undefined;
+        return { contents: `${readFileSync(path, "utf8")}\nimport ${JSON.stringify(core)};` };
+      });
+    },
+  };
+}
+
+/** Packages are imported, but for a small one of old CommonJS, which takes longer to load than all of the runtime. */
+function packages() {
+  const inlined = ["dns-packet", "@leichtgewicht/ip-codec"];
+  return {
+    name: "packages",
+    setup({ onResolve, onLoad }) {
       onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
         if (kind === "entry-point" || inlined.includes(path)) return undefined;
+        // Node's `require` is not there in an ES module.
+        if (kind === "require-call") return { path, namespace: "required" };
         return { path, external: true };
       });
+      onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({
+        contents: `export * from "node:${path}";`,
+      }));
     },
   };
 }

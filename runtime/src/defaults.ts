@@ -19,7 +19,7 @@ import { createSelector } from "./selector/registry-selector.ts";
 import type { Selector } from "./selector/selector.ts";
 import { strategies } from "./selector/strategies.ts";
 import type { ServerListen, ServerParts } from "./server/rpc-server.ts";
-import { fileStore, fileStoreGuarantees } from "./store/file.ts";
+import { fileStoreGuarantees } from "./store/file-guarantees.ts";
 import { memoryStore } from "./store/memory.ts";
 import type { Store } from "./store/store.ts";
 import { fileSync } from "./sync/file.ts";
@@ -164,7 +164,12 @@ export class DefaultParts {
     const choice = this.read(variables.store) ?? { kind: "memory" };
     if (choice.kind === "memory") return this.#own(memoryStore());
     const { path } = choice;
-    return this.#own(new DeferredStore("file", fileStoreGuarantees, () => fileStore({ path })));
+    return this.#own(
+      new DeferredStore("file", fileStoreGuarantees, async () => {
+        const { fileStore } = await import("./store/file.ts");
+        return fileStore({ path });
+      }),
+    );
   }
 
   sync(): Sync {

@@ -27,15 +27,7 @@ export type { RetryBudgetOptions } from "./client/retry-budget.ts";
 export { buildClient, type ClientParts } from "./client/rpc-client.ts";
 export * from "./codec/bytes.ts";
 export * from "./codec/codec.ts";
-export { protobufContentType } from "./codec/content-type.ts";
-export {
-  type JsonFormatOptions,
-  jsonContentType,
-  jsonFormat,
-  jsonFormatWith,
-} from "./codec/json.ts";
-export { protobufCodec, protobufFormat } from "./codec/protobuf.ts";
-export { CodecRegistry } from "./codec/registry.ts";
+export { jsonContentType, protobufContentType } from "./codec/content-type.ts";
 export type { MessageCodec } from "./codec/wire/message-codec.ts";
 export type { MessageInit } from "./codec/wire/message-init.ts";
 export * from "./config/config.ts";

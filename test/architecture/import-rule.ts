@@ -14,6 +14,7 @@ const layers: readonly (readonly string[])[] = [
     "backend",
     "logger",
     "address",
+    "address-ranges",
     "advertised-address",
   ],
   ["codec", "method", "call", "gen"],

@@ -34,6 +34,7 @@ export async function prepare(): Promise<string> {
     entryPoints: [
       "child.ts",
       "scale-side.ts",
+      "gen/micro/bench/v1/bench_micro.ts",
       ...[...contenderFiles("contenders"), ...contenderFiles("ablations")].map((it) => `${it}.ts`),
     ],
     outdir: folder,

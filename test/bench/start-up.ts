@@ -4,13 +4,25 @@ import { join } from "node:path";
 const here = import.meta.dirname;
 const repository = join(here, "../..");
 
-/** Programs that listen and say so. The first is what Node itself takes. */
+/**
+ * Programs that listen and say so. The first is what Node itself takes; the second what the goal is about. A generated
+ * service brings the half of protobuf-es that describes messages, and the defaults bring mDNS.
+ */
 const programs: Readonly<Record<string, string>> = {
   "bare node":
     "import { createServer } from 'node:net'; createServer().listen(0, '127.0.0.1', ready);",
   "micro-es": `import { createServer, memoryRegistry, silentLogger } from '@micro-es/runtime';
     const server = createServer({ name: 'hello', registry: memoryRegistry(), address: '127.0.0.1:0', logger: silentLogger });
     await server.start(); ready();`,
+  "micro-es, a generated service": `import { createServer, memoryRegistry, silentLogger } from '@micro-es/runtime';
+    import { registerBenchServiceHandler } from './gen/micro/bench/v1/bench_micro.js';
+    const server = createServer({ name: 'hello', registry: memoryRegistry(), address: '127.0.0.1:0', logger: silentLogger });
+    registerBenchServiceHandler(server, { echo: (it) => it, async *download() {}, async *pingPong() {} });
+    await server.start(); ready();`,
+  "micro-es, all defaults": `import { createService, silentLogger } from '@micro-es/runtime';
+    const environment = { MICRO_MDNS_INTERFACE: '127.0.0.1', MICRO_MDNS_PORT: '${20_000 + (process.pid % 20_000)}' };
+    const service = createService({ name: 'hello', address: '127.0.0.1:0', logger: silentLogger, environment });
+    await service.start(); ready();`,
   "grpc-js": `import grpc from '@grpc/grpc-js';
     new grpc.Server().bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), ready);`,
   "connect-node": `import { createServer } from 'node:http'; import { connectNodeAdapter } from '@connectrpc/connect-node';

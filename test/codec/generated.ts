@@ -10,12 +10,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { DescMessage } from "@bufbuild/protobuf";
-import {
-  type AnyCodec,
-  CodecRegistry,
-  type MessageCodec,
-  protobufContentType,
-} from "@micro-es/runtime";
+import { type AnyCodec, type MessageCodec, protobufContentType } from "@micro-es/runtime";
+import { CodecRegistry } from "@micro-es/runtime/codec";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
 
 /** A generated codec of a message type that is only known by its name. */

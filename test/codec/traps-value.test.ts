@@ -1,5 +1,5 @@
 import { create, isMessage, toJson } from "@bufbuild/protobuf";
-import { reflectCodec } from "@micro-es/runtime/codegenv1";
+import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import { describe, expect, test } from "vitest";
 import { expectAsReflected, expectWrittenAsReflected } from "./expectations.ts";
 import { testCodecs } from "./generated.ts";

@@ -18,7 +18,8 @@ import {
   file_google_protobuf_timestamp,
   file_google_protobuf_wrappers,
 } from "@bufbuild/protobuf/wkt";
-import { type AnyCodec, CodecRegistry, protobufContentType } from "@micro-es/runtime";
+import { type AnyCodec, protobufContentType } from "@micro-es/runtime";
+import { CodecRegistry } from "@micro-es/runtime/codec";
 
 /** What is generated from the runner's .proto files for each run. */
 export interface Generated {

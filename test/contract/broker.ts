@@ -8,9 +8,9 @@ import {
   type IncomingEvent,
   MicroError,
   type OutgoingEvent,
-  protobufCodec,
   type Subscription,
 } from "@micro-es/runtime";
+import { protobufCodec } from "@micro-es/runtime/codec";
 import { type EchoRequest, EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import type { ContractCase } from "./contract.ts";
 

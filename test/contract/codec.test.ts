@@ -1,14 +1,12 @@
 import { create } from "@bufbuild/protobuf";
+import { bytesCodec, bytesFormat, type Format } from "@micro-es/runtime";
 import {
-  bytesCodec,
-  bytesFormat,
   CodecRegistry,
-  type Format,
   jsonFormat,
   jsonFormatWith,
   protobufCodec,
   protobufFormat,
-} from "@micro-es/runtime";
+} from "@micro-es/runtime/codec";
 import { describe, expect, test } from "vitest";
 import { EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { type CodecFixture, codecContract } from "./codec.ts";

@@ -1,6 +1,15 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -49,6 +58,36 @@ describe("the packed packages", () => {
       expect(stdout.split("\n").filter((file) => /\.test\.|tsbuildinfo/.test(file))).toEqual([]);
     }
   });
+});
+
+test("a service that listens has loaded the runtime alone, and HTTP with the first request", async () => {
+  const folder = join(scratch, "start");
+  const runtime = join(folder, "node_modules/@micro-es/runtime");
+  mkdirSync(runtime, { recursive: true });
+  const tarball = tarballs().find((file) => file.includes("runtime")) ?? "";
+  await run("tar", ["-xzf", tarball, "-C", runtime, "--strip-components=1"]);
+  for (const scope of ["@bufbuild", "@connectrpc"]) {
+    symlinkSync(join(repository, "node_modules", scope), join(folder, "node_modules", scope));
+  }
+  const program = join(folder, "loaded-modules.js");
+  copyFileSync(join(import.meta.dirname, "loaded-modules.js"), program);
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  const { stdout } = await run(process.execPath, [program]);
+  const [listening, answered] = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { packages: string[]; builtins: string[] });
+
+  expect(listening?.packages).toEqual(["@micro-es/runtime"]);
+  const later = ["dgram", "http", "http2", "https", "readline", "stream/web", "tls", "zlib"];
+  expect(listening?.builtins.filter((name) => later.includes(name))).toEqual([]);
+  expect(answered?.packages).toEqual([
+    "@bufbuild/protobuf",
+    "@connectrpc/connect",
+    "@connectrpc/connect-node",
+    "@micro-es/runtime",
+  ]);
+  expect(answered?.builtins).toContain("http2");
 });
 
 describe("the README's five steps, word by word in an empty folder", () => {

@@ -4,8 +4,8 @@ import {
   createService,
   createTopic,
   MicroError,
-  protobufCodec,
 } from "@micro-es/runtime";
+import { protobufCodec } from "@micro-es/runtime/codec";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EchoedSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";

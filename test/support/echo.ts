@@ -7,8 +7,8 @@ import {
   isCode,
   type Method,
   MicroError,
-  protobufCodec,
 } from "@micro-es/runtime";
+import { protobufCodec } from "@micro-es/runtime/codec";
 import {
   type EchoRequest,
   EchoRequestSchema,

@@ -53,7 +53,7 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
   for (const [message, name] of foreign) {
     const value = [
       "/*@__PURE__*/ ",
-      writer.value("reflectCodec"),
+      writer.reflective("reflectCodec"),
       "(",
       writer.schema(message),
       ")",

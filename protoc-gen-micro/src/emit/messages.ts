@@ -49,10 +49,10 @@ function codec(
 ): Code {
   const pure = "/*@__PURE__*/ ";
   if (options.codec === "reflect") {
-    return [pure, writer.value("codec"), "(", writer.schema(message), ")"];
+    return [pure, writer.reflective("codec"), "(", writer.schema(message), ")"];
   }
   if (kind === "local") {
-    return [pure, writer.value("reflectCodec"), "(", writer.schema(message), ")"];
+    return [pure, writer.reflective("reflectCodec"), "(", writer.schema(message), ")"];
   }
   const { create, read, write } = functions.functions(message);
   const make = writer.value("messageCodec");

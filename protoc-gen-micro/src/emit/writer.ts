@@ -79,6 +79,11 @@ export class Writer {
     return createImportSymbol(name, "@micro-es/runtime/codegenv1");
   }
 
+  /** What makes a codec that works from its descriptor, and loads more of protobuf-es than the rest. */
+  reflective(name: "codec" | "reflectCodec"): ImportSymbol {
+    return createImportSymbol(name, "@micro-es/runtime/codegenv1/reflect");
+  }
+
   typeAlias(declaration: Declaration, type: TypeReference): void {
     if (this.target === "js") return;
     const before = `export type ${declaration.name} = `.length;

@@ -1,7 +1,6 @@
 import type { Awaitable } from "../call.ts";
 import type { Codec } from "../codec/codec.ts";
-import { jsonFormat } from "../codec/json.ts";
-import { protobufFormat } from "../codec/protobuf.ts";
+import { essence } from "../codec/content-type.ts";
 import type { MetadataInit } from "../metadata.ts";
 import {
   type Broker,
@@ -54,7 +53,7 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
       return publish(broker, message, options);
     },
     subscribe(broker, handler, options) {
-      return broker.subscribe(name, (event) => handler(decode(event), event), options);
+      return broker.subscribe(name, (event) => deliver(event, handler), options);
     },
   };
 
@@ -78,20 +77,36 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
     );
   }
 
-  function decode(event: IncomingEvent): M {
+  function deliver(
+    event: IncomingEvent,
+    handler: (message: M, event: IncomingEvent) => Awaitable<void>,
+  ): Awaitable<void> {
     if (event.typeName !== "" && event.typeName !== codec.typeName) {
       throw new EventRejected(
         `event ${event.id} on ${name} is a ${event.typeName}, and its subscriber takes ${codec.typeName}`,
       );
     }
+    const format = essence(event.contentType);
+    if (format === codec.contentType) return handler(decode(codec, event), event);
+    return inOtherFormat(codec, format).then(
+      (other) => handler(decode(other, event), event),
+      (cause) => {
+        throw undecodable(event, cause);
+      },
+    );
+  }
+
+  function decode(decoder: Codec<M, I>, event: IncomingEvent): M {
     try {
-      return codecOf(codec, event.contentType).decode(event.body);
+      return decoder.decode(event.body);
     } catch (cause) {
-      throw new EventRejected(
-        `event ${event.id} on ${name} does not decode: ${cause instanceof Error ? cause.message : cause}`,
-        { cause },
-      );
+      throw undecodable(event, cause);
     }
+  }
+
+  function undecodable(event: IncomingEvent, cause: unknown): EventRejected {
+    const reason = cause instanceof Error ? cause.message : cause;
+    return new EventRejected(`event ${event.id} on ${name} does not decode: ${reason}`, { cause });
   }
 }
 
@@ -108,12 +123,15 @@ const protobufNames = new Set([
 ]);
 const jsonNames = new Set(["application/json", "application/grpc+json"]);
 
-/** The codec for an event as it arrives, which may be in another format than this side publishes in. */
-function codecOf<M, I>(codec: Codec<M, I>, contentType: string): Codec<M, I> {
-  if (contentType === codec.contentType) return codec;
-  const name = (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
-  if (name === codec.contentType) return codec;
-  if (protobufNames.has(name)) return protobufFormat.codecFor(codec);
-  if (jsonNames.has(name)) return jsonFormat.codecFor(codec);
-  throw new Error(`there is no format for ${contentType}`);
+/** The codec for an event that is in another format than this side publishes in. Formats load when one comes. */
+async function inOtherFormat<M, I>(codec: Codec<M, I>, format: string): Promise<Codec<M, I>> {
+  if (protobufNames.has(format)) {
+    const { protobufFormat } = await import("../codec/protobuf.ts");
+    return protobufFormat.codecFor(codec);
+  }
+  if (jsonNames.has(format)) {
+    const { jsonFormat } = await import("../codec/json.ts");
+    return jsonFormat.codecFor(codec);
+  }
+  throw new Error(`there is no format for ${format}`);
 }

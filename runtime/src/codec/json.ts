@@ -7,10 +7,8 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import type { AnyCodec, Codec, Format } from "./codec.ts";
+import { jsonContentType } from "./content-type.ts";
 import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
-
-/** The content type of protobuf's JSON mapping. */
-export const jsonContentType = "application/json";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();

@@ -1,6 +1,7 @@
 import { MicroError } from "../error.ts";
 import { bytesFormat } from "./bytes.ts";
 import type { AnyCodec, Format } from "./codec.ts";
+import { essence } from "./content-type.ts";
 import { jsonFormat } from "./json.ts";
 import { protobufFormat } from "./protobuf.ts";
 
@@ -60,10 +61,4 @@ export class CodecRegistry {
     }
     return format.codecFor(codec);
   }
-}
-
-/** A content type without parameters, in lower case. */
-function essence(contentType: string): string {
-  const semicolon = contentType.indexOf(";");
-  return (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
 }

@@ -1,4 +1,3 @@
-import process from "node:process";
 import { MicroError } from "../error.ts";
 import type { ConfigSource, ConfigTable } from "./config.ts";
 import { camelCase, NamedValues } from "./named-values.ts";

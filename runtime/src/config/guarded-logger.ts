@@ -1,4 +1,3 @@
-import process from "node:process";
 import type { Logger } from "../logger.ts";
 
 /** A logger whose failures do not stop what it is told of. */

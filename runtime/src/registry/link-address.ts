@@ -1,6 +1,6 @@
-import { BlockList, isIP } from "node:net";
-
+import { isIP } from "node:net";
 import { parseAddress } from "../address.ts";
+import { AddressRanges } from "../address-ranges.ts";
 
 /** Who announced a record. */
 export interface RecordSource {
@@ -16,10 +16,11 @@ export interface RecordSource {
  */
 export type AllowAddress = (address: string, source: RecordSource) => boolean;
 
-const loopback = ranges(["127.0.0.0", 8], ["::1", 128]);
-const linkLocal = ranges(["169.254.0.0", 16], ["fe80::", 10]);
+const loopback = new AddressRanges(["127.0.0.0", 8], ["::1", 128]);
+const unspecified = new AddressRanges(["0.0.0.0", 32], ["::", 128]);
+const linkLocal = new AddressRanges(["169.254.0.0", 16], ["fe80::", 10]);
 /** Wildcards, multicast, the reserved class E with broadcast, and where clouds serve instance metadata. */
-const never = ranges(
+const never = new AddressRanges(
   ["0.0.0.0", 8],
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
@@ -43,34 +44,12 @@ export function allowLinkAddress(address: string, source: RecordSource): boolean
   if (parsed.kind === "unix") return source.local;
   const host = parsed.host.split("%")[0] ?? "";
   if (isIP(host) === 0) return source.local;
-  if (isIn(never, host)) return false;
+  if (never.has(host)) return false;
   if (source.local) return true;
-  return !isIn(loopback, host) && (!isIn(linkLocal, host) || host === source.host);
-}
-
-/** Whether an IP address is a loopback one. */
-export function isLoopback(host: string): boolean {
-  return isIn(loopback, host);
+  return !loopback.has(host) && (!linkLocal.has(host) || host === source.host);
 }
 
 /** Whether an IP address means "every address of this machine". */
 export function isUnspecified(host: string): boolean {
-  return isIn(unspecified, host);
-}
-
-const unspecified = ranges(["0.0.0.0", 32], ["::", 128]);
-
-/** An IPv4 address in IPv6 form (`::ffff:127.0.0.1`) is in the ranges of the IPv4 address. */
-function isIn(list: BlockList, host: string): boolean {
-  const plain = host.split("%")[0] ?? "";
-  const version = isIP(plain);
-  return version !== 0 && list.check(plain, version === 6 ? "ipv6" : "ipv4");
-}
-
-function ranges(...subnets: readonly (readonly [string, number])[]): BlockList {
-  const list = new BlockList();
-  for (const [net, prefix] of subnets) {
-    list.addSubnet(net, prefix, isIP(net) === 6 ? "ipv6" : "ipv4");
-  }
-  return list;
+  return unspecified.has(host);
 }

@@ -5,6 +5,7 @@ import { DeadlineSweep, monotonicNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { ExpiryClock } from "./clock.ts";
 import { FileDatabase } from "./file-database.ts";
+import { fileStoreGuarantees } from "./file-guarantees.ts";
 import { decodeRecord, endOfPrefix, recordKey, toStoreRecord } from "./file-record.ts";
 import { firstExpiry, removeExpired } from "./file-sweep.ts";
 import { WriteQueue } from "./file-write-queue.ts";
@@ -36,17 +37,6 @@ export interface FileStoreOptions {
    */
   readonly repair?: boolean;
 }
-
-/** What a {@link fileStore} with the default options promises. */
-export const fileStoreGuarantees: StoreGuarantees = {
-  reads: "linearizable",
-  durability: "power-loss",
-  compareAndSet: true,
-  fencing: true,
-  sharing: "process",
-  maxKeyBytes: 64 * 1024,
-  maxValueBytes: 16 * 1024 * 1024,
-};
 
 /** The system's clock may jump forward, and the sweep follows it within this time. */
 const longestSweepMs = 30_000;

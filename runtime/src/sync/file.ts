@@ -102,7 +102,16 @@ class FileLeases implements Leases {
     durable: boolean,
   ): Promise<boolean> {
     const sequence = (after?.sequence ?? 0n) + 1n;
-    const state = { key, owner, value, ttlMs, token, sequence, grantedAt: hostNow(), boot: bootId };
+    const state = {
+      key,
+      owner,
+      value,
+      ttlMs,
+      token,
+      sequence,
+      grantedAt: hostNow(),
+      boot: bootId(),
+    };
     return replaceLease(this.#path, state, durable);
   }
 
@@ -126,7 +135,7 @@ class FileLeases implements Leases {
 
 /** The state if its lease has not ended. */
 function live(state: LeaseState | undefined): LeaseState | undefined {
-  if (state === undefined || state.boot !== bootId) return undefined;
+  if (state === undefined || state.boot !== bootId()) return undefined;
   const age = hostNow() - state.grantedAt;
   return age >= 0 && age < state.ttlMs ? state : undefined;
 }

@@ -1,13 +1,17 @@
 import { readFileSync } from "node:fs";
-import process from "node:process";
 
 /** Milliseconds on a clock that all processes of this host share, that nobody sets, and that begins with its boot. */
 export function hostNow(): number {
   return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
 
+let knownBootId: string | undefined;
+
 /** Tells one boot of the host from another, where the system says; times of {@link hostNow} belong to one boot. */
-export const bootId: string = readBootId();
+export function bootId(): string {
+  knownBootId ??= readBootId();
+  return knownBootId;
+}
 
 function readBootId(): string {
   try {

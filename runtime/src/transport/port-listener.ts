@@ -1,5 +1,5 @@
 import type { Server, Socket } from "node:net";
-import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from "node:tls";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { MicroError } from "../error.ts";
 import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
 import type { Front, WireProtocol } from "./front.ts";
@@ -39,7 +39,8 @@ export async function listenOnPort(
   protocols: PortProtocols,
   options: ListenOptions,
 ): Promise<Listener> {
-  const listener = new PortListener(dispatcher, limits, transport, protocols, options);
+  const tls = protocols.tls === undefined ? undefined : await import("node:tls");
+  const listener = new PortListener(dispatcher, limits, transport, protocols, options, tls);
   const bound = await listenSocket(address, (socket) => listener.accept(socket));
   listener.bound(bound.server, bound.address);
   return listener;
@@ -67,6 +68,7 @@ class PortListener implements Listener, FirstBytesOwner {
     transport: string,
     { native, http, tls }: PortProtocols,
     options: ListenOptions,
+    nodeTls: typeof import("node:tls") | undefined,
   ) {
     this.#limits = limits;
     this.#options = options;
@@ -75,7 +77,7 @@ class PortListener implements Listener, FirstBytesOwner {
     if (http !== undefined) {
       this.#http = new LazyHttpFront(dispatcher, limits, () => this.address, http, options);
     }
-    this.#tls = tls === undefined ? undefined : this.#secure(tls);
+    this.#tls = tls && nodeTls && this.#secure(tls, nodeTls);
     const identity = tls?.identity;
     this.#forgetIdentity =
       identity instanceof ReloadableIdentity
@@ -120,7 +122,7 @@ class PortListener implements Listener, FirstBytesOwner {
 
   recognized(socket: Socket, protocol: WireProtocol): void {
     const peer = peerAddress(socket, this.address);
-    const isSecure = socket instanceof TLSSocket;
+    const isSecure = (socket as Partial<TLSSocket>).encrypted === true;
     if (this.#tls !== undefined && !isSecure) {
       if (protocol === "tls") this.#handshake(this.#tls, socket);
       else this.#refuse(socket, notSpoken(this.address, `${protocol} without TLS`));
@@ -164,8 +166,11 @@ class PortListener implements Listener, FirstBytesOwner {
     await this.#stopped;
   }
 
-  #secure({ identity, requireClientCertificate = false }: ServerTlsOptions): TlsServer {
-    const server = createTlsServer(
+  #secure(
+    { identity, requireClientCertificate = false }: ServerTlsOptions,
+    { createServer }: typeof import("node:tls"),
+  ): TlsServer {
+    const server = createServer(
       {
         ...currentIdentity(identity),
         minVersion: "TLSv1.2",

@@ -1,5 +1,4 @@
-import { connect } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy } from "./call-errors.ts";
@@ -78,17 +77,8 @@ async function dial(
     address.kind === "unix"
       ? { path: address.path }
       : { host: address.host || "localhost", port: address.port, noDelay: true };
-  const socket =
-    tls === undefined
-      ? connect(target)
-      : connectTls({
-          ...target,
-          ...connectOptions(
-            tls,
-            address.kind === "unix" ? "localhost" : address.host || "localhost",
-          ),
-          ALPNProtocols: ["micro-es"],
-        });
+  const host = address.kind === "unix" ? "localhost" : address.host || "localhost";
+  const socket = tls === undefined ? connect(target) : await connectSecurely(target, host, tls);
   const connection = new ClientConnection(socket, text, limits);
   connection.greet();
   let givenUp: MicroError | undefined;
@@ -113,6 +103,15 @@ async function dial(
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }
+}
+
+async function connectSecurely(
+  target: NetConnectOpts,
+  host: string,
+  tls: ClientTlsOptions,
+): Promise<Socket> {
+  const { connect: connectTls } = await import("node:tls");
+  return connectTls({ ...target, ...connectOptions(tls, host), ALPNProtocols: ["micro-es"] });
 }
 
 function dialError(text: string, reason: MicroError): MicroError {

@@ -1,4 +1,5 @@
-import { createService, createTopic, protobufCodec } from "@micro-es/runtime";
+import { createService, createTopic } from "@micro-es/runtime";
+import { protobufCodec } from "@micro-es/runtime/codec";
 import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echoHandler } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";

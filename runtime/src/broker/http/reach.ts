@@ -1,4 +1,5 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import { AddressRanges } from "../../address-ranges.ts";
 
 /**
  * Whether events may be sent to an IP address that a registry record names. Records are untrusted, and a
@@ -6,20 +7,20 @@ import { BlockList, isIP } from "node:net";
  */
 export type AllowAddress = (host: string, port: number) => boolean;
 
-const never = new BlockList();
-never.addSubnet("0.0.0.0", 8);
-never.addSubnet("169.254.0.0", 16);
-never.addSubnet("224.0.0.0", 4);
-never.addSubnet("240.0.0.0", 4);
-never.addAddress("100.100.100.200");
-never.addAddress("::", "ipv6");
-never.addSubnet("fe80::", 10, "ipv6");
-never.addSubnet("ff00::", 8, "ipv6");
-never.addAddress("fd00:ec2::254", "ipv6");
+const never = new AddressRanges(
+  ["0.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+  ["100.100.100.200", 32],
+  ["::", 128],
+  ["fe80::", 10],
+  ["ff00::", 8],
+  ["fd00:ec2::254", 128],
+);
 
 /** Refuses wildcards, multicast, link-local addresses and those where clouds serve instance metadata. */
 export function allowReachable(host: string): boolean {
   const plain = host.split("%")[0] ?? "";
-  const version = isIP(plain);
-  return version !== 0 && !never.check(plain, version === 6 ? "ipv6" : "ipv4");
+  return isIP(plain) !== 0 && !never.has(plain);
 }

@@ -8,7 +8,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Meth
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec, topic } from "@micro-es/runtime/codegenv1";
+import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {

@@ -8,7 +8,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Even
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec, topic } from "@micro-es/runtime/codegenv1";
+import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {

@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Meth
 import type { Message, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1";
+import { codec } from "@micro-es/runtime/codegenv1/reflect";
 
 /**
  * Rooms in which people talk.

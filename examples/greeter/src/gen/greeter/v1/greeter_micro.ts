@@ -6,7 +6,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Even
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec, topic } from "@micro-es/runtime/codegenv1";
+import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { topic } from "@micro-es/runtime/codegenv1";
 
 /**
  * Greets people, in one or many words.

@@ -9,7 +9,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Even
 import type { GetOrderRequest, Order, OrderPlaced, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec, topic } from "@micro-es/runtime/codegenv1";
+import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { topic } from "@micro-es/runtime/codegenv1";
 
 /**
  * Takes orders.

@@ -1,0 +1,22 @@
+import type { Logger } from "../../logger.ts";
+import type { AllowAddress } from "../link-address.ts";
+import type { RegistryGuarantees } from "../registry.ts";
+
+/** The options of an mDNS registry, checked and with their defaults. */
+export interface MulticastSettings {
+  readonly domain: string;
+  readonly group: string;
+  readonly port: number;
+  readonly interface: string | undefined;
+  readonly timeoutMs: number;
+  readonly peerTtlMs: number;
+  readonly maxServices: number;
+  readonly allowAddress: AllowAddress;
+  readonly logger: Logger;
+}
+
+export const mdnsGuarantees: RegistryGuarantees = {
+  reach: "link",
+  consistency: "eventual",
+  liveness: "lease",
+};
