@@ -6,6 +6,7 @@ import { checkAttempts } from "./check-attempts.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { checkLocks } from "./check-locks.ts";
 import { countInversions } from "./check-order.ts";
+import { checkSyncedAcks } from "./check-sync.ts";
 import { checkTerms } from "./check-terms.ts";
 import { checkWatch, type WatchEvent } from "./check-watch.ts";
 import { Ledger, readLedgers } from "./ledger.ts";
@@ -147,6 +148,33 @@ describe("the watch checker", () => {
       ...sound,
       ...finding,
     });
+  });
+});
+
+describe("the sync checker", () => {
+  const check = (...calls: string[]) =>
+    checkSyncedAcks(calls.join("\n"), (text) => {
+      const [, event] = /ack (\d+)/.exec(text) ?? [];
+      return event === undefined ? undefined : Number(event);
+    });
+  const ack = '11 writev(8, [{iov_base="ack 1"}], 1) = 5';
+
+  test("finds nothing where each acknowledgement follows a sync of its event", () => {
+    const written = '10 pwrite64(9, "<<1>>", 5, 0) = 5';
+    expect(check(written, "10 fsync(9) = 0", ack)).toEqual({ acks: 1, unsynced: 0 });
+    const apart = ["12 fsync(9 <unfinished ...>", "12 <... fsync resumed>)           = 0"];
+    expect(check(written, ...apart, ack)).toEqual({ acks: 1, unsynced: 0 });
+  });
+  test.each<[what: string, calls: string[]]>([
+    ["an acknowledgement without a sync", ['10 write(9, "<<1>>", 5) = 5', ack]],
+    ["a sync that began before", ["10 fsync(9) = 0", '10 write(9, "<<1>>", 5) = 5', ack]],
+    [
+      "a sync that has not ended",
+      ['10 write(9, "<<1>>", 5) = 5', "12 fsync(9 <unfinished ...>", ack],
+    ],
+    ["a sync that failed", ['10 write(9, "<<1>>", 5) = 5', "12 fsync(9) = -1 EIO", ack]],
+  ])("finds %s", (_what, calls) => {
+    expect(check(...calls)).toEqual({ acks: 1, unsynced: 1 });
   });
 });
 

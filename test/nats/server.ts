@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { natsPrograms } from "./servers.ts";
 
 const found = natsPrograms()[0];
-const program = found?.path ?? "nats-server";
 
 /** The version of the nats-server that is started; undefined when there is none. */
 export const natsVersion: string | undefined = found?.version;
@@ -25,6 +24,8 @@ export const skipWithoutNats = natsVersion === undefined;
 export interface NatsServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** Ends it at once, or gently; its directory and its port stay. */
   stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
@@ -34,10 +35,14 @@ export interface NatsServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** How a server is started, beside JetStream. */
+/** How a server is started. */
 export interface NatsServerOptions {
   /** Lines of its configuration file. */
   readonly config?: string;
+  /** The server's file. Default: the one that this run is for. */
+  readonly program?: string;
+  /** Default true. */
+  readonly jetstream?: boolean;
 }
 
 export async function startNats(options: NatsServerOptions = {}): Promise<NatsServer> {
@@ -47,8 +52,11 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   let child: ChildProcess | undefined;
   let port = -1;
   const start = async () => {
-    const args = ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", directory];
-    const started = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const args = ["-c", config, "-a", "127.0.0.1", "-p", String(port)];
+    if (options.jetstream !== false) args.push("-js", "-sd", directory);
+    const started = spawn(options.program ?? found?.path ?? "nats-server", args, {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     child = started;
     port = await listening(started);
   };
@@ -75,6 +83,9 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     },
     get port() {
       return port;
+    },
+    get pid() {
+      return child?.pid ?? 0;
     },
     start,
     stop,

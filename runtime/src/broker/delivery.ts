@@ -17,6 +17,11 @@ export interface DeliveryHost {
   readonly logger: Logger;
   /** How long a closing subscription waits for its handlers, in milliseconds. */
   readonly closeGraceMs: number;
+  /**
+   * Whether an event stays with the broker until it is done with. Then one whose dead letter cannot be published is not
+   * given up: that is tried for as long as the subscription is open, and then the event goes back.
+   */
+  readonly keepsEvents?: boolean;
   /** Publishes an event that was given up. */
   publishDeadLetter(record: EventRecord): Promise<void>;
   /** Tells others that a closing subscription wants no more events. Never rejects. */
@@ -249,7 +254,7 @@ export class DeliverySubscription implements Subscription, Consumer {
       );
     } catch (error) {
       if (!this.#inFlight.has(handling)) return;
-      if (++burial.tries < this.#settings.maxDeliveries) {
+      if (++burial.tries < this.#settings.maxDeliveries || this.#host.keepsEvents === true) {
         this.#log("warn", delivery, error, `cannot publish to ${burial.deadLetter}; trying again`);
         this.#again(handling, backoff(this.#settings.redeliveryBackoffMs, burial.tries));
         return;

@@ -62,6 +62,7 @@ export function jetstreamBroker(options: JetStreamBrokerOptions = {}): Broker {
 
 class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements Broker {
   readonly name = "jetstream";
+  readonly keepsEvents = true;
   readonly guarantees: BrokerGuarantees;
   readonly #options: JetStreamBrokerOptions;
   readonly #stream: string;
@@ -148,7 +149,8 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
   }
 
   async detach(subscription: DeliverySubscription): Promise<void> {
-    for (const consumer of this.sources.get(subscription) ?? []) consumer.stop();
+    const consumers = this.sources.get(subscription) ?? [];
+    await Promise.all(consumers.map((consumer) => consumer.stop()));
   }
 
   override forget(subscription: DeliverySubscription): void {
@@ -165,7 +167,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     const signal = cancellation(options);
     const what = `publish on ${record.topic}`;
     const giveUpAt = performance.now() + this.link.timeoutMs;
-    let sent = false;
+    let unsure = false;
     for (;;) {
       signal?.throwIfAborted();
       try {
@@ -173,7 +175,6 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         await this.link.live(what);
         const jetstream = await this.link.jetstream();
         const headers = encodeHeaders(record);
-        sent = true;
         await jetstream.publish(this.#subject(record.topic, partOf(record.key)), record.body, {
           headers,
           msgID: `${record.topic}/${record.id}`,
@@ -184,12 +185,13 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         // The stream may have gone with its server's data; then it is made again.
         if (isNobodyThere(error)) this.#ready = undefined;
         const failure = natsFailure(error, what);
+        unsure ||= failure.outcome !== "not-executed";
         const left = giveUpAt - performance.now();
         if (failure.code !== "unavailable" || left <= 0 || this.link.closed) {
           // What an earlier try did is not known, whatever the last one says.
           throw new MicroError(failure.code, failure.message, {
             cause: error,
-            outcome: sent ? "unknown" : "not-executed",
+            outcome: unsure ? "unknown" : "not-executed",
           });
         }
         await sleep(Math.min(left, 50 + 50 * Math.random()));

@@ -39,11 +39,11 @@ export interface NatsOptions {
 export const defaultNatsTimeoutMs = 5_000;
 
 const reconnectMs = 100;
-const longestReconnectMs = 2_000;
+const longestReconnectMs = 1_000;
 
 /**
- * The library's options. Reconnection never gives up; its waits grow to two seconds and are random, so that a fleet
- * does not come back all at once.
+ * The library's options. Reconnection never gives up; its waits grow to a second, and are random by half of it, so that
+ * a fleet does not come back all at once.
  * @throws MicroError `invalid_argument` for options that contradict each other.
  */
 export function connectionOptions(options: NatsOptions, attempts: () => number): ConnectionOptions {

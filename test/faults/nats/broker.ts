@@ -121,7 +121,10 @@ export async function linkCut(length: Length): Promise<Figure> {
     }
     await publishing;
     const until = performance.now() + 30_000;
-    const missing = () => [...publisher.acked].some((id) => !handled.includes(id));
+    const missing = () => {
+      const seen = new Set(handled);
+      return [...publisher.acked].some((id) => !seen.has(id));
+    };
     let seen = -1;
     while (performance.now() < until && (seen !== handled.length || missing())) {
       seen = handled.length;

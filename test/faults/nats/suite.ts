@@ -1,6 +1,12 @@
 import { natsVersion } from "../../nats/server.ts";
 import type { FaultSuite } from "../figure.ts";
 import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
+import { keysKeepOrder } from "./broker-order.ts";
+import { poisonBuried } from "./broker-poison.ts";
+import { acksFollowSyncs } from "./broker-power-loss.ts";
+import { nothingKeepsEvents, subscriptionsComeBack } from "./broker-restart.ts";
+import { hostileSubscribers, slowSubscriber } from "./broker-subscribers.ts";
+import { membersLeave } from "./broker-unsubscribe.ts";
 import { lockHoldersPaused, syncAway } from "./locks.ts";
 import { nodesKilled, registryAway } from "./registry.ts";
 import { racingIncrements } from "./store.ts";
@@ -12,7 +18,15 @@ export const suite: FaultSuite = {
     B1: consumersKilled,
     B2: serverKilled,
     B3: linkCut,
+    B4: acksFollowSyncs,
+    B5: slowSubscriber,
+    B6: poisonBuried,
     B7: longHandlers,
+    B8: membersLeave,
+    B9: subscriptionsComeBack,
+    B10: nothingKeepsEvents,
+    B11: keysKeepOrder,
+    B12: hostileSubscribers,
     D1: nodesKilled,
     D5: registryAway,
     S1: lockHoldersPaused,

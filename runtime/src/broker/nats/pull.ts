@@ -63,13 +63,17 @@ export class Pull {
     if (this.#outstanding === 0) this.#ask();
   }
 
-  /** Takes nothing more. What comes from now on is redelivered by the server. */
-  close(): void {
+  /** Takes nothing more; resolves when nothing more comes. What was on its way goes back at once. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#watchdog);
     clearTimeout(this.#retry);
     this.#forgetReconnect();
-    this.#subscription?.unsubscribe();
+    const subscription = this.#subscription;
+    if (subscription === undefined || subscription.isClosed()) return;
+    if (this.#link.connected) await subscription.drain().catch(() => subscription.unsubscribe());
+    else subscription.unsubscribe();
   }
 
   #ask(): void {
@@ -81,7 +85,11 @@ export class Pull {
     const inbox = this.#inbox;
     this.#subscription = this.#connection.subscribe(inbox, {
       callback: (error, message) => {
-        if (this.#closed || inbox !== this.#inbox) return;
+        if (inbox !== this.#inbox) return;
+        if (this.#closed) {
+          if (error === null && statusOf(message) === 0) message.respond("-NAK");
+          return;
+        }
         this.#heardAt = performance.now();
         if (error !== null) this.#again(retryMs);
         else this.#take(message);
@@ -94,8 +102,8 @@ export class Pull {
   }
 
   #take(message: Msg): void {
-    const status = message.headers?.code ?? 0;
-    if (message.data.length === 0 && status !== 0) {
+    const status = statusOf(message);
+    if (status !== 0) {
       if (status === 100) return;
       // 408 ends a pull that found too little; everything else, such as a consumer that is gone, needs a look.
       if (status === 408 || status === 404) this.#again(0);
@@ -148,4 +156,9 @@ export class Pull {
     );
     this.#retry.unref();
   }
+}
+
+/** What the server says in place of a message; 0 for a message. */
+function statusOf({ data, headers }: Msg): number {
+  return data.length === 0 ? (headers?.code ?? 0) : 0;
 }

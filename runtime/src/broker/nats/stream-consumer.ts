@@ -31,6 +31,15 @@ export interface StreamConsumerOptions {
   giveUp(record: EventRecord, attempts: number): Promise<void>;
 }
 
+/** An event that is here. */
+interface Held {
+  readonly message: Msg;
+  /** When the server was last told that it is. */
+  toldAt: number;
+}
+
+/** How long an event that can neither be handled nor be kept elsewhere stays with the server. */
+const giveUpAgainMs = 2_000;
 /** A consumer without a name in a schema ends when nobody asked it for this long. */
 const inactiveMs = 5 * 60_000;
 const maxAckPending = 20_000;
@@ -41,7 +50,7 @@ const maxAckPending = 20_000;
  */
 export class StreamConsumer implements PullHost {
   readonly #options: StreamConsumerOptions;
-  readonly #held = new Map<EventRecord, Msg>();
+  readonly #held = new Map<EventRecord, Held>();
   readonly #pull: Pull;
   readonly #progress: NodeJS.Timeout;
   readonly #forgetReconnect: () => void;
@@ -64,13 +73,13 @@ export class StreamConsumer implements PullHost {
   }
 
   /** Takes nothing more; what is held is still acknowledged. */
-  stop(): void {
-    this.#pull.close();
+  stop(): Promise<void> {
+    return this.#pull.close();
   }
 
   /** Ends everything; what is held goes back to the stream. */
   close(): void {
-    this.#pull.close();
+    void this.#pull.close();
     clearInterval(this.#progress);
     this.#forgetReconnect();
     for (const record of this.#held.keys()) this.ended(record, false);
@@ -78,11 +87,7 @@ export class StreamConsumer implements PullHost {
 
   /** An event was handled or given up for good, or goes back. */
   ended(record: EventRecord, handled: boolean): void {
-    const message = this.#held.get(record);
-    if (message === undefined) return;
-    this.#held.delete(record);
-    message.respond(handled ? "+ACK" : "-NAK");
-    this.#pull.wake();
+    this.#let(record, handled ? "+ACK" : "-NAK");
   }
 
   room(): number {
@@ -105,7 +110,7 @@ export class StreamConsumer implements PullHost {
       message.respond("+TERM");
       return;
     }
-    this.#held.set(record, message);
+    this.#held.set(record, { message, toldAt: performance.now() });
     if (deliveries > settings.maxDeliveries) {
       void this.#giveUp(record, deliveries - 1);
       return;
@@ -128,8 +133,24 @@ export class StreamConsumer implements PullHost {
       await this.#options.giveUp(record, attempts);
       this.ended(record, true);
     } catch {
-      this.ended(record, false);
+      this.#let(record, `-NAK ${JSON.stringify({ delay: nanos(giveUpAgainMs) })}`);
     }
+  }
+
+  /**
+   * Lets go of an event. One that was not spoken of for longer than the server waits has been delivered to another,
+   * whose it is now; JetStream would take this word for the other's.
+   */
+  #let(record: EventRecord, word: string): void {
+    const held = this.#held.get(record);
+    if (held === undefined) return;
+    this.#held.delete(record);
+    if (this.#isOurs(held)) held.message.respond(word);
+    this.#pull.wake();
+  }
+
+  #isOurs({ toldAt }: Held): boolean {
+    return performance.now() - toldAt < this.#options.ackWaitMs;
   }
 
   async #make(): Promise<void> {
@@ -176,6 +197,10 @@ export class StreamConsumer implements PullHost {
 
   #sayInProgress(): void {
     if (!this.#options.link.connected) return;
-    for (const message of this.#held.values()) message.respond("+WPI");
+    for (const held of this.#held.values()) {
+      if (!this.#isOurs(held)) continue;
+      held.message.respond("+WPI");
+      held.toldAt = performance.now();
+    }
   }
 }

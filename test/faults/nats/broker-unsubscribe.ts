@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Broker, silentLogger } from "@micro-es/runtime";
+import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
+import { natsBroker } from "@micro-es/runtime/broker/nats";
+import { startNats } from "../../nats/server.ts";
+import { checkDelivery } from "../check-delivery.ts";
+import type { Figure, Length } from "../figure.ts";
+import { until } from "../until.ts";
+import { Publisher } from "./publisher.ts";
+
+/** A member joins its group and leaves it again and again while events come. */
+export async function membersLeave(length: Length): Promise<Figure> {
+  const times = length === "long" ? 1_000 : 100;
+  await using server = await startNats();
+  const options = { servers: server.url, logger: silentLogger };
+  const figures: Awaited<ReturnType<typeof comeAndGo>>[] = [];
+  const kinds = [
+    () => jetstreamBroker({ ...options, ackWaitMs: 3_000 }),
+    () => natsBroker(options),
+  ];
+  for (const make of kinds) {
+    await using stays = make();
+    await using leaves = make();
+    figures.push(await comeAndGo(stays, leaves, times));
+  }
+  const sum = (of: (figure: (typeof figures)[number]) => number) =>
+    figures.map(of).reduce((a, b) => a + b);
+  const late = sum((figure) => figure.late);
+  const lost = sum((figure) => figure.lost);
+  const taken = sum((figure) => figure.taken);
+  return {
+    id: "B8",
+    recipe: `a member of a group leaves ${times} times on JetStream and ${times} on core NATS, ${sum((figure) => figure.acked)} events`,
+    found: `${late} handled after it had left, ${figures.map((figure) => figure.lost).join(" and ")} lost, ${taken} handled by it`,
+    bound: "0 after, 0 lost, more than 0 by it",
+    holds: late + lost === 0 && taken > 0,
+  };
+}
+
+async function comeAndGo(stays: Broker, leaves: Broker, times: number) {
+  const handled: string[] = [];
+  const queue = { queue: "workers" };
+  await stays.subscribe("work", ({ id }) => void handled.push(id), queue);
+  const publisher = new Publisher(stays);
+  let going = true;
+  const publishing = (async () => {
+    while (going) {
+      await publisher.publish(20, 5);
+      await sleep(2);
+    }
+  })();
+  let [late, taken] = [0, 0];
+  for (let time = 0; time < times; time++) {
+    let left = false;
+    const before = taken;
+    const member = await leaves.subscribe(
+      "work",
+      ({ id }) => {
+        if (left) late++;
+        taken++;
+        handled.push(id);
+      },
+      queue,
+    );
+    await until(() => taken > before, 20, 2);
+    await member.close();
+    left = true;
+  }
+  going = false;
+  await publishing;
+  await until(() => new Set(handled).size >= publisher.acked.size, 20_000);
+  return { ...checkDelivery(publisher, handled), late, taken };
+}
