@@ -29,6 +29,7 @@ const suites: readonly Suite[] = [
   { name: "generated code is up to date", script: ["generate:check"], counts: "check" },
   { name: "schemas do not break", script: ["breaking"], counts: "check" },
   { name: "unit and contract", script: ["test:unit"], counts: "tests" },
+  { name: "command line", script: ["test:cli"], counts: "tests" },
   { name: "end to end", script: ["test:e2e"], counts: "tests" },
   { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
   { name: "NATS under faults", script: ["faults", "nats"], counts: "check", long: true },

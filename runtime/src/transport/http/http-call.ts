@@ -148,7 +148,7 @@ export class HttpCall implements Abortable, RequestWatch {
       if (this.#left) return undefined;
       throw this.#failed(reason);
     } finally {
-      if (!this.#answered) this.#abort();
+      if (!this.#answered) this.#abort(answers);
       messages.leave();
       this.#end();
     }
@@ -231,9 +231,13 @@ export class HttpCall implements Abortable, RequestWatch {
   }
 
   /** Not at once: Node 20 may crash when a stream is reset while another event of its session is handled. */
-  #abort(): void {
+  #abort(answers?: AsyncIterator<Message>): void {
     const controller = this.#controller;
-    setImmediate(() => controller.abort(new ConnectError("given up", ConnectCode.Canceled)));
+    setImmediate(() => {
+      controller.abort(new ConnectError("given up", ConnectCode.Canceled));
+      // Connect clears its timer for the deadline only when a reader meets the end that this is.
+      answers?.next().catch(() => undefined);
+    });
   }
 
   #received(called: CalledMethod, message: Message): unknown {

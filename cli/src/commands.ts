@@ -1,0 +1,92 @@
+import type { Command } from "./command.ts";
+
+/** A command as the list knows it; what it needs is loaded when it runs. */
+export interface CommandEntry {
+  /** One word or two, such as `registry watch`. */
+  readonly name: string;
+  readonly group: string;
+  readonly summary: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+/** Every command, in the order of the help. */
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "services",
+    group: "Look and call",
+    summary: "the services that run, and their nodes",
+    load: () => import("./commands/services.ts"),
+  },
+  {
+    name: "registry watch",
+    group: "Look and call",
+    summary: "nodes that come and go",
+    load: () => import("./commands/registry-watch.ts"),
+  },
+  {
+    name: "describe",
+    group: "Look and call",
+    summary: "the methods and messages of a service",
+    load: () => import("./commands/describe.ts"),
+  },
+  {
+    name: "call",
+    group: "Look and call",
+    summary: "a method of a running service, of all four kinds",
+    load: () => import("./commands/call.ts"),
+  },
+  {
+    name: "health",
+    group: "Look and call",
+    summary: "whether the nodes of a service serve",
+    load: () => import("./commands/health.ts"),
+  },
+  {
+    name: "context ls",
+    group: "This program",
+    summary: "the named environments",
+    load: () => import("./commands/context-ls.ts"),
+  },
+  {
+    name: "context set",
+    group: "This program",
+    summary: "names an environment, or changes it",
+    load: () => import("./commands/context-set.ts"),
+  },
+  {
+    name: "context use",
+    group: "This program",
+    summary: "the environment that commands use from now on",
+    load: () => import("./commands/context-use.ts"),
+  },
+  {
+    name: "context rm",
+    group: "This program",
+    summary: "forgets a named environment",
+    load: () => import("./commands/context-rm.ts"),
+  },
+  {
+    name: "doctor",
+    group: "This program",
+    summary: "whether this machine has what Micro-ES needs",
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
+    name: "completion",
+    group: "This program",
+    summary: "a script that completes commands in bash, zsh or fish",
+    load: () => import("./commands/completion.ts"),
+  },
+];
+
+/** The command that the first words name, and how many words that took. */
+export function findCommand(
+  words: readonly string[],
+): { readonly entry: CommandEntry; readonly words: number } | undefined {
+  for (const count of [2, 1]) {
+    const name = words.slice(0, count).join(" ");
+    const entry = commands.find((it) => it.name === name);
+    if (entry !== undefined && words.length >= count) return { entry, words: count };
+  }
+  return undefined;
+}

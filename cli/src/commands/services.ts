@@ -1,0 +1,41 @@
+import { type Command, defineCommand } from "../command.ts";
+import { openFleet } from "../fleet.ts";
+
+export const command: Command = defineCommand({
+  arguments: [{ name: "names", optional: true, rest: true, help: "only these; none for all" }],
+  options: {
+    all: { type: "boolean", help: "those too that brokers and the like have for themselves" },
+  },
+  examples: [
+    ["micro services", "all that runs"],
+    ["micro services --json | jq .name", "their names"],
+  ],
+  async run({ arguments: names, options, output, environment, signal }) {
+    await using fleet = await openFleet(environment);
+    output.progress("looking for services");
+    const known = names.length > 0 ? names : await fleet.registry.list({ signal });
+    const own = known.filter((name) => !name.startsWith("micro."));
+    const wanted = names.length > 0 || options.all === true ? known : own;
+    const rows: string[][] = [];
+    let found = 0;
+    for (const name of wanted) {
+      const nodes = await fleet.registry.get(name, { signal });
+      found += nodes.length;
+      if (output.json) output.result({ name, nodes }, () => "");
+      for (const { id, version, address, metadata, endpoints } of nodes) {
+        const protocol = metadata.protocol ?? "";
+        rows.push([name, version, address, protocol, String(endpoints.length), id]);
+      }
+    }
+    if (rows.length > 0 && !output.json) {
+      output.line(
+        output.table(["SERVICE", "VERSION", "ADDRESS", "PROTOCOL", "ENDPOINTS", "NODE"], rows),
+      );
+    }
+    if (found === 0) {
+      output.note(
+        "no service runs here; is it on the same network, and are MICRO_REGISTRY and MICRO_MDNS_PORT the same as its?",
+      );
+    }
+  },
+});

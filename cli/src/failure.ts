@@ -1,0 +1,72 @@
+import { UsageError } from "./command.ts";
+
+/** What went wrong, as it is shown. */
+export interface Failure {
+  /** The gRPC code of a call or a backend; absent for what is no such thing. */
+  readonly code?: string;
+  readonly message: string;
+  readonly outcome?: string;
+  readonly exitCode: number;
+}
+
+/** The codes in the order of their numbers in gRPC, from 1. Here again, so that an error loads no runtime. */
+const codes = [
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "resource_exhausted",
+  "failed_precondition",
+  "aborted",
+  "out_of_range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+  "unauthenticated",
+];
+
+/** Exit code of a failed call: 64 and the number of its code, as grpcurl has it. */
+export function exitCodeOf(code: string): number {
+  return 64 + Math.max(codes.indexOf(code) + 1, 2);
+}
+
+/** Says what was thrown. An error that nobody foresaw shows its stack: it is a fault of this program. */
+export function describeFailure(reason: unknown): Failure {
+  if (reason instanceof UsageError) return { message: reason.message, exitCode: 2 };
+  // A wrong line in the middle of a stream ends the call; what is wrong is the line.
+  const wrongLine = usageErrorBehind(reason);
+  if (wrongLine !== undefined) return describeFailure(wrongLine);
+  if (isCoded(reason)) {
+    return {
+      code: reason.code,
+      message: reason.message,
+      ...(reason.outcome === undefined ? {} : { outcome: reason.outcome }),
+      exitCode: exitCodeOf(reason.code),
+    };
+  }
+  if (reason instanceof Error) {
+    return { message: reason.stack ?? reason.message, exitCode: 1 };
+  }
+  return { message: String(reason), exitCode: 1 };
+}
+
+function usageErrorBehind(reason: unknown): UsageError | undefined {
+  for (let cause = reason; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof UsageError) return cause;
+  }
+  return undefined;
+}
+
+interface Coded {
+  readonly code: string;
+  readonly message: string;
+  readonly outcome?: string;
+}
+
+function isCoded(reason: unknown): reason is Coded {
+  return reason instanceof Error && "code" in reason && codes.includes(String(reason.code));
+}

@@ -1,0 +1,88 @@
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+
+type Described = DescService | DescMessage | DescEnum;
+
+/** A service, message or enum as it would stand in a `.proto`, with full names where they come from elsewhere. */
+export function render(desc: Described): string {
+  switch (desc.kind) {
+    case "service":
+      return block("service", desc.name, desc.methods.map(renderMethod));
+    case "enum":
+      return block(
+        "enum",
+        desc.name,
+        desc.values.map(({ name, number }) => `${name} = ${number};`),
+      );
+    case "message":
+      return renderMessage(desc);
+  }
+}
+
+/** What a message's or service's text names, and is told nothing of: for a description that is complete. */
+export function referencesOf(desc: Described): readonly (DescMessage | DescEnum)[] {
+  if (desc.kind === "enum") return [];
+  if (desc.kind === "service") return desc.methods.flatMap(({ input, output }) => [input, output]);
+  return desc.fields.flatMap((field) => field.message ?? field.enum ?? []);
+}
+
+function renderMethod(method: DescMethod): string {
+  const { input, output, methodKind } = method;
+  const package_ = method.parent.file.proto.package;
+  const requests =
+    methodKind === "client_streaming" || methodKind === "bidi_streaming" ? "stream " : "";
+  const answers =
+    methodKind === "server_streaming" || methodKind === "bidi_streaming" ? "stream " : "";
+  const level =
+    method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN
+      ? ";"
+      : ` { option idempotency_level = ${MethodOptions_IdempotencyLevel[method.idempotency]}; }`;
+  return `rpc ${method.name}(${requests}${within(input, package_)}) returns (${answers}${within(output, package_)})${level}`;
+}
+
+function renderMessage(desc: DescMessage): string {
+  const lines: string[] = [];
+  for (const member of desc.members) {
+    if (member.kind === "field") lines.push(renderField(member));
+    else lines.push(...block("oneof", member.name, member.fields.map(renderField)).split("\n"));
+  }
+  return block("message", desc.name, lines);
+}
+
+function renderField(field: DescField): string {
+  const type = typeOf(field);
+  const explicit =
+    field.fieldKind === "scalar" && field.oneof === undefined && field.presence === 1;
+  const label = field.fieldKind === "list" ? "repeated " : explicit ? "optional " : "";
+  return `${label}${type} ${field.name} = ${field.number};`;
+}
+
+function typeOf(field: DescField): string {
+  const package_ = field.parent.file.proto.package;
+  const named = field.message ?? field.enum;
+  const value = named === undefined ? scalarName(field.scalar) : within(named, package_);
+  return field.fieldKind === "map" ? `map<${scalarName(field.mapKey)}, ${value}>` : value;
+}
+
+function scalarName(type: ScalarType | undefined): string {
+  return type === undefined ? "" : ScalarType[type].toLowerCase();
+}
+
+/** A type's name as a file of this package can say it. */
+function within({ typeName }: { readonly typeName: string }, package_: string): string {
+  return package_ !== "" && typeName.startsWith(`${package_}.`)
+    ? typeName.slice(package_.length + 1)
+    : typeName;
+}
+
+function block(keyword: string, name: string, lines: readonly string[]): string {
+  if (lines.length === 0) return `${keyword} ${name} {}`;
+  return [`${keyword} ${name} {`, ...lines.map((line) => `  ${line}`), "}"].join("\n");
+}

@@ -1,0 +1,90 @@
+import { execFile } from "node:child_process";
+import { readFile, stat } from "node:fs/promises";
+import { promisify } from "node:util";
+import { createFileRegistry, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import type { Client } from "@micro-es/runtime";
+import { type OptionSpecs, UsageError } from "../command.ts";
+import { commandPath } from "../command-path.ts";
+import type { Target } from "../target.ts";
+import { type Reflected, reflect } from "./reflection.ts";
+
+const run = promisify(execFile);
+
+/** The options that say where a schema comes from; without one the server is asked for its own. */
+export const schemaOptions = {
+  proto: { type: "string", value: "path", help: "the schema: a .proto file, or a folder of them" },
+  "descriptor-set": {
+    type: "string",
+    value: "file",
+    help: "the schema: what `buf build -o file.binpb` writes",
+  },
+} as const satisfies OptionSpecs;
+
+/** The schema of what is spoken to, by the options or else by reflection. */
+export async function loadSchema(
+  client: Client,
+  target: Target,
+  options: { readonly proto?: string; readonly "descriptor-set"?: string },
+  signal: AbortSignal,
+): Promise<Reflected> {
+  const { proto, "descriptor-set": set } = options;
+  if (proto !== undefined && set !== undefined) {
+    throw new UsageError("--proto and --descriptor-set exclude each other");
+  }
+  if (proto !== undefined) return withServices(await schemaOfProto(proto));
+  if (set !== undefined) return withServices(await schemaOfDescriptorSet(set));
+  return reflect(client, { ...target.call, signal });
+}
+
+/** A schema from a `.proto` file, or from a folder of them; `buf` compiles it. */
+async function schemaOfProto(path: string): Promise<FileRegistry> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => {
+      throw new UsageError(`there is no ${path}`);
+    },
+  );
+  const input = isFile ? `${path}#include_package_files=true` : path;
+  try {
+    const { stdout } = await run("buf", ["build", input, "-o", "-#format=binpb"], {
+      encoding: "buffer",
+      maxBuffer: 512 * 1024 * 1024,
+      env: { ...process.env, PATH: commandPath(process.env) },
+    });
+    return registryOf(stdout, path);
+  } catch (reason) {
+    if (reason instanceof UsageError) throw reason;
+    const { code, stderr } = reason as { code?: unknown; stderr?: Buffer };
+    if (code === "ENOENT") {
+      throw new UsageError("compiling .proto files needs buf: npm i -D @bufbuild/buf");
+    }
+    throw new UsageError(`buf cannot compile ${path}:\n${stderr?.toString().trim() ?? reason}`);
+  }
+}
+
+/** A schema from a descriptor set: what `buf build -o x.binpb` or `protoc --include_imports -o x` writes. */
+async function schemaOfDescriptorSet(path: string): Promise<FileRegistry> {
+  try {
+    return registryOf(await readFile(path), path);
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
+    throw new UsageError(`there is no ${path}`);
+  }
+}
+
+function registryOf(bytes: Uint8Array, path: string): FileRegistry {
+  try {
+    return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
+  } catch (reason) {
+    throw new UsageError(
+      `${path} is no descriptor set with all its imports (buf build -o ${path}): ${(reason as Error).message}`,
+    );
+  }
+}
+
+function withServices(registry: FileRegistry): Reflected {
+  const services: string[] = [];
+  for (const type of registry) if (type.kind === "service") services.push(type.typeName);
+  return { registry, services };
+}

@@ -1,0 +1,87 @@
+import type { CallOptions, Node, Registry } from "@micro-es/runtime";
+import { type OptionSpecs, UsageError } from "./command.ts";
+import { type Protocol, protocols } from "./fleet.ts";
+import { nearest, nearestFew } from "./nearest.ts";
+
+/** The options of commands that speak to a service. */
+export const targetOptions = {
+  node: { type: "string", value: "id", help: "only this node, by its id or address" },
+  protocol: {
+    type: "string",
+    value: "name",
+    help: `how to speak to an address: ${protocols.join(", ")}; default grpc`,
+  },
+} as const satisfies OptionSpecs;
+
+/** What a command speaks to: every node of a service, one node, or an address that no registry told. */
+export interface Target {
+  readonly name: string;
+  /** Empty for an address. */
+  readonly nodes: readonly Node[];
+  readonly protocol: Protocol;
+  /** What makes a call go there. */
+  readonly call: CallOptions;
+}
+
+/**
+ * Finds a service by name, or takes the place itself where `word` is one.
+ *
+ * @throws UsageError for a name that nobody has, with the nearest that somebody has.
+ */
+export async function findTarget(
+  registry: Registry,
+  word: string,
+  options: { readonly node?: string; readonly protocol?: string },
+  signal: AbortSignal,
+): Promise<Target> {
+  const protocol = readProtocol(options.protocol);
+  if (isAddress(word)) {
+    if (options.node !== undefined) {
+      throw new UsageError("--node is for services that are found by name");
+    }
+    const address = protocol === "native" || word.includes("://") ? word : `http://${word}`;
+    return { name: word, nodes: [], protocol, call: { address } };
+  }
+  const nodes = await findNodes(registry, word, options.node, signal);
+  const ids = new Set(nodes.map(({ id }) => id));
+  const filters = options.node === undefined ? [] : [({ id }: Node) => ids.has(id)];
+  return { name: word, nodes, protocol, call: { service: word, filters } };
+}
+
+async function findNodes(
+  registry: Registry,
+  service: string,
+  chosen: string | undefined,
+  signal: AbortSignal,
+): Promise<readonly Node[]> {
+  const nodes = await registry.get(service, { signal });
+  if (nodes.length === 0) {
+    const names = await registry.list({ signal });
+    const hint =
+      names.length === 0
+        ? "no service runs here at all"
+        : `there are: ${nearestFew(service, names, 5).join(", ")}`;
+    throw new UsageError(`no service named ${service} runs; ${hint}`);
+  }
+  if (chosen === undefined) return nodes;
+  const wanted = nodes.filter(({ id, address }) => chosen === id || chosen === address);
+  if (wanted.length > 0) return wanted;
+  const ids = nodes.map(({ id }) => id);
+  throw new UsageError(
+    `${service} has no node ${chosen}; it has: ${nearestFew(chosen, ids, 5).join(", ")}`,
+  );
+}
+
+/** Whether a word is a place and not a name. */
+function isAddress(word: string): boolean {
+  return /^https?:\/\//.test(word) || word.startsWith("unix:") || /:\d+$/.test(word);
+}
+
+function readProtocol(text: string | undefined): Protocol {
+  const found = protocols.find((it) => it === (text ?? "grpc"));
+  if (found !== undefined) return found;
+  const meant = nearest(text ?? "", protocols);
+  throw new UsageError(
+    `there is no protocol ${text}; ${meant === undefined ? `there are: ${protocols.join(", ")}` : `did you mean ${meant}?`}`,
+  );
+}

@@ -1,0 +1,187 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { commands } from "../src/commands.ts";
+import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "micro-cli-"));
+const env = { HOME: scratch, XDG_CONFIG_HOME: join(scratch, "config"), MICRO_CONTEXT: "" };
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const micro = (words: readonly string[], options: MicroOptions = {}) =>
+  run(words, { ...options, env: { ...env, ...options.env } });
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences of colours are what is looked for
+const colour = /\u001b\[\d+m/;
+
+describe("micro", () => {
+  test("lists its commands, and is colourful in a terminal only", async () => {
+    const piped = await micro(["--help"]);
+    for (const { name, summary } of commands) {
+      expect(piped.stdout).toMatch(
+        new RegExp(`^ {2}${name} +${summary.replace(/[?.]/g, "\\$&")}$`, "m"),
+      );
+    }
+    expect(piped.stdout).not.toMatch(colour);
+    expect((await microInTerminal(["--help"], { env })).stdout).toMatch(colour);
+    const plain = await microInTerminal(["--help"], { env: { ...env, NO_COLOR: "1" } });
+    expect(plain.stdout).not.toMatch(colour);
+  });
+
+  test("explains each command", async () => {
+    const [some] = commands;
+    const { stdout, code } = await micro([...(some?.name.split(" ") ?? []), "--help"]);
+    expect(stdout).toMatch(/Usage\n {2}micro .*\n[\s\S]*Options\n[\s\S]*--json[\s\S]*Examples\n/);
+    expect(code).toBe(0);
+  });
+
+  test.each(commands.map((entry) => [entry.name, entry] as const))(
+    "%s has examples that name it",
+    async (name, { load }) => {
+      const { command } = await load();
+      expect(command.examples.length).toBeGreaterThan(0);
+      for (const [line] of command.examples) expect(line).toContain(`micro ${name}`);
+    },
+  );
+
+  test("says what was probably meant", async () => {
+    expect(await micro(["servics"])).toMatchObject({
+      code: 2,
+      stderr: "error: there is no command servics; did you mean `micro services`?\n",
+    });
+    expect((await micro(["services", "--jsn"])).stderr).toMatch(
+      /no option --jsn; did you mean --json\?/,
+    );
+    expect((await micro(["call", "echo"])).stderr).toMatch(
+      /<method> is missing: such as Greeter\/Hello/,
+    );
+    expect((await micro(["context", "use", "a", "b"])).stderr).toMatch(/"b" is one word too many/);
+    expect((await micro(["registry", "wach"])).stderr).toMatch(/there are: registry watch/);
+    expect((await micro(["call", "a", "b", "--timeout", "5"])).stderr).toMatch(
+      /--timeout takes a time such as 500ms/,
+    );
+  });
+
+  test("tells errors as JSON with --json", async () => {
+    const { stderr } = await micro(["services", "--context", "nowhere", "--json"]);
+    expect(JSON.parse(stderr)).toEqual({
+      error: { message: "there is no environment named nowhere; `micro context ls` lists them" },
+    });
+  });
+
+  test("tells its version", async () => {
+    const { version } = JSON.parse(
+      readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+    );
+    expect((await micro(["--version"])).stdout).toBe(`${version}\n`);
+  });
+});
+
+describe("micro context", () => {
+  test("names environments, uses and forgets them, and shows no password", async () => {
+    const url = "nats://ada:lovelace@127.0.0.1:4222";
+    await micro(["context", "set", "staging", `MICRO_NATS_URL=${url}`, "--use"]);
+    await micro(["context", "set", "local", "MICRO_REGISTRY=memory"]);
+    const listed = (await micro(["context", "ls"])).stdout;
+    expect(listed).toBe(
+      "  local  MICRO_REGISTRY=memory\n* staging  MICRO_NATS_URL=nats://ada:…@127.0.0.1:4222\n",
+    );
+    const file = join(scratch, "config/micro/contexts.json");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    await micro(["context", "use", "local"]);
+    expect((await micro(["context", "ls"])).stdout).toMatch(/^\* local/m);
+    expect((await micro(["context", "rm", "stagin"])).stderr).toMatch(/did you mean staging\?/);
+    await micro(["context", "rm", "staging"]);
+    await micro(["context", "use"]);
+    expect((await micro(["context", "ls"])).stdout).toBe("  local  MICRO_REGISTRY=memory\n");
+  });
+
+  test("goes under the shell's variables when in use, and over them when asked for", async () => {
+    await micro(["context", "set", "wrong", "MICRO_REGISTRY=nonsense", "--use"]);
+    expect((await micro(["services"])).stderr).toMatch(/MICRO_REGISTRY/);
+    const shell = { MICRO_REGISTRY: "memory" };
+    expect((await micro(["services"], { env: shell })).code).toBe(0);
+    const asked = await micro(["services", "--context", "wrong"], { env: shell });
+    expect(asked.stderr).toMatch(/MICRO_REGISTRY/);
+    await micro(["context", "rm", "wrong"]);
+  });
+
+  test("refuses what is no variable, and a file that is broken", async () => {
+    expect((await micro(["context", "set", "x", "PATH=/"])).stderr).toMatch(
+      /"PATH=\/" is no variable/,
+    );
+    const file = join(scratch, "config/micro/contexts.json");
+    const good = readFileSync(file);
+    writeFileSync(file, "{");
+    expect(await micro(["context", "ls"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/contexts.json is no JSON: .*; mend or remove it/),
+    });
+    writeFileSync(file, good);
+  });
+});
+
+describe("micro doctor", () => {
+  test("finds nothing wrong here", async () => {
+    const { stdout, code } = await micro(["doctor", "--json"], {
+      env: { MICRO_MDNS_INTERFACE: "127.0.0.1" },
+    });
+    const findings = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(findings).toContainEqual({
+      check: "Node.js",
+      state: "good",
+      found: process.versions.node,
+    });
+    expect(
+      findings.filter(({ check, state }) => state === "wrong" && check !== "protoc-gen-micro"),
+    ).toEqual([]);
+    expect([0, 1]).toContain(code);
+  });
+
+  test("finds a port that is taken, and a server that does not answer", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as { port: number };
+    const { stdout, code } = await micro(["doctor"], {
+      env: { MICRO_ADDRESS: `127.0.0.1:${port}`, MICRO_NATS_URL: "nats://127.0.0.1:9" },
+    });
+    taken.close();
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      new RegExp(`✗ ports: .*127.0.0.1:${port}.*EADDRINUSE[\\s\\S]*set MICRO_ADDRESS`),
+    );
+    expect(stdout).toMatch(/✗ backends: .*127.0.0.1:9/);
+  });
+});
+
+describe("micro completion", () => {
+  test.each(["bash", "zsh", "fish"])("is for %s, with every command", async (shell) => {
+    const { stdout } = await micro(["completion", shell]);
+    for (const { name } of commands) expect(stdout).toContain(name.split(" ").at(-1));
+    expect(stdout).toContain("descriptor-set");
+  });
+
+  test("completes in bash", async () => {
+    const { stdout } = await micro(["completion", "bash"]);
+    const file = join(scratch, "completion.bash");
+    const ask = (words: readonly string[]) => `
+      COMP_WORDS=(micro ${words.map((word) => `"${word}"`).join(" ")}); COMP_CWORD=${words.length}
+      _micro; echo "\${COMPREPLY[@]}"`;
+    writeFileSync(
+      file,
+      `${stdout}\n${ask(["serv"])}${ask(["context", ""])}${ask(["call", "echo", "--desc"])}${ask(["context", "set", "--u"])}`,
+    );
+    const { execFileSync } = await import("node:child_process");
+    const answers = execFileSync("bash", ["--norc", file], { encoding: "utf8", cwd: scratch });
+    expect(answers.trim().split("\n")).toEqual([
+      "services",
+      "ls set use rm",
+      "--descriptor-set",
+      "--use",
+    ]);
+  });
+});

@@ -1,0 +1,34 @@
+import { createService, MicroError } from "@micro-es/runtime";
+import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
+import {
+  type EchoServiceHandler,
+  registerEchoServiceHandler,
+} from "../../../test/gen/micro/test/v1/echo_micro.ts";
+import { echoHandler } from "../../../test/support/echo.ts";
+
+// An echo service that tools can ask for its schema and its health. Run by tests with a channel to talk over.
+const service = createService({ name: "echo" });
+const handler: EchoServiceHandler = {
+  ...echoHandler(process.env.ECHO_SERVER ?? "echo"),
+  onEchoed() {},
+};
+registerEchoServiceHandler(service.server, {
+  ...handler,
+  echo(request, context) {
+    const tag = context.requestMetadata.get("x-tag");
+    if (typeof tag === "string") context.responseMetadata.set("x-tag", tag);
+    if (request.text === "secret") throw new MicroError("permission_denied", "not for you");
+    return handler.echo(request, context);
+  },
+});
+registerGrpcReflection(service.server);
+const health = registerGrpcHealth(service.server);
+process.on("message", (message) => {
+  if (message === "sick") health.set("", "not_serving");
+  process.send?.({ done: message });
+});
+process.channel?.unref();
+service.onReady(() => {
+  process.send?.({ ready: service.server.addresses });
+});
+await service.run();

@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+
+/** The program as it is built; `npm run test:cli` does that first. */
+const program = [process.execPath, fileURLToPath(new URL("../../bin/micro.js", import.meta.url))];
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface MicroOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** What is piped in; nothing by default. */
+  readonly stdin?: string;
+}
+
+/** Starts `micro` with standard output and standard error as pipes. */
+export function startMicro(words: readonly string[], options: MicroOptions = {}): ChildProcess {
+  const [node = "", ...args] = program;
+  const child = spawn(node, [...args, ...words], {
+    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...options.env },
+    stdio: ["pipe", "pipe", "pipe"],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  return child;
+}
+
+/** Runs `micro` to its end, piped. */
+export async function micro(words: readonly string[], options: MicroOptions = {}): Promise<Ended> {
+  const child = startMicro(words, options);
+  child.stdin?.end(options.stdin ?? "");
+  return ended(child);
+}
+
+/** Runs `micro` to its end in a pseudo-terminal, where both outputs are one. */
+export async function microInTerminal(
+  words: readonly string[],
+  options: MicroOptions = {},
+): Promise<Ended> {
+  const line = [...program, ...words].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const child = spawn("script", ["-qefc", line, "/dev/null"], {
+    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", TERM: "xterm", ...options.env },
+    stdio: ["pipe", "pipe", "pipe"],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  if (options.stdin !== undefined) child.stdin.write(options.stdin);
+  return ended(child);
+}
+
+async function ended(child: ChildProcess): Promise<Ended> {
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  const [stdout, stderr, code] = await Promise.all([
+    child.stdout === null ? "" : text(child.stdout),
+    child.stderr === null ? "" : text(child.stderr),
+    exited,
+  ]);
+  return { code, stdout, stderr };
+}
