@@ -9,18 +9,11 @@ export const bytesCodec: Codec<Uint8Array> = {
   typeName: "",
   contentType: bytesContentType,
   encode(message) {
-    if (!(message instanceof Uint8Array)) {
-      throw new MicroError(
-        "invalid_argument",
-        `cannot send ${typeof message} as bytes: give a Uint8Array`,
-        {
-          outcome: "not-executed",
-        },
-      );
-    }
+    requireBytes(message);
     return message;
   },
   encodeInto(message, target, offset) {
+    requireBytes(message);
     const end = offset + message.length;
     if (end <= target.length) target.set(message, offset);
     return end;
@@ -31,6 +24,15 @@ export const bytesCodec: Codec<Uint8Array> = {
   },
   decode: (bytes, copyBytes = false) => (copyBytes ? new Uint8Array(bytes) : bytes),
 };
+
+function requireBytes(message: unknown): void {
+  if (message instanceof Uint8Array) return;
+  throw new MicroError(
+    "invalid_argument",
+    `cannot send ${typeof message} as bytes: give a Uint8Array`,
+    { outcome: "not-executed" },
+  );
+}
 
 /** Opaque bytes. Only {@link bytesCodec} is in it: a message cannot be turned into bytes without a format. */
 export const bytesFormat: Format = {

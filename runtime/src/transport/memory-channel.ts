@@ -6,7 +6,8 @@ import { callRefusal, channelNotOpen, tooManyCalls } from "./call-errors.ts";
 import type { MemoryCall, MemoryCalls, MemoryLink } from "./memory-link.ts";
 import { MemoryStreamCall } from "./memory-stream.ts";
 import { MemoryUnaryCall } from "./memory-unary.ts";
-import type { Channel, ChannelState, OutgoingCall } from "./transport.ts";
+import { OpenMemoryCalls } from "./open-memory-calls.ts";
+import type { Channel, ChannelState, OutgoingCall, UnaryReceiver } from "./transport.ts";
 
 /** Calls that begin one after the other before timers and sockets get a turn. */
 const callsPerTurn = 256;
@@ -17,7 +18,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
   readonly closed: Promise<MicroError | undefined>;
   readonly link: MemoryLink;
   readonly peer: Peer;
-  readonly #calls = new Set<MemoryCall>();
+  readonly #calls = new OpenMemoryCalls();
   readonly #sweep: DeadlineSweep;
   #state: ChannelState = "open";
   /** The other side takes no further call, and nobody has called `close` here. */
@@ -26,8 +27,9 @@ export class MemoryChannel implements Channel, MemoryCalls {
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
   #begun = 0;
-  /** Calls that wait for the next turn; undefined while none has to. */
-  #held: MemoryCall[] | undefined;
+  /** Calls that begin when what runs now has ended. */
+  #next: MemoryCall[] = [];
+  readonly #runNext = (): void => this.#run();
 
   constructor(link: MemoryLink) {
     this.link = link;
@@ -52,9 +54,18 @@ export class MemoryChannel implements Channel, MemoryCalls {
     request: IInit,
     call: OutgoingCall,
   ): Promise<O> {
-    return new Promise((resolve, reject) => {
-      new MemoryUnaryCall(this, method, request, call, resolve, reject).begin();
+    return new Promise((answered, failed) => {
+      this.startUnary(method, request, call, { answered, failed });
     });
+  }
+
+  startUnary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    call: OutgoingCall,
+    receiver: UnaryReceiver<O>,
+  ): void {
+    new MemoryUnaryCall(this, method, call, receiver).begin(request);
   }
 
   stream<I, IInit, O, OInit>(
@@ -76,14 +87,13 @@ export class MemoryChannel implements Channel, MemoryCalls {
   begin(call: MemoryCall): void {
     this.#calls.add(call);
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
-    if (this.#held !== undefined) {
-      this.#held.push(call);
-    } else if (++this.#begun % callsPerTurn === 0) {
-      // Without the pause loops of awaited calls would never let a timer fire or a socket be read.
-      this.#held = [call];
-      setImmediate(() => this.#runHeld());
+    if (this.#next.push(call) > 1) return;
+    if (this.#begun < callsPerTurn) {
+      queueMicrotask(this.#runNext);
     } else {
-      queueMicrotask(() => call.run());
+      // Without the pause loops of awaited calls would never let a timer fire or a socket be read.
+      this.#begun = 0;
+      setImmediate(this.#runNext);
     }
   }
 
@@ -106,7 +116,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
   lose(): void {
     if (this.#state === "closed") return;
     const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
-    for (const call of [...this.#calls]) call.cut(reason);
+    for (const call of this.#calls.all()) call.cut(reason);
     this.#end(reason);
   }
 
@@ -131,7 +141,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
         };
       });
     }
-    for (const call of [...this.#calls]) {
+    for (const call of this.#calls.all()) {
       call.cancel(
         new MicroError("canceled", `the channel to ${this.address} was closed during the call`),
       );
@@ -139,10 +149,20 @@ export class MemoryChannel implements Channel, MemoryCalls {
     this.#end(undefined);
   }
 
-  #runHeld(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const call of held) call.run();
+  #run(): void {
+    const calls = this.#next;
+    this.#next = [];
+    this.#begun += calls.length;
+    for (const call of calls) {
+      try {
+        call.run();
+      } catch (error) {
+        // A receiver that throws is a mistake of its own, and must not keep back the calls behind.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   #endDrain(): void {
@@ -164,7 +184,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
 
   #expire(now: number): Deadline {
     let next = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#calls]) {
+    for (const call of this.#calls.all()) {
       if (call.deadline <= now) call.expire();
       else if (call.deadline < next) next = call.deadline;
     }

@@ -7,6 +7,8 @@ import type { Channel, Dispatcher, OutgoingCall, TransportLimits } from "./trans
 /** One call of a memory channel, both of its sides. */
 export interface MemoryCall extends Abortable {
   readonly deadline: Deadline;
+  /** Where it stands among the open calls of its channel, which keep this. */
+  place: number;
   /** Ends the call because its deadline has passed. */
   expire(): void;
   /** Ends the call for its caller with an error, and cancels it for its handler. */

@@ -58,7 +58,7 @@ export function acceptCall(
     throw unknownContentType(called.input.contentType, method);
   }
   if ((method.kind !== "unary") !== streaming) throw wrongKind(method, streaming);
-  return new ServerCall(method, channel.peer, metadata ?? new Metadata(), deadline);
+  return new ServerCall(method, channel.peer, metadata, deadline);
 }
 
 /** A request in bytes that belong to nobody else. */

@@ -28,6 +28,7 @@ import type { OutgoingCall } from "./transport.ts";
 /** A call of a streaming kind inside one process: an inbox at either end, and a pump that fills each. */
 export class MemoryStreamCall<O> implements MemoryCall {
   readonly deadline: Deadline;
+  place = -1;
   /** What the caller iterates. */
   readonly responses: Inbox<O>;
   readonly #channel: MemoryCalls;

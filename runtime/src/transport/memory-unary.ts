@@ -11,6 +11,7 @@ import {
   connectionLost,
   undecodableAnswer,
 } from "./call-errors.ts";
+import { handOver, unfit } from "./memory-hand-over.ts";
 import type { MemoryCall, MemoryCalls } from "./memory-link.ts";
 import {
   acceptCall,
@@ -20,18 +21,19 @@ import {
   encodeAnswer,
   encodeRequest,
 } from "./memory-message.ts";
-import type { OutgoingCall } from "./transport.ts";
+import type { OutgoingCall, UnaryReceiver } from "./transport.ts";
 
-/** A unary call inside one process. */
-export class MemoryUnaryCall<O> implements MemoryCall {
+/** A unary call inside one process. The dispatcher brings the answer to it, and it to the caller. */
+export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
   readonly deadline: Deadline;
+  place = -1;
   readonly #channel: MemoryCalls;
   readonly #method: AnyMethod;
   readonly #outgoing: OutgoingCall;
-  readonly #resolve: (answer: O) => void;
-  readonly #reject: (error: MicroError) => void;
-  readonly #init: unknown;
-  #request: Uint8Array | undefined;
+  readonly #receiver: UnaryReceiver<O>;
+  /** The handler's request, or its bytes where it could not be handed over at once. */
+  #request: unknown;
+  #bytes: Uint8Array | undefined;
   #metadata: Metadata | undefined;
   #call: ServerCall | undefined;
   #ended = false;
@@ -39,35 +41,30 @@ export class MemoryUnaryCall<O> implements MemoryCall {
   constructor(
     channel: MemoryCalls,
     method: AnyMethod,
-    request: unknown,
     outgoing: OutgoingCall,
-    resolve: (answer: O) => void,
-    reject: (error: MicroError) => void,
+    receiver: UnaryReceiver<O>,
   ) {
     this.#channel = channel;
     this.#method = method;
-    this.#init = request;
     this.#outgoing = outgoing;
     this.deadline = outgoing.deadline;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#receiver = receiver;
   }
 
   /** Opens the call, or fails it at once. The request and the metadata are taken as they are now. */
-  begin(): void {
+  begin(request: unknown): void {
     const channel = this.#channel;
     const outgoing = this.#outgoing;
     const refused = channel.refusal(this.#method.name, outgoing);
     if (refused !== undefined) {
-      this.#reject(refused);
+      this.#receiver.failed(refused);
       return;
     }
     try {
-      const limit = channel.link.limits.maxMessageBytes;
-      this.#request = encodeRequest(this.#method, this.#init, limit, "not-executed");
+      this.#take(request);
       this.#metadata = copyMetadata(outgoing.metadata);
     } catch (error) {
-      this.#reject(error as MicroError);
+      this.#receiver.failed(error);
       return;
     }
     if (outgoing.signal !== undefined) watchAbort(outgoing.signal, this);
@@ -79,21 +76,50 @@ export class MemoryUnaryCall<O> implements MemoryCall {
     const { dispatcher } = this.#channel.link;
     try {
       const call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline, false);
-      const request = decodeRequest(call.method, this.#request!, "not-executed");
+      const request =
+        this.#bytes === undefined
+          ? this.#request
+          : decodeRequest(call.method, this.#bytes, "not-executed");
       this.#request = undefined;
+      this.#bytes = undefined;
       this.#call = call;
+      if (dispatcher.startUnary !== undefined) {
+        dispatcher.startUnary(call, request, this);
+        return;
+      }
       const answer = dispatcher.unary(call, request);
       if (answer instanceof Promise) {
         answer.then(
-          (value) => this.#answer(value),
-          (reason) => this.#fail(reason),
+          (value) => this.answered(value),
+          (reason) => this.failed(reason),
         );
       } else {
-        this.#answer(answer);
+        this.answered(answer);
       }
     } catch (reason) {
-      this.#fail(reason);
+      this.failed(reason);
     }
+  }
+
+  answered(init: unknown): void {
+    if (this.#ended) return;
+    let answer: O;
+    try {
+      answer = this.#answerOf(init) as O;
+    } catch (reason) {
+      this.failed(reason);
+      return;
+    }
+    const unsent = this.#end();
+    if (unsent === undefined) this.#receiver.answered(answer);
+    else this.#receiver.failed(unsent);
+  }
+
+  failed(reason: unknown): void {
+    if (this.#ended) return;
+    const error = answerError(reason, this.#method.name);
+    this.#end();
+    this.#receiver.failed(error);
   }
 
   aborted(reason: unknown): void {
@@ -117,34 +143,31 @@ export class MemoryUnaryCall<O> implements MemoryCall {
     return this.#call === undefined ? "not-executed" : "unknown";
   }
 
-  #answer(init: unknown): void {
-    if (this.#ended) return;
-    const call = this.#call!;
-    const { limits, dispatcher } = this.#channel.link;
-    let bytes: Uint8Array;
-    try {
-      bytes = encodeAnswer(dispatcher, call, init, limits.maxMessageBytes);
-    } catch (reason) {
-      this.#fail(reason);
-      return;
+  #take(request: unknown): void {
+    const { link } = this.#channel;
+    const method = this.#method;
+    const limit = link.limits.maxMessageBytes;
+    const served = link.dispatcher.method(method.name);
+    if (served?.input.contentType === method.input.contentType) {
+      this.#request = handOver(method.input, served.input, request, limit);
+      if (this.#request !== unfit) return;
     }
-    let answer: O;
-    try {
-      answer = this.#method.output.decode(bytes) as O;
-    } catch (reason) {
-      this.#fail(undecodableAnswer(reason, this.#method.name));
-      return;
-    }
-    const unsent = this.#end();
-    if (unsent === undefined) this.#resolve(answer);
-    else this.#reject(unsent);
+    this.#bytes = encodeRequest(method, request, limit, "not-executed");
   }
 
-  #fail(reason: unknown): void {
-    if (this.#ended) return;
-    const error = answerError(reason, this.#method.name);
-    this.#end();
-    this.#reject(error);
+  /** The caller's own answer; throws what he is told where there is none. */
+  #answerOf(init: unknown): unknown {
+    const call = this.#call!;
+    const { limits, dispatcher } = this.#channel.link;
+    const { output } = this.#method;
+    const answer = handOver(call.method.output, output, init, limits.maxMessageBytes);
+    if (answer !== unfit) return answer;
+    const bytes = encodeAnswer(dispatcher, call, init, limits.maxMessageBytes);
+    try {
+      return output.decode(bytes);
+    } catch (reason) {
+      throw undecodableAnswer(reason, this.#method.name);
+    }
   }
 
   /** The answer is there, with what goes along with it. */
@@ -156,7 +179,7 @@ export class MemoryUnaryCall<O> implements MemoryCall {
   #give(error: MicroError, reason: MicroError): void {
     if (this.#ended) return;
     this.#close();
-    this.#reject(error);
+    this.#receiver.failed(error);
     this.#call?.cancel(reason);
   }
 
