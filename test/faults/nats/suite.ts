@@ -9,6 +9,8 @@ import { hostileSubscribers, slowSubscriber } from "./broker-subscribers.ts";
 import { membersLeave } from "./broker-unsubscribe.ts";
 import { lockHoldersPaused, syncAway } from "./locks.ts";
 import { nodesKilled, registryAway } from "./registry.ts";
+import { machineBusy, nodesPaused, nodesStop } from "./registry-nodes.ts";
+import { watchCut } from "./registry-watch.ts";
 import { racingIncrements } from "./store.ts";
 
 /** What is done to NATS, by the goal that it proves. */
@@ -28,7 +30,11 @@ export const suite: FaultSuite = {
     B11: keysKeepOrder,
     B12: hostileSubscribers,
     D1: nodesKilled,
+    D2: nodesStop,
+    D3: machineBusy,
+    D4: nodesPaused,
     D5: registryAway,
+    D6: watchCut,
     S1: lockHoldersPaused,
     S6: syncAway,
     T4: racingIncrements,
