@@ -7,6 +7,8 @@ import { acksFollowSyncs } from "./broker-power-loss.ts";
 import { nothingKeepsEvents, subscriptionsComeBack } from "./broker-restart.ts";
 import { hostileSubscribers, slowSubscriber } from "./broker-subscribers.ts";
 import { membersLeave } from "./broker-unsubscribe.ts";
+import { leadersKilled } from "./leaders.ts";
+import { holdersCutOff, holdersKilled, lateUnlocks } from "./lock-holders.ts";
 import { lockHoldersPaused, syncAway } from "./locks.ts";
 import { nodesKilled, registryAway } from "./registry.ts";
 import { machineBusy, nodesPaused, nodesStop } from "./registry-nodes.ts";
@@ -36,6 +38,10 @@ export const suite: FaultSuite = {
     D5: registryAway,
     D6: watchCut,
     S1: lockHoldersPaused,
+    S2: holdersCutOff,
+    S3: holdersKilled,
+    S4: leadersKilled,
+    S5: lateUnlocks,
     S6: syncAway,
     T4: racingIncrements,
   },

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { natsSync } from "@micro-es/runtime/sync/nats";
+import { startProgram } from "../../nats/program.ts";
+import { startNats } from "../../nats/server.ts";
+import { checkTerms, type Term } from "../check-terms.ts";
+import type { Figure, Length } from "../figure.ts";
+import { FaultProxy } from "../proxy.ts";
+
+/** Holders lose their link or stand still, while others wait for their locks. */
+export async function holdersCutOff(length: Length): Promise<Figure> {
+  const [cuts, pauses] = length === "long" ? [500, 50] : [40, 5];
+  const ttlMs = 600;
+  await using server = await startNats();
+  await using waiting = natsSync({ servers: server.url });
+  let closest = Number.POSITIVE_INFINITY;
+  let [overlaps, untold] = [0, 0];
+  const holders = 10;
+  const cutOff = async (holder: number) => {
+    await using proxy = await FaultProxy.start(server.port);
+    await using sync = natsSync({ servers: `nats://127.0.0.1:${proxy.port}`, timeoutMs: 500 });
+    for (let cut = 0; cut < cuts / holders; cut++) {
+      const id = `lock ${holder}/${cut}`;
+      const lock = await sync.lock(id, { ttlMs });
+      const from = performance.now();
+      const told = new Promise<number>((resolve) =>
+        lock.signal.addEventListener("abort", () => resolve(performance.now())),
+      );
+      const next = waiting.lock(id, { ttlMs, waitMs: 20_000 }).then(async (granted) => {
+        const at = performance.now();
+        await granted.unlock();
+        return { token: Number(granted.token), from: at, to: at };
+      });
+      await sleep(Math.random() * ttlMs);
+      proxy.swallow(true);
+      const terms: Term[] = [await next];
+      const to = await Promise.race([told, sleep(2 * ttlMs, Number.POSITIVE_INFINITY)]);
+      if (to === Number.POSITIVE_INFINITY) untold++;
+      terms.push({ token: Number(lock.token), from, to });
+      const figures = checkTerms(terms);
+      overlaps += figures.overlaps + figures.staleTokens;
+      closest = Math.min(closest, figures.shortestGapMs);
+      proxy.swallow(false);
+      proxy.cut();
+      await lock.unlock();
+      await sync.lock(`back ${holder}/${cut}`, { ttlMs: 5_000, waitMs: 0 }).catch(() => {});
+    }
+  };
+  await Promise.all(Array.from({ length: holders }, (_, holder) => cutOff(holder)));
+  for (let pause = 0; pause < pauses; pause++) {
+    const lock = await waiting.lock(`pause ${pause}`, { ttlMs: 200 });
+    standStill(400);
+    // Its next line after the pause, before any timer could fire.
+    if (lock.held || !lock.signal.aborted) untold++;
+  }
+  return {
+    id: "S2",
+    recipe: `${cuts} holders cut off from the server and ${pauses} that stood still, with a ttl of ${ttlMs} ms`,
+    found: `${untold} not told, ${overlaps} told after another had the lock, ${Math.round(closest)} ms between the two at least`,
+    bound: "0, 0, more than 0 ms",
+    holds: untold === 0 && overlaps === 0 && closest > 0,
+  };
+}
+
+/** Stops this process as a signal or a collector of garbage would. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** Holders are killed, and two hundred wait in line. */
+export async function holdersKilled(length: Length): Promise<Figure> {
+  const [kills, waiters] = length === "long" ? [40, 200] : [4, 200];
+  const ttlMs = 1_000;
+  await using server = await startNats();
+  await using sync = natsSync({ servers: server.url });
+  let slowest = 0;
+  for (let kill = 0; kill < kills; kill++) {
+    const id = `lock ${kill}`;
+    const holder = await startProgram(new URL("lock-holder.ts", import.meta.url).href, {
+      servers: server.url,
+      id,
+      ttlMs,
+    });
+    const next = sync.lock(id, { ttlMs });
+    await sleep(Math.random() * ttlMs);
+    await holder.kill();
+    const killed = performance.now();
+    const lock = await next;
+    slowest = Math.max(slowest, performance.now() - killed);
+    await lock.unlock();
+  }
+  const first = await sync.lock("line", { ttlMs: 30_000 });
+  const order: number[] = [];
+  let inversions = 0;
+  const line = Array.from({ length: waiters }, async (_, place) => {
+    const lock = await sync.lock("line", { ttlMs: 30_000 });
+    if (place < (order.at(-1) ?? -1)) inversions++;
+    order.push(place);
+    await lock.unlock();
+  });
+  await sleep(100);
+  await first.unlock();
+  await Promise.all(line);
+  return {
+    id: "S3",
+    recipe: `${kills} holders with a ttl of ${ttlMs} ms killed; ${waiters} waiters of one process`,
+    found: `the next had the lock ${Math.round(slowest)} ms later at most; ${order.length} of ${waiters} served, ${inversions} before who came first`,
+    bound: `at most ${ttlMs + 1_000} ms; ${waiters}, 0`,
+    holds: slowest <= ttlMs + 1_000 && order.length === waiters && inversions === 0,
+  };
+}
+
+/** Locks that ended are given back by who had them, when others hold them. */
+export async function lateUnlocks(length: Length): Promise<Figure> {
+  const [count, atOnce] = length === "long" ? [10_000, 100] : [500, 50];
+  const ttlMs = 100;
+  await using server = await startNats();
+  await using one = natsSync({ servers: server.url });
+  await using two = natsSync({ servers: server.url });
+  let [refused, kept, next] = [0, 0, 0];
+  const work = async () => {
+    while (next < count) {
+      const id = `lock ${next++}`;
+      const ended = await one.lock(id, { ttlMs, renewal: "manual" });
+      const held = await two.lock(id, { ttlMs: 10_000 });
+      if (!(await ended.unlock())) refused++;
+      const stays = await held.renew().then(
+        () => held.held,
+        () => false,
+      );
+      if (stays && (await held.unlock())) kept++;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return {
+    id: "S5",
+    recipe: `${count} locks given back after they had ended, while others hold them`,
+    found: `${refused} refused, ${kept} stayed with their holders`,
+    bound: `${count}, ${count}`,
+    holds: refused === count && kept === count,
+  };
+}
