@@ -12,6 +12,12 @@ export interface CommandEntry {
 /** Every command, in the order of the help. */
 export const commands: readonly CommandEntry[] = [
   {
+    name: "scaffold",
+    group: "Start",
+    summary: "handlers for the services of the schema, or the methods that they lack",
+    load: () => import("./commands/scaffold.ts"),
+  },
+  {
     name: "services",
     group: "Look and call",
     summary: "the services that run, and their nodes",

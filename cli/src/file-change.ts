@@ -1,0 +1,34 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, relative } from "node:path";
+import { createTwoFilesPatch } from "diff";
+
+/** A file that is to be written. */
+export interface FileChange {
+  readonly path: string;
+  /** What is there now; undefined for a new file. */
+  readonly before: string | undefined;
+  readonly after: string;
+}
+
+/** Writes the file as a whole or not at all, so that nobody ever reads half of it. */
+export async function writeChange({ path, after }: FileChange): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    await writeFile(temporary, after, { flag: "wx" });
+    await rename(temporary, path);
+  } catch (reason) {
+    await rm(temporary, { force: true });
+    throw reason;
+  }
+}
+
+/** The change as a unified diff, which `patch` can apply. */
+export function diffOf({ path, before, after }: FileChange, folder: string): string {
+  const name = relative(folder, path);
+  const from = before === undefined ? "/dev/null" : `a/${name}`;
+  return createTwoFilesPatch(from, `b/${name}`, before ?? "", after, undefined, undefined, {
+    context: 3,
+  }).replace(/^=+\n/, "");
+}

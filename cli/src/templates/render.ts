@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import Handlebars from "handlebars";
+import { UsageError } from "../command.ts";
+
+/** Where a user's own templates are, seen from the project. A file of a built-in one's name goes over it. */
+export const ownTemplates = ".micro/templates";
+
+/** Where the built-in ones are. */
+export const builtInTemplates: string = fileURLToPath(new URL("../../templates", import.meta.url));
+
+const handlebars = Handlebars.create();
+
+/**
+ * Renders the template of this name, such as `scaffold/handler.ts`: the user's where there is one, else the built-in.
+ * A name that the model does not have is an error, and nothing is escaped: what comes out is source code.
+ *
+ * @throws UsageError for a template of the user's that is broken, with its place.
+ */
+export async function render(name: string, model: object, project: string): Promise<string> {
+  const own = join(project, ownTemplates, `${name}.hbs`);
+  const path = (await exists(own)) ? own : join(builtInTemplates, `${name}.hbs`);
+  const text = await readFile(path, "utf8");
+  try {
+    const template = handlebars.compile(text, {
+      noEscape: true,
+      strict: true,
+      knownHelpersOnly: true,
+    });
+    return template(model, { allowProtoPropertiesByDefault: false });
+  } catch (reason) {
+    throw new UsageError(`the template ${path} is broken: ${(reason as Error).message}`);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await readFile(path);
+    return true;
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw reason;
+  }
+}
