@@ -67,6 +67,8 @@ export interface CallObserver {
 /** Keys of incoming metadata that always propagate: W3C trace context and baggage. */
 export const alwaysPropagated: readonly string[] = ["traceparent", "tracestate", "baggage"];
 
+const noKeys: readonly string[] = [];
+
 /**
  * One incoming call, as a transport makes it for the dispatcher and a handler sees it as
  * {@link CallContext}. Everything that a handler may never ask for is made when it is first read: a call
@@ -77,7 +79,7 @@ export class ServerCall implements CallContext {
   readonly peer: Peer;
   readonly deadline: Deadline;
   /** Keys that propagate beside {@link alwaysPropagated}; the server sets it. */
-  propagate: readonly string[] = [];
+  propagate: readonly string[] = noKeys;
   /** Why the call was given up; undefined as long as somebody waits for the answer. */
   cancelled: MicroError | undefined = undefined;
   /** Who is told of {@link cancel}; a field and not an event, because every call has one. */

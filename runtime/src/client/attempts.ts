@@ -40,10 +40,11 @@ export class Attempts implements UnaryAttemptOwner {
 
   /** A unary call. The usual one selects, sends and waits for its answer, and makes nothing beside. */
   unary(call: OutboundCall, request: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#open.begin();
-      this.#start(new UnaryAttempt(call, request, resolve, reject, this));
-    });
+    const answer = new Promise(keepSettlers);
+    call.answer = answer;
+    this.#open.begin();
+    this.#start(new UnaryAttempt(call, request, settlers.resolve, settlers.reject, this));
+    return answer;
   }
 
   attemptAnswered(attempt: UnaryAttempt, message: unknown): void {
@@ -215,6 +216,20 @@ export class Attempts implements UnaryAttemptOwner {
     const what = `while ${slot.address} was dialled`;
     return this.#options.waits.until(slot.connect(), { signal, deadline, what });
   }
+}
+
+/** What settles the promise that was made last: an executor of each call's own would be two objects more a call. */
+const settlers: {
+  resolve: (message: unknown) => void;
+  reject: (reason: unknown) => void;
+} = { resolve: () => {}, reject: () => {} };
+
+function keepSettlers(
+  resolve: (message: unknown) => void,
+  reject: (reason: unknown) => void,
+): void {
+  settlers.resolve = resolve;
+  settlers.reject = reject;
 }
 
 /** A registry that gives an address which is none is a node that is not there, and no fault of the call. */

@@ -10,9 +10,10 @@ export function isObserved(options: CallOptions): boolean {
 
 /**
  * An answer that came through interceptors: whatever was thrown becomes a MicroError, and a call that no attempt was
- * made for is released.
+ * made for is released. Interceptors that return what `next` gave them leave nothing to do.
  */
 export function intercepted<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
+  if (answer === call.answer) return answer;
   return call.isLinked
     ? answer.catch(asMicroError).finally(() => call.release())
     : answer.catch(asMicroError);

@@ -13,10 +13,8 @@ export const previousAttemptsKey = "micro-previous-attempts";
 
 /** One attempt of a call: what a transport needs of it, and the selector. */
 export class Attempt implements OutgoingCall, SelectOptions {
-  readonly deadline: Deadline;
+  readonly call: OutboundCall;
   readonly metadata: Metadata | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly filters: readonly NodeFilter[];
   exclude: ReadonlySet<string> | undefined;
   responseMetadata: Metadata | undefined = undefined;
   trailers: Metadata | undefined = undefined;
@@ -29,11 +27,21 @@ export class Attempt implements OutgoingCall, SelectOptions {
   #reported = false;
 
   constructor(call: OutboundCall, metadata: Metadata | undefined) {
-    this.deadline = call.deadline;
+    this.call = call;
     this.metadata = metadata;
-    this.signal = call.signal;
-    this.filters = call.filters;
     this.exclude = call.tried;
+  }
+
+  get deadline(): Deadline {
+    return this.call.deadline;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.call.signal;
+  }
+
+  get filters(): readonly NodeFilter[] {
+    return this.call.filters;
   }
 
   /** Tells the selector how the attempt ended, once however often it is said. */
@@ -58,6 +66,8 @@ export class OutboundCall implements ClientCall {
   transparentRetries = 0;
   /** The last attempt. */
   current: Attempt | undefined = undefined;
+  /** What the attempts answer a unary call with, before interceptors. It fails with a MicroError only. */
+  answer: Promise<unknown> | undefined = undefined;
   /** Ids of the nodes that were tried. */
   tried: Set<string> | undefined = undefined;
   readonly #linked: LinkedSignal | undefined;

@@ -9,7 +9,6 @@ export interface UnaryAttemptOwner {
 
 /** An attempt of a unary call, which the transport brings the answer to, with what settles the call's promise. */
 export class UnaryAttempt extends Attempt implements UnaryReceiver {
-  readonly call: OutboundCall;
   readonly request: unknown;
   readonly resolve: (message: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -23,7 +22,6 @@ export class UnaryAttempt extends Attempt implements UnaryReceiver {
     owner: UnaryAttemptOwner,
   ) {
     super(call, call.nextMetadata());
-    this.call = call;
     this.request = request;
     this.resolve = resolve;
     this.reject = reject;

@@ -8,15 +8,18 @@ const slabBytes = 8192;
 let slab: Uint8Array = /*@__PURE__*/ new Uint8Array(0);
 let used = 0;
 
-/** A copy of bytes. Copies of middle size share an array, though no part of it. */
-export function copyOf(bytes: Uint8Array): Uint8Array {
-  const { length } = bytes;
-  if (length <= smallest || length > largest) return new Uint8Array(bytes);
+/** A copy of a part of bytes. Copies of middle size share an array, though no part of it. */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const length = end - start;
+  // Of a Buffer, a slice would be a Buffer too, and a view.
+  if (length <= smallest && bytes.constructor === Uint8Array) return bytes.slice(start, end);
+  const part = new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
+  if (length <= smallest || length > largest) return new Uint8Array(part);
   if (used + length > slab.length) {
     slab = new Uint8Array(slabBytes);
     used = 0;
   }
-  slab.set(bytes, used);
+  slab.set(part, used);
   const copy = new Uint8Array(slab.buffer, used, length);
   used += length;
   return copy;

@@ -210,10 +210,10 @@ export class Reader {
 
   /** A part of the bytes, as `bytes` fields have it. */
   part(start: number, end: number): Uint8Array {
+    if (this.copies) return copyOf(this.bytes, start, end);
     const { buffer, byteOffset } = this.bytes;
     // Of a Buffer, a subarray would be a Buffer too, which a message should not hold.
-    const view = new Uint8Array(buffer, byteOffset + start, end - start);
-    return this.copies ? copyOf(view) : view;
+    return new Uint8Array(buffer, byteOffset + start, end - start);
   }
 
   /** Reads a message in the delimited encoding, which ends with a tag instead of having a length. */

@@ -204,9 +204,13 @@ export abstract class Connection implements FrameHandler {
   #received(chunk: Uint8Array): void {
     if (this.ended) return;
     this.now = turnNow();
-    this.#read(() =>
-      this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(chunk) : chunk),
-    );
+    // No Buffer from here on: messages are made of parts of it, and of a Buffer each part would be one too.
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    try {
+      this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(bytes) : bytes);
+    } catch (reason) {
+      this.violated(MicroError.from(reason, "internal"));
+    }
   }
 
   /** Reads; a violation that shows ends the connection. */

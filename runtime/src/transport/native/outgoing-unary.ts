@@ -13,7 +13,6 @@ export class OutgoingUnary<O> implements PendingCall {
   readonly id: number;
   readonly method: AnyMethod;
   readonly outgoing: OutgoingCall;
-  readonly deadline: Deadline;
   readonly #connection: OutgoingCalls;
   /** {@link FrameWriter.flushes} before the call was written. */
   readonly #epoch: number;
@@ -32,8 +31,11 @@ export class OutgoingUnary<O> implements PendingCall {
     this.#epoch = epoch;
     this.method = method;
     this.outgoing = outgoing;
-    this.deadline = outgoing.deadline;
     this.#receiver = receiver;
+  }
+
+  get deadline(): Deadline {
+    return this.outgoing.deadline;
   }
 
   received(): void {
