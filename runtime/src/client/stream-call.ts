@@ -1,6 +1,6 @@
 import { monotonicNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
-import type { Channel } from "../transport/transport.ts";
+import type { BufferedIterator, Channel } from "../transport/transport.ts";
 import type { Attempts } from "./attempts.ts";
 import { ofCall } from "./call-error.ts";
 import type { Requests } from "./interceptors.ts";
@@ -25,6 +25,8 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
   readonly #open: OpenCalls;
   #attempt: Attempt | undefined;
   #answers: AsyncIterator<unknown> | undefined;
+  /** The same, where it can say at once what has come. */
+  #buffered: BufferedIterator<unknown> | undefined;
   #first: Promise<Answer> | undefined;
   #state: "new" | "starting" | "flowing" | "ended" = "new";
 
@@ -36,7 +38,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
   }
 
   next(): Promise<Answer> {
-    if (this.#state === "flowing") return this.#next();
+    if (this.#state === "flowing") {
+      const ready = this.#buffered?.buffered();
+      return ready === undefined ? this.#next() : Promise.resolve(ready);
+    }
     if (this.#state === "ended") return Promise.resolve(ended);
     if (this.#first === undefined) {
       this.#state = "starting";
@@ -97,8 +102,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
   #begin(channel: Channel, attempt: Attempt): AsyncIterator<unknown> {
     attempt.sentAt = monotonicNow();
     const answers = channel.stream(this.#call.method, this.#requests.forAttempt(), attempt);
-    this.#answers = answers[Symbol.asyncIterator]();
-    return this.#answers;
+    const iterator = answers[Symbol.asyncIterator]();
+    this.#answers = iterator;
+    this.#buffered = isBuffered(iterator) ? iterator : undefined;
+    return iterator;
   }
 
   /** Waits for the time of the next attempt, or ends the call. */
@@ -142,6 +149,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
     else this.#open.end(this.#call);
     this.#state = "ended";
   }
+}
+
+function isBuffered(iterator: AsyncIterator<unknown>): iterator is BufferedIterator<unknown> {
+  return typeof (iterator as Partial<BufferedIterator<unknown>>).buffered === "function";
 }
 
 /** The requests of a call, which can be given to another attempt as long as none was taken from them. */

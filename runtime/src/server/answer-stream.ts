@@ -1,5 +1,6 @@
 import type { ServerCall } from "../call.ts";
 import type { MicroError } from "../error.ts";
+import type { StepIterator, StepReceiver } from "../transport/transport.ts";
 import { checkAnswer, iteratorOf } from "./answer-shape.ts";
 
 /** Begins to answer a streaming call. */
@@ -21,14 +22,16 @@ export interface AnswerStreamOwner {
 /**
  * The answers of a streaming handler as a transport takes them: checked, with errors that a caller may see,
  * and with word of the end. Written by hand rather than as a generator, because a stream's messages are a hot
- * path and this costs one promise each.
+ * path and this costs no promise for a message beside the handler's own.
  */
-export class AnswerStream implements AsyncIterableIterator<unknown> {
+export class AnswerStream implements AsyncIterableIterator<unknown>, StepIterator<unknown> {
   readonly #call: ServerCall;
   readonly #requests: AsyncIterable<unknown>;
   readonly #answer: StreamAnswer;
   readonly #owner: AnswerStreamOwner;
   #answers: AsyncIterator<unknown> | undefined;
+  /** Who asked for the step that the handler makes now. */
+  #receiver: StepReceiver<unknown> | undefined;
   /** Nothing more comes out. */
   #done = false;
   /** The owner knows that the handler has ended. */
@@ -51,12 +54,22 @@ export class AnswerStream implements AsyncIterableIterator<unknown> {
   }
 
   next(): Promise<IteratorResult<unknown>> {
-    if (this.#done) return Promise.resolve(endOfStream);
+    return new Promise((stepped, threw) => this.step({ stepped, threw }));
+  }
+
+  step(receiver: StepReceiver<unknown>): void {
+    this.#receiver = receiver;
+    if (this.#done) {
+      queueMicrotask(() => receiver.stepped(endOfStream));
+      return;
+    }
     try {
       this.#answers ??= iteratorOf(this.#call.method, this.#answer(this.#call, this.#requests));
-      return Promise.resolve(this.#answers.next()).then(this.#take, this.#fail);
+      const step = this.#answers.next();
+      const promise = step instanceof Promise ? step : Promise.resolve(step);
+      promise.then(this.#take, this.#fail);
     } catch (reason) {
-      return this.#rejected(reason);
+      queueMicrotask(() => this.#fail(reason));
     }
   }
 
@@ -68,34 +81,40 @@ export class AnswerStream implements AsyncIterableIterator<unknown> {
     return endOfStream;
   }
 
-  readonly #take = (step: IteratorResult<unknown>): IteratorResult<unknown> => {
-    if (this.#done) return endOfStream;
+  readonly #take = (step: IteratorResult<unknown>): void => {
+    const receiver = this.#receiver!;
+    if (this.#done) {
+      receiver.stepped(endOfStream);
+      return;
+    }
     try {
       if (step.done === true) {
         this.#done = true;
         this.#end();
-        return endOfStream;
+        receiver.stepped(endOfStream);
+        return;
       }
       checkAnswer(this.#call.method, step.value);
-      return step;
     } catch (reason) {
       this.#done = true;
       void this.#stop().then(() => this.#end());
-      throw this.#owner.failed(this.#call, reason);
+      receiver.threw(this.#owner.failed(this.#call, reason));
+      return;
     }
+    receiver.stepped(step);
   };
 
-  readonly #fail = (reason: unknown): IteratorResult<unknown> => {
-    if (this.#done) return endOfStream;
+  readonly #fail = (reason: unknown): void => {
+    const receiver = this.#receiver!;
+    if (this.#done) {
+      receiver.stepped(endOfStream);
+      return;
+    }
     this.#done = true;
     const error = this.#owner.failed(this.#call, reason);
     this.#end();
-    throw error;
+    receiver.threw(error);
   };
-
-  async #rejected(reason: unknown): Promise<IteratorResult<unknown>> {
-    return this.#fail(reason);
-  }
 
   async #stop(): Promise<void> {
     try {

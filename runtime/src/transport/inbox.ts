@@ -1,3 +1,5 @@
+import type { BufferedIterator } from "./transport.ts";
+
 /** Who holds the other end of an {@link Inbox}. */
 export interface InboxOwner {
   /** Somebody wants the first message; a call that starts when it is read starts now. */
@@ -25,7 +27,7 @@ interface Reader<T> {
  * decided by who sends: it stays within the window that was granted, and learns of what was read by
  * {@link InboxOwner.consumed}.
  */
-export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
+export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIterator<T> {
   readonly #owner: InboxOwner;
   #messages: (T | undefined)[] = [];
   #costs: number[] = [];
@@ -34,7 +36,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
   #readers: Reader<T>[] = [];
   #opened = false;
   #ended = false;
-  #error: Error | undefined;
+  #error: Error | (() => Error) | undefined;
 
   constructor(owner: InboxOwner) {
     this.#owner = owner;
@@ -63,7 +65,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   /** What is unread stays readable; after it comes the end, or the error. */
-  end(error?: Error): void {
+  end(error?: Error | (() => Error)): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
@@ -71,8 +73,11 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
     this.#readers = [];
   }
 
-  /** Drops what is unread: the next read fails with this, and those after it are at the end. */
-  abort(error: Error): void {
+  /**
+   * Drops what is unread: the next read fails with this, and those after it are at the end. A function makes the error
+   * when it is read, because mostly nobody reads on.
+   */
+  abort(error: Error | (() => Error)): void {
     this.#drop();
     this.#ended = false;
     this.end(error);
@@ -83,25 +88,32 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
       this.#opened = true;
       this.#owner.opened();
     }
-    if (this.#head < this.#messages.length) {
-      const message = this.#messages[this.#head] as T;
-      const cost = this.#costs[this.#head]!;
-      this.#messages[this.#head++] = undefined;
-      if (this.#head === this.#messages.length) {
-        this.#clear();
-      } else if (this.#head === 1024) {
-        this.#messages = this.#messages.slice(this.#head);
-        this.#costs = this.#costs.slice(this.#head);
-        this.#head = 0;
-      }
-      this.#owner.consumed(cost);
-      return Promise.resolve({ done: false, value: message });
-    }
+    const ready = this.buffered();
+    if (ready !== undefined) return Promise.resolve(ready);
     return new Promise((resolve, reject) => {
       const reader = { resolve, reject };
       if (this.#ended) this.#conclude(reader);
       else this.#readers.push(reader);
     });
+  }
+
+  /** The next message, where it has come already: what `next()` would bring, without its promise. */
+  buffered(): IteratorYieldResult<T> | undefined {
+    const head = this.#head;
+    if (head === this.#messages.length) return undefined;
+    const message = this.#messages[head] as T;
+    const cost = this.#costs[head]!;
+    this.#messages[head] = undefined;
+    this.#head = head + 1;
+    if (this.#head === this.#messages.length) {
+      this.#clear();
+    } else if (this.#head === 1024) {
+      this.#messages = this.#messages.slice(this.#head);
+      this.#costs = this.#costs.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#owner.consumed(cost);
+    return { done: false, value: message };
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
@@ -118,7 +130,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined> {
     const error = this.#error;
     this.#error = undefined;
     if (error === undefined) reader.resolve(done);
-    else reader.reject(error);
+    else reader.reject(typeof error === "function" ? error() : error);
   }
 
   #drop(): void {

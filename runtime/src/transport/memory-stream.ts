@@ -177,7 +177,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
     if (!this.#close()) return;
     const unsent = deliverMetadata(this.#call, this.#outgoing);
     this.responses.end(error ?? unsent);
-    this.#requests.abort(callEnded(this.#method.name));
+    this.#requests.abort(() => callEnded(this.#method.name));
   }
 
   #cancelHandler(reason: MicroError): void {

@@ -1,3 +1,5 @@
+import type { StepIterator, StepReceiver } from "./transport.ts";
+
 /** Where a {@link Pump} brings what it pulls. */
 export interface PumpTarget<T> {
   /** True when the connection takes nothing at the moment; {@link Pump.resume} is called when it does. */
@@ -10,19 +12,24 @@ export interface PumpTarget<T> {
   failed(reason: unknown): void;
 }
 
-type Source<T> = AsyncIterator<T> | Iterator<T>;
+type Source<T> = StepIterator<T> | AsyncIterator<T> | Iterator<T>;
 
 /**
  * Pulls messages from an iterable as fast as the receiver takes them: only while there is credit, and
  * while the connection is not choked. Credit is in bytes and may be overdrawn by one message, so a message
  * larger than the window still passes.
+ *
+ * It waits by being called back and not by `await`, because a stream's messages are a hot path.
  */
-export class Pump<T> {
+export class Pump<T> implements StepReceiver<T> {
   readonly #target: PumpTarget<T>;
   #source: Source<T> | undefined;
+  /** The source again, where it brings its steps without promises. */
+  #steps: StepIterator<T> | undefined;
   #credit: number;
   #stopped = false;
-  #wake: (() => void) | undefined;
+  /** Nothing is pulled before {@link resume}. */
+  #waiting = false;
 
   constructor(target: PumpTarget<T>, credit: number) {
     this.#target = target;
@@ -37,7 +44,15 @@ export class Pump<T> {
   /** Starts pulling. An iterable that cannot be opened is a failed source. */
   start(messages: AsyncIterable<T> | Iterable<T>): void {
     if (this.#stopped) return;
-    void this.#run(messages);
+    try {
+      const source = openSource(messages);
+      this.#source = source;
+      if ("step" in source) this.#steps = source;
+    } catch (reason) {
+      this.threw(reason);
+      return;
+    }
+    this.#pull();
   }
 
   /** The receiver has room for this much more. */
@@ -49,9 +64,10 @@ export class Pump<T> {
 
   /** Looks again whether it may send. */
   resume(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    // Not at once: whoever has read a frame or was told of a drain is not through with that yet.
+    queueMicrotask(this.#pull);
   }
 
   /** The call is over: nothing more is pulled, and the source is told. */
@@ -61,43 +77,62 @@ export class Pump<T> {
     const source = this.#source;
     this.#source = undefined;
     if (source !== undefined) leave(source);
-    this.resume();
   }
 
-  async #run(messages: AsyncIterable<T> | Iterable<T>): Promise<void> {
+  stepped(step: IteratorResult<T>): void {
+    if (this.#send(step)) this.#pull();
+  }
+
+  threw(reason: unknown): void {
+    if (this.#stopped) return;
+    this.#source = undefined;
+    this.#stopped = true;
+    this.#target.failed(reason);
+  }
+
+  readonly #stepped = (step: IteratorResult<T>): void => this.stepped(step);
+  readonly #threw = (reason: unknown): void => this.threw(reason);
+
+  /** Asks for steps, until one is waited for or none may be asked for. */
+  readonly #pull = (): void => {
     try {
-      const source = openSource(messages);
-      this.#source = source;
-      for (;;) {
-        while (!this.#stopped && (this.#credit <= 0 || this.#target.blocked())) {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-        }
-        if (this.#stopped) return;
-        let step = source.next();
-        if (step instanceof Promise || "then" in step) step = await step;
-        if (this.#stopped) return;
-        if (step.done === true) {
-          this.#source = undefined;
-          this.#stopped = true;
-          this.#target.finished();
+      while (!this.#stopped) {
+        if (this.#credit <= 0 || this.#target.blocked()) {
+          this.#waiting = true;
           return;
         }
-        try {
-          this.#credit -= this.#target.send(step.value);
-        } catch (reason) {
-          this.stop();
-          this.#target.failed(reason);
+        if (this.#steps !== undefined) {
+          this.#steps.step(this);
           return;
         }
+        const step = this.#source!.next();
+        if (step instanceof Promise || "then" in step) {
+          Promise.resolve(step).then(this.#stepped, this.#threw);
+          return;
+        }
+        if (!this.#send(step)) return;
       }
     } catch (reason) {
-      if (this.#stopped) return;
+      this.threw(reason);
+    }
+  };
+
+  /** Whether there may be more to send. */
+  #send(step: IteratorResult<T>): boolean {
+    if (this.#stopped) return false;
+    try {
+      if (step.done !== true) {
+        this.#credit -= this.#target.send(step.value);
+        return true;
+      }
       this.#source = undefined;
       this.#stopped = true;
+      this.#target.finished();
+    } catch (reason) {
+      this.stop();
       this.#target.failed(reason);
     }
+    return false;
   }
 }
 

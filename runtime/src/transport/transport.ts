@@ -65,6 +65,24 @@ export interface UnaryReceiver<T = unknown> {
   failed(reason: unknown): void;
 }
 
+/** The iterator of a stream that knows at once what has come, where a promise for each message would show. */
+export interface BufferedIterator<T> extends AsyncIterator<T> {
+  /** The next message, as `next()` would bring it; undefined when there is none yet, or no more. */
+  buffered(): IteratorYieldResult<T> | undefined;
+}
+
+/** Whom the steps of an iteration are brought to where a promise for each would show. One of the two is called a step. */
+export interface StepReceiver<T> {
+  stepped(step: IteratorResult<T>): void;
+  threw(reason: unknown): void;
+}
+
+/** An iterator whose steps can be had so. One step is asked for at a time, and it comes later than it was asked for. */
+export interface StepIterator<T> extends AsyncIterator<T> {
+  /** As `next()`. It never throws. */
+  step(receiver: StepReceiver<T>): void;
+}
+
 /** `open`: takes calls. `draining`: finishes those it has, because the other side or `close` said so. */
 export type ChannelState = "open" | "draining" | "closed";
 

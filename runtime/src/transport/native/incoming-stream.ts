@@ -152,7 +152,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
   protected override finish(): void {
     this.ended = true;
     this.#answers.stop();
-    this.requests.abort(callEnded(this.method.name));
+    this.requests.abort(() => callEnded(this.method.name));
     super.finish();
   }
 }
