@@ -11,12 +11,12 @@ export interface BenchServer {
 /** The calling side, in a process of its own. Absent abilities are not measured. */
 export interface BenchCaller {
   /** One call that answers with its payload, as a user would make it. Resolves with the answer or its length. */
-  unary(payload: Uint8Array): Promise<number | { readonly payload: { readonly length: number } }>;
+  unary?(payload: Uint8Array): Promise<number | { readonly payload: { readonly length: number } }>;
   /** Reads `count` messages of the payload; resolves with how many came. */
   download?(payload: Uint8Array, count: number): Promise<number>;
   /** Sends `count` messages on one stream, each after the answer to the one before. */
   pingPong?(payload: Uint8Array, count: number): Promise<number>;
-  /** Publishes `count` events that this process also subscribes to; resolves when all have come. */
+  /** Has `count` events published by one side and heard by the other; resolves when all have come. */
   publish?(payload: Uint8Array, count: number): Promise<number>;
   /** Opens a connection, makes one call and closes it. */
   connectOnce?(): Promise<void>;

@@ -2,16 +2,21 @@ import type { Suite } from "./contender.ts";
 import type { Row } from "./table.ts";
 
 /** A figure that has to be reached, as a ratio within one run: the machine's own speed changes by the hour. */
-export interface Goal {
+export interface Goal<R = Row> {
   readonly what: string;
   readonly atLeast?: number;
   readonly atMost?: number;
   /** Undefined when a contender that it needs did not run. */
-  measure(rows: readonly Row[]): number | undefined;
+  measure(rows: readonly R[]): number | undefined;
 }
 
 type Cell = readonly [suite: Suite, bytes: number, inFlight: number];
 type Figure = "perSecond" | "cpuUsPerOperation" | "p50Us" | "p99Us";
+
+/** A goal of the contenders, with what has to be measured for it. */
+interface ContenderGoal extends Goal {
+  readonly needs: readonly (readonly [contender: string, cell: Cell])[];
+}
 
 const small = (inFlight: number): Cell => ["unary", 64, inFlight];
 
@@ -26,124 +31,143 @@ function find(rows: readonly Row[], contender: string, [suite, bytes, inFlight]:
 }
 
 /** How many times as many operations a second one contender does as another. */
-function faster(ours: string, theirs: string, cell: Cell, theirCell: Cell = cell): Goal["measure"] {
-  return (rows) => {
-    const one = find(rows, ours, cell);
-    const other = find(rows, theirs, theirCell);
-    return one === undefined || other === undefined ? undefined : one.perSecond / other.perSecond;
+function faster(
+  ours: string,
+  theirs: string,
+  cell: Cell,
+  theirCell: Cell = cell,
+): Pick<ContenderGoal, "needs" | "measure"> {
+  return {
+    needs: [
+      [ours, cell],
+      [theirs, theirCell],
+    ],
+    measure(rows) {
+      const one = find(rows, ours, cell);
+      const other = find(rows, theirs, theirCell);
+      return one === undefined || other === undefined ? undefined : one.perSecond / other.perSecond;
+    },
   };
 }
 
-function figure(contender: string, name: Figure, cell: Cell): Goal["measure"] {
-  return (rows) => find(rows, contender, cell)?.[name];
+/** One figure of a contender, or its ratio to another one. */
+function figure(
+  contender: string,
+  cell: Cell,
+  name: Figure,
+  to?: Figure,
+): Pick<ContenderGoal, "needs" | "measure"> {
+  return {
+    needs: [[contender, cell]],
+    measure(rows) {
+      const row = find(rows, contender, cell);
+      return row === undefined ? undefined : row[name] / (to === undefined ? 1 : row[to]);
+    },
+  };
 }
 
 /** What the native transport has to reach. */
-export const goals: readonly Goal[] = [
+export const goals: readonly ContenderGoal[] = [
   {
     what: "128 in flight, times grpc-js",
     atLeast: 100,
-    measure: faster("micro-es", "grpc-js", small(128)),
+    ...faster("micro-es", "grpc-js", small(128)),
   },
   {
     what: "16 in flight, times grpc-js",
     atLeast: 50,
-    measure: faster("micro-es", "grpc-js", small(16)),
+    ...faster("micro-es", "grpc-js", small(16)),
   },
   {
     what: "1 in flight, times grpc-js",
     atLeast: 5,
-    measure: faster("micro-es", "grpc-js", small(1)),
+    ...faster("micro-es", "grpc-js", small(1)),
   },
   {
     what: "128 in flight, times Moleculer",
     atLeast: 10,
-    measure: faster("micro-es", "moleculer-tcp", small(128)),
+    ...faster("micro-es", "moleculer-tcp", small(128)),
   },
   {
     what: "128 in flight, times NestJS",
     atLeast: 10,
-    measure: faster("micro-es", "nest-tcp", small(128)),
+    ...faster("micro-es", "nest-tcp", small(128)),
   },
   {
     what: "128 in flight, of raw TCP, one write a tick",
     atLeast: 0.45,
-    measure: faster("micro-es", "raw-tcp", small(128)),
+    ...faster("micro-es", "raw-tcp", small(128)),
   },
   {
     what: "1 in flight, of raw TCP",
     atLeast: 0.7,
-    measure: faster("micro-es", "raw-tcp-plain", small(1)),
+    ...faster("micro-es", "raw-tcp-plain", small(1)),
   },
   {
     what: "p99 at 128, times p50",
     atMost: 4,
-    measure(rows) {
-      const row = find(rows, "micro-es", small(128));
-      return row === undefined ? undefined : row.p99Us / row.p50Us;
-    },
+    ...figure("micro-es", small(128), "p99Us", "p50Us"),
   },
   {
     what: "everything on, 128 in flight, times grpc-js",
     atLeast: 80,
-    measure: faster("micro-es-all-on", "grpc-js", small(128)),
+    ...faster("micro-es-all-on", "grpc-js", small(128)),
   },
   {
     what: "processor time a call at 128, both sides, in µs",
     atMost: 6,
-    measure: figure("micro-es", "cpuUsPerOperation", small(128)),
+    ...figure("micro-es", small(128), "cpuUsPerOperation"),
   },
   {
     what: "64 KiB, 16 in flight, of raw TCP",
     atLeast: 0.9,
-    measure: faster("micro-es", "raw-tcp", ["unary", 65_536, 16]),
+    ...faster("micro-es", "raw-tcp", ["unary", 65_536, 16]),
   },
   {
     what: "server streaming, times grpc-js",
     atLeast: 15,
-    measure: faster("micro-es", "grpc-js", ["download", 64, 1]),
+    ...faster("micro-es", "grpc-js", ["download", 64, 1]),
   },
   {
     what: "16 bidirectional streams, times grpc-js",
     atLeast: 5,
-    measure: faster("micro-es", "grpc-js", ["pingpong", 64, 16]),
+    ...faster("micro-es", "grpc-js", ["pingpong", 64, 16]),
   },
   {
     what: "1,024 in flight, of 128 in flight",
     atLeast: 0.8,
-    measure: faster("micro-es", "micro-es", small(1024), small(128)),
+    ...faster("micro-es", "micro-es", small(1024), small(128)),
   },
-  {
-    what: "memory, 1 in flight, times TCP",
+  ...[1, 16, 128].map((inFlight) => ({
+    what: `memory, ${inFlight} in flight, times TCP`,
     atLeast: 3,
-    measure: faster("micro-es-memory", "micro-es", small(1)),
-  },
+    ...faster("micro-es-memory", "micro-es", small(inFlight)),
+  })),
 ];
 
-/** What {@link goals} are about. */
+/** Who has to be measured for {@link goals}. */
 export const goalContenders: readonly string[] = [
-  "grpc-js",
-  "micro-es",
-  "micro-es-all-on",
-  "micro-es-memory",
-  "moleculer-tcp",
-  "nest-tcp",
-  "raw-tcp",
-  "raw-tcp-plain",
+  ...new Set(goals.flatMap(({ needs }) => needs.map(([contender]) => contender))),
 ];
 
-export const goalCells: readonly Cell[] = [
-  small(1),
-  small(16),
-  small(128),
-  small(1024),
-  ["unary", 65_536, 16],
-  ["download", 64, 1],
-  ["pingpong", 64, 16],
-];
+/** Whether a goal needs this contender here, or anybody where none is named. */
+export function isNeeded(
+  { suite, bytes, inFlight }: Pick<Row, "suite" | "bytes" | "inFlight">,
+  name?: string,
+): boolean {
+  return goals.some(({ needs }) =>
+    needs.some(
+      ([contender, cell]) =>
+        (name === undefined || contender === name) &&
+        cell[0] === suite &&
+        cell[1] === bytes &&
+        cell[2] === inFlight,
+    ),
+  );
+}
 
 /** Prints each goal with what was reached; true when all are. */
-export function printGoals(rows: readonly Row[], list: readonly Goal[] = goals): boolean {
+export function printGoals<R>(rows: readonly R[], list: readonly Goal<R>[]): boolean {
   let all = true;
   for (const { what, atLeast, atMost, measure } of list) {
     const value = measure(rows);

@@ -1,68 +1,42 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { ablationGoals } from "./ablation.ts";
-import type { Suite } from "./contender.ts";
-import { goalCells, goalContenders, goals, printGoals } from "./goals.ts";
+import { allCells } from "./cells.ts";
+import { goalContenders, goals, isNeeded, printGoals } from "./goals.ts";
+import { measureCell } from "./measure-cell.ts";
 import { type Pair, startPair } from "./pair.ts";
 import { contenderFiles, prepare, protoFolders } from "./prepare.ts";
 import { printScale, scale } from "./scale.ts";
 import { keepAwake, preferUs } from "./spin.ts";
-import { startUp } from "./start-up.ts";
+import { printStartUp, startUp, startUpGoals } from "./start-up.ts";
 import { printTable, type Row } from "./table.ts";
-
-/** One thing that is measured, for every contender that can do it. */
-interface Cell {
-  readonly suite: Suite;
-  readonly inFlight: number;
-  readonly bytes: number;
-}
 
 const { values: options } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
+    suite: { type: "string", multiple: true, default: [] },
+    "in-flight": { type: "string", multiple: true, default: [] },
+    bytes: { type: "string", multiple: true, default: [] },
     json: { type: "boolean", default: false },
-    spin: { type: "boolean", default: true },
-    "no-spin": { type: "boolean", default: false },
-    slices: { type: "string", default: "5" },
-    "slice-ms": { type: "string", default: "400" },
-    profile: { type: "string" },
     check: { type: "boolean", default: false },
     ablation: { type: "boolean", default: false },
     scale: { type: "boolean", default: false },
     "start-up": { type: "boolean", default: false },
-    suite: { type: "string", multiple: true, default: [] },
-    "in-flight": { type: "string", multiple: true, default: [] },
-    bytes: { type: "string", multiple: true, default: [] },
+    "no-spin": { type: "boolean", default: false },
+    slices: { type: "string", default: "5" },
+    "slice-ms": { type: "string", default: "400" },
+    profile: { type: "string" },
   },
 });
-
-const unaryCells: Cell[] = [64, 1024, 65_536].flatMap((bytes) =>
-  [1, 16, 128, 1024].map((inFlight) => ({ suite: "unary" as const, inFlight, bytes })),
-);
-const allCells: readonly Cell[] = [
-  ...unaryCells,
-  { suite: "download", inFlight: 1, bytes: 64 },
-  { suite: "pingpong", inFlight: 1, bytes: 64 },
-  { suite: "pingpong", inFlight: 16, bytes: 64 },
-  { suite: "publish", inFlight: 1, bytes: 128 },
-  { suite: "connect", inFlight: 1, bytes: 64 },
-];
-/** Compiled code is what is measured: with less, slow peers would be measured while they are interpreted. */
-const warmUp = { ms: 1_000, atLeast: 8_000, maxMs: 5_000 };
+const { check, ablation, only } = options;
+const pace = { slices: Number(options.slices), sliceMs: Number(options["slice-ms"]) };
 
 const wanted = (list: readonly string[], value: string | number) =>
   list.length === 0 || list.includes(String(value));
-const isGoal = (cell: Cell) =>
-  goalCells.some(
-    ([suite, bytes, inFlight]) =>
-      cell.suite === suite && cell.bytes === bytes && cell.inFlight === inFlight,
-  );
-const isAblation = (cell: Cell) =>
-  cell.suite === "unary" && cell.bytes === 64 && cell.inFlight === 128;
 const cells = allCells.filter(
   (cell) =>
-    (!options.check || isGoal(cell)) &&
-    (!options.ablation || isAblation(cell)) &&
+    (!check || isNeeded(cell)) &&
+    (!ablation || (cell.suite === "unary" && cell.bytes === 64 && cell.inFlight === 128)) &&
     wanted(options.suite, cell.suite) &&
     wanted(options["in-flight"], cell.inFlight) &&
     wanted(options.bytes, cell.bytes),
@@ -74,94 +48,63 @@ process.env.BENCH_PROTOS = protoFolders;
 if (options.profile !== undefined) process.env.BENCH_PROFILE = options.profile;
 preferUs();
 if (options.scale) process.exit(printScale(await scale(folder)) ? 0 : 1);
-if (options["start-up"]) process.exit((await startUp(folder)) ? 0 : 1);
-const sleepAgain = options.spin && !options["no-spin"] ? keepAwake() : () => {};
-const pairs: Pair[] = [];
-const rows: Row[] = [];
-try {
-  const only = options.check && options.only.length === 0 ? goalContenders : options.only;
-  for (const file of contenderFiles(options.ablation ? "ablations" : "contenders")) {
+if (options["start-up"]) process.exit((await measureStartUp(9)) ? 0 : 1);
+
+const rows = await measureContenders();
+if (options.json) for (const row of rows) console.log(JSON.stringify(row));
+else printTable(rows);
+let reached = true;
+if (check) reached = printGoals(rows, goals);
+if (ablation) reached = printGoals(rows, ablationGoals);
+const whole = !ablation && options["in-flight"].length === 0 && options.bytes.length === 0;
+if (whole && wanted(options.suite, "start-up")) {
+  const listening = await measureStartUp(check ? 5 : 9);
+  if (check) reached &&= listening;
+}
+if (check && whole && options.suite.length === 0) {
+  // Coming and going a hundred thousand times takes longer than a short run has.
+  reached = printScale(await scale(folder, ["connections", "streams"])) && reached;
+}
+process.exit(reached ? 0 : 1);
+
+async function measureContenders(): Promise<readonly Row[]> {
+  const sleepAgain = options["no-spin"] ? () => {} : keepAwake();
+  const pairs: Pair[] = [];
+  const found: Row[] = [];
+  try {
+    if (cells.length > 0) pairs.push(...(await startPairs()));
+    for (const cell of cells) {
+      const chosen = pairs.filter(({ name }) => !check || only.length > 0 || isNeeded(cell, name));
+      found.push(...(await measureCell(cell, chosen, pace, say)));
+    }
+  } finally {
+    await Promise.all(pairs.map((pair) => pair.close()));
+    sleepAgain();
+  }
+  return found;
+}
+
+async function startPairs(): Promise<readonly Pair[]> {
+  const names = check && only.length === 0 ? goalContenders : only;
+  const pairs: Pair[] = [];
+  for (const file of contenderFiles(ablation ? "ablations" : "contenders")) {
     const name = basename(file);
-    if (!wanted(only, name)) continue;
+    if (!wanted(names, name)) continue;
     const { contender } = await import(`${folder}/${file}.js`);
     const reason = await contender.unavailable?.();
     if (reason !== undefined) say(`skipped ${name}: ${reason}`);
     else pairs.push(await startPair(file, folder));
   }
-  for (const cell of cells) rows.push(...(await measureCell(cell)));
-} finally {
-  await Promise.all(pairs.map((pair) => pair.close()));
-  sleepAgain();
-}
-if (options.json) for (const row of rows) console.log(JSON.stringify(row));
-else printTable(rows);
-let reached = true;
-if (options.check) reached = printGoals(rows, goals);
-if (options.ablation) reached = printGoals(rows, ablationGoals);
-process.exit(reached ? 0 : 1);
-
-/** Warms every contender up, then takes slices of all of them in turn, so that noise hits all alike. */
-async function measureCell(cell: Cell): Promise<Row[]> {
-  const ms = Number(options["slice-ms"]);
-  const slices = new Map<
-    Pair,
-    { perSecond: number; p50Us: number; p99Us: number; cpuUs: number; rss: number }[]
-  >();
-  for (const pair of pairs) {
-    try {
-      await pair.slice({ ...cell, ...warmUp });
-      slices.set(pair, []);
-    } catch (error) {
-      const message = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-      if (!/cannot do that/.test(message))
-        say(`${pair.name} fails ${cell.suite}, ${cell.bytes} B, ${cell.inFlight}: ${message}`);
-    }
-  }
-  for (let round = 0; round < Number(options.slices); round++) {
-    for (const [pair, results] of slices) {
-      const before = await pair.usage();
-      const { operations, elapsedMs, p50Us, p99Us } = await pair.slice({ ...cell, ms });
-      const after = await pair.usage();
-      const cpuUs =
-        after.client.cpuUs - before.client.cpuUs + after.server.cpuUs - before.server.cpuUs;
-      results.push({
-        perSecond: (operations / elapsedMs) * 1000,
-        p50Us,
-        p99Us,
-        cpuUs: cpuUs / operations,
-        rss: after.server.rssBytes,
-      });
-    }
-  }
-  const rate = (name: string) => {
-    const [, results] = [...slices].find(([pair]) => pair.name === name) ?? [];
-    return results === undefined ? undefined : median(results.map((it) => it.perSecond));
-  };
-  const grpc = rate("grpc-js");
-  const raw = rate("raw-tcp");
-  return [...slices].map(([pair, results]) => {
-    const perSecond = median(results.map((it) => it.perSecond));
-    return {
-      ...cell,
-      contender: pair.name,
-      perSecond: Math.round(perSecond),
-      p50Us: Math.round(median(results.map((it) => it.p50Us))),
-      p99Us: Math.round(median(results.map((it) => it.p99Us))),
-      cpuUsPerOperation: round(median(results.map((it) => it.cpuUs)), 2),
-      serverRssMb: round(median(results.map((it) => it.rss)) / 2 ** 20, 0),
-      ratioToGrpcJs: grpc === undefined ? null : round(perSecond / grpc, 2),
-      ratioToRawTcp: raw === undefined ? null : round(perSecond / raw, 3),
-    };
-  });
+  return pairs;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? 0)) / 2;
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
+/** True when the goals of starting are reached. */
+async function measureStartUp(rounds: number): Promise<boolean> {
+  // Of peers a short run needs none.
+  const names = check && only.length === 0 ? ["micro-es"] : only;
+  const started = await startUp(folder, rounds, names);
+  if (options.json) for (const row of started) console.log(JSON.stringify(row));
+  else printStartUp(started);
+  const asked = check || options["start-up"];
+  return !asked || printGoals(started, startUpGoals(folder));
 }

@@ -17,10 +17,18 @@ const runs = [
   { suite: "reconnects", count: 100_000, rounds: 1, limitMb: 250 },
 ] as const;
 
-/** Opens ten thousand of each, and has each echo ten times; and comes and goes a hundred thousand times. */
-export async function scale(folder: string): Promise<ScaleRow[]> {
+/**
+ * Opens ten thousand of each, and has each echo ten times; and comes and goes a hundred thousand times.
+ *
+ * @param suites default: all
+ */
+export async function scale(
+  folder: string,
+  suites: readonly ScaleRow["suite"][] = runs.map(({ suite }) => suite),
+): Promise<ScaleRow[]> {
   const rows: ScaleRow[] = [];
   for (const { suite, count, rounds, limitMb } of runs) {
+    if (!suites.includes(suite)) continue;
     const server = fork(`${folder}/scale-side.js`, ["server"]);
     const address = String(await answer(server));
     const client = fork(`${folder}/scale-side.js`, [suite, address, String(count)]);

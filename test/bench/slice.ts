@@ -34,6 +34,7 @@ export async function measure(caller: BenchCaller, slice: SliceRequest): Promise
   const latest = began + (slice.maxMs ?? slice.ms);
   const ended = (now: number) => now >= end && (operations >= atLeast || now >= latest);
   const unary = async () => {
+    if (caller.unary === undefined) throw cannot();
     while (!over) {
       const sent = performance.now();
       check(await caller.unary(payload), payload);
@@ -91,7 +92,7 @@ function operation(
     case "publish":
       return streaming(publish?.bind(caller), payload, perRound.publish);
     case "connect":
-      if (connectOnce === undefined) throw new Error("this contender cannot do that");
+      if (connectOnce === undefined) throw cannot();
       return async () => {
         await connectOnce.call(caller);
         return 1;
@@ -99,12 +100,16 @@ function operation(
   }
 }
 
+function cannot(): Error {
+  return new Error("this contender cannot do that");
+}
+
 function streaming(
   move: ((payload: Uint8Array, count: number) => Promise<number>) | undefined,
   payload: Uint8Array,
   count: number,
 ): () => Promise<number> {
-  if (move === undefined) throw new Error("this contender cannot do that");
+  if (move === undefined) throw cannot();
   return async () => {
     const moved = await move(payload, count);
     if (moved !== count) throw new Error(`${moved} of ${count} messages came`);

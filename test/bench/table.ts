@@ -7,14 +7,18 @@ export interface Row {
   readonly inFlight: number;
   readonly bytes: number;
   readonly perSecond: number;
+  /** Latency of a call or a new connection; in the other suites of a round, as many messages as slice.ts says. */
   readonly p50Us: number;
   readonly p99Us: number;
-  /** Processor time of both sides for one call or message. */
-  readonly cpuUsPerOperation: number;
-  readonly serverRssMb: number;
   /** Null when that contender did not run. */
   readonly ratioToGrpcJs: number | null;
   readonly ratioToRawTcp: number | null;
+  /** Processor time of both sides for one call or message. */
+  readonly cpuUsPerOperation: number;
+  readonly clientCpuSecondsPer10k: number;
+  readonly serverCpuSecondsPer10k: number;
+  readonly clientRssMb: number;
+  readonly serverRssMb: number;
 }
 
 /** Prints the rows, the fastest first in each cell, with a blank line between cells. */
@@ -30,7 +34,10 @@ export function printTable(rows: readonly Row[]): void {
     "p50 us",
     "p99 us",
     "cpu us",
-    "RSS MB",
+    "cpu s/10k client",
+    "server",
+    "RSS MB client",
+    "server",
   ];
   const cellOf = (row: Row) => `${row.suite} ${row.bytes} ${row.inFlight}`;
   const cells = [...new Set(rows.map(cellOf))];
@@ -49,6 +56,9 @@ export function printTable(rows: readonly Row[]): void {
         String(row.p50Us),
         String(row.p99Us),
         row.cpuUsPerOperation.toFixed(1),
+        row.clientCpuSecondsPer10k.toFixed(3),
+        row.serverCpuSecondsPer10k.toFixed(3),
+        String(row.clientRssMb),
         String(row.serverRssMb),
       ]),
     [],

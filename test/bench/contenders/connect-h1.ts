@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { createServer as createHttp1 } from "node:http";
+import { Agent, createServer as createHttp1 } from "node:http";
 import { createServer as createHttp2 } from "node:http2";
 import { type ConnectRouter, createClient } from "@connectrpc/connect";
 import {
   connectNodeAdapter,
   createConnectTransport,
   createGrpcTransport,
+  Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { BenchService } from "../../gen/micro/bench/v1/bench_pb.ts";
 import type { BenchCaller, Contender } from "../contender.ts";
@@ -25,10 +26,17 @@ function routes(router: ConnectRouter): void {
 function contenderOf(protocol: "connect" | "grpc"): Contender {
   const connect = async (address: string): Promise<BenchCaller> => {
     const baseUrl = `http://${address}`;
+    const agent = new Agent({ keepAlive: true });
+    const sessionManager = new Http2SessionManager(baseUrl);
     const transport =
       protocol === "grpc"
-        ? createGrpcTransport({ baseUrl })
-        : createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true });
+        ? createGrpcTransport({ baseUrl, sessionManager })
+        : createConnectTransport({
+            baseUrl,
+            httpVersion: "1.1",
+            useBinaryFormat: true,
+            nodeOptions: { agent },
+          });
     const client = createClient(BenchService, transport);
     const streams = protocol === "grpc";
     return {
@@ -60,7 +68,15 @@ function contenderOf(protocol: "connect" | "grpc"): Contender {
           return came;
         },
       }),
-      close: async () => {},
+      async connectOnce() {
+        const fresh = await connect(address);
+        await fresh.unary?.(new Uint8Array(64));
+        await fresh.close();
+      },
+      async close() {
+        agent.destroy();
+        sessionManager.abort();
+      },
     };
   };
   return {

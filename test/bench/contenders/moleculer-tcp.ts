@@ -1,4 +1,5 @@
 import { ServiceBroker } from "moleculer";
+import { Arrivals } from "../arrivals.ts";
 import type { BenchCaller, Contender } from "../contender.ts";
 
 /** Moleculer's TCP transporter, found by a fixed list of addresses so that nothing leaves the machine. */
@@ -13,22 +14,34 @@ function broker(nodeID: string, port: number, urls: readonly string[]): ServiceB
 const serverPort = 30_000 + (process.ppid % 10_000);
 
 async function connect(address: string): Promise<BenchCaller> {
+  const arrivals = new Arrivals();
   const client = broker("client", serverPort + 1, [
     `tcp://127.0.0.1:${address}/server`,
     `tcp://127.0.0.1:${serverPort + 1}/client`,
   ]);
+  client.createService({ name: "listener", events: { "bench.event": () => arrivals.came() } });
   await client.start();
   await client.waitForServices("bench");
+  // The other side must have heard of the listener, or its first events go to nobody.
+  await client.call("bench.knows", {}, { timeout: 10_000 });
   return {
     async unary(payload) {
-      const message = {
-        payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64"),
-      };
+      const message = { payload: base64(payload) };
       const answer = await client.call<{ payload: string }, typeof message>("bench.echo", message);
       return Buffer.from(answer.payload, "base64").length;
     },
+    async publish(payload, count) {
+      const all = arrivals.expect(count);
+      await client.call("bench.publish", { payload: base64(payload), count });
+      return all;
+    },
     close: () => client.stop(),
   };
+}
+
+/** Its messages are JSON, so bytes travel as base64, as a user of it would send them. */
+function base64({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("base64");
 }
 
 export const contender: Contender = {
@@ -41,7 +54,14 @@ export const contender: Contender = {
     ]);
     server.createService({
       name: "bench",
-      actions: { echo: (context: { params: unknown }) => context.params },
+      actions: {
+        echo: (context: { params: unknown }) => context.params,
+        knows: () => server.waitForServices("listener"),
+        async publish({ params }: { params: { payload: string; count: number } }) {
+          const { payload, count } = params;
+          for (let sent = 0; sent < count; sent++) await server.emit("bench.event", { payload });
+        },
+      },
     });
     await server.start();
     return { address: String(serverPort), close: () => server.stop() };

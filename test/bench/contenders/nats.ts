@@ -1,34 +1,28 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { connect as connectNats } from "nats";
+import { Arrivals } from "../arrivals.ts";
 import type { BenchCaller, Contender } from "../contender.ts";
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
+import { noNatsServer, startNatsServer } from "../nats-server.ts";
 
 async function connect(address: string): Promise<BenchCaller> {
-  const connection = await connectNats({ servers: `127.0.0.1:${address}` });
-  let received = () => {};
-  connection.subscribe("bench.event", { callback: () => received() });
+  const servers = `127.0.0.1:${address}`;
+  const connection = await connectNats({ servers });
+  const arrivals = new Arrivals();
+  connection.subscribe("bench.event", { callback: arrivals.came });
   await connection.flush();
   return {
     async unary(payload) {
       const answer = await connection.request("bench.echo", payload, { timeout: 30_000 });
       return answer.data.length;
     },
-    publish(payload, count) {
-      return new Promise((resolve) => {
-        let came = 0;
-        received = () => {
-          if (++came === count) resolve(came);
-        };
-        for (let index = 0; index < count; index++) connection.publish("bench.event", payload);
-      });
+    async publish(payload, count) {
+      const all = arrivals.expect(count);
+      connection.publish("bench.publish", payload, { reply: String(count) });
+      return all;
+    },
+    async connectOnce() {
+      const fresh = await connectNats({ servers });
+      await fresh.request("bench.echo", new Uint8Array(64));
+      await fresh.close();
     },
     close: () => connection.close(),
   };
@@ -37,34 +31,24 @@ async function connect(address: string): Promise<BenchCaller> {
 export const contender: Contender = {
   name: "nats",
   about: "nats 2.29 through a nats-server: request/reply and publish/subscribe, no codec",
-  async unavailable() {
-    try {
-      execFileSync("nats-server", ["--version"], { stdio: "ignore" });
-      return undefined;
-    } catch {
-      return "nats-server is not installed (Debian: apt-get install nats-server)";
-    }
-  },
+  unavailable: noNatsServer,
   async serve() {
-    const port = await freePort();
-    const server: ChildProcess = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {
-      stdio: "ignore",
-    });
-    process.on("exit", () => server.kill());
-    const connection = await connectNats({
-      servers: `127.0.0.1:${port}`,
-      waitOnFirstConnect: true,
-      reconnectTimeWait: 50,
-    });
+    const nats = await startNatsServer();
+    const connection = await connectNats({ servers: `127.0.0.1:${nats.port}` });
     connection.subscribe("bench.echo", {
       callback: (_error, message) => message.respond(message.data),
     });
+    connection.subscribe("bench.publish", {
+      callback(_error, { data, reply }) {
+        for (let left = Number(reply); left > 0; left--) connection.publish("bench.event", data);
+      },
+    });
     await connection.flush();
     return {
-      address: String(port),
+      address: String(nats.port),
       close: async () => {
         await connection.close();
-        server.kill();
+        nats.stop();
       },
     };
   },

@@ -1,33 +1,39 @@
 import "reflect-metadata";
-import { createServer } from "node:net";
 import { Controller, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import { ClientProxyFactory, MessagePattern, Transport } from "@nestjs/microservices";
-import { firstValueFrom } from "rxjs";
+import { ClientProxyFactory, EventPattern, MessagePattern, Transport } from "@nestjs/microservices";
+import { firstValueFrom, lastValueFrom } from "rxjs";
 import type { BenchCaller, Contender } from "../contender.ts";
+import { freePort } from "../free-port.ts";
 
 /** Nest's TCP messages are JSON, so bytes travel as base64, as a user of it would send them. */
 class Bench {
+  #received = 0;
+
   echo(message: { payload: string }): { payload: string } {
     return message;
   }
+  event(_message: { payload: string }): void {
+    this.#received++;
+  }
+  received(): number {
+    return this.#received;
+  }
 }
 // Decorators by hand, because erasable TypeScript has none.
-MessagePattern("echo")(
-  Bench.prototype,
-  "echo",
-  Object.getOwnPropertyDescriptor(Bench.prototype, "echo") as never,
-);
+function decorate(decorator: unknown, name: "echo" | "event" | "received"): void {
+  const descriptor = Object.getOwnPropertyDescriptor(Bench.prototype, name);
+  (decorator as MethodDecorator)(Bench.prototype, name, descriptor as PropertyDescriptor);
+}
+decorate(MessagePattern("echo"), "echo");
+decorate(EventPattern("event"), "event");
+decorate(MessagePattern("received"), "received");
 Controller()(Bench);
 class Root {}
 Module({ controllers: [Bench] })(Root);
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+function base64({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("base64");
 }
 
 async function connect(address: string): Promise<BenchCaller> {
@@ -36,13 +42,29 @@ async function connect(address: string): Promise<BenchCaller> {
     options: { host: "127.0.0.1", port: Number(address) },
   });
   await client.connect();
+  const received = () => firstValueFrom(client.send<number>("received", {}));
   return {
     async unary(payload) {
-      const message = {
-        payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64"),
-      };
+      const message = { payload: base64(payload) };
       const answer = await firstValueFrom(client.send<{ payload: string }>("echo", message));
       return Buffer.from(answer.payload, "base64").length;
+    },
+    /** Its events go from client to server; the server is asked what has come. */
+    async publish(payload, count) {
+      const before = await received();
+      const message = { payload: base64(payload) };
+      const emitted = Array.from({ length: count }, () =>
+        lastValueFrom(client.emit("event", message), { defaultValue: undefined }),
+      );
+      await Promise.all(emitted);
+      let came = 0;
+      while (came < count) came = (await received()) - before;
+      return came;
+    },
+    async connectOnce() {
+      const fresh = await connect(address);
+      await fresh.unary?.(new Uint8Array(64));
+      await fresh.close();
     },
     async close() {
       await client.close();

@@ -80,6 +80,49 @@ export function registerBenchServiceHandler(server: Server, handler: BenchServic
   server.bidi(BenchService_pingPong, (requests, context) => handler.pingPong(requests, context));
 }
 
+/**
+ * What the benchmark has publish for it.
+ *
+ * @generated from service micro.bench.v1.PublisherService
+ */
+export interface PublisherServiceClient {
+  /**
+   * Publishes `number` events of the payload, and answers when all are on their way.
+   *
+   * @generated from rpc micro.bench.v1.PublisherService.Publish
+   */
+  publish(request: MessageInit, options?: CallOptions): Promise<Message>;
+}
+
+/** Creates a client for the service micro.bench.v1.PublisherService. */
+export function createPublisherServiceClient(client: Client): PublisherServiceClient {
+  return {
+    publish: (request, options) => client.unary(PublisherService_publish, request, options),
+  };
+}
+
+/**
+ * What the benchmark has publish for it.
+ *
+ * @generated from service micro.bench.v1.PublisherService
+ */
+export interface PublisherServiceHandler {
+  /**
+   * Publishes `number` events of the payload, and answers when all are on their way.
+   *
+   * @generated from rpc micro.bench.v1.PublisherService.Publish
+   */
+  publish(request: Message, context: CallContext): Awaitable<MessageInit>;
+}
+
+/** Registers a handler for the service micro.bench.v1.PublisherService. */
+export function registerPublisherServiceHandler(
+  server: Server,
+  handler: PublisherServiceHandler,
+): void {
+  server.unary(PublisherService_publish, (request, context) => handler.publish(request, context));
+}
+
 /** What may be given for a {@link Message}: every field is optional. */
 export type MessageInit = MessageInitShape<typeof MessageSchema>;
 
@@ -117,6 +160,15 @@ const BenchService_pingPong: Method<Message, MessageInit, Message, MessageInit> 
   service: "bench",
   name: "micro.bench.v1.BenchService/PingPong",
   kind: "bidi_streaming",
+  input: MessageCodec,
+  output: MessageCodec,
+  idempotency: "unknown",
+};
+
+const PublisherService_publish: Method<Message, MessageInit, Message, MessageInit> = {
+  service: "publisher",
+  name: "micro.bench.v1.PublisherService/Publish",
+  kind: "unary",
   input: MessageCodec,
   output: MessageCodec,
   idempotency: "unknown",

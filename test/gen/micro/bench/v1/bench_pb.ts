@@ -13,7 +13,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file micro/bench/v1/bench.proto.
  */
 export const file_micro_bench_v1_bench: GenFile = /*@__PURE__*/
-  fileDesc("ChptaWNyby9iZW5jaC92MS9iZW5jaC5wcm90bxIObWljcm8uYmVuY2gudjEiPwoHTWVzc2FnZRIPCgdwYXlsb2FkGAEgASgMEg4KBm51bWJlchgCIAEoDToTiucYDwoNYmVuY2gubWVzc2FnZTLcAQoMQmVuY2hTZXJ2aWNlEj0KBEVjaG8SFy5taWNyby5iZW5jaC52MS5NZXNzYWdlGhcubWljcm8uYmVuY2gudjEuTWVzc2FnZSIDkAIBEj4KCERvd25sb2FkEhcubWljcm8uYmVuY2gudjEuTWVzc2FnZRoXLm1pY3JvLmJlbmNoLnYxLk1lc3NhZ2UwARJACghQaW5nUG9uZxIXLm1pY3JvLmJlbmNoLnYxLk1lc3NhZ2UaFy5taWNyby5iZW5jaC52MS5NZXNzYWdlKAEwARoLiucYBwoFYmVuY2hiBnByb3RvMw", [file_micro_v1_options]);
+  fileDesc("ChptaWNyby9iZW5jaC92MS9iZW5jaC5wcm90bxIObWljcm8uYmVuY2gudjEiPwoHTWVzc2FnZRIPCgdwYXlsb2FkGAEgASgMEg4KBm51bWJlchgCIAEoDToTiucYDwoNYmVuY2gubWVzc2FnZTLcAQoMQmVuY2hTZXJ2aWNlEj0KBEVjaG8SFy5taWNyby5iZW5jaC52MS5NZXNzYWdlGhcubWljcm8uYmVuY2gudjEuTWVzc2FnZSIDkAIBEj4KCERvd25sb2FkEhcubWljcm8uYmVuY2gudjEuTWVzc2FnZRoXLm1pY3JvLmJlbmNoLnYxLk1lc3NhZ2UwARJACghQaW5nUG9uZxIXLm1pY3JvLmJlbmNoLnYxLk1lc3NhZ2UaFy5taWNyby5iZW5jaC52MS5NZXNzYWdlKAEwARoLiucYBwoFYmVuY2gyYAoQUHVibGlzaGVyU2VydmljZRI7CgdQdWJsaXNoEhcubWljcm8uYmVuY2gudjEuTWVzc2FnZRoXLm1pY3JvLmJlbmNoLnYxLk1lc3NhZ2UaD4rnGAsKCXB1Ymxpc2hlcmIGcHJvdG8z", [file_micro_v1_options]);
 
 /**
  * @generated from message micro.bench.v1.Message
@@ -73,4 +73,23 @@ export const BenchService: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_micro_bench_v1_bench, 0);
+
+/**
+ * What the benchmark has publish for it.
+ *
+ * @generated from service micro.bench.v1.PublisherService
+ */
+export const PublisherService: GenService<{
+  /**
+   * Publishes `number` events of the payload, and answers when all are on their way.
+   *
+   * @generated from rpc micro.bench.v1.PublisherService.Publish
+   */
+  publish: {
+    methodKind: "unary";
+    input: typeof MessageSchema;
+    output: typeof MessageSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_micro_bench_v1_bench, 1);
 

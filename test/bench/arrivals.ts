@@ -1,0 +1,30 @@
+/** Counts events as they come, for whoever waits for a number of them. */
+export class Arrivals {
+  #missing = 0;
+  #expected = 0;
+  #resolve: (came: number) => void = () => {};
+
+  /** Resolves with `count` when so many have come. @throws Error when they have not within ten seconds. */
+  async expect(count: number): Promise<number> {
+    let timer: NodeJS.Timeout | undefined;
+    const all = new Promise<number>((resolve, reject) => {
+      this.#expected = count;
+      this.#missing = count;
+      this.#resolve = resolve;
+      timer = setTimeout(
+        () => reject(new Error(`${this.#missing} of ${count} events have not come`)),
+        10_000,
+      );
+    });
+    try {
+      return await all;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One has come. */
+  readonly came = (): void => {
+    if (--this.#missing === 0) this.#resolve(this.#expected);
+  };
+}
