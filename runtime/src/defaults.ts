@@ -25,6 +25,7 @@ import type { Store } from "./store/store.ts";
 import { fileSync } from "./sync/file.ts";
 import { memorySync } from "./sync/memory.ts";
 import type { Sync } from "./sync/sync.ts";
+import { goMicroTransport } from "./transport/go-micro.ts";
 import { httpTransport } from "./transport/http.ts";
 import { memoryTransport } from "./transport/memory.ts";
 import { tcpTransport } from "./transport/tcp.ts";
@@ -98,9 +99,12 @@ export class DefaultParts {
     return this.#transport;
   }
 
-  /** What calls go out by: what this program itself listens with, and gRPC for URLs and for nodes that speak it. */
+  /**
+   * What calls go out by: what this program itself listens with, gRPC for URLs and for nodes that speak it, and mucp for
+   * nodes of go-micro.
+   */
   get transports(): readonly Transport[] {
-    return [this.transport, httpTransport()];
+    return [this.transport, httpTransport(), goMicroTransport()];
   }
 
   /** Where to listen: as the options say, else the environment, else at a free place of the transport. */

@@ -112,6 +112,8 @@ export * from "./store/store.ts";
 export { type FileSyncOptions, fileSync } from "./sync/file.ts";
 export { MemorySyncNetwork, type MemorySyncOptions, memorySync } from "./sync/memory.ts";
 export * from "./sync/sync.ts";
+export type { GoMicroServeOptions } from "./transport/go-micro/go-micro-front.ts";
+export * from "./transport/go-micro.ts";
 export type { CorsOptions } from "./transport/http/cors.ts";
 export type { HttpCallOptions } from "./transport/http/http-call-options.ts";
 export type { HttpFrontOptions } from "./transport/http/http-front.ts";

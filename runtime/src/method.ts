@@ -57,3 +57,12 @@ export interface AnyMethod extends Method {
   readonly input: AnyCodec;
   readonly output: AnyCodec;
 }
+
+/** `Greeter.Hello` for `acme.greeter.v1.Greeter/Hello`: what go-micro calls an rpc. */
+export function endpointOf(method: string): string {
+  const slash = method.lastIndexOf("/");
+  const service = method.slice(0, Math.max(slash, 0));
+  const rpc = method.slice(slash + 1);
+  const type = service.slice(service.lastIndexOf(".") + 1);
+  return type === "" ? rpc : `${type}.${rpc}`;
+}

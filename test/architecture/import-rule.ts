@@ -33,6 +33,7 @@ const implementations: ReadonlySet<string> = new Set([
   "transport/tcp.ts",
   "transport/nats.ts",
   "transport/http.ts",
+  "transport/go-micro.ts",
   "registry/memory.ts",
   "registry/mdns.ts",
   "registry/cache.ts",
@@ -63,7 +64,10 @@ const contracts: ReadonlySet<string> = new Set(["broker/topic.ts"]);
 
 /** Which packages may be imported, and below which paths. */
 const packages: readonly (readonly [name: string, below: RegExp])[] = [
-  ["@bufbuild/protobuf", /^(codec|gen|debug|transport\/http)\/|^connect-transport/],
+  [
+    "@bufbuild/protobuf",
+    /^(codec|gen|debug|transport\/http|transport\/go-micro)\/|^connect-transport/,
+  ],
   ["@connectrpc/connect", /^(transport\/http|debug)\/|^connect-transport/],
   ["@connectrpc/connect-node", /^transport\/http\//],
   ["classic-level", /^store\/file/],

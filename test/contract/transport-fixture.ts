@@ -44,6 +44,7 @@ export function answering(answers: Answers): Dispatcher {
   );
   return {
     method: (name) => methods.get(name),
+    methodOfEndpoint: (endpoint) => methods.get(`micro.test.v1.${endpoint.replace(".", "/")}`),
     unary(call, request) {
       assert.ok(answers.unary, `${call.method.name} was not expected`);
       return answers.unary(request as EchoRequest, call);

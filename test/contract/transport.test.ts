@@ -1,7 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpTransport, MemoryNetwork, memoryTransport, tcpTransport } from "@micro-es/runtime";
+import {
+  goMicroTransport,
+  httpTransport,
+  MemoryNetwork,
+  memoryTransport,
+  tcpTransport,
+} from "@micro-es/runtime";
 import { afterAll, describe, test } from "vitest";
 import { type TransportUnderTest, transportContract } from "./transport.ts";
 
@@ -51,10 +57,31 @@ for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
   };
 }
 
+/**
+ * What go-micro's protocol does otherwise: a name has one value, a connection says nothing of itself and takes one call,
+ * a request does not say of which kind the call is, and no window is in it: what a reader does not take, the system keeps.
+ */
+const notOfGoMicro = [
+  "carries metadata there, metadata and trailers back, text and bytes",
+  "refuses a method, a kind and a content type that it does not have",
+  "stops a handler that writes faster than its caller reads, and lets it go on",
+  "stops a caller that writes faster than its handler reads, empty messages too",
+  "refuses connections beyond its limit",
+  "drains: finishes what it has, refuses what comes, and tells the callers",
+];
+
+transports["go-micro"] = {
+  create: (limits) => goMicroTransport(limits),
+  freeAddress: () => "127.0.0.1:0",
+  nowhere: "127.0.0.1:1",
+};
+
+const otherwise: Record<string, readonly string[]> = { http: notOfHttp, "go-micro": notOfGoMicro };
+
 for (const [name, under] of Object.entries(transports)) {
   describe(`the ${name} transport`, () => {
     for (const each of transportContract(under)) {
-      const skipped = under.create().name === "http" && notOfHttp.includes(each.name);
+      const skipped = (otherwise[under.create().name] ?? []).includes(each.name);
       test.skipIf(skipped)(each.name, each.run);
     }
   });

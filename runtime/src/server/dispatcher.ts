@@ -2,7 +2,7 @@ import { deadlineExceeded, type ServerCall } from "../call.ts";
 import { hasPassed } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
-import type { AnyMethod } from "../method.ts";
+import { type AnyMethod, endpointOf } from "../method.ts";
 import type { Dispatcher, UnaryReceiver } from "../transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { checkAnswer } from "./answer-shape.ts";
@@ -42,6 +42,8 @@ interface Entry {
 export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
   readonly #name: string;
   readonly #entries = new Map<string, Entry>();
+  /** Methods by the name that go-micro gives them, which several packages can have. */
+  readonly #endpoints = new Map<string, AnyMethod[]>();
   readonly #interceptors: readonly ServerInterceptor[];
   readonly #propagate: readonly string[];
   readonly #faults: Faults;
@@ -95,10 +97,18 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
         ? handler
         : intercept(handler, this.#interceptors, this.#faults);
     this.#entries.set(method.name, { method, handler: intercepted });
+    const endpoint = endpointOf(method.name);
+    this.#endpoints.set(endpoint, [...(this.#endpoints.get(endpoint) ?? []), method]);
   }
 
   method(name: string): AnyMethod | undefined {
     return this.#entries.get(name)?.method;
+  }
+
+  methodOfEndpoint(endpoint: string, service: string): AnyMethod | undefined {
+    const methods = this.#endpoints.get(endpoint);
+    if (methods === undefined || methods.length === 1) return methods?.[0];
+    return methods.find((method) => method.service === service);
   }
 
   unknownMethod(name: string): MicroError {

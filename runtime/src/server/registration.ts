@@ -1,4 +1,4 @@
-import type { AnyMethod } from "../method.ts";
+import { type AnyMethod, endpointOf } from "../method.ts";
 import { type Endpoint, maxNodeBytes, maxNodeEndpoints, type Node } from "../registry/registry.ts";
 import type { SubscriberOptions } from "./server.ts";
 
@@ -77,7 +77,7 @@ export function hasTooManyEndpoints(node: Node): boolean {
 
 function endpointOfMethod(method: AnyMethod): Endpoint {
   return {
-    name: endpointName(method.name),
+    name: endpointOf(method.name),
     metadata: {
       kind: method.kind,
       method: method.name,
@@ -89,20 +89,11 @@ function endpointOfMethod(method: AnyMethod): Endpoint {
 
 function endpointOfSubscriber({ topic, options }: RegisteredSubscriber): Endpoint {
   return {
-    name: options.name === undefined ? topic : endpointName(options.name),
+    name: options.name === undefined ? topic : endpointOf(options.name),
     metadata: {
       topic,
       subscriber: "true",
       ...(options.queue === undefined ? {} : { queue: options.queue }),
     },
   };
-}
-
-/** `Greeter.Hello` for `acme.greeter.v1.Greeter/Hello`. */
-function endpointName(method: string): string {
-  const slash = method.lastIndexOf("/");
-  const service = method.slice(0, Math.max(slash, 0));
-  const rpc = method.slice(slash + 1);
-  const type = service.slice(service.lastIndexOf(".") + 1);
-  return type === "" ? rpc : `${type}.${rpc}`;
 }

@@ -3,8 +3,12 @@ import { MicroError } from "../error.ts";
 import type { WireProtocol } from "./front.ts";
 import { preface } from "./native/protocol.ts";
 
-/** The most bytes that it takes to tell protocols apart: `PRI` of HTTP/2 begins as `PRESS` might. */
-const enough = 3;
+/** How HTTP/2 begins, when it is known beforehand that it is spoken. */
+const http2Preface = "PRI";
+/** How each message of go-micro's clients begins; nothing else that is served here has this path. */
+const goMicroRequest = "POST / ";
+/** The most bytes that it takes to tell protocols apart. */
+const enough = goMicroRequest.length;
 
 /**
  * Tells by the first bytes of a connection what it speaks (docs/wire-protocol.md, "Connections"); undefined where
@@ -16,14 +20,12 @@ export function protocolOf(bytes: Uint8Array): WireProtocol | "more" | undefined
   if (first === preface[0]) return "native";
   // A record of TLS that is part of a handshake.
   if (first === 0x16) return "tls";
-  for (const byte of bytes) {
-    // Every HTTP method is a word of capital letters.
-    if (byte < 0x41 || byte > 0x5a) return undefined;
-  }
-  if (bytes.length < enough && "PRI".startsWith(Buffer.from(bytes).toString("latin1"))) {
-    return "more";
-  }
-  return Buffer.from(bytes.subarray(0, enough)).toString("latin1") === "PRI" ? "http2" : "http1";
+  const text = Buffer.from(bytes.subarray(0, enough)).toString("latin1");
+  if (text.startsWith(http2Preface)) return "http2";
+  if (text.startsWith(goMicroRequest)) return "go-micro";
+  if (http2Preface.startsWith(text) || goMicroRequest.startsWith(text)) return "more";
+  // Every HTTP method is a word of capital letters.
+  return /^[A-Z]+(?: .*)?$/s.test(text) ? "http1" : undefined;
 }
 
 /** Who waits for connections to say what they speak. */

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 
 /** What a connection speaks, as its first bytes tell. */
-export type WireProtocol = "native" | "http1" | "http2" | "tls";
+export type WireProtocol = "native" | "go-micro" | "http1" | "http2" | "tls";
 
 /** The connections of one listener that speak one family of protocols; a listener has one or several. */
 export interface Front {

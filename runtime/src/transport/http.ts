@@ -60,7 +60,7 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         dispatcher,
         limits,
         "http",
-        { native: false, http: serve, tls: options.tls?.server },
+        { native: false, http: serve, goMicro: undefined, tls: options.tls?.server },
         listenOptions ?? {},
       ),
   };

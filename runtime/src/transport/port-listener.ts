@@ -3,8 +3,9 @@ import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { MicroError } from "../error.ts";
 import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
 import type { Front, WireProtocol } from "./front.ts";
+import type { GoMicroServeOptions } from "./go-micro/go-micro-front.ts";
 import type { HttpFrontOptions } from "./http/http-front.ts";
-import { LazyHttpFront } from "./http/lazy-http-front.ts";
+import { LazyFront } from "./lazy-front.ts";
 import { NativeListener } from "./native/native-listener.ts";
 import { listenSocket, peerAddress } from "./socket-server.ts";
 import {
@@ -21,6 +22,8 @@ export interface PortProtocols {
   readonly native: boolean;
   /** HTTP/1.1 and HTTP/2 with prior knowledge (docs/http.md); undefined turns it off. */
   readonly http: HttpFrontOptions | undefined;
+  /** go-micro's HTTP transport and its RPC on it (docs/go-micro.md); undefined turns it off. */
+  readonly goMicro: GoMicroServeOptions | undefined;
   /** All of it only by TLS; undefined: none. */
   readonly tls: ServerTlsOptions | undefined;
 }
@@ -51,7 +54,8 @@ class PortListener implements Listener, FirstBytesOwner {
   readonly #limits: TransportLimits;
   readonly #options: ListenOptions;
   readonly #native: NativeListener | undefined;
-  readonly #http: LazyHttpFront | undefined;
+  readonly #http: LazyFront | undefined;
+  readonly #goMicro: LazyFront | undefined;
   readonly #fronts: readonly Front[];
   readonly #firstBytes: FirstBytes;
   readonly #tls: TlsServer | undefined;
@@ -66,7 +70,7 @@ class PortListener implements Listener, FirstBytesOwner {
     dispatcher: Dispatcher,
     limits: TransportLimits,
     transport: string,
-    { native, http, tls }: PortProtocols,
+    { native, http, goMicro, tls }: PortProtocols,
     options: ListenOptions,
     nodeTls: typeof import("node:tls") | undefined,
   ) {
@@ -75,7 +79,16 @@ class PortListener implements Listener, FirstBytesOwner {
     this.#firstBytes = new FirstBytes(this, limits.handshakeTimeoutMs);
     if (native) this.#native = new NativeListener(dispatcher, limits, transport, options);
     if (http !== undefined) {
-      this.#http = new LazyHttpFront(dispatcher, limits, () => this.address, http, options);
+      this.#http = new LazyFront(async () => {
+        const { HttpFront } = await import("./http/http-front.ts");
+        return new HttpFront(dispatcher, limits, "http", this.address, http, options);
+      }, options);
+    }
+    if (goMicro !== undefined) {
+      this.#goMicro = new LazyFront(async () => {
+        const { GoMicroFront } = await import("./go-micro/go-micro-front.ts");
+        return new GoMicroFront(dispatcher, limits, "go-micro", this.address, goMicro, options);
+      }, options);
     }
     this.#tls = tls && nodeTls && this.#secure(tls, nodeTls);
     const identity = tls?.identity;
@@ -83,7 +96,7 @@ class PortListener implements Listener, FirstBytesOwner {
       identity instanceof ReloadableIdentity
         ? identity.watch((next) => this.#tls?.setSecureContext({ ...next, minVersion: "TLSv1.2" }))
         : () => undefined;
-    this.#fronts = [this.#native, this.#http].filter((front) => front !== undefined);
+    this.#fronts = [this.#native, this.#http, this.#goMicro].filter((front) => front !== undefined);
   }
 
   get connections(): number {
@@ -111,8 +124,8 @@ class PortListener implements Listener, FirstBytesOwner {
   }
 
   accept(socket: Socket): void {
-    if (this.#http === undefined && this.#tls === undefined) {
-      this.#native?.accept(socket, peerAddress(socket, this.address));
+    if (this.#fronts.length === 1 && this.#native !== undefined && this.#tls === undefined) {
+      this.#native.accept(socket, peerAddress(socket, this.address));
     } else if (this.connections > 2 * this.#limits.maxConnections) {
       socket.destroy();
     } else {
@@ -132,9 +145,15 @@ class PortListener implements Listener, FirstBytesOwner {
       this.#refuse(socket, notSpoken(this.address, "TLS"));
       return;
     }
-    const front = protocol === "native" ? this.#native : this.#http;
+    const front = this.#frontOf(protocol);
     if (front === undefined) this.#refuse(socket, notSpoken(this.address, protocol));
     else front.accept(socket, peer, protocol);
+  }
+
+  /** go-micro's first bytes are HTTP's as well, and are answered as such where it is turned off. */
+  #frontOf(protocol: WireProtocol): Front | undefined {
+    if (protocol === "native") return this.#native;
+    return protocol === "go-micro" ? (this.#goMicro ?? this.#http) : this.#http;
   }
 
   unrecognized(socket: Socket, reason: MicroError): void {

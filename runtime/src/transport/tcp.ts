@@ -2,6 +2,7 @@ import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { remainingMs } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { cancelledBy } from "./call-errors.ts";
+import type { GoMicroServeOptions } from "./go-micro/go-micro-front.ts";
 import type { HttpFrontOptions } from "./http/http-front.ts";
 import { resolveLimits } from "./limits.ts";
 import { ClientConnection } from "./native/client-connection.ts";
@@ -22,21 +23,29 @@ export interface TcpTransportOptions extends Partial<TransportLimits> {
   readonly native?: boolean;
   /** How a listener speaks HTTP on the same port: Connect, gRPC and gRPC-Web. `false` turns it off. */
   readonly http?: HttpFrontOptions | false;
+  /** How a listener answers go-micro's clients on the same port (docs/go-micro.md). `false` turns it off. */
+  readonly goMicro?: GoMicroServeOptions | false;
   /** Speaks TLS, and nothing without it, on either side. */
   readonly tls?: { readonly server?: ServerTlsOptions; readonly client?: ClientTlsOptions };
 }
 
 /**
  * Calls over TCP and unix sockets in the native protocol (docs/wire-protocol.md). Its listeners also answer HTTP
- * on the same port (docs/http.md); what speaks it is loaded with the first such connection. Addresses are `host:port`,
+ * (docs/http.md) and go-micro (docs/go-micro.md) on the same port; what speaks those is loaded with the first such
+ * connection. Addresses are `host:port`,
  * `[v6]:port`, `:port` and `unix:/path`; `:port` listens on every interface and dials this machine. A unix
  * socket's file that a dead process left is replaced, and the file is removed when the listener closes.
  */
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   const limits = resolveLimits(options);
-  const { native = true, http = {} } = options;
+  const { native = true, http = {}, goMicro = {} } = options;
   const { server: serverTls, client: clientTls } = options.tls ?? {};
-  const protocols = { native, http: http === false ? undefined : http, tls: serverTls };
+  const protocols = {
+    native,
+    http: http === false ? undefined : http,
+    goMicro: goMicro === false ? undefined : goMicro,
+    tls: serverTls,
+  };
   warnIfInsecure(clientTls, "tcpTransport");
   return {
     name: "tcp",

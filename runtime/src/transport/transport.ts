@@ -156,6 +156,11 @@ export interface Listener extends AsyncDisposable {
 export interface Dispatcher {
   /** The method of a full name such as `acme.greeter.v1.Greeter/Hello`; undefined answers `unimplemented`. */
   method(name: string): AnyMethod | undefined;
+  /**
+   * The method that go-micro calls `Greeter.Hello`, without a package; of several of that name, the one of the service
+   * that is named. undefined answers `unimplemented`. Absent: no method is known by such names.
+   */
+  methodOfEndpoint?(endpoint: string, service: string): AnyMethod | undefined;
   /** Answers a unary call; what it throws is sent as the error. */
   unary(call: ServerCall, request: unknown): Awaitable<unknown>;
   /** As {@link unary}, without a promise of its own. It never throws. */

@@ -8,8 +8,9 @@ import {
 import type { Socket } from "node:net";
 import { MicroError } from "../../error.ts";
 import { listenerDraining } from "../call-errors.ts";
-import type { Front } from "../front.ts";
+import type { Front, WireProtocol } from "../front.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import { within } from "../within.ts";
 import { Http2Guard } from "./http2-guard.ts";
 import {
   type HttpRequest,
@@ -91,7 +92,7 @@ export class HttpFront implements Front, Reception {
   }
 
   /** Serves a connection whose first bytes, which are still unread, are those of this version of HTTP. */
-  accept(socket: Socket, peerAddress: string, version: "http1" | "http2"): void {
+  accept(socket: Socket, peerAddress: string, version: WireProtocol): void {
     if (this.#draining || this.#requests.size >= this.limits.maxConnections) {
       this.#listenOptions.onConnectionError?.(this.#refusal(), peerAddress);
       socket.destroy();
@@ -102,8 +103,8 @@ export class HttpFront implements Front, Reception {
     socket.on("error", () => undefined);
     socket.once("close", () => this.#requests.delete(socket));
     this.#accepting = socket;
-    if (version === "http1") this.#useHttp1().emit("connection", socket);
-    else this.#useHttp2().emit("connection", socket);
+    if (version === "http2") this.#useHttp2().emit("connection", socket);
+    else this.#useHttp1().emit("connection", socket);
     this.#accepting = undefined;
   }
 
@@ -248,14 +249,3 @@ export class HttpFront implements Front, Reception {
 }
 
 const defaultIdleMs = 300_000;
-
-/** Waits for something, but not for long. */
-async function within(ms: number, event: Promise<void>): Promise<void> {
-  if (ms <= 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([event, enough]);
-  clearTimeout(timer);
-}

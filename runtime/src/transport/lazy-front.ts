@@ -1,30 +1,23 @@
 import type { Socket } from "node:net";
-import { MicroError } from "../../error.ts";
-import type { Front, WireProtocol } from "../front.ts";
-import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
-import type { HttpFront, HttpFrontOptions } from "./http-front.ts";
+import { MicroError } from "../error.ts";
+import type { Front, WireProtocol } from "./front.ts";
+import type { ListenOptions } from "./transport.ts";
 
-/** Loads what speaks HTTP with the first connection that does, so that a service without such callers starts faster. */
-export class LazyHttpFront implements Front {
-  readonly #load: () => Promise<HttpFront>;
+/**
+ * Loads what speaks a protocol with the first connection that does, so that a service without such callers starts
+ * faster.
+ */
+export class LazyFront implements Front {
+  readonly #load: () => Promise<Front>;
   readonly #options: ListenOptions;
-  #loading: Promise<HttpFront> | undefined;
-  #front: HttpFront | undefined;
+  #loading: Promise<Front> | undefined;
+  #front: Front | undefined;
   #waiting = 0;
   #draining = false;
 
-  constructor(
-    dispatcher: Dispatcher,
-    limits: TransportLimits,
-    address: () => string,
-    http: HttpFrontOptions,
-    options: ListenOptions,
-  ) {
+  constructor(load: () => Promise<Front>, options: ListenOptions) {
+    this.#load = load;
     this.#options = options;
-    this.#load = async () => {
-      const { HttpFront } = await import("./http-front.ts");
-      return new HttpFront(dispatcher, limits, "http", address(), http, options);
-    };
   }
 
   get connections(): number {
@@ -62,7 +55,7 @@ export class LazyHttpFront implements Front {
     } catch (cause) {
       socket.destroy();
       this.#options.onConnectionError?.(
-        new MicroError("internal", "what speaks HTTP could not be loaded", { cause }),
+        new MicroError("internal", `what speaks ${protocol} could not be loaded`, { cause }),
         peer,
       );
     } finally {
@@ -70,12 +63,12 @@ export class LazyHttpFront implements Front {
     }
   }
 
-  #hand(front: HttpFront, socket: Socket, peer: string, protocol: WireProtocol): void {
+  #hand(front: Front, socket: Socket, peer: string, protocol: WireProtocol): void {
     if (this.#draining) socket.destroy();
-    else front.accept(socket, peer, protocol === "http2" ? "http2" : "http1");
+    else front.accept(socket, peer, protocol);
   }
 
-  async #loaded(): Promise<HttpFront | undefined> {
+  async #loaded(): Promise<Front | undefined> {
     return this.#loading?.catch(() => undefined);
   }
 }

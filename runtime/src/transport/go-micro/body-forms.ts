@@ -1,0 +1,76 @@
+import { Buffer } from "node:buffer";
+import { jsonFormat } from "../../codec/json.ts";
+import { MicroError } from "../../error.ts";
+import type { BodyForm } from "./body-form.ts";
+import { jsonRpcForm } from "./json-rpc.ts";
+import { protoRpcForm } from "./proto-rpc.ts";
+
+const nothing: Uint8Array = new Uint8Array(0);
+
+const plain: Omit<BodyForm, "codec"> = {
+  open: (body) => ({ message: body }),
+  answer: (message) => message,
+  error: () => nothing,
+};
+
+const emptyObject = Buffer.from("{}");
+
+const binary: BodyForm = { ...plain, codec: (of) => of };
+/** As go-micro's server, an empty body is an empty message. */
+const json: BodyForm = {
+  ...plain,
+  codec: (of) => jsonFormat.codecFor(of),
+  open: (body) => ({ message: body.length === 0 ? emptyObject : body }),
+};
+
+/** Messages with five bytes before them, as in gRPC. */
+function framed(form: BodyForm): BodyForm {
+  return {
+    ...form,
+    open(body) {
+      if (body.length === 0) return form.open(body);
+      const length = new DataView(body.buffer, body.byteOffset, body.length);
+      if (body.length < 5 || body[0] !== 0 || length.getUint32(1) !== body.length - 5) {
+        throw new MicroError("invalid_argument", "the body is not one uncompressed frame of gRPC", {
+          outcome: "not-executed",
+        });
+      }
+      return form.open(body.subarray(5));
+    },
+    answer(message, request) {
+      const frame = Buffer.alloc(5 + message.length);
+      frame.writeUInt32BE(message.length, 1);
+      frame.set(form.answer(message, request), 5);
+      return frame;
+    },
+  };
+}
+
+/** go-micro's table of codecs, which clients and servers share. */
+const forms: Readonly<Record<string, BodyForm>> = {
+  "application/json": json,
+  "application/protobuf": binary,
+  "application/proto": binary,
+  "application/octet-stream": binary,
+  "application/json-rpc": jsonRpcForm,
+  "application/proto-rpc": protoRpcForm,
+  "application/grpc": framed(binary),
+  "application/grpc+proto": framed(binary),
+  "application/grpc+json": framed(json),
+};
+
+/** What a request without any `Micro-` line is in: the envelopes of before go-micro 1, by content type. */
+const envelopes: Readonly<Record<string, BodyForm>> = {
+  "application/json": jsonRpcForm,
+  "application/json-rpc": jsonRpcForm,
+  "application/protobuf": protoRpcForm,
+  "application/proto-rpc": protoRpcForm,
+  "application/octet-stream": protoRpcForm,
+};
+
+/** The form of a content type; undefined for one that go-micro does not know. Parameters are not looked at. */
+export function bodyForm(contentType: string, enveloped = false): BodyForm | undefined {
+  const end = contentType.indexOf(";");
+  const type = (end < 0 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
+  return enveloped ? envelopes[type] : forms[type];
+}

@@ -1,0 +1,73 @@
+import { Metadata } from "../../metadata.ts";
+import { type HeaderLine, headerLines, metadataFrom } from "../http/http-metadata.ts";
+import { errorLines } from "./error-text.ts";
+import { type GoMicroMessage, headerName, type OutgoingHeader } from "./message.ts";
+
+/** Lines of the protocol itself, in lower case. They are no metadata in either direction. */
+const reserved: ReadonlySet<string> = new Set([
+  ...Object.values(headerName).flatMap((name) => [name.toLowerCase(), `x-${name.toLowerCase()}`]),
+  ...errorLines,
+  "user-agent",
+  "local",
+  "remote",
+]);
+
+/** Trailers have no place of their own in go-micro's messages; they stand in the last one, under names of this kind. */
+const trailerPrefix = "micro-trailer-";
+
+/** The metadata of a message. @param echoed lines that are only said back, as servers of go-micro do. */
+export function readMetadata(
+  message: GoMicroMessage,
+  echoed?: ReadonlyMap<string, string>,
+): Metadata {
+  return metadataFrom(lines(message, (name) => !name.startsWith(trailerPrefix), echoed));
+}
+
+/** The trailers of a message. */
+export function readTrailers(message: GoMicroMessage): Metadata {
+  const found = new Metadata();
+  for (const [name, value] of message.header) {
+    if (!name.startsWith(trailerPrefix)) continue;
+    found.assign(metadataFrom([[name.slice(trailerPrefix.length), value]]));
+  }
+  return found;
+}
+
+/** Adds metadata to a header. Values of one name are joined, as a name has one line. */
+export function writeMetadata(
+  header: OutgoingHeader,
+  metadata: Metadata | undefined,
+  prefix = "",
+): void {
+  for (const [name, value] of headerLines(metadata)) {
+    if (reserved.has(name) || name.startsWith(trailerPrefix)) continue;
+    const spelled = prefix + canonical(name);
+    const before = header.get(spelled);
+    header.set(spelled, before === undefined ? value : `${before}, ${value}`);
+  }
+}
+
+/** Adds trailers to a header. */
+export function writeTrailers(header: OutgoingHeader, trailers: Metadata | undefined): void {
+  writeMetadata(header, trailers, "Micro-Trailer-");
+}
+
+function* lines(
+  { header }: GoMicroMessage,
+  wanted: (name: string) => boolean,
+  echoed: ReadonlyMap<string, string> | undefined,
+): Generator<HeaderLine> {
+  for (const [name, value] of header) {
+    if (reserved.has(name) || !wanted(name)) continue;
+    if (echoed?.get(name) === value) continue;
+    yield [name, value];
+  }
+}
+
+/** As Go spells names: it looks for `Tenant-Id` when its program asks for that, and for `tenant-id` as well. */
+function canonical(name: string): string {
+  return name.replace(
+    /(^|-)([a-z])/g,
+    (_, before: string, letter: string) => before + letter.toUpperCase(),
+  );
+}
