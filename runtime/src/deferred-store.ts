@@ -4,8 +4,10 @@ import type {
   DeleteOptions,
   ListOptions,
   Store,
+  StoreEvent,
   StoreGuarantees,
   StoreRecord,
+  StoreWatchOptions,
   WriteOptions,
 } from "./store/store.ts";
 
@@ -61,6 +63,10 @@ export class DeferredStore implements Store {
 
   async *list(options?: ListOptions): AsyncIterable<StoreRecord> {
     yield* (await this.open()).list(options);
+  }
+
+  async *watch(options?: StoreWatchOptions): AsyncIterable<StoreEvent> {
+    yield* (await this.open()).watch(options);
   }
 
   async close(): Promise<void> {

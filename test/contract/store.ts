@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Code, MicroError, type Store, type StoreRecord } from "@micro-es/runtime";
+import {
+  type Code,
+  MicroError,
+  type Store,
+  type StoreEvent,
+  type StoreRecord,
+  type StoreWatchOptions,
+} from "@micro-es/runtime";
 import type { ContractCase } from "./contract.ts";
 
 const utf8 = new TextEncoder();
@@ -321,6 +328,70 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       }
       assert.equal(await store.read("key"), undefined);
     }),
+    withStore("tells a watch what there is and then each change, in order", async (store) => {
+      if (!store.guarantees.watch) return;
+      await store.write("a/1", utf8.encode("one"), { metadata: { m: "x" } });
+      await store.write("b/1", utf8.encode("of no concern"));
+      await using watch = watched(store, { prefix: "a/" });
+      const first = await watch.next();
+      assert.equal(first.type, "snapshot");
+      assert.deepEqual(first.type === "snapshot" && first.records, [await store.read("a/1")]);
+      const version = await store.write("a/2", utf8.encode("two"));
+      await store.write("b/2", utf8.encode("of no concern"));
+      await store.write("a/2", utf8.encode("three"));
+      await store.delete("a/1");
+      await store.delete("a/1");
+      await store.write("a/3", utf8.encode("short"), { ttlMs: 60 });
+      const told = [await watch.next(), await watch.next(), await watch.next()];
+      assert.deepEqual(told.map(inShort), ["a/2=two", "a/2=three", "-a/1"]);
+      assert.equal(told[0]?.type === "written" && told[0].record.version, version);
+      assert.deepEqual([await watch.next(), await watch.next()].map(inShort), [
+        "a/3=short",
+        "-a/3",
+      ]);
+    }),
+    withStore(
+      "gives a watch that is behind another snapshot, and no more than it can hold",
+      async (store) => {
+        if (!store.guarantees.watch) return;
+        await using watch = watched(store, {});
+        assert.equal(inShort(await watch.next()), "snapshot of 0");
+        const count = 1_500;
+        for (let i = 0; i < count; i += 100) {
+          await Promise.all(
+            Array.from({ length: 100 }, (_, j) => store.write(`key-${i + j}`, utf8.encode("v"))),
+          );
+        }
+        const folded = new Set<string>();
+        while (folded.size < count) {
+          const event = await watch.next();
+          if (event.type === "snapshot") {
+            folded.clear();
+            for (const { key } of event.records) folded.add(key);
+          } else if (event.type === "written") folded.add(event.record.key);
+        }
+        await store.write("last", utf8.encode("v"));
+        assert.equal(inShort(await watch.next()), "last=v");
+      },
+    ),
+    withStore("ends a watch with its signal, and with the store", async (store) => {
+      if (!store.guarantees.watch) {
+        return fails("unimplemented", async () => store.watch());
+      }
+      const controller = new AbortController();
+      let events = 0;
+      for await (const _ of store.watch({ signal: controller.signal })) {
+        events++;
+        controller.abort();
+      }
+      for await (const _ of store.watch({ signal: controller.signal })) events++;
+      for await (const _ of store.watch()) {
+        events++;
+        await store.close();
+      }
+      assert.equal(events, 2);
+      await fails("unavailable", async () => store.watch());
+    }),
     {
       name: "fails clearly after it was closed, and closes again without effect",
       async run() {
@@ -345,6 +416,30 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       },
     },
   ];
+}
+
+/** The events of a watch, one by one. */
+function watched(store: Store, options: StoreWatchOptions) {
+  const events = store.watch(options)[Symbol.asyncIterator]();
+  return {
+    async next(): Promise<StoreEvent> {
+      const { done, value } = await events.next();
+      assert.ok(done !== true, "the watch has ended");
+      return value;
+    },
+    [Symbol.asyncDispose]: async () => void (await events.return?.()),
+  };
+}
+
+function inShort(event: StoreEvent): string {
+  switch (event.type) {
+    case "snapshot":
+      return `snapshot of ${event.records.length}`;
+    case "written":
+      return `${event.record.key}=${new TextDecoder().decode(event.record.value)}`;
+    case "deleted":
+      return `-${event.key}`;
+  }
 }
 
 async function keys(records: AsyncIterable<StoreRecord>): Promise<string[]> {

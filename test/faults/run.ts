@@ -26,6 +26,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+// Servers and programs that were started end with `exit`, which a signal alone does not bring about.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 const figures = new Map<string, Figure>();
 const chosen = Object.keys(suite.scenarios).filter((id) => only.length === 0 || only.includes(id));
 const waits = (id: string) => suite.waiting?.includes(id) === true;

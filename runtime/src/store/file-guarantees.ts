@@ -6,6 +6,7 @@ export const fileStoreGuarantees: StoreGuarantees = {
   durability: "power-loss",
   compareAndSet: true,
   fencing: true,
+  watch: true,
   sharing: "process",
   maxKeyBytes: 64 * 1024,
   maxValueBytes: 16 * 1024 * 1024,

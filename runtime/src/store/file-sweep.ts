@@ -15,14 +15,18 @@ export async function firstExpiry(database: FileDatabase): Promise<number | unde
   return undefined;
 }
 
-/** Removes a bounded number of the records that have expired by `now`. */
-export async function removeExpired(database: FileDatabase, now: number): Promise<void> {
+/** Removes a bounded number of the records that have expired by `now`, and returns their keys. */
+export async function removeExpired(
+  database: FileDatabase,
+  now: number,
+): Promise<readonly string[]> {
   const due: Buffer[] = [];
   for await (const [entry] of database.entries({ ...wholeIndex, limit: sweepStep })) {
     if (parseExpiryKey(entry).expiresAt > now) break;
     due.push(entry);
   }
-  if (due.length === 0) return;
+  if (due.length === 0) return [];
+  const removed: string[] = [];
   const records = await database.getMany(due.map((entry) => recordKey(parseExpiryKey(entry).key)));
   const changes: Change[] = [];
   for (const [i, entry] of due.entries()) {
@@ -32,7 +36,9 @@ export async function removeExpired(database: FileDatabase, now: number): Promis
     // An entry may stand for a damaged record that was replaced since, and then means nothing.
     if (record !== undefined && decodeRecord(key, record)?.expiresAt === expiresAt) {
       changes.push({ type: "del", key: recordKey(key) });
+      removed.push(key.toString());
     }
   }
   await database.write(changes, database.version);
+  return removed;
 }

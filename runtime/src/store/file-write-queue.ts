@@ -50,6 +50,7 @@ export class WriteQueue {
   readonly #database: FileDatabase;
   readonly #clock: ExpiryClock;
   readonly #status: BackendStatus;
+  readonly #onChange: (key: string, contents: RecordContents | undefined) => void;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   /** Ends when everything that was queued has been done; never rejects. */
@@ -57,7 +58,14 @@ export class WriteQueue {
   #scheduled = false;
   #closed = false;
 
-  constructor(database: FileDatabase, clock: ExpiryClock, status: BackendStatus) {
+  /** @param onChange told of each record that was written, and of each that is no more, once that is on the disk. */
+  constructor(
+    database: FileDatabase,
+    clock: ExpiryClock,
+    status: BackendStatus,
+    onChange: (key: string, contents: RecordContents | undefined) => void,
+  ) {
+    this.#onChange = onChange;
     this.#database = database;
     this.#clock = clock;
     this.#status = status;
@@ -146,6 +154,7 @@ export class WriteQueue {
     const current = await this.#load(batch);
     const fences = await this.#loadFences(batch);
     const changes: Change[] = [];
+    const changed: [key: string, contents: RecordContents | undefined][] = [];
     let version = this.#database.version;
     const answers = batch.map((mutation): Answer => {
       const { key, bytes, write, fence } = mutation;
@@ -168,6 +177,7 @@ export class WriteQueue {
         if (write === undefined) {
           changes.push({ type: "del", key: recordKey(bytes) });
           current.set(key, undefined);
+          changed.push([key, undefined]);
           return found;
         }
         const contents: RecordContents = { ...write, version: ++version };
@@ -176,12 +186,14 @@ export class WriteQueue {
           changes.push({ type: "put", key: expiryKey(write.expiresAt, bytes), value: noValue });
         }
         current.set(key, contents);
+        changed.push([key, contents]);
         return version;
       } catch (error) {
         return MicroError.from(error, "internal", { outcome: "not-executed" });
       }
     });
     if (changes.length > 0) await this.#database.write(changes, version);
+    for (const [key, contents] of changed) this.#onChange(key, contents);
     return answers;
   }
 

@@ -14,10 +14,13 @@ import type {
   DeleteOptions,
   ListOptions,
   Store,
+  StoreEvent,
   StoreGuarantees,
   StoreRecord,
+  StoreWatchOptions,
   WriteOptions,
 } from "./store.ts";
+import { StoreWatchers, type WatchSink } from "./watcher.ts";
 import { checkFence, checkWrite, requireNotAborted, requireOpen } from "./write.ts";
 
 /** Where and how a {@link fileStore} keeps its records. */
@@ -74,6 +77,7 @@ class FileStore implements Store {
   readonly #clock = new ExpiryClock();
   readonly #status = new BackendStatus();
   readonly #queue: WriteQueue;
+  readonly #watchers = new StoreWatchers();
   readonly #sweep = new DeadlineSweep(() => {
     void this.#sweepOnce();
     return Number.POSITIVE_INFINITY;
@@ -83,7 +87,10 @@ class FileStore implements Store {
   constructor(database: FileDatabase, guarantees: StoreGuarantees) {
     this.#database = database;
     this.guarantees = guarantees;
-    this.#queue = new WriteQueue(database, this.#clock, this.#status);
+    this.#queue = new WriteQueue(database, this.#clock, this.#status, (key, contents) => {
+      if (contents === undefined) this.#watchers.deleted(key);
+      else this.#watchers.written(key, () => toStoreRecord(key, contents));
+    });
   }
 
   /** Begins to remove what expired while the store was closed. */
@@ -138,6 +145,15 @@ class FileStore implements Store {
     return { [Symbol.asyncIterator]: () => this.#list(listing) };
   }
 
+  watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
+    requireOpen(this.#closing !== undefined, "watch the store");
+    const { prefix, signal } = checkListing(options);
+    return {
+      [Symbol.asyncIterator]: () =>
+        this.#watchers.watch(prefix, signal, (sink, follow) => void this.#begin(sink, follow)),
+    };
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -147,7 +163,23 @@ class FileStore implements Store {
     return this.close();
   }
 
+  /** Tells a watch what there is, between two changes. */
+  async #begin(sink: WatchSink, follow: () => void): Promise<void> {
+    try {
+      await this.#queue.exclusively(async () => {
+        const records: StoreRecord[] = [];
+        for await (const record of this.list({ prefix: sink.prefix })) records.push(record);
+        sink.snapshot(records);
+        follow();
+      });
+    } catch (error) {
+      // A watch of a store that closes has ended already.
+      sink.fail(MicroError.from(error));
+    }
+  }
+
   async #close(): Promise<void> {
+    this.#watchers.end();
     this.#sweep.close();
     await this.#queue.close();
     this.#sweep.close();
@@ -195,7 +227,8 @@ class FileStore implements Store {
   async #sweepOnce(): Promise<void> {
     try {
       const next = await this.#queue.exclusively(async () => {
-        await removeExpired(this.#database, this.#clock.now());
+        const removed = await removeExpired(this.#database, this.#clock.now());
+        for (const key of removed) this.#watchers.deleted(key);
         return firstExpiry(this.#database);
       });
       this.#status.set("healthy");

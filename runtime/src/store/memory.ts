@@ -10,10 +10,13 @@ import type {
   Fence,
   ListOptions,
   Store,
+  StoreEvent,
   StoreGuarantees,
   StoreRecord,
+  StoreWatchOptions,
   WriteOptions,
 } from "./store.ts";
+import { StoreWatchers } from "./watcher.ts";
 import {
   checkFence,
   checkWrite,
@@ -67,6 +70,7 @@ class MemoryStore implements Store {
   readonly #clock = new ExpiryClock();
   readonly #sweep = new DeadlineSweep(() => this.#removeExpired());
   readonly #status = new BackendStatus();
+  readonly #watchers = new StoreWatchers();
   #bytes = 0;
   #version = 0n;
   #closed = false;
@@ -79,6 +83,7 @@ class MemoryStore implements Store {
       durability: "none",
       compareAndSet: true,
       fencing: true,
+      watch: true,
       sharing: "process",
       maxKeyBytes: 64 * 1024,
       maxValueBytes: options.maxValueBytes ?? 16 * 1024 * 1024,
@@ -111,13 +116,15 @@ class MemoryStore implements Store {
     if (fence !== undefined) this.#fences.set(fence.lock, fence.token);
     const version = ++this.#version;
     this.#remove(key);
-    this.#entries.set(key, { ...write, version, size });
+    const entry = { ...write, version, size };
+    this.#entries.set(key, entry);
     this.#keys.add(key);
     this.#bytes += size;
     if (write.expiresAt !== undefined) {
       this.#expiries.add(expiryEntry(write.expiresAt, key));
       this.#sweep.watch(monotonicNow() + Math.min(write.expiresAt - now, longestSweepMs));
     }
+    this.#watchers.written(key, () => record(key, entry));
     return version;
   }
 
@@ -128,7 +135,7 @@ class MemoryStore implements Store {
     this.#requireFence(key, fence);
     requireVersion(key, options.ifVersion, entry?.version ?? 0n, "delete");
     if (fence !== undefined) this.#fences.set(fence.lock, fence.token);
-    this.#remove(key);
+    this.#end(key);
     return entry !== undefined;
   }
 
@@ -137,8 +144,21 @@ class MemoryStore implements Store {
     return { [Symbol.asyncIterator]: () => this.#list(listing) };
   }
 
+  watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
+    requireOpen(this.#closed, "watch the store");
+    const { prefix, signal } = checkListing(options);
+    return {
+      [Symbol.asyncIterator]: () =>
+        this.#watchers.watch(prefix, signal, (sink, follow) => {
+          sink.snapshot(this.#snapshot(prefix));
+          follow();
+        }),
+    };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watchers.end();
     this.#sweep.close();
     this.#entries.clear();
   }
@@ -173,12 +193,30 @@ class MemoryStore implements Store {
     }
   }
 
+  #snapshot(prefix: string): readonly StoreRecord[] {
+    const records: StoreRecord[] = [];
+    let key = this.#keys.from(prefix);
+    while (key?.startsWith(prefix)) {
+      const entry = this.#live(key);
+      if (entry !== undefined) records.push(record(key, entry));
+      key = this.#keys.after(key);
+    }
+    return records;
+  }
+
   /** The entry of a key, unless it has expired. */
   #live(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry?.expiresAt === undefined || entry.expiresAt > this.#clock.now()) return entry;
-    this.#remove(key);
+    this.#end(key);
     return undefined;
+  }
+
+  /** Removes a record for good. */
+  #end(key: string): void {
+    if (!this.#entries.has(key)) return;
+    this.#remove(key);
+    this.#watchers.deleted(key);
   }
 
   #remove(key: string): void {
@@ -238,7 +276,7 @@ class MemoryStore implements Store {
     for (let removed = 0; removed < sweepStep; removed++) {
       const next = this.#expiries.first();
       if (next === undefined || expiryOf(next) > now) return removed;
-      this.#remove(next.slice(expiryDigits));
+      this.#end(next.slice(expiryDigits));
     }
     return sweepStep;
   }

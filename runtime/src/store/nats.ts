@@ -7,16 +7,21 @@ import { isWrongSequence, natsFailure } from "../nats/failure.ts";
 import { decodeToken, encodeToken } from "../nats/token.ts";
 import { ExpiryClock } from "./clock.ts";
 import { checkListing, compareKeys, keyBytes, type Listing } from "./key.ts";
+import { OwnExpiries } from "./nats-expiry.ts";
 import { decodeHeaders, encodeHeaders, type RecordHeaders } from "./nats-headers.ts";
+import { RecordWatch } from "./nats-watch.ts";
 import type {
   DeleteOptions,
   Fence,
   ListOptions,
   Store,
+  StoreEvent,
   StoreGuarantees,
   StoreRecord,
+  StoreWatchOptions,
   WriteOptions,
 } from "./store.ts";
+import { StoreWatcher } from "./watcher.ts";
 import {
   checkFence,
   checkWrite,
@@ -48,7 +53,8 @@ const maxAttempts = 100;
  * A store in a NATS key-value bucket, shared by all who use the same servers. Values stand in it as they are, so that
  * `nats kv get` shows them; metadata, expiry and fence stand in headers. Versions are the bucket's revisions.
  *
- * An expired record cannot be read, by the clock of who reads, and is removed by who comes across it.
+ * An expired record cannot be read, by the clock of who reads. Who wrote it removes it then, and when that is no more,
+ * who comes across it.
  */
 export function natsStore(options: NatsStoreOptions = {}): Store {
   return new BucketStore(options);
@@ -65,6 +71,8 @@ class BucketStore extends NatsDriver implements Store {
   readonly guarantees: StoreGuarantees;
   readonly #bucket: NatsBucket;
   readonly #clock = new ExpiryClock();
+  readonly #expiries: OwnExpiries;
+  readonly #watchers = new Set<StoreWatcher>();
   readonly #closing = new AbortController();
   /** Changes of a key one after the other, so that they happen in the order they were asked for. */
   readonly #lanes = new Map<string, Promise<unknown>>();
@@ -81,10 +89,16 @@ class BucketStore extends NatsDriver implements Store {
       durability: storage === "file" ? "process-crash" : "none",
       compareAndSet: true,
       fencing: true,
+      watch: true,
       sharing: "backend",
       maxKeyBytes: 512,
       maxValueBytes: options.maxValueBytes ?? 1_000_000,
     };
+    this.#expiries = new OwnExpiries(
+      this.#clock,
+      () => this.link.connected,
+      (key, { revision, fences }) => this.#remove(encodeToken(key), revision, fences),
+    );
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
@@ -103,9 +117,16 @@ class BucketStore extends NatsDriver implements Store {
       const live = found?.live === true;
       requireFence(key, fence, fence && found?.fences.get(fence.lock));
       requireVersion(key, write.ifVersion, live ? BigInt(found.entry.revision) : 0n, "write");
-      const headers = encodeHeaders({ metadata, expiresAt, fences: withFence(found, fence) });
+      const fences = withFence(found, fence);
+      const headers = encodeHeaders({ metadata, expiresAt, fences });
       const ifRevision = found?.entry.revision ?? 0;
-      return BigInt(await this.#bucket.put(encodeToken(key), write.value, { headers, ifRevision }));
+      const put = { headers, ifRevision };
+      const revision = await this.#bucket.put(encodeToken(key), write.value, put);
+      this.#expiries.written(
+        key,
+        expiresAt === undefined ? undefined : { expiresAt, revision, fences },
+      );
+      return BigInt(revision);
     };
     return this.#change("write", key, attempt);
   }
@@ -118,7 +139,8 @@ class BucketStore extends NatsDriver implements Store {
       requireFence(key, fence, fence && found?.fences.get(fence.lock));
       requireVersion(key, options.ifVersion, live ? BigInt(found.entry.revision) : 0n, "delete");
       if (found === undefined || (found.entry.deleted && fence === undefined)) return false;
-      await this.#remove(found, withFence(found, fence));
+      const { entry } = found;
+      await this.#remove(entry.key, entry.revision, withFence(found, fence));
       return live;
     };
     return this.#change("delete", key, attempt);
@@ -131,7 +153,30 @@ class BucketStore extends NatsDriver implements Store {
 
   protected override async end(): Promise<void> {
     this.#closing.abort();
+    this.#expiries.close();
+    for (const watcher of this.#watchers) watcher.end();
     await Promise.allSettled(this.#lanes.values());
+  }
+
+  watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
+    this.check("watch the store");
+    const { prefix, signal } = checkListing(options);
+    return {
+      [Symbol.asyncIterator]: () =>
+        new StoreWatcher(
+          prefix,
+          this.#closing.signal.aborted ? this.#closing.signal : signal,
+          (sink) => {
+            const recordOf = (key: string, entry: BucketEntry) => {
+              const found = this.#judge(entry);
+              return found?.live === true ? toRecord(key, found) : undefined;
+            };
+            const watch = new RecordWatch(this.#bucket, sink, this.#clock, recordOf);
+            return () => watch.close();
+          },
+          this.#watchers,
+        ),
+    };
   }
 
   /** Reads and changes a key until nobody got in between. */
@@ -236,14 +281,18 @@ class BucketStore extends NatsDriver implements Store {
     const found: Found = { ...headers, entry, live: !entry.deleted && !expired };
     if (expired && !entry.deleted && !this.#closing.signal.aborted) {
       // Whoever changed it meanwhile has seen to it, and a failure leaves it to the next.
-      this.#remove(found, found.fences).catch(() => {});
+      this.#remove(entry.key, entry.revision, found.fences).catch(() => {});
     }
     return found;
   }
 
-  async #remove({ entry }: Found, fences: ReadonlyMap<string, bigint>): Promise<void> {
+  async #remove(
+    token: string,
+    ifRevision: number,
+    fences: ReadonlyMap<string, bigint>,
+  ): Promise<void> {
     const headers = encodeHeaders({ metadata: {}, expiresAt: undefined, fences });
-    await this.#bucket.delete(entry.key, { headers, ifRevision: entry.revision });
+    await this.#bucket.delete(token, { headers, ifRevision });
   }
 
   #checkKey(action: "read" | "write" | "delete", key: string): void {

@@ -57,6 +57,19 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Which records are watched. */
+export interface StoreWatchOptions {
+  readonly prefix?: string;
+  /** Ends the watch. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a watch tells. A record that expires is deleted. */
+export type StoreEvent =
+  | { readonly type: "snapshot"; readonly records: readonly StoreRecord[] }
+  | { readonly type: "written"; readonly record: StoreRecord }
+  | { readonly type: "deleted"; readonly key: string };
+
 /** What an implementation promises. */
 export interface StoreGuarantees {
   readonly reads: "linearizable" | "read-your-writes" | "eventual";
@@ -65,6 +78,8 @@ export interface StoreGuarantees {
   readonly compareAndSet: boolean;
   /** Whether {@link Fence | fences} are looked at; a store without refuses them with `unimplemented`. */
   readonly fencing: boolean;
+  /** Whether {@link Store.watch} follows changes, those of other processes included where the data is shared. */
+  readonly watch: boolean;
   /** Whether several processes may have the same data open. */
   readonly sharing: "process" | "host" | "backend";
   /** The longest key, in bytes of UTF-8. */
@@ -97,4 +112,11 @@ export interface Store extends Backend {
   delete(key: string, options?: DeleteOptions): Promise<boolean>;
   /** The records, by key. A record that is there during the whole iteration comes exactly once. */
   list(options?: ListOptions): AsyncIterable<StoreRecord>;
+  /**
+   * Follows the records: first a snapshot of all, by key, then each change in the order in which it happened. What may
+   * have been missed, because the reader was behind or the backend was away, is made up for by another snapshot. It
+   * begins with its first iteration, and ends with the signal and with the store.
+   * @throws MicroError `unimplemented` where `guarantees.watch` is false; `unavailable` after {@link close}.
+   */
+  watch(options?: StoreWatchOptions): AsyncIterable<StoreEvent>;
 }

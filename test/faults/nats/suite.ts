@@ -14,6 +14,7 @@ import { nodesKilled, registryAway } from "./registry.ts";
 import { machineBusy, nodesPaused, nodesStop } from "./registry-nodes.ts";
 import { watchCut } from "./registry-watch.ts";
 import { racingIncrements } from "./store.ts";
+import { recordsExpire } from "./store-expiry.ts";
 
 /** What is done to NATS, by the goal that it proves. */
 export const suite: FaultSuite = {
@@ -44,6 +45,7 @@ export const suite: FaultSuite = {
     S5: lateUnlocks,
     S6: syncAway,
     T4: racingIncrements,
+    T6: recordsExpire,
   },
-  waiting: ["D1", "D5", "S1", "S6"],
+  waiting: ["D1", "D2", "D4", "D5", "D6", "S1", "S2", "S3", "S4", "S6", "T6"],
 };

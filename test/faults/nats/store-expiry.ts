@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Store } from "@micro-es/runtime";
+import { natsStore } from "@micro-es/runtime/store/nats";
+import { connect } from "nats";
+import { startNats } from "../../nats/server.ts";
+import type { Figure, Length } from "../figure.ts";
+import { until } from "../until.ts";
+
+const value = Buffer.from("v");
+const hourMs = 3_600_000;
+
+/** Records expire while the server restarts; then somebody sets the clock. */
+export async function recordsExpire(length: Length): Promise<Figure> {
+  const count = length === "long" ? 10_000 : 1_000;
+  await using server = await startNats();
+  await using writer = natsStore({ servers: server.url });
+  await using reader = natsStore({ servers: server.url });
+  const expiresAt = new Map<string, number>();
+  const write = async (index: number) => {
+    const key = `key/${index}`;
+    const ttlMs = 3_000 + Math.random() * 3_000;
+    await writer.write(key, value, { ttlMs });
+    expiresAt.set(key, (await writer.read(key))?.expiresAt?.getTime() ?? 0);
+  };
+  for (let at = 0; at < count; at += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, index) => write(at + index)));
+  }
+  await writer.write("long", value, { ttlMs: 60 * 24 * hourMs });
+  await server.stop("SIGKILL");
+  await server.start();
+  await until(async () => (await reader.read("long")) !== undefined, 10_000);
+  let [tooLong, early] = [0, 0];
+  const last = Math.max(...expiresAt.values());
+  while (Date.now() < last) {
+    const keys = [...expiresAt.keys()].filter(() => Math.random() < 50 / count);
+    for (const key of keys) {
+      const due = expiresAt.get(key) ?? 0;
+      const asked = Date.now();
+      const found = await reader.read(key);
+      if (found !== undefined && asked >= due) tooLong++;
+      if (found === undefined && Date.now() < due) early++;
+    }
+    await sleep(5);
+  }
+  const evictedAfter = await untilEmpty(server.url, last);
+  const [revived, kept] = await withClock(reader, writer);
+  return {
+    id: "T6",
+    recipe: `${count} records that expire, the server killed meanwhile, then the clock set back and forward by an hour`,
+    found: `${tooLong} read after they had expired, ${early} missing before, the last gone from the bucket ${Math.round(evictedAfter)} ms after it expired, ${revived} revived by the clock, one of 60 days ${kept ? "kept" : "lost"}`,
+    bound: "0, 0, at most 1000 ms, 0, kept",
+    holds: tooLong === 0 && early === 0 && evictedAfter <= 1_000 && revived === 0 && kept,
+  };
+}
+
+/** How long after a time the bucket holds nothing that expires, by NATS' own library. */
+async function untilEmpty(servers: string, since: number): Promise<number> {
+  const tools = await connect({ servers });
+  const bucket = await tools.jetstream().views.kv("micro-store", { bindOnly: true });
+  await until(async () => {
+    for await (const key of await bucket.keys()) if (key.startsWith("key/")) return false;
+    return true;
+  }, 20_000);
+  await tools.close();
+  return Date.now() - since;
+}
+
+/** What the wall clock does to expiry: how many records come back, and whether one of 60 days is still there. */
+async function withClock(reader: Store, writer: Store): Promise<[revived: number, kept: boolean]> {
+  const realNow = Date.now;
+  let revived = 0;
+  try {
+    await writer.write("key/soon", value, { ttlMs: 50 });
+    await until(async () => (await reader.read("key/soon")) === undefined, 5_000);
+    Date.now = () => realNow() - hourMs;
+    if ((await reader.read("key/soon")) !== undefined) revived++;
+    await writer.write("key/half", value, { ttlMs: hourMs / 2 });
+    // Expiry follows the clock forward, at once.
+    Date.now = () => realNow() + hourMs;
+    if ((await reader.read("key/half")) !== undefined) revived++;
+    return [revived, (await reader.read("long")) !== undefined];
+  } finally {
+    Date.now = realNow;
+  }
+}
