@@ -6,12 +6,25 @@ export { createTopic as topic } from "./broker/topic.ts";
 export { checkType, required } from "./codec/wire/checks.ts";
 export { boolKey, int64Key, integerKey } from "./codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "./codec/wire/defaults.ts";
+export * from "./codec/wire/get.ts";
+export { readGroup } from "./codec/wire/group.ts";
 export { readKey, setEntry } from "./codec/wire/map-keys.ts";
 export { described, type MessageCodec, messageCodec } from "./codec/wire/message-codec.ts";
 export type { MessageInit } from "./codec/wire/message-init.ts";
 export * from "./codec/wire/packed-read.ts";
 export * from "./codec/wire/packed-write.ts";
-export type { Reader } from "./codec/wire/reader.ts";
+export * from "./codec/wire/put.ts";
+export {
+  endOf,
+  enter,
+  getUint32,
+  leave,
+  nextTag,
+  partOf,
+  type Reader,
+} from "./codec/wire/reader.ts";
 export { readStruct, writeStruct } from "./codec/wire/struct.ts";
+export * from "./codec/wire/store.ts";
+export { keepField, keepEnum, keepUnknown, skipField } from "./codec/wire/unknown.ts";
 export { readWrapped } from "./codec/wire/wrappers.ts";
-export type { Writer } from "./codec/wire/writer.ts";
+export { closeLength, openLength, putTag, putUnknown, room, type Writer } from "./codec/wire/writer.ts";

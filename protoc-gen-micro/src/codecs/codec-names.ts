@@ -12,7 +12,7 @@ export interface CodecFunctions {
 
 /** What the file may import from the runtime and what its own functions may want to be called. */
 const runtimeNames =
-  /^(read(Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|isOwn|(message|reflect)Codec)$/;
+  /^(read(Group|Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|isOwn|(message|reflect)Codec)$/;
 
 /** Names of everything in a file that its codecs consist of. None of it is exported. */
 export class CodecNames {
@@ -73,8 +73,8 @@ export class CodecNames {
 
 /** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
 const ownVariables =
-  "message writer start entry key name value Object undefined arguments eval await let static yield " +
-  "implements interface package private protected public";
+  "message writer at pos bytes room start entry key name value openLength closeLength Object undefined " +
+  "arguments eval await let static yield implements interface package private protected public";
 
 /**
  * The variables into which a function takes its message's members, by member. They must hide nothing that the
@@ -85,7 +85,8 @@ export function variableNames(message: DescMessage): ReadonlyMap<string, string>
   const allocator = new NameAllocator(ownVariables.split(" "));
   const names = new Map<string, string>();
   for (const { localName } of message.members) {
-    const looksCalled = /^(read|write|new|is|set|check|no)[A-Z]|Codec$|Key$|^(required|described)$/;
+    const looksCalled =
+      /^(read|write|store|put|new|is|set|check|no)[A-Z]|Codec$|Key$|^(required|described)$/;
     const safe = safeIdentifier(localName);
     names.set(localName, allocator.take(looksCalled.test(safe) ? `${safe}$` : safe));
   }

@@ -10,7 +10,7 @@ import {
 } from "./codec-context.ts";
 import { isDelimited, representation, wrappedType } from "./message-fields.ts";
 import { isInherited } from "./presence.ts";
-import { readExpression, scalar, tagOf, zeroLiteral } from "./scalars.ts";
+import { getter, scalar, tagOf, zeroLiteral } from "./scalars.ts";
 
 /**
  * Writes the function that reads a message. The switch is over numbers, which lie close enough together for a
@@ -37,15 +37,15 @@ export function emitRead(context: CodecContext, message: DescMessage): Code[] {
     ],
     () => {
       block.nest("while (reader.pos < end) {", () => {
-        block.line("const tag = reader.tag();");
+        block.line("const tag = ", context.runtime("nextTag"), "(reader);");
         if (message.fields.length > 0) {
           block.nest("switch (tag >>> 3) {", () => {
             for (const field of message.fields) emitField(context, field, block);
           });
         }
-        block.line("reader.unknown(message, tag, end, depth);");
+        block.line(context.runtime("keepUnknown"), "(reader, message, tag, end, depth);");
       });
-      block.line("reader.leave(end);");
+      block.line(context.runtime("leave"), "(reader, end);");
       block.line("return message;");
     },
   );
@@ -128,15 +128,15 @@ function emitSingular(
   const { wireType } = scalar(type);
   if (field.fieldKind === "enum" && !field.enum.open) {
     emitScopedCase(block, field.number, wireType, () => {
-      block.line("const value = reader.int32();");
+      block.line("const value = ", context.runtime("getInt32"), "(reader);");
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, assignment(field, "value"));
-      block.line(`else reader.unknownEnum(message, ${field.number}, value);`);
+      block.line("else ", context.runtime("keepEnum"), `(message, ${field.number}, value);`);
     });
     return;
   }
   const longAsString = field.fieldKind === "scalar" && field.longAsString;
   const value = [
-    readExpression(type, { utf8Validation: field.utf8Validation, longAsString }),
+    readExpression(context, type, { utf8Validation: field.utf8Validation, longAsString }),
     asEnum(context, field),
   ];
   emitCase(block, field.number, wireType, () => block.line(assignment(field, value)));
@@ -181,29 +181,32 @@ export function nested(
   end = "end",
 ): Code {
   const message = field.message!;
-  const inside = `reader, reader.enter(${end}, depth), depth - 1`;
+  const inside = ["reader, ", context.runtime("enter"), `(reader, ${end}, depth), depth - 1`];
   const or = (initial: Code): Code => (before === undefined ? initial : [before, " ?? ", initial]);
   switch (representation(field)) {
     case "struct":
-      return [context.runtime("readStruct"), "(", or("{}"), `, ${inside})`];
+      return [context.runtime("readStruct"), "(", or("{}"), ", ", inside, ")"];
     case "wrapped": {
       const type = wrappedType(message)!;
       const tag = tagOf(1, scalar(type).wireType);
       const zero = zeroLiteral(type, false) ?? context.runtime("noBytes");
-      const value = readExpression(type, {
-        utf8Validation: true,
-        longAsString: false,
-        reader: "r",
-      });
-      const head = [context.runtime("readWrapped"), `(${inside}, ${tag}, `];
-      return [...head, or(zero), `, (r) => ${value})`];
+      const read = context.runtime("readWrapped");
+      const next = context.runtime(getter(type, true));
+      return [read, "(", inside, `, ${tag}, `, or(zero), ", ", next, ")"];
     }
     case "message": {
       const { create, read } = functionsOf(context, message);
       const initial = or([create, "()"]);
       return isDelimited(field)
-        ? ["reader.group(", read, ", ", initial, `, ${field.number}, ${end}, depth)`]
-        : [read, "(", initial, `, ${inside})`];
+        ? [
+            context.runtime("readGroup"),
+            "(reader, ",
+            read,
+            ", ",
+            initial,
+            `, ${field.number}, ${end}, depth)`,
+          ]
+        : [read, "(", initial, ", ", inside, ")"];
     }
   }
 }
@@ -214,28 +217,39 @@ function emitScalarList(
   block: Block,
 ): void {
   const type = field.listKind === "enum" ? ScalarType.INT32 : field.scalar;
-  const { wireType, packed, is64 } = scalar(type);
+  const { wireType, name, packable, is64 } = scalar(type);
   const list = member(field);
   if (field.listKind === "enum" && !field.enum.open) {
     const args = `reader, ${list}, end, ${context.names.isKnown(field.enum)}, message, ${field.number}`;
-    const packedEnum = [context.runtime("readPackedEnum"), `(${args})`];
+    const packedEnum = [`${list} = `, context.runtime("readPackedEnum"), `(${args})`];
     const element = [context.runtime("readEnum"), `(${args.replace(" end,", "")})`];
     emitListCase(block, field.number, packedEnum, 0, element);
     return;
   }
   const longAsString = field.listKind === "scalar" && field.longAsString;
   const options = { utf8Validation: field.utf8Validation, longAsString };
-  const element = [`${list}.push(${readExpression(type, options)}`, asEnum(context, field), ")"];
-  if (packed === undefined) {
+  const value = readExpression(context, type, options);
+  const element = [`${list}.push(`, value, asEnum(context, field), ")"];
+  if (!packable) {
     emitCase(block, field.number, wireType, () => block.line(element, ";"));
   } else if (longAsString && is64) {
-    const value = readExpression(type, { ...options, reader: "r" });
-    const all = [context.runtime("readPacked"), `(reader, ${list}, end, (r) => ${value})`];
+    const next = ["(reader) => ", value];
+    const all = [`${list} = `, context.runtime("readPacked"), `(reader, ${list}, end, `, next, ")"];
     emitListCase(block, field.number, all, wireType, element);
   } else {
-    const all = [context.runtime(`readPacked${packed}`), `(reader, ${list}, end)`];
+    const all = [`${list} = `, context.runtime(`readPacked${name}`), `(reader, ${list}, end)`];
     emitListCase(block, field.number, all, wireType, element);
   }
+}
+
+/** An expression that reads a value, behind its tag. */
+function readExpression(
+  context: CodecContext,
+  type: ScalarType,
+  { utf8Validation, longAsString }: { utf8Validation: boolean; longAsString: boolean },
+): Code {
+  const value = [context.runtime(getter(type, utf8Validation)), "(reader)"];
+  return longAsString && scalar(type).is64 ? ["String(", value, ")"] : value;
 }
 
 /** An open enum has every number; TypeScript may know it as a union of some. */
@@ -256,7 +270,7 @@ export function emitReadEntry(
   const key =
     isString && utf8Validation
       ? [context.runtime("readKey"), "(reader)"]
-      : readExpression(field.mapKey, { utf8Validation, longAsString: false });
+      : readExpression(context, field.mapKey, { utf8Validation, longAsString: false });
   const value = mapValue(context, field);
   const closed = field.mapKind === "enum" && !field.enum.open;
   const annotation: Code = context.typed
@@ -270,16 +284,16 @@ export function emitReadEntry(
     : "message, reader, end, depth)";
   block.nest([`function ${name}(`, annotation, " {"], () => {
     if (closed) block.line("const start = reader.pos;");
-    block.line("const stop = reader.length(end);");
+    block.line("const stop = ", context.runtime("endOf"), "(reader, end);");
     block.line(`let key = ${zeroLiteral(field.mapKey, false)};`);
     block.line("let value", value.declaration, ";");
     block.nest("while (reader.pos < stop) {", () => {
-      block.line("const tag = reader.tag();");
+      block.line("const tag = ", context.runtime("nextTag"), "(reader);");
       block.line(`if (tag === ${keyTag}) key = `, key, ";");
       block.line(`else if (tag === ${value.tag}) value = `, value.read, ";");
-      block.line("else reader.skip(tag, stop, depth);");
+      block.line("else ", context.runtime("skipField"), "(reader, tag, stop, depth);");
     });
-    block.line("reader.leave(stop);");
+    block.line(context.runtime("leave"), "(reader, stop);");
     const number = zeroLiteral(field.mapKey, false) === "0";
     const set = isString
       ? [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"]
@@ -293,7 +307,8 @@ export function emitReadEntry(
     else {
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);
       const tag = tagOf(field.number, 2);
-      block.line(`else reader.keep(message, ${tag}, reader.part(start, stop));`);
+      const part = [context.runtime("partOf"), "(reader, start, stop)"];
+      block.line("else ", context.runtime("keepField"), `(message, ${tag}, `, part, ");");
     }
   });
   return block.lines;
@@ -319,7 +334,7 @@ function mapValue(
   const type = field.mapKind === "enum" ? ScalarType.INT32 : field.scalar;
   const tag = tagOf(2, scalar(type).wireType);
   const { utf8Validation } = field;
-  const read = readExpression(type, { utf8Validation, longAsString: false });
+  const read = readExpression(context, type, { utf8Validation, longAsString: false });
   if (type === ScalarType.BYTES) {
     return {
       tag,

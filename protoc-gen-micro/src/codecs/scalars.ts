@@ -3,38 +3,47 @@ import { literal } from "../emit/layout.ts";
 
 /** How a scalar type is read and written. Enums are written as `int32`. */
 export interface Scalar {
-  /** The method of the reader and of the writer. */
-  readonly method: string;
+  /** What the names of the functions that read and write it end with. */
+  readonly name: string;
   readonly wireType: 0 | 1 | 2 | 5;
-  /** The rest of the names of the functions for packed lists; undefined where a list cannot be packed. */
-  readonly packed: string | undefined;
+  /** Whether lists may be packed. */
+  readonly packable: boolean;
   readonly is64: boolean;
+  /** The most bytes that a value takes; 0 where it may be any number. */
+  readonly most: number;
 }
 
-const number = (method: string, wireType: Scalar["wireType"], is64 = false): Scalar => ({
-  method,
+const number = (name: string, wireType: 0 | 1 | 5, most: number, is64 = false): Scalar => ({
+  name,
   wireType,
-  packed: method.slice(0, 1).toUpperCase() + method.slice(1),
+  packable: true,
   is64,
+  most,
 });
-const text = (method: string): Scalar => ({ method, wireType: 2, packed: undefined, is64: false });
+const text = (name: string): Scalar => ({
+  name,
+  wireType: 2,
+  packable: false,
+  is64: false,
+  most: 0,
+});
 
 const scalars: Record<ScalarType, Scalar> = {
-  [ScalarType.DOUBLE]: number("double", 1),
-  [ScalarType.FLOAT]: number("float", 5),
-  [ScalarType.INT64]: number("int64", 0, true),
-  [ScalarType.UINT64]: number("uint64", 0, true),
-  [ScalarType.INT32]: number("int32", 0),
-  [ScalarType.FIXED64]: number("fixed64", 1, true),
-  [ScalarType.FIXED32]: number("fixed32", 5),
-  [ScalarType.BOOL]: number("bool", 0),
-  [ScalarType.STRING]: text("string"),
-  [ScalarType.BYTES]: text("blob"),
-  [ScalarType.UINT32]: number("uint32", 0),
-  [ScalarType.SFIXED32]: number("sfixed32", 5),
-  [ScalarType.SFIXED64]: number("sfixed64", 1, true),
-  [ScalarType.SINT32]: number("sint32", 0),
-  [ScalarType.SINT64]: number("sint64", 0, true),
+  [ScalarType.DOUBLE]: number("Double", 1, 8),
+  [ScalarType.FLOAT]: number("Float", 5, 4),
+  [ScalarType.INT64]: number("Int64", 0, 10, true),
+  [ScalarType.UINT64]: number("Uint64", 0, 10, true),
+  [ScalarType.INT32]: number("Int32", 0, 10),
+  [ScalarType.FIXED64]: number("Fixed64", 1, 8, true),
+  [ScalarType.FIXED32]: number("Fixed32", 5, 4),
+  [ScalarType.BOOL]: number("Bool", 0, 1),
+  [ScalarType.STRING]: text("String"),
+  [ScalarType.BYTES]: text("Bytes"),
+  [ScalarType.UINT32]: number("Uint32", 0, 5),
+  [ScalarType.SFIXED32]: number("Sfixed32", 5, 4),
+  [ScalarType.SFIXED64]: number("Sfixed64", 1, 8, true),
+  [ScalarType.SINT32]: number("Sint32", 0, 5),
+  [ScalarType.SINT64]: number("Sint64", 0, 10, true),
 };
 
 export function scalar(type: ScalarType): Scalar {
@@ -46,15 +55,19 @@ export function tagOf(fieldNumber: number, wireType: number): number {
   return ((fieldNumber << 3) | wireType) >>> 0;
 }
 
-/** An expression that reads a value, behind its tag. */
-export function readExpression(
-  type: ScalarType,
-  options: { utf8Validation: boolean; longAsString: boolean; reader?: string },
-): string {
-  const reader = options.reader ?? "reader";
-  if (type === ScalarType.STRING && !options.utf8Validation) return `${reader}.uncheckedString()`;
-  const value = `${reader}.${scalar(type).method}()`;
-  return options.longAsString && scalar(type).is64 ? `String(${value})` : value;
+/** The bytes that a tag is written as. */
+export function tagBytes(tag: number): number[] {
+  const bytes: number[] = [];
+  let rest = tag;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return bytes;
+}
+
+/** The name of the function that reads a value, behind its tag. */
+export function getter(type: ScalarType, utf8Validation: boolean): string {
+  if (type === ScalarType.STRING && !utf8Validation) return "getUncheckedString";
+  return `get${scalar(type).name}`;
 }
 
 /** The literal of the value that a scalar has where nothing is said; undefined for bytes. */

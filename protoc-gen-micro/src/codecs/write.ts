@@ -18,7 +18,7 @@ import {
   isInherited,
   isRequired,
 } from "./presence.ts";
-import { scalar, tagOf } from "./scalars.ts";
+import { scalar, tagBytes, tagOf } from "./scalars.ts";
 
 /** What the functions below write with. */
 interface WriteContext {
@@ -42,9 +42,9 @@ export function emitWrite(context: CodecContext, message: DescMessage): Code[] {
         context.shape(message),
         ", writer: ",
         context.runtimeType("Writer"),
-        "): void {",
+        ", at: number): number {",
       ]
-    : `function ${write}(message, writer) {`;
+    : `function ${write}(message, writer, at) {`;
   const name = literal(message.typeName);
   block.nest(head, () => {
     block.line(
@@ -52,29 +52,79 @@ export function emitWrite(context: CodecContext, message: DescMessage): Code[] {
       context.runtime("checkType"),
       `(message.$typeName, ${name});`,
     );
+    block.line("let pos = at;");
+    if (message.fields.some(isStored)) block.line("let bytes = writer.bytes;");
     const declared = new Set<string>();
     for (const run of runs(message)) emitRun(self, run, declared);
-    block.line("if (message.$unknown !== undefined) writer.unknown(message.$unknown);");
+    const unknown = [context.runtime("putUnknown"), "(writer, pos, message.$unknown)"];
+    block.line("if (message.$unknown !== undefined) pos = ", unknown, ";");
+    block.line("return pos;");
   });
   return block.lines;
 }
 
-/** The fields in the order of their numbers, those of a oneof together where nothing stands between them. */
+/**
+ * The fields in the order of their numbers. Those of a oneof are together where nothing stands between them, and
+ * so are those whose size is limited, because one look is enough for room for all of them.
+ */
 function runs(message: DescMessage): DescField[][] {
   const sorted = [...message.fields].sort((a, b) => a.number - b.number);
   const result: DescField[][] = [];
   for (const field of sorted) {
     const last = result.at(-1);
-    if (field.oneof !== undefined && last?.[0]?.oneof === field.oneof) last.push(field);
-    else result.push([field]);
+    const [before] = last ?? [];
+    if (before !== undefined && field.oneof === before.oneof && belongTogether(before, field)) {
+      last!.push(field);
+    } else result.push([field]);
   }
   return result;
 }
 
+function belongTogether(one: DescField, other: DescField): boolean {
+  return one.oneof !== undefined || (mostBytes(one) > 0 && mostBytes(other) > 0);
+}
+
+/** The most bytes that a field takes; 0 where there is no limit. */
+function mostBytes(field: DescField): number {
+  if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") return 0;
+  const { most, wireType } = scalar(scalarType(field));
+  return most === 0 ? 0 : tagBytes(tagOf(field.number, wireType)).length + most;
+}
+
+/** Whether some of a field's values are stored one by one, for which the function needs the bytes at hand. */
+function isStored(field: DescField): boolean {
+  if (field.fieldKind === "map") {
+    return field.mapKey !== ScalarType.STRING || isLimited(field);
+  }
+  if (field.fieldKind === "list") return !field.packed && isLimited(field);
+  if (field.message !== undefined && representation(field) === "wrapped") {
+    return scalar(wrappedType(field.message)!).most > 0;
+  }
+  return isLimited(field);
+}
+
+function isLimited(field: DescField): boolean {
+  return field.message === undefined && scalar(scalarType(field)).most > 0;
+}
+
+/** The scalar type that a field's value is written as. */
+function scalarType(field: DescField): ScalarType {
+  return field.enum !== undefined ? ScalarType.INT32 : field.scalar!;
+}
+
 function emitRun(self: WriteContext, run: readonly DescField[], declared: Set<string>): void {
-  const [first] = run;
-  if (first?.oneof !== undefined) emitOneof(self, run, declared);
-  else if (first !== undefined) emitField(self, first);
+  if (run[0]!.oneof !== undefined) {
+    emitOneof(self, run, declared);
+    return;
+  }
+  const most = run.reduce((sum, field) => sum + mostBytes(field), 0);
+  if (most > 0) emitRoom(self, most);
+  for (const field of run) emitField(self, field);
+}
+
+/** Writes the statement that makes room for values that are about to be stored. */
+function emitRoom({ block, context }: WriteContext, size: number): void {
+  block.line("bytes = ", context.runtime("room"), `(writer, pos, ${size});`);
 }
 
 function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<string>): void {
@@ -133,20 +183,12 @@ function emitGuarded(
   condition: Code,
 ): void {
   const { block, context } = self;
-  if (field.message === undefined) {
-    block.line("if (", condition, ") ", valueStatement(field, variable));
-    if (isRequired(field)) block.line("else ", context.runtime("required"), "();");
-    return;
-  }
-  block.nest(
-    ["if (", condition, ") {"],
-    () => emitValue(self, field, variable),
-    isRequired(field) ? "} else {" : "}",
-  );
-  if (isRequired(field)) {
-    block.line("  ", context.runtime("required"), "();");
-    block.line("}");
-  }
+  const tail = isRequired(field) ? ["} else ", context.runtime("required"), "();"] : "}";
+  const body = () =>
+    mostBytes(field) > 0
+      ? emitStore(self, scalarType(field), field.number, variable)
+      : emitValue(self, field, variable);
+  block.nest(["if (", condition, ") {"], body, tail);
 }
 
 /** The condition under which a scalar or enum field is written. */
@@ -182,42 +224,67 @@ function isFloating(type: ScalarType): boolean {
 
 /** Writes the statements that write a value of a field, whatever it is. */
 function emitValue(self: WriteContext, field: DescField, value: string): void {
-  if (field.message === undefined) self.block.line(valueStatement(field, value));
+  if (field.message === undefined) emitScalar(self, scalarType(field), field.number, value);
   else emitMessage(self, field, value, field.number);
 }
 
-/** The statement that writes a scalar or an enum. */
-function valueStatement(field: DescField, value: string): string {
-  const type = field.enum !== undefined ? ScalarType.INT32 : field.scalar!;
-  const { method, wireType } = scalar(type);
-  return `writer.${method}(${tagOf(field.number, wireType)}, ${value});`;
+/** Writes the statements that write a scalar, and make room for it. */
+function emitScalar(self: WriteContext, type: ScalarType, number: number, value: Code): void {
+  const { name, wireType, most } = scalar(type);
+  if (most > 0) {
+    emitRoom(self, tagBytes(tagOf(number, wireType)).length + most);
+    emitStore(self, type, number, value);
+    return;
+  }
+  const put = self.context.runtime(`put${name}`);
+  self.block.line("pos = ", put, `(writer, pos, ${tagOf(number, wireType)}, `, value, ");");
+}
+
+/** Writes the statements that store a tag and a scalar, for which there is room. */
+function emitStore(self: WriteContext, type: ScalarType, number: number, value: Code): void {
+  const { block, context } = self;
+  const { name, wireType } = scalar(type);
+  const tag = tagBytes(tagOf(number, wireType));
+  tag.forEach((byte, index) => {
+    block.line(`bytes[${plus("pos", index)}] = ${byte};`);
+  });
+  const store = context.runtime(`store${name}`);
+  block.line("pos = ", store, `(bytes, ${plus("pos", tag.length)}, `, value, ");");
+}
+
+function plus(variable: string, offset: number): string {
+  return offset === 0 ? variable : `${variable} + ${offset}`;
 }
 
 function emitMessage(self: WriteContext, field: DescField, value: string, number: number): void {
   const { block, context } = self;
   const message = field.message!;
   if (isDelimited(field)) {
-    block.line(`writer.tag(${tagOf(number, 3)});`);
-    block.line(functionsOf(context, message).write, `(${value}, writer);`);
-    block.line(`writer.tag(${tagOf(number, 4)});`);
+    const putTag = context.runtime("putTag");
+    const start = [putTag, `(writer, pos, ${tagOf(number, 3)})`];
+    const end = [functionsOf(context, message).write, `(${value}, writer, `, start, ")"];
+    block.line("pos = ", putTag, "(writer, ", end, `, ${tagOf(number, 4)});`);
     return;
   }
-  block.line(`const start = writer.open(${tagOf(number, 2)});`);
+  const begin = [context.runtime("openLength"), `(writer, pos, ${tagOf(number, 2)})`];
+  block.line("const start = ", begin, ";");
+  const close = (end: Code): void => {
+    block.line("pos = ", context.runtime("closeLength"), "(writer, start, ", end, ");");
+  };
   switch (representation(field)) {
     case "struct":
-      block.line(context.runtime("writeStruct"), `(${value}, writer);`);
+      close([context.runtime("writeStruct"), `(${value}, writer, start)`]);
       break;
     case "wrapped": {
       const type = wrappedType(message)!;
-      const { method, wireType } = scalar(type);
-      const isZero = wrappedZero(type, value);
-      block.line(`if (!(${isZero})) writer.${method}(${tagOf(1, wireType)}, ${value});`);
+      block.line("pos = start;");
+      block.nest(`if (!(${wrappedZero(type, value)})) {`, () => emitScalar(self, type, 1, value));
+      close("pos");
       break;
     }
-    default:
-      block.line(functionsOf(context, message).write, `(${value}, writer);`);
+    case "message":
+      close([functionsOf(context, message).write, `(${value}, writer, start)`]);
   }
-  block.line("writer.close(start);");
 }
 
 function wrappedZero(type: ScalarType, value: string): string {
@@ -235,22 +302,18 @@ function emitList(
 ): void {
   const { block, context } = self;
   if (field.listKind !== "message" && field.packed) {
-    const type = field.listKind === "enum" ? ScalarType.INT32 : field.scalar;
-    const write = context.runtime(`writePacked${scalar(type).packed}`);
+    const type = scalarType(field);
+    const write = context.runtime(`writePacked${scalar(type).name}`);
     const tag = tagOf(field.number, 2);
     block.line(
-      `if (${variable} !== undefined && ${variable}.length !== 0) `,
+      `if (${variable} !== undefined && ${variable}.length !== 0) pos = `,
       write,
-      `(writer, ${tag}, ${variable});`,
+      `(writer, pos, ${tag}, ${variable});`,
     );
     return;
   }
   block.nest(`if (${variable} !== undefined) {`, () => {
-    if (field.message === undefined) {
-      block.line(`for (const value of ${variable}) ${valueStatement(field, "value")}`);
-    } else {
-      block.nest(`for (const value of ${variable}) {`, () => emitValue(self, field, "value"));
-    }
+    block.nest(`for (const value of ${variable}) {`, () => emitValue(self, field, "value"));
   });
 }
 
@@ -268,17 +331,15 @@ function emitMap(
     block.nest(loop, () => {
       if (numeric) block.line("const key = ", context.runtime("integerKey"), "(name);");
       block.line(`const value = ${variable}[key]`, typed(context, "!"), ";");
-      block.line(`const entry = writer.open(${tagOf(field.number, 2)});`);
+      const begin = [context.runtime("openLength"), `(writer, pos, ${tagOf(field.number, 2)})`];
+      block.line("const entry = ", begin, ";");
       const convert = isString || numeric ? undefined : keyFunction(field.mapKey);
       const converted = convert === undefined ? "key" : [context.runtime(convert), "(key)"];
-      block.line(`writer.${key.method}(${tagOf(1, key.wireType)}, `, converted, ");");
+      block.line("pos = entry;");
+      emitScalar(self, field.mapKey, 1, converted);
       if (field.mapKind === "message") emitMessage(self, field, "value", 2);
-      else {
-        const type = field.mapKind === "enum" ? ScalarType.INT32 : field.scalar;
-        const { method, wireType } = scalar(type);
-        block.line(`writer.${method}(${tagOf(2, wireType)}, value);`);
-      }
-      block.line("writer.close(entry);");
+      else emitScalar(self, scalarType(field), 2, "value");
+      block.line("pos = ", context.runtime("closeLength"), "(writer, entry, pos);");
     });
   });
 }

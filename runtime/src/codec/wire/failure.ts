@@ -20,7 +20,7 @@ export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
     });
   };
   try {
-    write(watch(message, "") as M, new Writer(new Uint8Array(0), 0));
+    write(watch(message, "") as M, new Writer(new Uint8Array(0)), 0);
   } catch {
     return path;
   }

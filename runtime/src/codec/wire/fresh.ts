@@ -44,9 +44,8 @@ function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uin
   const start = used;
   // All of it is taken until the size is known: a getter of the message may encode another one.
   used = room.length;
-  const writer = new Writer(room, start);
-  write(message, writer);
-  const end = writer.pos;
+  const writer = new Writer(room);
+  const end = write(message, writer, start);
   const fits = writer.bytes === room && end - start <= largestCarved;
   if (slab === room) used = fits ? end : start;
   return fits ? new Uint8Array(room.buffer, start, end - start) : writer.bytes.slice(start, end);
@@ -55,8 +54,8 @@ function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uin
 function copyOut<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
   const room = spare ?? new Uint8Array(Math.max(2 * slabSize, expectedSize + margin));
   spare = undefined;
-  const writer = new Writer(room, 0);
-  write(message, writer);
+  const writer = new Writer(room);
+  const end = write(message, writer, 0);
   if (writer.bytes.length <= largestKept) spare = writer.bytes;
-  return writer.bytes.slice(0, writer.pos);
+  return writer.bytes.slice(0, end);
 }

@@ -1,3 +1,4 @@
+import { getString } from "./get.ts";
 import type { Reader } from "./reader.ts";
 
 /**
@@ -15,7 +16,7 @@ export function readKey(reader: Reader): string {
   const length = bytes[pos]!;
   const start = pos + 1;
   const end = start + length;
-  if (!(length <= longest && end <= bytes.length)) return reader.string();
+  if (!(length <= longest && end <= bytes.length)) return getString(reader);
   let hash = length;
   let bits = 0;
   for (let i = start; i < end; i++) {
@@ -24,7 +25,7 @@ export function readKey(reader: Reader): string {
     bits |= byte;
   }
   // Of other texts, the bytes are not the characters.
-  if (bits > 0x7f) return reader.string();
+  if (bits > 0x7f) return getString(reader);
   const slot = (hash ^ (hash >>> 8)) & 0xff;
   const candidate = known[slot]!;
   if (candidate.length === length) {
@@ -35,7 +36,7 @@ export function readKey(reader: Reader): string {
       return candidate;
     }
   }
-  const key = reader.string();
+  const key = getString(reader);
   known[slot] = key;
   return key;
 }

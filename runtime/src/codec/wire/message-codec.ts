@@ -82,17 +82,18 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   }
 
   encodeInto(message: I, target: Uint8Array, offset: number): number {
-    const writer = new Writer(target, offset);
+    const writer = new Writer(target);
+    let end: number;
     try {
-      this.write(message as unknown as M, writer);
+      end = this.write(message as unknown as M, writer, offset);
     } catch (cause) {
       throw this.#unwritable(message, cause);
     }
     // Fields make room for the most that they can take; in the end it may have fitted all the same.
-    if (writer.bytes !== target && writer.pos <= target.length) {
-      target.set(writer.bytes.subarray(offset, writer.pos), offset);
+    if (writer.bytes !== target && end <= target.length) {
+      target.set(writer.bytes.subarray(offset, end), offset);
     }
-    return writer.pos;
+    return end;
   }
 
   decode(bytes: Uint8Array, copyBytes = false): M {

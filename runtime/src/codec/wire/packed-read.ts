@@ -1,114 +1,217 @@
-import type { Reader, UnknownFields } from "./reader.ts";
+import {
+  getBool,
+  getDouble,
+  getFixed32,
+  getFixed64,
+  getFloat,
+  getInt32,
+  getInt64,
+  getSfixed32,
+  getSfixed64,
+  getSint32,
+  getSint64,
+  getUint64,
+} from "./get.ts";
+import { endOf, getUint32, leave, type Reader } from "./reader.ts";
+import { low } from "./scratch.ts";
+import { keepEnum, type UnknownFields } from "./unknown.ts";
 
-// Each reads a packed list behind its tag, and appends it to what is there: a list may come in several parts,
-// packed or not.
+// Each reads a packed list behind its tag and returns the list with it at its end: a list may come in several
+// parts, packed or not. An empty list is not filled but replaced: values wait in a list of the module until their
+// number is known, because a list that is allocated at its size costs half as much as one that grows.
 
-// Made once and not for each list.
-const uint32 = (reader: Reader): number => reader.uint32();
-const int32 = (reader: Reader): number => reader.int32();
-const sint32 = (reader: Reader): number => reader.sint32();
-const bool = (reader: Reader): boolean => reader.bool();
-const int64 = (reader: Reader): bigint => reader.int64();
-const uint64 = (reader: Reader): bigint => reader.uint64();
-const sint64 = (reader: Reader): bigint => reader.sint64();
-const fixed32 = (reader: Reader): number => reader.fixed32();
-const sfixed32 = (reader: Reader): number => reader.sfixed32();
-const fixed64 = (reader: Reader): bigint => reader.fixed64();
-const sfixed64 = (reader: Reader): bigint => reader.sfixed64();
-const float = (reader: Reader): number => reader.float();
-const double = (reader: Reader): number => reader.double();
+/** How many values can wait. */
+const most = 1024;
 
-/** A list whose elements a reader's method reads. */
+/** Values that wait. Each has one kind of element, as the engine sees it, and so have the lists made of it. */
+const integers: number[] = /*@__PURE__*/ waiting(0);
+const fractions: number[] = /*@__PURE__*/ waiting(0.5);
+const flags: boolean[] = /*@__PURE__*/ waiting(false);
+
+function waiting<T>(value: T): T[] {
+  return Array.from({ length: most }, () => value);
+}
+
+/** Appends the first `count` values of those that wait to a list. */
+function flush<T>(values: readonly T[], count: number, list: T[]): T[] {
+  if (list.length === 0) return values.slice(0, count);
+  for (let i = 0; i < count; i++) list.push(values[i]!);
+  return list;
+}
+
+/**
+ * Numbers of up to 14 bits are read without a branch on how many bytes they have, which no processor could
+ * predict; all others by `next`. It is not called in the inner loop, because after a call the engine checks
+ * anew what the arrays are.
+ */
+function varints(
+  reader: Reader,
+  before: number[],
+  end: number,
+  next: (reader: Reader) => number,
+  zigzag: boolean,
+): number[] {
+  const stop = endOf(reader, end);
+  const { bytes } = reader;
+  const last = stop - 1;
+  let { pos } = reader;
+  let list = before;
+  let count = 0;
+  while (pos < stop) {
+    while (pos < last && count < most) {
+      const first = bytes[pos]!;
+      const second = bytes[pos + 1]!;
+      if ((first & second) > 0x7f) break;
+      const two = first >> 7;
+      const value = (first & 0x7f) | ((second & (-two & 0x7f)) << 7);
+      integers[count++] = zigzag ? (value >>> 1) ^ -(value & 1) : value;
+      pos += 1 + two;
+    }
+    if (count === most) {
+      list = flush(integers, count, list);
+      count = 0;
+    }
+    if (pos === stop) break;
+    reader.pos = pos;
+    const value = next(reader);
+    pos = reader.pos;
+    if ((value << 1) >> 1 === value) integers[count++] = value;
+    else {
+      list = flush(integers, count, list);
+      count = 0;
+      list.push(value);
+    }
+  }
+  reader.pos = pos;
+  leave(reader, stop);
+  return flush(integers, count, list);
+}
+
+export function readPackedUint32(reader: Reader, list: number[], end: number): number[] {
+  return varints(reader, list, end, getUint32, false);
+}
+
+export function readPackedInt32<E extends number>(reader: Reader, list: E[], end: number): E[] {
+  return varints(reader, list, end, getInt32, false) as E[];
+}
+
+export function readPackedSint32(reader: Reader, list: number[], end: number): number[] {
+  return varints(reader, list, end, getSint32, true);
+}
+
+export function readPackedBool(reader: Reader, before: boolean[], end: number): boolean[] {
+  const stop = endOf(reader, end);
+  let list = before;
+  let count = 0;
+  while (reader.pos < stop) {
+    if (count === most) {
+      list = flush(flags, count, list);
+      count = 0;
+    }
+    flags[count++] = getBool(reader);
+  }
+  leave(reader, stop);
+  return flush(flags, count, list);
+}
+
+/** From so many bytes on, one call that copies them is quicker than reading them one by one. */
+const worthCopying = 256;
+
+/** Floating-point numbers. Many are copied to where the machine can read them, if it has their byte order. */
+function floating(
+  reader: Reader,
+  before: number[],
+  end: number,
+  next: (reader: Reader) => number,
+  aligned: Float32Array | Float64Array,
+): number[] {
+  const stop = endOf(reader, end);
+  let list = before;
+  if (low === 0 && stop - reader.pos >= worthCopying) list = copied(reader, list, stop, aligned);
+  let count = 0;
+  while (reader.pos < stop) {
+    if (count === most) {
+      list = flush(fractions, count, list);
+      count = 0;
+    }
+    fractions[count++] = next(reader);
+  }
+  leave(reader, stop);
+  return flush(fractions, count, list);
+}
+
+/** All numbers of a list that are whole. */
+function copied(
+  reader: Reader,
+  before: number[],
+  stop: number,
+  aligned: Float32Array | Float64Array,
+): number[] {
+  const width = aligned.BYTES_PER_ELEMENT;
+  const target = new Uint8Array(aligned.buffer);
+  let list = before;
+  while (stop - reader.pos >= width) {
+    const { bytes, pos } = reader;
+    const size = Math.min(stop - pos, target.length) & -width;
+    target.set(bytes.subarray(pos, pos + size));
+    const count = size / width;
+    for (let i = 0; i < count; i++) fractions[i] = aligned[i]!;
+    list = flush(fractions, count, list);
+    reader.pos = pos + size;
+  }
+  return list;
+}
+
+const floats = /*@__PURE__*/ new Float32Array(most);
+const doubles = /*@__PURE__*/ new Float64Array(most);
+
+export function readPackedFloat(reader: Reader, list: number[], end: number): number[] {
+  return floating(reader, list, end, getFloat, floats);
+}
+
+export function readPackedDouble(reader: Reader, list: number[], end: number): number[] {
+  return floating(reader, list, end, getDouble, doubles);
+}
+
+/** A list whose elements another function reads. */
 export function readPacked<T>(
   reader: Reader,
   list: T[],
   end: number,
   next: (reader: Reader) => T,
-): void {
-  const stop = reader.length(end);
+): T[] {
+  const stop = endOf(reader, end);
   while (reader.pos < stop) list.push(next(reader));
-  reader.leave(stop);
+  leave(reader, stop);
+  return list;
 }
 
-/** Numbers of up to 14 bits are read in a loop that stays in registers, all others by the reader. */
-function readVarints<T extends number>(
-  reader: Reader,
-  list: T[],
-  end: number,
-  next: (reader: Reader) => number,
-): void {
-  const stop = reader.length(end);
-  const bytes = reader.bytes;
-  while (reader.pos < stop) {
-    let pos = reader.pos;
-    while (pos < stop) {
-      const first = bytes[pos]!;
-      if (first < 0x80) {
-        list.push(first as T);
-        pos++;
-        continue;
-      }
-      const second = bytes[pos + 1]!;
-      if (!(second < 0x80)) break;
-      list.push(((first & 0x7f) | (second << 7)) as T);
-      pos += 2;
-    }
-    reader.pos = pos;
-    if (pos < stop) list.push(next(reader) as T);
-  }
-  reader.leave(stop);
+export function readPackedInt64(reader: Reader, list: bigint[], end: number): bigint[] {
+  return readPacked(reader, list, end, getInt64);
 }
 
-export function readPackedUint32(reader: Reader, list: number[], end: number): void {
-  readVarints(reader, list, end, uint32);
+export function readPackedUint64(reader: Reader, list: bigint[], end: number): bigint[] {
+  return readPacked(reader, list, end, getUint64);
 }
 
-export function readPackedInt32<E extends number>(reader: Reader, list: E[], end: number): void {
-  readVarints(reader, list, end, int32);
+export function readPackedSint64(reader: Reader, list: bigint[], end: number): bigint[] {
+  return readPacked(reader, list, end, getSint64);
 }
 
-export function readPackedSint32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, sint32);
+export function readPackedFixed32(reader: Reader, list: number[], end: number): number[] {
+  return readPacked(reader, list, end, getFixed32);
 }
 
-export function readPackedBool(reader: Reader, list: boolean[], end: number): void {
-  readPacked(reader, list, end, bool);
+export function readPackedSfixed32(reader: Reader, list: number[], end: number): number[] {
+  return readPacked(reader, list, end, getSfixed32);
 }
 
-export function readPackedInt64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, int64);
+export function readPackedFixed64(reader: Reader, list: bigint[], end: number): bigint[] {
+  return readPacked(reader, list, end, getFixed64);
 }
 
-export function readPackedUint64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, uint64);
-}
-
-export function readPackedSint64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, sint64);
-}
-
-export function readPackedFixed32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, fixed32);
-}
-
-export function readPackedSfixed32(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, sfixed32);
-}
-
-export function readPackedFixed64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, fixed64);
-}
-
-export function readPackedSfixed64(reader: Reader, list: bigint[], end: number): void {
-  readPacked(reader, list, end, sfixed64);
-}
-
-export function readPackedFloat(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, float);
-}
-
-export function readPackedDouble(reader: Reader, list: number[], end: number): void {
-  readPacked(reader, list, end, double);
+export function readPackedSfixed64(reader: Reader, list: bigint[], end: number): bigint[] {
+  return readPacked(reader, list, end, getSfixed64);
 }
 
 /** A list of a closed enum: values that the enum does not have are kept as unknown fields. */
@@ -119,10 +222,11 @@ export function readPackedEnum<E extends number>(
   isKnown: (value: number) => value is E,
   message: UnknownFields,
   number: number,
-): void {
-  const stop = reader.length(end);
+): E[] {
+  const stop = endOf(reader, end);
   while (reader.pos < stop) readEnum(reader, list, isKnown, message, number);
-  reader.leave(stop);
+  leave(reader, stop);
+  return list;
 }
 
 /** An element of a list of a closed enum. */
@@ -133,7 +237,7 @@ export function readEnum<E extends number>(
   message: UnknownFields,
   number: number,
 ): void {
-  const value = reader.int32();
+  const value = getInt32(reader);
   if (isKnown(value)) list.push(value);
-  else reader.unknownEnum(message, number, value);
+  else keepEnum(message, number, value);
 }

@@ -1,130 +1,206 @@
-import { doubleOf, floatOf, int32Of, uint32Of } from "./coercion.ts";
 import {
-  putDouble,
-  putFixed64,
-  putFloat,
-  putFour,
-  putInt32,
-  putInt64,
-  putSfixed64,
-  putSint64,
-  putUint64,
-  putVarint,
-} from "./put.ts";
-import type { Writer } from "./writer.ts";
+  storeDouble,
+  storeFixed32,
+  storeFixed64,
+  storeFloat,
+  storeInt32,
+  storeInt64,
+  storeSfixed32,
+  storeSfixed64,
+  storeSint32,
+  storeSint64,
+  storeUint32,
+  storeUint64,
+  storeVarint,
+} from "./store.ts";
+import { closeLength, openLength, putTag, room, varintSize, type Writer } from "./writer.ts";
 
 // Each writes a list that is not empty as one field.
 
-type Put<T> = (bytes: Uint8Array, at: number, value: T) => number;
+type Long = bigint | string;
+type Store<T> = (bytes: Uint8Array, at: number, value: T) => number;
 
-function packed<T>(writer: Writer, tag: number, list: readonly T[], put: Put<T>): void {
-  const start = writer.open(tag);
-  const bytes = writer.room(10 * list.length);
-  let pos = writer.pos;
-  for (let i = 0; i < list.length; i++) pos = put(bytes, pos, list[i]!);
-  writer.pos = pos;
-  writer.close(start);
+/** Whether there is room for every element at its largest; where there is not, each makes room for itself. */
+function isRoomy(writer: Writer, start: number, count: number): boolean {
+  return start + 10 * count <= writer.bytes.length;
 }
 
-export function writePackedUint32(writer: Writer, tag: number, list: readonly number[]): void {
-  const start = writer.open(tag);
-  const bytes = writer.room(10 * list.length);
-  let pos = writer.pos;
-  for (let i = 0; i < list.length; i++) {
-    const value = list[i]!;
-    pos = putVarint(bytes, pos, value >>> 0 === value ? value : uint32Of(value));
+/**
+ * Numbers of up to 14 bits are written without a branch on how many bytes they take, in a loop that calls
+ * nothing; all others, and the last one, which must not touch what is behind it, by `store`.
+ */
+function varints(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+  zigzag: boolean,
+  store: Store<number>,
+): number {
+  const count = list.length;
+  const kept = varintSize(count + (count >> 1));
+  const start = openLength(writer, at, tag, kept);
+  const roomy = isRoomy(writer, start, count);
+  let { bytes } = writer;
+  let pos = start;
+  let i = 0;
+  while (i < count) {
+    while (roomy && i < count - 1) {
+      const given = list[i]!;
+      const value = zigzag ? (given << 1) ^ (given >> 31) : given | 0;
+      if (value >>> 0 > 0x3fff || (given | 0) !== given) break;
+      const two = (0x7f - value) >>> 31;
+      bytes[pos] = value | (two << 7);
+      bytes[pos + 1] = value >> 7;
+      pos += 1 + two;
+      i++;
+    }
+    if (!roomy) bytes = room(writer, pos, 10);
+    pos = store(bytes, pos, list[i++]!);
   }
-  writer.pos = pos;
-  writer.close(start);
+  return closeLength(writer, start, pos, kept);
 }
 
-export function writePackedInt32(writer: Writer, tag: number, list: readonly number[]): void {
-  const start = writer.open(tag);
-  const bytes = writer.room(10 * list.length);
-  let pos = writer.pos;
-  for (let i = 0; i < list.length; i++) {
-    const value = list[i]!;
-    pos = putInt32(bytes, pos, (value | 0) === value ? value : int32Of(value));
+export function writePackedUint32(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return varints(writer, at, tag, list, false, storeUint32);
+}
+
+export function writePackedInt32(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return varints(writer, at, tag, list, false, storeInt32);
+}
+
+export function writePackedSint32(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return varints(writer, at, tag, list, true, storeSint32);
+}
+
+/** @param width the bytes that an element takes, or takes as a rule */
+function packed<T>(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly T[],
+  width: number,
+  store: Store<T>,
+): number {
+  const count = list.length;
+  const kept = varintSize(width * count);
+  const start = openLength(writer, at, tag, kept);
+  const roomy = isRoomy(writer, start, count);
+  let { bytes } = writer;
+  let pos = start;
+  for (let i = 0; i < count; i++) {
+    if (!roomy) bytes = room(writer, pos, 10);
+    pos = store(bytes, pos, list[i]!);
   }
-  writer.pos = pos;
-  writer.close(start);
+  return closeLength(writer, start, pos, kept);
 }
 
-export function writePackedSint32(writer: Writer, tag: number, list: readonly number[]): void {
-  const start = writer.open(tag);
-  const bytes = writer.room(10 * list.length);
-  let pos = writer.pos;
-  for (let i = 0; i < list.length; i++) {
-    const value = list[i]!;
-    const checked = (value | 0) === value ? value : int32Of(value);
-    pos = putVarint(bytes, pos, ((checked << 1) ^ (checked >> 31)) >>> 0);
-  }
-  writer.pos = pos;
-  writer.close(start);
-}
-
-export function writePackedBool(writer: Writer, tag: number, list: readonly boolean[]): void {
-  packed(writer, tag, list, (bytes, at, value) => putVarint(bytes, at, value ? 1 : 0));
+export function writePackedBool(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly boolean[],
+): number {
+  const count = list.length;
+  let pos = putTag(writer, at, tag);
+  const bytes = room(writer, pos, count + 5);
+  pos = storeVarint(bytes, pos, count);
+  for (let i = 0; i < count; i++) bytes[pos + i] = list[i] ? 1 : 0;
+  return pos + count;
 }
 
 export function writePackedInt64(
   writer: Writer,
+  at: number,
   tag: number,
-  list: readonly (bigint | string)[],
-): void {
-  packed(writer, tag, list, putInt64);
+  list: readonly Long[],
+): number {
+  return packed(writer, at, tag, list, 4, storeInt64);
 }
 
 export function writePackedUint64(
   writer: Writer,
+  at: number,
   tag: number,
-  list: readonly (bigint | string)[],
-): void {
-  packed(writer, tag, list, putUint64);
+  list: readonly Long[],
+): number {
+  return packed(writer, at, tag, list, 4, storeUint64);
 }
 
 export function writePackedSint64(
   writer: Writer,
+  at: number,
   tag: number,
-  list: readonly (bigint | string)[],
-): void {
-  packed(writer, tag, list, putSint64);
+  list: readonly Long[],
+): number {
+  return packed(writer, at, tag, list, 4, storeSint64);
 }
 
-export function writePackedFixed32(writer: Writer, tag: number, list: readonly number[]): void {
-  packed(writer, tag, list, (bytes, at, value) =>
-    putFour(bytes, at, value >>> 0 === value ? value : uint32Of(value)),
-  );
+export function writePackedFixed32(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return packed(writer, at, tag, list, 4, storeFixed32);
 }
 
-export function writePackedSfixed32(writer: Writer, tag: number, list: readonly number[]): void {
-  packed(writer, tag, list, (bytes, at, value) =>
-    putFour(bytes, at, (value | 0) === value ? value : int32Of(value)),
-  );
+export function writePackedSfixed32(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return packed(writer, at, tag, list, 4, storeSfixed32);
 }
 
 export function writePackedFixed64(
   writer: Writer,
+  at: number,
   tag: number,
-  list: readonly (bigint | string)[],
-): void {
-  packed(writer, tag, list, putFixed64);
+  list: readonly Long[],
+): number {
+  return packed(writer, at, tag, list, 8, storeFixed64);
 }
 
 export function writePackedSfixed64(
   writer: Writer,
+  at: number,
   tag: number,
-  list: readonly (bigint | string)[],
-): void {
-  packed(writer, tag, list, putSfixed64);
+  list: readonly Long[],
+): number {
+  return packed(writer, at, tag, list, 8, storeSfixed64);
 }
 
-export function writePackedFloat(writer: Writer, tag: number, list: readonly number[]): void {
-  packed(writer, tag, list, (bytes, at, value) => putFloat(bytes, at, floatOf(value)));
+export function writePackedFloat(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return packed(writer, at, tag, list, 4, storeFloat);
 }
 
-export function writePackedDouble(writer: Writer, tag: number, list: readonly number[]): void {
-  packed(writer, tag, list, (bytes, at, value) =>
-    putDouble(bytes, at, typeof value === "number" ? value : doubleOf(value)),
-  );
+export function writePackedDouble(
+  writer: Writer,
+  at: number,
+  tag: number,
+  list: readonly number[],
+): number {
+  return packed(writer, at, tag, list, 8, storeDouble);
 }

@@ -5,7 +5,11 @@ import {
   mergeFromBinary,
   toBinary,
 } from "@bufbuild/protobuf";
+import { contentsEnd } from "./group.ts";
 import { described, type MessageCodec, messageCodec } from "./message-codec.ts";
+import { leave, nextTag, partOf } from "./reader.ts";
+import { keepUnknown } from "./unknown.ts";
+import { putRaw } from "./writer.ts";
 
 /**
  * The codec of a message whose own was not generated along with that of the messages which use it, as is the
@@ -18,15 +22,15 @@ export function reflectCodec<Desc extends DescMessage>(
     schema.typeName,
     () => create(schema),
     (message, reader, end, depth) => {
-      const stop = reader.contentsEnd(end, depth);
-      const contents = reader.part(reader.pos, stop);
+      const stop = contentsEnd(reader, end, depth);
+      const contents = partOf(reader, reader.pos, stop);
       mergeFromBinary(schema, message, contents, { recursionLimit: depth + 1 });
       reader.pos = stop;
-      if (stop !== end) reader.unknown(message, reader.tag(), end, depth);
-      reader.leave(end);
+      if (stop !== end) keepUnknown(reader, message, nextTag(reader), end, depth);
+      leave(reader, end);
       return message;
     },
-    (message, writer) => writer.raw(toBinary(schema, create(schema, message as never))),
+    (message, writer, at) => putRaw(writer, at, toBinary(schema, create(schema, message as never))),
   );
   return described(codec, schema) as MessageCodec<MessageShape<Desc>>;
 }

@@ -1,7 +1,11 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { getBool, getDouble, getInt32, getString } from "./get.ts";
 import { readKey, setEntry } from "./map-keys.ts";
-import type { Reader } from "./reader.ts";
-import type { Writer } from "./writer.ts";
+import { putString } from "./put.ts";
+import { endOf, enter, leave, nextTag, type Reader } from "./reader.ts";
+import { storeBool, storeDouble } from "./store.ts";
+import { skipField } from "./unknown.ts";
+import { closeLength, openLength, room, type Writer } from "./writer.ts";
 
 // A field of type google.protobuf.Struct holds the JSON object that the message stands for. These go between
 // the object and the bytes without the messages Struct, Value and ListValue in between. In the tags below,
@@ -16,11 +20,11 @@ export function readStruct(
   depth: number,
 ): JsonObject {
   while (reader.pos < end) {
-    const tag = reader.tag();
-    if (tag === 10) readEntry(json, reader, reader.length(end), depth);
-    else reader.skip(tag, end, depth);
+    const tag = nextTag(reader);
+    if (tag === 10) readEntry(json, reader, endOf(reader, end), depth);
+    else skipField(reader, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return json;
 }
 
@@ -28,12 +32,12 @@ function readEntry(json: JsonObject, reader: Reader, end: number, depth: number)
   let key = "";
   let value: JsonValue | undefined;
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     if (tag === 10) key = readKey(reader);
-    else if (tag === 18) value = readValue(value, reader, reader.enter(end, depth), depth - 1);
-    else reader.skip(tag, end, depth);
+    else if (tag === 18) value = readValue(value, reader, enter(reader, end, depth), depth - 1);
+    else skipField(reader, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   setEntry(json, key, value ?? null);
 }
 
@@ -46,78 +50,88 @@ function readValue(
 ): JsonValue | undefined {
   let value = before;
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag) {
       case 8:
-        reader.int32();
+        getInt32(reader);
         value = null;
         continue;
       case 17:
-        value = reader.double();
+        value = getDouble(reader);
         continue;
       case 26:
-        value = reader.string();
+        value = getString(reader);
         continue;
       case 32:
-        value = reader.bool();
+        value = getBool(reader);
         continue;
       case 42: {
         const object = isObject(value) ? value : {};
-        value = readStruct(object, reader, reader.enter(end, depth), depth - 1);
+        value = readStruct(object, reader, enter(reader, end, depth), depth - 1);
         continue;
       }
       case 50: {
         const list = Array.isArray(value) ? value : [];
-        value = readList(list, reader, reader.enter(end, depth), depth - 1);
+        value = readList(list, reader, enter(reader, end, depth), depth - 1);
         continue;
       }
     }
-    reader.skip(tag, end, depth);
+    skipField(reader, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return value;
 }
 
 function readList(list: JsonValue[], reader: Reader, end: number, depth: number): JsonValue[] {
   while (reader.pos < end) {
-    const tag = reader.tag();
-    if (tag !== 10) reader.skip(tag, end, depth);
-    else list.push(readValue(undefined, reader, reader.enter(end, depth), depth - 1) ?? null);
+    const tag = nextTag(reader);
+    if (tag !== 10) skipField(reader, tag, end, depth);
+    else list.push(readValue(undefined, reader, enter(reader, end, depth), depth - 1) ?? null);
   }
-  reader.leave(end);
+  leave(reader, end);
   return list;
 }
 
 /** Writes the contents of a Struct. */
-export function writeStruct(json: JsonObject, writer: Writer): void {
+export function writeStruct(json: JsonObject, writer: Writer, at: number): number {
+  let pos = at;
   for (const key of Object.keys(json)) {
-    const entry = writer.open(10);
-    writer.string(10, key);
-    const value = writer.open(18);
-    writeValue(json[key], writer);
-    writer.close(value);
-    writer.close(entry);
+    const entry = openLength(writer, pos, 10);
+    const value = openLength(writer, putString(writer, entry, 10, key), 18);
+    pos = closeLength(
+      writer,
+      entry,
+      closeLength(writer, value, writeValue(json[key], writer, value)),
+    );
   }
+  return pos;
 }
 
-function writeValue(json: JsonValue | undefined, writer: Writer): void {
-  if (json === null) writer.int32(8, 0);
-  else if (typeof json === "number") writer.double(17, json);
-  else if (typeof json === "string") writer.string(26, json);
-  else if (typeof json === "boolean") writer.bool(32, json);
-  else if (Array.isArray(json)) {
-    const list = writer.open(50);
-    for (const item of json) {
-      const value = writer.open(10);
-      writeValue(item, writer);
-      writer.close(value);
-    }
-    writer.close(list);
-  } else if (typeof json === "object") {
-    const struct = writer.open(42);
-    writeStruct(json, writer);
-    writer.close(struct);
+function writeValue(json: JsonValue | undefined, writer: Writer, at: number): number {
+  if (typeof json === "string") return putString(writer, at, 26, json);
+  const bytes = room(writer, at, 9);
+  if (json === null) {
+    bytes[at] = 8;
+    bytes[at + 1] = 0;
+    return at + 2;
   }
+  if (typeof json === "number") {
+    bytes[at] = 17;
+    return storeDouble(bytes, at + 1, json);
+  }
+  if (typeof json === "boolean") {
+    bytes[at] = 32;
+    return storeBool(bytes, at + 1, json);
+  }
+  if (typeof json !== "object") return at;
+  const start = openLength(writer, at, Array.isArray(json) ? 50 : 42);
+  if (!Array.isArray(json)) return closeLength(writer, start, writeStruct(json, writer, start));
+  let pos = start;
+  for (const item of json) {
+    const value = openLength(writer, pos, 10);
+    pos = closeLength(writer, value, writeValue(item, writer, value));
+  }
+  return closeLength(writer, start, pos);
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

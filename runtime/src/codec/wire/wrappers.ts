@@ -1,4 +1,5 @@
-import type { Reader } from "./reader.ts";
+import { leave, nextTag, type Reader } from "./reader.ts";
+import { skipField } from "./unknown.ts";
 
 /**
  * Reads a message of google/protobuf/wrappers.proto for a field that holds the bare value. What the wrapper
@@ -16,10 +17,10 @@ export function readWrapped<T>(
 ): T {
   let value = before;
   while (reader.pos < end) {
-    const found = reader.tag();
+    const found = nextTag(reader);
     if (found === tag) value = next(reader);
-    else reader.skip(found, end, depth);
+    else skipField(reader, found, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return value;
 }

@@ -1,0 +1,142 @@
+import { doubleOf, floatOf, int32Of, int64Of, uint32Of, uint64Of } from "./coercion.ts";
+import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
+
+// Each stores a value, without its tag, at a position behind which there is room for it, and returns the position
+// behind. A Uint8Array keeps the low eight bits of what is stored in it, so nothing is masked here.
+
+export function storeVarint(bytes: Uint8Array, at: number, value: number): number {
+  let pos = at;
+  let rest = value;
+  while (rest > 0x7f) {
+    bytes[pos++] = rest | 0x80;
+    rest >>>= 7;
+  }
+  bytes[pos++] = rest;
+  return pos;
+}
+
+export function storeUint32(bytes: Uint8Array, at: number, value: number): number {
+  return storeVarint(bytes, at, value >>> 0 === value ? value : uint32Of(value));
+}
+
+export function storeInt32(bytes: Uint8Array, at: number, value: number): number {
+  const checked = (value | 0) === value ? value : int32Of(value);
+  return checked < 0 ? storeNegative(bytes, at, checked) : storeVarint(bytes, at, checked);
+}
+
+export function storeSint32(bytes: Uint8Array, at: number, value: number): number {
+  const checked = (value | 0) === value ? value : int32Of(value);
+  return storeVarint(bytes, at, ((checked << 1) ^ (checked >> 31)) >>> 0);
+}
+
+export function storeBool(bytes: Uint8Array, at: number, value: boolean): number {
+  bytes[at] = value ? 1 : 0;
+  return at + 1;
+}
+
+/** A negative number is sign-extended to 64 bits, which takes ten bytes. */
+function storeNegative(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value | 0x80;
+  bytes[at + 1] = (value >>> 7) | 0x80;
+  bytes[at + 2] = (value >>> 14) | 0x80;
+  bytes[at + 3] = (value >>> 21) | 0x80;
+  bytes[at + 4] = (value >> 28) | 0x80;
+  bytes[at + 5] = 0xff;
+  bytes[at + 6] = 0xff;
+  bytes[at + 7] = 0xff;
+  bytes[at + 8] = 0xff;
+  bytes[at + 9] = 1;
+  return at + 10;
+}
+
+export function storeInt64(bytes: Uint8Array, at: number, value: bigint | string): number {
+  loadInt64(value);
+  return storeLong(bytes, at, words[low]!, words[high]!);
+}
+
+export function storeUint64(bytes: Uint8Array, at: number, value: bigint | string): number {
+  loadUint64(value);
+  return storeLong(bytes, at, words[low]!, words[high]!);
+}
+
+export function storeSint64(bytes: Uint8Array, at: number, value: bigint | string): number {
+  loadInt64(value);
+  const lower = words[low]!;
+  const upper = words[high]!;
+  const sign = upper >> 31;
+  return storeLong(bytes, at, (lower << 1) ^ sign, ((upper << 1) | (lower >>> 31)) ^ sign);
+}
+
+/** A 64-bit varint, of two halves. */
+function storeLong(bytes: Uint8Array, at: number, lower: number, upper: number): number {
+  if (upper === 0) return storeVarint(bytes, at, lower >>> 0);
+  bytes[at] = lower | 0x80;
+  bytes[at + 1] = (lower >>> 7) | 0x80;
+  bytes[at + 2] = (lower >>> 14) | 0x80;
+  bytes[at + 3] = (lower >>> 21) | 0x80;
+  const middle = (lower >>> 28) | ((upper & 7) << 4);
+  const rest = upper >>> 3;
+  if (rest === 0) {
+    bytes[at + 4] = middle;
+    return at + 5;
+  }
+  bytes[at + 4] = middle | 0x80;
+  return storeVarint(bytes, at + 5, rest);
+}
+
+export function storeFixed32(bytes: Uint8Array, at: number, value: number): number {
+  return storeWord(bytes, at, value >>> 0 === value ? value : uint32Of(value));
+}
+
+export function storeSfixed32(bytes: Uint8Array, at: number, value: number): number {
+  return storeWord(bytes, at, (value | 0) === value ? value : int32Of(value));
+}
+
+export function storeFloat(bytes: Uint8Array, at: number, value: number): number {
+  const number = typeof value === "number" ? value : doubleOf(value);
+  floats[0] = number;
+  // Rounding to a float may lose digits, but must not turn a number into infinity.
+  if (floats[0] - floats[0] !== 0) floatOf(number);
+  return storeWord(bytes, at, words[0]!);
+}
+
+export function storeDouble(bytes: Uint8Array, at: number, value: number): number {
+  doubles[0] = typeof value === "number" ? value : doubleOf(value);
+  return storeWords(bytes, at);
+}
+
+function storeWord(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+  return at + 4;
+}
+
+/** The eight bytes of the scratch. */
+function storeWords(bytes: Uint8Array, at: number): number {
+  return storeWord(bytes, storeWord(bytes, at, words[low]!), words[high]!);
+}
+
+export function storeSfixed64(bytes: Uint8Array, at: number, value: bigint | string): number {
+  loadInt64(value);
+  return storeWords(bytes, at);
+}
+
+export function storeFixed64(bytes: Uint8Array, at: number, value: bigint | string): number {
+  loadUint64(value);
+  return storeWords(bytes, at);
+}
+
+function loadInt64(value: bigint | string): void {
+  const integer = typeof value === "bigint" ? value : int64Of(value);
+  longs[0] = integer;
+  // What does not fit has lost its upper bits; that is quicker to see than a comparison of bigints.
+  if (longs[0] !== integer) int64Of(integer);
+}
+
+function loadUint64(value: bigint | string): void {
+  const integer = typeof value === "bigint" ? value : uint64Of(value);
+  unsignedLongs[0] = integer;
+  if (unsignedLongs[0] !== integer) uint64Of(integer);
+}

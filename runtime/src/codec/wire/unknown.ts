@@ -1,0 +1,91 @@
+import type { UnknownField } from "@bufbuild/protobuf";
+import { endOf, getUint32, nextTag, overrun, partOf, type Reader, tooDeep } from "./reader.ts";
+
+/** What the reader needs to know of a message to keep what it does not know. */
+export interface UnknownFields {
+  $unknown?: UnknownField[] | undefined;
+}
+
+/** Keeps a field that the message's type does not have, as it came. */
+export function keepUnknown(
+  reader: Reader,
+  message: UnknownFields,
+  tag: number,
+  end: number,
+  depth: number,
+): void {
+  if ((tag & 7) === 4) {
+    if (reader.groupDepth !== depth || tag >>> 3 !== reader.group) throw strayEnd(tag);
+    // The group's message stops here, as though its bytes had come to their end.
+    reader.behindGroup = reader.pos;
+    reader.pos = end;
+    return;
+  }
+  const start = reader.pos;
+  skipField(reader, tag, end, depth);
+  if (reader.pos > end) throw overrun(reader, end);
+  keepField(message, tag, partOf(reader, start, reader.pos));
+}
+
+export function keepField(message: UnknownFields, tag: number, data: Uint8Array): void {
+  message.$unknown ??= [];
+  message.$unknown.push({ no: tag >>> 3, wireType: tag & 7, data });
+}
+
+/** Moves behind a field's value. Groups in it may be nested as deeply as messages. */
+export function skipField(reader: Reader, tag: number, end: number, depth: number): void {
+  if (tag >>> 3 === 0) throw new Error("there is no field number 0");
+  switch (tag & 7) {
+    case 0:
+      getUint32(reader);
+      return;
+    case 1:
+      reader.pos += 8;
+      return;
+    case 2:
+      reader.pos = endOf(reader, end);
+      return;
+    case 3:
+      if (depth <= 0) throw tooDeep();
+      skipGroup(reader, tag, end, depth - 1);
+      return;
+    case 5:
+      reader.pos += 4;
+      return;
+    case 4:
+      throw strayEnd(tag);
+    default:
+      throw new Error(`there is no wire type ${tag & 7}`);
+  }
+}
+
+function skipGroup(reader: Reader, start: number, end: number, depth: number): void {
+  while (reader.pos < end) {
+    const tag = nextTag(reader);
+    // The end of a group has its number, and a wire type one above that of its start.
+    if (tag === start + 1) return;
+    skipField(reader, tag, end, depth);
+  }
+  throw endlessGroup(start >>> 3);
+}
+
+export function endlessGroup(number: number): Error {
+  return new Error(`group ${number} does not end`);
+}
+
+function strayEnd(tag: number): Error {
+  return new Error(`end of group ${tag >>> 3}, which has not begun`);
+}
+
+/** Keeps a value that a closed enum does not have. */
+export function keepEnum(message: UnknownFields, number: number, value: number): void {
+  const data: number[] = [];
+  // A negative value is sign-extended to 64 bits, which takes all ten bytes.
+  let word = value;
+  while ((word < 0 || word > 0x7f) && data.length < 9) {
+    data.push((word & 0x7f) | 0x80);
+    word >>= 7;
+  }
+  data.push(word < 0 ? 1 : word);
+  keepField(message, number << 3, new Uint8Array(data));
+}
