@@ -23,8 +23,15 @@ export {
   partOf,
   type Reader,
 } from "./codec/wire/reader.ts";
-export { readStruct, writeStruct } from "./codec/wire/struct.ts";
 export * from "./codec/wire/store.ts";
-export { keepField, keepEnum, keepUnknown, skipField } from "./codec/wire/unknown.ts";
+export { readStruct, writeStruct } from "./codec/wire/struct.ts";
+export { keepEnum, keepField, keepUnknown, skipField } from "./codec/wire/unknown.ts";
 export { readWrapped } from "./codec/wire/wrappers.ts";
-export { closeLength, openLength, putTag, putUnknown, room, type Writer } from "./codec/wire/writer.ts";
+export {
+  closeLength,
+  openLength,
+  putTag,
+  putUnknown,
+  room,
+  type Writer,
+} from "./codec/wire/writer.ts";
