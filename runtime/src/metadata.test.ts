@@ -23,6 +23,47 @@ describe("Metadata", () => {
     expect(decoded.getBinary("raw-bin")).toEqual(new Uint8Array([0, 255, 10]));
   });
 
+  test("values of one key stand together, whatever came between them", () => {
+    const metadata = new Metadata([
+      ["a", "1"],
+      ["b", "2"],
+      ["a", "3"],
+    ]);
+    const expected = [
+      ["a", "1"],
+      ["a", "3"],
+      ["b", "2"],
+    ];
+    expect([...metadata]).toEqual(expected);
+    const scattered = Buffer.concat(
+      (["a1", "b2", "a3"] as const).map((text) =>
+        new Metadata({ [text.charAt(0)]: text.charAt(1) }).encode(),
+      ),
+    );
+    const decoded = Metadata.decode(scattered);
+    expect([...decoded]).toEqual(expected);
+    expect([...new Metadata(decoded).set("a", "4")]).toEqual([
+      ["a", "4"],
+      ["b", "2"],
+    ]);
+    expect([...decoded]).toEqual(expected);
+    expect([...new Metadata({ c: "0", a: "0" }).assign(decoded)]).toEqual([
+      ["c", "0"],
+      ["a", "1"],
+      ["a", "3"],
+      ["b", "2"],
+    ]);
+  });
+
+  test("keys that look alike are told apart, again and again", () => {
+    for (let round = 0; round < 3; round++) {
+      for (let number = 0; number < 600; number++) {
+        const key = `x-key-${number}`;
+        expect(Metadata.decode(new Metadata({ [key]: key }).encode()).get(key)).toBe(key);
+      }
+    }
+  });
+
   test("is encoded once until it changes", () => {
     const metadata = new Metadata({ a: "1" });
     const first = metadata.encode();

@@ -26,7 +26,11 @@ const textPattern = /^[\x20-\x7e]*$/;
  * often it is sent, so metadata that nobody looks at costs nothing.
  */
 export class Metadata {
-  #entries: Map<string, (string | Uint8Array)[]> | undefined;
+  /** The key of each value; those of one key stand together. Undefined where nothing was read yet. */
+  #keys: string[] | undefined;
+  /** The values; a number is where one lies in {@link #block}, until it is asked for. */
+  #values: (string | Uint8Array | number)[] = noValues;
+  #block: Buffer | undefined;
   #encoded: Uint8Array | undefined;
 
   /** @throws MicroError `invalid_argument` for a key or value that is not allowed. */
@@ -34,10 +38,9 @@ export class Metadata {
     if (init === undefined) return;
     if (init instanceof Metadata) {
       this.#encoded = init.#encoded;
-      if (init.#entries !== undefined) {
-        this.#entries = new Map();
-        for (const [key, values] of init.#entries) this.#entries.set(key, values.slice());
-      }
+      this.#keys = init.#keys?.slice();
+      this.#values = init.#values.slice();
+      this.#block = init.#block;
       return;
     }
     const pairs = Symbol.iterator in init ? init : Object.entries(init);
@@ -59,23 +62,28 @@ export class Metadata {
 
   /** The first text value of a key; undefined when there is none or it is binary. */
   get(key: string): string | undefined {
-    const value = this.#read().get(key.toLowerCase())?.[0];
+    const value = this.#first(key);
     return typeof value === "string" ? value : undefined;
   }
 
   /** The first value of a `-bin` key. */
   getBinary(key: string): Uint8Array | undefined {
-    const value = this.#read().get(key.toLowerCase())?.[0];
+    const value = this.#first(key);
     return typeof value === "string" ? undefined : value;
   }
 
   /** All values of a key, in the order they were added. */
   getAll(key: string): readonly (string | Uint8Array)[] {
-    return this.#read().get(key.toLowerCase()) ?? [];
+    const name = key.toLowerCase();
+    const keys = this.#read();
+    const all: (string | Uint8Array)[] = [];
+    let at = keys.indexOf(name);
+    if (at >= 0) while (keys[at] === name) all.push(this.#value(at++));
+    return all;
   }
 
   has(key: string): boolean {
-    return this.#read().has(key.toLowerCase());
+    return this.#read().includes(key.toLowerCase());
   }
 
   /**
@@ -85,7 +93,7 @@ export class Metadata {
   set(key: string, value: string | Uint8Array): this {
     const name = key.toLowerCase();
     check(name, value);
-    this.#change().set(name, [value]);
+    this.#replace(this.#change(), name, value);
     return this;
   }
 
@@ -96,15 +104,19 @@ export class Metadata {
   append(key: string, value: string | Uint8Array): this {
     const name = key.toLowerCase();
     check(name, value);
-    const entries = this.#change();
-    const values = entries.get(name);
-    if (values === undefined) entries.set(name, [value]);
-    else values.push(value);
+    insert(this.#change(), this.#values, name, value);
     return this;
   }
 
   delete(key: string): boolean {
-    return this.#change().delete(key.toLowerCase());
+    const name = key.toLowerCase();
+    const keys = this.#change();
+    const at = keys.indexOf(name);
+    if (at < 0) return false;
+    const count = keys.lastIndexOf(name) - at + 1;
+    keys.splice(at, count);
+    this.#values.splice(at, count);
+    return true;
   }
 
   /** Adds the entries of another metadata; a key that both have takes the other's values. */
@@ -112,26 +124,33 @@ export class Metadata {
     const from = other instanceof Metadata ? other : new Metadata(other);
     if (from.isEmpty) return this;
     const source = from.#read();
-    const entries = this.#change();
-    for (const [key, values] of source) entries.set(key, values.slice());
+    const keys = this.#change();
+    for (const [index, key] of source.entries()) {
+      const value = from.#value(index);
+      if (key === source[index - 1]) insert(keys, this.#values, key, value);
+      else this.#replace(keys, key, value);
+    }
     return this;
   }
 
   /** True when there is no entry. Costs nothing, even on metadata that was not decoded yet. */
   get isEmpty(): boolean {
-    return this.#entries === undefined ? this.#encoded === undefined : this.#entries.size === 0;
+    return this.#keys === undefined ? this.#encoded === undefined : this.#keys.length === 0;
   }
 
   /** Every key with every value, keys in the order they were first added. */
   *[Symbol.iterator](): IterableIterator<[key: string, value: string | Uint8Array]> {
-    for (const [key, values] of this.#read()) for (const value of values) yield [key, value];
+    for (const [index, key] of this.#read().entries()) yield [key, this.#value(index)];
   }
 
   /** The text entries as an object, the first value of each key. For logs and for flat formats. */
   toObject(): Record<string, string> {
     const object: Record<string, string> = {};
-    for (const [key, values] of this.#read()) {
-      if (typeof values[0] === "string") object[key] = values[0];
+    const keys = this.#read();
+    for (const [index, key] of keys.entries()) {
+      if (key === keys[index - 1]) continue;
+      const value = this.#value(index);
+      if (typeof value === "string") object[key] = value;
     }
     return object;
   }
@@ -144,25 +163,92 @@ export class Metadata {
    * @throws MicroError `resource_exhausted` when it exceeds {@link maxMetadataBytes}.
    */
   encode(): Uint8Array {
-    if (this.#encoded === undefined) this.#encoded = encodeEntries(this.#read());
+    if (this.#encoded === undefined) {
+      const keys = this.#read();
+      this.#encoded = encodeEntries(
+        keys,
+        keys.map((_, index) => this.#value(index)),
+      );
+    }
     return this.#encoded;
   }
 
-  #read(): Map<string, (string | Uint8Array)[]> {
-    if (this.#entries === undefined) {
-      this.#entries = this.#encoded === undefined ? new Map() : decodeEntries(this.#encoded);
+  /** The keys, decoded if that was not done yet. */
+  #read(): string[] {
+    if (this.#keys !== undefined) return this.#keys;
+    const keys: string[] = [];
+    const values: (string | Uint8Array | number)[] = [];
+    const encoded = this.#encoded;
+    if (encoded !== undefined) {
+      this.#block = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.length);
+      readBlock(encoded, keys, values);
     }
-    return this.#entries;
+    this.#values = values;
+    this.#keys = keys;
+    return keys;
   }
 
-  #change(): Map<string, (string | Uint8Array)[]> {
-    const entries = this.#read();
+  #change(): string[] {
+    const keys = this.#read();
     this.#encoded = undefined;
-    return entries;
+    return keys;
+  }
+
+  #first(key: string): string | Uint8Array | undefined {
+    const at = this.#read().indexOf(key.toLowerCase());
+    return at < 0 ? undefined : this.#value(at);
+  }
+
+  #value(index: number): string | Uint8Array {
+    const value = this.#values[index]!;
+    if (typeof value !== "number") return value;
+    const block = this.#block!;
+    const start = value + 2;
+    const end = start + block.readUInt16BE(value);
+    const decoded = isBinary(this.#keys![index]!)
+      ? new Uint8Array(block.subarray(start, end))
+      : block.toString("latin1", start, end);
+    this.#values[index] = decoded;
+    return decoded;
+  }
+
+  #replace(keys: string[], key: string, value: string | Uint8Array): void {
+    const at = keys.indexOf(key);
+    if (at < 0) {
+      keys.push(key);
+      this.#values.push(value);
+      return;
+    }
+    const more = keys.lastIndexOf(key) - at;
+    keys.splice(at + 1, more);
+    this.#values.splice(at, more + 1, value);
   }
 }
 
-function check(key: string, value: string | Uint8Array): void {
+const noValues: (string | Uint8Array | number)[] = [];
+
+/** Puts a value behind the others of its key. */
+function insert(
+  keys: string[],
+  values: (string | Uint8Array | number)[],
+  key: string,
+  value: string | Uint8Array | number,
+): void {
+  const last = keys.lastIndexOf(key);
+  if (last < 0 || last === keys.length - 1) {
+    keys.push(key);
+    values.push(value);
+    return;
+  }
+  keys.splice(last + 1, 0, key);
+  values.splice(last + 1, 0, value);
+}
+
+function isBinary(key: string): boolean {
+  return key.endsWith("-bin");
+}
+
+function checkKey(key: string): void {
   if (!keyPattern.test(key) || key.length > 256) {
     throw new MicroError(
       "invalid_argument",
@@ -170,7 +256,11 @@ function check(key: string, value: string | Uint8Array): void {
       { outcome: "not-executed" },
     );
   }
-  const binary = key.endsWith("-bin");
+}
+
+function check(key: string, value: string | Uint8Array): void {
+  checkKey(key);
+  const binary = isBinary(key);
   if (binary ? typeof value === "string" : typeof value !== "string") {
     throw new MicroError(
       "invalid_argument",
@@ -189,60 +279,87 @@ function check(key: string, value: string | Uint8Array): void {
   }
 }
 
-function encodeEntries(entries: ReadonlyMap<string, readonly (string | Uint8Array)[]>): Uint8Array {
+function encodeEntries(
+  keys: readonly string[],
+  values: readonly (string | Uint8Array)[],
+): Uint8Array {
   let size = 0;
-  for (const [key, values] of entries) {
-    for (const value of values) size += 4 + key.length + value.length;
-  }
+  for (const [index, key] of keys.entries()) size += 4 + key.length + values[index]!.length;
   if (size > maxMetadataBytes) throw tooLarge(size);
   const bytes = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const [key, values] of entries) {
-    for (const value of values) {
-      at = bytes.writeUInt16BE(key.length, at);
-      at += bytes.write(key, at, "latin1");
-      at = bytes.writeUInt16BE(value.length, at);
-      if (typeof value === "string") {
-        at += bytes.write(value, at, "latin1");
-      } else {
-        bytes.set(value, at);
-        at += value.length;
-      }
+  for (const [index, key] of keys.entries()) {
+    const value = values[index]!;
+    at = bytes.writeUInt16BE(key.length, at);
+    at += bytes.write(key, at, "latin1");
+    at = bytes.writeUInt16BE(value.length, at);
+    if (typeof value === "string") {
+      at += bytes.write(value, at, "latin1");
+    } else {
+      bytes.set(value, at);
+      at += value.length;
     }
   }
   return bytes;
 }
 
-function decodeEntries(bytes: Uint8Array): Map<string, (string | Uint8Array)[]> {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const entries = new Map<string, (string | Uint8Array)[]>();
+/**
+ * Reads the keys of a block and where their values lie. All of it is checked now, so that reading a value later
+ * cannot fail; values become strings when they are asked for, since most never are.
+ */
+function readBlock(
+  block: Uint8Array,
+  keys: string[],
+  values: (string | Uint8Array | number)[],
+): void {
   let at = 0;
-  let count = 0;
-  const block = (): Buffer => {
-    const start = at + 2;
-    const end = start > buffer.length ? start : start + buffer.readUInt16BE(at);
-    if (end > buffer.length) {
-      throw new MicroError("invalid_argument", `metadata ends inside an entry at byte ${at}`);
-    }
-    at = end;
-    return buffer.subarray(start, end);
-  };
-  while (at < buffer.length) {
-    if (++count > maxMetadataEntries) {
+  while (at < block.length) {
+    if (keys.length === maxMetadataEntries) {
       throw new MicroError(
         "resource_exhausted",
         `metadata has more than ${maxMetadataEntries} entries`,
       );
     }
-    const key = block().toString("latin1");
-    const raw = block();
-    const value = key.endsWith("-bin") ? new Uint8Array(raw) : raw.toString("latin1");
-    check(key, value);
-    const values = entries.get(key);
-    if (values === undefined) entries.set(key, [value]);
-    else values.push(value);
+    const keyEnd = entryEnd(block, at);
+    const key = keyOf(block, at + 2, keyEnd);
+    at = entryEnd(block, keyEnd);
+    if (!isBinary(key)) checkText(block, keyEnd + 2, at, key);
+    insert(keys, values, key, keyEnd);
   }
-  return entries;
+}
+
+/** Where what begins at `at` with its length ends. */
+function entryEnd(block: Uint8Array, at: number): number {
+  const start = at + 2;
+  const end = start > block.length ? start : start + ((block[at]! << 8) | block[at + 1]!);
+  if (end <= block.length) return end;
+  throw new MicroError("invalid_argument", `metadata ends inside an entry at byte ${at}`);
+}
+
+function checkText(block: Uint8Array, start: number, end: number, key: string): void {
+  for (let at = start; at < end; at++) {
+    const byte = block[at]!;
+    if (byte < 0x20 || byte > 0x7e) check(key, "\0");
+  }
+}
+
+/** Keys that were read lately: callers send the same ones with every call. By a hash, which the next one overwrites. */
+const knownKeys = new Array<string>(256).fill("");
+
+/** A key, once it is checked. */
+function keyOf(block: Uint8Array, start: number, end: number): string {
+  let hash = 0;
+  for (let at = start; at < end; at++) hash = (hash * 31 + block[at]!) | 0;
+  const known = knownKeys[hash & 0xff]!;
+  if (known.length === end - start && known !== "") {
+    let same = 0;
+    while (same < known.length && known.charCodeAt(same) === block[start + same]) same++;
+    if (same === known.length) return known;
+  }
+  const key = Buffer.from(block.buffer, block.byteOffset + start, end - start).toString("latin1");
+  checkKey(key);
+  knownKeys[hash & 0xff] = key;
+  return key;
 }
 
 function tooLarge(size: number): MicroError {
