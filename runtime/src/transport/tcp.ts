@@ -42,7 +42,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   const { server: serverTls, client: clientTls } = options.tls ?? {};
   const protocols = {
     native,
-    http: http === false ? undefined : http,
+    http: http === false ? undefined : { goMicro: goMicro !== false, ...http },
     goMicro: goMicro === false ? undefined : goMicro,
     tls: serverTls,
   };

@@ -196,7 +196,14 @@ export class CalledStream<O>
   }
 
   #header(): OutgoingHeader {
-    const header = requestHeader(this.#channel, this.#method, this.outgoing, this.#id);
+    const { streamTimeout } = headerName;
+    const header = requestHeader(
+      this.#channel,
+      this.#method,
+      this.outgoing,
+      this.#id,
+      streamTimeout,
+    );
     header.set(headerName.stream, this.#id);
     return header;
   }

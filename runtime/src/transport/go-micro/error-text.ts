@@ -74,15 +74,31 @@ export const errorLines: ReadonlySet<string> = new Set([
   pushbackKey,
 ]);
 
+/** An error in go-micro's own terms. */
+export interface GoMicroError {
+  /** Who failed, by convention the name of a service. */
+  readonly id: string;
+  /** A number of HTTP. */
+  readonly code: number;
+  readonly detail: string;
+  /** What Go calls the number; "" where it has no name. */
+  readonly status: string;
+}
+
+/** @param id who failed */
+export function toGoMicroError(error: MicroError, id: string): GoMicroError {
+  const code = numberOf(error);
+  return { id, code, detail: error.message, status: statusText[code] ?? "" };
+}
+
 /** An error as go-micro's JSON. @param id who failed, by convention the name of the service. */
 export function errorText(error: MicroError, id: string): string {
-  const code = numberOf(error);
-  const status = statusText[code];
+  const { code, detail, status, id: who } = toGoMicroError(error, id);
   const text = JSON.stringify({
-    ...(id !== "" && { id }),
+    ...(who !== "" && { id: who }),
     code,
-    ...(error.message !== "" && { detail: error.message }),
-    ...(status !== undefined && { status }),
+    ...(detail !== "" && { detail }),
+    ...(status !== "" && { status }),
   });
   // Lines of HTTP are ASCII; JSON can say the rest in it.
   return text.replace(

@@ -23,6 +23,8 @@ export const headerName = {
   protocol: "Micro-Protocol",
   target: "Micro-Target",
   timeout: "Timeout",
+  /** Ours, for streams: a server of go-micro's gives a stream up that has a timeout and whose requests have ended. */
+  streamTimeout: "Micro-Timeout",
   contentType: "Content-Type",
   accept: "Accept",
   connection: "Connection",

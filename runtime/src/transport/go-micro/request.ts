@@ -34,7 +34,7 @@ export function encodeRequest(
 }
 
 /**
- * The header of a message to a server.
+ * The header of a message to a server. `timeout` names the line for the time that is left.
  * @throws MicroError `resource_exhausted` for metadata that is too large.
  */
 export function requestHeader(
@@ -42,6 +42,7 @@ export function requestHeader(
   method: AnyMethod,
   { metadata, deadline }: OutgoingCall,
   id: string,
+  timeout: string = headerName.timeout,
 ): OutgoingHeader {
   const header: OutgoingHeader = new Map();
   checkSize(metadata);
@@ -55,7 +56,7 @@ export function requestHeader(
   header.set(headerName.accept, callForm.contentType);
   if (deadline !== Number.POSITIVE_INFINITY) {
     const nanoseconds = Math.max(1, Math.ceil(remainingMs(deadline) * 1e6));
-    header.set(headerName.timeout, String(nanoseconds));
+    header.set(timeout, String(nanoseconds));
   }
   return header;
 }

@@ -192,7 +192,9 @@ export class ServedLink implements LinkOwner, UnaryOutlet, StreamOutlet {
         dispatcher.unknownMethod?.(endpoint.replace(".", "/")) ?? unknownMethod(endpoint, address)
       );
     }
-    const timeoutMs = nanosecondsToMs(line(message, headerName.timeout));
+    const timeoutMs = nanosecondsToMs(
+      line(message, headerName.timeout) || line(message, headerName.streamTimeout),
+    );
     const marks: OutgoingHeader = new Map();
     for (const name of [headerName.id, headerName.stream]) {
       const value = line(message, name);

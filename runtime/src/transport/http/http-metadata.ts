@@ -30,6 +30,7 @@ const reserved: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
   "vary",
+  "x-content-type",
   "x-grpc-web",
   "x-user-agent",
 ]);

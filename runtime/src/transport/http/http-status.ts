@@ -6,6 +6,8 @@ import {
   MicroError,
   type Outcome,
 } from "../../error.ts";
+import { errorText, parseErrorText } from "../go-micro/error-text.ts";
+import { goMicroDetail, goMicroErrorType } from "../go-micro/grpc-error.ts";
 import { outcomeKey, pushbackKey } from "./http-metadata.ts";
 
 /** An error as Connect sends it, with outcome and push-back as metadata. */
@@ -27,15 +29,40 @@ export function toConnectError(error: MicroError): ConnectError {
   return made;
 }
 
+/**
+ * An error for a client of go-micro's: its JSON as the message, and its own detail as the only one. Its clients take
+ * the first detail for an error of Go, whatever it is, and end when it is none.
+ *
+ * @param id who failed
+ */
+export function toGoMicroStatus(error: MicroError, id: string): ConnectError {
+  const { code, outcome, retryAfterMs } = error;
+  return toConnectError(
+    new MicroError(code, errorText(error, id), {
+      outcome,
+      details: [goMicroDetail(error, id)],
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    }),
+  );
+}
+
 /** An error that came with an answer. Without word of a Micro-ES server, its outcome is unknown. */
 export function fromConnectError(error: ConnectError): MicroError {
   const outcome = error.metadata.get(outcomeKey);
   const pushback = Number(error.metadata.get(pushbackKey) ?? Number.NaN);
   const details: ErrorDetail[] = [];
+  let code = codeFromNumber(error.code);
+  let text = error.rawMessage;
   for (const detail of error.details) {
-    if ("type" in detail) details.push({ typeName: detail.type, value: detail.value });
+    if (!("type" in detail)) continue;
+    if (detail.type === goMicroErrorType) {
+      const said = parseErrorText(text);
+      text = said.text;
+      // gRPC has no number for some of go-micro's.
+      if (code === "unknown") code = said.code;
+    } else details.push({ typeName: detail.type, value: detail.value });
   }
-  return new MicroError(codeFromNumber(error.code), error.rawMessage, {
+  return new MicroError(code, text, {
     outcome: isOutcome(outcome) ? outcome : "unknown",
     details,
     ...(pushback > 0 && { retryAfterMs: pushback }),

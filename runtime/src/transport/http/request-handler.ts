@@ -8,7 +8,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import type { MethodKind } from "../../method.ts";
+import type { AnyMethod, MethodKind } from "../../method.ts";
 import { listenerDraining, unknownMethod } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { type CorsOptions, corsLines } from "./cors.ts";
@@ -19,6 +19,8 @@ import { type RpcOptions, ServedMethods } from "./served-methods.ts";
 
 /** What HTTP requests are answered by. */
 export interface HttpServeOptions extends RpcOptions {
+  /** Whether gRPC clients of go-micro's are answered (docs/go-micro.md). Default true. */
+  readonly goMicro?: boolean;
   /** Lets pages of other origins call. Default: none. */
   readonly cors?: CorsOptions;
   /** Services of Connect that are served beside the registered handlers, as connect-node serves them. */
@@ -51,6 +53,7 @@ export class RequestHandler {
   readonly #cors: CorsOptions | undefined;
   readonly #routes: ReadonlyMap<string, UniversalHandler>;
   readonly #transport: string;
+  readonly #goMicro: boolean;
 
   constructor(reception: Reception, options: HttpServeOptions, transport: string) {
     this.#reception = reception;
@@ -58,6 +61,7 @@ export class RequestHandler {
     this.#cors = options.cors;
     this.#routes = mounted(options, reception);
     this.#transport = transport;
+    this.#goMicro = (options.goMicro ?? true) && options.grpc !== false;
   }
 
   handle(request: HttpRequest, response: HttpResponse): void {
@@ -91,6 +95,7 @@ export class RequestHandler {
       dispatcher: this.#reception.dispatcher,
       limits: this.#reception.limits,
       peer: { address: this.#reception.peerAddress(request), transport: this.#transport },
+      goMicro: this.#isGoMicro(request),
       requestLines: rawLines(request.rawHeaders),
       writeHeader: (lines) => setHeader(response, lines),
       receivedAll: () => !wasCutOff(request),
@@ -107,6 +112,11 @@ export class RequestHandler {
     await universalResponseToNodeResponse(await handler(universal), response);
   }
 
+  /** Only go-micro's gRPC client says twice what it sends. */
+  #isGoMicro(request: HttpRequest): boolean {
+    return this.#goMicro && request.headers["x-content-type"] !== undefined;
+  }
+
   #find(request: HttpRequest): UniversalHandler | undefined {
     const url = request.url ?? "";
     const question = url.indexOf("?");
@@ -115,28 +125,45 @@ export class RequestHandler {
     if (route !== undefined) return route;
     const form = formOf(request.headers["content-type"], question < 0 ? "" : url.slice(question));
     const name = path.slice(1);
-    if (!/^[\w.]+\/\w+$/.test(name)) return undefined;
+    // A package has no hyphen, but the name of a service in its place may, in go-micro's paths.
+    if (!/^[\w.-]+\/\w+$/.test(name)) return undefined;
     const { dispatcher, address, draining } = this.#reception;
     if (draining) return this.#methods.refusal(name, form.kind, listenerDraining(address));
-    const method = dispatcher.method(name);
-    if (method !== undefined) return this.#methods.handler(method, form.encoding);
+    const goMicro = this.#isGoMicro(request);
+    const method =
+      dispatcher.method(name) ??
+      (form.isGrpc && this.#goMicro ? byEndpoint(dispatcher, name) : undefined);
+    if (method !== undefined) {
+      return goMicro
+        ? this.#methods.openEnded(method, form.encoding)
+        : this.#methods.handler(method, form.encoding);
+    }
     if (!form.isCall) return undefined;
     const error = dispatcher.unknownMethod?.(name) ?? unknownMethod(name, address);
     return this.#methods.refusal(name, form.kind, error);
   }
 }
 
+/** The method that go-micro calls `/<service>.Greeter/Hello`, whatever package it is in. */
+function byEndpoint(dispatcher: Dispatcher, name: string): AnyMethod | undefined {
+  const slash = name.indexOf("/");
+  const dot = name.lastIndexOf(".", slash);
+  const endpoint = `${name.slice(dot + 1, slash)}.${name.slice(slash + 1)}`;
+  return dispatcher.methodOfEndpoint?.(endpoint, name.slice(0, Math.max(dot, 0)));
+}
+
 /** What the content type of a request says: the encoding, and of which kind a method that is not known must be. */
 function formOf(
   contentType: string | undefined,
   query: string,
-): { encoding: Encoding; kind: MethodKind; isCall: boolean } {
+): { encoding: Encoding; kind: MethodKind; isCall: boolean; isGrpc: boolean } {
   const type = contentType ?? "";
   const json = /^application\/(?:json|connect\+json|grpc\+json|grpc-web\+json)\b/i.test(type);
   const jsonQuery = /[?&]encoding=json(?:&|$)/.test(query);
   return {
     encoding: json || jsonQuery ? "json" : "binary",
     kind: /^application\/(?:connect\+|grpc)/i.test(type) ? "client_streaming" : "unary",
+    isGrpc: /^application\/grpc(?:\+|;|$)/i.test(type),
     isCall:
       /^application\/(?:json|proto|connect\+|grpc)/i.test(type) || /[?&]encoding=/.test(query),
   };

@@ -10,7 +10,7 @@ import { encodeAnswer } from "../memory-message.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { CancellableIterator } from "./cancellable-iterator.ts";
 import { type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
-import { isDeadline, toConnectError } from "./http-status.ts";
+import { isDeadline, toConnectError, toGoMicroStatus } from "./http-status.ts";
 import type { MessageForm } from "./message-form.ts";
 
 /** What the HTTP side of a call tells the one that answers it. */
@@ -18,6 +18,8 @@ export interface Exchange {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
   readonly peer: Peer;
+  /** Whether the caller is a gRPC client of go-micro's. */
+  readonly goMicro: boolean;
   /** The header of the request as it came. */
   readonly requestLines: Iterable<HeaderLine>;
   /** Adds to the header of the answer, which is not sent yet. */
@@ -168,7 +170,7 @@ export class ServedCall {
       this.#over = true;
       this.#call.cancel(error);
       this.#writeTrailers();
-      cancelled(toConnectError(error));
+      cancelled(this.#status(error));
     };
     const aborted = () => {
       if (!this.#over) this.#onCancel?.(givenUp(signal.reason, this.#call));
@@ -194,7 +196,13 @@ export class ServedCall {
     } catch {
       // Metadata that cannot be sent must not keep the caller from its error.
     }
-    return toConnectError(answerError(reason, this.#served.method.name));
+    return this.#status(answerError(reason, this.#served.method.name));
+  }
+
+  #status(error: MicroError): Error {
+    return this.#exchange.goMicro
+      ? toGoMicroStatus(error, this.#served.method.service)
+      : toConnectError(error);
   }
 
   #writeHeader(): void {

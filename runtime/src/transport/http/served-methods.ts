@@ -24,13 +24,17 @@ export interface RpcOptions {
   readonly typeRegistry?: Registry;
 }
 
+type HandlersByEncoding = Record<Encoding, WeakMap<AnyMethod, UniversalHandler>>;
+
 /** The handlers that Connect makes for methods, each made when it is first called. */
 export class ServedMethods {
   readonly #options: NonNullable<Parameters<typeof createConnectRouter>[0]>;
-  readonly #known: Record<Encoding, WeakMap<AnyMethod, UniversalHandler>> = {
+  readonly #known: HandlersByEncoding = {
     binary: new WeakMap(),
     json: new WeakMap(),
   };
+  /** The same for clients of go-micro's. */
+  readonly #openEnded: HandlersByEncoding = { binary: new WeakMap(), json: new WeakMap() };
 
   /** @param shutdown fires when calls are given up because the listener closes. */
   constructor(options: RpcOptions, limits: TransportLimits, shutdown: AbortSignal) {
@@ -49,11 +53,16 @@ export class ServedMethods {
 
   /** The handler of a method in an encoding. */
   handler(method: AnyMethod, encoding: Encoding): UniversalHandler {
-    const known = this.#known[encoding].get(method);
-    if (known !== undefined) return known;
-    const made = this.#make(method, encoding);
-    this.#known[encoding].set(method, made);
-    return made;
+    return this.#handler(this.#known, method, method.kind, encoding);
+  }
+
+  /**
+   * As {@link handler}, for clients of go-micro's, which do not say that the one request of a stream was the last: it is
+   * answered as soon as it is there.
+   */
+  openEnded(method: AnyMethod, encoding: Encoding): UniversalHandler {
+    const kind = method.kind === "server_streaming" ? "bidi_streaming" : method.kind;
+    return this.#handler(this.#openEnded, method, kind, encoding);
   }
 
   /** A handler that answers every call with an error, in the protocol of the call. */
@@ -61,15 +70,28 @@ export class ServedMethods {
     return this.#build(methodDescriptor(name, kind, "no_side_effects"), refusing(kind, error));
   }
 
-  #make(method: AnyMethod, encoding: Encoding): UniversalHandler {
+  #handler(
+    known: HandlersByEncoding,
+    method: AnyMethod,
+    kind: MethodKind,
+    encoding: Encoding,
+  ): UniversalHandler {
+    const before = known[encoding].get(method);
+    if (before !== undefined) return before;
+    const made = this.#make(method, kind, encoding);
+    known[encoding].set(method, made);
+    return made;
+  }
+
+  #make(method: AnyMethod, kind: MethodKind, encoding: Encoding): UniversalHandler {
     const input = messageForm(method.input, encoding);
     const output = messageForm(method.output, encoding);
     if (input === undefined || output === undefined) {
-      return this.refusal(method.name, method.kind, notInJson(method));
+      return this.refusal(method.name, kind, notInJson(method));
     }
-    const { name, kind, idempotency } = method;
+    const { name, idempotency } = method;
     const descriptor = methodDescriptor(name, kind, idempotency, input.schema, output.schema);
-    return this.#build(descriptor, implementation({ method, input, output }));
+    return this.#build(descriptor, implementation({ method, input, output }, kind));
   }
 
   #build(descriptor: DescMethod, answer: unknown): UniversalHandler {
@@ -79,8 +101,8 @@ export class ServedMethods {
 }
 
 /** What Connect calls for a method of that kind. */
-function implementation(served: ServedMethod): unknown {
-  switch (served.method.kind) {
+function implementation(served: ServedMethod, kind: MethodKind): unknown {
+  switch (kind) {
     case "unary":
       return (request: Message, context: HandlerContext) =>
         new ServedCall(served, context).unary(request);
