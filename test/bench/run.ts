@@ -58,7 +58,7 @@ if (check) reached = printGoals(rows, goals);
 if (ablation) reached = printGoals(rows, ablationGoals);
 const whole = !ablation && options["in-flight"].length === 0 && options.bytes.length === 0;
 if (whole && wanted(options.suite, "start-up")) {
-  const listening = await measureStartUp(check ? 5 : 9);
+  const listening = await measureStartUp(check ? 20 : 9);
   if (check) reached &&= listening;
 }
 if (check && whole && options.suite.length === 0) {
