@@ -52,7 +52,7 @@ if (options["start-up"]) process.exit((await measureStartUp(9)) ? 0 : 1);
 
 const rows = await measureContenders();
 if (options.json) for (const row of rows) console.log(JSON.stringify(row));
-else printTable(rows);
+else if (rows.length > 0) printTable(rows);
 let reached = true;
 if (check) reached = printGoals(rows, goals);
 if (ablation) reached = printGoals(rows, ablationGoals);
