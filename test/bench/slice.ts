@@ -53,7 +53,9 @@ export async function measure(caller: BenchCaller, slice: SliceRequest): Promise
     const one = operation(caller, slice.suite as Exclude<Suite, "unary">, payload);
     while (!over) {
       const sent = performance.now();
-      operations += await one();
+      // Not in one statement with the sum: others count while this one waits.
+      const moved = await one();
+      operations += moved;
       const now = performance.now();
       if (samples.length < maxSamples) samples.push(now - sent);
       over ||= ended(now);

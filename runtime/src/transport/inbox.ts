@@ -15,6 +15,9 @@ export interface InboxOwner {
 /** What every stream message costs of its window beside its bytes, so that empty ones are bounded too. */
 export const messageOverheadBytes = 64;
 
+/** Places for messages that are kept for the next ones, and read ones that are kept at most. */
+const mostKept = 1_024;
+
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 interface Reader<T> {
@@ -33,6 +36,8 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
   #costs: number[] = [];
   /** Index of the oldest unread message; what is before it was read. */
   #head = 0;
+  /** Index behind the newest one. The arrays keep their room when all is read, as the next batch needs it. */
+  #tail = 0;
   #readers: Reader<T>[] = [];
   #opened = false;
   #ended = false;
@@ -54,14 +59,13 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
   /** Takes a message in. Does nothing after the end. */
   push(message: T, cost: number): void {
     if (this.#ended) return;
-    const reader = this.#readers.shift();
-    if (reader !== undefined) {
-      reader.resolve({ done: false, value: message });
+    if (this.#readers.length > 0) {
+      this.#readers.shift()!.resolve({ done: false, value: message });
       this.#owner.consumed(cost);
       return;
     }
-    this.#messages.push(message);
-    this.#costs.push(cost);
+    this.#messages[this.#tail] = message;
+    this.#costs[this.#tail++] = cost;
   }
 
   /** What is unread stays readable; after it comes the end, or the error. */
@@ -100,24 +104,19 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
   /** The next message, where it has come already: what `next()` would bring, without its promise. */
   buffered(): IteratorYieldResult<T> | undefined {
     const head = this.#head;
-    if (head === this.#messages.length) return undefined;
+    if (head === this.#tail) return undefined;
     const message = this.#messages[head] as T;
     const cost = this.#costs[head]!;
     this.#messages[head] = undefined;
     this.#head = head + 1;
-    if (this.#head === this.#messages.length) {
-      this.#clear();
-    } else if (this.#head === 1024) {
-      this.#messages = this.#messages.slice(this.#head);
-      this.#costs = this.#costs.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.#head === this.#tail) this.#restart();
+    else if (this.#head === mostKept) this.#forgetRead();
     this.#owner.consumed(cost);
     return { done: false, value: message };
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
-    const wasEnded = this.#ended && this.#head === this.#messages.length;
+    const wasEnded = this.#ended && this.#head === this.#tail;
     this.#drop();
     this.#opened = true;
     this.#error = undefined;
@@ -135,14 +134,27 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
 
   #drop(): void {
     let cost = 0;
-    for (let index = this.#head; index < this.#costs.length; index++) cost += this.#costs[index]!;
+    for (let index = this.#head; index < this.#tail; index++) cost += this.#costs[index]!;
     this.#clear();
     if (cost > 0) this.#owner.dropped(cost);
+  }
+
+  /** All is read. */
+  #restart(): void {
+    if (this.#tail > mostKept) this.#clear();
+    else this.#head = this.#tail = 0;
+  }
+
+  #forgetRead(): void {
+    this.#messages = this.#messages.slice(this.#head, this.#tail);
+    this.#costs = this.#costs.slice(this.#head, this.#tail);
+    this.#tail -= this.#head;
+    this.#head = 0;
   }
 
   #clear(): void {
     this.#messages = [];
     this.#costs = [];
-    this.#head = 0;
+    this.#head = this.#tail = 0;
   }
 }
