@@ -1,6 +1,6 @@
 import { monotonicNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
-import type { BufferedIterator, Channel } from "../transport/transport.ts";
+import type { BufferedIterator, Channel, EndWatcher } from "../transport/transport.ts";
 import type { Attempts } from "./attempts.ts";
 import { ofCall } from "./call-error.ts";
 import type { Requests } from "./interceptors.ts";
@@ -18,7 +18,7 @@ const left = new MicroError("canceled", "the reader left");
  * The answers of one streaming call. Attempts are repeated until the first answer is there, and only while no
  * request was taken that cannot be had again; from then on it is the transport's stream.
  */
-export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
+export class StreamCall implements AsyncIterableIterator<unknown, undefined>, EndWatcher {
   readonly #call: OutboundCall;
   readonly #attempts: Attempts;
   readonly #requests: RepeatableRequests;
@@ -26,7 +26,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
   #attempt: Attempt | undefined;
   #answers: AsyncIterator<unknown> | undefined;
   /** The same, where it can say at once what has come. */
-  #buffered: BufferedIterator<unknown> | undefined;
+  #buffered: BufferedIterator<unknown, undefined> | undefined;
   #first: Promise<Answer> | undefined;
   #state: "new" | "starting" | "flowing" | "ended" = "new";
 
@@ -39,8 +39,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
 
   next(): Promise<Answer> {
     if (this.#state === "flowing") {
-      const ready = this.#buffered?.buffered();
-      return ready === undefined ? this.#next() : Promise.resolve(ready);
+      const buffered = this.#buffered;
+      if (buffered === undefined) return this.#next();
+      const ready = buffered.buffered();
+      return ready === undefined ? buffered.next() : Promise.resolve(ready);
     }
     if (this.#state === "ended") return Promise.resolve(ended);
     if (this.#first === undefined) {
@@ -67,6 +69,14 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
     return this;
   }
 
+  ended(): void {
+    this.#succeed();
+  }
+
+  failed(reason: Error): Error {
+    return this.#state === "ended" ? reason : this.#fail(MicroError.from(reason, "unknown"));
+  }
+
   async #next(): Promise<Answer> {
     try {
       const answer = await this.#answers!.next();
@@ -88,7 +98,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
         const answer = await this.#begin(attempt.channel, attempt).next();
         if (this.#hasLeft()) return ended;
         this.#state = "flowing";
-        if (answer.done !== true) return answer;
+        if (answer.done !== true) {
+          this.#buffered?.watchEnd(this);
+          return answer;
+        }
         this.#succeed();
         return ended;
       } catch (reason) {
@@ -151,8 +164,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined> {
   }
 }
 
-function isBuffered(iterator: AsyncIterator<unknown>): iterator is BufferedIterator<unknown> {
-  return typeof (iterator as Partial<BufferedIterator<unknown>>).buffered === "function";
+function isBuffered(
+  iterator: AsyncIterator<unknown>,
+): iterator is BufferedIterator<unknown, undefined> {
+  return typeof (iterator as Partial<BufferedIterator<unknown, undefined>>).buffered === "function";
 }
 
 /** The requests of a call, which can be given to another attempt as long as none was taken from them. */

@@ -1,4 +1,4 @@
-import type { BufferedIterator } from "./transport.ts";
+import type { BufferedIterator, EndWatcher } from "./transport.ts";
 
 /** Who holds the other end of an {@link Inbox}. */
 export interface InboxOwner {
@@ -30,7 +30,9 @@ interface Reader<T> {
  * decided by who sends: it stays within the window that was granted, and learns of what was read by
  * {@link InboxOwner.consumed}.
  */
-export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIterator<T> {
+export class Inbox<T>
+  implements AsyncIterableIterator<T, undefined>, BufferedIterator<T, undefined>
+{
   readonly #owner: InboxOwner;
   #messages: (T | undefined)[] = [];
   #costs: number[] = [];
@@ -41,6 +43,7 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
   #readers: Reader<T>[] = [];
   #opened = false;
   #ended = false;
+  #watcher: EndWatcher | undefined;
   #error: Error | (() => Error) | undefined;
 
   constructor(owner: InboxOwner) {
@@ -49,6 +52,10 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  watchEnd(watcher: EndWatcher): void {
+    this.#watcher = watcher;
   }
 
   /** True when nothing more can come. */
@@ -128,8 +135,13 @@ export class Inbox<T> implements AsyncIterableIterator<T, undefined>, BufferedIt
   #conclude(reader: Reader<T>): void {
     const error = this.#error;
     this.#error = undefined;
-    if (error === undefined) reader.resolve(done);
-    else reader.reject(typeof error === "function" ? error() : error);
+    if (error === undefined) {
+      this.#watcher?.ended();
+      reader.resolve(done);
+      return;
+    }
+    const reason = typeof error === "function" ? error() : error;
+    reader.reject(this.#watcher?.failed(reason) ?? reason);
   }
 
   #drop(): void {

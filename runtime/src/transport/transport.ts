@@ -66,9 +66,18 @@ export interface UnaryReceiver<T = unknown> {
 }
 
 /** The iterator of a stream that knows at once what has come, where a promise for each message would show. */
-export interface BufferedIterator<T> extends AsyncIterator<T> {
+export interface BufferedIterator<T, R = unknown> extends AsyncIterator<T, R> {
   /** The next message, as `next()` would bring it; undefined when there is none yet, or no more. */
   buffered(): IteratorYieldResult<T> | undefined;
+  /** Names who is told of the end, in place of a promise around each `next()`. */
+  watchEnd(watcher: EndWatcher): void;
+}
+
+/** Told how a stream ended, just before its reader is. */
+export interface EndWatcher {
+  ended(): void;
+  /** Returns what the reader gets in place of the reason. */
+  failed(reason: Error): Error;
 }
 
 /** Whom the steps of an iteration are brought to where a promise for each would show. One of the two is called a step. */
