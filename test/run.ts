@@ -35,6 +35,7 @@ const suites: readonly Suite[] = [
   { name: "NATS under faults", script: ["faults", "nats"], counts: "check", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
+  { name: "Connect conformance", script: ["conformance:connect"], counts: "check", long: true },
   {
     name: "googleapis through codecs",
     script: ["googleapis:codec", "--part"],

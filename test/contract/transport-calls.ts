@@ -340,19 +340,13 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "refuses a method, a kind and a content type that it does not have",
+      name: "refuses a method that it does not have",
       run: async () => {
         const answers: Answers = { unary: () => ({}) };
         const other = { ...echo.echo, name: "micro.test.v1.EchoService/Other" };
-        const odd: EchoMethod = {
-          ...echo.echo,
-          input: { ...echo.echo.input, contentType: "application/odd" },
-        };
         await onLink(under, answers, async ({ channel }) => {
-          for (const method of [other, odd, echo.repeat]) {
-            await failure(channel.unary(method, {}, outgoing()), "unimplemented", "not-executed");
-          }
-          const stream = channel.stream(echo.echo, [{}], outgoing());
+          await failure(channel.unary(other, {}, outgoing()), "unimplemented", "not-executed");
+          const stream = channel.stream({ ...echo.repeat, name: other.name }, [{}], outgoing());
           await failure(stream[Symbol.asyncIterator]().next(), "unimplemented", "not-executed");
           await channel.unary(echo.echo, {}, outgoing());
         });
@@ -368,6 +362,23 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
           },
           { hooks: { unknownMethod } },
         );
+      },
+    },
+    {
+      name: "refuses a kind of call and a content type that a method does not have",
+      run: () => {
+        const odd: EchoMethod = {
+          ...echo.echo,
+          input: { ...echo.echo.input, contentType: "application/odd" },
+        };
+        return onLink(under, { unary: () => ({}) }, async ({ channel }) => {
+          for (const method of [odd, echo.repeat]) {
+            await failure(channel.unary(method, {}, outgoing()), "unimplemented", "not-executed");
+          }
+          const stream = channel.stream(echo.echo, [{}], outgoing());
+          await failure(stream[Symbol.asyncIterator]().next(), "unimplemented", "not-executed");
+          await channel.unary(echo.echo, {}, outgoing());
+        });
       },
     },
     {

@@ -26,6 +26,26 @@ export interface TransportUnderTest {
   freeAddress(): string;
   /** An address that is well-formed and where nobody listens. */
   readonly nowhere: string;
+  /** An address of another transport. Default `http://example.com/`. */
+  readonly foreign?: string;
+  /** How much a writer may be ahead of its reader; the default is what the native protocol counts. */
+  readonly ahead?: Ahead;
+}
+
+/** How a transport counts what a writer may be ahead, in bytes. */
+export interface Ahead {
+  /** What a message counts that is empty but for a few characters, at least. */
+  readonly smallMessage: number;
+  /** What both sides may hold beside `streamWindowBytes`. */
+  readonly beside: number;
+}
+
+const natively: Ahead = { smallMessage: 60, beside: 0 };
+
+/** Messages of that size that a writer may be ahead of its reader, at most. */
+export function mostAhead(under: TransportUnderTest, windowBytes: number, payload: number): number {
+  const { smallMessage, beside } = under.ahead ?? natively;
+  return Math.floor((windowBytes + beside) / Math.max(payload, smallMessage)) + 1;
 }
 
 /** What answers a test's calls, by the name of the rpc. */

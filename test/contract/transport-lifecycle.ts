@@ -24,7 +24,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
         for (const address of [
           "",
           "nonsense",
-          "http://example.com/",
+          under.foreign ?? "http://example.com/",
           "a:b:c",
           "x:99999",
           "a b:1",

@@ -37,8 +37,12 @@ export class CalledMethods {
       interceptors: [],
       acceptCompression: [compressionGzip, compressionBrotli],
       sendCompression: compression === undefined ? null : gzipOrBrotli[compression],
-      compressMinBytes: options.compressMinBytes ?? 1_024,
-      readMaxBytes: limits.maxMessageBytes,
+      // Connect compresses an unary message that is larger than this, and no empty one at 0.
+      compressMinBytes: (options.compressMinBytes ?? 1_024) - 1,
+      readMaxBytes: Math.min(
+        limits.maxMessageBytes,
+        options.maxAnswerBytes ?? limits.maxMessageBytes,
+      ),
       writeMaxBytes: 0xffff_ffff,
       useHttpGet: options.get ?? false,
       ...(typeRegistry !== undefined && { jsonOptions: { registry: typeRegistry } }),

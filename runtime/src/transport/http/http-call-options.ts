@@ -13,6 +13,8 @@ export interface HttpCallOptions {
   readonly compression: "gzip" | "br";
   /** Messages from this size on are compressed, in bytes. Default 1,024. */
   readonly compressMinBytes: number;
+  /** The largest answer, in bytes, where that is less than `maxMessageBytes`, which holds both ways. */
+  readonly maxAnswerBytes: number;
   /** Calls methods without side effects by GET where the protocol is Connect. Default false. */
   readonly get: boolean;
   /** Types that a `google.protobuf.Any` may hold in JSON. */

@@ -13,6 +13,7 @@ import type { HttpLink, RequestWatch } from "./http-link.ts";
 import { groupLines, type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
 import { fromConnectError } from "./http-status.ts";
 import { OutgoingMessages } from "./outgoing-messages.ts";
+import { soonMs } from "./soon.ts";
 
 /** `setTimeout` fires at once for anything longer than this. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -45,6 +46,7 @@ export class HttpCall implements Abortable, RequestWatch {
   #open = false;
   #sent = false;
   #refused = false;
+  #cancelledThere = false;
   #answered = false;
   #headerLines: readonly HeaderLine[] | undefined;
   #trailerLines: readonly HeaderLine[] | undefined;
@@ -177,6 +179,10 @@ export class HttpCall implements Abortable, RequestWatch {
     this.#refused = true;
   }
 
+  cancelled(): void {
+    this.#cancelledThere = true;
+  }
+
   header(lines: readonly HeaderLine[]): void {
     this.#headerLines = lines;
   }
@@ -258,9 +264,11 @@ export class HttpCall implements Abortable, RequestWatch {
       const cause = new MicroError("unavailable", error.rawMessage, { cause: error });
       return connectionLost(name, cause, this.#outcome);
     }
-    if (this.#headerLines === undefined && error.code === ConnectCode.DeadlineExceeded) {
-      return deadlineExceeded(name, this.#outcome);
-    }
+    const unanswered =
+      this.#headerLines === undefined && error.code === ConnectCode.DeadlineExceeded;
+    // A server whose clock is a moment ahead gives the call up before it is late here.
+    const late = this.#cancelledThere && remainingMs(this.#outgoing.deadline) <= soonMs;
+    if (unanswered || late) return deadlineExceeded(name, this.#outcome);
     this.#answered = this.#headerLines !== undefined && error.code !== ConnectCode.DeadlineExceeded;
     this.#deliver(error.metadata, true);
     return fromConnectError(error);

@@ -1,16 +1,15 @@
-import { monotonicNow } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod, Method } from "../../method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
+import { type Allowance, Bucket } from "./allowance.ts";
 import { CalledMethods } from "./called-methods.ts";
 import { HttpCall, type HttpCalls } from "./http-call.ts";
 import type { HttpCallOptions } from "./http-call-options.ts";
 import type { HttpLink, HttpLinkOwner } from "./http-link.ts";
 
-/** Calls that a connection may have cancelled at once, and in a second, before it is given up for another. */
-const resetBurst = 500;
-const resetsPerSecond = 25;
+/** Cancelled calls that a connection bears, which is less than servers do, before it is given up for another. */
+const resets: Allowance = { what: "calls were cancelled", burst: 500, perSecond: 25 };
 
 /** A connection by HTTP, or with HTTP/1.1 as many as there are calls, to one server. */
 export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
@@ -28,8 +27,7 @@ export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
   #resolveClosed!: (reason: MicroError | undefined) => void;
   #idle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  #resetTokens = resetBurst;
-  #refilledAt = monotonicNow();
+  readonly #resets = new Bucket(resets);
 
   constructor(
     address: string,
@@ -146,15 +144,11 @@ export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
   }
 
   #countReset(): void {
-    const now = monotonicNow();
-    const refill = ((now - this.#refilledAt) / 1000) * resetsPerSecond;
-    this.#resetTokens = Math.min(resetBurst, this.#resetTokens + refill) - 1;
-    this.#refilledAt = now;
-    if (this.#resetTokens >= 0 || this.#state !== "open") return;
+    if (this.#resets.take() || this.#state !== "open") return;
     this.#state = "draining";
     this.#ending = new MicroError(
       "unavailable",
-      `the connection to ${this.address} was given up after ${resetBurst} calls that were cancelled on it`,
+      `the connection to ${this.address} was given up after ${resets.burst} calls that were cancelled on it`,
     );
   }
 }

@@ -81,7 +81,11 @@ async function opened(
       if (patienceMs <= 0) return late();
       signal?.addEventListener("abort", onAbort, { once: true });
       timer = setTimeout(late, Math.min(patienceMs, 2 ** 31 - 1));
-      emitter.once(ready, () => resolve());
+      // A server that has no room for a connection greets it, and says so in the next breath.
+      emitter.once(ready, () => setImmediate(resolve));
+      emitter.once("goaway", (_code: number, _last: number, why?: Uint8Array) =>
+        reject(refused(address, why)),
+      );
       emitter.once("error", (cause: Error) => reject(unreachable(address, cause)));
       emitter.once("close", () => reject(unreachable(address)));
     });
@@ -104,6 +108,15 @@ function tooLate(address: string, deadline: number): MicroError {
       : `cannot dial ${address}: it did not say that it speaks HTTP`,
     { outcome: "not-executed" },
   );
+}
+
+function refused(address: string, why: Uint8Array | undefined): MicroError {
+  const said = Buffer.from(why ?? [])
+    .toString("utf8")
+    .slice(0, 256);
+  return new MicroError("unavailable", `${address} takes no connection${said && `: ${said}`}`, {
+    outcome: "not-executed",
+  });
 }
 
 function unreachable(address: string, cause?: Error): MicroError {

@@ -11,6 +11,7 @@ import { listenerDraining } from "../call-errors.ts";
 import type { Front, WireProtocol } from "../front.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
 import { within } from "../within.ts";
+import { refusalOf } from "./connection-refusal.ts";
 import { Http2Guard } from "./http2-guard.ts";
 import {
   type HttpRequest,
@@ -94,8 +95,12 @@ export class HttpFront implements Front, Reception {
   /** Serves a connection whose first bytes, which are still unread, are those of this version of HTTP. */
   accept(socket: Socket, peerAddress: string, version: WireProtocol): void {
     if (this.#draining || this.#requests.size >= this.limits.maxConnections) {
-      this.#listenOptions.onConnectionError?.(this.#refusal(), peerAddress);
-      socket.destroy();
+      const refusal = this.#refusal();
+      this.#listenOptions.onConnectionError?.(refusal, peerAddress);
+      socket.on("error", () => undefined);
+      socket.resume();
+      socket.end(refusalOf(version, refusal.message));
+      setTimeout(() => socket.destroy(), lingerMs).unref();
       return;
     }
     this.#requests.set(socket, 0);

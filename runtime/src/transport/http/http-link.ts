@@ -14,6 +14,8 @@ export interface RequestWatch {
   trailers(lines: readonly HeaderLine[]): void;
   /** The other side has certainly not looked at the request. */
   refused(): void;
+  /** The other side gave the call up, without an answer. */
+  cancelled(): void;
 }
 
 /** A way to send requests to one server. */

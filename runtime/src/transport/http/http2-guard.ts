@@ -3,11 +3,16 @@ import type { Socket } from "node:net";
 import { monotonicNow } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
+import { type Allowance, Bucket } from "./allowance.ts";
 
-/** Streams that may be reset at once. Below the 1,000 from which Node 20 leaves a session half dead. */
-const resetBurst = 800;
-/** Resets a second that go on for ever, which is what nghttp2 allows too. */
-const resetsPerSecond = 33;
+/**
+ * Streams that may be reset at once, below the 1,000 from which Node 20 leaves a session half dead; and a second for
+ * ever, which is what nghttp2 allows too.
+ */
+const resets: Allowance = { what: "streams were reset", burst: 800, perSecond: 33 };
+/** gRPC measures a connection by PING while data flows, once for every round trip. */
+const pings: Allowance = { what: "PING was sent", burst: 1_000, perSecond: 100 };
+const settings: Allowance = { what: "SETTINGS was sent", burst: 64, perSecond: 1 };
 
 /** What a guard is told. */
 export interface Http2GuardOptions {
@@ -20,16 +25,17 @@ export interface Http2GuardOptions {
 
 /**
  * Watches over one HTTP/2 session of a client: one that does not finish its preface, that resets streams again and
- * again (rapid reset; Node 20 neither reports nor ends such a session), that is silent and does not answer a PING,
- * or that has nothing to do for long.
+ * again (rapid reset; Node 20 neither reports nor ends such a session), or makes it answer PING and SETTINGS, that is
+ * silent and does not answer a PING, or that has nothing to do for long.
  */
 export class Http2Guard {
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
   readonly #options: Http2GuardOptions;
   #timer: NodeJS.Timeout;
-  #resetTokens = resetBurst;
-  #refilledAt = monotonicNow();
+  readonly #resets = new Bucket(resets);
+  readonly #pings = new Bucket(pings);
+  readonly #settings = new Bucket(settings);
   #streams = 0;
   #idleSince = monotonicNow();
   #bytesSeen = 0;
@@ -52,6 +58,8 @@ export class Http2Guard {
       handshakeTimeoutMs,
     ).unref();
     session.once("remoteSettings", () => this.#watchSilence());
+    session.on("remoteSettings", () => this.#take(this.#settings));
+    session.on("ping", () => this.#take(this.#pings));
     session.on("stream", (stream) => this.#opened(stream));
     session.once("close", () => this.#end());
     session.on("frameError", () => undefined);
@@ -62,20 +70,17 @@ export class Http2Guard {
     stream.once("close", () => {
       this.#streams--;
       this.#idleSince = monotonicNow();
-      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#reset();
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#take(this.#resets);
     });
   }
 
-  #reset(): void {
-    const now = monotonicNow();
-    const refill = ((now - this.#refilledAt) / 1000) * resetsPerSecond;
-    this.#resetTokens = Math.min(resetBurst, this.#resetTokens + refill) - 1;
-    this.#refilledAt = now;
-    if (this.#resetTokens >= 0) return;
+  #take(bucket: Bucket): void {
+    if (bucket.take()) return;
+    const { what, burst, perSecond } = bucket.allowance;
     this.#violated(
       new MicroError(
         "resource_exhausted",
-        `streams were reset more than ${resetBurst} times, and ${resetsPerSecond} a second`,
+        `${what} more than ${burst} times, and ${perSecond} a second`,
       ),
       constants.NGHTTP2_ENHANCE_YOUR_CALM,
     );

@@ -73,6 +73,7 @@ export class Http2Link implements HttpLink {
     stream.once("trailers", (...[, , raw]: unknown[]) => watch.trailers(linesOf(raw)));
     stream.once("close", () => {
       if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) watch.refused();
+      if (stream.rstCode === constants.NGHTTP2_CANCEL) watch.cancelled();
     });
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import {
   compressionBrotli,
   compressionGzip,
@@ -104,11 +104,17 @@ export class RequestHandler {
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
     try {
       universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      if (!("stream" in request)) {
+        // Connect refuses conversations by HTTP/1.1, by which one can very well answer after, and here even during, a
+        // request. And Node leaves a connection for dead when its request is not read to the end.
+        const body = request.iterator({ destroyOnReturn: false });
+        universal = { ...universal, httpVersion: "2.0", body };
+      }
     } catch {
       plain(response, 400, "the request names no host, or no possible path\n");
       return;
     }
-    response.once("finish", () => abandonBody(request));
+    abandonBody(request, response);
     await universalResponseToNodeResponse(await handler(universal), response);
   }
 
@@ -117,7 +123,7 @@ export class RequestHandler {
     return this.#goMicro && request.headers["x-content-type"] !== undefined;
   }
 
-  #find(request: HttpRequest): UniversalHandler | undefined {
+  #find(request: HttpRequest): UniversalHandlerFn | undefined {
     const url = request.url ?? "";
     const question = url.indexOf("?");
     const path = question < 0 ? url : url.slice(0, question);
@@ -140,7 +146,7 @@ export class RequestHandler {
     }
     if (!form.isCall) return undefined;
     const error = dispatcher.unknownMethod?.(name) ?? unknownMethod(name, address);
-    return this.#methods.refusal(name, form.kind, error);
+    return notFound(this.#methods.refusal(name, form.kind, error));
   }
 }
 
@@ -150,6 +156,14 @@ function byEndpoint(dispatcher: Dispatcher, name: string): AnyMethod | undefined
   const dot = name.lastIndexOf(".", slash);
   const endpoint = `${name.slice(dot + 1, slash)}.${name.slice(slash + 1)}`;
   return dispatcher.methodOfEndpoint?.(endpoint, name.slice(0, Math.max(dot, 0)));
+}
+
+/** Connect has no status of its own for an unary method that is not there, but HTTP's; all others say it otherwise. */
+function notFound(refusal: UniversalHandler): UniversalHandlerFn {
+  return async (request) => {
+    const response = await refusal(request);
+    return response.status === 501 ? { ...response, status: 404 } : response;
+  };
 }
 
 /** What the content type of a request says: the encoding, and of which kind a method that is not known must be. */
@@ -202,11 +216,28 @@ function wasCutOff(request: HttpRequest): boolean {
   return request.stream.aborted || request.stream.rstCode !== 0;
 }
 
-/** What the caller still sends after the end of its answer is not waited for. */
-function abandonBody(request: HttpRequest): void {
-  if (request.complete || !("stream" in request)) return;
-  const { stream } = request;
-  setImmediate(() => {
-    if (!stream.closed && !stream.readableEnded) stream.close();
+/**
+ * What the caller still sends after the end of its answer is not waited for. By HTTP/2 it is told so. HTTP/1.1 has no
+ * word for that: the next request of the connection stands behind it, so it is read and thrown away, but not for long.
+ */
+function abandonBody(request: HttpRequest, response: HttpResponse): void {
+  if ("stream" in request) {
+    const { stream } = request;
+    // The last event before the end of an answer: `finish` of the response only comes when all is over.
+    stream.once("wantTrailers", () =>
+      setImmediate(() => {
+        if (!stream.closed && !stream.readableEnded) stream.close();
+      }),
+    );
+    return;
+  }
+  response.once("finish", () => {
+    if (request.complete) return;
+    const timer = setTimeout(() => request.socket.destroy(), abandonedBodyMs).unref();
+    request.once("close", () => clearTimeout(timer));
+    request.resume();
   });
 }
+
+/** How long the rest of a request that is not wanted any more may take, in milliseconds. */
+const abandonedBodyMs = 1_000;

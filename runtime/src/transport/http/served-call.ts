@@ -1,5 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
-import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import {
+  ConnectError,
+  type ContextKey,
+  createContextKey,
+  type HandlerContext,
+} from "@connectrpc/connect";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call.ts";
 import { deadlineAfter } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
@@ -10,8 +15,9 @@ import { encodeAnswer } from "../memory-message.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { CancellableIterator } from "./cancellable-iterator.ts";
 import { type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
-import { isDeadline, toConnectError, toGoMicroStatus } from "./http-status.ts";
+import { fromConnectError, isDeadline, toConnectError, toGoMicroStatus } from "./http-status.ts";
 import type { MessageForm } from "./message-form.ts";
+import { soonMs } from "./soon.ts";
 
 /** What the HTTP side of a call tells the one that answers it. */
 export interface Exchange {
@@ -32,9 +38,6 @@ export interface Exchange {
 export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Exchange | undefined>(
   undefined,
 );
-
-/** Time by which the deadline of a call is later here than where it was made, in milliseconds. */
-const soonMs = 20;
 
 /** A method with the forms of its messages. */
 export interface ServedMethod {
@@ -116,7 +119,7 @@ export class ServedCall {
     const requests = new CancellableIterator(
       messages,
       (message: Message) => this.#received(message),
-      (reason) => this.#call.cancelled ?? codecError(reason, "unknown"),
+      (reason) => this.#call.cancelled ?? unreadable(reason),
       async () => {
         // Node's own client, when it resets a stream, ends it just before.
         await new Promise(setImmediate);
@@ -220,6 +223,11 @@ export class ServedCall {
       this.#context.responseTrailer.append(name, value);
     }
   }
+}
+
+/** Why a request cannot be read: Connect has its own words for what is no message, or too large a one. */
+function unreadable(reason: unknown): MicroError {
+  return reason instanceof ConnectError ? fromConnectError(reason) : codecError(reason, "unknown");
 }
 
 /** Why Connect gives a call up. */

@@ -20,6 +20,8 @@ export interface RpcOptions {
   readonly grpcWeb?: boolean;
   /** Messages from this size on are compressed for callers who can read that, in bytes. Default 1,024. */
   readonly compressMinBytes?: number;
+  /** The largest request, in bytes, where that is less than `maxMessageBytes`, which holds both ways. */
+  readonly maxRequestBytes?: number;
   /** Types that a `google.protobuf.Any` may hold in JSON. */
   readonly typeRegistry?: Registry;
 }
@@ -44,7 +46,10 @@ export class ServedMethods {
       grpc,
       grpcWeb,
       acceptCompression: [compressionGzip, compressionBrotli],
-      readMaxBytes: limits.maxMessageBytes,
+      readMaxBytes: Math.min(
+        limits.maxMessageBytes,
+        options.maxRequestBytes ?? limits.maxMessageBytes,
+      ),
       shutdownSignal: shutdown,
       ...(compressMinBytes !== undefined && { compressMinBytes }),
       ...(typeRegistry !== undefined && { jsonOptions: { registry: typeRegistry } }),

@@ -1,0 +1,54 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { build } from "esbuild";
+import {
+  compile,
+  generate,
+  protocGenEs,
+  repository,
+} from "../../../protoc-gen-micro/test/support/compile.ts";
+
+const here = import.meta.dirname;
+
+/** Writes what is generated of the suite's .proto files beside the programs, which import it, and checks their types. */
+export function generateService(protos: string): void {
+  const sources: Record<string, string> = {};
+  for (const name of readdirSync(protos, { recursive: true, encoding: "utf8" })) {
+    if (name.endsWith(".proto")) sources[name] = readFileSync(join(protos, name), "utf8");
+  }
+  const request = compile(sources, { withOptions: false }).request(
+    Object.keys(sources),
+    "target=ts,import_extension=ts",
+  );
+  const out = join(here, "gen");
+  rmSync(out, { recursive: true, force: true });
+  for (const [name, text] of [...generate(request, protocGenEs), ...generate(request)]) {
+    mkdirSync(dirname(join(out, name)), { recursive: true });
+    writeFileSync(join(out, name), text);
+  }
+  const tsc = join(repository, "node_modules/.bin/tsc");
+  execFileSync(tsc, ["-p", join(here, "tsconfig.json")], { stdio: "inherit" });
+}
+
+/** One file of a program, so that it starts at once. */
+export async function bundle(program: "client" | "server", folder: string): Promise<string> {
+  const outfile = join(folder, `${program}.mjs`);
+  await build({
+    entryPoints: [join(here, `${program}.ts`)],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    outfile,
+    conditions: ["@micro-es/source"],
+    external: ["classic-level"],
+    // What is CommonJS in the bundle asks for Node's own modules by it.
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
+    sourcemap: "inline",
+    logLevel: "error",
+  });
+  return outfile;
+}

@@ -1,0 +1,235 @@
+import { connect as connectTcp } from "node:net";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  endHeaders,
+  frame,
+  grpcHeader,
+  preface,
+  RawConnection,
+  setting,
+  types,
+  uint32,
+} from "./raw-http2.ts";
+import { grpcStatus, Victim } from "./victim.ts";
+
+/**
+ * What clients do who mean harm, or are broken, to one server after another, while others call it. The server has a
+ * process of its own: its memory may grow by so much and no more, and it must be the same server at the end.
+ */
+
+const service = "/micro.test.v1.EchoService";
+const callHeader = grpcHeader(`${service}/Echo`);
+const megabyte = 1024 * 1024;
+/** A connection costs some memory, and the collector takes its time. */
+const slack = 64 * megabyte;
+
+let victim: Victim;
+const open: RawConnection[] = [];
+
+beforeAll(async () => {
+  victim = await Victim.start();
+});
+afterAll(() => victim?.close());
+
+function raw(): RawConnection {
+  const connection = new RawConnection(victim.port);
+  open.push(connection);
+  return connection;
+}
+
+/** Does harm while others call: they must be served, and little memory be taken. */
+async function harmless(harm: () => Promise<unknown>): Promise<void> {
+  const { growth, served } = await victim.during(harm);
+  for (const connection of open.splice(0)) connection.close();
+  expect(served).toBeGreaterThan(0);
+  expect(growth).toBeLessThan(slack);
+  await expect.poll(async () => (await victim.state()).inFlight).toBe(0);
+}
+
+/** Floods a connection, which must be closed long before it has taken this much. */
+async function cutOff(piece: (round: number) => Buffer, mostBytes: number, before?: Buffer) {
+  await harmless(async () => {
+    const connection = raw();
+    connection.greet();
+    if (before !== undefined) connection.socket.write(before);
+    expect(await connection.flood(piece, mostBytes)).toBeLessThan(mostBytes);
+    await connection.closed;
+  });
+}
+
+/** The numbers of a hundred streams of a round. */
+function streams(round: number): number[] {
+  return Array.from({ length: 100 }, (_, index) => 1 + 2 * (100 * round + index));
+}
+
+describe("floods end the connection that they come by", () => {
+  test("100,000 streams that are opened and reset", () => {
+    const cancel = uint32(8);
+    const pair = (stream: number) => [
+      frame(types.headers, endHeaders, stream, callHeader),
+      frame(types.reset, 0, stream, cancel),
+    ];
+    const most = 100_000 * (pair(1)[0]!.length + pair(1)[1]!.length);
+    return cutOff((round) => Buffer.concat(streams(round).flatMap(pair)), most);
+  });
+
+  test("streams whose reset by the server is provoked", () => {
+    // An increment of nothing is an error of the stream, which the server must reset.
+    const pair = (stream: number) => [
+      frame(types.headers, endHeaders, stream, callHeader),
+      frame(types.windowUpdate, 0, stream, uint32(0)),
+    ];
+    return cutOff((round) => Buffer.concat(streams(round).flatMap(pair)), 20 * megabyte);
+  });
+
+  test("100 MB of CONTINUATION", () => {
+    const piece = frame(types.continuation, 0, 1, Buffer.alloc(16_000, "\x00\x03abc\x03def"));
+    return cutOff(() => piece, 100 * megabyte, frame(types.headers, 0, 1, callHeader));
+  });
+
+  test("SETTINGS", () => {
+    const piece = Buffer.concat(Array.from({ length: 100 }, () => setting(4, 65_535)));
+    return cutOff(() => piece, 20 * megabyte);
+  });
+
+  test("PING whose answers are read", () => {
+    const piece = Buffer.concat(
+      Array.from({ length: 100 }, () => frame(types.ping, 0, 0, Buffer.alloc(8))),
+    );
+    return cutOff(() => piece, 20 * megabyte);
+  });
+});
+
+describe("floods that HTTP/2 has no limit for cost no memory", () => {
+  test("frames without data, and windows that grow by a byte", () =>
+    harmless(async () => {
+      const connection = raw();
+      connection.greet();
+      connection.socket.write(frame(types.headers, endHeaders, 1, callHeader));
+      const pair = [frame(types.data, 0, 1), frame(types.windowUpdate, 0, 0, uint32(1))];
+      const piece = Buffer.concat(Array.from({ length: 500 }, () => pair).flat());
+      await connection.flood(() => piece, 10 * megabyte);
+    }));
+
+  test("headers that unpack to a hundred times their size", () =>
+    harmless(async () => {
+      const connection = raw();
+      connection.greet();
+      // One line of 4,000 bytes that goes into the table, and then the number of its place, again and again.
+      const long = Buffer.concat([
+        Buffer.of(0x40, 1),
+        Buffer.from("x"),
+        Buffer.of(0x7f, 0xa1, 0x1e),
+        Buffer.alloc(4_000, "y"),
+      ]);
+      const many = Buffer.alloc(12_000, 0xbe);
+      await connection.flood((round) => {
+        const first = round === 0 ? [callHeader, long] : [callHeader];
+        return frame(types.headers, endHeaders, 1 + 2 * round, Buffer.concat([...first, many]));
+      }, 10 * megabyte);
+    }));
+
+  test("answers that are never taken", () =>
+    harmless(async () => {
+      const connection = raw();
+      // No window at all: nothing of any answer may be sent.
+      connection.greet(setting(4, 0));
+      const request = Buffer.of(0, 0, 0, 0, 4, 0x1a, 0, 0x10, 0x7f);
+      const header = grpcHeader(`${service}/Repeat`);
+      for (const stream of streams(0)) {
+        connection.socket.write(frame(types.headers, endHeaders, stream, header));
+        connection.socket.write(frame(types.data, 1, stream, request));
+      }
+      await expect.poll(async () => (await victim.state()).inFlight).toBeGreaterThan(0);
+    }));
+});
+
+describe("bombs", () => {
+  const forms = {
+    gRPC: { path: "Echo", type: "application/grpc", status: "8" },
+    "gRPC-Web": { path: "Echo", type: "application/grpc-web+proto", status: "8" },
+    "a stream of Connect": {
+      path: "Collect",
+      type: "application/connect+proto",
+      status: "resource_exhausted",
+    },
+  };
+
+  test.each(Object.entries(forms))(
+    "a prefix that announces 1 GiB is refused before a byte of it is there: %s",
+    (_, { path, type, status }) =>
+      harmless(async () => {
+        const headers = { ":path": `${service}/${path}`, "content-type": type };
+        const prefix = Buffer.of(0, 0x40, 0, 0, 0);
+        expect(await grpcStatus(victim.port, headers, prefix)).toBe(status);
+      }),
+  );
+
+  const zeros = Buffer.alloc(256 * megabyte);
+  const packed = {
+    gzip: (bytes: Buffer) => gzipSync(bytes, { level: 1 }),
+    br: (bytes: Buffer) =>
+      brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+  };
+
+  describe.each(Object.entries(packed))("%s", (encoding, pack) => {
+    const bomb = pack(zeros);
+
+    test.each(Object.entries(forms))("%s", (_, { path, type, status }) =>
+      harmless(async () => {
+        const headers = {
+          ":path": `${service}/${path}`,
+          "content-type": type,
+          [type.includes("connect") ? "connect-content-encoding" : "grpc-encoding"]: encoding,
+        };
+        const body = Buffer.concat([Buffer.of(1), uint32(bomb.length), bomb]);
+        expect(await grpcStatus(victim.port, headers, body)).toBe(status);
+      }),
+    );
+
+    test("a call of Connect, by POST and by GET", () =>
+      harmless(async () => {
+        const url = `http://127.0.0.1:${victim.port}${service}/Echo`;
+        const headers = { "content-type": "application/proto", "content-encoding": encoding };
+        const answer = await fetch(url, { method: "POST", headers, body: bomb });
+        expect(await answer.json()).toMatchObject({ code: "resource_exhausted" });
+        // As much as fits into a header.
+        const small = pack(zeros.subarray(0, 6 * megabyte)).toString("base64url");
+        const query = `connect=v1&encoding=proto&base64=1&compression=${encoding}&message=${small}`;
+        const got = await fetch(`${url}?${query}`);
+        expect(await got.json()).toMatchObject({ code: "resource_exhausted" });
+      }));
+  });
+});
+
+describe("who says nothing, or not enough, is sent away", () => {
+  test("a header that comes byte by byte, half a preface, half a handshake of TLS", () =>
+    harmless(async () => {
+      const slow = raw();
+      const slowly = setInterval(() => slow.socket.write("P"), 100);
+      const header = raw();
+      header.socket.write("GET / HTTP/1.1\r\nhost: x\r\n");
+      const line = setInterval(() => header.socket.write("x-more: y\r\n"), 100);
+      const half = raw();
+      half.socket.write(preface.subarray(0, 20));
+      const tls = raw();
+      tls.socket.write(Buffer.of(0x16, 3, 1));
+      const silent = raw();
+      silent.greet();
+      await Promise.all([slow, header, half, tls, silent].map(({ closed }) => closed));
+      clearInterval(slowly);
+      clearInterval(line);
+    }));
+
+  test("5,000 connections that say nothing", { timeout: 180_000 }, () =>
+    harmless(async () => {
+      const closed = Array.from({ length: 5_000 }, () => {
+        const socket = connectTcp({ host: "127.0.0.1", port: victim.port });
+        socket.on("error", () => undefined).resume();
+        return new Promise<void>((resolve) => socket.once("close", () => resolve()));
+      });
+      await Promise.all(closed);
+    }),
+  );
+});

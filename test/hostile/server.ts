@@ -1,0 +1,27 @@
+import { buildServer, tcpTransport } from "@micro-es/runtime";
+import { registerEcho } from "../support/server.ts";
+
+/**
+ * A server that others do harm to, in a process of its own, so that its memory is its own. It tells of that, and of how
+ * many connections and calls it has, whenever it is asked.
+ */
+
+const transport = tcpTransport({
+  handshakeTimeoutMs: 2_000,
+  keepaliveIntervalMs: 3_000,
+  keepaliveTimeoutMs: 3_000,
+});
+const server = buildServer({
+  name: "echo",
+  listen: [{ transport, address: "127.0.0.1:0" }],
+  logger: { debug() {}, info() {}, warn() {}, error() {} },
+});
+registerEcho(server);
+await server.start();
+
+process.on("message", () => {
+  globalThis.gc?.();
+  process.send?.({ state: { rss: process.memoryUsage.rss(), inFlight: server.stats.inFlight } });
+});
+process.on("disconnect", () => process.exit());
+process.send?.({ port: Number(server.addresses[0]?.split(":")[1]) });
