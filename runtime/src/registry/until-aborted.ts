@@ -1,25 +1,16 @@
+import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { MicroError } from "../error.ts";
 
 /**
  * The promise's result, unless the signal comes first.
  * @throws MicroError `canceled` or `deadline_exceeded` by the signal.
  */
-export async function untilAborted<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
-  let abort: (() => void) | undefined;
-  try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        abort = () => reject(MicroError.from(signal.reason, "canceled"));
-        signal.addEventListener("abort", abort);
-        if (signal.aborted) abort();
-      }),
-    ]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener("abort", abort);
-  }
+  return new Promise((resolve, reject) => {
+    const wait: Abortable = { aborted: (reason) => reject(MicroError.from(reason, "canceled")) };
+    if (signal.aborted) wait.aborted(signal.reason);
+    else watchAbort(signal, wait);
+    promise.then(resolve, reject).finally(() => unwatchAbort(signal, wait));
+  });
 }
