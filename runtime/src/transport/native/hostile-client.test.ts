@@ -35,7 +35,7 @@ interface Served {
 
 async function serve(answers: Answers, limits: Partial<TransportLimits> = {}): Promise<Served> {
   const errors: MicroError[] = [];
-  const listener = await tcpTransport({ ...limits, http: false }).listen(
+  const listener = await tcpTransport({ ...limits, http: false, goMicro: false }).listen(
     "127.0.0.1:0",
     answering(answers),
     {

@@ -13,6 +13,7 @@ export class OutgoingUnary<O> implements PendingCall {
   readonly id: number;
   readonly method: AnyMethod;
   readonly outgoing: OutgoingCall;
+  watchPlace = 0;
   readonly #connection: OutgoingCalls;
   /** {@link FrameWriter.flushes} before the call was written. */
   readonly #epoch: number;
