@@ -526,15 +526,33 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         );
       },
     },
-    {
-      name: "lets timers fire in a loop of awaited calls",
+    ...[1, 100].map((loops) => ({
+      name: `lets timers fire in ${loops === 1 ? "a loop" : `${loops} loops`} of awaited calls`,
       run: () =>
         onLink(under, { unary: () => ({}) }, async ({ channel }) => {
           let fired = false;
           setTimeout(() => {
             fired = true;
           }, 1);
-          while (!fired) await channel.unary(echo.echo, {}, outgoing());
+          const loop = async () => {
+            while (!fired) await channel.unary(echo.echo, {}, outgoing());
+          };
+          await Promise.all(Array.from({ length: loops }, loop));
+        }),
+    })),
+    {
+      name: "gives each of a thousand calls at once its own answer, again and again",
+      run: () =>
+        onLink(under, { unary: ({ text }) => ({ text }) }, async ({ channel }) => {
+          const texts = Array.from({ length: 1_000 }, (_, index) => `call ${index}`);
+          for (let round = 0; round < 3; round++) {
+            const calls = texts.map((text) => channel.unary(echo.echo, { text }, outgoing()));
+            const answers = await Promise.all(calls);
+            assert.deepEqual(
+              answers.map(({ text }) => text),
+              texts,
+            );
+          }
         }),
     },
   ];
