@@ -12,10 +12,22 @@ export interface CommandEntry {
 /** Every command, in the order of the help. */
 export const commands: readonly CommandEntry[] = [
   {
+    name: "new",
+    group: "Start",
+    summary: "a project that installs, generates, tests and runs",
+    load: () => import("./commands/new.ts"),
+  },
+  {
     name: "scaffold",
     group: "Start",
     summary: "handlers for the services of the schema, or the methods that they lack",
     load: () => import("./commands/scaffold.ts"),
+  },
+  {
+    name: "templates eject",
+    group: "Start",
+    summary: "copies built-in templates, to be changed",
+    load: () => import("./commands/templates-eject.ts"),
   },
   {
     name: "services",
