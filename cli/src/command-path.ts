@@ -1,12 +1,15 @@
 import { delimiter, dirname, join } from "node:path";
 
 /**
- * Where commands such as buf and protoc plugins are looked for: in the `node_modules/.bin` of this folder and of those
+ * Where commands such as buf and protoc plugins are looked for: in the `node_modules/.bin` of a folder and of those
  * above it, as npm scripts do, and then in `PATH`.
  */
-export function commandPath(environment: Readonly<Record<string, string | undefined>>): string {
+export function commandPath(
+  environment: Readonly<Record<string, string | undefined>>,
+  from: string = process.cwd(),
+): string {
   const folders: string[] = [];
-  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+  for (let folder = from; ; folder = dirname(folder)) {
     folders.push(join(folder, "node_modules", ".bin"));
     if (dirname(folder) === folder) break;
   }

@@ -30,6 +30,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/templates-eject.ts"),
   },
   {
+    name: "check",
+    group: "Guard the schema",
+    summary: "generated code, handlers and compatibility, for CI",
+    load: () => import("./commands/check.ts"),
+  },
+  {
     name: "services",
     group: "Look and call",
     summary: "the services that run, and their nodes",

@@ -42,3 +42,10 @@ function partsOf(section: string): readonly ReadmePart[] {
   }
   return parts;
 }
+
+/** The blocks of shell commands below a heading, in their order. */
+export function readmeCommands(readme: string, heading: string): readonly string[] {
+  const [, section = ""] = readme.split(`\n## ${heading}\n`);
+  const [own = ""] = section.split(/^## /m);
+  return [...own.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = ""]) => text.trim());
+}

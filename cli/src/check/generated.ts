@@ -1,0 +1,80 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { UsageError } from "../command.ts";
+import { runBuf } from "./run-buf.ts";
+
+/** How a generated file differs from what would be generated now. */
+export interface Drift {
+  readonly file: string;
+  readonly problem: "out of date" | "missing" | "left over";
+}
+
+/** Generates into a folder of its own and compares that with what is there; nothing in the project is written. */
+export async function generatedDrift(project: string): Promise<readonly Drift[]> {
+  const outputs = await outputFolders(project);
+  const scratch = await mkdtemp(join(tmpdir(), "micro-check-"));
+  try {
+    await runBuf(["generate", "--output", scratch], project);
+    const drift: Drift[] = [];
+    for (const folder of outputs) {
+      const [wanted, found] = await Promise.all([
+        filesBelow(join(scratch, folder)),
+        filesBelow(join(project, folder)),
+      ]);
+      for (const name of wanted) {
+        const file = join(folder, name);
+        const now = await readIfThere(join(project, file));
+        if (now === undefined) drift.push({ file, problem: "missing" });
+        else if (now !== (await readIfThere(join(scratch, file))))
+          drift.push({ file, problem: "out of date" });
+      }
+      for (const name of found.filter((it) => !wanted.includes(it))) {
+        const file = join(folder, name);
+        // A file that a person put there is theirs.
+        if ((await readIfThere(join(project, file)))?.includes("@generated ") === true) {
+          drift.push({ file, problem: "left over" });
+        }
+      }
+    }
+    return drift;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Where `buf.gen.yaml` puts what it generates. */
+async function outputFolders(project: string): Promise<readonly string[]> {
+  const file = join(project, "buf.gen.yaml");
+  const text = await readIfThere(file);
+  if (text === undefined) throw new UsageError(`there is no ${file}; run this where it is`);
+  const template = parse(text) as {
+    readonly plugins?: readonly { readonly out?: string }[];
+  } | null;
+  const folders = (template?.plugins ?? []).flatMap(({ out }) => out ?? []);
+  if (folders.length === 0) throw new UsageError(`${file} names no plugin with an \`out\``);
+  return [...new Set(folders)];
+}
+
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+      .sort();
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw reason;
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw reason;
+  }
+}

@@ -1,0 +1,79 @@
+import { relative, resolve } from "node:path";
+import { breakingChanges } from "../check/breaking.ts";
+import { generatedDrift } from "../check/generated.ts";
+import { type Command, defineCommand } from "../command.ts";
+import type { Output } from "../output.ts";
+import { planScaffold } from "../scaffold/plan.ts";
+
+export const command: Command = defineCommand({
+  arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
+  options: {
+    against: {
+      type: "string",
+      value: "ref",
+      help: "the git reference whose schema must not be broken; default the main branch",
+    },
+  },
+  details:
+    "For CI. Three questions: is the generated code up to date, does every rpc and every subscriber have a handler, and does\nthe schema still serve those who use the one of the main branch. The exit code is 1 when one is answered with no.",
+  examples: [
+    ["micro check", "in CI, after npm ci"],
+    ["micro check --against v1.4.0", "against what was released"],
+  ],
+  async run({ arguments: [folder = "."], options, output }) {
+    const project = resolve(folder);
+    output.progress("comparing generated code");
+    const drift = await generatedDrift(project);
+    report(
+      output,
+      "generated code",
+      drift.map(({ file, problem }) => `${file} is ${problem}`),
+      {
+        good: "is up to date",
+        remedy: "run `npx buf generate` and commit what it writes",
+      },
+    );
+    const plans = await planScaffold({ project, out: resolve(project, "src") });
+    const lacking = plans.filter(({ missing }) => missing.length > 0);
+    const differing = plans.flatMap(({ differences }) => differences);
+    report(
+      output,
+      "handlers",
+      [
+        ...lacking.map(({ handler, missing }) => `${handler.name} lacks ${missing.join(", ")}`),
+        ...differing.map(
+          ({ file, line, method, problem }) =>
+            `${relative(project, file)}:${line} ${method}: ${problem}`,
+        ),
+      ],
+      { good: "are complete", remedy: "`npx micro scaffold` writes what is missing" },
+    );
+    output.progress("comparing schemas");
+    const { against, changes } = await breakingChanges(project, options.against);
+    report(output, "schema", changes, {
+      good:
+        against === undefined
+          ? "has no main branch in git to be compared with"
+          : `breaks nobody who uses ${against}'s`,
+      remedy: "add fields and rpcs instead of changing them, or make a new version of the package",
+    });
+    return drift.length + lacking.length + differing.length + changes.length > 0 ? 1 : 0;
+  },
+});
+
+function report(
+  output: Output,
+  what: string,
+  problems: readonly string[],
+  { good, remedy }: { readonly good: string; readonly remedy: string },
+): void {
+  output.result({ check: what, problems }, () =>
+    problems.length === 0
+      ? `${output.style("green", "✓")} ${what} ${good}`
+      : [
+          `${output.style("red", "✗")} ${what}`,
+          ...problems.map((it) => `    ${it}`),
+          `  ${remedy}`,
+        ].join("\n"),
+  );
+}
