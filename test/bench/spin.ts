@@ -2,9 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-/** Ends by itself when whoever started it is gone. */
-const untilOrphaned =
-  "const parent = process.ppid; for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== parent) process.exit();";
+/** Ends by itself when whoever started it is gone, also when that was before it began. */
+const untilOrphaned = `for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== ${process.pid}) process.exit();`;
 
 /**
  * Keeps every processor awake with loops that run only when nothing else wants to (SCHED_IDLE). On a virtual machine
