@@ -66,6 +66,42 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/health.ts"),
   },
   {
+    name: "pub",
+    group: "Events and state",
+    summary: "publishes an event",
+    load: () => import("./commands/pub.ts"),
+  },
+  {
+    name: "sub",
+    group: "Events and state",
+    summary: "shows a topic's events as they come",
+    load: () => import("./commands/sub.ts"),
+  },
+  {
+    name: "store ls",
+    group: "Events and state",
+    summary: "the records of the store",
+    load: () => import("./commands/store-ls.ts"),
+  },
+  {
+    name: "store get",
+    group: "Events and state",
+    summary: "the value of a key",
+    load: () => import("./commands/store-get.ts"),
+  },
+  {
+    name: "store set",
+    group: "Events and state",
+    summary: "writes a value",
+    load: () => import("./commands/store-set.ts"),
+  },
+  {
+    name: "store rm",
+    group: "Events and state",
+    summary: "deletes a record",
+    load: () => import("./commands/store-rm.ts"),
+  },
+  {
     name: "context ls",
     group: "This program",
     summary: "the named environments",

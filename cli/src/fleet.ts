@@ -1,4 +1,5 @@
-import type { Client, Registry, Transport } from "@micro-es/runtime";
+import type { Broker, Client, Registry, Service, Store, Transport } from "@micro-es/runtime";
+import { UsageError } from "./command.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -6,56 +7,62 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export const protocols = ["native", "grpc", "grpc-web", "connect"] as const;
 export type Protocol = (typeof protocols)[number];
 
-/** What commands find and call services with. What is never asked for is never opened. */
+/** What commands find, call and look at. What is never asked for is never opened. */
 export interface Fleet extends AsyncDisposable {
   readonly registry: Registry;
+  readonly broker: Broker;
+  /** @throws UsageError where the environment names no store that another process could see. */
+  readonly store: Store;
   client(protocol?: Protocol): Client;
 }
 
 /**
- * Opens the registry that the environment names: NATS where there is a `MICRO_NATS_URL`, else what services use by
- * default, and clients over it.
+ * The parts that the environment names, as a service of it would have them: on NATS where there is a `MICRO_NATS_URL`,
+ * else those that come with the runtime.
  *
  * @throws MicroError `invalid_argument` for a variable that is not allowed.
  */
 export async function openFleet(environment: Variables): Promise<Fleet> {
-  const runtime = await import("@micro-es/runtime");
-  const logger = runtime.createLogger({
-    level: environment.MICRO_LOG_LEVEL === "debug" ? "debug" : "silent",
-  });
-  const made: { close(): Promise<void> }[] = [];
-  const registry = await openRegistry(environment, made);
+  const { createClient, createLogger, httpTransport, tcpTransport } = await import(
+    "@micro-es/runtime"
+  );
+  const level = environment.MICRO_LOG_LEVEL === "debug" ? "debug" : "silent";
+  const logger = createLogger({ level });
+  const service = await partsOf(environment);
+  const clients: Client[] = [];
   return {
-    registry,
-    client(protocol = "grpc") {
-      const transports: Transport[] = protocol === "native" ? [runtime.tcpTransport()] : [];
-      if (protocol !== "native") {
-        transports.push(runtime.tcpTransport(), runtime.httpTransport({ protocol }));
+    registry: service.registry,
+    broker: service.broker,
+    get store() {
+      const { sharing } = service.store.guarantees;
+      if (sharing === "process" && environment.MICRO_STORE?.startsWith("file:") !== true) {
+        throw new UsageError(
+          "the store is in the memory of each service, where nobody else sees it; MICRO_NATS_URL or MICRO_STORE=file:path names one that can be looked at",
+        );
       }
-      const client = runtime.createClient({ registry, transports, logger, environment });
-      made.unshift(client);
+      return service.store;
+    },
+    client(protocol = "grpc") {
+      const transports: Transport[] = [tcpTransport()];
+      if (protocol !== "native") transports.push(httpTransport({ protocol }));
+      const client = createClient({ registry: service.registry, transports, logger, environment });
+      clients.push(client);
       return client;
     },
     async [Symbol.asyncDispose]() {
-      for (const part of made.splice(0)) await part.close();
+      for (const client of clients.splice(0)) await client.close();
+      await service.close();
     },
   };
 }
 
-async function openRegistry(
-  environment: Variables,
-  made: { close(): Promise<void> }[],
-): Promise<Registry> {
+/** A service that is never started is the one way to the parts that the environment chooses. */
+async function partsOf(environment: Variables): Promise<Service> {
+  const { createLogger, createService } = await import("@micro-es/runtime");
+  const logger = createLogger({ level: "silent" });
   const url = environment.MICRO_NATS_URL;
-  if (url !== undefined && url !== "") {
-    const { nats } = await import("@micro-es/runtime/nats");
-    const parts = nats({ servers: url });
-    made.push(...parts.owned);
-    return parts.registry;
-  }
-  const { createService } = await import("@micro-es/runtime");
-  // The one way to the parts that the environment chooses; this service is never started.
-  const service = createService({ name: "micro-cli", environment });
-  made.push(service);
-  return service.registry;
+  const name = "micro-cli";
+  if (url === undefined || url === "") return createService({ name, environment, logger });
+  const { nats } = await import("@micro-es/runtime/nats");
+  return createService({ name, environment, logger, ...nats({ servers: url, logger }) });
 }

@@ -16,6 +16,8 @@ const run = promisify(execFile);
 const env: NodeJS.ProcessEnv = {
   ...process.env,
   ...ownFleet(),
+  // The line that says that a service listens is one of these.
+  MICRO_LOG_LEVEL: "info",
   npm_config_fund: "false",
   npm_config_audit: "false",
   npm_config_prefer_offline: "true",

@@ -1,8 +1,9 @@
 import { type DescMethod, type Message, toJson } from "@bufbuild/protobuf";
-import { type AnyMethod, type CallOptions, type Client, Metadata } from "@micro-es/runtime";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import type { AnyMethod, CallOptions, Client, Metadata } from "@micro-es/runtime";
+import { type Command, defineCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
 import { openFleet } from "../fleet.ts";
+import { readHeaders } from "../headers.ts";
 import type { Output } from "../output.ts";
 import { manyRequests, oneRequest } from "../requests.ts";
 import { exampleOf } from "../schema/example.ts";
@@ -84,18 +85,6 @@ function defaultTimeoutMs(method: DescMethod): number | undefined {
   const streams =
     method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
   return streams ? Number.POSITIVE_INFINITY : undefined;
-}
-
-function readHeaders(words: readonly string[]): Metadata {
-  const metadata = new Metadata();
-  for (const word of words) {
-    const [, key, value] = /^([^:=\s]+)\s*[:=]\s*(.*)$/s.exec(word) ?? [];
-    if (key === undefined || value === undefined) {
-      throw new UsageError(`--header takes "key: value", and not "${word}"`);
-    }
-    metadata.append(key, key.endsWith("-bin") ? Buffer.from(value, "base64") : value);
-  }
-  return metadata;
 }
 
 /** One call of any kind, between JSON and the runtime. */

@@ -21,20 +21,29 @@ export const schemaOptions = {
   },
 } as const satisfies OptionSpecs;
 
+export interface SchemaOptions {
+  readonly proto?: string;
+  readonly "descriptor-set"?: string;
+}
+
 /** The schema of what is spoken to, by the options or else by reflection. */
 export async function loadSchema(
   client: Client,
   target: Target,
-  options: { readonly proto?: string; readonly "descriptor-set"?: string },
+  options: SchemaOptions,
   signal: AbortSignal,
 ): Promise<Reflected> {
+  return (await schemaFromFiles(options)) ?? reflect(client, { ...target.call, signal });
+}
+
+/** The schema that the options name; undefined when they name none. */
+export async function schemaFromFiles(options: SchemaOptions): Promise<Reflected | undefined> {
   const { proto, "descriptor-set": set } = options;
   if (proto !== undefined && set !== undefined) {
     throw new UsageError("--proto and --descriptor-set exclude each other");
   }
   if (proto !== undefined) return withServices(await schemaOfProto(proto));
-  if (set !== undefined) return withServices(await schemaOfDescriptorSet(set));
-  return reflect(client, { ...target.call, signal });
+  return set === undefined ? undefined : withServices(await schemaOfDescriptorSet(set));
 }
 
 /** A schema from a `.proto` file, or from a folder of them; `buf` compiles it. */

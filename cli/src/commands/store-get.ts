@@ -1,0 +1,18 @@
+import { MicroError } from "@micro-es/runtime";
+import { type Command, defineCommand } from "../command.ts";
+import { openFleet } from "../fleet.ts";
+import { shownRecord } from "../store/record.ts";
+
+export const command: Command = defineCommand({
+  arguments: [{ name: "key", help: "the whole key" }],
+  options: {},
+  details: "The value alone, as it is; with --json its version, expiry and metadata too.",
+  examples: [["micro store get orders/7", "its value"]],
+  async run({ arguments: [key = ""], output, environment }) {
+    await using fleet = await openFleet(environment);
+    const record = await fleet.store.read(key);
+    if (record === undefined) throw new MicroError("not_found", `the store has no ${key}`);
+    const shown = shownRecord(record);
+    output.result(shown, () => shown.text ?? shown.base64 ?? "");
+  },
+});

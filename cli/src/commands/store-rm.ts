@@ -1,0 +1,15 @@
+import { MicroError } from "@micro-es/runtime";
+import { type Command, defineCommand } from "../command.ts";
+import { openFleet } from "../fleet.ts";
+
+export const command: Command = defineCommand({
+  arguments: [{ name: "key", help: "the whole key" }],
+  options: {},
+  examples: [["micro store rm orders/7", "deletes a record"]],
+  async run({ arguments: [key = ""], output, environment }) {
+    await using fleet = await openFleet(environment);
+    if (!(await fleet.store.delete(key)))
+      throw new MicroError("not_found", `the store has no ${key}`);
+    output.note(`${key} is deleted`);
+  },
+});

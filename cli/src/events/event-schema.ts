@@ -1,0 +1,72 @@
+import { type DescMessage, type FileRegistry, getOption, hasOption } from "@bufbuild/protobuf";
+import type { Client, Registry } from "@micro-es/runtime";
+import { topic as topicOption } from "@micro-es/runtime/gen/micro/v1/options_pb.js";
+import { type OptionSpecs, UsageError } from "../command.ts";
+import type { Fleet } from "../fleet.ts";
+import { nearestFew } from "../nearest.ts";
+import { reflect } from "../schema/reflection.ts";
+import { type SchemaOptions, schemaFromFiles, schemaOptions } from "../schema/sources.ts";
+
+/** The options that say which messages a topic has; without one a service that subscribes to it is asked. */
+export const eventSchemaOptions = {
+  ...schemaOptions,
+  service: { type: "string", value: "name", help: "the service whose schema has the event" },
+} as const satisfies OptionSpecs;
+
+/** The schema of a topic's events; undefined when none was given and nobody that runs subscribes to it. */
+export async function eventSchema(
+  fleet: Fleet,
+  topic: string,
+  options: SchemaOptions & { readonly service?: string },
+  signal: AbortSignal,
+): Promise<FileRegistry | undefined> {
+  const given = await schemaFromFiles(options);
+  if (given !== undefined) return given.registry;
+  const service = options.service ?? (await subscriberOf(fleet.registry, topic, signal));
+  if (service === undefined) return undefined;
+  return (await ask(fleet.client(), service, signal)).registry;
+}
+
+async function ask(client: Client, service: string, signal: AbortSignal) {
+  return reflect(client, { service, signal });
+}
+
+/** The name of a service that subscribes to the topic, as its registered endpoints tell. */
+async function subscriberOf(
+  registry: Registry,
+  topic: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  for (const name of await registry.list({ signal })) {
+    const nodes = await registry.get(name, { signal });
+    const subscribes = nodes.some(({ endpoints }) =>
+      endpoints.some(({ metadata }) => metadata.subscriber === "true" && metadata.topic === topic),
+    );
+    if (subscribes) return name;
+  }
+  return undefined;
+}
+
+/** The message that a topic carries, by the schema's own word. @throws UsageError when no message says so. */
+export function messageOfTopic(schema: FileRegistry, topic: string): DescMessage {
+  const topics = new Map<string, DescMessage>();
+  for (const type of schema) {
+    if (type.kind === "message" && hasOption(type, topicOption)) {
+      topics.set(getOption(type, topicOption).name, type);
+    }
+  }
+  const found = topics.get(topic);
+  if (found !== undefined) return found;
+  const names = nearestFew(topic, [...topics.keys()]);
+  const hint = names.length === 0 ? "it has no topics" : `it has: ${names.join(", ")}`;
+  throw new UsageError(
+    `the schema has no message for the topic ${topic}; ${hint}; --type names one`,
+  );
+}
+
+/** The field whose value orders a topic's events; undefined when the schema names none. */
+export function keyFieldOf(message: DescMessage): string | undefined {
+  if (!hasOption(message, topicOption)) return undefined;
+  const { key } = getOption(message, topicOption);
+  return message.fields.find(({ name }) => name === key)?.localName;
+}
