@@ -9,7 +9,7 @@ import { registerEcho } from "../support/server.ts";
 const transport = tcpTransport({
   handshakeTimeoutMs: 2_000,
   keepaliveIntervalMs: 3_000,
-  keepaliveTimeoutMs: 3_000,
+  keepaliveTimeoutMs: 10_000,
 });
 const server = buildServer({
   name: "echo",

@@ -1,4 +1,5 @@
 import { connect as connectHttp2 } from "node:http2";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, httpTransport, memoryRegistry } from "@micro-es/runtime";
 import { createEchoServiceClient } from "../gen/micro/test/v1/echo_micro.ts";
 import { type Program, startProgram } from "../support/process.ts";
@@ -13,7 +14,11 @@ export interface VictimState {
 export class Victim {
   readonly port: number;
   readonly #program: Program;
-  readonly #client = createClient({ registry: memoryRegistry(), transports: [httpTransport()] });
+  readonly #client = createClient({
+    registry: memoryRegistry(),
+    // A machine that is busy with harm may be slow, and is not dead for that.
+    transports: [httpTransport({ handshakeTimeoutMs: 60_000, keepaliveTimeoutMs: 60_000 })],
+  });
 
   private constructor(program: Program, port: number) {
     this.#program = program;
@@ -39,7 +44,7 @@ export class Victim {
     const echo = createEchoServiceClient(this.#client);
     const { text } = await echo.once(
       { text: "on" },
-      { address: `http://127.0.0.1:${this.port}`, timeoutMs: 15_000, retry: false },
+      { address: `http://127.0.0.1:${this.port}`, timeoutMs: 60_000, retry: false },
     );
     if (text !== "on") throw new Error(`the server answered ${JSON.stringify(text)}`);
   }
@@ -58,6 +63,7 @@ export class Victim {
         await this.serve();
         served++;
         most = Math.max(most, (await this.state()).rss);
+        await sleep(10);
       } while (!over);
     })();
     try {
