@@ -60,8 +60,10 @@ for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
  */
 const notOfGoMicro = [
   "carries metadata there, metadata and trailers back, text and bytes",
-  "refuses a method, a kind and a content type that it does not have",
+  "refuses a method that it does not have",
+  "refuses a kind of call and a content type that a method does not have",
   "stops a handler that writes faster than its caller reads, and lets it go on",
+  "stops a conversation whose caller does not read, on both sides",
   "stops a caller that writes faster than its handler reads, empty messages too",
   "refuses connections beyond its limit",
   "drains: finishes what it has, refuses what comes, and tells the callers",
