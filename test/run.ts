@@ -36,7 +36,6 @@ const suites: readonly Suite[] = [
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
   { name: "Connect conformance", script: ["conformance:connect"], counts: "check", long: true },
-  { name: "every Node", script: ["test:nodes"], counts: "check", long: true },
   {
     name: "googleapis through codecs",
     script: ["googleapis:codec", "--part"],
