@@ -94,8 +94,7 @@ export class DefaultParts {
   }
 
   get transport(): Transport {
-    this.#transport ??=
-      this.read(variables.transport) === "memory" ? memoryTransport() : tcpTransport();
+    this.#transport ??= this.#makeTransport();
     return this.#transport;
   }
 
@@ -184,6 +183,12 @@ export class DefaultParts {
   /** All that was made here, in the order in which it is to be closed: what uses another comes first. */
   get made(): readonly { close(): Promise<void> }[] {
     return [...this.#made].reverse();
+  }
+
+  #makeTransport(): Transport {
+    if (this.read(variables.transport) === "memory") return memoryTransport();
+    const origins = this.read(variables.corsOrigins);
+    return tcpTransport(origins === undefined ? {} : { http: { cors: { origins } } });
   }
 
   #makeRegistry(logger: Logger): Registry {

@@ -36,6 +36,7 @@ export interface EnvironmentVariables {
   readonly mdnsPort: EnvironmentVariable<number>;
   readonly mdnsInterface: EnvironmentVariable<string>;
   readonly transport: EnvironmentVariable<"tcp" | "memory">;
+  readonly corsOrigins: EnvironmentVariable<readonly string[]>;
   readonly broker: EnvironmentVariable<"http" | "memory">;
   readonly brokerAddress: EnvironmentVariable<string>;
   readonly store: EnvironmentVariable<StoreChoice>;
@@ -128,6 +129,13 @@ export const environmentVariables: EnvironmentVariables = {
     sets: "what carries calls",
     fallback: "`tcp`",
     ...oneOf("tcp", "memory"),
+  },
+  corsOrigins: {
+    name: "MICRO_CORS_ORIGINS",
+    sets: "origins whose pages may call from a browser",
+    values: "`https://host`, more after commas, or `*` for all",
+    fallback: "none",
+    read: readOrigins,
   },
   broker: {
     name: "MICRO_BROKER",
@@ -279,6 +287,20 @@ function isAddress(text: string): boolean {
   try {
     parseAddress(text);
     return true;
+  } catch {
+    return false;
+  }
+}
+
+function readOrigins(text: string): readonly string[] | undefined {
+  const origins = text.split(",").map((origin) => origin.trim());
+  return origins.every(isOrigin) ? origins : undefined;
+}
+
+function isOrigin(text: string): boolean {
+  if (text === "*") return true;
+  try {
+    return new URL(text).origin === text;
   } catch {
     return false;
   }

@@ -114,6 +114,7 @@ export { MemorySyncNetwork, type MemorySyncOptions, memorySync } from "./sync/me
 export * from "./sync/sync.ts";
 export type { GoMicroServeOptions } from "./transport/go-micro/go-micro-front.ts";
 export * from "./transport/go-micro.ts";
+export { compressAnswers, requestCompressed } from "./transport/http/compression-keys.ts";
 export type { CorsOptions } from "./transport/http/cors.ts";
 export type { HttpCallOptions } from "./transport/http/http-call-options.ts";
 export type { HttpFrontOptions } from "./transport/http/http-front.ts";

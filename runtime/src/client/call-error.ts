@@ -1,13 +1,14 @@
 import { MicroError, type Outcome } from "../error.ts";
 import type { AnyMethod, MethodKind } from "../method.ts";
+import { isAnswer } from "../transport/call-errors.ts";
 import type { OutboundCall } from "./outbound-call.ts";
 
 /**
  * The error as the caller gets it: with the method, the service and the node that it was about. An answer of
- * the other side's handler stays as it was written.
+ * the other side's handler stays as it was written, also where that is of another world and says no outcome.
  */
 export function ofCall(error: MicroError, call: OutboundCall): MicroError {
-  if (error.outcome === "executed") return error;
+  if (isAnswer(error)) return error;
   const address = call.address;
   const node =
     address === undefined || address === call.target ? call.target : `${call.target} at ${address}`;

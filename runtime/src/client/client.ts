@@ -35,6 +35,12 @@ export interface CallOptions {
   readonly address?: string;
   /** Nodes that may take the call; all must agree, and so must the client's own filters. */
   readonly filters?: readonly NodeFilter[];
+  /**
+   * Whether requests may be compressed, where the transport is told to do that (`httpTransport({ compression })`): not
+   * for secrets, and not for what is compressed already. A function is asked before each request of a stream. Default
+   * true.
+   */
+  readonly compress?: boolean | (() => boolean);
   /** Called once when the other side's metadata is there, before the first message. */
   readonly onResponseMetadata?: (metadata: Metadata) => void;
   /** Called once when the call has ended, also with an error. */

@@ -44,6 +44,10 @@ export class Attempt implements OutgoingCall, SelectOptions {
     return this.call.filters;
   }
 
+  get compress(): boolean | (() => boolean) | undefined {
+    return this.call.options.compress;
+  }
+
   /** Tells the selector how the attempt ended, once however often it is said. */
   report(latencyMs: number | undefined, error?: MicroError): void {
     if (this.candidate === undefined || this.#reported) return;

@@ -53,6 +53,8 @@ export interface OutgoingCall {
   readonly metadata: Metadata | undefined;
   /** Cancels the call on both sides. */
   readonly signal: AbortSignal | undefined;
+  /** Whether a request may be compressed, where the transport does that; a function is asked before each. Default true. */
+  readonly compress?: boolean | (() => boolean) | undefined;
   /** Set by the transport no later than the first message or the end. */
   responseMetadata: Metadata | undefined;
   /** Set by the transport at the end, also at an error. */

@@ -4,11 +4,12 @@ import type { CommonTransportOptions, UniversalClientFn } from "@connectrpc/conn
 import { createTransport as createConnect } from "@connectrpc/connect/protocol-connect";
 import { createTransport as createGrpc } from "@connectrpc/connect/protocol-grpc";
 import { createTransport as createGrpcWeb } from "@connectrpc/connect/protocol-grpc-web";
-import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import type { TransportLimits } from "../transport.ts";
+import { compressions } from "./compressions.ts";
 import type { HttpCallOptions } from "./http-call-options.ts";
+import { compressMessages, never } from "./message-compression.ts";
 import { type Encoding, type MessageForm, messageForm } from "./message-form.ts";
 import { methodDescriptor } from "./method-descriptor.ts";
 
@@ -30,13 +31,12 @@ export class CalledMethods {
     const { protocol = "grpc", encoding = "binary", compression, typeRegistry } = options;
     this.protocol = protocol;
     this.#encoding = encoding;
-    const gzipOrBrotli = { gzip: compressionGzip, br: compressionBrotli };
     this.#options = {
       baseUrl: url.href,
       useBinaryFormat: encoding === "binary",
       interceptors: [],
-      acceptCompression: [compressionGzip, compressionBrotli],
-      sendCompression: compression === undefined ? null : gzipOrBrotli[compression],
+      acceptCompression: [...compressions],
+      sendCompression: compressions.find(({ name }) => name === compression) ?? null,
       // Connect compresses an unary message that is larger than this, and no empty one at 0.
       compressMinBytes: (options.compressMinBytes ?? 1_024) - 1,
       readMaxBytes: Math.min(
@@ -69,9 +69,27 @@ export class CalledMethods {
     return called;
   }
 
-  /** What makes one call, by this way to send it. */
-  transport(httpClient: UniversalClientFn): ConnectTransport {
+  /**
+   * What makes one call, by this way to send it.
+   *
+   * @param compress whether its requests may be compressed; a function is asked before each of a stream
+   */
+  transport(
+    httpClient: UniversalClientFn,
+    compress: boolean | (() => boolean) = true,
+  ): ConnectTransport {
     const options = { ...this.#options, httpClient };
+    const { sendCompression, compressMinBytes } = options;
+    if (compress === false) options.sendCompression = null;
+    if (typeof compress === "function" && sendCompression !== null) {
+      options.compressMinBytes = never;
+      options.httpClient = (request) => {
+        const { body } = request;
+        if (body === undefined) return httpClient(request);
+        const compressed = compressMessages(body, sendCompression, compressMinBytes, compress);
+        return httpClient({ ...request, body: compressed } as typeof request);
+      };
+    }
     switch (this.protocol) {
       case "connect":
         return createConnect(options);

@@ -5,7 +5,7 @@ import { deadlineExceeded } from "../../call.ts";
 import { remainingMs } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
-import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import { asAnswer, cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import { encodeRequest } from "../memory-message.ts";
 import type { OutgoingCall, TransportLimits } from "../transport.ts";
 import type { CalledMethod, CalledMethods } from "./called-methods.ts";
@@ -73,7 +73,11 @@ export class HttpCall implements Abortable, RequestWatch {
     this.#begin();
     try {
       const { descriptor } = called;
-      const transport = methods.transport(this.#channel.link.client(this));
+      const { compress } = this.#outgoing;
+      const transport = methods.transport(
+        this.#channel.link.client(this),
+        typeof compress === "function" ? compress() : compress,
+      );
       const response = await this.#race(
         transport.unary(
           descriptor as never,
@@ -126,7 +130,7 @@ export class HttpCall implements Abortable, RequestWatch {
     );
     let answers: AsyncIterator<Message> | undefined;
     try {
-      const transport = methods.transport(link.client(this));
+      const transport = methods.transport(link.client(this), this.#outgoing.compress);
       const response: StreamResponse = await this.#race(
         transport.stream(
           called.descriptor as never,
@@ -271,7 +275,15 @@ export class HttpCall implements Abortable, RequestWatch {
     if (unanswered || late) return deadlineExceeded(name, this.#outcome);
     this.#answered = this.#headerLines !== undefined && error.code !== ConnectCode.DeadlineExceeded;
     this.#deliver(error.metadata, true);
-    return fromConnectError(error);
+    const failure = fromConnectError(error);
+    // What Micro-ES says of itself is known by its outcome.
+    return failure.outcome === "unknown" && this.#isAnswered(error) ? asAnswer(failure) : failure;
+  }
+
+  /** Whether an error is what the other side answered, and not what was wrong with its answer. */
+  #isAnswered(error: ConnectError): boolean {
+    if (this.#headerLines === undefined) return false;
+    return error.metadata.has("grpc-status") || this.#channel.methods.protocol !== "grpc";
   }
 
   #deliverHeader(): void {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -10,7 +11,13 @@ import {
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
-import { type Listener, type ListenOptions, MicroError } from "@micro-es/runtime";
+import {
+  compressAnswers,
+  type Listener,
+  type ListenOptions,
+  MicroError,
+  requestCompressed,
+} from "@micro-es/runtime";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type Answers,
@@ -62,6 +69,15 @@ const text: Answers = {
   },
 };
 
+function post(
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers = {},
+): Promise<Response> {
+  const type = { "content-type": "application/json", "accept-encoding": "gzip" };
+  return fetch(url, { method: "POST", headers: { ...type, ...headers }, body });
+}
+
 describe("a listener", () => {
   test("answers curl: JSON by HTTP/1.1, and GET where there are no side effects", async () => {
     const { address } = await serve(text);
@@ -80,6 +96,27 @@ describe("a listener", () => {
     expect(await got.json()).toEqual({ text: "GOT" });
     const once = await fetch(url.replace("Echo?", "Once?").replace(/Echo$/, "Once"));
     expect(once.status).toBe(405);
+  });
+
+  test("compresses each answer as its handler says, and tells it which requests were", async () => {
+    const { address } = await serve({
+      unary: (request, call) => {
+        call.set(compressAnswers, request.fail === "");
+        return { text: "x".repeat(5_000), server: String(call.get(requestCompressed)) };
+      },
+    });
+    const url = `http://${address}/micro.test.v1.EchoService/Echo`;
+    const encodingOf = async (fail: string) => {
+      const { headers } = await post(url, JSON.stringify({ fail }));
+      return headers.get("content-encoding");
+    };
+    expect(await encodingOf("")).toBe("gzip");
+    expect(await encodingOf("secret")).toBeNull();
+    const zipped = gzipSync('{"text":"hi"}');
+    expect(await (await post(url, zipped, { "content-encoding": "gzip" })).json()).toMatchObject({
+      server: "true",
+    });
+    expect(await (await post(url, "{}")).json()).toMatchObject({ server: "false" });
   });
 
   test("says in JSON what is wrong with a call", async () => {

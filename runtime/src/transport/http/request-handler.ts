@@ -3,14 +3,14 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import {
-  compressionBrotli,
-  compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { AnyMethod, MethodKind } from "../../method.ts";
 import { listenerDraining, unknownMethod } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { CallCompression } from "./answer-compression.ts";
+import { compressions } from "./compressions.ts";
 import { type CorsOptions, corsLines } from "./cors.ts";
 import { groupLines, type HeaderLine, rawLines } from "./http-metadata.ts";
 import type { Encoding } from "./message-form.ts";
@@ -54,6 +54,7 @@ export class RequestHandler {
   readonly #routes: ReadonlyMap<string, UniversalHandler>;
   readonly #transport: string;
   readonly #goMicro: boolean;
+  readonly #compressMinBytes: number;
 
   constructor(reception: Reception, options: HttpServeOptions, transport: string) {
     this.#reception = reception;
@@ -62,6 +63,7 @@ export class RequestHandler {
     this.#routes = mounted(options, reception);
     this.#transport = transport;
     this.#goMicro = (options.goMicro ?? true) && options.grpc !== false;
+    this.#compressMinBytes = options.compressMinBytes ?? 1_024;
   }
 
   handle(request: HttpRequest, response: HttpResponse): void {
@@ -91,6 +93,7 @@ export class RequestHandler {
       plain(response, 404, "there is no such method here\n");
       return;
     }
+    const compression = new CallCompression(this.#compressMinBytes);
     const exchange: Exchange = {
       dispatcher: this.#reception.dispatcher,
       limits: this.#reception.limits,
@@ -99,6 +102,8 @@ export class RequestHandler {
       requestLines: rawLines(request.rawHeaders),
       writeHeader: (lines) => setHeader(response, lines),
       receivedAll: () => !wasCutOff(request),
+      nextCompressed: () => compression.nextCompressed(),
+      mayCompress: (allowed) => compression.mayCompress(allowed),
     };
     const values = createContextValues().set(exchangeKey, exchange);
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
@@ -115,7 +120,8 @@ export class RequestHandler {
       return;
     }
     abandonBody(request, response);
-    await universalResponseToNodeResponse(await handler(universal), response);
+    const answer = await handler(compression.watch(universal));
+    await universalResponseToNodeResponse(await compression.compress(answer), response);
   }
 
   /** Only go-micro's gRPC client says twice what it sends. */
@@ -192,7 +198,7 @@ function mounted(
     connect,
     grpc,
     grpcWeb,
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: [...compressions],
     readMaxBytes: limits.maxMessageBytes,
     shutdownSignal: shutdown,
   });

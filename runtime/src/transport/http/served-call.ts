@@ -14,6 +14,7 @@ import { answerError, callEnded, callerGone, codecError, encodeMetadata } from "
 import { encodeAnswer } from "../memory-message.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { CancellableIterator } from "./cancellable-iterator.ts";
+import { compressAnswers, requestCompressed } from "./compression-keys.ts";
 import { type HeaderLine, headerLines, metadataFrom } from "./http-metadata.ts";
 import { fromConnectError, isDeadline, toConnectError, toGoMicroStatus } from "./http-status.ts";
 import type { MessageForm } from "./message-form.ts";
@@ -30,6 +31,10 @@ export interface Exchange {
   readonly requestLines: Iterable<HeaderLine>;
   /** Adds to the header of the answer, which is not sent yet. */
   writeHeader(lines: Iterable<HeaderLine>): void;
+  /** Takes whether the message that is read next came compressed. */
+  nextCompressed(): boolean;
+  /** Says whether the message that is sent next may be compressed. */
+  mayCompress(allowed: boolean): void;
   /** Whether the request ended as its sender meant it; Node ends a stream that was reset without a word. */
   receivedAll(): boolean;
 }
@@ -152,6 +157,9 @@ export class ServedCall {
   }
 
   #received(message: Message): unknown {
+    if (this.#exchange.nextCompressed() !== this.#call.get(requestCompressed)) {
+      this.#call.set(requestCompressed, !this.#call.get(requestCompressed));
+    }
     try {
       return this.#served.input.received(message);
     } catch (reason) {
@@ -162,9 +170,9 @@ export class ServedCall {
   #sent(init: unknown): Message {
     const { dispatcher, limits } = this.#exchange;
     this.#writeHeader();
-    return this.#served.output.sent(
-      encodeAnswer(dispatcher, this.#call, init, limits.maxMessageBytes),
-    );
+    const bytes = encodeAnswer(dispatcher, this.#call, init, limits.maxMessageBytes);
+    this.#exchange.mayCompress(this.#call.get(compressAnswers));
+    return this.#served.output.sent(bytes);
   }
 
   #watch(cancelled: (error: Error) => void): void {

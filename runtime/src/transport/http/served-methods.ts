@@ -1,11 +1,12 @@
 import type { DescMethod, Message, Registry } from "@bufbuild/protobuf";
 import { createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod, MethodKind } from "../../method.ts";
 import type { TransportLimits } from "../transport.ts";
+import { compressions } from "./compressions.ts";
 import { toConnectError } from "./http-status.ts";
+import { never } from "./message-compression.ts";
 import { type Encoding, messageForm } from "./message-form.ts";
 import { methodDescriptor } from "./method-descriptor.ts";
 import { ServedCall, type ServedMethod } from "./served-call.ts";
@@ -40,18 +41,19 @@ export class ServedMethods {
 
   /** @param shutdown fires when calls are given up because the listener closes. */
   constructor(options: RpcOptions, limits: TransportLimits, shutdown: AbortSignal) {
-    const { connect = true, grpc = true, grpcWeb = true, compressMinBytes, typeRegistry } = options;
+    const { connect = true, grpc = true, grpcWeb = true, typeRegistry } = options;
     this.#options = {
       connect,
       grpc,
       grpcWeb,
-      acceptCompression: [compressionGzip, compressionBrotli],
+      acceptCompression: [...compressions],
+      // Answers are compressed message by message, as their handler says.
+      compressMinBytes: never,
       readMaxBytes: Math.min(
         limits.maxMessageBytes,
         options.maxRequestBytes ?? limits.maxMessageBytes,
       ),
       shutdownSignal: shutdown,
-      ...(compressMinBytes !== undefined && { compressMinBytes }),
       ...(typeRegistry !== undefined && { jsonOptions: { registry: typeRegistry } }),
     };
   }
