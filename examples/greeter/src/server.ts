@@ -1,10 +1,14 @@
 import { createService } from "@micro-es/runtime";
+import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
 import { registerGreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";
 import { Greeter } from "./greeter.ts";
 
 const service = createService({ name: "greeter" });
 const greeter = new Greeter(process.env.GREETER_NAME ?? "greeter", service.broker);
 registerGreeterHandler(service.server, greeter);
+// For grpcurl, and for whatever watches over servers of gRPC.
+registerGrpcReflection(service.server);
+registerGrpcHealth(service.server);
 
 // The demo starts this file with a channel to talk over; started by hand, it has none.
 process.on("message", (question) => {

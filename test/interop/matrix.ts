@@ -1,0 +1,106 @@
+import { CachingProxy } from "./caching-proxy.ts";
+import { wantedMarks, wrongMarks } from "./compression-marks.ts";
+import type { Credentials } from "./credentials.ts";
+import { FrameWitness } from "./frame-witness.ts";
+import type { Command, Peer, Target } from "./peers.ts";
+import { runProgram, startServer } from "./process.ts";
+
+/** One case of one client against one server. */
+export interface CaseResult {
+  readonly client: string;
+  readonly server: string;
+  readonly tls: boolean;
+  readonly name: string;
+  /** Why it failed; undefined when it passed. */
+  readonly error: string | undefined;
+}
+
+/** Runs all cases that both sides have, of each pair, against a server that is started once for all its clients. */
+export async function runAgainst(
+  server: Peer,
+  clients: readonly Peer[],
+  credentials: Credentials | undefined,
+): Promise<CaseResult[]> {
+  const running = await startServer(server.server(credentials), (line) => server.address(line));
+  const tls = credentials !== undefined;
+  const cache = tls ? undefined : await CachingProxy.start(running.address);
+  try {
+    const target: Target = {
+      address: running.address,
+      ca: credentials?.certFile,
+      probe: server.seesCompression === true,
+      cache: cache?.url,
+    };
+    const results: CaseResult[] = [];
+    for (const client of clients) {
+      const cases = client.clientCases
+        .filter((name) => server.serverCases.includes(name))
+        .filter((name) => name !== "cacheable_unary" || cache !== undefined);
+      const errors = tls
+        ? await runClient(client.client(target, cases), cases)
+        : await runWatched(client, target, cases);
+      for (const name of cases) {
+        const error = errors.get(name);
+        results.push({ client: client.name, server: server.name, tls, name, error });
+      }
+    }
+    return results;
+  } finally {
+    await cache?.close();
+    await running.stop();
+  }
+}
+
+/** Runs the cases about compression one by one behind a witness, as the client itself may not see what was compressed. */
+async function runWatched(
+  client: Peer,
+  target: Target,
+  cases: readonly string[],
+): Promise<Map<string, string>> {
+  const plain = cases.filter((name) => wantedMarks[name] === undefined);
+  const errors = await runClient(client.client(target, plain), plain);
+  for (const name of cases) {
+    if (wantedMarks[name] === undefined) continue;
+    const witness = await FrameWitness.start(target.address);
+    try {
+      const watched = { ...target, address: witness.address };
+      const [error] = (await runClient(client.client(watched, [name]), [name])).values();
+      const wrong = error ?? wrongMarks(name, target.probe, witness);
+      if (wrong !== undefined) errors.set(name, wrong);
+    } finally {
+      await witness.close();
+    }
+  }
+  return errors;
+}
+
+/** The error of each case that failed. */
+async function runClient(
+  command: Command | readonly Command[],
+  cases: readonly string[],
+): Promise<Map<string, string>> {
+  const errors = new Map<string, string>();
+  if (!("argv" in command)) {
+    for (const [index, one] of command.entries()) {
+      const { status, stderr } = await runProgram(one);
+      if (status !== 0) errors.set(cases[index]!, lastLine(stderr) || `status ${status}`);
+    }
+    return errors;
+  }
+  const { status, stdout, stderr } = await runProgram(command);
+  const told = new Map<string, string | undefined>();
+  for (const line of stdout.split("\n").filter((it) => it.startsWith("{"))) {
+    const { name, error } = JSON.parse(line) as { name: string; error?: string };
+    told.set(name, error);
+  }
+  const silent = `the client ended with ${status} and said nothing of it: ${lastLine(stderr)}`;
+  for (const name of cases) {
+    const error = told.has(name) ? told.get(name) : silent;
+    if (error !== undefined) errors.set(name, error);
+  }
+  return errors;
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
+}

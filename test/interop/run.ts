@@ -1,0 +1,75 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { runInBrowser } from "./browser/run.ts";
+import { makeCredentials } from "./credentials.ts";
+import { runGrpcurl } from "./grpcurl.ts";
+import { type CaseResult, runAgainst } from "./matrix.ts";
+import { foreignPeers, type Missing, ours, oursNative, type Peer } from "./peers.ts";
+import { printFailures, printTable } from "./table.ts";
+
+/**
+ * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of other languages, both
+ * ways, with and without TLS, then grpcurl and a browser. Prints case × pair; status 1 when anything failed. What this
+ * machine lacks is skipped with a line that says how to get it, and fails where `CI` is set. `--plant` lets our server
+ * answer a byte too few, and must fail.
+ */
+
+const began = performance.now();
+const scratch = await mkdtemp(join(tmpdir(), "micro-es-interop-"));
+const results: CaseResult[] = [];
+const missing = new Map<string, string>();
+if (process.argv.includes("--plant")) process.env.INTEROP_PLANT = "1";
+try {
+  const credentials = await makeCredentials(scratch);
+  const foreign: Peer[] = [];
+  for (const peer of await foreignPeers(await descriptors())) {
+    if ("remedy" in peer) missing.set(peer.name, peer.remedy);
+    else foreign.push(peer);
+  }
+  for (const tls of [undefined, credentials]) {
+    results.push(...(await runAgainst(ours, [ours, oursNative, ...foreign], tls)));
+    for (const peer of foreign) results.push(...(await runAgainst(peer, [ours], tls)));
+    take(await runGrpcurl(tls));
+    take(await runInBrowser(scratch, tls));
+  }
+  const screenshot = process.env.INTEROP_SCREENSHOT;
+  if (screenshot !== undefined) await copyFile(join(scratch, "page.png"), screenshot);
+} finally {
+  await rm(scratch, { recursive: true });
+}
+
+// One table for what has the same cases.
+const kinds = new Map<string, CaseResult[]>();
+for (const result of results) {
+  const kind = /^(?:browser|grpcurl)/.exec(result.client)?.[0] ?? "grpc";
+  kinds.set(kind, [...(kinds.get(kind) ?? []), result]);
+}
+for (const of of kinds.values()) {
+  printTable(of);
+  console.log();
+}
+printFailures(results);
+const failed = results.filter(({ error }) => error !== undefined);
+const seconds = ((performance.now() - began) / 1000).toFixed(0);
+console.log(`\n${results.length - failed.length} passed, ${failed.length} failed in ${seconds} s`);
+for (const [name, remedy] of missing) console.log(`skipped ${name}: ${remedy}`);
+if (failed.length > 0 || (missing.size > 0 && process.env.CI !== undefined)) process.exitCode = 1;
+
+function take(found: readonly CaseResult[] | Missing): void {
+  if ("remedy" in found) missing.set(found.name, found.remedy);
+  else results.push(...found);
+}
+
+/** The descriptors of the tests' messages, for peers without generated code. */
+async function descriptors(): Promise<string> {
+  const file = join(scratch, "testing.binpb");
+  const repository = join(import.meta.dirname, "../..");
+  const buf = join(repository, "node_modules/.bin/buf");
+  await promisify(execFile)(buf, ["build", "test/proto", "--path", "test/proto/grpc", "-o", file], {
+    cwd: repository,
+  });
+  return file;
+}
