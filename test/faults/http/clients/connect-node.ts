@@ -1,0 +1,25 @@
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { EchoService } from "../../../gen/micro/test/v1/echo_pb.ts";
+import { underLoad } from "../load.ts";
+
+/**
+ * connect-node, which has one server to a transport and no retry: its user takes the servers in turn, and asks the next
+ * one where a call without side effects found its server away.
+ */
+const [perSecond, addresses = ""] = process.argv.slice(2);
+const clients = addresses
+  .split(",")
+  .map((it) => createClient(EchoService, createGrpcTransport({ baseUrl: `http://${it}` })));
+let turn = 0;
+await underLoad(Number(perSecond), async () => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const client = clients[turn++ % clients.length]!;
+      return await client.echo({ text: "load", delayMs: 10 }, { timeoutMs: 10_000 });
+    } catch (error) {
+      const away = ConnectError.from(error).code === Code.Unavailable;
+      if (!away || attempt === clients.length) throw error;
+    }
+  }
+});

@@ -1,0 +1,77 @@
+import { echo } from "../../support/echo.ts";
+import { ownFleet } from "../../support/process.ts";
+import type { Figure, Length } from "../figure.ts";
+import { FaultProxy } from "../proxy.ts";
+import { until } from "../until.ts";
+import { clientOf, protocols } from "./calls.ts";
+import { RestartableServer } from "./servers.ts";
+
+/** Room for a machine that is at work elsewhere, in milliseconds. */
+const slackMs = 1_000;
+
+/** Everything to and from one of two servers is swallowed, with no word to either end. */
+export async function serverHalfOpen(length: Length): Promise<Figure> {
+  const [keepaliveIntervalMs, keepaliveTimeoutMs] =
+    length === "long" ? [10_000, 5_000] : [2_000, 1_000];
+  const deadMs = keepaliveIntervalMs + keepaliveTimeoutMs;
+  const found: string[] = [];
+  let holds = true;
+  for (const protocol of protocols) {
+    const environment = ownFleet();
+    await using silent = await RestartableServer.start(environment);
+    await using sound = await RestartableServer.start(environment);
+    await using proxy = await FaultProxy.start(Number(silent.address.split(":")[1]));
+    const proxied = `127.0.0.1:${proxy.port}`;
+    await using of = await clientOf([proxied, sound.address], protocol, {
+      keepaliveIntervalMs,
+      keepaliveTimeoutMs,
+    });
+    const { client } = of;
+    const servers = new Set<string>();
+    const reached = async () => {
+      servers.add((await client.unary(echo.echo, {}, { timeoutMs: 5_000 })).server);
+      return servers.size === 2;
+    };
+    await until(reached, 20_000);
+    proxy.swallow(true);
+    const began = performance.now();
+    const timeoutMs = deadMs / 3;
+    // The deadline comes before the connection is known to be dead.
+    const late: number[] = [];
+    const calls = Array.from({ length: 20 }, async () => {
+      const start = performance.now();
+      await client
+        .unary(echo.once, { delayMs: 10 }, { timeoutMs, retry: false })
+        .catch(() => late.push(performance.now() - start - timeoutMs));
+    });
+    // This one waits for longer than that.
+    const told = client
+      .unary(echo.once, {}, { timeoutMs: 4 * deadMs, address: addressOf(proxied, protocol) })
+      .then(
+        () => Number.POSITIVE_INFINITY,
+        () => performance.now() - began,
+      );
+    await Promise.all(calls);
+    const deadAfterMs = await told;
+    const start = performance.now();
+    const answer = await client.unary(echo.once, {}, { timeoutMs: 20_000 });
+    const nextMs = performance.now() - start;
+    const latest = Math.max(0, ...late);
+    found.push(
+      `${protocol}: ${late.length} of 20 calls ended by their deadline, at most ${latest.toFixed(0)} ms after it; dead after ${deadAfterMs.toFixed(0)} ms; the next call answered by the other in ${nextMs.toFixed(0)} ms`,
+    );
+    holds &&= late.length > 0 && latest < slackMs && deadAfterMs < deadMs + slackMs;
+    holds &&= answer.server === sound.address && nextMs < 1_000;
+  }
+  return {
+    id: "R9",
+    recipe: `1 of 2 servers half-open: nothing passes and no end is told (keepalive ${keepaliveIntervalMs} + ${keepaliveTimeoutMs} ms)`,
+    found: found.join("; "),
+    bound: `no call outlives its deadline, dead within ${deadMs} ms, then the other answers within 1 s`,
+    holds,
+  };
+}
+
+function addressOf(address: string, protocol: string): string {
+  return protocol === "grpc" ? `http://${address}` : address;
+}

@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { type Running, startServer } from "../../interop/process.ts";
+
+/** What keeps a fleet of these tests apart from all others on the machine. */
+export type FleetEnvironment = Readonly<Record<string, string>>;
+
+/** A server at a port of its own that can be ended and started again. */
+export class RestartableServer implements AsyncDisposable {
+  readonly address: string;
+  readonly #environment: FleetEnvironment;
+  readonly #ledger: string | undefined;
+  #running: Running | undefined;
+
+  private constructor(address: string, environment: FleetEnvironment, ledger: string | undefined) {
+    this.address = address;
+    this.#environment = environment;
+    this.#ledger = ledger;
+  }
+
+  /** @param ledger the file where it writes down what it begins */
+  static async start(environment: FleetEnvironment, ledger?: string): Promise<RestartableServer> {
+    const server = new RestartableServer(`127.0.0.1:${await freePort()}`, environment, ledger);
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const given = JSON.stringify({ address: this.address, ledger: this.#ledger });
+    this.#running = await startServer(
+      {
+        argv: [
+          process.execPath,
+          ...["--import", "tsx", "--conditions=@micro-es/source"],
+          join(import.meta.dirname, "server.ts"),
+          given,
+        ],
+        env: this.#environment,
+      },
+      (line) => /^listening (\S+)/.exec(line)?.[1],
+    );
+  }
+
+  /** Resolves with the status that it ended with, or the signal. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | string> {
+    const running = this.#running;
+    this.#running = undefined;
+    return (await running?.stop(signal)) ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("SIGKILL");
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
