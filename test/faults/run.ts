@@ -2,10 +2,11 @@ import { cpus } from "node:os";
 import { type FaultSuite, type Figure, failedFigure, type Length, printFigures } from "./figure.ts";
 
 /**
- * `npm run faults -- nats [--long] [B1 D5 …]`: breaks a backend in the ways of reliability goals while it is used,
+ * `npm run faults -- http|nats [--long] [B1 D5 …]`: breaks servers or a backend in the ways of reliability goals while it is used,
  * judges the ledgers, and prints what was found. Status 1 when a bound does not hold.
  */
 const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSuite }>>> = {
+  http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
 };
 const words = process.argv.slice(2);

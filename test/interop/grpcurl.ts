@@ -5,7 +5,7 @@ import type { CaseResult } from "./matrix.ts";
 import { type Missing, ours } from "./peers.ts";
 import { runProgram, startServer } from "./process.ts";
 
-const grpcurl = "v1.9.3";
+const grpcurl = "1.9.3";
 
 /** What a user does with grpcurl, which knows our server by reflection alone. */
 const uses: Readonly<

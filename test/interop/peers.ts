@@ -5,7 +5,7 @@ import type { Credentials } from "./credentials.ts";
 import { pythonWithGrpc } from "./python.ts";
 
 /** The release of grpc-go whose interop programs are the peer. */
-const grpcGo = "v1.84.0";
+const grpcGo = "1.84.0";
 const here = import.meta.dirname;
 const node = [process.execPath, "--import", "tsx", "--conditions=@micro-es/source"];
 
@@ -187,6 +187,9 @@ async function grpcGoPeer(): Promise<Peer | Missing> {
       cases.map((name) => ({
         argv: [
           client,
+          // A busy machine is no reason to fail.
+          ...["-soak_per_iteration_max_acceptable_latency_ms", "20000"],
+          ...["-soak_overall_timeout_seconds", "100"],
           ...["-server_host", hostOf(address), "-server_port", portOf(address), "-test_case", name],
           ...(ca === undefined ? [] : ["-use_tls", "-use_test_ca", "-ca_file", ca]),
         ],

@@ -6,19 +6,21 @@ import { promisify } from "node:util";
 const tools = join(import.meta.dirname, "../../.tools");
 
 /**
- * The program that `go install PACKAGE@VERSION` makes, built when it is first asked for and kept in `.tools`.
- * Undefined where there is no Go.
+ * The program that `go install PACKAGE@VERSION` makes, built when it is first asked for and kept in `.tools`,
+ * where test/setup puts it too. Undefined where there is no Go.
+ *
+ * @param version without the `v`
  */
 export async function goTool(module: string, version: string): Promise<string | undefined> {
   const name = module.slice(module.lastIndexOf("/") + 1);
-  const folder = join(tools, `${module.replaceAll("/", "-")}-${version}`);
+  const folder = join(tools, `${name}-${version}`);
   const program = join(folder, name);
   if (existsSync(program)) return program;
   const building = join(folder, `building-${process.pid}`);
   mkdirSync(building, { recursive: true });
   try {
     const env = { ...process.env, GOBIN: building, GOFLAGS: "-buildvcs=false" };
-    await promisify(execFile)("go", ["install", `${module}@${version}`], { env });
+    await promisify(execFile)("go", ["install", `${module}@v${version}`], { env });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

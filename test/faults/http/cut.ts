@@ -58,7 +58,8 @@ export async function connectionsCut(length: Length): Promise<Figure> {
     id: "R3",
     recipe: `${wanted} calls that must not be repeated, connections cut every 50 ms between request and answer`,
     found: found.join("; "),
-    bound: "none runs twice; every one that was cut off is told as unknown, and what is told as not executed did not run",
+    bound:
+      "none runs twice; every one that was cut off is told as unknown, and what is told as not executed did not run",
     holds,
   };
 }

@@ -21,7 +21,10 @@ export async function serverKilled(length: Length): Promise<Figure> {
         RestartableServer.start(environment, join(scratch.path, `${id}.ledger`)),
       ),
     );
-    await using of = await clientOf(servers.map((it) => it.address), protocol);
+    await using of = await clientOf(
+      servers.map((it) => it.address),
+      protocol,
+    );
     const { client } = of;
     const once = new CallLedger();
     const repeatable = new CallLedger();
@@ -39,7 +42,12 @@ export async function serverKilled(length: Length): Promise<Figure> {
         const id = `call-${turn}`;
         const call = client.unary(echo.once, { text: id, delayMs: 20 }, { timeoutMs: 20_000 });
         open.add(id);
-        work.push(once.note(id, call.finally(() => open.delete(id))));
+        work.push(
+          once.note(
+            id,
+            call.finally(() => open.delete(id)),
+          ),
+        );
         const again = client.unary(
           echo.echo,
           { text: id, delayMs: 20 },
@@ -54,7 +62,8 @@ export async function serverKilled(length: Length): Promise<Figure> {
     }
     const executed = readLedgers<{ id: string }>(scratch.path).map(({ id }) => id);
     const { duplicates, lost, contradicted } = checkDelivery(once, executed);
-    const failedRepeatable = repeatable.unsure.size + repeatable.refused.size + repeatable.strange.size;
+    const failedRepeatable =
+      repeatable.unsure.size + repeatable.refused.size + repeatable.strange.size;
     // What was sent between the kill and the news of it was not open before; it must be a handful at most.
     const late = [...once.unsure].filter((id) => !inFlight.has(id)).length;
     found.push(
@@ -67,7 +76,8 @@ export async function serverKilled(length: Length): Promise<Figure> {
     id: "R2",
     recipe: "1 of 3 servers killed with SIGKILL under 500 calls/s",
     found: found.join("; "),
-    bound: "0 repeatable calls fail; of others only those in flight there, all unknown; none runs twice",
+    bound:
+      "0 repeatable calls fail; of others only those in flight there, all unknown; none runs twice",
     holds,
   };
 }

@@ -288,7 +288,7 @@ async function expectFailure(call: Promise<unknown>, code: string, text?: string
     failure = error;
   }
   expect(failure instanceof MicroError, `the call failed with ${failure}, and no MicroError`);
-  expectEqual(failure.code as string, code, "code");
+  expectEqual(failure.code as string, code, `code of "${failure.message}"`);
   if (text !== undefined) expectEqual(failure.message, text, "message");
 }
 
