@@ -34,6 +34,7 @@ const implementations: ReadonlySet<string> = new Set([
   "transport/nats.ts",
   "transport/http.ts",
   "transport/go-micro.ts",
+  "transport/go-micro-nats.ts",
   "registry/memory.ts",
   "registry/mdns.ts",
   "registry/cache.ts",

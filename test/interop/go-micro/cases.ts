@@ -7,6 +7,8 @@ import type { GoMicroPeer, PeerReply } from "./peer.ts";
 /** A fleet of one program in Go and one in TypeScript. */
 export interface Fleet {
   readonly protocol: "mucp" | "grpc";
+  /** Whether a connection ends, and says so by that. */
+  readonly onSockets: boolean;
   readonly peer: GoMicroPeer;
   /** Calls the program in Go by its name. */
   readonly client: EchoServiceClient;
@@ -274,13 +276,15 @@ const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
   ],
   [
     "a conversation",
-    async ({ client }) => {
+    async ({ client, onSockets }) => {
       const requests = ["a", "b", "c"].map((text) => ({ text, delayMs: apartMs }));
-      const answers = await collect(client.chat(requests));
-      assert.deepEqual(
-        answers.map(({ text }) => text),
-        ["a", "b", "c"],
-      );
+      const texts: string[] = [];
+      for await (const { text } of client.chat(requests)) {
+        texts.push(text);
+        // On NATS a server of go-micro's does not say that it has done.
+        if (!onSockets && texts.length === requests.length) break;
+      }
+      assert.deepEqual(texts, ["a", "b", "c"]);
     },
   ],
   [

@@ -3,17 +3,26 @@ import {
   type Broker,
   createClient,
   createServer,
+  goMicroTransport,
   httpBroker,
+  httpTransport,
   type MicroError,
   mdnsRegistry,
   type Registry,
   silentLogger,
+  type Transport,
+  tcpTransport,
 } from "@micro-es/runtime";
+import { natsBroker } from "@micro-es/runtime/broker/nats";
+import { NatsLink } from "@micro-es/runtime/nats";
+import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
+import { goMicroNatsTransport } from "@micro-es/runtime/transport/go-micro-nats";
 import {
   createEchoServiceClient,
   EchoedTopic,
   registerEchoServiceHandler,
 } from "../../gen/micro/test/v1/echo_micro.ts";
+import { type NatsServer, startNats } from "../../nats/server.ts";
 import { echoHandler } from "../../support/echo.ts";
 import { type Fleet, interopCases, ours, theirs } from "./cases.ts";
 import { GoMicroPeer, peerProgram } from "./peer.ts";
@@ -34,7 +43,6 @@ const program = peerProgram;
 interface Surroundings {
   readonly name: string;
   readonly protocol: Fleet["protocol"];
-  readonly args: readonly string[];
   open(): Promise<Network>;
 }
 
@@ -42,6 +50,10 @@ interface Surroundings {
 interface Network {
   readonly registry: Registry;
   readonly broker: Broker;
+  /** Of the server and, beside the usual ones, of the client; undefined: TCP. */
+  readonly transport?: Transport;
+  /** What the program in Go is told of it. */
+  readonly args: readonly string[];
   close(): Promise<void>;
 }
 
@@ -52,6 +64,7 @@ async function local(): Promise<Network> {
   return {
     registry,
     broker,
+    args: ["-network", "local"],
     async close() {
       await broker.close();
       await registry.close();
@@ -59,9 +72,30 @@ async function local(): Promise<Network> {
   };
 }
 
+let natsServer: NatsServer | undefined;
+
+async function onNats(): Promise<Network> {
+  natsServer ??= await startNats({ jetstream: false });
+  const link = new NatsLink({ servers: natsServer.url });
+  const registry = goMicroNatsRegistry({ link });
+  const broker = natsBroker({ link, format: "go-micro" });
+  return {
+    registry,
+    broker,
+    transport: goMicroNatsTransport({ link }),
+    args: ["-network", "nats", "-nats", natsServer.url],
+    async close() {
+      await broker.close();
+      await registry.close();
+      await link.close();
+    },
+  };
+}
+
 const all: readonly Surroundings[] = [
-  { name: "mucp", protocol: "mucp", args: ["-network", "local"], open: local },
-  { name: "gRPC", protocol: "grpc", args: ["-network", "local"], open: local },
+  { name: "mucp", protocol: "mucp", open: local },
+  { name: "gRPC", protocol: "grpc", open: local },
+  { name: "mucp on NATS", protocol: "mucp", open: onNats },
 ];
 
 const wanted = process.argv.slice(2);
@@ -92,16 +126,14 @@ async function acquainted({ client, peer }: Fleet): Promise<void> {
   }
 }
 
-async function inFleet(
-  { protocol, args, open }: Surroundings,
-  use: (fleet: Fleet) => Promise<void>,
-) {
+async function inFleet({ protocol, open }: Surroundings, use: (fleet: Fleet) => Promise<void>) {
   const network = await open();
   const cancelled: MicroError[] = [];
   const heard: string[] = [];
+  const { transport = tcpTransport() } = network;
   const server = createServer({
     name: ours,
-    address: "127.0.0.1:0",
+    listen: [{ transport, address: network.transport === undefined ? "127.0.0.1:0" : "nats:0" }],
     registry: network.registry,
     broker: network.broker,
     logger: silentLogger,
@@ -123,7 +155,11 @@ async function inFleet(
       heard.push(text);
     },
   });
-  const ourClient = createClient({ registry: network.registry, logger: silentLogger });
+  const ourClient = createClient({
+    registry: network.registry,
+    transports: [transport, httpTransport(), goMicroTransport()],
+    logger: silentLogger,
+  });
   const called = createEchoServiceClient(ourClient);
   // Ours is registered under the schema's name too.
   const client: Fleet["client"] = {
@@ -134,10 +170,19 @@ async function inFleet(
     chat: (requests, options) => called.chat(requests, { service: theirs, ...options }),
   };
   await server.start();
-  const flags = ["-name", theirs, "-protocol", protocol, "-subscribe", EchoedTopic.name, ...args];
+  const flags = [
+    "-name",
+    theirs,
+    "-protocol",
+    protocol,
+    "-subscribe",
+    EchoedTopic.name,
+    ...network.args,
+  ];
   const peer = await GoMicroPeer.start(program, flags);
   try {
-    const fleet = { protocol, peer, client, broker: network.broker, cancelled, heard };
+    const onSockets = network.transport === undefined;
+    const fleet = { protocol, onSockets, peer, client, broker: network.broker, cancelled, heard };
     await acquainted(fleet);
     await use(fleet);
   } finally {
@@ -166,6 +211,7 @@ for (const around of surroundings) {
     failures.push(`${around.name}: ${error instanceof Error ? error.stack : error}`),
   );
 }
+await natsServer?.close();
 const width = Math.max(...[...results.keys()].map((name) => name.length));
 console.log(`${"".padEnd(width)}  ${surroundings.map(({ name }) => name.padStart(16)).join("")}`);
 for (const [name, cells] of results) {

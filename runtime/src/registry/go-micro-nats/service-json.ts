@@ -38,7 +38,15 @@ export function encodeService({ node, ttlMs, owner }: HeardNode): object {
       response: null,
       metadata,
     })),
-    nodes: [{ id: node.id, address: node.address, metadata: node.metadata, ttl: ttlMs, owner }],
+    nodes: [
+      {
+        id: node.id,
+        address: node.address.replace(/^nats:/, ""),
+        metadata: node.metadata,
+        ttl: ttlMs,
+        owner,
+      },
+    ],
   };
 }
 
@@ -80,7 +88,7 @@ function nodesOf(service: Record<string, unknown>): readonly HeardNode[] {
         id: found.id,
         service: service.name,
         version: service.version ?? "",
-        address: found.address,
+        address: addressOf(found),
         metadata: found.metadata ?? {},
         endpoints: endpointsOf(service.endpoints),
       } as unknown as Node);
@@ -91,6 +99,12 @@ function nodesOf(service: Record<string, unknown>): readonly HeardNode[] {
       return [];
     }
   });
+}
+
+/** go-micro's NATS transport has a subject for an address, and does not say so but in the metadata. */
+function addressOf({ address, metadata }: Record<string, unknown>): unknown {
+  const onNats = isObject(metadata) && metadata.transport === "nats";
+  return onNats && typeof address === "string" ? `nats:${address}` : address;
 }
 
 function endpointsOf(endpoints: unknown): object[] {

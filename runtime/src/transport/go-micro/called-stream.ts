@@ -96,14 +96,14 @@ export class CalledStream<O>
     this.#requests.resume();
   }
 
-  lost(reason: MicroError | undefined): void {
+  lost(reason: MicroError | undefined, outcome: Outcome = this.#outcome): void {
     if (reason === undefined && this.#halfClosed && this.#method.kind === "bidi_streaming") {
       this.#finish();
       return;
     }
     const why =
       reason ?? new MicroError("unavailable", `${this.#channel.address} closed the connection`);
-    this.#fail(connectionLost(this.#method.name, why, this.#outcome));
+    this.#fail(connectionLost(this.#method.name, why, outcome));
   }
 
   aborted(reason: unknown): void {

@@ -2,7 +2,7 @@ import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
 import { MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
-import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import { cancelledBy, codecError, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import type { OutgoingCall } from "../transport.ts";
 import type { CalledCall, CalledCalls } from "./called-call.ts";
 import type { ClientLink, LinkUser } from "./client-link.ts";
@@ -87,10 +87,10 @@ export class CalledUnary implements CalledCall, LinkUser, Abortable {
 
   drained(): void {}
 
-  lost(reason: MicroError | undefined): void {
+  lost(reason: MicroError | undefined, outcome: Outcome = this.#outcome): void {
     const why =
       reason ?? new MicroError("unavailable", `${this.#channel.address} closed the connection`);
-    this.#fail(connectionLost(this.#method.name, why, this.#outcome));
+    this.#fail(connectionLost(this.#method.name, why, outcome));
   }
 
   aborted(reason: unknown): void {
@@ -118,9 +118,15 @@ export class CalledUnary implements CalledCall, LinkUser, Abortable {
       this.outgoing,
       this.#channel.nextId(),
     );
+    try {
+      link.send(header, body);
+    } catch (reason) {
+      this.#channel.release(link);
+      this.#fail(codecError(reason, "not-executed"));
+      return;
+    }
     this.#link = link;
     link.use(this);
-    link.send(header, body);
   }
 
   #decode({ header, body }: GoMicroMessage): unknown {

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../../deadline.ts";
-import type { MicroError } from "../../error.ts";
+import type { MicroError, Outcome } from "../../error.ts";
 import type { GoMicroLink, LinkOwner } from "./link.ts";
 import type { GoMicroMessage, OutgoingHeader } from "./message.ts";
 
@@ -8,7 +8,7 @@ export interface LinkUser {
   received(message: GoMicroMessage): void;
   drained(): void;
   /** Nothing more comes; with the reason where the other side broke the protocol. */
-  lost(reason: MicroError | undefined): void;
+  lost(reason: MicroError | undefined, outcome?: Outcome): void;
 }
 
 /** Who keeps the links of a channel. */
@@ -93,6 +93,12 @@ export class ClientLink implements LinkOwner {
     const user = this.#user;
     this.destroy();
     user?.lost(error);
+  }
+
+  absent(error: MicroError): void {
+    const user = this.#user;
+    this.#user = undefined;
+    user?.lost(error, "not-executed");
   }
 
   closed(): void {

@@ -15,6 +15,9 @@ import type { LinkSource } from "./link-source.ts";
  * moments, and never answers it. So a link rests for this long, and another one is used meanwhile.
  */
 const restMs = 50;
+/** A server may have forgotten a link that was not used for longer. */
+const maxIdleMs = 30_000;
+
 /** Links that are kept for further calls. */
 const maxIdleLinks = 64;
 
@@ -198,7 +201,11 @@ export class GoMicroChannel implements Channel, CalledCalls, ClientLinks {
 
   /** The link that has rested for the shortest time, but long enough. */
   #rested(): ClientLink | undefined {
-    const latest = monotonicNow() - restMs;
+    const now = monotonicNow();
+    const latest = now - restMs;
+    while (this.#idle.length > 0 && this.#idle[0]!.freeSince < now - maxIdleMs) {
+      this.#idle.shift()?.end();
+    }
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const link = this.#idle[at]!;
       if (link.firstHeader !== undefined && link.freeSince > latest) continue;

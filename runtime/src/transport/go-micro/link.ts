@@ -24,6 +24,8 @@ export interface LinkOwner {
   drained(): void;
   /** What came is no message of go-micro's, or over a limit. Nothing more is read. */
   broken(error: MicroError): void;
+  /** Nobody is there, so nothing of what was sent was taken. Where only sending shows that. */
+  absent?(error: MicroError): void;
   /** It is over. Called once. */
   closed(): void;
 }

@@ -1,6 +1,12 @@
 import { deadlineAfter } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
-import { listenerDraining, tooManyCalls, unknownMethod, wrongKind } from "../call-errors.ts";
+import {
+  codecError,
+  listenerDraining,
+  tooManyCalls,
+  unknownMethod,
+  wrongKind,
+} from "../call-errors.ts";
 import { bodyForm } from "./body-forms.ts";
 import { errorText, writeError } from "./error-text.ts";
 import type { GoMicroLink, LinkOwner } from "./link.ts";
@@ -232,7 +238,16 @@ export class ServedLink implements LinkOwner, UnaryOutlet, StreamOutlet {
   #flush(): void {
     while (this.#slots[0]?.answer !== undefined) {
       const { header, body } = this.#slots.shift()!.answer!;
-      this.send(header, body);
+      try {
+        this.send(header, body);
+      } catch (reason) {
+        // An answer that the link does not take, as one that is too large for it.
+        const instead: OutgoingHeader = new Map();
+        const id = header.get(headerName.id);
+        if (id !== undefined) instead.set(headerName.id, id);
+        writeError(instead, codecError(reason, "executed"), "");
+        this.send(instead, new Uint8Array(0));
+      }
     }
     this.#closeWhenDone();
   }
