@@ -3,6 +3,7 @@ import {
   type Code,
   codeFromNumber,
   deadlineAfter,
+  goMicroTransport,
   httpTransport,
   type Listener,
   Metadata,
@@ -277,6 +278,8 @@ beforeAll(async () => {
     "gRPC-Web": httpTransport({ protocol: "grpc-web" }),
     "Connect binary": httpTransport({ protocol: "connect" }),
     "Connect JSON": httpTransport({ protocol: "connect", encoding: "json" }),
+    "go-micro": goMicroTransport(),
+    "go-micro JSON": goMicroTransport({ encoding: "json" }),
   };
   for (const [name, transport] of Object.entries(transports)) {
     channels.set(name, await transport.dial(listener.address));

@@ -9,7 +9,13 @@ import type { OutgoingCall } from "../transport.ts";
 import type { CalledCall, CalledCalls } from "./called-call.ts";
 import type { ClientLink, LinkUser } from "./client-link.ts";
 import { readError } from "./error-text.ts";
-import { endOfStream, type GoMicroMessage, headerName, type OutgoingHeader } from "./message.ts";
+import {
+  endOfStream,
+  type GoMicroMessage,
+  headerName,
+  type OutgoingHeader,
+  ourServer,
+} from "./message.ts";
 import { readMetadata, readTrailers } from "./metadata-lines.ts";
 import { encodeRequest, requestHeader } from "./request.ts";
 
@@ -37,6 +43,8 @@ export class CalledStream<O>
   #over = false;
   #answered = false;
   #halfClosed = false;
+  /** The server says that it is ours, whose streams have an end. */
+  #ours = false;
   #unread = 0;
 
   constructor(
@@ -78,6 +86,7 @@ export class CalledStream<O>
     if (this.#over) return;
     if (!this.#answered) {
       this.#answered = true;
+      this.#ours = message.header.get("server") === ourServer;
       this.outgoing.responseMetadata = readMetadata(message, this.#link?.firstHeader);
     }
     const error = message.header.get(headerName.error.toLowerCase());
@@ -97,7 +106,9 @@ export class CalledStream<O>
   }
 
   lost(reason: MicroError | undefined, outcome: Outcome = this.#outcome): void {
-    if (reason === undefined && this.#halfClosed && this.#method.kind === "bidi_streaming") {
+    const { kind } = this.#method;
+    // As a server of go-micro's ends a conversation whose requests have ended.
+    if (reason === undefined && this.#halfClosed && !this.#ours && kind === "bidi_streaming") {
       this.#finish();
       return;
     }

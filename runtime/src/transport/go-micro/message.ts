@@ -28,7 +28,11 @@ export const headerName = {
   contentType: "Content-Type",
   accept: "Accept",
   connection: "Connection",
+  server: "Server",
 } as const;
+
+/** What our servers say they are: they repeat nothing of the request, and every stream has its end. */
+export const ourServer = "micro-es";
 
 /** What stands in {@link headerName.error} at the end of a stream. */
 export const endOfStream = "EOS";

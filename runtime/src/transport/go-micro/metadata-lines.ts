@@ -1,7 +1,7 @@
 import { Metadata } from "../../metadata.ts";
 import { type HeaderLine, headerLines, metadataFrom } from "../http/http-metadata.ts";
 import { errorLines } from "./error-text.ts";
-import { type GoMicroMessage, headerName, type OutgoingHeader } from "./message.ts";
+import { type GoMicroMessage, headerName, type OutgoingHeader, ourServer } from "./message.ts";
 
 /** Lines of the protocol itself, in lower case. They are no metadata in either direction. */
 const reserved: ReadonlySet<string> = new Set([
@@ -57,9 +57,10 @@ function* lines(
   wanted: (name: string) => boolean,
   echoed: ReadonlyMap<string, string> | undefined,
 ): Generator<HeaderLine> {
+  const isOurs = header.get("server") === ourServer;
   for (const [name, value] of header) {
     if (reserved.has(name) || !wanted(name)) continue;
-    if (echoed?.get(name) === value) continue;
+    if (!isOurs && echoed?.get(name) === value) continue;
     yield [name, value];
   }
 }

@@ -15,7 +15,7 @@ import {
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import type { BodyForm, OpenedBody } from "./body-form.ts";
 import { errorText, writeError } from "./error-text.ts";
-import { headerName, type OutgoingHeader } from "./message.ts";
+import { headerName, type OutgoingHeader, ourServer } from "./message.ts";
 import { writeMetadata, writeTrailers } from "./metadata-lines.ts";
 
 /** Where calls come in. */
@@ -170,6 +170,7 @@ export abstract class ServedCall {
   }
 
   #withMetadata(header: OutgoingHeader): OutgoingHeader {
+    header.set(headerName.server, ourServer);
     for (const [name, value] of this.request.marks) header.set(name, value);
     if (this.#metadataSent) return header;
     this.#metadataSent = true;
