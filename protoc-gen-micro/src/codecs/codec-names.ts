@@ -73,7 +73,7 @@ export class CodecNames {
 
 /** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
 const ownVariables =
-  "message writer at pos bytes room start entry key name value openLength closeLength Object undefined " +
+  "message writer pos bytes room start entry key name value openLength closeLength Object undefined " +
   "arguments eval await let static yield implements interface package private protected public";
 
 /**

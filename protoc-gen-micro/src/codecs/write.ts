@@ -42,23 +42,18 @@ export function emitWrite(context: CodecContext, message: DescMessage): Code[] {
         context.shape(message),
         ", writer: ",
         context.runtimeType("Writer"),
-        ", at: number): number {",
+        ", pos: number): number {",
       ]
-    : `function ${write}(message, writer, at) {`;
+    : `function ${write}(message, writer, pos) {`;
   const name = literal(message.typeName);
   block.nest(head, () => {
-    block.line(
-      `if (message.$typeName !== ${name}) `,
-      context.runtime("checkType"),
-      `(message.$typeName, ${name});`,
-    );
-    block.line("let pos = at;");
-    if (message.fields.some(isStored)) block.line("let bytes = writer.bytes;");
+    block.line(context.runtime("checkType"), `(message, ${name});`);
+    if (message.fields.some(isStored)) {
+      block.line("let bytes", typed(context, ": Uint8Array"), ";");
+    }
     const declared = new Set<string>();
     for (const run of runs(message)) emitRun(self, run, declared);
-    const unknown = [context.runtime("putUnknown"), "(writer, pos, message.$unknown)"];
-    block.line("if (message.$unknown !== undefined) pos = ", unknown, ";");
-    block.line("return pos;");
+    block.line("return ", context.runtime("putUnknown"), "(writer, pos, message.$unknown);");
   });
   return block.lines;
 }

@@ -9,14 +9,18 @@ export interface BundleSize {
   readonly gzipped: number;
 }
 
+/** The first is the one that the goal is for. */
 const entries: Readonly<Record<string, string>> = {
   "micro-es": `
+    import { PingCodec } from "./small_micro.ts";
+    globalThis.ping = [(bytes) => PingCodec.decode(bytes), (message) => PingCodec.encode(message)];`,
+  "micro-es, every kind": `
     import { ReportCodec } from "./every_micro.ts";
     globalThis.report = [(bytes) => ReportCodec.decode(bytes), (message) => ReportCodec.encode(message)];`,
   "protobuf-es": `
     import { fromBinary, toBinary } from "@bufbuild/protobuf";
-    import { ReportSchema } from "./every_pb.ts";
-    globalThis.report = [(bytes) => fromBinary(ReportSchema, bytes), (message) => toBinary(ReportSchema, message)];`,
+    import { PingSchema } from "./small_pb.ts";
+    globalThis.ping = [(bytes) => fromBinary(PingSchema, bytes), (message) => toBinary(PingSchema, message)];`,
 };
 
 export async function bundleSizes(folder: string): Promise<BundleSize[]> {

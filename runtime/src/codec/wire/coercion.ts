@@ -22,15 +22,6 @@ export function doubleOf(value: unknown): number {
   return number;
 }
 
-/** A value that a float can hold: rounding may lose digits, but must not turn a number into infinity. */
-export function floatOf(value: unknown): number {
-  const number = typeof value === "number" ? value : doubleOf(value);
-  if (Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
-    throw badValue("a number within the range of a float", value);
-  }
-  return number;
-}
-
 export function int64Of(value: unknown): bigint {
   const integer = bigintOf(value);
   if (integer === undefined || BigInt.asIntN(64, integer) !== integer) {
@@ -109,18 +100,9 @@ function bigintOf(value: unknown): bigint | undefined {
 }
 
 function described(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return value.length > 40 ? "a string" : JSON.stringify(value);
-    case "number":
-    case "boolean":
-    case "undefined":
-      return String(value);
-    case "bigint":
-      return `${value}n`;
-    case "object":
-      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
-    default:
-      return `a ${typeof value}`;
-  }
+  if (typeof value === "string") return value.length > 40 ? "a string" : JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`;
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
 }

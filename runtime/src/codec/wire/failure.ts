@@ -2,7 +2,7 @@ import type { WriteMessage } from "./writer.ts";
 import { Writer } from "./writer.ts";
 
 /**
- * Finds the field at which writing a message fails, such as `lines[2].amount`. The message is written once
+ * Finds the field at which writing a message fails, such as `.lines[2].amount`. The message is written once
  * more, through a proxy that notes what is read; so codecs carry no names for their errors and pay nothing
  * for them.
  */
@@ -14,7 +14,7 @@ export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
       get(target, key) {
         const found: unknown = Reflect.get(target, key);
         if (typeof key === "symbol" || (Array.isArray(target) && key === "length")) return found;
-        path = Array.isArray(target) ? `${at}[${key}]` : at === "" ? key : `${at}.${key}`;
+        path = at + (Array.isArray(target) ? `[${key}]` : `.${key}`);
         return watch(found, path);
       },
     });

@@ -111,7 +111,6 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   }
 
   #unwritable(message: I, cause: unknown): Error {
-    const path = pathOfFailure(this.write, message as unknown as M);
-    return cannotEncode(path === "" ? this.typeName : `${this.typeName}.${path}`, cause);
+    return cannotEncode(this.typeName + pathOfFailure(this.write, message as unknown as M), cause);
   }
 }

@@ -1,6 +1,6 @@
 import { bytesOf, textOf } from "./coercion.ts";
 import { storeVarint } from "./store.ts";
-import { encodeText, textLength } from "./text.ts";
+import { encodeText } from "./text.ts";
 import { putRaw, room, varintSize, type Writer } from "./writer.ts";
 
 // Each writes a field of any length: its tag, which is its number and wire type in one, and its value.
@@ -32,12 +32,9 @@ export function putString(writer: Writer, at: number, tag: number, value: string
   return putText(writer, at, tag, text);
 }
 
-/** A text of any length, with any characters. */
+/** A text of any length, with any characters, of which each unit takes three bytes at most. */
 function putText(writer: Writer, at: number, tag: number, text: string): number {
-  // Of a text's units each takes three bytes at most; it is measured only where there is no room for so many.
-  const most = 10 + 3 * text.length;
-  const fits = at + most <= writer.bytes.length;
-  const bytes = fits ? writer.bytes : room(writer, at, 10 + textLength(text));
+  const bytes = room(writer, at, 10 + 3 * text.length);
   const start = storeVarint(bytes, at, tag);
   // Most text is ASCII, whose length in bytes is known before it is written.
   const guess = varintSize(text.length);

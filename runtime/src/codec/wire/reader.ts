@@ -44,7 +44,7 @@ export function nextTag(reader: Reader): number {
     reader.pos = pos + 2;
     return (first & 0x7f) | (second << 7);
   }
-  return longVarint(reader, 0x0f, "tag");
+  return longVarint(reader, 0x0f);
 }
 
 /** Reads a length, and returns where what it measures ends: not behind the end of what it is a part of. */
@@ -52,7 +52,7 @@ export function endOf(reader: Reader, end: number): number {
   const { bytes, pos } = reader;
   let length = bytes[pos]!;
   if (length < 0x80) reader.pos = pos + 1;
-  else length = longVarint(reader, 0x07, "length");
+  else length = longVarint(reader, 0x07);
   const stop = reader.pos + length;
   if (!(stop <= end)) throw tooLong(length, end - reader.pos);
   return stop;
@@ -115,12 +115,12 @@ export function partOf(reader: Reader, start: number, end: number): Uint8Array {
 }
 
 /** A varint of at most five bytes, of which the last is at most `last`. */
-function longVarint(reader: Reader, last: number, what: string): number {
+function longVarint(reader: Reader, last: number): number {
   const start = reader.pos;
   const value = getUint32(reader);
   const size = reader.pos - start;
   if (size > 5 || (size === 5 && reader.bytes[reader.pos - 1]! > last)) {
-    throw new Error(`${what} is too large`);
+    throw new Error("a tag or length is too large");
   }
   return value;
 }
@@ -142,7 +142,7 @@ export function overrun(reader: Reader, end: number): Error {
 }
 
 export function badVarint(reader: Reader): Error {
-  return new Error(
-    reader.pos > reader.limit ? "the bytes end within a field" : "varint of over ten bytes",
-  );
+  return reader.pos > reader.limit
+    ? overrun(reader, reader.limit)
+    : new Error("varint of over ten bytes");
 }

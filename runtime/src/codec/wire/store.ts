@@ -1,4 +1,4 @@
-import { doubleOf, floatOf, int32Of, int64Of, uint32Of, uint64Of } from "./coercion.ts";
+import { badValue, doubleOf, int32Of, int64Of, uint32Of, uint64Of } from "./coercion.ts";
 import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
 
 // Each stores a value, without its tag, at a position behind which there is room for it, and returns the position
@@ -21,7 +21,8 @@ export function storeUint32(bytes: Uint8Array, at: number, value: number): numbe
 
 export function storeInt32(bytes: Uint8Array, at: number, value: number): number {
   const checked = (value | 0) === value ? value : int32Of(value);
-  return checked < 0 ? storeNegative(bytes, at, checked) : storeVarint(bytes, at, checked);
+  // A negative number is sign-extended to 64 bits.
+  return checked < 0 ? storeLong(bytes, at, checked, -1) : storeVarint(bytes, at, checked);
 }
 
 export function storeSint32(bytes: Uint8Array, at: number, value: number): number {
@@ -32,21 +33,6 @@ export function storeSint32(bytes: Uint8Array, at: number, value: number): numbe
 export function storeBool(bytes: Uint8Array, at: number, value: boolean): number {
   bytes[at] = value ? 1 : 0;
   return at + 1;
-}
-
-/** A negative number is sign-extended to 64 bits, which takes ten bytes. */
-function storeNegative(bytes: Uint8Array, at: number, value: number): number {
-  bytes[at] = value | 0x80;
-  bytes[at + 1] = (value >>> 7) | 0x80;
-  bytes[at + 2] = (value >>> 14) | 0x80;
-  bytes[at + 3] = (value >>> 21) | 0x80;
-  bytes[at + 4] = (value >> 28) | 0x80;
-  bytes[at + 5] = 0xff;
-  bytes[at + 6] = 0xff;
-  bytes[at + 7] = 0xff;
-  bytes[at + 8] = 0xff;
-  bytes[at + 9] = 1;
-  return at + 10;
 }
 
 export function storeInt64(bytes: Uint8Array, at: number, value: bigint | string): number {
@@ -96,7 +82,9 @@ export function storeFloat(bytes: Uint8Array, at: number, value: number): number
   const number = typeof value === "number" ? value : doubleOf(value);
   floats[0] = number;
   // Rounding to a float may lose digits, but must not turn a number into infinity.
-  if (floats[0] - floats[0] !== 0) floatOf(number);
+  if (floats[0] - floats[0] !== 0 && number - number === 0) {
+    throw badValue("a number in the range of a float", value);
+  }
   return storeWord(bytes, at, words[0]!);
 }
 

@@ -15,7 +15,7 @@ export function keepUnknown(
   depth: number,
 ): void {
   if ((tag & 7) === 4) {
-    if (reader.groupDepth !== depth || tag >>> 3 !== reader.group) throw strayEnd(tag);
+    if (reader.groupDepth !== depth || tag >>> 3 !== reader.group) throw badTag(tag);
     // The group's message stops here, as though its bytes had come to their end.
     reader.behindGroup = reader.pos;
     reader.pos = end;
@@ -34,7 +34,7 @@ export function keepField(message: UnknownFields, tag: number, data: Uint8Array)
 
 /** Moves behind a field's value. Groups in it may be nested as deeply as messages. */
 export function skipField(reader: Reader, tag: number, end: number, depth: number): void {
-  if (tag >>> 3 === 0) throw new Error("there is no field number 0");
+  if (tag >>> 3 === 0) throw badTag(tag);
   switch (tag & 7) {
     case 0:
       getUint32(reader);
@@ -52,10 +52,8 @@ export function skipField(reader: Reader, tag: number, end: number, depth: numbe
     case 5:
       reader.pos += 4;
       return;
-    case 4:
-      throw strayEnd(tag);
     default:
-      throw new Error(`there is no wire type ${tag & 7}`);
+      throw badTag(tag);
   }
 }
 
@@ -73,8 +71,9 @@ export function endlessGroup(number: number): Error {
   return new Error(`group ${number} does not end`);
 }
 
-function strayEnd(tag: number): Error {
-  return new Error(`end of group ${tag >>> 3}, which has not begun`);
+/** There is no field number 0, no wire type 6 or 7, and wire type 4 ends a group that has begun. */
+function badTag(tag: number): Error {
+  return new Error(`no field or group ${tag >>> 3} of wire type ${tag & 7} may be here`);
 }
 
 /** Keeps a value that a closed enum does not have. */

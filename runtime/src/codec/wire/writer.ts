@@ -75,8 +75,16 @@ export function putRaw(writer: Writer, at: number, data: Uint8Array): number {
   return at + length;
 }
 
-/** The fields that were kept because their message does not have them. */
-export function putUnknown(writer: Writer, at: number, fields: readonly UnknownField[]): number {
+/** The fields that were kept because their message does not have them, if there are some. */
+export function putUnknown(
+  writer: Writer,
+  at: number,
+  fields: readonly UnknownField[] | undefined,
+): number {
+  return fields === undefined ? at : putFields(writer, at, fields);
+}
+
+function putFields(writer: Writer, at: number, fields: readonly UnknownField[]): number {
   let pos = at;
   for (const { no, wireType, data } of fields) {
     pos = putRaw(writer, putTag(writer, pos, ((no << 3) | wireType) >>> 0), data);
