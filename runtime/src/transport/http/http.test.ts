@@ -119,6 +119,25 @@ describe("a listener", () => {
     expect(await (await post(url, "{}")).json()).toMatchObject({ server: "false" });
   });
 
+  test("answers a call to a list of servers, as grpcio names whom it calls", async () => {
+    const { address } = await serve(text);
+    const session = connectHttp2(`http://${address}`);
+    open.push(session);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/micro.test.v1.EchoService/Echo",
+      ":authority": `${address},127.0.0.1:2,127.0.0.1:3`,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.end(new Uint8Array(5));
+    stream.resume();
+    const [header] = await once(stream, "response");
+    expect(header[":status"]).toBe(200);
+    const [trailers] = await once(stream, "trailers");
+    expect(trailers["grpc-status"]).toBe("0");
+  });
+
   test("says in JSON what is wrong with a call", async () => {
     const { address } = await serve(text);
     const post = (path: string, body: string) =>

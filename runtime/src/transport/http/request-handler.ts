@@ -108,7 +108,7 @@ export class RequestHandler {
     const values = createContextValues().set(exchangeKey, exchange);
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
     try {
-      universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      universal = universalRequestFromNodeRequest(withHost(request), response, undefined, values);
       if (!("stream" in request)) {
         // Connect refuses conversations by HTTP/1.1, by which one can very well answer after, and here even during, a
         // request. And Node leaves a connection for dead when its request is not read to the end.
@@ -215,6 +215,17 @@ function setHeader(response: HttpResponse, lines: Iterable<HeaderLine>): void {
 function plain(response: HttpResponse, status: number, text: string): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
   response.end(text);
+}
+
+/**
+ * A request with an authority that stands in a URL. grpcio, which is given a list of servers, sends the list; what is
+ * called stands in the path all the same.
+ */
+function withHost(request: HttpRequest): HttpRequest {
+  if ("stream" in request && !/^[\w.\-:[\]]+$/.test(request.authority ?? "")) {
+    Object.defineProperty(request, "authority", { value: "localhost" });
+  }
+  return request;
 }
 
 function wasCutOff(request: HttpRequest): boolean {
