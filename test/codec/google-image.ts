@@ -28,8 +28,13 @@ export const somePaths: readonly string[] = [
  *
  * @param folder where to do it
  * @param targets some paths of the tree; none for all
+ * @param comments whether the files come with their source information, as plugins get them
  */
-export function googleImage(folder: string, targets: readonly string[]): FileDescriptorSet {
+export function googleImage(
+  folder: string,
+  targets: readonly string[],
+  comments?: "with comments",
+): FileDescriptorSet {
   const protos = join(folder, "proto");
   const from = fetchProtos(join(root, ".cache"));
   for (const name of readdirSync(from, { recursive: true, encoding: "utf8" })) {
@@ -42,7 +47,8 @@ export function googleImage(folder: string, targets: readonly string[]): FileDes
   const buf = join(root, "node_modules/.bin/buf");
   const paths = targets.flatMap((path) => ["--path", `proto/${path}`]);
   for (;;) {
-    const args = ["build", "--exclude-source-info", "-o", "image.binpb", ...paths];
+    const args = ["build", "-o", "image.binpb", ...paths];
+    if (comments === undefined) args.push("--exclude-source-info");
     const { status, stderr } = spawnSync(buf, args, { cwd: folder, encoding: "utf8" });
     if (status === 0) break;
     const failed = new Set(

@@ -40,6 +40,8 @@ export class Writer {
   /** The file's own import path. A name that comes from there is used as it is, and others make way. */
   readonly #self: string;
   readonly #pbPaths: Map<DescFile, string>;
+  /** What was imported so far: each is asked for in many places, and costs protoplugin a look-up in each. */
+  readonly #symbols = new Map<string, Map<string, ImportSymbol>>();
   #empty = true;
 
   constructor(file: GeneratedFile, target: Target, path: string, pbPaths: Map<DescFile, string>) {
@@ -51,32 +53,32 @@ export class Writer {
 
   /** A name that is global or that this file declares. */
   own(name: string): ImportSymbol {
-    return createImportSymbol(name, this.#self);
+    return this.#symbol(name, this.#self, false);
   }
 
   /** The type of a message or enum. */
   shape(message: DescMessage | DescEnum): ImportSymbol {
     const name = pbNames(message.file).shapes.get(message)!;
-    return createImportSymbol(name, this.#pbPath(message.file), true);
+    return this.#symbol(name, this.#pbPath(message.file), true);
   }
 
   /** The constant that describes a message. */
   schema(message: DescMessage): ImportSymbol {
     const name = pbNames(message.file).descriptors.get(message)!;
-    return createImportSymbol(name, this.#pbPath(message.file), this.target === "dts");
+    return this.#symbol(name, this.#pbPath(message.file), this.target === "dts");
   }
 
   /** Something that the output of another file exports. */
   imported(name: string, from: DescFile): ImportSymbol {
-    return createImportSymbol(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"));
+    return this.#symbol(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"), false);
   }
 
   type(name: string, from = "@micro-es/runtime"): ImportSymbol {
-    return createImportSymbol(name, from, true);
+    return this.#symbol(name, from, true);
   }
 
   value(name: string): ImportSymbol {
-    return createImportSymbol(name, "@micro-es/runtime/codegenv1");
+    return this.#symbol(name, "@micro-es/runtime/codegenv1", false);
   }
 
   /** What makes a codec that works from its descriptor, and loads more of protobuf-es than the rest. */
@@ -144,7 +146,7 @@ export class Writer {
   code(lines: readonly Code[]): void {
     if (!this.#empty) this.#print([""]);
     this.#empty = false;
-    for (const line of lines) this.#print([line]);
+    this.#print(lines.map((line, index) => (index === 0 ? line : ["\n", line])));
   }
 
   #declare(declaration: Declaration, keyword: string, rest: Code): void {
@@ -189,9 +191,42 @@ export class Writer {
     return path;
   }
 
-  #print(code: Code): void {
-    this.#file.print(code as Printable);
+  #symbol(name: string, from: string, typeOnly: boolean): ImportSymbol {
+    const key = typeOnly ? `type ${from}` : from;
+    let names = this.#symbols.get(key);
+    if (names === undefined) {
+      names = new Map();
+      this.#symbols.set(key, names);
+    }
+    let symbol = names.get(name);
+    if (symbol === undefined) {
+      symbol = createImportSymbol(name, from, typeOnly);
+      names.set(name, symbol);
+    }
+    return symbol;
   }
+
+  #print(code: Code): void {
+    this.#file.print(joined(code) as Printable[]);
+  }
+}
+
+/** The same code with as few pieces as it can have, which are what printing it costs. */
+function joined(code: Code): Exclude<Code, readonly Code[]>[] {
+  const pieces: Exclude<Code, readonly Code[]>[] = [];
+  let text = "";
+  const add = (part: Code): void => {
+    if (typeof part === "string") text += part;
+    else if (Array.isArray(part)) for (const inner of part as readonly Code[]) add(inner);
+    else {
+      if (text !== "") pieces.push(text);
+      text = "";
+      pieces.push(part as Exclude<Code, string | readonly Code[]>);
+    }
+  };
+  add(code);
+  if (text !== "") pieces.push(text);
+  return pieces;
 }
 
 /** A type with type arguments. */

@@ -7,13 +7,14 @@ import { protobufEs } from "./contenders/protobuf-es.ts";
 import { protobufJs } from "./contenders/protobufjs.ts";
 import { tsProto } from "./contenders/ts-proto.ts";
 import { bytesOf, type Fixture, fixtures } from "./fixtures.ts";
+import { shareOfGoals } from "./guard.ts";
 import { type Measurement, measure } from "./measure.ts";
 import { prepare } from "./prepare.ts";
 import { missed, type Row, table } from "./report.ts";
 
 /**
  * `npm run bench:codec`: our codecs beside others, as a table. `--json` prints a line for each figure instead,
- * `--check` ends with status 1 when a figure is missed, `--rounds N` measures more or less often, and names of
+ * `--check` ends with status 1 when a figure is missed, `--guard` when it is missed by far, `--rounds N` measures more or less often, and names of
  * fixtures choose some.
  */
 
@@ -97,8 +98,9 @@ if (words.includes("--json")) {
   for (const { rates: _, ...row } of rows) console.log(JSON.stringify(row));
   for (const size of sizes) console.log(JSON.stringify(size));
 } else console.log(table(rows, sizes));
-if (words.includes("--check")) {
-  const failures = missed(rows, sizes);
+const share = shareOfGoals(words);
+if (share !== undefined) {
+  const failures = missed(rows, sizes, share);
   for (const failure of failures) console.error(`MISSED ${failure}`);
   process.exitCode = failures.length > 0 ? 1 : 0;
 }
