@@ -10,7 +10,7 @@ export interface MicroOptions {
   /** Whether the constants that describe the methods are exported. */
   readonly exportMethods: boolean;
   /** How messages become bytes. */
-  readonly codec: "reflect" | "fast";
+  readonly codec: "fast" | "reflect";
 }
 
 /** One plugin option: the README's table, the check and the error messages all come from here. */
@@ -85,11 +85,11 @@ export const optionTable: readonly OptionDescription[] = [
   },
   {
     name: "codec",
-    values: "reflect, fast",
-    default: "reflect",
+    values: "fast, reflect",
+    default: "fast",
     description:
-      "How messages become bytes: by protobuf-es from descriptors, or by code that is written for each message.",
-    accepts: oneOf("reflect", "fast"),
+      "How messages become bytes: by code that is written for each message, or by protobuf-es from descriptors.",
+    accepts: oneOf("fast", "reflect"),
   },
   {
     name: "services",
@@ -158,7 +158,7 @@ export function parseOptions(raw: readonly { key: string; value: string }[]): Mi
     handler: services.includes("handler"),
     topics: given.get("topics") !== "false",
     exportMethods: given.get("methods") === "export",
-    codec: given.get("codec") === "fast" ? "fast" : "reflect",
+    codec: given.get("codec") === "reflect" ? "reflect" : "fast",
   };
 }
 

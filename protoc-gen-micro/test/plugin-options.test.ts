@@ -109,9 +109,10 @@ describe("protoplugin's options", () => {
 });
 
 describe("the plugin's own options", () => {
-  test("codec=reflect is the default", () => {
+  test("codec=fast is the default", () => {
     const body = (code: string): string => code.slice(code.indexOf("/* eslint-disable */"));
-    expect(body(text("target=ts,codec=reflect"))).toBe(body(text("target=ts")));
+    expect(body(text("target=ts,codec=fast"))).toBe(body(text("target=ts")));
+    expect(body(text("target=ts,codec=reflect"))).not.toBe(body(text("target=ts")));
   });
 
   test("services writes one half", () => {
@@ -165,7 +166,7 @@ describe("wrong options", () => {
     ["pretty", /unknown option "pretty". Options: /],
     ["bootstrap_wkt=true", /unknown option "bootstrap_wkt"/],
 
-    ["codec=slow", /option codec does not take "slow"; allowed: reflect, fast/],
+    ["codec=slow", /option codec does not take "slow"; allowed: fast, reflect/],
     ["services=", /option services does not take ""; allowed: client, handler, joined by \+/],
     ["services=client+server", /option services does not take "client\+server"/],
     ["topics=maybe", /option topics does not take "maybe"; allowed: true, false/],

@@ -8,6 +8,7 @@ import {
   protobufFormat,
 } from "@micro-es/runtime/codec";
 import { describe, expect, test } from "vitest";
+import { echoCodecs } from "../gen/micro/test/v1/echo_micro.ts";
 import { EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { type CodecFixture, codecContract } from "./codec.ts";
 
@@ -56,6 +57,15 @@ const formats: readonly [Format, CodecFixture][] = [
 
 describe.each(formats)("codec $contentType", (format, contents) => {
   for (const { name, run } of codecContract(format, contents)) test(name, run);
+});
+
+// The same cases for the codec that was generated.
+const [generated] = echoCodecs.filter(({ typeName }) => typeName === EchoRequestSchema.typeName);
+const ofMessages = formats.filter(([format]) => format !== bytesFormat);
+describe.each(ofMessages)("codec $contentType of a generated codec", (format, contents) => {
+  for (const { name, run } of codecContract(format, { ...contents, codec: generated! })) {
+    test(name, run);
+  }
 });
 
 test("JSON skips members that the schema does not have, unless told otherwise", () => {

@@ -1,5 +1,5 @@
 import { tcpTransport } from "@micro-es/runtime";
-import * as generated from "../../gen/micro/bench/v1/bench_micro.ts";
+import * as generated from "../gen-reflect/micro/bench/v1/bench_micro.ts";
 import type { Contender } from "../contender.ts";
 import { callOver, serveOn } from "../micro-es.ts";
 

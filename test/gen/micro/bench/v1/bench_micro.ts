@@ -4,12 +4,11 @@
 // @generated from file micro/bench/v1/bench.proto (package micro.bench.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server, Topic } from "@micro-es/runtime";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCodec as MessageCodec$1, MessageInit as MessageInit$1, Method, Server, Topic } from "@micro-es/runtime";
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
-import { topic } from "@micro-es/runtime/codegenv1";
+import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import { checkType, described, messageCodec, noBytes, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -124,26 +123,33 @@ export function registerPublisherServiceHandler(
 }
 
 /** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInitShape<typeof MessageSchema>;
+export type MessageInit = MessageInit$1<Message>;
 
 /** Bytes of a {@link Message}. */
-export const MessageCodec: Codec<Message, MessageInit> = /*@__PURE__*/ codec(MessageSchema);
+export const MessageCodec: MessageCodec$1<Message, MessageInit> = /*@__PURE__*/ messageCodec(
+  "micro.bench.v1.Message",
+  newMessage,
+  readMessage,
+  writeMessage,
+);
 
 /** @generated from message micro.bench.v1.Message */
 export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
   name: "bench.message",
-  codec: MessageCodec,
+  codec: /*@__PURE__*/ described(MessageCodec, MessageSchema),
 });
 
 /** The codecs of this file, to resolve messages by the name of their type. */
-export const benchCodecs: readonly AnyCodec[] = [MessageCodec];
+export const benchCodecs: readonly AnyCodec[] = [
+  /*@__PURE__*/ described(MessageCodec, MessageSchema),
+];
 
 const BenchService_echo: Method<Message, MessageInit, Message, MessageInit> = {
   service: "bench",
   name: "micro.bench.v1.BenchService/Echo",
   kind: "unary",
-  input: MessageCodec,
-  output: MessageCodec,
+  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   idempotency: "no_side_effects",
 };
 
@@ -151,8 +157,8 @@ const BenchService_download: Method<Message, MessageInit, Message, MessageInit> 
   service: "bench",
   name: "micro.bench.v1.BenchService/Download",
   kind: "server_streaming",
-  input: MessageCodec,
-  output: MessageCodec,
+  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   idempotency: "unknown",
 };
 
@@ -160,8 +166,8 @@ const BenchService_pingPong: Method<Message, MessageInit, Message, MessageInit> 
   service: "bench",
   name: "micro.bench.v1.BenchService/PingPong",
   kind: "bidi_streaming",
-  input: MessageCodec,
-  output: MessageCodec,
+  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   idempotency: "unknown",
 };
 
@@ -169,7 +175,48 @@ const PublisherService_publish: Method<Message, MessageInit, Message, MessageIni
   service: "publisher",
   name: "micro.bench.v1.PublisherService/Publish",
   kind: "unary",
-  input: MessageCodec,
-  output: MessageCodec,
+  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   idempotency: "unknown",
 };
+
+function newMessage(): Message {
+  return {
+    $typeName: "micro.bench.v1.Message",
+    payload: noBytes,
+    number: 0,
+  };
+}
+
+function readMessage(
+  message: Message,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Message {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.payload = reader.blob();
+        continue;
+      case 2:
+        if (tag !== 16) break;
+        message.number = reader.uint32();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeMessage(message: Message, writer: Writer): void {
+  if (message.$typeName !== "micro.bench.v1.Message") checkType(message.$typeName, "micro.bench.v1.Message");
+  const payload = message.payload;
+  if (payload !== undefined && payload.length !== 0) writer.blob(10, payload);
+  const number$ = message.number;
+  if (number$ !== undefined && number$ !== 0) writer.uint32(16, number$);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}

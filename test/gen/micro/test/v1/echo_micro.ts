@@ -4,12 +4,11 @@
 // @generated from file micro/test/v1/echo.proto (package micro.test.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContext, MessageCodec, MessageInit, Method, Server, Topic } from "@micro-es/runtime";
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
-import { topic } from "@micro-es/runtime/codegenv1";
+import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import { checkType, described, messageCodec, noBytes, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -123,24 +122,39 @@ export function registerEchoServiceHandler(server: Server, handler: EchoServiceH
 }
 
 /** What may be given for a {@link EchoRequest}: every field is optional. */
-export type EchoRequestInit = MessageInitShape<typeof EchoRequestSchema>;
+export type EchoRequestInit = MessageInit<EchoRequest>;
 
 /** Bytes of a {@link EchoRequest}. */
-export const EchoRequestCodec: Codec<EchoRequest, EchoRequestInit> =
-  /*@__PURE__*/ codec(EchoRequestSchema);
+export const EchoRequestCodec: MessageCodec<EchoRequest, EchoRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "micro.test.v1.EchoRequest",
+    newEchoRequest,
+    readEchoRequest,
+    writeEchoRequest,
+  );
 
 /** What may be given for a {@link EchoResponse}: every field is optional. */
-export type EchoResponseInit = MessageInitShape<typeof EchoResponseSchema>;
+export type EchoResponseInit = MessageInit<EchoResponse>;
 
 /** Bytes of a {@link EchoResponse}. */
-export const EchoResponseCodec: Codec<EchoResponse, EchoResponseInit> =
-  /*@__PURE__*/ codec(EchoResponseSchema);
+export const EchoResponseCodec: MessageCodec<EchoResponse, EchoResponseInit> =
+  /*@__PURE__*/ messageCodec(
+    "micro.test.v1.EchoResponse",
+    newEchoResponse,
+    readEchoResponse,
+    writeEchoResponse,
+  );
 
 /** What may be given for a {@link Echoed}: every field is optional. */
-export type EchoedInit = MessageInitShape<typeof EchoedSchema>;
+export type EchoedInit = MessageInit<Echoed>;
 
 /** Bytes of a {@link Echoed}. */
-export const EchoedCodec: Codec<Echoed, EchoedInit> = /*@__PURE__*/ codec(EchoedSchema);
+export const EchoedCodec: MessageCodec<Echoed, EchoedInit> = /*@__PURE__*/ messageCodec(
+  "micro.test.v1.Echoed",
+  newEchoed,
+  readEchoed,
+  writeEchoed,
+);
 
 /**
  * An event for tests.
@@ -149,19 +163,23 @@ export const EchoedCodec: Codec<Echoed, EchoedInit> = /*@__PURE__*/ codec(Echoed
  */
 export const EchoedTopic: Topic<Echoed, EchoedInit> = /*@__PURE__*/ topic({
   name: "echo.echoed",
-  codec: EchoedCodec,
+  codec: /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
   key: (event) => event.text ?? "",
 });
 
 /** The codecs of this file, to resolve messages by the name of their type. */
-export const echoCodecs: readonly AnyCodec[] = [EchoRequestCodec, EchoResponseCodec, EchoedCodec];
+export const echoCodecs: readonly AnyCodec[] = [
+  /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
+];
 
 const EchoService_echo: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoResponseInit> = {
   service: "echo",
   name: "micro.test.v1.EchoService/Echo",
   kind: "unary",
-  input: EchoRequestCodec,
-  output: EchoResponseCodec,
+  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
   idempotency: "no_side_effects",
 };
 
@@ -169,8 +187,8 @@ const EchoService_once: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   service: "echo",
   name: "micro.test.v1.EchoService/Once",
   kind: "unary",
-  input: EchoRequestCodec,
-  output: EchoResponseCodec,
+  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
   idempotency: "unknown",
 };
 
@@ -178,8 +196,8 @@ const EchoService_repeat: Method<EchoRequest, EchoRequestInit, EchoResponse, Ech
   service: "echo",
   name: "micro.test.v1.EchoService/Repeat",
   kind: "server_streaming",
-  input: EchoRequestCodec,
-  output: EchoResponseCodec,
+  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
   idempotency: "unknown",
 };
 
@@ -187,8 +205,8 @@ const EchoService_collect: Method<EchoRequest, EchoRequestInit, EchoResponse, Ec
   service: "echo",
   name: "micro.test.v1.EchoService/Collect",
   kind: "client_streaming",
-  input: EchoRequestCodec,
-  output: EchoResponseCodec,
+  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
   idempotency: "unknown",
 };
 
@@ -196,7 +214,165 @@ const EchoService_chat: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   service: "echo",
   name: "micro.test.v1.EchoService/Chat",
   kind: "bidi_streaming",
-  input: EchoRequestCodec,
-  output: EchoResponseCodec,
+  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
+  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
   idempotency: "unknown",
 };
+
+function newEchoRequest(): EchoRequest {
+  return {
+    $typeName: "micro.test.v1.EchoRequest",
+    text: "",
+    payload: noBytes,
+    count: 0,
+    delayMs: 0,
+    fail: "",
+  };
+}
+
+function readEchoRequest(
+  message: EchoRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): EchoRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.text = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.payload = reader.blob();
+        continue;
+      case 3:
+        if (tag !== 24) break;
+        message.count = reader.int32();
+        continue;
+      case 4:
+        if (tag !== 32) break;
+        message.delayMs = reader.int32();
+        continue;
+      case 5:
+        if (tag !== 42) break;
+        message.fail = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeEchoRequest(message: EchoRequest, writer: Writer): void {
+  if (message.$typeName !== "micro.test.v1.EchoRequest") checkType(message.$typeName, "micro.test.v1.EchoRequest");
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(10, text);
+  const payload = message.payload;
+  if (payload !== undefined && payload.length !== 0) writer.blob(18, payload);
+  const count = message.count;
+  if (count !== undefined && count !== 0) writer.int32(24, count);
+  const delayMs = message.delayMs;
+  if (delayMs !== undefined && delayMs !== 0) writer.int32(32, delayMs);
+  const fail = message.fail;
+  if (fail !== undefined && fail !== "") writer.string(42, fail);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newEchoResponse(): EchoResponse {
+  return {
+    $typeName: "micro.test.v1.EchoResponse",
+    text: "",
+    payload: noBytes,
+    index: 0,
+    server: "",
+  };
+}
+
+function readEchoResponse(
+  message: EchoResponse,
+  reader: Reader,
+  end: number,
+  depth: number,
+): EchoResponse {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.text = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.payload = reader.blob();
+        continue;
+      case 3:
+        if (tag !== 24) break;
+        message.index = reader.int32();
+        continue;
+      case 4:
+        if (tag !== 34) break;
+        message.server = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeEchoResponse(message: EchoResponse, writer: Writer): void {
+  if (message.$typeName !== "micro.test.v1.EchoResponse") checkType(message.$typeName, "micro.test.v1.EchoResponse");
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(10, text);
+  const payload = message.payload;
+  if (payload !== undefined && payload.length !== 0) writer.blob(18, payload);
+  const index = message.index;
+  if (index !== undefined && index !== 0) writer.int32(24, index);
+  const server = message.server;
+  if (server !== undefined && server !== "") writer.string(34, server);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newEchoed(): Echoed {
+  return {
+    $typeName: "micro.test.v1.Echoed",
+    text: "",
+    number: 0,
+  };
+}
+
+function readEchoed(
+  message: Echoed,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Echoed {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.text = reader.string();
+        continue;
+      case 2:
+        if (tag !== 16) break;
+        message.number = reader.int32();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeEchoed(message: Echoed, writer: Writer): void {
+  if (message.$typeName !== "micro.test.v1.Echoed") checkType(message.$typeName, "micro.test.v1.Echoed");
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(10, text);
+  const number$ = message.number;
+  if (number$ !== undefined && number$ !== 0) writer.int32(16, number$);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}

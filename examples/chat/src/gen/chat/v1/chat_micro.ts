@@ -2,11 +2,13 @@
 // @generated from file chat/v1/chat.proto (package chat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server } from "@micro-es/runtime";
-import type { Message, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
-import { MessageSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCodec as MessageCodec$1, MessageInit as MessageInit$1, Method, Server } from "@micro-es/runtime";
+import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
+import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
+import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import { checkType, described, messageCodec } from "@micro-es/runtime/codegenv1";
+import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * Rooms in which people talk.
@@ -72,45 +74,77 @@ export function registerChatHandler(server: Server, handler: ChatHandler): void 
 }
 
 /** What may be given for a {@link Utterance}: every field is optional. */
-export type UtteranceInit = MessageInitShape<typeof UtteranceSchema>;
+export type UtteranceInit = MessageInit$1<Utterance>;
 
 /** Bytes of a {@link Utterance}. */
-export const UtteranceCodec: Codec<Utterance, UtteranceInit> = /*@__PURE__*/ codec(UtteranceSchema);
+export const UtteranceCodec: MessageCodec$1<Utterance, UtteranceInit> = /*@__PURE__*/ messageCodec(
+  "chat.v1.Utterance",
+  newUtterance,
+  readUtterance,
+  writeUtterance,
+);
 
 /** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInitShape<typeof MessageSchema>;
+export type MessageInit = MessageInit$1<Message>;
 
 /** Bytes of a {@link Message}. */
-export const MessageCodec: Codec<Message, MessageInit> = /*@__PURE__*/ codec(MessageSchema);
+export const MessageCodec: MessageCodec$1<Message, MessageInit> = /*@__PURE__*/ messageCodec(
+  "chat.v1.Message",
+  newMessage,
+  readMessage,
+  writeMessage,
+);
 
 /** What may be given for a {@link RoomsRequest}: every field is optional. */
-export type RoomsRequestInit = MessageInitShape<typeof RoomsRequestSchema>;
+export type RoomsRequestInit = MessageInit$1<RoomsRequest>;
 
 /** Bytes of a {@link RoomsRequest}. */
-export const RoomsRequestCodec: Codec<RoomsRequest, RoomsRequestInit> =
-  /*@__PURE__*/ codec(RoomsRequestSchema);
+export const RoomsRequestCodec: MessageCodec$1<RoomsRequest, RoomsRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "chat.v1.RoomsRequest",
+    newRoomsRequest,
+    readRoomsRequest,
+    writeRoomsRequest,
+  );
 
 /** What may be given for a {@link RoomsResponse}: every field is optional. */
-export type RoomsResponseInit = MessageInitShape<typeof RoomsResponseSchema>;
+export type RoomsResponseInit = MessageInit$1<RoomsResponse>;
 
 /** Bytes of a {@link RoomsResponse}. */
-export const RoomsResponseCodec: Codec<RoomsResponse, RoomsResponseInit> =
-  /*@__PURE__*/ codec(RoomsResponseSchema);
+export const RoomsResponseCodec: MessageCodec$1<RoomsResponse, RoomsResponseInit> =
+  /*@__PURE__*/ messageCodec(
+    "chat.v1.RoomsResponse",
+    newRoomsResponse,
+    readRoomsResponse,
+    writeRoomsResponse,
+  );
+
+/** What may be given for a {@link Room}: every field is optional. */
+export type RoomInit = MessageInit$1<Room>;
+
+/** Bytes of a {@link Room}. */
+export const RoomCodec: MessageCodec$1<Room, RoomInit> = /*@__PURE__*/ messageCodec(
+  "chat.v1.Room",
+  newRoom,
+  readRoom,
+  writeRoom,
+);
 
 /** The codecs of this file, to resolve messages by the name of their type. */
 export const chatCodecs: readonly AnyCodec[] = [
-  UtteranceCodec,
-  MessageCodec,
-  RoomsRequestCodec,
-  RoomsResponseCodec,
+  /*@__PURE__*/ described(UtteranceCodec, UtteranceSchema),
+  /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  /*@__PURE__*/ described(RoomsRequestCodec, RoomsRequestSchema),
+  /*@__PURE__*/ described(RoomsResponseCodec, RoomsResponseSchema),
+  /*@__PURE__*/ described(RoomCodec, RoomSchema),
 ];
 
 const Chat_talk: Method<Utterance, UtteranceInit, Message, MessageInit> = {
   service: "chat",
   name: "chat.v1.Chat/Talk",
   kind: "bidi_streaming",
-  input: UtteranceCodec,
-  output: MessageCodec,
+  input: /*@__PURE__*/ described(UtteranceCodec, UtteranceSchema),
+  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   idempotency: "unknown",
 };
 
@@ -118,7 +152,216 @@ const Chat_rooms: Method<RoomsRequest, RoomsRequestInit, RoomsResponse, RoomsRes
   service: "chat",
   name: "chat.v1.Chat/Rooms",
   kind: "unary",
-  input: RoomsRequestCodec,
-  output: RoomsResponseCodec,
+  input: /*@__PURE__*/ described(RoomsRequestCodec, RoomsRequestSchema),
+  output: /*@__PURE__*/ described(RoomsResponseCodec, RoomsResponseSchema),
   idempotency: "no_side_effects",
 };
+
+function newUtterance(): Utterance {
+  return {
+    $typeName: "chat.v1.Utterance",
+    room: "",
+    name: "",
+    text: "",
+  };
+}
+
+function readUtterance(
+  message: Utterance,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Utterance {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.room = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.name = reader.string();
+        continue;
+      case 3:
+        if (tag !== 26) break;
+        message.text = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeUtterance(message: Utterance, writer: Writer): void {
+  if (message.$typeName !== "chat.v1.Utterance") checkType(message.$typeName, "chat.v1.Utterance");
+  const room = message.room;
+  if (room !== undefined && room !== "") writer.string(10, room);
+  const name$ = message.name;
+  if (name$ !== undefined && name$ !== "") writer.string(18, name$);
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(26, text);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newMessage(): Message {
+  return {
+    $typeName: "chat.v1.Message",
+    name: "",
+    text: "",
+  };
+}
+
+function readMessage(
+  message: Message,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Message {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.name = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.text = reader.string();
+        continue;
+      case 3:
+        if (tag !== 26) break;
+        message.time = TimestampCodec.read(message.time ?? TimestampCodec.create(), reader, reader.enter(end, depth), depth - 1);
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeMessage(message: Message, writer: Writer): void {
+  if (message.$typeName !== "chat.v1.Message") checkType(message.$typeName, "chat.v1.Message");
+  const name$ = message.name;
+  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(18, text);
+  const time = message.time;
+  if (time !== undefined) {
+    const start = writer.open(26);
+    TimestampCodec.write(time, writer);
+    writer.close(start);
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newRoomsRequest(): RoomsRequest {
+  return {
+    $typeName: "chat.v1.RoomsRequest",
+  };
+}
+
+function readRoomsRequest(
+  message: RoomsRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): RoomsRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeRoomsRequest(message: RoomsRequest, writer: Writer): void {
+  if (message.$typeName !== "chat.v1.RoomsRequest") checkType(message.$typeName, "chat.v1.RoomsRequest");
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newRoomsResponse(): RoomsResponse {
+  return {
+    $typeName: "chat.v1.RoomsResponse",
+    rooms: [],
+  };
+}
+
+function readRoomsResponse(
+  message: RoomsResponse,
+  reader: Reader,
+  end: number,
+  depth: number,
+): RoomsResponse {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.rooms.push(readRoom(newRoom(), reader, reader.enter(end, depth), depth - 1));
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeRoomsResponse(message: RoomsResponse, writer: Writer): void {
+  if (message.$typeName !== "chat.v1.RoomsResponse") checkType(message.$typeName, "chat.v1.RoomsResponse");
+  const rooms = message.rooms;
+  if (rooms !== undefined) {
+    for (const value of rooms) {
+      const start = writer.open(10);
+      writeRoom(value, writer);
+      writer.close(start);
+    }
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newRoom(): Room {
+  return {
+    $typeName: "chat.v1.Room",
+    name: "",
+    people: [],
+  };
+}
+
+function readRoom(
+  message: Room,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Room {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.name = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.people.push(reader.string());
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeRoom(message: Room, writer: Writer): void {
+  if (message.$typeName !== "chat.v1.Room") checkType(message.$typeName, "chat.v1.Room");
+  const name$ = message.name;
+  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  const people = message.people;
+  if (people !== undefined) {
+    for (const value of people) writer.string(18, value);
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+const TimestampCodec = /*@__PURE__*/ reflectCodec(TimestampSchema);

@@ -2,12 +2,13 @@
 // @generated from file greeter/v1/greeter.proto (package greeter.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContext, MessageCodec, MessageInit, Method, Server, Topic } from "@micro-es/runtime";
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
-import { topic } from "@micro-es/runtime/codegenv1";
+import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import { checkType, described, messageCodec, topic } from "@micro-es/runtime/codegenv1";
+import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * Greets people, in one or many words.
@@ -115,43 +116,73 @@ export function registerGreeterHandler(server: Server, handler: GreeterHandler):
 }
 
 /** What may be given for a {@link HelloRequest}: every field is optional. */
-export type HelloRequestInit = MessageInitShape<typeof HelloRequestSchema>;
+export type HelloRequestInit = MessageInit<HelloRequest>;
 
 /** Bytes of a {@link HelloRequest}. */
-export const HelloRequestCodec: Codec<HelloRequest, HelloRequestInit> =
-  /*@__PURE__*/ codec(HelloRequestSchema);
+export const HelloRequestCodec: MessageCodec<HelloRequest, HelloRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "greeter.v1.HelloRequest",
+    newHelloRequest,
+    readHelloRequest,
+    writeHelloRequest,
+  );
 
 /** What may be given for a {@link HelloResponse}: every field is optional. */
-export type HelloResponseInit = MessageInitShape<typeof HelloResponseSchema>;
+export type HelloResponseInit = MessageInit<HelloResponse>;
 
 /** Bytes of a {@link HelloResponse}. */
-export const HelloResponseCodec: Codec<HelloResponse, HelloResponseInit> =
-  /*@__PURE__*/ codec(HelloResponseSchema);
+export const HelloResponseCodec: MessageCodec<HelloResponse, HelloResponseInit> =
+  /*@__PURE__*/ messageCodec(
+    "greeter.v1.HelloResponse",
+    newHelloResponse,
+    readHelloResponse,
+    writeHelloResponse,
+  );
 
 /** What may be given for a {@link WatchRequest}: every field is optional. */
-export type WatchRequestInit = MessageInitShape<typeof WatchRequestSchema>;
+export type WatchRequestInit = MessageInit<WatchRequest>;
 
 /** Bytes of a {@link WatchRequest}. */
-export const WatchRequestCodec: Codec<WatchRequest, WatchRequestInit> =
-  /*@__PURE__*/ codec(WatchRequestSchema);
+export const WatchRequestCodec: MessageCodec<WatchRequest, WatchRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "greeter.v1.WatchRequest",
+    newWatchRequest,
+    readWatchRequest,
+    writeWatchRequest,
+  );
 
 /** What may be given for a {@link Tick}: every field is optional. */
-export type TickInit = MessageInitShape<typeof TickSchema>;
+export type TickInit = MessageInit<Tick>;
 
 /** Bytes of a {@link Tick}. */
-export const TickCodec: Codec<Tick, TickInit> = /*@__PURE__*/ codec(TickSchema);
+export const TickCodec: MessageCodec<Tick, TickInit> = /*@__PURE__*/ messageCodec(
+  "greeter.v1.Tick",
+  newTick,
+  readTick,
+  writeTick,
+);
 
 /** What may be given for a {@link Line}: every field is optional. */
-export type LineInit = MessageInitShape<typeof LineSchema>;
+export type LineInit = MessageInit<Line>;
 
 /** Bytes of a {@link Line}. */
-export const LineCodec: Codec<Line, LineInit> = /*@__PURE__*/ codec(LineSchema);
+export const LineCodec: MessageCodec<Line, LineInit> = /*@__PURE__*/ messageCodec(
+  "greeter.v1.Line",
+  newLine,
+  readLine,
+  writeLine,
+);
 
 /** What may be given for a {@link Greeted}: every field is optional. */
-export type GreetedInit = MessageInitShape<typeof GreetedSchema>;
+export type GreetedInit = MessageInit<Greeted>;
 
 /** Bytes of a {@link Greeted}. */
-export const GreetedCodec: Codec<Greeted, GreetedInit> = /*@__PURE__*/ codec(GreetedSchema);
+export const GreetedCodec: MessageCodec<Greeted, GreetedInit> = /*@__PURE__*/ messageCodec(
+  "greeter.v1.Greeted",
+  newGreeted,
+  readGreeted,
+  writeGreeted,
+);
 
 /**
  * Somebody was greeted.
@@ -160,26 +191,26 @@ export const GreetedCodec: Codec<Greeted, GreetedInit> = /*@__PURE__*/ codec(Gre
  */
 export const GreetedTopic: Topic<Greeted, GreetedInit> = /*@__PURE__*/ topic({
   name: "greeter.greeted",
-  codec: GreetedCodec,
+  codec: /*@__PURE__*/ described(GreetedCodec, GreetedSchema),
   key: (event) => event.name ?? "",
 });
 
 /** The codecs of this file, to resolve messages by the name of their type. */
 export const greeterCodecs: readonly AnyCodec[] = [
-  HelloRequestCodec,
-  HelloResponseCodec,
-  WatchRequestCodec,
-  TickCodec,
-  LineCodec,
-  GreetedCodec,
+  /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
+  /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
+  /*@__PURE__*/ described(WatchRequestCodec, WatchRequestSchema),
+  /*@__PURE__*/ described(TickCodec, TickSchema),
+  /*@__PURE__*/ described(LineCodec, LineSchema),
+  /*@__PURE__*/ described(GreetedCodec, GreetedSchema),
 ];
 
 const Greeter_hello: Method<HelloRequest, HelloRequestInit, HelloResponse, HelloResponseInit> = {
   service: "greeter",
   name: "greeter.v1.Greeter/Hello",
   kind: "unary",
-  input: HelloRequestCodec,
-  output: HelloResponseCodec,
+  input: /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
+  output: /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
   idempotency: "no_side_effects",
   timeoutMs: 2000,
   retry: { attempts: 3, backoffMs: 50, maxBackoffMs: 1000, on: ["unavailable"] },
@@ -189,8 +220,8 @@ const Greeter_watch: Method<WatchRequest, WatchRequestInit, Tick, TickInit> = {
   service: "greeter",
   name: "greeter.v1.Greeter/Watch",
   kind: "server_streaming",
-  input: WatchRequestCodec,
-  output: TickCodec,
+  input: /*@__PURE__*/ described(WatchRequestCodec, WatchRequestSchema),
+  output: /*@__PURE__*/ described(TickCodec, TickSchema),
   idempotency: "unknown",
 };
 
@@ -198,8 +229,8 @@ const Greeter_upload: Method<HelloRequest, HelloRequestInit, HelloResponse, Hell
   service: "greeter",
   name: "greeter.v1.Greeter/Upload",
   kind: "client_streaming",
-  input: HelloRequestCodec,
-  output: HelloResponseCodec,
+  input: /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
+  output: /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
   idempotency: "unknown",
 };
 
@@ -207,7 +238,244 @@ const Greeter_chat: Method<Line, LineInit, Line, LineInit> = {
   service: "greeter",
   name: "greeter.v1.Greeter/Chat",
   kind: "bidi_streaming",
-  input: LineCodec,
-  output: LineCodec,
+  input: /*@__PURE__*/ described(LineCodec, LineSchema),
+  output: /*@__PURE__*/ described(LineCodec, LineSchema),
   idempotency: "unknown",
 };
+
+function newHelloRequest(): HelloRequest {
+  return {
+    $typeName: "greeter.v1.HelloRequest",
+    name: "",
+  };
+}
+
+function readHelloRequest(
+  message: HelloRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): HelloRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.name = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeHelloRequest(message: HelloRequest, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.HelloRequest") checkType(message.$typeName, "greeter.v1.HelloRequest");
+  const name$ = message.name;
+  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newHelloResponse(): HelloResponse {
+  return {
+    $typeName: "greeter.v1.HelloResponse",
+    message: "",
+    server: "",
+  };
+}
+
+function readHelloResponse(
+  message: HelloResponse,
+  reader: Reader,
+  end: number,
+  depth: number,
+): HelloResponse {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.message = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.server = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeHelloResponse(message: HelloResponse, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.HelloResponse") checkType(message.$typeName, "greeter.v1.HelloResponse");
+  const message$ = message.message;
+  if (message$ !== undefined && message$ !== "") writer.string(10, message$);
+  const server = message.server;
+  if (server !== undefined && server !== "") writer.string(18, server);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newWatchRequest(): WatchRequest {
+  return {
+    $typeName: "greeter.v1.WatchRequest",
+    count: 0,
+  };
+}
+
+function readWatchRequest(
+  message: WatchRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): WatchRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 8) break;
+        message.count = reader.uint32();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.interval = DurationCodec.read(message.interval ?? DurationCodec.create(), reader, reader.enter(end, depth), depth - 1);
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeWatchRequest(message: WatchRequest, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.WatchRequest") checkType(message.$typeName, "greeter.v1.WatchRequest");
+  const count = message.count;
+  if (count !== undefined && count !== 0) writer.uint32(8, count);
+  const interval = message.interval;
+  if (interval !== undefined) {
+    const start = writer.open(18);
+    DurationCodec.write(interval, writer);
+    writer.close(start);
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newTick(): Tick {
+  return {
+    $typeName: "greeter.v1.Tick",
+    number: 0,
+    server: "",
+  };
+}
+
+function readTick(
+  message: Tick,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Tick {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 8) break;
+        message.number = reader.uint32();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.server = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeTick(message: Tick, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.Tick") checkType(message.$typeName, "greeter.v1.Tick");
+  const number$ = message.number;
+  if (number$ !== undefined && number$ !== 0) writer.uint32(8, number$);
+  const server = message.server;
+  if (server !== undefined && server !== "") writer.string(18, server);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newLine(): Line {
+  return {
+    $typeName: "greeter.v1.Line",
+    text: "",
+  };
+}
+
+function readLine(
+  message: Line,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Line {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.text = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeLine(message: Line, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.Line") checkType(message.$typeName, "greeter.v1.Line");
+  const text = message.text;
+  if (text !== undefined && text !== "") writer.string(10, text);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newGreeted(): Greeted {
+  return {
+    $typeName: "greeter.v1.Greeted",
+    name: "",
+    server: "",
+  };
+}
+
+function readGreeted(
+  message: Greeted,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Greeted {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.name = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.server = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeGreeted(message: Greeted, writer: Writer): void {
+  if (message.$typeName !== "greeter.v1.Greeted") checkType(message.$typeName, "greeter.v1.Greeted");
+  const name$ = message.name;
+  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  const server = message.server;
+  if (server !== undefined && server !== "") writer.string(18, server);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+const DurationCodec = /*@__PURE__*/ reflectCodec(DurationSchema);

@@ -5,12 +5,11 @@
 // @generated from file shop/v1/shop.proto (package shop.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, EventContext, Method, Server, Topic } from "@micro-es/runtime";
-import type { GetOrderRequest, Order, OrderPlaced, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
-import { GetOrderRequestSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
-import { topic } from "@micro-es/runtime/codegenv1";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContext, MessageCodec, MessageInit, Method, Server, Topic } from "@micro-es/runtime";
+import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
+import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
+import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import { checkType, described, messageCodec, topic } from "@micro-es/runtime/codegenv1";
 
 /**
  * Takes orders.
@@ -213,79 +212,140 @@ export function registerMailHandler(server: Server, handler: MailHandler): void 
 }
 
 /** What may be given for a {@link PlaceRequest}: every field is optional. */
-export type PlaceRequestInit = MessageInitShape<typeof PlaceRequestSchema>;
+export type PlaceRequestInit = MessageInit<PlaceRequest>;
 
 /** Bytes of a {@link PlaceRequest}. */
-export const PlaceRequestCodec: Codec<PlaceRequest, PlaceRequestInit> =
-  /*@__PURE__*/ codec(PlaceRequestSchema);
+export const PlaceRequestCodec: MessageCodec<PlaceRequest, PlaceRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.PlaceRequest",
+    newPlaceRequest,
+    readPlaceRequest,
+    writePlaceRequest,
+  );
 
 /** What may be given for a {@link Order}: every field is optional. */
-export type OrderInit = MessageInitShape<typeof OrderSchema>;
+export type OrderInit = MessageInit<Order>;
 
 /** Bytes of a {@link Order}. */
-export const OrderCodec: Codec<Order, OrderInit> = /*@__PURE__*/ codec(OrderSchema);
+export const OrderCodec: MessageCodec<Order, OrderInit> = /*@__PURE__*/ messageCodec(
+  "shop.v1.Order",
+  newOrder,
+  readOrder,
+  writeOrder,
+);
 
 /** What may be given for a {@link GetOrderRequest}: every field is optional. */
-export type GetOrderRequestInit = MessageInitShape<typeof GetOrderRequestSchema>;
+export type GetOrderRequestInit = MessageInit<GetOrderRequest>;
 
 /** Bytes of a {@link GetOrderRequest}. */
-export const GetOrderRequestCodec: Codec<GetOrderRequest, GetOrderRequestInit> =
-  /*@__PURE__*/ codec(GetOrderRequestSchema);
+export const GetOrderRequestCodec: MessageCodec<GetOrderRequest, GetOrderRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.GetOrderRequest",
+    newGetOrderRequest,
+    readGetOrderRequest,
+    writeGetOrderRequest,
+  );
 
 /** What may be given for a {@link ReserveRequest}: every field is optional. */
-export type ReserveRequestInit = MessageInitShape<typeof ReserveRequestSchema>;
+export type ReserveRequestInit = MessageInit<ReserveRequest>;
 
 /** Bytes of a {@link ReserveRequest}. */
-export const ReserveRequestCodec: Codec<ReserveRequest, ReserveRequestInit> =
-  /*@__PURE__*/ codec(ReserveRequestSchema);
+export const ReserveRequestCodec: MessageCodec<ReserveRequest, ReserveRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.ReserveRequest",
+    newReserveRequest,
+    readReserveRequest,
+    writeReserveRequest,
+  );
 
 /** What may be given for a {@link Reservation}: every field is optional. */
-export type ReservationInit = MessageInitShape<typeof ReservationSchema>;
+export type ReservationInit = MessageInit<Reservation>;
 
 /** Bytes of a {@link Reservation}. */
-export const ReservationCodec: Codec<Reservation, ReservationInit> =
-  /*@__PURE__*/ codec(ReservationSchema);
+export const ReservationCodec: MessageCodec<Reservation, ReservationInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.Reservation",
+    newReservation,
+    readReservation,
+    writeReservation,
+  );
 
 /** What may be given for a {@link WatchStockRequest}: every field is optional. */
-export type WatchStockRequestInit = MessageInitShape<typeof WatchStockRequestSchema>;
+export type WatchStockRequestInit = MessageInit<WatchStockRequest>;
 
 /** Bytes of a {@link WatchStockRequest}. */
-export const WatchStockRequestCodec: Codec<WatchStockRequest, WatchStockRequestInit> =
-  /*@__PURE__*/ codec(WatchStockRequestSchema);
+export const WatchStockRequestCodec: MessageCodec<WatchStockRequest, WatchStockRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.WatchStockRequest",
+    newWatchStockRequest,
+    readWatchStockRequest,
+    writeWatchStockRequest,
+  );
 
 /** What may be given for a {@link StockLevel}: every field is optional. */
-export type StockLevelInit = MessageInitShape<typeof StockLevelSchema>;
+export type StockLevelInit = MessageInit<StockLevel>;
 
 /** Bytes of a {@link StockLevel}. */
-export const StockLevelCodec: Codec<StockLevel, StockLevelInit> =
-  /*@__PURE__*/ codec(StockLevelSchema);
+export const StockLevelCodec: MessageCodec<StockLevel, StockLevelInit> =
+  /*@__PURE__*/ messageCodec("shop.v1.StockLevel", newStockLevel, readStockLevel, writeStockLevel);
 
 /** What may be given for a {@link SentRequest}: every field is optional. */
-export type SentRequestInit = MessageInitShape<typeof SentRequestSchema>;
+export type SentRequestInit = MessageInit<SentRequest>;
 
 /** Bytes of a {@link SentRequest}. */
-export const SentRequestCodec: Codec<SentRequest, SentRequestInit> =
-  /*@__PURE__*/ codec(SentRequestSchema);
+export const SentRequestCodec: MessageCodec<SentRequest, SentRequestInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.SentRequest",
+    newSentRequest,
+    readSentRequest,
+    writeSentRequest,
+  );
 
 /** What may be given for a {@link SentResponse}: every field is optional. */
-export type SentResponseInit = MessageInitShape<typeof SentResponseSchema>;
+export type SentResponseInit = MessageInit<SentResponse>;
 
 /** Bytes of a {@link SentResponse}. */
-export const SentResponseCodec: Codec<SentResponse, SentResponseInit> =
-  /*@__PURE__*/ codec(SentResponseSchema);
+export const SentResponseCodec: MessageCodec<SentResponse, SentResponseInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.SentResponse",
+    newSentResponse,
+    readSentResponse,
+    writeSentResponse,
+  );
 
 /** What may be given for a {@link OrderPlaced}: every field is optional. */
-export type OrderPlacedInit = MessageInitShape<typeof OrderPlacedSchema>;
+export type OrderPlacedInit = MessageInit<OrderPlaced>;
 
 /** Bytes of a {@link OrderPlaced}. */
-export const OrderPlacedCodec: Codec<OrderPlaced, OrderPlacedInit> =
-  /*@__PURE__*/ codec(OrderPlacedSchema);
+export const OrderPlacedCodec: MessageCodec<OrderPlaced, OrderPlacedInit> =
+  /*@__PURE__*/ messageCodec(
+    "shop.v1.OrderPlaced",
+    newOrderPlaced,
+    readOrderPlaced,
+    writeOrderPlaced,
+  );
 
 /** What may be given for a {@link Shipped}: every field is optional. */
-export type ShippedInit = MessageInitShape<typeof ShippedSchema>;
+export type ShippedInit = MessageInit<Shipped>;
 
 /** Bytes of a {@link Shipped}. */
-export const ShippedCodec: Codec<Shipped, ShippedInit> = /*@__PURE__*/ codec(ShippedSchema);
+export const ShippedCodec: MessageCodec<Shipped, ShippedInit> = /*@__PURE__*/ messageCodec(
+  "shop.v1.Shipped",
+  newShipped,
+  readShipped,
+  writeShipped,
+);
+
+/** What may be given for a {@link Line}: every field is optional. */
+export type LineInit = MessageInit<Line>;
+
+/** Bytes of a {@link Line}. */
+export const LineCodec: MessageCodec<Line, LineInit> = /*@__PURE__*/ messageCodec(
+  "shop.v1.Line",
+  newLine,
+  readLine,
+  writeLine,
+);
 
 /**
  * An order was taken.
@@ -294,7 +354,7 @@ export const ShippedCodec: Codec<Shipped, ShippedInit> = /*@__PURE__*/ codec(Shi
  */
 export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__*/ topic({
   name: "shop.order-placed",
-  codec: OrderPlacedCodec,
+  codec: /*@__PURE__*/ described(OrderPlacedCodec, OrderPlacedSchema),
   key: (event) => event.orderId ?? "",
 });
 
@@ -305,31 +365,32 @@ export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__
  */
 export const ShippedTopic: Topic<Shipped, ShippedInit> = /*@__PURE__*/ topic({
   name: "shop.shipped",
-  codec: ShippedCodec,
+  codec: /*@__PURE__*/ described(ShippedCodec, ShippedSchema),
   key: (event) => event.orderId ?? "",
 });
 
 /** The codecs of this file, to resolve messages by the name of their type. */
 export const shopCodecs: readonly AnyCodec[] = [
-  PlaceRequestCodec,
-  OrderCodec,
-  GetOrderRequestCodec,
-  ReserveRequestCodec,
-  ReservationCodec,
-  WatchStockRequestCodec,
-  StockLevelCodec,
-  SentRequestCodec,
-  SentResponseCodec,
-  OrderPlacedCodec,
-  ShippedCodec,
+  /*@__PURE__*/ described(PlaceRequestCodec, PlaceRequestSchema),
+  /*@__PURE__*/ described(OrderCodec, OrderSchema),
+  /*@__PURE__*/ described(GetOrderRequestCodec, GetOrderRequestSchema),
+  /*@__PURE__*/ described(ReserveRequestCodec, ReserveRequestSchema),
+  /*@__PURE__*/ described(ReservationCodec, ReservationSchema),
+  /*@__PURE__*/ described(WatchStockRequestCodec, WatchStockRequestSchema),
+  /*@__PURE__*/ described(StockLevelCodec, StockLevelSchema),
+  /*@__PURE__*/ described(SentRequestCodec, SentRequestSchema),
+  /*@__PURE__*/ described(SentResponseCodec, SentResponseSchema),
+  /*@__PURE__*/ described(OrderPlacedCodec, OrderPlacedSchema),
+  /*@__PURE__*/ described(ShippedCodec, ShippedSchema),
+  /*@__PURE__*/ described(LineCodec, LineSchema),
 ];
 
 const Orders_place: Method<PlaceRequest, PlaceRequestInit, Order, OrderInit> = {
   service: "orders",
   name: "shop.v1.Orders/Place",
   kind: "unary",
-  input: PlaceRequestCodec,
-  output: OrderCodec,
+  input: /*@__PURE__*/ described(PlaceRequestCodec, PlaceRequestSchema),
+  output: /*@__PURE__*/ described(OrderCodec, OrderSchema),
   idempotency: "unknown",
 };
 
@@ -337,8 +398,8 @@ const Orders_get: Method<GetOrderRequest, GetOrderRequestInit, Order, OrderInit>
   service: "orders",
   name: "shop.v1.Orders/Get",
   kind: "unary",
-  input: GetOrderRequestCodec,
-  output: OrderCodec,
+  input: /*@__PURE__*/ described(GetOrderRequestCodec, GetOrderRequestSchema),
+  output: /*@__PURE__*/ described(OrderCodec, OrderSchema),
   idempotency: "no_side_effects",
 };
 
@@ -346,8 +407,8 @@ const Stock_reserve: Method<ReserveRequest, ReserveRequestInit, Reservation, Res
   service: "stock",
   name: "shop.v1.Stock/Reserve",
   kind: "unary",
-  input: ReserveRequestCodec,
-  output: ReservationCodec,
+  input: /*@__PURE__*/ described(ReserveRequestCodec, ReserveRequestSchema),
+  output: /*@__PURE__*/ described(ReservationCodec, ReservationSchema),
   idempotency: "idempotent",
   timeoutMs: 1000,
   retry: { attempts: 3, backoffMs: 50, maxBackoffMs: 1000, on: ["unavailable"] },
@@ -357,8 +418,8 @@ const Stock_watch: Method<WatchStockRequest, WatchStockRequestInit, StockLevel, 
   service: "stock",
   name: "shop.v1.Stock/Watch",
   kind: "server_streaming",
-  input: WatchStockRequestCodec,
-  output: StockLevelCodec,
+  input: /*@__PURE__*/ described(WatchStockRequestCodec, WatchStockRequestSchema),
+  output: /*@__PURE__*/ described(StockLevelCodec, StockLevelSchema),
   idempotency: "unknown",
 };
 
@@ -366,7 +427,511 @@ const Mail_sent: Method<SentRequest, SentRequestInit, SentResponse, SentResponse
   service: "mail",
   name: "shop.v1.Mail/Sent",
   kind: "unary",
-  input: SentRequestCodec,
-  output: SentResponseCodec,
+  input: /*@__PURE__*/ described(SentRequestCodec, SentRequestSchema),
+  output: /*@__PURE__*/ described(SentResponseCodec, SentResponseSchema),
   idempotency: "no_side_effects",
 };
+
+function newPlaceRequest(): PlaceRequest {
+  return {
+    $typeName: "shop.v1.PlaceRequest",
+    customer: "",
+    lines: [],
+  };
+}
+
+function readPlaceRequest(
+  message: PlaceRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): PlaceRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.customer = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writePlaceRequest(message: PlaceRequest, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.PlaceRequest") checkType(message.$typeName, "shop.v1.PlaceRequest");
+  const customer = message.customer;
+  if (customer !== undefined && customer !== "") writer.string(10, customer);
+  const lines = message.lines;
+  if (lines !== undefined) {
+    for (const value of lines) {
+      const start = writer.open(18);
+      writeLine(value, writer);
+      writer.close(start);
+    }
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newOrder(): Order {
+  return {
+    $typeName: "shop.v1.Order",
+    id: "",
+    customer: "",
+    lines: [],
+    state: 0,
+  };
+}
+
+function readOrder(
+  message: Order,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Order {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.id = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.customer = reader.string();
+        continue;
+      case 3:
+        if (tag !== 26) break;
+        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        continue;
+      case 4:
+        if (tag !== 32) break;
+        message.state = reader.int32() as OrderState;
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeOrder(message: Order, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.Order") checkType(message.$typeName, "shop.v1.Order");
+  const id = message.id;
+  if (id !== undefined && id !== "") writer.string(10, id);
+  const customer = message.customer;
+  if (customer !== undefined && customer !== "") writer.string(18, customer);
+  const lines = message.lines;
+  if (lines !== undefined) {
+    for (const value of lines) {
+      const start = writer.open(26);
+      writeLine(value, writer);
+      writer.close(start);
+    }
+  }
+  const state = message.state;
+  if (state !== undefined && state !== 0) writer.int32(32, state);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newGetOrderRequest(): GetOrderRequest {
+  return {
+    $typeName: "shop.v1.GetOrderRequest",
+    id: "",
+  };
+}
+
+function readGetOrderRequest(
+  message: GetOrderRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): GetOrderRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.id = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeGetOrderRequest(message: GetOrderRequest, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.GetOrderRequest") checkType(message.$typeName, "shop.v1.GetOrderRequest");
+  const id = message.id;
+  if (id !== undefined && id !== "") writer.string(10, id);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newReserveRequest(): ReserveRequest {
+  return {
+    $typeName: "shop.v1.ReserveRequest",
+    orderId: "",
+    lines: [],
+  };
+}
+
+function readReserveRequest(
+  message: ReserveRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): ReserveRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.orderId = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeReserveRequest(message: ReserveRequest, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.ReserveRequest") checkType(message.$typeName, "shop.v1.ReserveRequest");
+  const orderId = message.orderId;
+  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  const lines = message.lines;
+  if (lines !== undefined) {
+    for (const value of lines) {
+      const start = writer.open(18);
+      writeLine(value, writer);
+      writer.close(start);
+    }
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newReservation(): Reservation {
+  return {
+    $typeName: "shop.v1.Reservation",
+    orderId: "",
+  };
+}
+
+function readReservation(
+  message: Reservation,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Reservation {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.orderId = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeReservation(message: Reservation, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.Reservation") checkType(message.$typeName, "shop.v1.Reservation");
+  const orderId = message.orderId;
+  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newWatchStockRequest(): WatchStockRequest {
+  return {
+    $typeName: "shop.v1.WatchStockRequest",
+    count: 0,
+  };
+}
+
+function readWatchStockRequest(
+  message: WatchStockRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): WatchStockRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 8) break;
+        message.count = reader.uint32();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeWatchStockRequest(message: WatchStockRequest, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.WatchStockRequest") checkType(message.$typeName, "shop.v1.WatchStockRequest");
+  const count = message.count;
+  if (count !== undefined && count !== 0) writer.uint32(8, count);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newStockLevel(): StockLevel {
+  return {
+    $typeName: "shop.v1.StockLevel",
+    article: "",
+    quantity: 0,
+  };
+}
+
+function readStockLevel(
+  message: StockLevel,
+  reader: Reader,
+  end: number,
+  depth: number,
+): StockLevel {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.article = reader.string();
+        continue;
+      case 2:
+        if (tag !== 16) break;
+        message.quantity = reader.uint32();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeStockLevel(message: StockLevel, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.StockLevel") checkType(message.$typeName, "shop.v1.StockLevel");
+  const article = message.article;
+  if (article !== undefined && article !== "") writer.string(10, article);
+  const quantity = message.quantity;
+  if (quantity !== undefined && quantity !== 0) writer.uint32(16, quantity);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newSentRequest(): SentRequest {
+  return {
+    $typeName: "shop.v1.SentRequest",
+    customer: "",
+  };
+}
+
+function readSentRequest(
+  message: SentRequest,
+  reader: Reader,
+  end: number,
+  depth: number,
+): SentRequest {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.customer = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeSentRequest(message: SentRequest, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.SentRequest") checkType(message.$typeName, "shop.v1.SentRequest");
+  const customer = message.customer;
+  if (customer !== undefined && customer !== "") writer.string(10, customer);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newSentResponse(): SentResponse {
+  return {
+    $typeName: "shop.v1.SentResponse",
+    subjects: [],
+  };
+}
+
+function readSentResponse(
+  message: SentResponse,
+  reader: Reader,
+  end: number,
+  depth: number,
+): SentResponse {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.subjects.push(reader.string());
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeSentResponse(message: SentResponse, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.SentResponse") checkType(message.$typeName, "shop.v1.SentResponse");
+  const subjects = message.subjects;
+  if (subjects !== undefined) {
+    for (const value of subjects) writer.string(10, value);
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newOrderPlaced(): OrderPlaced {
+  return {
+    $typeName: "shop.v1.OrderPlaced",
+    orderId: "",
+    customer: "",
+    lines: [],
+  };
+}
+
+function readOrderPlaced(
+  message: OrderPlaced,
+  reader: Reader,
+  end: number,
+  depth: number,
+): OrderPlaced {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.orderId = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.customer = reader.string();
+        continue;
+      case 3:
+        if (tag !== 26) break;
+        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeOrderPlaced(message: OrderPlaced, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.OrderPlaced") checkType(message.$typeName, "shop.v1.OrderPlaced");
+  const orderId = message.orderId;
+  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  const customer = message.customer;
+  if (customer !== undefined && customer !== "") writer.string(18, customer);
+  const lines = message.lines;
+  if (lines !== undefined) {
+    for (const value of lines) {
+      const start = writer.open(26);
+      writeLine(value, writer);
+      writer.close(start);
+    }
+  }
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newShipped(): Shipped {
+  return {
+    $typeName: "shop.v1.Shipped",
+    orderId: "",
+    customer: "",
+  };
+}
+
+function readShipped(
+  message: Shipped,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Shipped {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.orderId = reader.string();
+        continue;
+      case 2:
+        if (tag !== 18) break;
+        message.customer = reader.string();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeShipped(message: Shipped, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.Shipped") checkType(message.$typeName, "shop.v1.Shipped");
+  const orderId = message.orderId;
+  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  const customer = message.customer;
+  if (customer !== undefined && customer !== "") writer.string(18, customer);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
+
+function newLine(): Line {
+  return {
+    $typeName: "shop.v1.Line",
+    article: "",
+    quantity: 0,
+  };
+}
+
+function readLine(
+  message: Line,
+  reader: Reader,
+  end: number,
+  depth: number,
+): Line {
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        if (tag !== 10) break;
+        message.article = reader.string();
+        continue;
+      case 2:
+        if (tag !== 16) break;
+        message.quantity = reader.uint32();
+        continue;
+    }
+    reader.unknown(message, tag, end, depth);
+  }
+  reader.leave(end);
+  return message;
+}
+
+function writeLine(message: Line, writer: Writer): void {
+  if (message.$typeName !== "shop.v1.Line") checkType(message.$typeName, "shop.v1.Line");
+  const article = message.article;
+  if (article !== undefined && article !== "") writer.string(10, article);
+  const quantity = message.quantity;
+  if (quantity !== undefined && quantity !== 0) writer.uint32(16, quantity);
+  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+}
