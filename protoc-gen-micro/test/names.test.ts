@@ -121,6 +121,9 @@ describe("names", () => {
   });
 
   test("codecs of imported messages are imported where this run exports them, and made otherwise", () => {
+    const code = generate(compiled.request(names, "target=ts,codec=reflect")).get(
+      "clash/clash_micro.ts",
+    )!;
     expect(code).toContain('import { ItemCodec as ItemCodec$1 } from "../other/item_micro";');
     expect(code).toMatch(/^const ItemCodec: Codec\$1<Item, ItemInit> =/m);
     expect(code).toMatch(/^const ItemCodec\$: Codec\$1<Item\$2, ItemInit\$> =/m);

@@ -62,7 +62,7 @@ describe("protoplugin's options", () => {
   });
 
   test("js_import_style=legacy_commonjs concerns JavaScript only", () => {
-    const files = output("target=js+dts,js_import_style=legacy_commonjs");
+    const files = output("target=js+dts,js_import_style=legacy_commonjs,codec=reflect");
     const js = files.get("acme/greeter_micro.js")!;
     expect(js).toContain('const { topic } = require("@micro-es/runtime/codegenv1");');
     expect(js).toContain('const { codec } = require("@micro-es/runtime/codegenv1/reflect");');
@@ -84,9 +84,13 @@ describe("protoplugin's options", () => {
     expect(runtime).toContain('from "@acme/runtime";');
   });
 
-  test("a file without services and topics is written under keep_empty_files only", () => {
-    expect(output("target=ts", "acme/types.proto").size).toBe(0);
-    const kept = output("target=js+ts+dts,keep_empty_files=true", "acme/types.proto");
+  test("a file that nothing is made of is written under keep_empty_files only", () => {
+    expect(output("target=ts", "acme/types.proto").get("acme/types_micro.ts")).toContain(
+      "messageCodec",
+    );
+    const reflect = "codec=reflect";
+    expect(output(`target=ts,${reflect}`, "acme/types.proto").size).toBe(0);
+    const kept = output(`target=js+ts+dts,keep_empty_files=true,${reflect}`, "acme/types.proto");
     expect([...kept.keys()].sort()).toEqual([
       "acme/types_micro.d.ts",
       "acme/types_micro.js",
@@ -131,10 +135,10 @@ describe("the plugin's own options", () => {
     expect(code).toMatch(/^const GreetedTopic: Topic</m);
     expect(code).toMatch(/^const PaidTopic: Topic</m);
     expect(code).not.toContain("paid_micro");
-    const client = text("target=ts,topics=false,services=client");
+    const client = text("target=ts,topics=false,services=client,codec=reflect");
     expect(client).not.toContain("Topic");
     expect(client).not.toContain("GreetedCodec");
-    expect(output("target=ts,topics=false", "shop/paid.proto").size).toBe(0);
+    expect(output("target=ts,topics=false,codec=reflect", "shop/paid.proto").size).toBe(0);
     const dts = output("target=dts,topics=false").get("acme/greeter_micro.d.ts")!;
     expect(dts).not.toContain("Topic");
   });

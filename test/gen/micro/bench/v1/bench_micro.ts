@@ -8,7 +8,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, messageCodec, noBytes, topic } from "@micro-es/runtime/codegenv1";
+import { checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -195,28 +195,37 @@ function readMessage(
   depth: number,
 ): Message {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.payload = reader.blob();
+        message.payload = getBytes(reader);
         continue;
       case 2:
         if (tag !== 16) break;
-        message.number = reader.uint32();
+        message.number = getUint32(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeMessage(message: Message, writer: Writer): void {
+function writeMessage(message: Message, writer: Writer, at: number): number {
   if (message.$typeName !== "micro.bench.v1.Message") checkType(message.$typeName, "micro.bench.v1.Message");
+  let pos = at;
+  let bytes = writer.bytes;
   const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) writer.blob(10, payload);
+  if (payload !== undefined && payload.length !== 0) {
+    pos = putBytes(writer, pos, 10, payload);
+  }
+  bytes = room(writer, pos, 6);
   const number$ = message.number;
-  if (number$ !== undefined && number$ !== 0) writer.uint32(16, number$);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (number$ !== undefined && number$ !== 0) {
+    bytes[pos] = 16;
+    pos = storeUint32(bytes, pos + 1, number$);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }

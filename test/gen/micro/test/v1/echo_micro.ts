@@ -8,7 +8,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, messageCodec, noBytes, topic } from "@micro-es/runtime/codegenv1";
+import { checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, storeInt32, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -237,48 +237,64 @@ function readEchoRequest(
   depth: number,
 ): EchoRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.payload = reader.blob();
+        message.payload = getBytes(reader);
         continue;
       case 3:
         if (tag !== 24) break;
-        message.count = reader.int32();
+        message.count = getInt32(reader);
         continue;
       case 4:
         if (tag !== 32) break;
-        message.delayMs = reader.int32();
+        message.delayMs = getInt32(reader);
         continue;
       case 5:
         if (tag !== 42) break;
-        message.fail = reader.string();
+        message.fail = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeEchoRequest(message: EchoRequest, writer: Writer): void {
+function writeEchoRequest(message: EchoRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "micro.test.v1.EchoRequest") checkType(message.$typeName, "micro.test.v1.EchoRequest");
+  let pos = at;
+  let bytes = writer.bytes;
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(10, text);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 10, text);
+  }
   const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) writer.blob(18, payload);
+  if (payload !== undefined && payload.length !== 0) {
+    pos = putBytes(writer, pos, 18, payload);
+  }
+  bytes = room(writer, pos, 22);
   const count = message.count;
-  if (count !== undefined && count !== 0) writer.int32(24, count);
+  if (count !== undefined && count !== 0) {
+    bytes[pos] = 24;
+    pos = storeInt32(bytes, pos + 1, count);
+  }
   const delayMs = message.delayMs;
-  if (delayMs !== undefined && delayMs !== 0) writer.int32(32, delayMs);
+  if (delayMs !== undefined && delayMs !== 0) {
+    bytes[pos] = 32;
+    pos = storeInt32(bytes, pos + 1, delayMs);
+  }
   const fail = message.fail;
-  if (fail !== undefined && fail !== "") writer.string(42, fail);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (fail !== undefined && fail !== "") {
+    pos = putString(writer, pos, 42, fail);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newEchoResponse(): EchoResponse {
@@ -298,42 +314,55 @@ function readEchoResponse(
   depth: number,
 ): EchoResponse {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.payload = reader.blob();
+        message.payload = getBytes(reader);
         continue;
       case 3:
         if (tag !== 24) break;
-        message.index = reader.int32();
+        message.index = getInt32(reader);
         continue;
       case 4:
         if (tag !== 34) break;
-        message.server = reader.string();
+        message.server = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeEchoResponse(message: EchoResponse, writer: Writer): void {
+function writeEchoResponse(message: EchoResponse, writer: Writer, at: number): number {
   if (message.$typeName !== "micro.test.v1.EchoResponse") checkType(message.$typeName, "micro.test.v1.EchoResponse");
+  let pos = at;
+  let bytes = writer.bytes;
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(10, text);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 10, text);
+  }
   const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) writer.blob(18, payload);
+  if (payload !== undefined && payload.length !== 0) {
+    pos = putBytes(writer, pos, 18, payload);
+  }
+  bytes = room(writer, pos, 11);
   const index = message.index;
-  if (index !== undefined && index !== 0) writer.int32(24, index);
+  if (index !== undefined && index !== 0) {
+    bytes[pos] = 24;
+    pos = storeInt32(bytes, pos + 1, index);
+  }
   const server = message.server;
-  if (server !== undefined && server !== "") writer.string(34, server);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (server !== undefined && server !== "") {
+    pos = putString(writer, pos, 34, server);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newEchoed(): Echoed {
@@ -351,28 +380,37 @@ function readEchoed(
   depth: number,
 ): Echoed {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
       case 2:
         if (tag !== 16) break;
-        message.number = reader.int32();
+        message.number = getInt32(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeEchoed(message: Echoed, writer: Writer): void {
+function writeEchoed(message: Echoed, writer: Writer, at: number): number {
   if (message.$typeName !== "micro.test.v1.Echoed") checkType(message.$typeName, "micro.test.v1.Echoed");
+  let pos = at;
+  let bytes = writer.bytes;
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(10, text);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 10, text);
+  }
+  bytes = room(writer, pos, 11);
   const number$ = message.number;
-  if (number$ !== undefined && number$ !== 0) writer.int32(16, number$);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (number$ !== undefined && number$ !== 0) {
+    bytes[pos] = 16;
+    pos = storeInt32(bytes, pos + 1, number$);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }

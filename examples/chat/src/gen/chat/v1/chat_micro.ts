@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, messageCodec } from "@micro-es/runtime/codegenv1";
+import { checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown } from "@micro-es/runtime/codegenv1";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 
@@ -173,36 +173,44 @@ function readUtterance(
   depth: number,
 ): Utterance {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.room = reader.string();
+        message.room = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.name = reader.string();
+        message.name = getString(reader);
         continue;
       case 3:
         if (tag !== 26) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeUtterance(message: Utterance, writer: Writer): void {
+function writeUtterance(message: Utterance, writer: Writer, at: number): number {
   if (message.$typeName !== "chat.v1.Utterance") checkType(message.$typeName, "chat.v1.Utterance");
-  const room = message.room;
-  if (room !== undefined && room !== "") writer.string(10, room);
+  let pos = at;
+  const room$ = message.room;
+  if (room$ !== undefined && room$ !== "") {
+    pos = putString(writer, pos, 10, room$);
+  }
   const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") writer.string(18, name$);
+  if (name$ !== undefined && name$ !== "") {
+    pos = putString(writer, pos, 18, name$);
+  }
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(26, text);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 26, text);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newMessage(): Message {
@@ -220,40 +228,45 @@ function readMessage(
   depth: number,
 ): Message {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.name = reader.string();
+        message.name = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
       case 3:
         if (tag !== 26) break;
-        message.time = TimestampCodec.read(message.time ?? TimestampCodec.create(), reader, reader.enter(end, depth), depth - 1);
+        message.time = TimestampCodec.read(message.time ?? TimestampCodec.create(), reader, enter(reader, end, depth), depth - 1);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeMessage(message: Message, writer: Writer): void {
+function writeMessage(message: Message, writer: Writer, at: number): number {
   if (message.$typeName !== "chat.v1.Message") checkType(message.$typeName, "chat.v1.Message");
+  let pos = at;
   const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  if (name$ !== undefined && name$ !== "") {
+    pos = putString(writer, pos, 10, name$);
+  }
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(18, text);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 18, text);
+  }
   const time = message.time;
   if (time !== undefined) {
-    const start = writer.open(26);
-    TimestampCodec.write(time, writer);
-    writer.close(start);
+    const start = openLength(writer, pos, 26);
+    pos = closeLength(writer, start, TimestampCodec.write(time, writer, start));
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newRoomsRequest(): RoomsRequest {
@@ -269,16 +282,18 @@ function readRoomsRequest(
   depth: number,
 ): RoomsRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
-    reader.unknown(message, tag, end, depth);
+    const tag = nextTag(reader);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeRoomsRequest(message: RoomsRequest, writer: Writer): void {
+function writeRoomsRequest(message: RoomsRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "chat.v1.RoomsRequest") checkType(message.$typeName, "chat.v1.RoomsRequest");
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  let pos = at;
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newRoomsResponse(): RoomsResponse {
@@ -295,30 +310,31 @@ function readRoomsResponse(
   depth: number,
 ): RoomsResponse {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.rooms.push(readRoom(newRoom(), reader, reader.enter(end, depth), depth - 1));
+        message.rooms.push(readRoom(newRoom(), reader, enter(reader, end, depth), depth - 1));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeRoomsResponse(message: RoomsResponse, writer: Writer): void {
+function writeRoomsResponse(message: RoomsResponse, writer: Writer, at: number): number {
   if (message.$typeName !== "chat.v1.RoomsResponse") checkType(message.$typeName, "chat.v1.RoomsResponse");
+  let pos = at;
   const rooms = message.rooms;
   if (rooms !== undefined) {
     for (const value of rooms) {
-      const start = writer.open(10);
-      writeRoom(value, writer);
-      writer.close(start);
+      const start = openLength(writer, pos, 10);
+      pos = closeLength(writer, start, writeRoom(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newRoom(): Room {
@@ -336,32 +352,38 @@ function readRoom(
   depth: number,
 ): Room {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.name = reader.string();
+        message.name = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.people.push(reader.string());
+        message.people.push(getString(reader));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeRoom(message: Room, writer: Writer): void {
+function writeRoom(message: Room, writer: Writer, at: number): number {
   if (message.$typeName !== "chat.v1.Room") checkType(message.$typeName, "chat.v1.Room");
+  let pos = at;
   const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  if (name$ !== undefined && name$ !== "") {
+    pos = putString(writer, pos, 10, name$);
+  }
   const people = message.people;
   if (people !== undefined) {
-    for (const value of people) writer.string(18, value);
+    for (const value of people) {
+      pos = putString(writer, pos, 18, value);
+    }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 const TimestampCodec = /*@__PURE__*/ reflectCodec(TimestampSchema);

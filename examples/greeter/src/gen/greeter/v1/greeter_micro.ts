@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, messageCodec, topic } from "@micro-es/runtime/codegenv1";
+import { checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 
@@ -257,24 +257,28 @@ function readHelloRequest(
   depth: number,
 ): HelloRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.name = reader.string();
+        message.name = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeHelloRequest(message: HelloRequest, writer: Writer): void {
+function writeHelloRequest(message: HelloRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.HelloRequest") checkType(message.$typeName, "greeter.v1.HelloRequest");
+  let pos = at;
   const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (name$ !== undefined && name$ !== "") {
+    pos = putString(writer, pos, 10, name$);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newHelloResponse(): HelloResponse {
@@ -292,30 +296,36 @@ function readHelloResponse(
   depth: number,
 ): HelloResponse {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.message = reader.string();
+        message.message = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.server = reader.string();
+        message.server = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeHelloResponse(message: HelloResponse, writer: Writer): void {
+function writeHelloResponse(message: HelloResponse, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.HelloResponse") checkType(message.$typeName, "greeter.v1.HelloResponse");
+  let pos = at;
   const message$ = message.message;
-  if (message$ !== undefined && message$ !== "") writer.string(10, message$);
+  if (message$ !== undefined && message$ !== "") {
+    pos = putString(writer, pos, 10, message$);
+  }
   const server = message.server;
-  if (server !== undefined && server !== "") writer.string(18, server);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (server !== undefined && server !== "") {
+    pos = putString(writer, pos, 18, server);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newWatchRequest(): WatchRequest {
@@ -332,34 +342,40 @@ function readWatchRequest(
   depth: number,
 ): WatchRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 8) break;
-        message.count = reader.uint32();
+        message.count = getUint32(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.interval = DurationCodec.read(message.interval ?? DurationCodec.create(), reader, reader.enter(end, depth), depth - 1);
+        message.interval = DurationCodec.read(message.interval ?? DurationCodec.create(), reader, enter(reader, end, depth), depth - 1);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeWatchRequest(message: WatchRequest, writer: Writer): void {
+function writeWatchRequest(message: WatchRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.WatchRequest") checkType(message.$typeName, "greeter.v1.WatchRequest");
+  let pos = at;
+  let bytes = writer.bytes;
+  bytes = room(writer, pos, 6);
   const count = message.count;
-  if (count !== undefined && count !== 0) writer.uint32(8, count);
+  if (count !== undefined && count !== 0) {
+    bytes[pos] = 8;
+    pos = storeUint32(bytes, pos + 1, count);
+  }
   const interval = message.interval;
   if (interval !== undefined) {
-    const start = writer.open(18);
-    DurationCodec.write(interval, writer);
-    writer.close(start);
+    const start = openLength(writer, pos, 18);
+    pos = closeLength(writer, start, DurationCodec.write(interval, writer, start));
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newTick(): Tick {
@@ -377,30 +393,39 @@ function readTick(
   depth: number,
 ): Tick {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 8) break;
-        message.number = reader.uint32();
+        message.number = getUint32(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.server = reader.string();
+        message.server = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeTick(message: Tick, writer: Writer): void {
+function writeTick(message: Tick, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.Tick") checkType(message.$typeName, "greeter.v1.Tick");
+  let pos = at;
+  let bytes = writer.bytes;
+  bytes = room(writer, pos, 6);
   const number$ = message.number;
-  if (number$ !== undefined && number$ !== 0) writer.uint32(8, number$);
+  if (number$ !== undefined && number$ !== 0) {
+    bytes[pos] = 8;
+    pos = storeUint32(bytes, pos + 1, number$);
+  }
   const server = message.server;
-  if (server !== undefined && server !== "") writer.string(18, server);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (server !== undefined && server !== "") {
+    pos = putString(writer, pos, 18, server);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newLine(): Line {
@@ -417,24 +442,28 @@ function readLine(
   depth: number,
 ): Line {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.text = reader.string();
+        message.text = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeLine(message: Line, writer: Writer): void {
+function writeLine(message: Line, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.Line") checkType(message.$typeName, "greeter.v1.Line");
+  let pos = at;
   const text = message.text;
-  if (text !== undefined && text !== "") writer.string(10, text);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (text !== undefined && text !== "") {
+    pos = putString(writer, pos, 10, text);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newGreeted(): Greeted {
@@ -452,30 +481,36 @@ function readGreeted(
   depth: number,
 ): Greeted {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.name = reader.string();
+        message.name = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.server = reader.string();
+        message.server = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeGreeted(message: Greeted, writer: Writer): void {
+function writeGreeted(message: Greeted, writer: Writer, at: number): number {
   if (message.$typeName !== "greeter.v1.Greeted") checkType(message.$typeName, "greeter.v1.Greeted");
+  let pos = at;
   const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") writer.string(10, name$);
+  if (name$ !== undefined && name$ !== "") {
+    pos = putString(writer, pos, 10, name$);
+  }
   const server = message.server;
-  if (server !== undefined && server !== "") writer.string(18, server);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (server !== undefined && server !== "") {
+    pos = putString(writer, pos, 18, server);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 const DurationCodec = /*@__PURE__*/ reflectCodec(DurationSchema);

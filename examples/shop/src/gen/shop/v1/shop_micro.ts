@@ -9,7 +9,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, messageCodec, topic } from "@micro-es/runtime/codegenv1";
+import { checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, storeInt32, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 
 /**
  * Takes orders.
@@ -447,36 +447,39 @@ function readPlaceRequest(
   depth: number,
 ): PlaceRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.customer = reader.string();
+        message.customer = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        message.lines.push(readLine(newLine(), reader, enter(reader, end, depth), depth - 1));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writePlaceRequest(message: PlaceRequest, writer: Writer): void {
+function writePlaceRequest(message: PlaceRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.PlaceRequest") checkType(message.$typeName, "shop.v1.PlaceRequest");
+  let pos = at;
   const customer = message.customer;
-  if (customer !== undefined && customer !== "") writer.string(10, customer);
+  if (customer !== undefined && customer !== "") {
+    pos = putString(writer, pos, 10, customer);
+  }
   const lines = message.lines;
   if (lines !== undefined) {
     for (const value of lines) {
-      const start = writer.open(18);
-      writeLine(value, writer);
-      writer.close(start);
+      const start = openLength(writer, pos, 18);
+      pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newOrder(): Order {
@@ -496,48 +499,58 @@ function readOrder(
   depth: number,
 ): Order {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.id = reader.string();
+        message.id = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.customer = reader.string();
+        message.customer = getString(reader);
         continue;
       case 3:
         if (tag !== 26) break;
-        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        message.lines.push(readLine(newLine(), reader, enter(reader, end, depth), depth - 1));
         continue;
       case 4:
         if (tag !== 32) break;
-        message.state = reader.int32() as OrderState;
+        message.state = getInt32(reader) as OrderState;
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeOrder(message: Order, writer: Writer): void {
+function writeOrder(message: Order, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.Order") checkType(message.$typeName, "shop.v1.Order");
+  let pos = at;
+  let bytes = writer.bytes;
   const id = message.id;
-  if (id !== undefined && id !== "") writer.string(10, id);
+  if (id !== undefined && id !== "") {
+    pos = putString(writer, pos, 10, id);
+  }
   const customer = message.customer;
-  if (customer !== undefined && customer !== "") writer.string(18, customer);
+  if (customer !== undefined && customer !== "") {
+    pos = putString(writer, pos, 18, customer);
+  }
   const lines = message.lines;
   if (lines !== undefined) {
     for (const value of lines) {
-      const start = writer.open(26);
-      writeLine(value, writer);
-      writer.close(start);
+      const start = openLength(writer, pos, 26);
+      pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
+  bytes = room(writer, pos, 11);
   const state = message.state;
-  if (state !== undefined && state !== 0) writer.int32(32, state);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (state !== undefined && state !== 0) {
+    bytes[pos] = 32;
+    pos = storeInt32(bytes, pos + 1, state);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newGetOrderRequest(): GetOrderRequest {
@@ -554,24 +567,28 @@ function readGetOrderRequest(
   depth: number,
 ): GetOrderRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.id = reader.string();
+        message.id = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeGetOrderRequest(message: GetOrderRequest, writer: Writer): void {
+function writeGetOrderRequest(message: GetOrderRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.GetOrderRequest") checkType(message.$typeName, "shop.v1.GetOrderRequest");
+  let pos = at;
   const id = message.id;
-  if (id !== undefined && id !== "") writer.string(10, id);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (id !== undefined && id !== "") {
+    pos = putString(writer, pos, 10, id);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newReserveRequest(): ReserveRequest {
@@ -589,36 +606,39 @@ function readReserveRequest(
   depth: number,
 ): ReserveRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.orderId = reader.string();
+        message.orderId = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        message.lines.push(readLine(newLine(), reader, enter(reader, end, depth), depth - 1));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeReserveRequest(message: ReserveRequest, writer: Writer): void {
+function writeReserveRequest(message: ReserveRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.ReserveRequest") checkType(message.$typeName, "shop.v1.ReserveRequest");
+  let pos = at;
   const orderId = message.orderId;
-  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  if (orderId !== undefined && orderId !== "") {
+    pos = putString(writer, pos, 10, orderId);
+  }
   const lines = message.lines;
   if (lines !== undefined) {
     for (const value of lines) {
-      const start = writer.open(18);
-      writeLine(value, writer);
-      writer.close(start);
+      const start = openLength(writer, pos, 18);
+      pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newReservation(): Reservation {
@@ -635,24 +655,28 @@ function readReservation(
   depth: number,
 ): Reservation {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.orderId = reader.string();
+        message.orderId = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeReservation(message: Reservation, writer: Writer): void {
+function writeReservation(message: Reservation, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.Reservation") checkType(message.$typeName, "shop.v1.Reservation");
+  let pos = at;
   const orderId = message.orderId;
-  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (orderId !== undefined && orderId !== "") {
+    pos = putString(writer, pos, 10, orderId);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newWatchStockRequest(): WatchStockRequest {
@@ -669,24 +693,31 @@ function readWatchStockRequest(
   depth: number,
 ): WatchStockRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 8) break;
-        message.count = reader.uint32();
+        message.count = getUint32(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeWatchStockRequest(message: WatchStockRequest, writer: Writer): void {
+function writeWatchStockRequest(message: WatchStockRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.WatchStockRequest") checkType(message.$typeName, "shop.v1.WatchStockRequest");
+  let pos = at;
+  let bytes = writer.bytes;
+  bytes = room(writer, pos, 6);
   const count = message.count;
-  if (count !== undefined && count !== 0) writer.uint32(8, count);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (count !== undefined && count !== 0) {
+    bytes[pos] = 8;
+    pos = storeUint32(bytes, pos + 1, count);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newStockLevel(): StockLevel {
@@ -704,30 +735,39 @@ function readStockLevel(
   depth: number,
 ): StockLevel {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.article = reader.string();
+        message.article = getString(reader);
         continue;
       case 2:
         if (tag !== 16) break;
-        message.quantity = reader.uint32();
+        message.quantity = getUint32(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeStockLevel(message: StockLevel, writer: Writer): void {
+function writeStockLevel(message: StockLevel, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.StockLevel") checkType(message.$typeName, "shop.v1.StockLevel");
+  let pos = at;
+  let bytes = writer.bytes;
   const article = message.article;
-  if (article !== undefined && article !== "") writer.string(10, article);
+  if (article !== undefined && article !== "") {
+    pos = putString(writer, pos, 10, article);
+  }
+  bytes = room(writer, pos, 6);
   const quantity = message.quantity;
-  if (quantity !== undefined && quantity !== 0) writer.uint32(16, quantity);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (quantity !== undefined && quantity !== 0) {
+    bytes[pos] = 16;
+    pos = storeUint32(bytes, pos + 1, quantity);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newSentRequest(): SentRequest {
@@ -744,24 +784,28 @@ function readSentRequest(
   depth: number,
 ): SentRequest {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.customer = reader.string();
+        message.customer = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeSentRequest(message: SentRequest, writer: Writer): void {
+function writeSentRequest(message: SentRequest, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.SentRequest") checkType(message.$typeName, "shop.v1.SentRequest");
+  let pos = at;
   const customer = message.customer;
-  if (customer !== undefined && customer !== "") writer.string(10, customer);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (customer !== undefined && customer !== "") {
+    pos = putString(writer, pos, 10, customer);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newSentResponse(): SentResponse {
@@ -778,26 +822,30 @@ function readSentResponse(
   depth: number,
 ): SentResponse {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.subjects.push(reader.string());
+        message.subjects.push(getString(reader));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeSentResponse(message: SentResponse, writer: Writer): void {
+function writeSentResponse(message: SentResponse, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.SentResponse") checkType(message.$typeName, "shop.v1.SentResponse");
+  let pos = at;
   const subjects = message.subjects;
   if (subjects !== undefined) {
-    for (const value of subjects) writer.string(10, value);
+    for (const value of subjects) {
+      pos = putString(writer, pos, 10, value);
+    }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newOrderPlaced(): OrderPlaced {
@@ -816,42 +864,47 @@ function readOrderPlaced(
   depth: number,
 ): OrderPlaced {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.orderId = reader.string();
+        message.orderId = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.customer = reader.string();
+        message.customer = getString(reader);
         continue;
       case 3:
         if (tag !== 26) break;
-        message.lines.push(readLine(newLine(), reader, reader.enter(end, depth), depth - 1));
+        message.lines.push(readLine(newLine(), reader, enter(reader, end, depth), depth - 1));
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeOrderPlaced(message: OrderPlaced, writer: Writer): void {
+function writeOrderPlaced(message: OrderPlaced, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.OrderPlaced") checkType(message.$typeName, "shop.v1.OrderPlaced");
+  let pos = at;
   const orderId = message.orderId;
-  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  if (orderId !== undefined && orderId !== "") {
+    pos = putString(writer, pos, 10, orderId);
+  }
   const customer = message.customer;
-  if (customer !== undefined && customer !== "") writer.string(18, customer);
+  if (customer !== undefined && customer !== "") {
+    pos = putString(writer, pos, 18, customer);
+  }
   const lines = message.lines;
   if (lines !== undefined) {
     for (const value of lines) {
-      const start = writer.open(26);
-      writeLine(value, writer);
-      writer.close(start);
+      const start = openLength(writer, pos, 26);
+      pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newShipped(): Shipped {
@@ -869,30 +922,36 @@ function readShipped(
   depth: number,
 ): Shipped {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.orderId = reader.string();
+        message.orderId = getString(reader);
         continue;
       case 2:
         if (tag !== 18) break;
-        message.customer = reader.string();
+        message.customer = getString(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeShipped(message: Shipped, writer: Writer): void {
+function writeShipped(message: Shipped, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.Shipped") checkType(message.$typeName, "shop.v1.Shipped");
+  let pos = at;
   const orderId = message.orderId;
-  if (orderId !== undefined && orderId !== "") writer.string(10, orderId);
+  if (orderId !== undefined && orderId !== "") {
+    pos = putString(writer, pos, 10, orderId);
+  }
   const customer = message.customer;
-  if (customer !== undefined && customer !== "") writer.string(18, customer);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (customer !== undefined && customer !== "") {
+    pos = putString(writer, pos, 18, customer);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
 
 function newLine(): Line {
@@ -910,28 +969,37 @@ function readLine(
   depth: number,
 ): Line {
   while (reader.pos < end) {
-    const tag = reader.tag();
+    const tag = nextTag(reader);
     switch (tag >>> 3) {
       case 1:
         if (tag !== 10) break;
-        message.article = reader.string();
+        message.article = getString(reader);
         continue;
       case 2:
         if (tag !== 16) break;
-        message.quantity = reader.uint32();
+        message.quantity = getUint32(reader);
         continue;
     }
-    reader.unknown(message, tag, end, depth);
+    keepUnknown(reader, message, tag, end, depth);
   }
-  reader.leave(end);
+  leave(reader, end);
   return message;
 }
 
-function writeLine(message: Line, writer: Writer): void {
+function writeLine(message: Line, writer: Writer, at: number): number {
   if (message.$typeName !== "shop.v1.Line") checkType(message.$typeName, "shop.v1.Line");
+  let pos = at;
+  let bytes = writer.bytes;
   const article = message.article;
-  if (article !== undefined && article !== "") writer.string(10, article);
+  if (article !== undefined && article !== "") {
+    pos = putString(writer, pos, 10, article);
+  }
+  bytes = room(writer, pos, 6);
   const quantity = message.quantity;
-  if (quantity !== undefined && quantity !== 0) writer.uint32(16, quantity);
-  if (message.$unknown !== undefined) writer.unknown(message.$unknown);
+  if (quantity !== undefined && quantity !== 0) {
+    bytes[pos] = 16;
+    pos = storeUint32(bytes, pos + 1, quantity);
+  }
+  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
+  return pos;
 }
