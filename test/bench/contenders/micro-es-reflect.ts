@@ -1,6 +1,6 @@
 import { tcpTransport } from "@micro-es/runtime";
-import * as generated from "../gen-reflect/micro/bench/v1/bench_micro.ts";
 import type { Contender } from "../contender.ts";
+import * as generated from "../gen-reflect/micro/bench/v1/bench_micro.ts";
 import { callOver, serveOn } from "../micro-es.ts";
 
 export const contender: Contender = {
