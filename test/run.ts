@@ -46,7 +46,6 @@ const suites: readonly Suite[] = [
   },
   { name: "codec fuzz", script: ["fuzz:codec"], counts: "check", long: true },
   // Timing is judged by people, on a quiet machine and with --check; here only what became far worse fails.
-  { name: "codec speed", script: ["bench:codec", "--guard"], counts: "check", long: true },
   {
     name: "speed and types of generated code",
     script: ["bench:codegen", "--guard", "--repeat", "3"],

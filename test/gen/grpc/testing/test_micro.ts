@@ -2,13 +2,16 @@
 // @generated from file grpc/testing/test.proto (package grpc.testing, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server } from "@micro-es/runtime";
+import type { EmptyInit } from "./empty_micro.ts";
+import { EmptyCodec } from "./empty_micro.ts";
+import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Method, Server } from "@micro-es/runtime";
 import type { Empty } from "./empty_pb.ts";
 import { EmptySchema } from "./empty_pb.ts";
+import type { SimpleRequestInit, SimpleResponseInit, StreamingInputCallRequestInit, StreamingInputCallResponseInit, StreamingOutputCallRequestInit, StreamingOutputCallResponseInit } from "./messages_micro.ts";
+import { SimpleRequestCodec, SimpleResponseCodec, StreamingInputCallRequestCodec, StreamingInputCallResponseCodec, StreamingOutputCallRequestCodec, StreamingOutputCallResponseCodec } from "./messages_micro.ts";
 import type { SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./messages_pb.ts";
 import { SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./messages_pb.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { described } from "@micro-es/runtime/codegenv1";
 
 /**
  * The service of gRPC's interoperability tests.
@@ -184,87 +187,23 @@ export function registerUnimplementedServiceHandler(
   );
 }
 
-/** What may be given for a {@link Empty}: every field is optional. */
-export type EmptyInit = MessageInitShape<typeof EmptySchema>;
-
-/** Bytes of a {@link Empty}. */
-const EmptyCodec: Codec<Empty, EmptyInit> = /*@__PURE__*/ codec(EmptySchema);
-
-/** What may be given for a {@link SimpleRequest}: every field is optional. */
-export type SimpleRequestInit = MessageInitShape<typeof SimpleRequestSchema>;
-
-/** Bytes of a {@link SimpleRequest}. */
-const SimpleRequestCodec: Codec<SimpleRequest, SimpleRequestInit> =
-  /*@__PURE__*/ codec(SimpleRequestSchema);
-
-/** What may be given for a {@link SimpleResponse}: every field is optional. */
-export type SimpleResponseInit = MessageInitShape<typeof SimpleResponseSchema>;
-
-/** Bytes of a {@link SimpleResponse}. */
-const SimpleResponseCodec: Codec<SimpleResponse, SimpleResponseInit> =
-  /*@__PURE__*/ codec(SimpleResponseSchema);
-
-/** What may be given for a {@link StreamingOutputCallRequest}: every field is optional. */
-export type StreamingOutputCallRequestInit = MessageInitShape<
-  typeof StreamingOutputCallRequestSchema
->;
-
-/** Bytes of a {@link StreamingOutputCallRequest}. */
-const StreamingOutputCallRequestCodec: Codec<
-  StreamingOutputCallRequest,
-  StreamingOutputCallRequestInit
-> = /*@__PURE__*/ codec(StreamingOutputCallRequestSchema);
-
-/** What may be given for a {@link StreamingOutputCallResponse}: every field is optional. */
-export type StreamingOutputCallResponseInit = MessageInitShape<
-  typeof StreamingOutputCallResponseSchema
->;
-
-/** Bytes of a {@link StreamingOutputCallResponse}. */
-const StreamingOutputCallResponseCodec: Codec<
-  StreamingOutputCallResponse,
-  StreamingOutputCallResponseInit
-> = /*@__PURE__*/ codec(StreamingOutputCallResponseSchema);
-
-/** What may be given for a {@link StreamingInputCallRequest}: every field is optional. */
-export type StreamingInputCallRequestInit = MessageInitShape<
-  typeof StreamingInputCallRequestSchema
->;
-
-/** Bytes of a {@link StreamingInputCallRequest}. */
-const StreamingInputCallRequestCodec: Codec<
-  StreamingInputCallRequest,
-  StreamingInputCallRequestInit
-> = /*@__PURE__*/ codec(StreamingInputCallRequestSchema);
-
-/** What may be given for a {@link StreamingInputCallResponse}: every field is optional. */
-export type StreamingInputCallResponseInit = MessageInitShape<
-  typeof StreamingInputCallResponseSchema
->;
-
-/** Bytes of a {@link StreamingInputCallResponse}. */
-const StreamingInputCallResponseCodec: Codec<
-  StreamingInputCallResponse,
-  StreamingInputCallResponseInit
-> = /*@__PURE__*/ codec(StreamingInputCallResponseSchema);
-
 /** The codecs of this file, to resolve messages by the name of their type. */
 export const testCodecs: readonly AnyCodec[] = [
-  EmptyCodec,
-  SimpleRequestCodec,
-  SimpleResponseCodec,
-  StreamingOutputCallRequestCodec,
-  StreamingOutputCallResponseCodec,
-  StreamingInputCallRequestCodec,
-  StreamingInputCallResponseCodec,
+  /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
+  /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
+  /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
+  /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
+  /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
 ];
 
 const TestService_emptyCall: Method<Empty, EmptyInit, Empty, EmptyInit> = {
   service: "grpc.testing",
   name: "grpc.testing.TestService/EmptyCall",
   kind: "unary",
-  input: EmptyCodec,
-  output: EmptyCodec,
+  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
   idempotency: "unknown",
 };
 
@@ -277,8 +216,8 @@ const TestService_unaryCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/UnaryCall",
   kind: "unary",
-  input: SimpleRequestCodec,
-  output: SimpleResponseCodec,
+  input: /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
+  output: /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
   idempotency: "unknown",
 };
 
@@ -291,8 +230,8 @@ const TestService_cacheableUnaryCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/CacheableUnaryCall",
   kind: "unary",
-  input: SimpleRequestCodec,
-  output: SimpleResponseCodec,
+  input: /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
+  output: /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
   idempotency: "no_side_effects",
 };
 
@@ -305,8 +244,8 @@ const TestService_streamingOutputCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/StreamingOutputCall",
   kind: "server_streaming",
-  input: StreamingOutputCallRequestCodec,
-  output: StreamingOutputCallResponseCodec,
+  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
   idempotency: "unknown",
 };
 
@@ -319,8 +258,8 @@ const TestService_streamingInputCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/StreamingInputCall",
   kind: "client_streaming",
-  input: StreamingInputCallRequestCodec,
-  output: StreamingInputCallResponseCodec,
+  input: /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
+  output: /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
   idempotency: "unknown",
 };
 
@@ -333,8 +272,8 @@ const TestService_fullDuplexCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/FullDuplexCall",
   kind: "bidi_streaming",
-  input: StreamingOutputCallRequestCodec,
-  output: StreamingOutputCallResponseCodec,
+  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
   idempotency: "unknown",
 };
 
@@ -347,8 +286,8 @@ const TestService_halfDuplexCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/HalfDuplexCall",
   kind: "bidi_streaming",
-  input: StreamingOutputCallRequestCodec,
-  output: StreamingOutputCallResponseCodec,
+  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
   idempotency: "unknown",
 };
 
@@ -356,8 +295,8 @@ const TestService_unimplementedCall: Method<Empty, EmptyInit, Empty, EmptyInit> 
   service: "grpc.testing",
   name: "grpc.testing.TestService/UnimplementedCall",
   kind: "unary",
-  input: EmptyCodec,
-  output: EmptyCodec,
+  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
   idempotency: "unknown",
 };
 
@@ -365,7 +304,7 @@ const UnimplementedService_unimplementedCall: Method<Empty, EmptyInit, Empty, Em
   service: "grpc.testing",
   name: "grpc.testing.UnimplementedService/UnimplementedCall",
   kind: "unary",
-  input: EmptyCodec,
-  output: EmptyCodec,
+  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
   idempotency: "unknown",
 };
