@@ -135,8 +135,12 @@ describe("floods that HTTP/2 has no limit for cost no memory", () => {
       const connection = raw();
       // No window at all: nothing of any answer may be sent.
       connection.greet(setting(4, 0));
-      // For 16,383 answers.
-      const request = Buffer.of(0, 0, 0, 0, 3, 0x18, 0xff, 0x7f);
+      // For 16,383 answers of 1,000 bytes.
+      const request = Buffer.concat([
+        Buffer.of(0, 0, 0, 0x03, 0xee, 0x12, 0xe8, 0x07),
+        Buffer.alloc(1_000),
+        Buffer.of(0x18, 0xff, 0x7f),
+      ]);
       const header = grpcHeader(`${service}/Repeat`);
       for (const stream of streams(0)) {
         connection.socket.write(frame(types.headers, endHeaders, stream, header));
