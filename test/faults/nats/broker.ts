@@ -25,7 +25,8 @@ export async function consumersKilled(length: Length): Promise<Figure> {
   const server = await startNats();
   const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));
   const start = () => startProgram(consumerFile, { servers: server.url, directory, maxInFlight });
-  const broker = jetstreamBroker({ servers: server.url, logger });
+  // Long enough that a machine with much else to do makes no publication fail.
+  const broker = jetstreamBroker({ servers: server.url, timeoutMs: 60_000, logger });
   const publisher = new Publisher(broker);
   try {
     const consumers: Program[] = await Promise.all([start(), start(), start(), start()]);
