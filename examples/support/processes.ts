@@ -7,7 +7,7 @@ export interface Program extends AsyncDisposable {
   readonly pid: number;
   /** Asks the program something, and resolves with the member of that name in its answer. */
   ask(question: string, member: string): Promise<unknown>;
-  /** The next message that has this member. Rejects when the program ends first. */
+  /** The next message that has this member, and that nobody was told yet. Rejects when the program ends first. */
   told(member: string): Promise<unknown>;
   /** Ends the program as an operator would (SIGTERM), and resolves with its exit code. */
   stop(): Promise<number | null>;
@@ -30,6 +30,15 @@ export function ownNetwork(): NodeJS.ProcessEnv {
 /** Starts a program; its output goes where ours does. */
 export function start(name: string, file: string, env: NodeJS.ProcessEnv): Program {
   const child: ChildProcess = fork(file, { env: { ...process.env, ...env } });
+  const early: Record<string, unknown>[] = [];
+  const listeners = new Set<(message: Record<string, unknown>) => boolean>();
+  child.on("message", (message) => {
+    if (typeof message !== "object" || message === null) return;
+    const said = message as Record<string, unknown>;
+    for (const listener of listeners) if (listener(said)) return;
+    // Nobody has asked for it yet.
+    early.push(said);
+  });
   const ended = new Promise<number | null>((resolve) => {
     child.once("exit", (code) => resolve(code));
   });
@@ -44,12 +53,15 @@ export function start(name: string, file: string, env: NodeJS.ProcessEnv): Progr
     },
     told(member) {
       return new Promise((resolve, reject) => {
-        const onMessage = (message: unknown) => {
-          if (typeof message !== "object" || message === null || !(member in message)) return;
-          child.off("message", onMessage);
-          resolve((message as Record<string, unknown>)[member]);
+        const listener = (message: Record<string, unknown>) => {
+          if (!(member in message)) return false;
+          listeners.delete(listener);
+          resolve(message[member]);
+          return true;
         };
-        child.on("message", onMessage);
+        const said = early.findIndex((message) => member in message);
+        if (said < 0) listeners.add(listener);
+        else resolve(early.splice(said, 1)[0]?.[member]);
         void ended.then((code) =>
           reject(new Error(`${name} ended with code ${code}, before "${member}"`)),
         );

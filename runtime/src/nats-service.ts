@@ -20,6 +20,8 @@ export type NatsServiceOptions = NatsOptions & {
   readonly broker?: "jetstream" | "core";
   /** Copies of buckets and streams in a cluster. Default 1. */
   readonly replicas?: number;
+  /** A process that is not heard of for this long has its events delivered to others, in milliseconds. Default 30,000. */
+  readonly ackWaitMs?: number;
   readonly logger?: Logger;
 };
 
@@ -43,7 +45,12 @@ export function nats(options: NatsServiceOptions = {}): NatsServiceParts {
   const broker =
     options.broker === "core"
       ? natsBroker(shared)
-      : jetstreamBroker({ ...shared, stream: `${fleet}-events`, prefix: `${fleet}.events` });
+      : jetstreamBroker({
+          ...shared,
+          ...given({ ackWaitMs: options.ackWaitMs }),
+          stream: `${fleet}-events`,
+          prefix: `${fleet}.events`,
+        });
   const store = natsStore({ ...shared, bucket: `${fleet}-store` });
   const sync = natsSync({ ...shared, bucket: `${fleet}-sync` });
   return { registry, broker, store, sync, owned: [broker, registry, store, sync, link] };

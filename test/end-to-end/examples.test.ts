@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { natsPrograms } from "../nats/servers.ts";
 
 const repository = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -41,6 +42,8 @@ describe("examples", () => {
     .map((entry) => entry.name);
 
   test.each(examples)("%s runs by its one command", async (name) => {
+    // It says so itself, loudly, and fails where CI is true.
+    if (name === "fleet" && natsPrograms().length === 0 && process.env.CI !== "true") return;
     const readme = readFileSync(join(repository, "examples", name, "README.md"), "utf8");
     expect(readme).toContain(`npm start -w examples/${name}`);
     const { stdout, stderr } = await run("npm", ["start", "--silent", "-w", `examples/${name}`], {

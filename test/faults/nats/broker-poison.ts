@@ -16,7 +16,7 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();
   await manager.streams.add({ name: "MICRO", subjects: ["micro.events.work.*"] });
-  // Few milliseconds, so that publishing a dead letter fails often while they are down.
+  // Little time, so that publishing a dead letter fails often while they are down.
   await using broker = jetstreamBroker({
     servers: server.url,
     timeoutMs: 500,
@@ -30,7 +30,12 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   };
   const options = { deadLetter: "dead", maxDeliveries, redeliveryBackoffMs: 20 };
   await broker.subscribe("work", handler, { queue: "workers", ...options });
-  const publisher = new Publisher(broker);
+  await using other = jetstreamBroker({
+    servers: server.url,
+    timeoutMs: 60_000,
+    logger: silentLogger,
+  });
+  const publisher = new Publisher(other);
   await publisher.publish(count, 50);
   const ids = [...publisher.acked];
   const poison = new Set(ids.filter(isPoison));

@@ -18,6 +18,10 @@ for (;;) {
   const epoch = Number(leadership.epoch);
   ledger.write({ kind: "leads", epoch, pid: process.pid, at: machineNow() });
   process.stdout.write(`leads ${epoch}\n`);
-  await new Promise((resolve) => leadership.signal.addEventListener("abort", resolve));
+  await new Promise<void>((resolve) => {
+    const { signal } = leadership;
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve());
+  });
   ledger.write({ kind: "told", epoch, pid: process.pid, at: machineNow() });
 }

@@ -5,6 +5,7 @@ import { startNats } from "../../nats/server.ts";
 import { checkTerms, type Term } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
 import { FaultProxy } from "../proxy.ts";
+import { until } from "../until.ts";
 
 /** Holders lose their link or stand still, while others wait for their locks. */
 export async function holdersCutOff(length: Length): Promise<Figure> {
@@ -17,14 +18,16 @@ export async function holdersCutOff(length: Length): Promise<Figure> {
   const holders = 10;
   const cutOff = async (holder: number) => {
     await using proxy = await FaultProxy.start(server.port);
-    await using sync = natsSync({ servers: `nats://127.0.0.1:${proxy.port}`, timeoutMs: 500 });
+    await using sync = natsSync({ servers: `nats://127.0.0.1:${proxy.port}` });
     for (let cut = 0; cut < cuts / holders; cut++) {
       const id = `lock ${holder}/${cut}`;
       const lock = await sync.lock(id, { ttlMs });
       const from = performance.now();
-      const told = new Promise<number>((resolve) =>
-        lock.signal.addEventListener("abort", () => resolve(performance.now())),
-      );
+      const told = new Promise<number>((resolve) => {
+        const { signal } = lock;
+        if (signal.aborted) resolve(performance.now());
+        else signal.addEventListener("abort", () => resolve(performance.now()));
+      });
       const next = waiting.lock(id, { ttlMs, waitMs: 20_000 }).then(async (granted) => {
         const at = performance.now();
         await granted.unlock();
@@ -42,7 +45,11 @@ export async function holdersCutOff(length: Length): Promise<Figure> {
       proxy.swallow(false);
       proxy.cut();
       await lock.unlock();
-      await sync.lock(`back ${holder}/${cut}`, { ttlMs: 5_000, waitMs: 0 }).catch(() => {});
+      const isBack = async () => {
+        await sync.leader("nobody");
+        return true;
+      };
+      await until(isBack, 20_000, 20);
     }
   };
   await Promise.all(Array.from({ length: holders }, (_, holder) => cutOff(holder)));
