@@ -1,10 +1,12 @@
 import type { Node } from "@micro-es/runtime";
+import type { NatsOptions } from "@micro-es/runtime/nats";
 import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
 import { natsRegistry } from "@micro-es/runtime/registry/nats";
 
 /** A process that registers a node and then does nothing until it is killed. */
-const { servers, bucket, topics, node, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
+const { servers, security, bucket, topics, node, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
+  security?: NatsOptions;
   bucket?: string;
   topics?: { queryTopic: string; watchTopic: string };
   node: Node;
@@ -12,7 +14,7 @@ const { servers, bucket, topics, node, ttlMs } = JSON.parse(process.argv[2] ?? "
 };
 const registry =
   topics === undefined
-    ? natsRegistry({ servers, ...(bucket === undefined ? {} : { bucket }) })
+    ? natsRegistry({ ...security, servers, ...(bucket === undefined ? {} : { bucket }) })
     : goMicroNatsRegistry({ servers, ...topics });
 await registry.register(node, { ttlMs });
 process.stdout.write("ready\n");
