@@ -137,7 +137,7 @@ export function overrun(reader: Reader, end: number): Error {
   return new Error(
     reader.pos > reader.limit
       ? "the bytes end within a field"
-      : `a value ends at byte ${reader.pos}, behind its message, which ends at ${end}`,
+      : `a value ends at byte ${reader.pos}, its message at ${end}`,
   );
 }
 
