@@ -42,9 +42,7 @@ function readEmpty(
   return message;
 }
 
-function writeEmpty(message: Empty, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.Empty") checkType(message.$typeName, "grpc.testing.Empty");
-  let pos = at;
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+function writeEmpty(message: Empty, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.Empty");
+  return putUnknown(writer, pos, message.$unknown);
 }

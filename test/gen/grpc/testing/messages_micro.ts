@@ -177,18 +177,16 @@ function readBoolValue(
   return message;
 }
 
-function writeBoolValue(message: BoolValue, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.BoolValue") checkType(message.$typeName, "grpc.testing.BoolValue");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeBoolValue(message: BoolValue, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.BoolValue");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 2);
   const value$ = message.value;
   if (value$) {
     bytes[pos] = 8;
     pos = storeBool(bytes, pos + 1, value$);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newPayload(): Payload {
@@ -223,10 +221,9 @@ function readPayload(
   return message;
 }
 
-function writePayload(message: Payload, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.Payload") checkType(message.$typeName, "grpc.testing.Payload");
-  let pos = at;
-  let bytes = writer.bytes;
+function writePayload(message: Payload, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.Payload");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 11);
   const type = message.type;
   if (type !== undefined && type !== 0) {
@@ -237,8 +234,7 @@ function writePayload(message: Payload, writer: Writer, at: number): number {
   if (body !== undefined && body.length !== 0) {
     pos = putBytes(writer, pos, 18, body);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newEchoStatus(): EchoStatus {
@@ -273,10 +269,9 @@ function readEchoStatus(
   return message;
 }
 
-function writeEchoStatus(message: EchoStatus, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.EchoStatus") checkType(message.$typeName, "grpc.testing.EchoStatus");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeEchoStatus(message: EchoStatus, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.EchoStatus");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 11);
   const code = message.code;
   if (code !== undefined && code !== 0) {
@@ -287,8 +282,7 @@ function writeEchoStatus(message: EchoStatus, writer: Writer, at: number): numbe
   if (message$ !== undefined && message$ !== "") {
     pos = putString(writer, pos, 18, message$);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newSimpleRequest(): SimpleRequest {
@@ -354,10 +348,9 @@ function readSimpleRequest(
   return message;
 }
 
-function writeSimpleRequest(message: SimpleRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.SimpleRequest") checkType(message.$typeName, "grpc.testing.SimpleRequest");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeSimpleRequest(message: SimpleRequest, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.SimpleRequest");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 22);
   const responseType = message.responseType;
   if (responseType !== undefined && responseType !== 0) {
@@ -406,8 +399,7 @@ function writeSimpleRequest(message: SimpleRequest, writer: Writer, at: number):
     bytes[pos] = 72;
     pos = storeBool(bytes, pos + 1, fillServerId);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newSimpleResponse(): SimpleResponse {
@@ -451,9 +443,8 @@ function readSimpleResponse(
   return message;
 }
 
-function writeSimpleResponse(message: SimpleResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.SimpleResponse") checkType(message.$typeName, "grpc.testing.SimpleResponse");
-  let pos = at;
+function writeSimpleResponse(message: SimpleResponse, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.SimpleResponse");
   const payload = message.payload;
   if (payload !== undefined) {
     const start = openLength(writer, pos, 10);
@@ -471,8 +462,7 @@ function writeSimpleResponse(message: SimpleResponse, writer: Writer, at: number
   if (serverId !== undefined && serverId !== "") {
     pos = putString(writer, pos, 34, serverId);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newStreamingInputCallRequest(): StreamingInputCallRequest {
@@ -505,9 +495,8 @@ function readStreamingInputCallRequest(
   return message;
 }
 
-function writeStreamingInputCallRequest(message: StreamingInputCallRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingInputCallRequest") checkType(message.$typeName, "grpc.testing.StreamingInputCallRequest");
-  let pos = at;
+function writeStreamingInputCallRequest(message: StreamingInputCallRequest, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.StreamingInputCallRequest");
   const payload = message.payload;
   if (payload !== undefined) {
     const start = openLength(writer, pos, 10);
@@ -518,8 +507,7 @@ function writeStreamingInputCallRequest(message: StreamingInputCallRequest, writ
     const start = openLength(writer, pos, 18);
     pos = closeLength(writer, start, writeBoolValue(expectCompressed, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newStreamingInputCallResponse(): StreamingInputCallResponse {
@@ -549,18 +537,16 @@ function readStreamingInputCallResponse(
   return message;
 }
 
-function writeStreamingInputCallResponse(message: StreamingInputCallResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingInputCallResponse") checkType(message.$typeName, "grpc.testing.StreamingInputCallResponse");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeStreamingInputCallResponse(message: StreamingInputCallResponse, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.StreamingInputCallResponse");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 11);
   const aggregatedPayloadSize = message.aggregatedPayloadSize;
   if (aggregatedPayloadSize !== undefined && aggregatedPayloadSize !== 0) {
     bytes[pos] = 8;
     pos = storeInt32(bytes, pos + 1, aggregatedPayloadSize);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newResponseParameters(): ResponseParameters {
@@ -599,10 +585,9 @@ function readResponseParameters(
   return message;
 }
 
-function writeResponseParameters(message: ResponseParameters, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.ResponseParameters") checkType(message.$typeName, "grpc.testing.ResponseParameters");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeResponseParameters(message: ResponseParameters, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.ResponseParameters");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 22);
   const size = message.size;
   if (size !== undefined && size !== 0) {
@@ -619,8 +604,7 @@ function writeResponseParameters(message: ResponseParameters, writer: Writer, at
     const start = openLength(writer, pos, 26);
     pos = closeLength(writer, start, writeBoolValue(compressed, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newStreamingOutputCallRequest(): StreamingOutputCallRequest {
@@ -663,10 +647,9 @@ function readStreamingOutputCallRequest(
   return message;
 }
 
-function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingOutputCallRequest") checkType(message.$typeName, "grpc.testing.StreamingOutputCallRequest");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.StreamingOutputCallRequest");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 11);
   const responseType = message.responseType;
   if (responseType !== undefined && responseType !== 0) {
@@ -690,8 +673,7 @@ function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, wr
     const start = openLength(writer, pos, 58);
     pos = closeLength(writer, start, writeEchoStatus(responseStatus, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newStreamingOutputCallResponse(): StreamingOutputCallResponse {
@@ -720,14 +702,12 @@ function readStreamingOutputCallResponse(
   return message;
 }
 
-function writeStreamingOutputCallResponse(message: StreamingOutputCallResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingOutputCallResponse") checkType(message.$typeName, "grpc.testing.StreamingOutputCallResponse");
-  let pos = at;
+function writeStreamingOutputCallResponse(message: StreamingOutputCallResponse, writer: Writer, pos: number): number {
+  checkType(message, "grpc.testing.StreamingOutputCallResponse");
   const payload = message.payload;
   if (payload !== undefined) {
     const start = openLength(writer, pos, 10);
     pos = closeLength(writer, start, writePayload(payload, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }

@@ -212,10 +212,9 @@ function readMessage(
   return message;
 }
 
-function writeMessage(message: Message, writer: Writer, at: number): number {
-  if (message.$typeName !== "micro.bench.v1.Message") checkType(message.$typeName, "micro.bench.v1.Message");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeMessage(message: Message, writer: Writer, pos: number): number {
+  checkType(message, "micro.bench.v1.Message");
+  let bytes: Uint8Array;
   const payload = message.payload;
   if (payload !== undefined && payload.length !== 0) {
     pos = putBytes(writer, pos, 10, payload);
@@ -226,6 +225,5 @@ function writeMessage(message: Message, writer: Writer, at: number): number {
     bytes[pos] = 16;
     pos = storeUint32(bytes, pos + 1, number$);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }

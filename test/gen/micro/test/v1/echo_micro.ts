@@ -266,10 +266,9 @@ function readEchoRequest(
   return message;
 }
 
-function writeEchoRequest(message: EchoRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "micro.test.v1.EchoRequest") checkType(message.$typeName, "micro.test.v1.EchoRequest");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeEchoRequest(message: EchoRequest, writer: Writer, pos: number): number {
+  checkType(message, "micro.test.v1.EchoRequest");
+  let bytes: Uint8Array;
   const text = message.text;
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 10, text);
@@ -293,8 +292,7 @@ function writeEchoRequest(message: EchoRequest, writer: Writer, at: number): num
   if (fail !== undefined && fail !== "") {
     pos = putString(writer, pos, 42, fail);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newEchoResponse(): EchoResponse {
@@ -339,10 +337,9 @@ function readEchoResponse(
   return message;
 }
 
-function writeEchoResponse(message: EchoResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "micro.test.v1.EchoResponse") checkType(message.$typeName, "micro.test.v1.EchoResponse");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeEchoResponse(message: EchoResponse, writer: Writer, pos: number): number {
+  checkType(message, "micro.test.v1.EchoResponse");
+  let bytes: Uint8Array;
   const text = message.text;
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 10, text);
@@ -361,8 +358,7 @@ function writeEchoResponse(message: EchoResponse, writer: Writer, at: number): n
   if (server !== undefined && server !== "") {
     pos = putString(writer, pos, 34, server);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newEchoed(): Echoed {
@@ -397,10 +393,9 @@ function readEchoed(
   return message;
 }
 
-function writeEchoed(message: Echoed, writer: Writer, at: number): number {
-  if (message.$typeName !== "micro.test.v1.Echoed") checkType(message.$typeName, "micro.test.v1.Echoed");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeEchoed(message: Echoed, writer: Writer, pos: number): number {
+  checkType(message, "micro.test.v1.Echoed");
+  let bytes: Uint8Array;
   const text = message.text;
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 10, text);
@@ -411,6 +406,5 @@ function writeEchoed(message: Echoed, writer: Writer, at: number): number {
     bytes[pos] = 16;
     pos = storeInt32(bytes, pos + 1, number$);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }

@@ -194,9 +194,8 @@ function readUtterance(
   return message;
 }
 
-function writeUtterance(message: Utterance, writer: Writer, at: number): number {
-  if (message.$typeName !== "chat.v1.Utterance") checkType(message.$typeName, "chat.v1.Utterance");
-  let pos = at;
+function writeUtterance(message: Utterance, writer: Writer, pos: number): number {
+  checkType(message, "chat.v1.Utterance");
   const room$ = message.room;
   if (room$ !== undefined && room$ !== "") {
     pos = putString(writer, pos, 10, room$);
@@ -209,8 +208,7 @@ function writeUtterance(message: Utterance, writer: Writer, at: number): number 
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 26, text);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newMessage(): Message {
@@ -249,9 +247,8 @@ function readMessage(
   return message;
 }
 
-function writeMessage(message: Message, writer: Writer, at: number): number {
-  if (message.$typeName !== "chat.v1.Message") checkType(message.$typeName, "chat.v1.Message");
-  let pos = at;
+function writeMessage(message: Message, writer: Writer, pos: number): number {
+  checkType(message, "chat.v1.Message");
   const name$ = message.name;
   if (name$ !== undefined && name$ !== "") {
     pos = putString(writer, pos, 10, name$);
@@ -265,8 +262,7 @@ function writeMessage(message: Message, writer: Writer, at: number): number {
     const start = openLength(writer, pos, 26);
     pos = closeLength(writer, start, TimestampCodec.write(time, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newRoomsRequest(): RoomsRequest {
@@ -289,11 +285,9 @@ function readRoomsRequest(
   return message;
 }
 
-function writeRoomsRequest(message: RoomsRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "chat.v1.RoomsRequest") checkType(message.$typeName, "chat.v1.RoomsRequest");
-  let pos = at;
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+function writeRoomsRequest(message: RoomsRequest, writer: Writer, pos: number): number {
+  checkType(message, "chat.v1.RoomsRequest");
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newRoomsResponse(): RoomsResponse {
@@ -323,9 +317,8 @@ function readRoomsResponse(
   return message;
 }
 
-function writeRoomsResponse(message: RoomsResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "chat.v1.RoomsResponse") checkType(message.$typeName, "chat.v1.RoomsResponse");
-  let pos = at;
+function writeRoomsResponse(message: RoomsResponse, writer: Writer, pos: number): number {
+  checkType(message, "chat.v1.RoomsResponse");
   const rooms = message.rooms;
   if (rooms !== undefined) {
     for (const value of rooms) {
@@ -333,8 +326,7 @@ function writeRoomsResponse(message: RoomsResponse, writer: Writer, at: number):
       pos = closeLength(writer, start, writeRoom(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newRoom(): Room {
@@ -369,9 +361,8 @@ function readRoom(
   return message;
 }
 
-function writeRoom(message: Room, writer: Writer, at: number): number {
-  if (message.$typeName !== "chat.v1.Room") checkType(message.$typeName, "chat.v1.Room");
-  let pos = at;
+function writeRoom(message: Room, writer: Writer, pos: number): number {
+  checkType(message, "chat.v1.Room");
   const name$ = message.name;
   if (name$ !== undefined && name$ !== "") {
     pos = putString(writer, pos, 10, name$);
@@ -382,8 +373,7 @@ function writeRoom(message: Room, writer: Writer, at: number): number {
       pos = putString(writer, pos, 18, value);
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 const TimestampCodec = /*@__PURE__*/ reflectCodec(TimestampSchema);

@@ -270,15 +270,13 @@ function readHelloRequest(
   return message;
 }
 
-function writeHelloRequest(message: HelloRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.HelloRequest") checkType(message.$typeName, "greeter.v1.HelloRequest");
-  let pos = at;
+function writeHelloRequest(message: HelloRequest, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.HelloRequest");
   const name$ = message.name;
   if (name$ !== undefined && name$ !== "") {
     pos = putString(writer, pos, 10, name$);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newHelloResponse(): HelloResponse {
@@ -313,9 +311,8 @@ function readHelloResponse(
   return message;
 }
 
-function writeHelloResponse(message: HelloResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.HelloResponse") checkType(message.$typeName, "greeter.v1.HelloResponse");
-  let pos = at;
+function writeHelloResponse(message: HelloResponse, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.HelloResponse");
   const message$ = message.message;
   if (message$ !== undefined && message$ !== "") {
     pos = putString(writer, pos, 10, message$);
@@ -324,8 +321,7 @@ function writeHelloResponse(message: HelloResponse, writer: Writer, at: number):
   if (server !== undefined && server !== "") {
     pos = putString(writer, pos, 18, server);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newWatchRequest(): WatchRequest {
@@ -359,10 +355,9 @@ function readWatchRequest(
   return message;
 }
 
-function writeWatchRequest(message: WatchRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.WatchRequest") checkType(message.$typeName, "greeter.v1.WatchRequest");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeWatchRequest(message: WatchRequest, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.WatchRequest");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 6);
   const count = message.count;
   if (count !== undefined && count !== 0) {
@@ -374,8 +369,7 @@ function writeWatchRequest(message: WatchRequest, writer: Writer, at: number): n
     const start = openLength(writer, pos, 18);
     pos = closeLength(writer, start, DurationCodec.write(interval, writer, start));
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newTick(): Tick {
@@ -410,10 +404,9 @@ function readTick(
   return message;
 }
 
-function writeTick(message: Tick, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.Tick") checkType(message.$typeName, "greeter.v1.Tick");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeTick(message: Tick, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.Tick");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 6);
   const number$ = message.number;
   if (number$ !== undefined && number$ !== 0) {
@@ -424,8 +417,7 @@ function writeTick(message: Tick, writer: Writer, at: number): number {
   if (server !== undefined && server !== "") {
     pos = putString(writer, pos, 18, server);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newLine(): Line {
@@ -455,15 +447,13 @@ function readLine(
   return message;
 }
 
-function writeLine(message: Line, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.Line") checkType(message.$typeName, "greeter.v1.Line");
-  let pos = at;
+function writeLine(message: Line, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.Line");
   const text = message.text;
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 10, text);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newGreeted(): Greeted {
@@ -498,9 +488,8 @@ function readGreeted(
   return message;
 }
 
-function writeGreeted(message: Greeted, writer: Writer, at: number): number {
-  if (message.$typeName !== "greeter.v1.Greeted") checkType(message.$typeName, "greeter.v1.Greeted");
-  let pos = at;
+function writeGreeted(message: Greeted, writer: Writer, pos: number): number {
+  checkType(message, "greeter.v1.Greeted");
   const name$ = message.name;
   if (name$ !== undefined && name$ !== "") {
     pos = putString(writer, pos, 10, name$);
@@ -509,8 +498,7 @@ function writeGreeted(message: Greeted, writer: Writer, at: number): number {
   if (server !== undefined && server !== "") {
     pos = putString(writer, pos, 18, server);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 const DurationCodec = /*@__PURE__*/ reflectCodec(DurationSchema);

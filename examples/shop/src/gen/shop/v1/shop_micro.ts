@@ -464,9 +464,8 @@ function readPlaceRequest(
   return message;
 }
 
-function writePlaceRequest(message: PlaceRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.PlaceRequest") checkType(message.$typeName, "shop.v1.PlaceRequest");
-  let pos = at;
+function writePlaceRequest(message: PlaceRequest, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.PlaceRequest");
   const customer = message.customer;
   if (customer !== undefined && customer !== "") {
     pos = putString(writer, pos, 10, customer);
@@ -478,8 +477,7 @@ function writePlaceRequest(message: PlaceRequest, writer: Writer, at: number): n
       pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newOrder(): Order {
@@ -524,10 +522,9 @@ function readOrder(
   return message;
 }
 
-function writeOrder(message: Order, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.Order") checkType(message.$typeName, "shop.v1.Order");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeOrder(message: Order, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.Order");
+  let bytes: Uint8Array;
   const id = message.id;
   if (id !== undefined && id !== "") {
     pos = putString(writer, pos, 10, id);
@@ -549,8 +546,7 @@ function writeOrder(message: Order, writer: Writer, at: number): number {
     bytes[pos] = 32;
     pos = storeInt32(bytes, pos + 1, state);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newGetOrderRequest(): GetOrderRequest {
@@ -580,15 +576,13 @@ function readGetOrderRequest(
   return message;
 }
 
-function writeGetOrderRequest(message: GetOrderRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.GetOrderRequest") checkType(message.$typeName, "shop.v1.GetOrderRequest");
-  let pos = at;
+function writeGetOrderRequest(message: GetOrderRequest, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.GetOrderRequest");
   const id = message.id;
   if (id !== undefined && id !== "") {
     pos = putString(writer, pos, 10, id);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newReserveRequest(): ReserveRequest {
@@ -623,9 +617,8 @@ function readReserveRequest(
   return message;
 }
 
-function writeReserveRequest(message: ReserveRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.ReserveRequest") checkType(message.$typeName, "shop.v1.ReserveRequest");
-  let pos = at;
+function writeReserveRequest(message: ReserveRequest, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.ReserveRequest");
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
@@ -637,8 +630,7 @@ function writeReserveRequest(message: ReserveRequest, writer: Writer, at: number
       pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newReservation(): Reservation {
@@ -668,15 +660,13 @@ function readReservation(
   return message;
 }
 
-function writeReservation(message: Reservation, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.Reservation") checkType(message.$typeName, "shop.v1.Reservation");
-  let pos = at;
+function writeReservation(message: Reservation, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.Reservation");
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newWatchStockRequest(): WatchStockRequest {
@@ -706,18 +696,16 @@ function readWatchStockRequest(
   return message;
 }
 
-function writeWatchStockRequest(message: WatchStockRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.WatchStockRequest") checkType(message.$typeName, "shop.v1.WatchStockRequest");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeWatchStockRequest(message: WatchStockRequest, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.WatchStockRequest");
+  let bytes: Uint8Array;
   bytes = room(writer, pos, 6);
   const count = message.count;
   if (count !== undefined && count !== 0) {
     bytes[pos] = 8;
     pos = storeUint32(bytes, pos + 1, count);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newStockLevel(): StockLevel {
@@ -752,10 +740,9 @@ function readStockLevel(
   return message;
 }
 
-function writeStockLevel(message: StockLevel, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.StockLevel") checkType(message.$typeName, "shop.v1.StockLevel");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeStockLevel(message: StockLevel, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.StockLevel");
+  let bytes: Uint8Array;
   const article = message.article;
   if (article !== undefined && article !== "") {
     pos = putString(writer, pos, 10, article);
@@ -766,8 +753,7 @@ function writeStockLevel(message: StockLevel, writer: Writer, at: number): numbe
     bytes[pos] = 16;
     pos = storeUint32(bytes, pos + 1, quantity);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newSentRequest(): SentRequest {
@@ -797,15 +783,13 @@ function readSentRequest(
   return message;
 }
 
-function writeSentRequest(message: SentRequest, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.SentRequest") checkType(message.$typeName, "shop.v1.SentRequest");
-  let pos = at;
+function writeSentRequest(message: SentRequest, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.SentRequest");
   const customer = message.customer;
   if (customer !== undefined && customer !== "") {
     pos = putString(writer, pos, 10, customer);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newSentResponse(): SentResponse {
@@ -835,17 +819,15 @@ function readSentResponse(
   return message;
 }
 
-function writeSentResponse(message: SentResponse, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.SentResponse") checkType(message.$typeName, "shop.v1.SentResponse");
-  let pos = at;
+function writeSentResponse(message: SentResponse, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.SentResponse");
   const subjects = message.subjects;
   if (subjects !== undefined) {
     for (const value of subjects) {
       pos = putString(writer, pos, 10, value);
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newOrderPlaced(): OrderPlaced {
@@ -885,9 +867,8 @@ function readOrderPlaced(
   return message;
 }
 
-function writeOrderPlaced(message: OrderPlaced, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.OrderPlaced") checkType(message.$typeName, "shop.v1.OrderPlaced");
-  let pos = at;
+function writeOrderPlaced(message: OrderPlaced, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.OrderPlaced");
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
@@ -903,8 +884,7 @@ function writeOrderPlaced(message: OrderPlaced, writer: Writer, at: number): num
       pos = closeLength(writer, start, writeLine(value, writer, start));
     }
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newShipped(): Shipped {
@@ -939,9 +919,8 @@ function readShipped(
   return message;
 }
 
-function writeShipped(message: Shipped, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.Shipped") checkType(message.$typeName, "shop.v1.Shipped");
-  let pos = at;
+function writeShipped(message: Shipped, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.Shipped");
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
@@ -950,8 +929,7 @@ function writeShipped(message: Shipped, writer: Writer, at: number): number {
   if (customer !== undefined && customer !== "") {
     pos = putString(writer, pos, 18, customer);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
 
 function newLine(): Line {
@@ -986,10 +964,9 @@ function readLine(
   return message;
 }
 
-function writeLine(message: Line, writer: Writer, at: number): number {
-  if (message.$typeName !== "shop.v1.Line") checkType(message.$typeName, "shop.v1.Line");
-  let pos = at;
-  let bytes = writer.bytes;
+function writeLine(message: Line, writer: Writer, pos: number): number {
+  checkType(message, "shop.v1.Line");
+  let bytes: Uint8Array;
   const article = message.article;
   if (article !== undefined && article !== "") {
     pos = putString(writer, pos, 10, article);
@@ -1000,6 +977,5 @@ function writeLine(message: Line, writer: Writer, at: number): number {
     bytes[pos] = 16;
     pos = storeUint32(bytes, pos + 1, quantity);
   }
-  if (message.$unknown !== undefined) pos = putUnknown(writer, pos, message.$unknown);
-  return pos;
+  return putUnknown(writer, pos, message.$unknown);
 }
