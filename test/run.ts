@@ -34,7 +34,6 @@ const suites: readonly Suite[] = [
   { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
   { name: "NATS under faults", script: ["faults", "nats"], counts: "check", long: true },
   { name: "interop", script: ["interop"], counts: "check", long: true },
-  { name: "servers under faults", script: ["faults", "http"], counts: "check", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
   { name: "Connect conformance", script: ["conformance:connect"], counts: "check", long: true },
