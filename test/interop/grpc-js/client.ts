@@ -13,6 +13,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { EmptySchema } from "../../gen/grpc/testing/empty_pb.ts";
+import type { SimpleRequestInit } from "../../gen/grpc/testing/messages_micro.ts";
 import {
   SimpleRequestSchema,
   type SimpleResponse,
@@ -21,7 +22,6 @@ import {
   StreamingOutputCallRequestSchema,
   type StreamingOutputCallResponse,
 } from "../../gen/grpc/testing/messages_pb.ts";
-import type { SimpleRequestInit } from "../../gen/grpc/testing/test_micro.ts";
 import { TestService, UnimplementedService } from "../../gen/grpc/testing/test_pb.ts";
 import * as wanted from "../cases.ts";
 import { expect, expectEqual } from "../cases.ts";
@@ -114,7 +114,9 @@ function outputRequest(sizes: readonly number[], body = 0, intervalUs = 0) {
   });
 }
 
-function large(more: Pick<SimpleRequestInit, "expectCompressed" | "responseCompressed"> = {}) {
+function large(
+  more: Partial<Pick<SimpleRequestInit, "expectCompressed" | "responseCompressed">> = {},
+) {
   return create(SimpleRequestSchema, {
     ...more,
     responseSize: wanted.largeResponse,

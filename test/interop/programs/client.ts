@@ -9,11 +9,11 @@ import {
   memoryRegistry,
   tcpTransport,
 } from "@micro-es/runtime";
+import type { StreamingOutputCallRequestInit } from "../../gen/grpc/testing/messages_micro.ts";
 import type { StreamingOutputCallResponse } from "../../gen/grpc/testing/messages_pb.ts";
 import {
   createTestServiceClient,
   createUnimplementedServiceClient,
-  type StreamingOutputCallRequestInit,
 } from "../../gen/grpc/testing/test_micro.ts";
 import * as wanted from "../cases.ts";
 import { expect, expectEqual } from "../cases.ts";

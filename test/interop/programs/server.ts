@@ -15,6 +15,7 @@ import {
   tcpTransport,
 } from "@micro-es/runtime";
 import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
+import type { StreamingOutputCallResponseInit } from "../../gen/grpc/testing/messages_micro.ts";
 import type {
   BoolValue,
   EchoStatus,
@@ -24,7 +25,6 @@ import type {
 } from "../../gen/grpc/testing/messages_pb.ts";
 import {
   registerTestServiceHandler,
-  type StreamingOutputCallResponseInit,
   type TestServiceHandler,
 } from "../../gen/grpc/testing/test_micro.ts";
 
