@@ -57,7 +57,11 @@ describe.skipIf(skipWithoutNats)("registries on NATS", () => {
     const known = { name: "shop_orders", id: "shop_orders-1", version: "1.2.0" };
     expect(await all(client.ping())).toMatchObject([known]);
     expect(await all(client.info("shop_orders"))).toMatchObject([
-      { ...known, metadata: { zone: "a" }, endpoints: [{ name: "Orders.Place" }] },
+      {
+        ...known,
+        metadata: { zone: "a" },
+        endpoints: [{ name: "Orders_Place", metadata: { name: "Orders.Place" } }],
+      },
     ]);
     expect(await all(client.stats("shop_orders", "shop_orders-1"))).toMatchObject([known]);
     await registration.close();

@@ -48,10 +48,12 @@ export class ServiceAnswers {
         ? {}
         : {
             endpoints: endpoints.map((endpoint) => ({
-              name: endpoint.name,
+              name: plain(endpoint.name),
               subject: address,
               queue_group: "",
-              ...(verb === "INFO" ? { metadata: endpoint.metadata } : zeros),
+              ...(verb === "INFO"
+                ? { metadata: { ...endpoint.metadata, name: endpoint.name } }
+                : zeros),
             })),
           }),
     };
@@ -67,11 +69,15 @@ const zeros = {
   average_processing_time: 0,
 } as const;
 
-/** NATS allows less in a name than we do; the metadata has it whole. */
 function nameOf(node: Node): string {
-  return node.service.replace(/[^A-Za-z0-9_-]/g, "_");
+  return plain(node.service);
 }
 
 function idOf(node: Node): string {
-  return node.id.replace(/[^A-Za-z0-9_-]/g, "_");
+  return plain(node.id);
+}
+
+/** NATS allows less in a name than we do, and its tools ignore an answer with more; the metadata has it whole. */
+function plain(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, "_");
 }
