@@ -38,6 +38,12 @@ const suites: readonly Suite[] = [
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
   { name: "Connect conformance", script: ["conformance:connect"], counts: "check", long: true },
   {
+    name: "hostile clients, every Node",
+    script: ["test:nodes", "test/hostile"],
+    counts: "check",
+    long: true,
+  },
+  {
     name: "googleapis through codecs",
     script: ["googleapis:codec", "--part"],
     counts: "check",

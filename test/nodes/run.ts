@@ -4,14 +4,16 @@ import { nodeVersions } from "./versions.ts";
 
 /**
  * `npm run test:nodes`: hostile clients, and the contract of the transports, on every supported version of Node.
- * `-- --node 22` runs one of them.
+ * `-- --node 22` runs one of them, and names of files choose tests.
  */
 
 const root = join(import.meta.dirname, "../..");
-const at = process.argv.indexOf("--node");
+const words = process.argv.slice(2);
+const at = words.indexOf("--node");
+const only = at < 0 ? undefined : words.splice(at, 2)[1];
 const summary: string[] = [];
 let failed = false;
-for (const { version, program } of nodeVersions(at < 0 ? undefined : process.argv[at + 1])) {
+for (const { version, program } of nodeVersions(only)) {
   if (program === undefined) {
     failed ||= process.env.CI === "true";
     summary.push(`SKIPPED Node ${version}: there is no program of it for this machine`);
@@ -20,7 +22,13 @@ for (const { version, program } of nodeVersions(at < 0 ? undefined : process.arg
   const began = performance.now();
   const { status } = spawnSync(
     program,
-    [join(root, "node_modules/vitest/vitest.mjs"), "run", "--config", "vitest.nodes.config.ts"],
+    [
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      "--config",
+      "vitest.nodes.config.ts",
+      ...words,
+    ],
     { cwd: root, stdio: "inherit" },
   );
   failed ||= status !== 0;
