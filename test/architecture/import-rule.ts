@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
     "address-ranges",
     "advertised-address",
   ],
-  ["codec", "method", "call", "gen"],
+  ["codec", "method", "call", "answer", "gen"],
   ["nats", "transport", "registry", "broker", "store", "sync", "config", "auth"],
   ["selector"],
   ["client", "server"],

@@ -1,6 +1,6 @@
+import { isAnswer } from "../answer.ts";
 import { MicroError, type Outcome } from "../error.ts";
 import type { AnyMethod, MethodKind } from "../method.ts";
-import { isAnswer } from "../transport/call-errors.ts";
 import type { OutboundCall } from "./outbound-call.ts";
 
 /**

@@ -1,11 +1,12 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code as ConnectCode, ConnectError, type StreamResponse } from "@connectrpc/connect";
 import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
+import { asAnswer } from "../../answer.ts";
 import { deadlineExceeded } from "../../call.ts";
 import { remainingMs } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
-import { asAnswer, cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import { encodeRequest } from "../memory-message.ts";
 import type { OutgoingCall, TransportLimits } from "../transport.ts";
 import type { CalledMethod, CalledMethods } from "./called-methods.ts";
