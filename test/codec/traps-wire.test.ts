@@ -90,7 +90,7 @@ describe("unknown fields and wire types", () => {
 
 describe("ends", () => {
   test("trap 7: the last element of a packed list must not run over its end", () => {
-    refused(all3, "fa01 01 9601", /behind its message/);
+    refused(all3, "fa01 01 9601", /a value ends at byte/);
     refused(all3, "8a02 01 80 01");
   });
 
