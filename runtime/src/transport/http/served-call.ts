@@ -44,6 +44,9 @@ export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Ex
   undefined,
 );
 
+/** Turns of the event loop within which the reset of a stream is here that was ended because of it. */
+const turnsToReset = 4;
+
 /** A method with the forms of its messages. */
 export interface ServedMethod {
   readonly method: AnyMethod;
@@ -126,8 +129,8 @@ export class ServedCall {
       (message: Message) => this.#received(message),
       (reason) => this.#call.cancelled ?? unreadable(reason),
       async () => {
-        // Node's own client, when it resets a stream, ends it just before.
-        await new Promise(setImmediate);
+        // Node's own client, when it resets a stream, ends it just before, and may write the two one by one.
+        for (let turn = 0; turn < turnsToReset; turn++) await new Promise(setImmediate);
         if (!this.#exchange.receivedAll()) throw callerGone(this.#served.method.name);
       },
     );
