@@ -27,6 +27,8 @@ await build({
   platform: "node",
   target: "node20",
   banner: { js: notices() },
+  // What a file without imports and exports is, tools guess by words such as `require` in its texts.
+  footer: { js: "export {};" },
   plugins: [{ name: "without TypeScript", setup: withoutTypeScript }],
   logLevel: "warning",
 });
