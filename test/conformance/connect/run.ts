@@ -104,7 +104,7 @@ function parse(words: string[]): { modes: Mode[]; patterns: string[]; plant: boo
     } else usage(`there is no option ${word}`);
   }
   // An error that is everywhere need not be looked for everywhere.
-  if (parsed.plant && parsed.patterns.length === 0) parsed.patterns.push("Basic/**");
+  if (parsed.plant && parsed.patterns.length === 0) parsed.patterns.push("Duplicate Metadata/**");
   return parsed;
 }
 
