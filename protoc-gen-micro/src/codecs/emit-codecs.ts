@@ -2,7 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { EmitContext } from "../emit/context.ts";
 import type { Code } from "../emit/layout.ts";
 import type { Run } from "../model/run.ts";
-import type { CodecContext } from "./codec-context.ts";
+import { type CodecContext, typed } from "./codec-context.ts";
 import { CodecNames } from "./codec-names.ts";
 import { emitCreate } from "./create.ts";
 import { closedEnums, emitIsKnown } from "./enums.ts";
@@ -58,7 +58,8 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
       writer.schema(message),
       ")",
     ];
-    pieces.push([[`const ${name} = `, value, ";"]]);
+    const type = typed(codecs, ": ", writer.type("MessageCodec"), "<", codecs.shape(message), ">");
+    pieces.push([[`const ${name}`, type, " = ", value, ";"]]);
   }
   for (const piece of pieces) writer.code(piece);
 }

@@ -7,8 +7,9 @@ import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./ch
 import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
 import { checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown } from "@micro-es/runtime/codegenv1";
-import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 
 /**
  * Rooms in which people talk.
@@ -376,4 +377,4 @@ function writeRoom(message: Room, writer: Writer, pos: number): number {
   return putUnknown(writer, pos, message.$unknown);
 }
 
-const TimestampCodec = /*@__PURE__*/ reflectCodec(TimestampSchema);
+const TimestampCodec: MessageCodec$1<Timestamp> = /*@__PURE__*/ reflectCodec(TimestampSchema);

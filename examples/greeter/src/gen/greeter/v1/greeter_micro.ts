@@ -7,8 +7,9 @@ import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } f
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
 import { checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, storeUint32, topic } from "@micro-es/runtime/codegenv1";
-import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 
 /**
  * Greets people, in one or many words.
@@ -501,4 +502,4 @@ function writeGreeted(message: Greeted, writer: Writer, pos: number): number {
   return putUnknown(writer, pos, message.$unknown);
 }
 
-const DurationCodec = /*@__PURE__*/ reflectCodec(DurationSchema);
+const DurationCodec: MessageCodec<Duration> = /*@__PURE__*/ reflectCodec(DurationSchema);
