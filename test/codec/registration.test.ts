@@ -101,7 +101,9 @@ test("an imported message uses the codec of its file when the run writes that, a
   expect(together).not.toContain("reflectCodec");
   const alone = order(["shop/order.proto"]);
   expect(alone).not.toContain("money_micro");
-  expect(alone).toMatch(/^const MoneyCodec: MessageCodec<Money> = .*reflectCodec\(MoneySchema\);$/m);
+  expect(alone).toMatch(
+    /^const MoneyCodec: MessageCodec<Money> = .*reflectCodec\(MoneySchema\);$/m,
+  );
 });
 
 test("codec=reflect is one line a message", () => {
