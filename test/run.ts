@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 /**
- * Runs every check of the repository, one after another, and ends with their sum. `--long` adds the suites that take
- * minutes; names of suites choose some. Status 1 when anything failed.
+ * Runs every check of the repository, one after another, and ends with what failed and their sum. `--long` adds the
+ * suites that take minutes; names of suites choose some. Status 1 when anything failed.
  */
 
 interface Suite {
@@ -21,6 +21,20 @@ interface Result {
   passed: number;
   failed: number;
   skipped: number;
+  /** What failed, as a person would look for it. */
+  failures: readonly string[];
+}
+
+/** What is read of a vitest report. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
 }
 
 const suites: readonly Suite[] = [
@@ -70,7 +84,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const sum: Result = { passed: 0, failed: 0, skipped: 0 };
+const sum = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
 const scratch = mkdtempSync(join(tmpdir(), "micro-es-test-"));
 try {
   for (const suite of suites) {
@@ -86,16 +101,18 @@ try {
     sum.passed += result.passed;
     sum.failed += result.failed;
     sum.skipped += result.skipped;
+    failures.push(...result.failures.map((failure) => `${suite.name}: ${failure}`));
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     console.log(`=== ${suite.name}: ${inWords(result)} in ${seconds} s ===`);
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`\n${inWords(sum)}`);
 process.exitCode = sum.failed > 0 ? 1 : 0;
 
-function inWords({ passed, failed, skipped }: Result): string {
+function inWords({ passed, failed, skipped }: Omit<Result, "failures">): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
@@ -108,8 +125,9 @@ async function run(suite: Suite): Promise<Result> {
       : [];
   const [script, ...args] = [...suite.script, ...reporting];
   const ok = (await npmRun(script ?? "", args)) === 0;
-  if (suite.counts === "check") return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
-  return count(report, ok);
+  if (suite.counts === "tests") return count(report, ok);
+  const failures = ok ? [] : [`npm run ${suite.script.join(" ")}`];
+  return { passed: ok ? 1 : 0, failed: failures.length, skipped: 0, failures };
 }
 
 function npmRun(script: string, args: readonly string[]): Promise<number | null> {
@@ -124,14 +142,25 @@ function npmRun(script: string, args: readonly string[]): Promise<number | null>
   });
 }
 
-/** The counts of a vitest report. A run that failed without a failed test, as by a broken import, counts as one. */
+/** The counts of a vitest report. A file that could not run, as by a broken import, counts as one failure. */
 function count(report: string, ok: boolean): Result {
-  let tests: { numPassedTests: number; numFailedTests: number; numPendingTests: number };
+  let tests: Report;
   try {
     tests = JSON.parse(readFileSync(report, "utf8"));
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, failures: ["it ended without a report"] };
   }
-  const failed = ok ? 0 : Math.max(1, tests.numFailedTests);
-  return { passed: tests.numPassedTests, failed, skipped: tests.numPendingTests };
+  const failures = tests.testResults.flatMap((file) => {
+    const name = relative(process.cwd(), file.name);
+    const failed = file.assertionResults.filter((test) => test.status === "failed");
+    if (file.status === "failed" && failed.length === 0) return `${name} could not run`;
+    return failed.map((test) => `${name} > ${test.fullName}`);
+  });
+  if (!ok && failures.length === 0) failures.push("an error outside of every test");
+  return {
+    passed: tests.numPassedTests,
+    failed: failures.length,
+    skipped: tests.numPendingTests,
+    failures,
+  };
 }
