@@ -6,6 +6,7 @@ import type { GoMicroServeOptions } from "./go-micro/go-micro-front.ts";
 import type { HttpFrontOptions } from "./http/http-front.ts";
 import { resolveLimits } from "./limits.ts";
 import { ClientConnection } from "./native/client-connection.ts";
+import { ReadBuffer } from "./native/read-buffer.ts";
 import { listenOnPort } from "./port-listener.ts";
 import { readSocketAddress } from "./socket-address.ts";
 import { codeOf } from "./socket-server.ts";
@@ -87,8 +88,11 @@ async function dial(
       ? { path: address.path }
       : { host: address.host || "localhost", port: address.port, noDelay: true };
   const host = address.kind === "unix" ? "localhost" : address.host || "localhost";
-  const socket = tls === undefined ? connect(target) : await connectSecurely(target, host, tls);
+  const reads = new ReadBuffer();
+  const reading = { ...target, onread: reads.onread };
+  const socket = tls === undefined ? connect(reading) : await connectSecurely(reading, host, tls);
   const connection = new ClientConnection(socket, text, limits);
+  reads.giveTo(connection);
   connection.greet();
   let givenUp: MicroError | undefined;
   const giveUp = (reason: MicroError) => {

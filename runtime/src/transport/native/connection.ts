@@ -201,16 +201,25 @@ export abstract class Connection implements FrameHandler {
     socket.once("close", () => clearTimeout(timer));
   }
 
-  #received(chunk: Uint8Array): void {
+  #received(chunk: Buffer): void {
+    // No Buffer from here on: messages are made of parts of it, and of a Buffer each part would be one too.
+    this.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
+  }
+
+  /** Takes the next bytes. Nobody may write to them afterwards. */
+  receive(bytes: Uint8Array): void {
     if (this.ended) return;
     this.now = turnNow();
-    // No Buffer from here on: messages are made of parts of it, and of a Buffer each part would be one too.
-    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     try {
       this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(bytes) : bytes);
     } catch (reason) {
       this.violated(MicroError.from(reason, "internal"));
     }
+  }
+
+  /** Where the next bytes may be read to spare a copy, if there is such a place. */
+  get room(): Uint8Array | undefined {
+    return this.#reader.room;
   }
 
   /** Reads; a violation that shows ends the connection. */

@@ -40,6 +40,27 @@ test("gives the same frames however the bytes were segmented", () => {
   }
 });
 
+test("gives the same frames when what is to come of a payload is read into its place", () => {
+  const payload = new Uint8Array(700_000).map(() => integer(256));
+  const large = frame({ type: frameType.message, call: 1, payload });
+  const bytes = Buffer.concat([...someFrames(), large, ...someFrames()]);
+  const whole = new FrameCollector();
+  whole.reader.push(bytes);
+  const placed = new FrameCollector();
+  let reads = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const { room } = placed.reader;
+    if (room !== undefined) reads++;
+    const into = (room ?? new Uint8Array(4096)).subarray(0, 1 + integer(9000));
+    const came = bytes.subarray(at, at + into.length);
+    into.set(came);
+    placed.reader.push(new Uint8Array(into.buffer, into.byteOffset, came.length));
+    at += came.length;
+  }
+  expect(reads).toBeGreaterThan(10);
+  expect(placed.frames.map(inText)).toEqual(whole.frames.map(inText));
+});
+
 test("puts a large frame together from single bytes without copying it again and again", () => {
   const payload = new Uint8Array(700_000).fill(7);
   const bytes = frame({ type: frameType.message, call: 1, payload });

@@ -29,6 +29,9 @@ export interface FrameHandler {
 /** A payload up to this size gets its whole buffer at once; a longer one as its bytes really come. */
 const eagerBufferBytes = 256 * 1024;
 
+/** Fewer bytes of a payload are not worth a read of their own. */
+const minDirectBytes = 8 * 1024;
+
 /**
  * Cuts a byte stream into frames, however it was segmented. Frames that lie whole in a chunk are handed on
  * where they lie; only one that is split over chunks is copied together, once.
@@ -59,6 +62,17 @@ export class FrameReader {
   /** Bytes that are held for a frame which is not complete. */
   get bufferedBytes(): number {
     return this.#payload === undefined ? this.#headerFilled : this.#payload.length;
+  }
+
+  /**
+   * Where the next bytes belong when most of a payload is to come: who reads them into this place spares a copy. They
+   * are still to be given to {@link push}, as a view of this place.
+   */
+  get room(): Uint8Array | undefined {
+    const payload = this.#payload;
+    if (payload === undefined || payload.length - this.#payloadFilled < minDirectBytes)
+      return undefined;
+    return payload.subarray(this.#payloadFilled);
   }
 
   /** Whether the stream could end here without cutting a frame. */
@@ -180,7 +194,9 @@ export class FrameReader {
       payload = grown;
       this.#payload = grown;
     }
-    payload.set(chunk.subarray(from, from + take), this.#payloadFilled);
+    // What was read into the payload itself is in its place.
+    if (chunk.buffer !== payload.buffer)
+      payload.set(chunk.subarray(from, from + take), this.#payloadFilled);
     this.#payloadFilled = filled;
     return from + take;
   }

@@ -1,0 +1,54 @@
+import type { ClientConnection } from "./client-connection.ts";
+
+const smallestBytes = 4 * 1024;
+const largestBytes = 64 * 1024;
+/** With less room left a read would be cut short too often. */
+const leastRoomBytes = 2 * 1024;
+
+/**
+ * What a client's socket reads into (`onread` of `net.connect`), which spares the stream between kernel and connection,
+ * and a buffer of 64 KiB that Node allocates for each read however short. Bytes are never written over: a read goes
+ * behind the one before it, into a new buffer when there is little room, or to where a large message is put together.
+ */
+export class ReadBuffer {
+  #slab: Uint8Array = new Uint8Array(Buffer.allocUnsafeSlow(smallestBytes).buffer);
+  #used = 0;
+  #direct = false;
+  #connection: ClientConnection | undefined;
+
+  /** The options for `net.connect`. */
+  readonly onread = {
+    buffer: (): Uint8Array => this.#next(),
+    callback: (bytes: number, buffer: Uint8Array): boolean => {
+      this.#came(bytes, buffer);
+      return true;
+    },
+  };
+
+  /** Gives what comes to a connection. */
+  giveTo(connection: ClientConnection): void {
+    this.#connection = connection;
+  }
+
+  #next(): Uint8Array {
+    const room = this.#connection?.room;
+    this.#direct = room !== undefined;
+    if (room !== undefined) return room;
+    const slab = this.#slab;
+    return this.#used === 0 ? slab : slab.subarray(this.#used);
+  }
+
+  #came(bytes: number, buffer: Uint8Array): void {
+    if (!this.#direct) this.#take(bytes, buffer.length);
+    this.#connection?.receive(new Uint8Array(buffer.buffer, buffer.byteOffset, bytes));
+  }
+
+  #take(bytes: number, room: number): void {
+    this.#used += bytes;
+    const { length } = this.#slab;
+    if (length - this.#used >= leastRoomBytes) return;
+    const next = bytes === room ? Math.min(length * 2, largestBytes) : length;
+    this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(next).buffer);
+    this.#used = 0;
+  }
+}
