@@ -53,6 +53,7 @@ export function createService(options: ServiceOptions = {}): Service {
     version,
     id,
     server,
+    listen,
     client,
     broker,
     registry,

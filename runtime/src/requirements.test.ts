@@ -1,8 +1,16 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { memoryBroker } from "./broker/memory.ts";
+import { envSource } from "./config/env.ts";
+import { loadConfig } from "./config/load.ts";
+import { memorySource } from "./config/memory.ts";
 import { createService } from "./create-service.ts";
 import { silentLogger } from "./logger.ts";
 import type { Requirements } from "./requirements.ts";
+import type { ServiceOptions } from "./service.ts";
+import { memoryTransport } from "./transport/memory.ts";
+import { tcpTransport } from "./transport/tcp.ts";
 
 const environment = {
   MICRO_REGISTRY: "memory",
@@ -11,9 +19,9 @@ const environment = {
   MICRO_LOG_LEVEL: "silent",
 };
 
-const start = async (require: Requirements) => {
+const start = async (require: Requirements, options: ServiceOptions = {}) => {
   const broker = memoryBroker({ overflow: "block", logger: silentLogger });
-  const service = createService({ name: "picky", environment, broker, require });
+  const service = createService({ name: "picky", environment, broker, require, ...options });
   try {
     await service.start();
   } finally {
@@ -28,6 +36,7 @@ test.each<Requirements>([
   { broker: { delivery: "at-least-once", ordering: "key", redelivery: true, maxEventBytes: 1 } },
   { store: { reads: "read-your-writes", durability: "none", fencing: true } },
   { sync: { reach: "process" }, registry: { consistency: "eventual" } },
+  { transport: { reach: "process", flowControl: "stream", maxMessageBytes: 4 * 1024 * 1024 } },
 ])("a service starts whose parts promise what it requires, or more: %j", async (require) => {
   await start(require);
 });
@@ -50,4 +59,49 @@ test("a requirement that nothing can meet is refused by name", async () => {
     expect(start(require)).rejects.toMatchObject({ code: "invalid_argument" });
   await refuse({ brocker: {} });
   await refuse({ broker: { speed: "high" } });
+});
+
+test("every place where a service listens is held to what it requires of its transport", async () => {
+  const address = `unix:${join(tmpdir(), `micro-es-requires-${process.pid}.sock`)}`;
+  const listen = [
+    { transport: tcpTransport(), address: "127.0.0.1:0" },
+    { transport: tcpTransport(), address },
+    { transport: memoryTransport(), address: "memory:0" },
+  ];
+  await start({ transport: { drain: true, cancellation: true } }, { listen });
+  const missed = expect(start({ transport: { reach: "network" } }, { listen })).rejects;
+  await missed.toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringContaining(
+      `transport.reach: wanted network, and the tcp transport at ${address} gives host; ` +
+        "transport.reach: wanted network, and the memory transport at memory:0 gives process",
+    ),
+  });
+  await expect(start({ transport: { encrypted: true } }, { listen })).rejects.toThrow(
+    "transport.encrypted: wanted true, and the tcp transport at 127.0.0.1:0 gives false",
+  );
+});
+
+test("a configuration promises what its sources do together", async () => {
+  const env = envSource({ prefix: "PICKY_", env: {} });
+  await using fixed = await loadConfig([env], { logger: silentLogger });
+  await using changing = await loadConfig([memorySource(), env], { logger: silentLogger });
+  await start({ config: { consistency: "table", reach: "process" } }, { config: fixed });
+  await start({ config: { watch: true } }, { config: changing });
+  await expect(
+    start({ config: { watch: true, lastKnownGood: "restart" } }, { config: fixed }),
+  ).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringContaining(
+      "config.watch: wanted true, and the config gives false; " +
+        "config.lastKnownGood: wanted restart, and the config gives process",
+    ),
+  });
+});
+
+test("a part that is required and not there ends the start", async () => {
+  await expect(start({ config: { reach: "backend" } })).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringContaining("config: the service has none"),
+  });
 });

@@ -1,22 +1,30 @@
 import type { BrokerGuarantees } from "./broker/broker.ts";
+import type { ConfigGuarantees } from "./config/config.ts";
 import { MicroError } from "./error.ts";
 import type { RegistryGuarantees } from "./registry/registry.ts";
+import type { ServerListen } from "./server/rpc-server.ts";
 import type { StoreGuarantees } from "./store/store.ts";
 import type { SyncGuarantees } from "./sync/sync.ts";
+import type { TransportGuarantees } from "./transport/transport.ts";
 
 /** What is asked of one part: of each guarantee at least this. */
 export type PartRequirements<G> = { readonly [K in keyof G]?: G[K] };
 
 /** What the parts of a service have to promise. */
 export interface Requirements {
+  /** Of every place where the service listens. What calls go out by depends on whom they are for. */
+  readonly transport?: PartRequirements<TransportGuarantees>;
   readonly registry?: PartRequirements<RegistryGuarantees>;
   readonly broker?: PartRequirements<BrokerGuarantees>;
   readonly store?: PartRequirements<StoreGuarantees>;
   readonly sync?: PartRequirements<SyncGuarantees>;
+  readonly config?: PartRequirements<ConfigGuarantees>;
 }
 
 /** Guarantees in which a later level includes those before it. Others have to be met exactly. */
 const levels: Readonly<Record<string, readonly string[]>> = {
+  "transport.reach": ["process", "host", "network", "backend"],
+  "transport.flowControl": ["none", "connection", "stream"],
   "broker.delivery": ["at-most-once", "at-least-once"],
   "broker.overflow": ["drop", "block"],
   "registry.reach": ["process", "host", "link", "backend"],
@@ -26,10 +34,29 @@ const levels: Readonly<Record<string, readonly string[]>> = {
   "store.sharing": ["process", "host", "backend"],
   "sync.reach": ["process", "host", "backend"],
   "sync.fairness": ["process", "fifo"],
+  "config.reach": ["process", "host", "backend"],
+  "config.consistency": ["value", "table"],
+  "config.lastKnownGood": ["process", "restart"],
 };
 const durability: readonly string[] = ["none", "process-crash", "power-loss"];
 
 interface Part {
+  /** As a message calls it, such as `the memory broker`. */
+  readonly what: string;
+  readonly guarantees: object;
+}
+
+/** The parts of a service that promise something. */
+export interface PromisingParts {
+  readonly listen: readonly ServerListen[];
+  readonly registry: NamedPart;
+  readonly broker: NamedPart;
+  readonly store: NamedPart;
+  readonly sync: NamedPart;
+  readonly config: { readonly guarantees: ConfigGuarantees } | undefined;
+}
+
+interface NamedPart {
   readonly name: string;
   readonly guarantees: object;
 }
@@ -37,37 +64,33 @@ interface Part {
 /**
  * Holds the parts of a service to what is required of them.
  * @throws MicroError `failed_precondition` that names every part that promises less, what is wanted and what it
- * gives; `invalid_argument` for a part or a guarantee that there is none of.
+ * gives, and a part that is required and not there; `invalid_argument` for a part or a guarantee that there is none of.
  */
 export function checkRequirements(
   service: string,
-  parts: { readonly [P in keyof Requirements]-?: Part },
+  parts: PromisingParts,
   required: Requirements,
 ): void {
   const missed: string[] = [];
   for (const [kind, wanted] of Object.entries(required)) {
-    if (!Object.hasOwn(known, kind)) {
-      throw new MicroError(
-        "invalid_argument",
-        `service ${service} requires something of ${kind}; requirements are for ${Object.keys(known).join(", ")}`,
-        { outcome: "not-executed" },
+    if (!Object.hasOwn(partsOf, kind)) {
+      throw invalid(
+        `service ${service} requires something of ${kind}; requirements are for ${Object.keys(partsOf).join(", ")}`,
       );
     }
-    const { name, guarantees } = parts[kind as keyof Requirements];
-    for (const [guarantee, least] of Object.entries(wanted ?? {})) {
-      if (least === undefined) continue;
-      const given = (guarantees as Record<string, unknown>)[guarantee];
-      if (given === undefined) {
-        throw new MicroError(
-          "invalid_argument",
-          `service ${service} requires ${guarantee} of its ${kind}; a ${kind} has ${Object.keys(guarantees).join(", ")}`,
-          { outcome: "not-executed" },
-        );
-      }
-      if (!suffices(`${kind}.${guarantee}`, given, least)) {
-        missed.push(
-          `${kind}.${guarantee}: wanted ${least}, and the ${name} ${kind} gives ${given}`,
-        );
+    const found = partsOf[kind as keyof Requirements](parts);
+    if (found.length === 0) missed.push(`${kind}: the service has none`);
+    for (const part of found) {
+      for (const [guarantee, least] of Object.entries(wanted ?? {})) {
+        if (least === undefined) continue;
+        const given = (part.guarantees as Record<string, unknown>)[guarantee];
+        if (given === undefined) {
+          throw invalid(
+            `service ${service} requires ${guarantee} of its ${kind}; a ${kind} has ${Object.keys(part.guarantees).join(", ")}`,
+          );
+        }
+        if (suffices(`${kind}.${guarantee}`, given, least)) continue;
+        missed.push(`${kind}.${guarantee}: wanted ${least}, and ${part.what} gives ${given}`);
       }
     }
   }
@@ -80,12 +103,29 @@ export function checkRequirements(
   );
 }
 
-const known: { readonly [P in keyof Requirements]-?: true } = {
-  registry: true,
-  broker: true,
-  store: true,
-  sync: true,
+const partsOf: {
+  readonly [P in keyof Requirements]-?: (parts: PromisingParts) => readonly Part[];
+} = {
+  transport: ({ listen }) =>
+    listen.map(({ transport, address }) => ({
+      what: `the ${transport.name} transport at ${address}`,
+      guarantees: transport.guaranteesAt?.(address) ?? transport.guarantees,
+    })),
+  registry: ({ registry }) => [named("registry", registry)],
+  broker: ({ broker }) => [named("broker", broker)],
+  store: ({ store }) => [named("store", store)],
+  sync: ({ sync }) => [named("sync", sync)],
+  config: ({ config }) =>
+    config === undefined ? [] : [{ what: "the config", guarantees: config.guarantees }],
 };
+
+function named(kind: string, { name, guarantees }: NamedPart): Part {
+  return { what: `the ${name} ${kind}`, guarantees };
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+}
 
 function suffices(guarantee: string, given: unknown, least: unknown): boolean {
   if (given === least || least === "none" || least === false) return true;

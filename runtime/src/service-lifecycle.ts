@@ -9,6 +9,7 @@ import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry/registry.ts";
 import { checkRequirements, type Requirements } from "./requirements.ts";
 import { GracePeriod } from "./server/grace.ts";
+import type { ServerListen } from "./server/rpc-server.ts";
 import type { Server } from "./server/server.ts";
 import type { RunOptions, Service, ServiceState } from "./service.ts";
 import { keepAlive, onStopSignal } from "./signals.ts";
@@ -21,6 +22,8 @@ export interface ServiceParts {
   readonly version: string;
   readonly id: string;
   readonly server: Server;
+  /** Where the server listens. */
+  readonly listen: readonly ServerListen[];
   readonly client: Client;
   readonly broker: Broker;
   readonly registry: Registry;
@@ -51,6 +54,7 @@ export class RunningService implements Service {
   readonly sync: Sync;
   readonly logger: Logger;
   readonly config: Config | undefined;
+  readonly #listen: readonly ServerListen[];
   readonly #require: Requirements;
   readonly #graceMs: number;
   readonly #owned: ServiceParts["owned"];
@@ -74,6 +78,7 @@ export class RunningService implements Service {
     this.registry = parts.registry;
     this.store = parts.store;
     this.sync = parts.sync;
+    this.#listen = parts.listen;
     this.#require = parts.require;
     this.logger = parts.logger;
     this.config = parts.config;
@@ -148,7 +153,9 @@ export class RunningService implements Service {
     this.#state = "starting";
     try {
       if (this.store instanceof DeferredStore) await this.store.open();
-      checkRequirements(this.name, this, this.#require);
+      const { registry, broker, store, sync, config } = this;
+      const parts = { listen: this.#listen, registry, broker, store, sync, config };
+      checkRequirements(this.name, parts, this.#require);
       await this.#onStart.run();
       await this.server.start();
       await this.#onReady.run();

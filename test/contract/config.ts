@@ -53,6 +53,7 @@ export function configSourceContract(
     }),
     withSource("changes exactly when it can be watched", async ({ source, change }) => {
       assert.equal(source.watch === undefined, change === undefined);
+      assert.equal(source.guarantees.watch, source.watch !== undefined);
     }),
     withSource("closes more than once", async ({ source }) => {
       await source.load();

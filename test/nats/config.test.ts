@@ -1,8 +1,8 @@
-import type { ConfigTable } from "@micro-es/runtime";
 import { natsSource } from "@micro-es/runtime/config/nats";
 import { connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ConfigSourceFixture, configSourceContract } from "../contract/config.ts";
+import { configSourceContract } from "../contract/config.ts";
+import { bucketFixture } from "./config-bucket.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
 describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
@@ -18,25 +18,9 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
     await server?.close();
   });
 
-  /** Writes with NATS' own library, as its command line does. */
-  const fixture = async (): Promise<ConfigSourceFixture> => {
-    const bucket = `config-${buckets++}`;
-    const kv = await tools.jetstream().views.kv(bucket);
-    const initial: ConfigTable = { a: "one", b: { c: 2, d: [true, "x", { e: 1.5 }] } };
-    const change = async (values: ConfigTable) => {
-      await kv.put("all", JSON.stringify(values));
-    };
-    await change(initial);
-    return {
-      source: natsSource({ servers: server.url, bucket, prefix: "all" }),
-      initial,
-      change,
-      async spoil() {
-        await kv.put("all", '{"__proto__": 1}');
-      },
-    };
-  };
+  const fixture = () => bucketFixture({ servers: server.url }, `config-${buckets++}`, tools);
   for (const { name, run } of configSourceContract(fixture)) test(name, run);
+
   test("reads keys as paths, and JSON as what it says", async () => {
     const bucket = `config-${buckets++}`;
     const kv = await tools.jetstream().views.kv(bucket);

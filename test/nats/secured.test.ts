@@ -10,13 +10,15 @@ import { natsRegistry } from "@micro-es/runtime/registry/nats";
 import { natsStore } from "@micro-es/runtime/store/nats";
 import { natsSync } from "@micro-es/runtime/sync/nats";
 import { natsTransport } from "@micro-es/runtime/transport/nats";
-import { nkeys } from "nats";
+import { connect, credsAuthenticator, type NatsConnection, nkeys } from "nats";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { brokerContract } from "../contract/broker.ts";
+import { configSourceContract } from "../contract/config.ts";
 import { registryContract } from "../contract/registry.ts";
 import { storeContract } from "../contract/store.ts";
 import { syncContract } from "../contract/sync.ts";
 import { transportContract } from "../contract/transport.ts";
+import { bucketFixture } from "./config-bucket.ts";
 import { issueCredentials } from "./credentials.ts";
 import { startProgram } from "./program.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
@@ -35,6 +37,8 @@ describe.skipIf(skipWithoutNats)("drivers on a server that is secured", () => {
     credentials: {},
   };
   let link: NatsLink;
+  /** What changes the configuration. */
+  let tools: NatsConnection;
 
   beforeAll(async () => {
     const [cert, key] = [join(directory, "cert.pem"), join(directory, "key.pem")];
@@ -70,8 +74,14 @@ describe.skipIf(skipWithoutNats)("drivers on a server that is secured", () => {
     });
     ways.credentials = await start(issued.config, { credentials: file });
     link = new NatsLink(ways.nkey);
+    tools = await connect({
+      servers: [ways.credentials.servers ?? []].flat(),
+      tls: { ca },
+      authenticator: credsAuthenticator(Buffer.from(issued.credentials)),
+    });
   });
   afterAll(async () => {
+    await tools?.close();
     await link?.close();
     for (const server of servers) await server.close();
     rmSync(directory, { recursive: true });
@@ -113,6 +123,10 @@ describe.skipIf(skipWithoutNats)("drivers on a server that is secured", () => {
       return { connect: () => natsSync({ ...ways.nkey, bucket }) };
     };
     for (const { name, run } of syncContract(create)) test(name, run);
+  });
+  describe("config source, by credentials", () => {
+    const create = () => bucketFixture(ways.credentials, `config-${names++}`, tools);
+    for (const { name, run } of configSourceContract(create)) test(name, run);
   });
   describe("transport, by nkey", () => {
     const under = {

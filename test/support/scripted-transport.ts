@@ -24,6 +24,16 @@ export interface ScriptedCall {
 export class ScriptedTransport implements Transport {
   readonly name = "scripted";
   readonly protocol = "scripted";
+  readonly guarantees = {
+    reach: "process",
+    flowControl: "none",
+    cancellation: true,
+    drain: false,
+    fullMetadata: true,
+    resumption: false,
+    encrypted: true,
+    maxMessageBytes: Number.MAX_SAFE_INTEGER,
+  } as const;
   /** Every dial, in order. */
   readonly dials: string[] = [];
   /** Every unary attempt, in order. */

@@ -12,11 +12,31 @@ export type ConfigValue =
 /** The root of a source's values. */
 export type ConfigTable = { readonly [name: string]: ConfigValue };
 
+/** What a source promises. */
+export interface ConfigSourceGuarantees {
+  /** Whom a value that is set in one place reaches: this process, this host, or all that share the backend. */
+  readonly reach: "process" | "host" | "backend";
+  /** Whether changes are taken over while the process runs. */
+  readonly watch: boolean;
+  /** `table`: values that are changed together are seen together. `value`: one after another. */
+  readonly consistency: "value" | "table";
+}
+
+/** What a configuration promises: the widest reach of its sources, the weakest consistency, and a watch if one has it. */
+export interface ConfigGuarantees extends ConfigSourceGuarantees {
+  /**
+   * How long last good values stand in for a source that cannot be read: while the process runs, or also over its
+   * restart.
+   */
+  readonly lastKnownGood: "process" | "restart";
+}
+
 /**
  * One place that configuration comes from. Losing it, or finding nonsense in it, changes nothing of what is in
  * force: its last good values stay.
  */
 export interface ConfigSource extends Backend {
+  readonly guarantees: ConfigSourceGuarantees;
   /**
    * The values that are there now.
    * @throws MicroError `invalid_argument` with place and reason for a syntax error; `not_found` when a source
@@ -50,6 +70,7 @@ export type ConfigReader<T> = (value: ConfigValue | undefined, path: string) => 
  * Paths name tables from the outside in, with dots: `database.pool.size`.
  */
 export interface Config extends Backend {
+  readonly guarantees: ConfigGuarantees;
   readonly snapshot: ConfigSnapshot;
   /**
    * The value at a path, read into a type by one of the readers (`text`, `integer`, `duration` …).

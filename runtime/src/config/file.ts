@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import type { ConfigSource, ConfigTable } from "./config.ts";
+import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 import { type FileFormat, formatOf, parseFile } from "./file-format.ts";
 import { FileWatch } from "./file-watch.ts";
 import { Latest } from "./latest.ts";
@@ -33,6 +33,7 @@ export function fileSource(path: string, options: FileSourceOptions = {}): Confi
 
 class FileSource implements ConfigSource {
   readonly name: string;
+  readonly guarantees: ConfigSourceGuarantees;
   readonly watch?: NonNullable<ConfigSource["watch"]>;
   readonly #path: string;
   readonly #format: FileFormat;
@@ -57,6 +58,7 @@ class FileSource implements ConfigSource {
     this.#path = path;
     this.#format = format;
     this.#required = required;
+    this.guarantees = { reach: "host", watch, consistency: "table" };
     if (watch) this.watch = (watchOptions) => this.#watch(watchOptions?.signal);
   }
 

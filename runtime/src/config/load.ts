@@ -2,7 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { createLogger, type Logger } from "../logger.ts";
-import type { Config, ConfigReader, ConfigSnapshot, ConfigSource, ConfigTable } from "./config.ts";
+import type {
+  Config,
+  ConfigGuarantees,
+  ConfigReader,
+  ConfigSnapshot,
+  ConfigSource,
+  ConfigTable,
+} from "./config.ts";
+import { guaranteesOf } from "./guarantees.ts";
 import { guardLogger } from "./guarded-logger.ts";
 import { LastKnownGood } from "./last-known-good.ts";
 import { Latest } from "./latest.ts";
@@ -67,6 +75,7 @@ const rewatchMs = 1000;
 
 class LoadedConfig implements Config {
   readonly name: string = "config";
+  readonly guarantees: ConfigGuarantees;
   readonly #options: LoadConfigOptions;
   readonly #logger: Logger;
   readonly #sources: readonly Followed[];
@@ -89,6 +98,7 @@ class LoadedConfig implements Config {
 
   constructor(sources: readonly ConfigSource[], options: LoadConfigOptions) {
     this.#options = options;
+    this.guarantees = guaranteesOf(sources, options.lastKnownGood !== undefined);
     this.#logger = guardLogger(options.logger ?? createLogger({ level: "warn" }));
     this.#sources = sources.map((source) => ({
       source,

@@ -1,6 +1,6 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
-import type { ConfigSource, ConfigTable } from "./config.ts";
+import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 import { Latest } from "./latest.ts";
 import { checkTable } from "./table.ts";
 
@@ -24,6 +24,11 @@ export function memorySource(initial: ConfigTable = {}, name = "memory"): Memory
 
 class MemorySource implements MemoryConfigSource {
   readonly name: string;
+  readonly guarantees: ConfigSourceGuarantees = {
+    reach: "process",
+    watch: true,
+    consistency: "table",
+  };
   readonly #status = new BackendStatus();
   readonly #changes = new Latest<ConfigTable>();
   #values: ConfigTable;

@@ -4,7 +4,7 @@ import { MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
 import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
-import type { ConfigSource, ConfigTable } from "./config.ts";
+import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 import { Latest } from "./latest.ts";
 import { checkTable, equalValues, isTable } from "./table.ts";
 
@@ -36,6 +36,11 @@ export function natsSource(options: NatsSourceOptions = {}): ConfigSource {
 
 class BucketSource extends NatsDriver implements ConfigSource {
   readonly name: string;
+  readonly guarantees: ConfigSourceGuarantees = {
+    reach: "backend",
+    watch: true,
+    consistency: "value",
+  };
   readonly #prefix: string;
   readonly #bucket: NatsBucket;
   readonly #status = new BackendStatus();

@@ -1,9 +1,14 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import type { ConfigSource, ConfigTable } from "./config.ts";
+import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 
 /** A source that does not change while the process runs. */
 export class StaticSource implements ConfigSource {
   readonly name: string;
+  readonly guarantees: ConfigSourceGuarantees = {
+    reach: "process",
+    watch: false,
+    consistency: "table",
+  };
   readonly #read: () => ConfigTable;
   readonly #status = new BackendStatus();
 

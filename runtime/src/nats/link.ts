@@ -36,6 +36,11 @@ export class NatsLink implements AsyncDisposable {
     return this.#connection !== undefined && this.status.state === "healthy";
   }
 
+  /** Whether it was told to speak TLS; it may also do so because its servers demand it. */
+  get encrypted(): boolean {
+    return this.#options.tls !== undefined;
+  }
+
   /** The servers' limit of one message with its headers, in bytes; known once it is connected. */
   get maxPayload(): number | undefined {
     return this.#connection?.info?.max_payload;

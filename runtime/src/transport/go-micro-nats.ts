@@ -18,6 +18,9 @@ export interface GoMicroNatsTransportOptions extends Partial<TransportLimits> {
 
 const subjectPattern = /^(?=.{1,200}$)[A-Za-z0-9_$-]+(?:\.[A-Za-z0-9_$-]+)*$/;
 
+/** What fits into servers' usual `max_payload` of 1 MiB as base64, with 64 KiB for the header. */
+const usualMaxMessageBytes = ((1024 - 64) * 1024 * 3) / 4;
+
 /**
  * Calls of services that are written with go-micro and use its NATS transport, and calls from them (docs/go-micro.md).
  * Addresses are `nats:subject`, which go-micro writes without `nats:`; listening at `nats:0` takes a subject of its own.
@@ -31,6 +34,16 @@ export function goMicroNatsTransport(options: GoMicroNatsTransportOptions): Tran
   return {
     name: "nats",
     protocol: "mucp",
+    guarantees: {
+      reach: "backend",
+      flowControl: "none",
+      cancellation: false,
+      drain: false,
+      fullMetadata: false,
+      resumption: false,
+      encrypted: link.encrypted,
+      maxMessageBytes: Math.min(limits.maxMessageBytes, usualMaxMessageBytes),
+    },
     accepts: (address) => address.startsWith("nats:") && subjectPattern.test(address.slice(5)),
     async dial(address, { signal } = {}) {
       const subject = subjectOf(address);

@@ -34,6 +34,16 @@ export function goMicroTransport(options: GoMicroTransportOptions = {}): Transpo
   return {
     name: "go-micro",
     protocol: "mucp",
+    guarantees: {
+      reach: "network",
+      flowControl: "connection",
+      cancellation: true,
+      drain: false,
+      fullMetadata: false,
+      resumption: false,
+      encrypted: tls.server !== undefined,
+      maxMessageBytes: limits.maxMessageBytes,
+    },
     accepts(address) {
       try {
         readSocketAddress(hostOf(address));

@@ -29,6 +29,16 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
   return {
     name: "http",
     protocol,
+    guarantees: {
+      reach: "network",
+      flowControl: "stream",
+      cancellation: true,
+      drain: true,
+      fullMetadata: true,
+      resumption: false,
+      encrypted: options.tls?.server !== undefined,
+      maxMessageBytes: limits.maxMessageBytes,
+    },
     accepts(address) {
       try {
         readUrl(address);

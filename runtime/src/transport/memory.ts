@@ -72,6 +72,17 @@ export function memoryTransport(options: MemoryTransportOptions = {}): Transport
   return {
     name: "memory",
     protocol: "memory",
+    guarantees: {
+      reach: "process",
+      flowControl: "stream",
+      cancellation: true,
+      drain: true,
+      fullMetadata: true,
+      // There is no connection that could be lost.
+      resumption: true,
+      encrypted: true,
+      maxMessageBytes: limits.maxMessageBytes,
+    },
     accepts: (address) => address.startsWith("memory:"),
     async dial(address, dialOptions = {}) {
       checkAddress(address);

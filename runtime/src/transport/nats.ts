@@ -48,6 +48,16 @@ export function natsTransport(options: NatsTransportOptions): Transport {
   return {
     name: "nats",
     protocol: "native",
+    guarantees: {
+      reach: "backend",
+      flowControl: "stream",
+      cancellation: true,
+      drain: true,
+      fullMetadata: true,
+      resumption: true,
+      encrypted: link.encrypted,
+      maxMessageBytes: limits.maxMessageBytes,
+    },
     accepts: (address) => address.startsWith("nats:") && subjectPattern.test(address.slice(5)),
     dial: (address, dialOptions) => dial(link, address, limits, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>

@@ -16,7 +16,13 @@ import {
   type ServerTlsOptions,
   warnIfInsecure,
 } from "./tls.ts";
-import type { Channel, DialOptions, Transport, TransportLimits } from "./transport.ts";
+import type {
+  Channel,
+  DialOptions,
+  Transport,
+  TransportGuarantees,
+  TransportLimits,
+} from "./transport.ts";
 
 /** Limits of {@link tcpTransport}, and what its listeners speak; a limit that is left out has its default. */
 export interface TcpTransportOptions extends Partial<TransportLimits> {
@@ -48,9 +54,22 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
     tls: serverTls,
   };
   warnIfInsecure(clientTls, "tcpTransport");
+  const guarantees: TransportGuarantees = {
+    reach: "network",
+    flowControl: "stream",
+    cancellation: true,
+    drain: true,
+    fullMetadata: true,
+    resumption: false,
+    encrypted: serverTls !== undefined,
+    maxMessageBytes: limits.maxMessageBytes,
+  };
+  const onThisHost: TransportGuarantees = { ...guarantees, reach: "host", encrypted: true };
   return {
     name: "tcp",
     protocol: "native",
+    guarantees,
+    guaranteesAt: (address) => (address.startsWith("unix:") ? onThisHost : undefined),
     accepts(address) {
       try {
         readSocketAddress(address);

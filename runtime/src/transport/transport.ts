@@ -4,6 +4,32 @@ import type { MicroError } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod, Method } from "../method.ts";
 
+/** What an implementation promises. */
+export interface TransportGuarantees {
+  /** Who can call: this process, this host, any machine of the network, or all that share the backend. */
+  readonly reach: "process" | "host" | "network" | "backend";
+  /**
+   * What a reader of a stream that is slow stops: `stream` only its own writer; `connection` everything that its writer
+   * sends on the connection; `none` nothing.
+   */
+  readonly flowControl: "none" | "connection" | "stream";
+  /** Whether a handler hears that its caller has cancelled or is gone; at the deadline it always does. */
+  readonly cancellation: boolean;
+  /** Whether callers are told that a listener drains, so that they go elsewhere before it refuses them. */
+  readonly drain: boolean;
+  /** Whether metadata of several values, and trailers, arrive as they were sent. */
+  readonly fullMetadata: boolean;
+  /** Whether calls that are under way outlive the loss of the connection that they go by. */
+  readonly resumption: boolean;
+  /**
+   * Whether nobody on the way can read what listeners take: by TLS, up to the backend's servers where there are some, or
+   * because it does not leave the machine.
+   */
+  readonly encrypted: boolean;
+  /** The largest message, in bytes. */
+  readonly maxMessageBytes: number;
+}
+
 /**
  * Carries calls of methods between processes. It is given the method and messages, not bytes, so each
  * implementation encodes in its own way: the native one straight into its outgoing buffer, the memory one
@@ -14,6 +40,9 @@ export interface Transport {
   readonly name: string;
   /** What it speaks, as a node tells in its metadata under `protocol`; such as `native`. */
   readonly protocol: string;
+  readonly guarantees: TransportGuarantees;
+  /** What it promises at an address, where that differs from {@link guarantees}; undefined where it does not. */
+  guaranteesAt?(address: string): TransportGuarantees | undefined;
   /** Whether this transport can dial such an address: `host:port`, `unix:/path`, `memory:name`. */
   accepts(address: string): boolean;
   /**

@@ -1,0 +1,15 @@
+import type { ConfigGuarantees, ConfigSource } from "./config.ts";
+
+/** From the narrowest on. */
+const reaches = ["process", "host", "backend"] as const;
+
+/** What a configuration out of sources promises. @param kept whether last good values are kept in a file. */
+export function guaranteesOf(sources: readonly ConfigSource[], kept: boolean): ConfigGuarantees {
+  const each = sources.map(({ guarantees }) => guarantees);
+  return {
+    reach: reaches.findLast((reach) => each.some((one) => one.reach === reach)) ?? "process",
+    watch: each.some((one) => one.watch),
+    consistency: each.some((one) => one.consistency === "value") ? "value" : "table",
+    lastKnownGood: kept ? "restart" : "process",
+  };
+}
