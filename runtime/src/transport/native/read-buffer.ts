@@ -39,15 +39,16 @@ export class ReadBuffer {
   }
 
   #came(bytes: number, buffer: Uint8Array): void {
-    if (!this.#direct) this.#take(bytes, buffer.length);
+    if (!this.#direct) this.#take(bytes);
     this.#connection?.receive(new Uint8Array(buffer.buffer, buffer.byteOffset, bytes));
   }
 
-  #take(bytes: number, room: number): void {
+  /** A connection that is used gets larger buffers; one that is idle keeps a small one. */
+  #take(bytes: number): void {
     this.#used += bytes;
     const { length } = this.#slab;
     if (length - this.#used >= leastRoomBytes) return;
-    const next = bytes === room ? Math.min(length * 2, largestBytes) : length;
+    const next = Math.min(length * 2, largestBytes);
     this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(next).buffer);
     this.#used = 0;
   }
