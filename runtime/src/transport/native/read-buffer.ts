@@ -2,7 +2,7 @@ import type { ClientConnection } from "./client-connection.ts";
 
 const smallestBytes = 4 * 1024;
 const largestBytes = 64 * 1024;
-/** With less room left a read would be cut short too often. */
+/** With less room left, or less than the last read took, a read would be cut short too often. */
 const leastRoomBytes = 2 * 1024;
 
 /**
@@ -47,7 +47,7 @@ export class ReadBuffer {
   #take(bytes: number): void {
     this.#used += bytes;
     const { length } = this.#slab;
-    if (length - this.#used >= leastRoomBytes) return;
+    if (length - this.#used >= Math.max(leastRoomBytes, bytes)) return;
     const next = Math.min(length * 2, largestBytes);
     this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(next).buffer);
     this.#used = 0;
