@@ -2,8 +2,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { copyWithoutFeatures } from "./without-features.ts";
 
 const here = import.meta.dirname;
+/** Is made of a runtime of its own, see {@link copyWithoutFeatures}. */
+const withoutFeatures = "ablations/cut-out";
 const repository = join(here, "../..");
 
 /** Where contenders are: those that are compared with each other, and ours with one feature each. */
@@ -29,15 +32,30 @@ export async function prepare(): Promise<string> {
   }
   const folder = join(here, ".build");
   installRuntime(folder);
+  const contenders = [...contenderFiles("contenders"), ...contenderFiles("ablations")];
+  await compile(folder, [
+    "child.ts",
+    "scale-side.ts",
+    "gen/micro/bench/v1/bench_micro.ts",
+    ...contenders.filter((it) => it !== withoutFeatures).map((it) => `${it}.ts`),
+  ]);
+  await compile(folder, [`${withoutFeatures}.ts`], {
+    "@micro-es/runtime": "@micro-es/runtime-without-features",
+  });
+  return folder;
+}
+
+async function compile(
+  folder: string,
+  entryPoints: string[],
+  alias: Record<string, string> = {},
+): Promise<void> {
   await build({
     absWorkingDir: here,
-    entryPoints: [
-      "child.ts",
-      "scale-side.ts",
-      "gen/micro/bench/v1/bench_micro.ts",
-      ...[...contenderFiles("contenders"), ...contenderFiles("ablations")].map((it) => `${it}.ts`),
-    ],
+    entryPoints,
+    outbase: here,
     outdir: folder,
+    alias,
     bundle: true,
     packages: "external",
     platform: "node",
@@ -47,7 +65,6 @@ export async function prepare(): Promise<string> {
     splitting: true,
     logLevel: "warning",
   });
-  return folder;
 }
 
 /** Packs the runtime and unpacks it where what is built finds it before the workspace's. */
@@ -62,6 +79,7 @@ function installRuntime(folder: string): void {
   const archive = join(folder, String(packed).trim().split("\n").at(-1) ?? "");
   execFileSync("tar", ["-xzf", archive, "-C", target, "--strip-components=1"]);
   rmSync(archive);
+  copyWithoutFeatures(target);
 }
 
 /** Where contenders that load .proto files find them. */
