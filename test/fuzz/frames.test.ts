@@ -25,6 +25,9 @@ describe("fuzzed frames", () => {
     "a reader that loses a byte of a header that comes in two pieces": {
       createReader: (handler, limit) => new Careless(handler, limit),
     },
+    "a reader that names the wrong place for what is to come": {
+      createReader: (handler, limit) => new Misplacing(handler, limit),
+    },
     "a server that trips over large credit": { Server: Clumsy },
     "a server that forgets to take calls off its list": { Server: Forgetful },
     "a server that cancels nothing": { Server: Deaf },
@@ -65,6 +68,10 @@ class Gullible {
     return this.#bytes.length === 0;
   }
 
+  get room(): undefined {
+    return undefined;
+  }
+
   push(chunk: Uint8Array): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     while (this.#bytes.length >= 16) {
@@ -97,9 +104,19 @@ class Careless {
     return this.#reader.atBoundary;
   }
 
+  get room(): Uint8Array | undefined {
+    return this.#reader.room;
+  }
+
   push(chunk: Uint8Array): void {
     const inHeader = !this.#reader.atBoundary && this.#reader.bufferedBytes === 13;
     this.#reader.push(inHeader ? chunk.subarray(1) : chunk);
+  }
+}
+
+class Misplacing extends FrameReader {
+  override get room(): Uint8Array | undefined {
+    return super.room?.subarray(1);
   }
 }
 

@@ -24,7 +24,7 @@ export interface FuzzTargets {
   readonly Server?: typeof ServerConnection;
 }
 
-type ReaderUnderTest = Pick<FrameReader, "push" | "bufferedBytes" | "atBoundary">;
+type ReaderUnderTest = Pick<FrameReader, "push" | "bufferedBytes" | "atBoundary" | "room">;
 
 export interface FuzzOptions extends FuzzTargets {
   readonly count: number;
@@ -101,10 +101,35 @@ function fuzzReader(random: Random, input: Uint8Array, targets: FuzzTargets): vo
   const whole = read([input], targets);
   const split = read(segments(random, input), targets);
   assert.equal(split, whole);
+  const placed = read(segments(random, input), targets, placeAndPush);
+  assert.equal(placed, whole);
+}
+
+/** Reads as a client's socket does: into the payload itself where the reader has room for it. */
+function placeAndPush(reader: ReaderUnderTest, piece: Uint8Array): void {
+  for (let at = 0; at < piece.length; ) {
+    const { room } = reader;
+    const part = piece.subarray(at, room === undefined ? undefined : at + room.length);
+    at += part.length;
+    if (room === undefined) {
+      reader.push(part);
+    } else {
+      room.set(part);
+      reader.push(new Uint8Array(room.buffer, room.byteOffset, part.length));
+    }
+  }
+}
+
+function push(reader: ReaderUnderTest, piece: Uint8Array): void {
+  reader.push(piece);
 }
 
 /** What a reader gives, in words. */
-function read(pieces: readonly Uint8Array[], { createReader }: FuzzTargets): string {
+function read(
+  pieces: readonly Uint8Array[],
+  { createReader }: FuzzTargets,
+  give: (reader: ReaderUnderTest, piece: Uint8Array) => void = push,
+): string {
   const maxPayload = Math.max(limits.maxMessageBytes, minMessageBytes) + maxOverheadBytes;
   const frames: string[] = [];
   const handler: FrameHandler = {
@@ -122,7 +147,7 @@ function read(pieces: readonly Uint8Array[], { createReader }: FuzzTargets): str
   let error: string | undefined;
   for (const piece of pieces) {
     try {
-      reader.push(piece);
+      give(reader, piece);
     } catch (reason) {
       assert.ok(reason instanceof MicroError, `threw ${String(reason)}`);
       error = reason.message;
