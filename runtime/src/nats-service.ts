@@ -2,8 +2,8 @@ import { jetstreamBroker } from "./broker/jetstream.ts";
 import { natsBroker } from "./broker/nats.ts";
 import { given } from "./given.ts";
 import type { Logger } from "./logger.ts";
+import type { NatsDriverOptions } from "./nats/driver.ts";
 import { NatsLink } from "./nats/link.ts";
-import type { NatsOptions } from "./nats/options.ts";
 import { natsRegistry } from "./registry/nats.ts";
 import type { ServiceOptions } from "./service.ts";
 import { natsStore } from "./store/nats.ts";
@@ -13,7 +13,7 @@ export { NatsLink } from "./nats/link.ts";
 export type { NatsOptions, NatsTlsOptions } from "./nats/options.ts";
 
 /** Options of {@link nats}. */
-export type NatsServiceOptions = NatsOptions & {
+export type NatsServiceOptions = NatsDriverOptions & {
   /** Buckets and streams are named by it, so that fleets on the same servers stay apart. Default `micro`. */
   readonly fleet?: string;
   /** `jetstream` (default) delivers at least once, `core` is faster and delivers at most once. */
@@ -33,13 +33,14 @@ export type NatsServiceParts = Required<
 /**
  * Everything that a service can have on NATS, over one connection that is closed with the service:
  * `createService({ name: "greeter", ...nats({ servers: "nats://10.0.0.5:4222" }) })`. Calls still go straight from
- * process to process, over TCP.
+ * process to process, over TCP. A `link` that is given, so that configuration and transport share it, stays its maker's to
+ * close.
  *
  * The servers need JetStream (`nats-server -js`). Nothing connects before the service starts.
  */
 export function nats(options: NatsServiceOptions = {}): NatsServiceParts {
   const { fleet = "micro", logger } = options;
-  const link = new NatsLink(options);
+  const link = options.link ?? new NatsLink(options);
   const shared = { link, ...given({ replicas: options.replicas, logger }) };
   const registry = natsRegistry({ ...shared, bucket: `${fleet}-registry` });
   const broker =
@@ -53,5 +54,7 @@ export function nats(options: NatsServiceOptions = {}): NatsServiceParts {
         });
   const store = natsStore({ ...shared, bucket: `${fleet}-store` });
   const sync = natsSync({ ...shared, bucket: `${fleet}-sync` });
-  return { registry, broker, store, sync, owned: [broker, registry, store, sync, link] };
+  const parts = [broker, registry, store, sync];
+  const owned = options.link === undefined ? [...parts, link] : parts;
+  return { registry, broker, store, sync, owned };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkAttempts } from "./check-attempts.ts";
 import { checkDelivery } from "./check-delivery.ts";
+import { checkLeaders, type LeaderEntry } from "./check-leaders.ts";
 import { checkLocks } from "./check-locks.ts";
 import { countInversions } from "./check-order.ts";
 import { checkSyncedAcks } from "./check-sync.ts";
@@ -88,6 +89,42 @@ describe("the attempts checker", () => {
     ["one that was handled twice", ["p", "p", "p", "a", "b", "b"], ["p"], { wronglyHandled: 1 }],
   ])("finds %s", (_what, tried, buried, finding) => {
     expect(check(tried, buried)).toEqual({ ...sound, ...finding });
+  });
+});
+
+describe("the leaders checker", () => {
+  const entry = (
+    kind: LeaderEntry["kind"],
+    epoch: number,
+    candidate: number,
+    at: number,
+  ): LeaderEntry => ({ kind, epoch, candidate, at });
+  const sound = [
+    entry("leads", 1, 10, 0),
+    entry("acts", 1, 10, 5),
+    entry("leads", 2, 11, 20),
+    entry("told", 1, 10, 15),
+    entry("acts", 2, 11, 25),
+    entry("leads", 7, 10, 40),
+    entry("acts", 7, 10, 45),
+  ];
+  const figures = { terms: 3, sharedEpochs: 0, staleEpochs: 0, doubleLeaders: 0, toldLate: 0 };
+
+  test("finds nothing where one leads after the other, also again", () => {
+    expect(checkLeaders(sound)).toEqual(figures);
+  });
+  test.each<[what: string, planted: LeaderEntry, finding: object]>([
+    ["a leader that goes on", entry("acts", 1, 10, 20), { doubleLeaders: 1 }],
+    ["one that goes on after two others", entry("acts", 1, 10, 41), { doubleLeaders: 1 }],
+    ["an epoch that two have", entry("acts", 2, 12, 26), { sharedEpochs: 1 }],
+    [
+      "an epoch that was there before",
+      entry("leads", 2, 11, 50),
+      { terms: 4, staleEpochs: 1, doubleLeaders: 1 },
+    ],
+    ["a leader that is told when another leads", entry("told", 2, 11, 60), { toldLate: 1 }],
+  ])("finds %s", (_what, planted, finding) => {
+    expect(checkLeaders([...sound, planted])).toEqual({ ...figures, ...finding });
   });
 });
 

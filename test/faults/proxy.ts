@@ -11,9 +11,12 @@ export class FaultProxy implements AsyncDisposable {
   #swallowing = false;
   /** Connections that were cut so far. */
   cuts = 0;
+  /** Connections that were made so far. */
+  accepted = 0;
 
   private constructor(targetPort: number) {
     this.#server = createServer((from) => {
+      this.accepted++;
       const to = connect(targetPort, "127.0.0.1");
       const pair = [from, to] as const;
       this.#pairs.add(pair);

@@ -2,11 +2,15 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createService, MicroError, silentLogger } from "@micro-es/runtime";
+import { createService, loadConfig, MicroError, silentLogger } from "@micro-es/runtime";
+import { natsSource } from "@micro-es/runtime/config/nats";
 import { NatsLink, nats } from "@micro-es/runtime/nats";
 import { natsStore } from "@micro-es/runtime/store/nats";
+import { natsTransport } from "@micro-es/runtime/transport/nats";
 import { nkeys } from "nats";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { FaultProxy } from "../faults/proxy.ts";
+import { echo } from "../support/echo.ts";
 import { skipWithoutNats, startNats } from "./server.ts";
 
 const utf8 = new TextEncoder();
@@ -106,15 +110,17 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
   });
 
   test("is one for all parts of a service, and ends with it", async () => {
-    const server = await startNats({ config: "" });
+    const server = await startNats();
     onTestFinished(() => server.close());
+    await using proxy = await FaultProxy.start(server.port);
+    const servers = `nats://127.0.0.1:${proxy.port}`;
     const environment = { MICRO_ADDRESS: "127.0.0.1:0" };
     const make = (name: string) =>
       createService({
         name,
         environment,
         logger: silentLogger,
-        ...nats({ servers: server.url, logger: silentLogger }),
+        ...nats({ servers, logger: silentLogger }),
         require: {
           broker: { delivery: "at-least-once" },
           sync: { reach: "backend" },
@@ -128,9 +134,50 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     const fence = { lock: lock.id, token: lock.token };
     await one.store.write("key", utf8.encode("v"), { fence });
     expect((await two.store.read("key"))?.metadata).toEqual({});
+    await one.broker.subscribe("topic", () => {}, { queue: "q" });
+    expect(proxy.accepted).toBe(2);
     await Promise.all([one.stop(), two.stop()]);
     expect(one.registry.state).toBe("healthy");
     await expect(one.store.read("key")).rejects.toMatchObject({ code: "unavailable" });
     await server.close();
+  });
+
+  test("is one for configuration and transport as well, where it is given, and stays its maker's", async () => {
+    const server = await startNats();
+    onTestFinished(() => server.close());
+    await using proxy = await FaultProxy.start(server.port);
+    await using link = new NatsLink({ servers: `nats://127.0.0.1:${proxy.port}` });
+    await using config = await loadConfig([natsSource({ link })], { logger: silentLogger });
+    const transport = natsTransport({ link });
+    const make = (name: string) =>
+      createService({
+        name,
+        config,
+        logger: silentLogger,
+        environment: {},
+        transports: [transport],
+        address: "nats:0",
+        ...nats({ link, logger: silentLogger }),
+        require: { transport: { resumption: true }, config: { reach: "backend", watch: true } },
+      });
+    const [answering, calling] = [make("answering"), make("calling")];
+    answering.server.unary(echo.once, (request) => ({ text: request.text }));
+    await answering.start();
+    await calling.start();
+    const options = { service: "answering" };
+    expect((await calling.client.unary(echo.once, { text: "x" }, options)).text).toBe("x");
+    expect(proxy.accepted).toBe(1);
+    await Promise.all([answering.stop(), calling.stop()]);
+    expect(link.connected).toBe(true);
+  });
+
+  test("is made to the servers that MICRO_NATS_URL names", async () => {
+    const server = await startNats();
+    onTestFinished(() => server.close());
+    vi.stubEnv("MICRO_NATS_URL", `nats://127.0.0.1:1,${server.url}`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await using store = natsStore();
+    expect(await store.write("key", utf8.encode("v"))).toBe(1n);
+    await store.close();
   });
 });

@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { natsSync } from "@micro-es/runtime/sync/nats";
+import type { LeaderEntry } from "../check-leaders.ts";
 import { machineNow } from "../check-terms.ts";
 import { Ledger } from "../ledger.ts";
 
-/** Stands for leader for as long as it lives, and writes down when it began to lead and when it was told to stop. */
+/** Stands for leader for as long as it lives, and writes down what it does as leader. */
 const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
   directory: string;
@@ -15,13 +17,18 @@ process.stdout.write("ready\n");
 setInterval(() => {}, 60_000);
 for (;;) {
   const leadership = await sync.lead("group", { ttlMs, candidate: `${process.pid}` });
-  const epoch = Number(leadership.epoch);
-  ledger.write({ kind: "leads", epoch, pid: process.pid, at: machineNow() });
-  process.stdout.write(`leads ${epoch}\n`);
-  await new Promise<void>((resolve) => {
-    const { signal } = leadership;
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve());
-  });
-  ledger.write({ kind: "told", epoch, pid: process.pid, at: machineNow() });
+  const write = (kind: LeaderEntry["kind"], at: number) => {
+    const epoch = Number(leadership.epoch);
+    ledger.write({ kind, epoch, candidate: process.pid, at } satisfies LeaderEntry);
+  };
+  let kind: LeaderEntry["kind"] = "leads";
+  for (;;) {
+    const at = machineNow();
+    if (!leadership.held) break;
+    write(kind, at);
+    if (kind === "leads") process.stdout.write(`leads ${leadership.epoch} ${at}\n`);
+    kind = "acts";
+    await sleep(5);
+  }
+  if (kind === "acts") write("told", machineNow());
 }

@@ -2,90 +2,74 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { natsSync } from "@micro-es/runtime/sync/nats";
 import { startProgram } from "../../nats/program.ts";
 import { startNats } from "../../nats/server.ts";
-import { checkTerms, machineNow, type Term } from "../check-terms.ts";
+import { checkLeaders, type LeaderEntry } from "../check-leaders.ts";
+import { machineNow } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
 import { scratchDirectory } from "../scratch.ts";
 import { until } from "../until.ts";
 
-interface Entry {
-  readonly kind: "leads" | "told";
-  readonly epoch: number;
-  readonly pid: number;
-  readonly at: number;
-}
-
 const candidateFile = new URL("candidate.ts", import.meta.url).href;
 
-/** Leaders are killed, and others resign. */
+/** Leaders are killed, paused until another leads, and resign. */
 export async function leadersKilled(length: Length): Promise<Figure> {
-  const [kills, ttlMs] = length === "long" ? [100, 3_000] : [8, 1_000];
+  const [kills, pauses, ttlMs] = length === "long" ? [100, 20, 3_000] : [8, 4, 1_000];
   using scratch = scratchDirectory();
   await using server = await startNats();
-  await using sync = natsSync({ servers: server.url });
   const { url: servers } = server;
   const start = () => startProgram(candidateFile, { servers, directory: scratch.path, ttlMs });
   const candidates = await Promise.all([start(), start(), start()]);
-  const killedAt = new Map<number, number>();
   const handOvers: number[] = [];
-  let leader = await leaderOtherThan(0n);
-  for (let kill = 0; kill < kills; kill++) {
+  let leader = await nextLeader(0);
+  for (let fault = 0; fault < kills + pauses; fault++) {
     await sleep(Math.random() * ttlMs);
-    const pid = Number(leader.candidate);
-    const index = candidates.findIndex((candidate) => candidate.pid === pid);
-    await candidates[index]?.kill();
-    const killed = machineNow();
-    killedAt.set(pid, killed);
-    leader = await leaderOtherThan(leader.epoch);
-    handOvers.push((await startOfTerm(Number(leader.epoch))) - killed);
-    candidates[index] = await start();
+    const { program, epoch } = leader;
+    const pausing = fault % Math.ceil((kills + pauses) / pauses) === 0;
+    if (pausing) program.signal("SIGSTOP");
+    else await program.kill();
+    const since = machineNow();
+    leader = await nextLeader(epoch);
+    handOvers.push(leader.at - since);
+    if (pausing) program.signal("SIGCONT");
+    else candidates[candidates.indexOf(program)] = await start();
   }
   for (const candidate of candidates) await candidate.kill();
-  const ended = machineNow();
-  const entries = readLedgers<Entry>(scratch.path);
-  const told = new Map(
-    entries.filter(({ kind }) => kind === "told").map((it) => [it.epoch, it.at]),
-  );
-  const terms = entries
-    .filter(({ kind }) => kind === "leads")
-    .map(
-      ({ epoch, pid, at }): Term => ({
-        token: epoch,
-        from: at,
-        to: told.get(epoch) ?? killedAt.get(pid) ?? ended,
-      }),
-    );
-  const { overlaps, staleTokens } = checkTerms(terms);
+  const figures = checkLeaders(readLedgers<LeaderEntry>(scratch.path));
+  const { staleEpochs, sharedEpochs, doubleLeaders, toldLate } = figures;
   const slowest = Math.max(...handOvers);
   const resigned = await usualResignation();
   return {
     id: "S4",
-    recipe: `${kills} leaders with a ttl of ${ttlMs} ms killed, 10 resign`,
-    found: `the next leads after ${Math.round(slowest)} ms at most, after ${Math.round(resigned)} ms (median) when one resigns; ${staleTokens} epochs that do not grow, ${overlaps} told late because the machine let them wait`,
-    bound: `at most ${ttlMs + 1_000} ms, 300 ms; 0 epochs`,
-    holds: slowest <= ttlMs + 1_000 && resigned <= 300 && staleTokens === 0,
+    recipe: `${kills} leaders with a ttl of ${ttlMs} ms killed and ${pauses} paused until another led, 10 resign`,
+    found: `the next leads after ${Math.round(slowest)} ms at most, after ${Math.round(resigned)} ms (median) when one resigns; ${figures.terms} terms: ${doubleLeaders} deeds of a leader while another led, ${sharedEpochs} epochs of two leaders, ${staleEpochs} that do not grow; ${toldLate} leaders woke when another led`,
+    bound: `at most ${ttlMs + 1_000} ms, 300 ms; 0, 0, 0; more than 0 (the pauses bite)`,
+    holds:
+      slowest <= ttlMs + 1_000 &&
+      resigned <= 300 &&
+      doubleLeaders + sharedEpochs + staleEpochs === 0 &&
+      toldLate > 0,
   };
 
-  async function leaderOtherThan(epoch: bigint) {
-    for (;;) {
-      const found = await sync.leader("group");
-      if (found !== undefined && found.epoch !== epoch) return found;
-      await sleep(10);
-    }
-  }
-
-  /** As the leader itself wrote it down. */
-  async function startOfTerm(epoch: number): Promise<number> {
-    let at = Number.POSITIVE_INFINITY;
-    await until(() => {
-      const entries = readLedgers<Entry>(scratch.path);
-      at = entries.find((entry) => entry.kind === "leads" && entry.epoch === epoch)?.at ?? at;
-      return at < Number.POSITIVE_INFINITY;
-    }, 5_000);
-    return at;
+  /** The first that led with a larger epoch, as it said itself. */
+  async function nextLeader(after: number) {
+    const said = () =>
+      candidates
+        .flatMap((program) =>
+          program.lines.map((line) => {
+            const [, epoch, at] = line.split(" ").map(Number);
+            return { program, epoch: epoch ?? 0, at: at ?? 0 };
+          }),
+        )
+        .filter(({ epoch }) => epoch > after)
+        .sort((a, b) => a.epoch - b.epoch)[0];
+    await until(() => said() !== undefined, 60_000);
+    const leader = said();
+    if (leader === undefined) throw new Error("nobody led for a minute");
+    return leader;
   }
 
   async function usualResignation(): Promise<number> {
+    await using sync = natsSync({ servers });
     await using other = natsSync({ servers });
     const took: number[] = [];
     for (let turn = 0; turn < 10; turn++) {
