@@ -1,3 +1,4 @@
+import type { EnvironmentLayer } from "./environment.ts";
 import type { Output } from "./output.ts";
 
 /** One `--option` of a command. */
@@ -38,6 +39,8 @@ export interface Invocation<S extends OptionSpecs = OptionSpecs> {
   readonly output: Output;
   /** `process.env` with the named environment in use laid over or under it; what the runtime reads `MICRO_*` from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The same by where each variable comes from, a later one over those before. */
+  readonly layers: readonly EnvironmentLayer[];
   /** Fires with Ctrl-C; a command that runs until then ends well by it. */
   readonly signal: AbortSignal;
 }

@@ -78,6 +78,30 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/sub.ts"),
   },
   {
+    name: "dlq ls",
+    group: "Events and state",
+    summary: "topics that have dead letters, or the dead letters of one",
+    load: () => import("./commands/dlq-ls.ts"),
+  },
+  {
+    name: "dlq show",
+    group: "Events and state",
+    summary: "a dead letter, with why its event was given up",
+    load: () => import("./commands/dlq-show.ts"),
+  },
+  {
+    name: "dlq replay",
+    group: "Events and state",
+    summary: "sends dead letters to the topic that they were on",
+    load: () => import("./commands/dlq-replay.ts"),
+  },
+  {
+    name: "dlq drop",
+    group: "Events and state",
+    summary: "throws dead letters away",
+    load: () => import("./commands/dlq-drop.ts"),
+  },
+  {
     name: "store ls",
     group: "Events and state",
     summary: "the records of the store",
@@ -100,6 +124,30 @@ export const commands: readonly CommandEntry[] = [
     group: "Events and state",
     summary: "deletes a record",
     load: () => import("./commands/store-rm.ts"),
+  },
+  {
+    name: "config get",
+    group: "Events and state",
+    summary: "the value that is in force at a key",
+    load: () => import("./commands/config-get.ts"),
+  },
+  {
+    name: "config dump",
+    group: "Events and state",
+    summary: "all that is configured, and where each value comes from",
+    load: () => import("./commands/config-dump.ts"),
+  },
+  {
+    name: "lock ls",
+    group: "Events and state",
+    summary: "the locks that are held, by whom and until when",
+    load: () => import("./commands/lock-ls.ts"),
+  },
+  {
+    name: "leader ls",
+    group: "Events and state",
+    summary: "who leads, and since when",
+    load: () => import("./commands/leader-ls.ts"),
   },
   {
     name: "context ls",

@@ -1,4 +1,4 @@
-import type { Broker, Client, Registry, Service, Store, Transport } from "@micro-es/runtime";
+import type { Broker, Client, Registry, Service, Store, Sync, Transport } from "@micro-es/runtime";
 import { UsageError } from "./command.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -13,6 +13,8 @@ export interface Fleet extends AsyncDisposable {
   readonly broker: Broker;
   /** @throws UsageError where the environment names no store that another process could see. */
   readonly store: Store;
+  /** @throws UsageError where the environment names no sync that another process could see. */
+  readonly sync: Sync;
   client(protocol?: Protocol): Client;
 }
 
@@ -41,6 +43,14 @@ export async function openFleet(environment: Variables): Promise<Fleet> {
         );
       }
       return service.store;
+    },
+    get sync() {
+      if (service.sync.guarantees.reach === "process") {
+        throw new UsageError(
+          "locks and elections are in the memory of each service, where nobody else sees them; MICRO_NATS_URL or MICRO_SYNC=file:path names a place that can be looked at",
+        );
+      }
+      return service.sync;
     },
     client(protocol = "grpc") {
       const transports: Transport[] = [tcpTransport()];

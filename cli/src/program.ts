@@ -75,12 +75,16 @@ async function dispatch(
     return 0;
   }
   const { values, positionals } = parse(entry, command, given);
-  const environment = await chooseEnvironment(process.env, values.context as string | undefined);
+  const { variables, layers } = await chooseEnvironment(
+    process.env,
+    values.context as string | undefined,
+  );
   const code = await command.run({
     options: values as never,
     arguments: positionals,
     output,
-    environment,
+    environment: variables,
+    layers,
     signal,
   });
   return code ?? (signal.aborted ? 130 : 0);

@@ -6,6 +6,7 @@ export {
   deadLetterReasonKey,
   deadLetterTopicKey,
 } from "./broker/dead-letter.ts";
+export * from "./broker/dead-letters.ts";
 export type { AllowAddress as AllowBrokerAddress } from "./broker/http/reach.ts";
 export {
   type HttpBroker,
@@ -64,7 +65,13 @@ export { createServer, type ServerOptions } from "./create-server.ts";
 export { createService } from "./create-service.ts";
 export * from "./deadline.ts";
 export type { ServerAddressOptions, ServerLimitOptions } from "./defaults.ts";
-export type { EnvironmentValues } from "./environment.ts";
+export {
+  type EnvironmentValues,
+  type EnvironmentVariable,
+  type EnvironmentVariables,
+  environmentVariables,
+  type StoreChoice,
+} from "./environment.ts";
 export * from "./error.ts";
 export type { Hook } from "./hooks.ts";
 export * from "./logger.ts";

@@ -2,33 +2,33 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Broker,
-  type Code,
   createTopic,
   EventRejected,
   type IncomingEvent,
   MicroError,
-  type OutgoingEvent,
-  type Subscription,
 } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
 import { type EchoRequest, EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
+import {
+  type BrokerCase,
+  type CreateBrokers,
+  counted,
+  Gate,
+  rejects,
+  Stage,
+  sum,
+  textEvent,
+  textOf,
+  until,
+} from "./broker-stage.ts";
 import type { ContractCase } from "./contract.ts";
+import { deadLetterCases } from "./dead-letters.ts";
 
-/** Brokers that reach each other, as those of several processes do. */
-export interface BrokerFleet {
-  readonly brokers: readonly Broker[];
-  /** Resolves when every broker knows of every subscription; by default that needs no time. */
-  settle?(): Promise<void>;
-  /** Closes what the brokers are built on. The suite closes the brokers themselves before. */
-  close?(): Promise<void>;
-}
-
-/** Makes a fleet that shares nothing with another one. Its brokers log nothing. */
-export type CreateBrokers = (count: number) => Promise<BrokerFleet>;
+export type { BrokerFleet, CreateBrokers } from "./broker-stage.ts";
 
 /** What every broker does, as far as its guarantees say that it does. */
 export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
-  return cases.map(([name, count, body]) => ({
+  return [...cases, ...deadLetterCases].map(([name, count, body]) => ({
     name,
     async run() {
       const fleet = await create(count);
@@ -42,10 +42,7 @@ export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
   }));
 }
 
-type Body = (stage: Stage, one: Broker, two: Broker, three: Broker) => Promise<void>;
-
-/** Each: what a broker does, of how many brokers it takes to see it, and how it is seen. */
-const cases: readonly (readonly [name: string, brokers: number, body: Body])[] = [
+const cases: readonly BrokerCase[] = [
   [
     "gives every subscriber outside a queue group every event",
     3,
@@ -577,75 +574,3 @@ const cases: readonly (readonly [name: string, brokers: number, body: Body])[] =
     },
   ],
 ];
-
-/** What the cases share about one fleet. */
-class Stage {
-  readonly #fleet: BrokerFleet;
-
-  constructor(fleet: BrokerFleet) {
-    this.#fleet = fleet;
-  }
-
-  async settle(): Promise<void> {
-    await this.#fleet.settle?.();
-  }
-
-  collect(): Collector {
-    return new Collector();
-  }
-}
-
-class Collector {
-  readonly events: IncomingEvent[] = [];
-
-  readonly take = (event: IncomingEvent): void => {
-    this.events.push(event);
-  };
-
-  async wait(count: number): Promise<[IncomingEvent, IncomingEvent]> {
-    await until(() => this.events.length >= count);
-    assert.equal(this.events.length, count);
-    return this.events as [IncomingEvent, IncomingEvent];
-  }
-}
-
-/** Something that handlers wait for. */
-class Gate {
-  open: () => void = () => {};
-  readonly opened: Promise<void> = new Promise((resolve) => {
-    this.open = resolve;
-  });
-}
-
-function textEvent(text: string): OutgoingEvent {
-  return { body: Buffer.from(text), contentType: "text/plain", typeName: "" };
-}
-
-function textOf(event: IncomingEvent): string {
-  return Buffer.from(event.body).toString();
-}
-
-function counted(stats: Partial<Subscription["stats"]>): Subscription["stats"] {
-  return { delivered: 0, failed: 0, rejected: 0, dropped: 0, inFlight: 0, pending: 0, ...stats };
-}
-
-function sum(subscriptions: readonly Subscription[], count: keyof Subscription["stats"]): number {
-  return subscriptions.reduce((all, each) => all + each.stats[count], 0);
-}
-
-async function rejects(promise: Promise<unknown>, code: Code): Promise<void> {
-  await assert.rejects(promise, (error: unknown) => {
-    assert.ok(error instanceof MicroError, String(error));
-    assert.equal(error.code, code, error.message);
-    return true;
-  });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const giveUp = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > giveUp)
-      throw new assert.AssertionError({ message: "it never happened" });
-    await sleep(2);
-  }
-}

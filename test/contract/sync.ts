@@ -181,6 +181,42 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       assert.equal(await first.resign(), false);
       assert.equal(second.held, true);
     }),
+    withSyncs("lists what is held, by whom and until when", async (one, two, three) => {
+      assert.deepEqual(await three.locks(), []);
+      const before = Date.now();
+      const long = await one.lock("orders/é", { ttlMs: 60_000, holder: "one" });
+      const renewed = await one.lock("orders/2", { ttlMs, renewal: "manual" });
+      const given = await two.lock("given", { ttlMs: 60_000 });
+      const lead = await two.lead("group", { ttlMs: 60_000, candidate: "two" });
+      const since = (await three.locks({ prefix: "orders/2" }))[0]?.since.getTime();
+      await sleep(50);
+      await renewed.renew();
+      await given.unlock();
+      const locks = await three.locks();
+      assert.deepEqual(
+        locks.map(({ id, token }) => [id, token]),
+        [
+          ["orders/2", renewed.token],
+          ["orders/é", long.token],
+        ],
+      );
+      const [short, held] = locks;
+      assert.equal(held?.holder, "one");
+      assert.match(short?.holder ?? "", new RegExp(`/${process.pid}$`));
+      assert.equal(short?.since.getTime(), since, "a renewal is no new beginning");
+      // Clocks of this host and of its backend agree within a second.
+      const age = (held?.since.getTime() ?? 0) - before;
+      assert.ok(age > -1_000 && age < 60_000, `taken ${age} ms after it was asked for`);
+      const left = (held?.expiresAt.getTime() ?? 0) - (held?.since.getTime() ?? 0);
+      assert.ok(Math.abs(left - 60_000) < 1_000, `${left} ms from its beginning to its end`);
+      const [leader, ...others] = await one.leaders();
+      assert.deepEqual(others, []);
+      assert.deepEqual([leader?.id, leader?.holder, leader?.token], ["group", "two", lead.epoch]);
+      await until(async () => (await three.locks({ prefix: "orders/2" })).length === 0);
+      await fails("canceled", () => three.locks({ signal: AbortSignal.abort() }));
+      await Promise.all([long.unlock(), lead.resign()]);
+      assert.deepEqual([await one.locks(), await one.leaders()], [[], []]);
+    }),
     withSyncs("refuses ids and times that cannot be", async (one) => {
       for (const id of ["", "x".repeat(513), "\ud800"]) {
         await fails("invalid_argument", () => one.lock(id));
@@ -189,6 +225,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       for (const wrong of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
         await fails("invalid_argument", () => one.lock("id", { ttlMs: wrong }));
       }
+      await fails("invalid_argument", () => one.lock("id", { holder: "x".repeat(513) }));
       for (const wrong of [-1, Number.NaN]) {
         await fails("invalid_argument", () => one.lock("id", { waitMs: wrong }));
       }
@@ -207,8 +244,18 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       await fails("unavailable", () => one.lock("held"));
       await fails("unavailable", () => one.lead("held"));
       await fails("unavailable", () => one.leader("held"));
+      await fails("unavailable", () => one.locks());
     }),
   ];
+}
+
+/** Waits for a condition, at most ten seconds. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + 10_000;
+  while (!(await condition())) {
+    assert.ok(performance.now() < giveUpAt, "waited for ten seconds");
+    await sleep(20);
+  }
 }
 
 async function fails(code: Code, action: () => Promise<unknown>): Promise<void> {

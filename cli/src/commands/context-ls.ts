@@ -1,6 +1,6 @@
 import { type Command, defineCommand } from "../command.ts";
 import { readContexts } from "../contexts.ts";
-import { isSecret } from "../secret-variable.ts";
+import { isSecret, withoutPassword } from "../secret-variable.ts";
 
 export const command: Command = defineCommand({
   arguments: [],
@@ -12,7 +12,10 @@ export const command: Command = defineCommand({
     const rows = Object.entries(contexts).sort(([a], [b]) => a.localeCompare(b));
     for (const [name, variables] of rows) {
       const shown = Object.fromEntries(
-        Object.entries(variables).map(([key, value]) => [key, isSecret(key) ? "…" : hide(value)]),
+        Object.entries(variables).map(([key, value]) => [
+          key,
+          isSecret(key) ? "…" : withoutPassword(value),
+        ]),
       );
       output.result({ name, current: name === current, variables: shown }, () => {
         const words = Object.entries(shown).map(([key, value]) => `${key}=${value}`);
@@ -26,8 +29,3 @@ export const command: Command = defineCommand({
     }
   },
 });
-
-/** A URL without the password in it. */
-function hide(value: string): string {
-  return value.replace(/(\/\/[^/@:]*:)[^/@]*@/, "$1…@");
-}

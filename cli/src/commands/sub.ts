@@ -1,6 +1,6 @@
-import { type FileRegistry, fromBinary, type JsonValue, toJson } from "@bufbuild/protobuf";
 import type { IncomingEvent } from "@micro-es/runtime";
 import { type Command, defineCommand, UsageError } from "../command.ts";
+import { contentOf, contentText } from "../events/event-body.ts";
 import { eventSchema, eventSchemaOptions } from "../events/event-schema.ts";
 import { openFleet } from "../fleet.ts";
 
@@ -39,17 +39,13 @@ export const command: Command = defineCommand({
       const show = (event: IncomingEvent) => {
         if (left <= 0) return;
         const { id, key, typeName, contentType } = event;
-        const content = bodyOf(event, schema);
+        const content = contentOf(event, schema);
         const metadata = event.metadata.toObject();
         output.result(
           { topic: event.topic, id, key, type: typeName, contentType, metadata, ...content },
           () => {
             const time = output.style("dim", new Date().toISOString().slice(11, 23));
-            const shown =
-              "message" in content
-                ? JSON.stringify(content.message)
-                : (content.text ?? content.base64);
-            return `${time} ${output.style("bold", typeName || contentType)} ${shown}`;
+            return `${time} ${output.style("bold", typeName || contentType)} ${contentText(content)}`;
           },
         );
         left--;
@@ -64,31 +60,6 @@ export const command: Command = defineCommand({
     });
   },
 });
-
-interface Content {
-  readonly message?: JsonValue;
-  readonly text?: string;
-  readonly base64?: string;
-}
-
-/** What an event says: as its message where the schema has it, else as text, else as bytes. */
-function bodyOf(
-  { body, typeName, contentType }: IncomingEvent,
-  schema: FileRegistry | undefined,
-): Content {
-  const json = /json/.test(contentType);
-  const message = schema?.getMessage(typeName);
-  if (message !== undefined && !json) {
-    return {
-      message: toJson(message, fromBinary(message, body), { registry: schema as FileRegistry }),
-    };
-  }
-  const text = Buffer.from(body).toString("utf8");
-  if (Buffer.compare(Buffer.from(text), body) !== 0 || /\p{Cc}/u.test(text.replaceAll(/\s/g, ""))) {
-    return { base64: Buffer.from(body).toString("base64") };
-  }
-  return { text };
-}
 
 function readCount(text: string | undefined): number {
   if (text === undefined) return Number.POSITIVE_INFINITY;

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend.ts";
 import type { Awaitable, ParentContext } from "../call.ts";
 import type { Metadata, MetadataInit } from "../metadata.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 
 /** An event on its way out. */
 export interface OutgoingEvent {
@@ -140,6 +141,7 @@ export const reservedEventKeys: readonly string[] = [
   "micro-id",
   "micro-type",
   "micro-key",
+  "micro-replay",
 ];
 
 /** Thrown by a handler for an event that no redelivery will make good, such as one that does not decode. */
@@ -150,6 +152,8 @@ export class EventRejected extends Error {
 /** Publishes events to topics, and delivers them to whoever subscribed. */
 export interface Broker extends Backend {
   readonly guarantees: BrokerGuarantees;
+  /** The events on dead letter topics; absent where the broker keeps none after they were delivered. */
+  readonly deadLetters?: DeadLetters;
   /**
    * Resolves when the event is as safe as the guarantees promise.
    * @throws MicroError `invalid_argument` for a topic or an event that is not allowed, `resource_exhausted`

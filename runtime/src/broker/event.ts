@@ -19,6 +19,11 @@ export interface EventRecord {
   readonly typeName: string;
   readonly key: string | undefined;
   readonly metadata: Metadata;
+  /**
+   * Names the dead letter that this event was before it was published again, so that a broker which keeps an id once
+   * does not take it for the event before.
+   */
+  readonly replay?: string;
 }
 
 /** The largest body of an event, in bytes, unless a broker is told otherwise. */

@@ -13,12 +13,14 @@ import type {
   Subscription,
 } from "./broker.ts";
 import { deadLetterRecord } from "./dead-letter.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import { DeliverySubscription, deliverySettings } from "./delivery.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "./delivery-queue.ts";
 import { cancellation, type EventRecord } from "./event.ts";
 import { EventDriver, type EventDriverOptions } from "./nats/event-driver.ts";
 import { checkSubject, defaultMaxNatsEventBytes, encodeHeaders } from "./nats/message.ts";
 import { StreamConsumer } from "./nats/stream-consumer.ts";
+import { StreamDeadLetters } from "./nats/stream-dead-letters.ts";
 
 /** Options of {@link jetstreamBroker}. */
 export type JetStreamBrokerOptions = EventDriverOptions & {
@@ -64,6 +66,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
   readonly name = "jetstream";
   readonly keepsEvents = true;
   readonly guarantees: BrokerGuarantees;
+  readonly deadLetters: DeadLetters;
   readonly #options: JetStreamBrokerOptions;
   readonly #stream: string;
   readonly #prefix: string;
@@ -76,6 +79,14 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     this.#prefix = options.prefix ?? "micro.events";
     checkBucketName(this.#stream);
     checkSubject(this.#prefix);
+    this.deadLetters = new StreamDeadLetters({
+      link: this.link,
+      stream: this.#stream,
+      prefix: this.#prefix,
+      maxEventBytes: options.maxEventBytes ?? defaultMaxNatsEventBytes,
+      check: (what, signal) => this.check(what, signal),
+      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+    });
     this.guarantees = {
       delivery: "at-least-once",
       ordering: options.ordering ?? "none",
@@ -177,7 +188,9 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         const headers = encodeHeaders(record);
         await jetstream.publish(this.#subject(record.topic, partOf(record.key)), record.body, {
           headers,
-          msgID: `${record.topic}/${record.id}`,
+          msgID: [record.topic, record.id, record.replay]
+            .filter((it) => it !== undefined)
+            .join("/"),
           timeout: Math.max(100, Math.min(tryMs, giveUpAt - performance.now())),
         });
         return;

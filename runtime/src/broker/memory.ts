@@ -10,6 +10,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from "./broker.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import {
   type DeliveryHost,
   DeliverySubscription,
@@ -18,15 +19,24 @@ import {
 } from "./delivery.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "./delivery-queue.ts";
 import { cancellation, defaultMaxEventBytes, type EventRecord, eventRecord } from "./event.ts";
+import { KeptDeadLetters, memoryDeadLetters } from "./memory-dead-letters.ts";
 
 /** Where the {@link memoryBroker | memory brokers} of one process meet. */
 export class MemoryBrokerNetwork {
   /** By topic, then by queue group; each subscription outside a group has an entry of its own. */
   readonly #topics = new Map<string, Map<string | symbol, DeliveryQueue>>();
 
+  /** What was given up on any of its topics: the last 1,000, of 16 MiB at most. */
+  readonly deadLetters: KeptDeadLetters = new KeptDeadLetters();
+
   /** The queues that an event on a topic goes into. */
   of(topic: string): Iterable<DeliveryQueue> {
     return this.#topics.get(topic)?.values() ?? [];
+  }
+
+  /** Whether anybody subscribes to a topic. */
+  has(topic: string): boolean {
+    return this.#topics.has(topic);
   }
 
   /** The queue that a new subscription takes its events from; it leaves the network when it is sealed. */
@@ -87,6 +97,7 @@ class MemoryBroker implements Broker, DeliveryHost {
   readonly guarantees: BrokerGuarantees;
   readonly logger: Logger;
   readonly closeGraceMs: number;
+  readonly deadLetters: DeadLetters;
   readonly #network: MemoryBrokerNetwork;
   readonly #maxPendingBytes: number;
   readonly #status = new BackendStatus();
@@ -110,6 +121,12 @@ class MemoryBroker implements Broker, DeliveryHost {
     this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.#network = options.network ?? processNetwork;
     this.#maxPendingBytes = options.maxPendingBytes ?? defaultMaxPendingBytes;
+    this.deadLetters = memoryDeadLetters({
+      kept: this.#network.deadLetters,
+      check: (what, signal) => this.#check(what, signal),
+      hasSubscribers: (topic) => this.#network.has(topic),
+      deliver: (record, signal) => this.#deliver(record, signal === undefined ? {} : { signal }),
+    });
   }
 
   get state(): BackendState {
@@ -142,8 +159,9 @@ class MemoryBroker implements Broker, DeliveryHost {
     return subscription;
   }
 
-  publishDeadLetter(record: EventRecord): Promise<void> {
-    return this.#deliver(record, {});
+  async publishDeadLetter(record: EventRecord): Promise<void> {
+    await this.#deliver(record, {});
+    this.#network.deadLetters.add(record);
   }
 
   forget(subscription: DeliverySubscription): void {

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
-import { MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
-import { BucketWatch } from "../nats/bucket-watch.ts";
+import { snapshotOf } from "../nats/bucket-snapshot.ts";
 import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { isWrongSequence, natsFailure } from "../nats/failure.ts";
 import { decodeToken, encodeToken } from "../nats/token.ts";
@@ -236,41 +235,16 @@ class BucketStore extends NatsDriver implements Store {
 
   /** All keys that have a record now, in no order. */
   async #keys(signal: AbortSignal | undefined): Promise<string[]> {
-    const closing = this.#closing.signal;
-    return new Promise((resolve, reject) => {
-      const watch = new BucketWatch(
-        this.#bucket,
-        ">",
-        {
-          snapshot: (entries) => {
-            const live = entries.filter((entry) => this.#judge(entry)?.live === true);
-            end();
-            resolve(live.flatMap(({ key }) => decodeToken(key) ?? []));
-          },
-          change: () => {},
-          failed: (error) => {
-            end();
-            reject(error);
-          },
-        },
-        { headersOnly: true },
-      );
-      const abort = () => {
-        end();
-        reject(
-          signal?.aborted === true
-            ? MicroError.from(signal.reason, "canceled", { outcome: "not-executed" })
-            : new MicroError("unavailable", "cannot list the store: it was closed"),
-        );
-      };
-      const end = () => {
-        watch.close();
-        signal?.removeEventListener("abort", abort);
-        closing.removeEventListener("abort", abort);
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      closing.addEventListener("abort", abort, { once: true });
-    });
+    try {
+      const signals = [signal, this.#closing.signal];
+      const { entries } = await snapshotOf(this.#bucket, signals, { headersOnly: true });
+      const live = entries.filter((entry) => this.#judge(entry)?.live === true);
+      return live.flatMap(({ key }) => decodeToken(key) ?? []);
+    } catch (reason) {
+      requireNotAborted(signal);
+      requireOpen(this.#closing.signal.aborted, "list the store");
+      throw reason;
+    }
   }
 
   /** What an entry says; removes it in passing when it has expired. */

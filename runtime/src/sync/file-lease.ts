@@ -18,16 +18,32 @@ export interface LeaseState {
   readonly value: string;
   /** On the host's clock. */
   readonly grantedAt: number;
+  /** When it was taken, in milliseconds since 1970; for people to read. */
+  readonly takenAt: number;
   readonly ttlMs: number;
   readonly boot: string;
 }
 
 const digits = 20;
 const stateFile = /^\d{20}$/;
+const keyDirectory = /^[0-9a-f]{64}$/;
 
 /** The state of a key; undefined when it never had one. */
-export async function readLease(root: string, key: string): Promise<LeaseState | undefined> {
-  const directory = directoryOf(root, key);
+export function readLease(root: string, key: string): Promise<LeaseState | undefined> {
+  return readState(directoryOf(root, key), key);
+}
+
+/** The states of all keys, those whose leases have ended included. */
+export async function readLeases(root: string): Promise<readonly LeaseState[]> {
+  const names = (await readdir(root).catch(absent)) ?? [];
+  const states = await Promise.all(
+    names.filter((name) => keyDirectory.test(name)).map((name) => readState(join(root, name))),
+  );
+  return states.filter((state) => state !== undefined);
+}
+
+/** @param key what the state has to be of; any when absent. */
+async function readState(directory: string, key?: string): Promise<LeaseState | undefined> {
   for (;;) {
     const highest = (await stateFiles(directory)).at(-1);
     if (highest === undefined) return undefined;
@@ -79,25 +95,34 @@ async function stateFiles(directory: string): Promise<string[]> {
   return files.filter((file) => stateFile.test(file)).sort();
 }
 
-function parse(text: string, key: string, sequence: bigint, path: string): LeaseState {
+function parse(
+  text: string,
+  wanted: string | undefined,
+  sequence: bigint,
+  path: string,
+): LeaseState {
   try {
     const found = JSON.parse(text) as Record<string, unknown>;
-    const { owner, token, value, grantedAt, ttlMs, boot } = found;
+    const { key, owner, token, value, grantedAt, takenAt, ttlMs, boot } = found;
     if (
-      found.key === key &&
+      typeof key === "string" &&
+      key === (wanted ?? key) &&
       typeof owner === "string" &&
       typeof token === "string" &&
       typeof value === "string" &&
       typeof grantedAt === "number" &&
+      typeof takenAt === "number" &&
       typeof ttlMs === "number" &&
       typeof boot === "string"
     ) {
-      return { key, sequence, owner, token: BigInt(token), value, grantedAt, ttlMs, boot };
+      const times = { grantedAt, takenAt, ttlMs };
+      return { key, sequence, owner, token: BigInt(token), value, ...times, boot };
     }
   } catch {
     // Said below.
   }
-  throw new MicroError("data_loss", `${path} is not a lease; delete it when nobody holds ${key}`);
+  const holds = wanted === undefined ? "it is nobody's" : `nobody holds ${wanted}`;
+  throw new MicroError("data_loss", `${path} is not a lease; delete it when ${holds}`);
 }
 
 async function syncDirectory(directory: string): Promise<void> {

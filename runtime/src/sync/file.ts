@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
-import { type LeaseState, readLease, replaceLease } from "./file-lease.ts";
+import { type LeaseState, readLease, readLeases, replaceLease } from "./file-lease.ts";
 import { bootId, hostNow } from "./host-clock.ts";
 import { LeaseSync } from "./lease-sync.ts";
-import type { LeaseClaim, LeaseHolder, Leases } from "./leases.ts";
+import type { LeaseClaim, LeaseEntry, LeaseHolder, Leases } from "./leases.ts";
 import type { Sync } from "./sync.ts";
 
 /** Where a {@link fileSync} keeps its leases. */
@@ -82,6 +82,19 @@ class FileLeases implements Leases {
     return this.#try("read", key, async () => live(await readLease(this.#path, key)));
   }
 
+  list(): Promise<readonly LeaseEntry[]> {
+    return this.#try("list", "leases", async () => {
+      const states = await readLeases(this.#path);
+      return states
+        .filter((state) => live(state) !== undefined)
+        .map((state) => ({
+          ...state,
+          since: state.takenAt,
+          expiresAt: Date.now() + (state.grantedAt + state.ttlMs - hostNow()),
+        }));
+    });
+  }
+
   async untilFree(key: string, signal: AbortSignal): Promise<void> {
     try {
       const current = live(await readLease(this.#path, key));
@@ -110,6 +123,7 @@ class FileLeases implements Leases {
       token,
       sequence,
       grantedAt: hostNow(),
+      takenAt: after?.token === token ? after.takenAt : Date.now(),
       boot: bootId(),
     };
     return replaceLease(this.#path, state, durable);

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
+import { hostname } from "node:os";
 import type { BackendState, StateListener } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { HeldLease } from "./held-lease.ts";
@@ -11,7 +12,9 @@ import {
   type Leadership,
   type LeadOptions,
   type Lock,
+  type LockListOptions,
   type LockOptions,
+  type LockStatus,
   minLockTtlMs,
   type Sync,
   type SyncGuarantees,
@@ -50,7 +53,8 @@ export class LeaseSync implements Sync {
   }
 
   async lock(id: string, options: LockOptions = {}): Promise<Lock> {
-    const lease = await this.#acquire("lock", id, randomUUID(), options);
+    const holder = options.holder ?? `${hostname()}/${process.pid}`;
+    const lease = await this.#acquire("lock", id, holder, options);
     return {
       id,
       token: lease.token,
@@ -68,9 +72,6 @@ export class LeaseSync implements Sync {
 
   async lead(id: string, options: LeadOptions = {}): Promise<Leadership> {
     const candidate = options.candidate ?? randomUUID();
-    if (Buffer.byteLength(candidate) > maxIdBytes) {
-      throw invalid(`a candidate's name is longer than ${maxIdBytes} bytes`);
-    }
     const lease = await this.#acquire("leader", id, candidate, options);
     return {
       id,
@@ -94,6 +95,14 @@ export class LeaseSync implements Sync {
     return holder === undefined ? undefined : { candidate: holder.value, epoch: holder.token };
   }
 
+  locks(options?: LockListOptions): Promise<readonly LockStatus[]> {
+    return this.#list("lock", options);
+  }
+
+  leaders(options?: LockListOptions): Promise<readonly LockStatus[]> {
+    return this.#list("leader", options);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -101,6 +110,23 @@ export class LeaseSync implements Sync {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #list(
+    kind: LeaseKind,
+    { prefix = "", signal }: LockListOptions = {},
+  ): Promise<readonly LockStatus[]> {
+    this.#requireOpen(`list ${kind}s`);
+    if (signal?.aborted === true) throw canceled(signal.reason);
+    const leases = await this.#leases.list(signal);
+    return leases
+      .flatMap(({ key, value, token, since, expiresAt }): LockStatus[] => {
+        const id = idOf(kind, key);
+        if (id?.startsWith(prefix) !== true) return [];
+        const times = { since: new Date(since), expiresAt: new Date(expiresAt) };
+        return [{ id, holder: value, token, ...times }];
+      })
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   async #close(): Promise<void> {
@@ -111,7 +137,7 @@ export class LeaseSync implements Sync {
   }
 
   async #acquire(
-    kind: "lock" | "leader",
+    kind: LeaseKind,
     id: string,
     value: string,
     options: LockOptions,
@@ -121,6 +147,9 @@ export class LeaseSync implements Sync {
     const { ttlMs = defaultLockTtlMs, waitMs = Number.POSITIVE_INFINITY, signal } = options;
     if (!(ttlMs >= minLockTtlMs && ttlMs <= maxTtlMs)) {
       throw invalid(`the ttlMs of ${what} is ${ttlMs}; it takes ${minLockTtlMs} to ${maxTtlMs}`);
+    }
+    if (Buffer.byteLength(value) > maxIdBytes) {
+      throw invalid(`the name of who takes the ${what} is longer than ${maxIdBytes} bytes`);
     }
     if (!(waitMs >= 0)) throw invalid(`the waitMs of ${what} is ${waitMs}; it takes 0 and more`);
     const claim: LeaseClaim = { key: keyOf(kind, id), owner: randomUUID(), ttlMs, value };
@@ -219,12 +248,19 @@ function canceled(reason: unknown): MicroError {
   return MicroError.from(reason, "canceled", { outcome: "not-executed" });
 }
 
-function keyOf(kind: "lock" | "leader", id: string): string {
+/** Locks and leaders stand beside each other in one backend, each under the name of its kind. */
+type LeaseKind = "lock" | "leader";
+
+function keyOf(kind: LeaseKind, id: string): string {
   if (typeof id !== "string" || id === "" || Buffer.byteLength(id) > maxIdBytes) {
     throw invalid(`the id of a ${kind} is text of 1 to ${maxIdBytes} bytes`);
   }
   if (/\p{Surrogate}/u.test(id)) throw invalid(`the id of a ${kind} is not well-formed Unicode`);
   return `${kind}/${id}`;
+}
+
+function idOf(kind: LeaseKind, key: string): string | undefined {
+  return key.startsWith(`${kind}/`) ? key.slice(kind.length + 1) : undefined;
 }
 
 function closedError(what: string): MicroError {

@@ -17,6 +17,13 @@ export interface LeaseHolder {
   readonly value: string;
 }
 
+/** A lease that is held, as others see it. Times are in milliseconds since 1970, by the backend's clock. */
+export interface LeaseEntry extends LeaseHolder {
+  readonly key: string;
+  readonly since: number;
+  readonly expiresAt: number;
+}
+
 /**
  * What a backend has to be able to do so that locks and elections can be built on it. Each operation is atomic
  * for its key, and fails with `unavailable` when the backend cannot be reached.
@@ -30,6 +37,8 @@ export interface Leases extends Omit<Backend, "close" | keyof AsyncDisposable> {
   release(claim: LeaseClaim): Promise<boolean>;
   /** Who holds a key now. */
   holder(key: string): Promise<LeaseHolder | undefined>;
+  /** All leases that are held now, in no order. */
+  list(signal: AbortSignal | undefined): Promise<readonly LeaseEntry[]>;
   /** Resolves when a key may have become free, or when the signal fires. Never rejects. */
   untilFree(key: string, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

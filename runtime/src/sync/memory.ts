@@ -1,10 +1,12 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { DeadlineSweep } from "../deadline.ts";
 import { LeaseSync } from "./lease-sync.ts";
-import type { LeaseClaim, LeaseHolder, Leases } from "./leases.ts";
+import type { LeaseClaim, LeaseEntry, LeaseHolder, Leases } from "./leases.ts";
 import type { Sync } from "./sync.ts";
 
 interface Entry extends LeaseHolder {
+  /** On the monotonic clock, as {@link expiresAt}. */
+  readonly since: number;
   readonly expiresAt: number;
 }
 
@@ -23,10 +25,24 @@ export class MemorySyncNetwork {
 
   put(claim: LeaseClaim, token: bigint = ++this.#token): bigint {
     const { key, owner, value, ttlMs } = claim;
-    const expiresAt = performance.now() + ttlMs;
-    this.#entries.set(key, { owner, value, token, expiresAt });
+    const now = performance.now();
+    const expiresAt = now + ttlMs;
+    const before = this.#entries.get(key);
+    const since = before?.token === token ? before.since : now;
+    this.#entries.set(key, { owner, value, token, since, expiresAt });
     this.#sweep.watch(expiresAt);
     return token;
+  }
+
+  all(): LeaseEntry[] {
+    const now = performance.now();
+    const live = [...this.#entries].filter(([, { expiresAt }]) => expiresAt > now);
+    return live.map(([key, entry]) => ({
+      ...entry,
+      key,
+      since: performance.timeOrigin + entry.since,
+      expiresAt: performance.timeOrigin + entry.expiresAt,
+    }));
   }
 
   free(key: string): void {
@@ -118,6 +134,10 @@ class MemoryLeases implements Leases {
 
   async holder(key: string): Promise<LeaseHolder | undefined> {
     return this.#network.live(key);
+  }
+
+  async list(): Promise<readonly LeaseEntry[]> {
+    return this.#network.all();
   }
 
   untilFree(key: string, signal: AbortSignal): Promise<void> {

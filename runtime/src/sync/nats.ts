@@ -1,11 +1,13 @@
 import { Buffer } from "node:buffer";
+import { MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
+import { snapshotOf } from "../nats/bucket-snapshot.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
 import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
 import { isWrongSequence, natsFailure } from "../nats/failure.ts";
-import { encodeToken } from "../nats/token.ts";
+import { decodeToken, encodeToken } from "../nats/token.ts";
 import { LeaseSync } from "./lease-sync.ts";
-import type { LeaseClaim, LeaseHolder, Leases } from "./leases.ts";
+import type { LeaseClaim, LeaseEntry, LeaseHolder, Leases } from "./leases.ts";
 import type { Sync } from "./sync.ts";
 
 /** Where a {@link natsSync} keeps its leases. */
@@ -22,6 +24,8 @@ interface Lease {
   readonly token: bigint;
   readonly ttlMs: number;
   readonly value: string;
+  /** When it was taken, on the server's clock. */
+  readonly since: number;
 }
 
 /** A lease as it was last seen, and since when it has not changed, on this process's clock. */
@@ -52,6 +56,7 @@ class BucketLeases extends NatsDriver implements Leases {
   readonly name = "nats";
   readonly #bucket: NatsBucket;
   readonly #seen = new Map<string, Seen>();
+  readonly #closing = new AbortController();
 
   constructor(options: NatsSyncOptions) {
     super(options, "sync");
@@ -64,18 +69,14 @@ class BucketLeases extends NatsDriver implements Leases {
     const key = encodeToken(claim.key);
     const entry = await this.#bucket.get(key);
     if (entry !== undefined && !this.#isFree(entry)) return undefined;
-    const revision = await this.#replace("take", claim, entry?.revision ?? 0, {
-      ...claim,
-      token: 0n,
-    });
+    const revision = await this.#replace("take", claim, entry?.revision ?? 0, undefined);
     return revision === undefined ? undefined : BigInt(revision);
   }
 
   async renew(claim: LeaseClaim): Promise<boolean> {
     const held = await this.#held(claim);
     if (held === undefined) return false;
-    const lease = { ...claim, token: held.lease.token };
-    return (await this.#replace("renew", claim, held.revision, lease)) !== undefined;
+    return (await this.#replace("renew", claim, held.revision, held.lease)) !== undefined;
   }
 
   async release(claim: LeaseClaim): Promise<boolean> {
@@ -94,6 +95,18 @@ class BucketLeases extends NatsDriver implements Leases {
     const entry = await this.#bucket.get(encodeToken(key));
     if (entry === undefined || this.#isFree(entry)) return undefined;
     return decode(entry);
+  }
+
+  async list(signal: AbortSignal | undefined): Promise<readonly LeaseEntry[]> {
+    const { entries, serverTime } = await snapshotOf(this.#bucket, [signal, this.#closing.signal]);
+    return entries.flatMap((entry): LeaseEntry[] => {
+      const key = decodeToken(entry.key);
+      const lease = decode(entry);
+      if (key === undefined || lease === undefined) return [];
+      // Both times are the server's. A lease that was not renewed by now is one that nobody trusts any more.
+      const expiresAt = entry.writtenAt + lease.ttlMs;
+      return expiresAt <= serverTime ? [] : [{ ...lease, key, expiresAt }];
+    });
   }
 
   async untilFree(key: string, signal: AbortSignal): Promise<void> {
@@ -123,6 +136,14 @@ class BucketLeases extends NatsDriver implements Leases {
     });
   }
 
+  protected override async end(): Promise<void> {
+    this.#closing.abort(
+      new MicroError("unavailable", "cannot list leases: the sync is closed", {
+        outcome: "not-executed",
+      }),
+    );
+  }
+
   async #held(claim: LeaseClaim): Promise<{ lease: Lease; revision: number } | undefined> {
     const entry = await this.#bucket.get(encodeToken(claim.key));
     const lease = entry === undefined ? undefined : decode(entry);
@@ -130,15 +151,20 @@ class BucketLeases extends NatsDriver implements Leases {
     return { lease, revision: entry.revision };
   }
 
-  /** Writes what comes after a revision, and returns its own; undefined when somebody else was faster. */
+  /**
+   * Writes what comes after a revision, and returns its own; undefined when somebody else was faster.
+   * @param taken the lease that goes on; without one it begins.
+   */
   async #replace(
     action: string,
     claim: LeaseClaim,
     ifRevision: number,
-    { owner, token, ttlMs, value }: Lease,
+    taken: Lease | undefined,
   ): Promise<number | undefined> {
+    const { owner, ttlMs, value } = claim;
+    const { token = 0n, since } = taken ?? {};
     try {
-      const text = JSON.stringify({ owner, token: `${token}`, ttlMs, value });
+      const text = JSON.stringify({ owner, token: `${token}`, ttlMs, value, since });
       return await this.#bucket.put(encodeToken(claim.key), Buffer.from(text), { ifRevision });
     } catch (error) {
       if (isWrongSequence(error)) return undefined;
@@ -172,16 +198,22 @@ function decode(entry: BucketEntry): Lease | undefined {
   if (entry.deleted) return undefined;
   try {
     const found = JSON.parse(Buffer.from(entry.value).toString()) as Record<string, unknown>;
-    const { owner, token, ttlMs, value } = found;
+    const { owner, token, ttlMs, value, since } = found;
     if (
       typeof owner === "string" &&
       typeof token === "string" &&
       typeof ttlMs === "number" &&
       typeof value === "string"
     ) {
-      // The entry that takes a lease cannot know its own revision, and the token is that.
+      // The entry that takes a lease cannot know its own revision and time, and these are its token and beginning.
       const taken = BigInt(token);
-      return { owner, ttlMs, value, token: taken === 0n ? BigInt(entry.revision) : taken };
+      return {
+        owner,
+        ttlMs,
+        value,
+        token: taken === 0n ? BigInt(entry.revision) : taken,
+        since: typeof since === "number" ? since : entry.writtenAt,
+      };
     }
   } catch {
     // Somebody else's entry: it holds nothing.

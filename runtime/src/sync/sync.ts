@@ -8,6 +8,8 @@ export interface LockOptions {
   readonly waitMs?: number;
   /** Ends the wait. A lock that was granted stays. */
   readonly signal?: AbortSignal;
+  /** Who takes it, as {@link LockStatus.holder} tells others. Default: the host's name and the process's id. */
+  readonly holder?: string;
   /**
    * `automatic` (default) renews at a third of the ttl while the process runs. With `manual` only
    * {@link Lock.renew} does, so that a holder whose work is stuck loses the lock.
@@ -48,7 +50,7 @@ export interface Lock extends AsyncDisposable {
 }
 
 /** How one stands for leader. */
-export interface LeadOptions extends LockOptions {
+export interface LeadOptions extends Omit<LockOptions, "holder"> {
   /** What others see in {@link LeaderStatus.candidate}, such as a node's id. Default: a new UUID. */
   readonly candidate?: string;
 }
@@ -66,6 +68,26 @@ export interface Leadership extends Omit<Lock, "token" | "unlock"> {
 export interface LeaderStatus {
   readonly candidate: string;
   readonly epoch: bigint;
+}
+
+/** A lock or a leadership that is held. */
+export interface LockStatus {
+  readonly id: string;
+  /** Who has it: of a lock the holder that was named, of a leadership the candidate. */
+  readonly holder: string;
+  /** Its fencing token; of a leadership the epoch. */
+  readonly token: bigint;
+  /** When it was taken, by the backend's clock. */
+  readonly since: Date;
+  /** When it ends unless it is renewed before, by the backend's clock. */
+  readonly expiresAt: Date;
+}
+
+/** How a listing of locks or leaders is made. */
+export interface LockListOptions {
+  /** Only ids that begin with it. */
+  readonly prefix?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** What an implementation promises. */
@@ -97,4 +119,8 @@ export interface Sync extends Backend {
   lead(id: string, options?: LeadOptions): Promise<Leadership>;
   /** Who leads now; undefined when nobody does. @throws MicroError `unavailable` */
   leader(id: string): Promise<LeaderStatus | undefined>;
+  /** The locks that are held now, by anybody, in the order of their ids. @throws MicroError `unavailable` */
+  locks(options?: LockListOptions): Promise<readonly LockStatus[]>;
+  /** Who leads now, in the order of ids. @throws MicroError `unavailable` */
+  leaders(options?: LockListOptions): Promise<readonly LockStatus[]>;
 }

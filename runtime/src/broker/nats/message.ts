@@ -9,7 +9,7 @@ import { checkDescription, type EventRecord, tooLarge } from "../event.ts";
 
 /*
  * An event on NATS: the body is the message's data, everything else stands in its headers. `Content-Type`,
- * `Micro-ID` and `Micro-Type` as they are, `Micro-Key` percent-encoded, metadata under its own keys with bytes in
+ * `Micro-ID` and `Micro-Type` as they are, `Micro-Replay` where it was a dead letter, `Micro-Key` percent-encoded, metadata under its own keys with bytes in
  * base64. A message without a `Micro-ID` was written by somebody else: by go-micro, whose events are JSON, or by a
  * program that knows neither, whose events are bytes.
  */
@@ -21,6 +21,7 @@ export function encodeHeaders(record: EventRecord): MsgHdrs {
   }
   headers.set("Content-Type", record.contentType);
   headers.set("Micro-ID", record.id);
+  if (record.replay !== undefined) headers.set("Micro-Replay", record.replay);
   if (record.typeName !== "") headers.set("Micro-Type", record.typeName);
   if (record.key !== undefined)
     headers.set("Micro-Key", encodeURIComponent(Buffer.from(record.key).toString()));
@@ -61,7 +62,9 @@ export function decodeMessage(
   };
   checkDescription(topic, described);
   const key = described.key === "" ? undefined : described.key;
-  return { ...described, key, topic, body: data, metadata };
+  const replay = headers.get("Micro-Replay");
+  const record = { ...described, key, topic, body: data, metadata };
+  return replay === "" ? record : { ...record, replay };
 }
 
 function decodeForeign(topic: string, message: NatsMessage, maxEventBytes: number): EventRecord {

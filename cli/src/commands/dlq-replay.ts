@@ -1,0 +1,38 @@
+import { type Command, defineCommand } from "../command.ts";
+import {
+  chosenArguments,
+  chosenCursors,
+  chosenOptions,
+  deadLettersOf,
+  noSuchLetter,
+} from "../events/dead-letters.ts";
+import { openFleet } from "../fleet.ts";
+
+export const command: Command = defineCommand({
+  arguments: chosenArguments,
+  options: chosenOptions,
+  details:
+    "Publishes the event on its own topic as it was, id, key and metadata included, and then drops the dead letter. Every\nsubscriber of the topic gets it, also those that have handled it before.",
+  examples: [
+    ["micro dlq replay orders.dead 17 19", "two of them"],
+    ["micro dlq replay orders.dead --all", "all that are there now, the oldest first"],
+  ],
+  async run({ arguments: [topic = "", ...words], options, output, environment, signal }) {
+    await using fleet = await openFleet(environment);
+    const deadLetters = deadLettersOf(fleet.broker);
+    output.progress(`replaying ${topic}`);
+    const all = options.all === true;
+    const cursors = await chosenCursors(deadLetters, topic, words, all, signal);
+    for (const cursor of cursors) {
+      const letter = await deadLetters.read(topic, cursor);
+      const replayed = await deadLetters.replay(topic, cursor, { signal });
+      if (letter !== undefined && replayed) {
+        output.result({ cursor, topic: letter.topic, id: letter.id }, () => {
+          return `${cursor} is on ${letter.topic} again`;
+        });
+      } else if (!all) {
+        throw noSuchLetter(topic, cursor);
+      }
+    }
+  },
+});

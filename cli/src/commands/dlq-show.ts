@@ -1,0 +1,46 @@
+import { type Command, defineCommand } from "../command.ts";
+import { deadLettersOf, noSuchLetter, summaryOf } from "../events/dead-letters.ts";
+import { contentOf, contentText } from "../events/event-body.ts";
+import { eventSchema, eventSchemaOptions } from "../events/event-schema.ts";
+import { openFleet } from "../fleet.ts";
+
+export const command: Command = defineCommand({
+  arguments: [
+    { name: "topic", help: "the dead letter topic, such as orders.dead" },
+    { name: "cursor", help: "which, as `micro dlq ls` names it" },
+  ],
+  options: {
+    ...eventSchemaOptions,
+    raw: { type: "boolean", help: "show the body as it is, without a schema" },
+  },
+  details:
+    "The schema comes from a running service that subscribes to the event's topic, unless an option gives one.",
+  examples: [["micro dlq show orders.dead 17", "the event, its metadata, and why it was given up"]],
+  async run({ arguments: [topic = "", cursor = ""], options, output, environment, signal }) {
+    await using fleet = await openFleet(environment);
+    output.progress(`reading ${topic}`);
+    const letter = await deadLettersOf(fleet.broker).read(topic, cursor);
+    if (letter === undefined) throw noSuchLetter(topic, cursor);
+    const schema =
+      options.raw === true ? undefined : await eventSchema(fleet, letter.topic, options, signal);
+    const content = contentOf(letter, schema);
+    const metadata = letter.metadata.toObject();
+    const summary = summaryOf(letter);
+    output.result({ ...summary, metadata, ...content }, () => {
+      const { key = "", ...others } = summary;
+      const rows: [string, string][] = [
+        ["topic", others.topic],
+        ["id", others.id],
+        ["key", key],
+        ["type", others.type || others.contentType],
+        ["given up", `${others.at}, after ${others.attempts} attempts`],
+        ["reason", others.reason],
+        ...Object.entries(metadata).map(([name, value]): [string, string] => [name, String(value)]),
+      ];
+      const lines = rows
+        .filter(([, value]) => value !== "")
+        .map(([name, value]) => `${output.style("dim", `${name}:`)} ${value}`);
+      return [...lines, "", contentText(content, true)].join("\n");
+    });
+  },
+});

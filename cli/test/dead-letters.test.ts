@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type IncomingEvent, silentLogger } from "@micro-es/runtime";
+import { nats } from "@micro-es/runtime/nats";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { EchoedSchema } from "../../test/gen/micro/test/v1/echo_pb.ts";
+import { type NatsServer, skipWithoutNats, startNats } from "../../test/nats/server.ts";
+import { ownFleet } from "../../test/support/process.ts";
+import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "micro-cli-"));
+const env: Record<string, string> = { ...ownFleet(), HOME: scratch, XDG_CONFIG_HOME: scratch };
+const proto = ["--proto", "test/proto/micro/test/v1/echo.proto"];
+const json = (text: string) =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { readonly cursor: string });
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe.skipIf(skipWithoutNats)("micro dlq", () => {
+  let server: NatsServer;
+  let parts: ReturnType<typeof nats>;
+  const seen: IncomingEvent[] = [];
+  let failing = true;
+  const micro = (words: readonly string[], options: MicroOptions = {}) =>
+    run(["dlq", ...words], { ...options, env: { ...env, MICRO_NATS_URL: server.url } });
+  const listed = async () => json((await micro(["ls", "echo.dead", "--json"])).stdout);
+
+  beforeAll(async () => {
+    server = await startNats();
+    parts = nats({ servers: server.url, logger: silentLogger });
+    await parts.broker.subscribe(
+      "echo.echoed",
+      (event) => {
+        if (failing) throw new Error("out of ink");
+        seen.push(event);
+      },
+      { queue: "printers", maxDeliveries: 1, deadLetter: "echo.dead" },
+    );
+    for (const [index, text] of ["Ada", "Bob", "Cy"].entries()) {
+      const event = create(EchoedSchema, { text, number: index });
+      await parts.broker.publish("echo.echoed", {
+        body: toBinary(EchoedSchema, event),
+        contentType: "application/protobuf",
+        typeName: EchoedSchema.typeName,
+        key: text,
+        id: `id-${index}`,
+        metadata: { tenant: "acme" },
+      });
+    }
+    await vi.waitFor(async () => expect(await listed()).toHaveLength(3), { timeout: 60_000 });
+  });
+  afterAll(async () => {
+    for (const part of parts?.owned ?? []) await part.close();
+    await server?.close();
+  });
+
+  test("lists topics, and the dead letters of one, page by page", async () => {
+    expect((await micro(["ls"])).stdout).toMatch(/^TOPIC +EVENTS\necho\.dead +3\n$/);
+    const { stdout } = await micro(["ls", "echo.dead"]);
+    expect(stdout).toMatch(/^CURSOR +TIME +TOPIC +TYPE +KEY +ATTEMPTS +REASON$/m);
+    expect(stdout).toMatch(
+      /^\d+ +20\S+Z +echo\.echoed +micro\.test\.v1\.Echoed +Ada +1 +Error: out of ink$/m,
+    );
+    const [first, second] = await listed();
+    const page = await micro(["ls", "echo.dead", "--limit", "1", "--after", first?.cursor ?? ""]);
+    expect(page.stdout).toMatch(new RegExp(`\n${second?.cursor} .*\n$`));
+    expect(page.stderr).toBe(`there may be more: --after ${second?.cursor}\n`);
+  });
+
+  test("shows one by its schema, and as bytes without", async () => {
+    const letters = await listed();
+    const cursors = letters.map(({ cursor }) => cursor);
+    const shown = await Promise.all(
+      cursors.map((cursor) => micro(["show", "echo.dead", cursor, "--json", ...proto])),
+    );
+    const [ada] = shown.flatMap(({ stdout }) => json(stdout)).filter(({ cursor }) => cursor !== "");
+    expect(ada).toMatchObject({
+      topic: "echo.echoed",
+      reason: "Error: out of ink",
+      metadata: { tenant: "acme" },
+      message: { text: expect.stringMatching(/Ada|Bob|Cy/) },
+    });
+    const terminal = await microInTerminal(
+      ["dlq", "show", "echo.dead", cursors[0] ?? "", "--raw"],
+      { env: { ...env, MICRO_NATS_URL: server.url } },
+    );
+    expect(terminal.stdout).toContain("\u001b[2mreason:\u001b[0m Error: out of ink\r\n");
+    expect(terminal.stdout).toMatch(/ acme\r\n\r\n[\w+/]+=*\r\n$/);
+  });
+
+  test("names what is not there", async () => {
+    const topic = await micro(["ls", "echo.daed"]);
+    expect([topic.code, topic.stdout]).toEqual([0, ""]);
+    expect(topic.stderr).toMatch(/no dead letters on echo\.daed; there are some on: echo\.dead/);
+    const all = await micro(["replay", "echo.daed", "--all"]);
+    expect(all.code).toBe(64 + 5);
+    for (const word of ["show", "replay", "drop"]) {
+      const unknown = await micro([word, "echo.dead", "9999"]);
+      expect(unknown, word).toMatchObject({ code: 64 + 5 });
+      expect(unknown.stderr).toMatch(/there is no dead letter 9999 on echo\.dead/);
+    }
+    expect((await micro(["drop", "echo.dead", "x"])).code).toBe(64 + 3);
+    const neither = await micro(["drop", "echo.dead"]);
+    expect([neither.code, neither.stderr]).toEqual([2, expect.stringContaining("--all")]);
+    const broker = await run(["dlq", "ls"], { env });
+    expect(broker.code).toBe(2);
+    expect(broker.stderr).toMatch(/the http broker keeps no dead letters .*MICRO_NATS_URL/);
+  });
+
+  test("drops one, and replays the others as they were", async () => {
+    const [first, second] = await listed();
+    const dropped = await micro(["drop", "echo.dead", second?.cursor ?? ""]);
+    expect(dropped).toMatchObject({ code: 0, stdout: `${second?.cursor} is dropped\n` });
+    failing = false;
+    const replayed = await micro(["replay", "echo.dead", first?.cursor ?? ""]);
+    expect(replayed.stdout).toBe(`${first?.cursor} is on echo.echoed again\n`);
+    await expect.poll(() => seen.length).toBe(1);
+    expect(seen[0]?.metadata.toObject()).toEqual({ tenant: "acme" });
+    expect(seen[0]?.key).toMatch(/Ada|Bob|Cy/);
+    const rest = await micro(["replay", "echo.dead", "--all", "--json"]);
+    expect(json(rest.stdout)).toMatchObject([{ topic: "echo.echoed" }]);
+    await expect.poll(() => seen.length).toBe(2);
+    expect(await micro(["ls"])).toMatchObject({
+      stdout: "",
+      stderr: "there are no dead letters\n",
+    });
+  });
+});
