@@ -1,27 +1,26 @@
 /**
- * Joins the plugin and what it imports into one file, for the package. protoplugin imports a whole TypeScript, for plugins that
- * do not write all targets themselves; this one does, and starts in a fraction of the time without it.
- * `npm pack` puts the file where the bin looks for the plugin, and the next `tsc -b` writes that anew.
+ * Joins each of the plugins, protoc's and buf's, and what it imports into one file, for the package. protoplugin imports a whole
+ * TypeScript, for plugins that do not write all targets themselves; this one does, and starts in a fraction of the time without it.
+ * `npm pack` puts the files where the bins look for the plugins, and the next `tsc -b` writes those anew.
  *
- * `node scripts/bundle.js [<file>]`
+ * `node scripts/bundle.js [<folder>]`
  */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const given = process.argv[2];
-const file = given ?? join(dist, "main.js");
-const entry = join(root, "src/main.ts");
+const folder = given ?? dist;
 
 if (given === undefined) rmSync(dist, { recursive: true, force: true });
-mkdirSync(dirname(file), { recursive: true });
+mkdirSync(folder, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: [entry],
-  outfile: file,
+  entryPoints: [join(root, "src/main.ts"), join(root, "src/buf-plugin.ts")],
+  outdir: folder,
   bundle: true,
   format: "esm",
   platform: "node",

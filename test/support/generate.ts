@@ -63,6 +63,7 @@ async function templates(): Promise<string[]> {
   const candidates = [
     "",
     "runtime",
+    "protoc-gen-micro",
     "test",
     "test/bench",
     ...examples.map((name) => join("examples", name)),

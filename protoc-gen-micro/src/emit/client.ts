@@ -1,5 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { MethodModel, ServiceModel } from "../model/file-model.ts";
+import type { MethodModel, ServiceModel } from "../model/declarations.ts";
 import { memberNames } from "../model/file-names.ts";
 import { type EmitContext, initType } from "./context.ts";
 import { rpcDoc, sentence, serviceDoc } from "./documentation.ts";

@@ -1,5 +1,5 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
-import type { MethodModel, SubscriberModel } from "../model/file-model.ts";
+import type { MethodModel, SubscriberModel } from "../model/declarations.ts";
 import { inWords } from "../rules/duration.ts";
 import type { MethodPolicy } from "../rules/method-policy.ts";
 import { sourceLocation } from "../rules/source-info.ts";

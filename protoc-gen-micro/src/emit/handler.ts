@@ -1,4 +1,4 @@
-import type { MethodModel, ServiceModel } from "../model/file-model.ts";
+import type { MethodModel, ServiceModel } from "../model/declarations.ts";
 import { memberNames } from "../model/file-names.ts";
 import { callOf, streamsRequests, streamsResponses } from "./client.ts";
 import { type EmitContext, initType } from "./context.ts";

@@ -1,4 +1,4 @@
-import type { MethodModel, ServiceModel } from "../model/file-model.ts";
+import type { MethodModel, ServiceModel } from "../model/declarations.ts";
 import type { RetryPolicy } from "../rules/method-policy.ts";
 import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { sentence } from "./documentation.ts";

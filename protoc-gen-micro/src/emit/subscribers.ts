@@ -1,4 +1,4 @@
-import type { ServiceModel, SubscriberModel } from "../model/file-model.ts";
+import type { ServiceModel, SubscriberModel } from "../model/declarations.ts";
 import { type EmitContext, topicValue } from "./context.ts";
 import { type Code, expanded, fits, list, literal } from "./layout.ts";
 import type { Signature } from "./writer.ts";

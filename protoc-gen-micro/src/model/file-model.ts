@@ -1,48 +1,12 @@
-import type { DescFile, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import type { MicroOptions } from "../plugin-options.ts";
-import { checkDefaults, type MethodPolicy, methodPolicy } from "../rules/method-policy.ts";
-import { defaultServiceName, nameProblem } from "../rules/names.ts";
+import { nestedMessages } from "../rules/nested-messages.ts";
 import type { Problems } from "../rules/problems.ts";
-import {
-  methodOption,
-  type Rules,
-  serviceOption,
-  subscribeOption,
-  topicOption,
-} from "../rules/read.ts";
-import { type Subscription, subscription } from "../rules/subscription.ts";
-import { type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
-import { checkKnown } from "../rules/unknown-fields.ts";
-import { nestedMessages } from "./nested-messages.ts";
+import type { Rules } from "../rules/read.ts";
+import { type Declarations, declarationsOf } from "./declarations.ts";
 
-/** An rpc that is called. */
-export interface MethodModel {
-  readonly kind: "method";
-  readonly desc: DescMethod;
-  readonly policy: MethodPolicy;
-}
-
-/** An rpc that takes the events of a topic. */
-export interface SubscriberModel {
-  readonly kind: "subscriber";
-  readonly desc: DescMethod;
-  readonly subscription: Subscription;
-  readonly topicName: string;
-}
-
-export interface ServiceModel {
-  readonly desc: DescService;
-  /** The name it is registered and found by. */
-  readonly registryName: string;
-  /** In the order of the .proto. */
-  readonly rpcs: readonly (MethodModel | SubscriberModel)[];
-}
-
-/** What a .proto file declares for Micro-ES, with the options read, checked and resolved. */
-export interface FileModel {
-  readonly file: DescFile;
-  readonly services: readonly ServiceModel[];
-  readonly topics: readonly TopicDeclaration[];
+/** What is written for a .proto file. */
+export interface FileModel extends Declarations {
   /**
    * Messages that the output needs a codec of, in the order they are first used: those that are sent, and under
    * `codec=fast` all of the file, because messages are parts of others.
@@ -57,53 +21,15 @@ export function createFileModel(
   options: MicroOptions,
   problems: Problems,
 ): FileModel {
-  const services = file.services.map((desc) => serviceModel(desc, rules, problems));
-  const topics: TopicDeclaration[] = [];
-  for (const message of nestedMessages(file)) {
-    const rule = rules.topic(message);
-    if (rule === undefined) continue;
-    checkKnown(message, rule, topicOption, problems);
-    topics.push(topicDeclaration(message, rule, problems));
-  }
+  const declarations = declarationsOf(file, rules, problems);
   const messages = new Set<DescMessage>();
-  for (const { rpcs } of services) {
+  for (const { rpcs } of declarations.services) {
     for (const rpc of rpcs) {
       if (rpc.kind === "method") messages.add(rpc.desc.input).add(rpc.desc.output);
       else if (!options.topics && options.handler) messages.add(rpc.desc.input);
     }
   }
-  if (options.topics) for (const { message } of topics) messages.add(message);
+  if (options.topics) for (const { message } of declarations.topics) messages.add(message);
   if (options.codec === "fast") for (const message of nestedMessages(file)) messages.add(message);
-  return { file, services, topics, messages: [...messages] };
-}
-
-function serviceModel(desc: DescService, rules: Rules, problems: Problems): ServiceModel {
-  const rule = rules.service(desc);
-  checkKnown(desc, rule, serviceOption, problems);
-  if (rule !== undefined) {
-    const wrong = rule.name === "" ? undefined : nameProblem(rule.name);
-    if (wrong !== undefined) problems.add(desc, [...serviceOption, 1], `service.name ${wrong}`);
-    checkDefaults(desc, rule, problems);
-  }
-  return {
-    desc,
-    registryName: rule?.name || defaultServiceName(desc),
-    rpcs: desc.methods.map((rpc) => {
-      const subscribe = rules.subscribe(rpc);
-      const own = rules.method(rpc);
-      checkKnown(rpc, own, methodOption, problems);
-      checkKnown(rpc, subscribe, subscribeOption, problems);
-      if (subscribe === undefined) {
-        const policy = methodPolicy(rpc, own, rule?.defaults, problems);
-        return { kind: "method", desc: rpc, policy };
-      }
-      const topicName = rules.topic(rpc.input)?.name;
-      return {
-        kind: "subscriber",
-        desc: rpc,
-        subscription: subscription(rpc, subscribe, own, topicName, problems),
-        topicName: topicName ?? "",
-      };
-    }),
-  };
+  return { ...declarations, messages: [...messages] };
 }

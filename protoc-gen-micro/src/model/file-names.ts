@@ -1,5 +1,6 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
-import type { FileModel, ServiceModel } from "./file-model.ts";
+import type { ServiceModel } from "./declarations.ts";
+import type { FileModel } from "./file-model.ts";
 import { NameAllocator } from "./name-allocator.ts";
 import { identifier, pbNames } from "./pb-names.ts";
 

@@ -1,13 +1,10 @@
 import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import type { MicroOptions } from "../plugin-options.ts";
 import { Problems } from "../rules/problems.ts";
-import { createRules, type Rules, topicOption } from "../rules/read.ts";
-import { type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
+import { createRules } from "../rules/read.ts";
+import { checkTopicNames, type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
 import { createFileModel, type FileModel } from "./file-model.ts";
 import { type FileNames, fileNames } from "./file-names.ts";
-import { nestedMessages } from "./nested-messages.ts";
-
-const topicNamePath = [...topicOption, 1];
 
 /** One run of the plugin over the files of a request. */
 export interface Run {
@@ -51,37 +48,6 @@ export function createRun(
     },
   };
   return run;
-}
-
-function checkTopicNames(
-  allFiles: readonly DescFile[],
-  written: ReadonlySet<DescFile>,
-  rules: Rules,
-  problems: Problems,
-): void {
-  const owners = new Map<string, DescMessage>();
-  for (const file of allFiles) {
-    for (const message of nestedMessages(file)) {
-      const name = rules.topic(message)?.name;
-      if (name === undefined || name === "") continue;
-      const owner = owners.get(name);
-      if (owner === undefined) owners.set(name, message);
-      else reportSharedTopic(name, owner, message, written, problems);
-    }
-  }
-}
-
-function reportSharedTopic(
-  name: string,
-  first: DescMessage,
-  second: DescMessage,
-  written: ReadonlySet<DescFile>,
-  problems: Problems,
-): void {
-  const [reported, other] = written.has(second.file) ? [second, first] : [first, second];
-  if (!written.has(reported.file)) return;
-  const shared = `topic.name ${JSON.stringify(name)} is the topic of ${other.typeName} too`;
-  problems.add(reported, topicNamePath, `${shared}; a topic has one type of event, rename one`);
 }
 
 function cached<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -2,6 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { AuthRule, MethodRule, RetryRule, ServiceRule } from "../gen/micro/v1/options_pb.ts";
 import { milliseconds } from "./duration.ts";
+import type { LintRuleId } from "./lint-rules.ts";
 import { nearest } from "./nearest.ts";
 import type { Problems } from "./problems.ts";
 import { methodOption, serviceOption } from "./read.ts";
@@ -77,7 +78,7 @@ export function methodPolicy(
     mergedRetry(rule?.retry, defaults?.retry),
   );
   if (rule?.retry !== undefined && retryProblem !== undefined) {
-    report(place, [RETRY], retryProblem);
+    report("MICRO_RETRY_IDEMPOTENT", place, [RETRY], retryProblem);
   }
   const retry = retryProblem === undefined ? mergedRetry(rule?.retry, defaults?.retry) : undefined;
   const timeout = rule?.timeout ?? defaults?.timeout;
@@ -105,14 +106,14 @@ interface Place {
   readonly problems: Problems;
 }
 
-function report(place: Place, path: readonly number[], message: string): void {
-  place.problems.add(place.element, [...place.path, ...path], message);
+function report(rule: LintRuleId, place: Place, path: readonly number[], message: string): void {
+  place.problems.add(rule, place.element, [...place.path, ...path], message);
 }
 
 function checkRule(rule: MethodRule, defaults: MethodRule | undefined, place: Place): void {
   if (rule.timeout !== undefined) {
     const ms = milliseconds(rule.timeout);
-    if (typeof ms === "string") report(place, [TIMEOUT], `timeout ${ms}`);
+    if (typeof ms === "string") report("MICRO_TIMEOUT", place, [TIMEOUT], `timeout ${ms}`);
   }
   if (rule.retry !== undefined) checkRetry(rule.retry, defaults?.retry, place);
   if (rule.auth !== undefined) checkAuth(rule.auth, place);
@@ -122,16 +123,22 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
   const merged = mergedRetry(rule, defaults) ?? rule;
   if (merged.attempts < 2 || merged.attempts > MAX_ATTEMPTS) {
     const given = `retry.attempts is ${merged.attempts}`;
-    report(place, [RETRY, 1], `${given}; give 2 to ${MAX_ATTEMPTS}, the first attempt included`);
+    report(
+      "MICRO_RETRY",
+      place,
+      [RETRY, 1],
+      `${given}; give 2 to ${MAX_ATTEMPTS}, the first attempt included`,
+    );
   }
   const backoffMs = merged.backoff ? milliseconds(merged.backoff) : DEFAULT_BACKOFF_MS;
   const maxBackoffMs = merged.maxBackoff ? milliseconds(merged.maxBackoff) : undefined;
-  if (typeof backoffMs === "string") report(place, [RETRY, 2], `retry.backoff ${backoffMs}`);
+  if (typeof backoffMs === "string")
+    report("MICRO_RETRY", place, [RETRY, 2], `retry.backoff ${backoffMs}`);
   if (typeof maxBackoffMs === "string") {
-    report(place, [RETRY, 3], `retry.max_backoff ${maxBackoffMs}`);
+    report("MICRO_RETRY", place, [RETRY, 3], `retry.max_backoff ${maxBackoffMs}`);
   } else if (maxBackoffMs !== undefined && Number(backoffMs) > maxBackoffMs) {
     const both = `retry.max_backoff (${maxBackoffMs} ms) is less than backoff (${backoffMs} ms)`;
-    report(place, [RETRY, 3], `${both}; give at least as much`);
+    report("MICRO_RETRY", place, [RETRY, 3], `${both}; give at least as much`);
   }
   for (const code of rule.on) {
     if (codes.includes(code)) continue;
@@ -139,6 +146,7 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
     const remedy =
       guess === undefined ? `use one of ${codes.join(", ")}` : `did you mean ${guess}?`;
     report(
+      "MICRO_RETRY",
       place,
       [RETRY, 4],
       `retry.on has ${JSON.stringify(code)}, which is no gRPC code; ${remedy}`,
@@ -149,10 +157,15 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
 function checkAuth(rule: AuthRule, place: Place): void {
   if (rule.public && rule.scopes.length > 0) {
     const both = `auth is public and needs the scopes ${rule.scopes.join(", ")}`;
-    report(place, [AUTH], `${both}; remove one of the two`);
+    report("MICRO_AUTH", place, [AUTH], `${both}; remove one of the two`);
   }
   if (rule.scopes.some((scope) => scope.trim() === "")) {
-    report(place, [AUTH, 2], "auth.scopes has an empty scope; give it a name or remove it");
+    report(
+      "MICRO_AUTH",
+      place,
+      [AUTH, 2],
+      "auth.scopes has an empty scope; give it a name or remove it",
+    );
   }
 }
 

@@ -20,15 +20,21 @@ export function sourceLocation(element: Element): SourceCodeInfo_Location | unde
 /** `file:line:column` of an option on an element, or as near to it as the source information goes. */
 export function sourcePosition(element: Element, optionPath: readonly number[] = []): string {
   const file = fileOf(element);
-  const locations = locationsOf(file);
+  const path = nearestPath(element, optionPath);
+  const [line, column] = locationsOf(file).get(path.join())?.span ?? [];
+  if (line === undefined || column === undefined) return file.proto.name;
+  return `${file.proto.name}:${line + 1}:${column + 1}`;
+}
+
+/**
+ * The path to an option on an element, or to what is around it where the source information has no place for the
+ * option itself; empty where it has none at all.
+ */
+export function nearestPath(element: Element, optionPath: readonly number[] = []): number[] {
+  const locations = locationsOf(fileOf(element));
   const path = [...sourcePath(element), ...optionPath];
-  for (; path.length > 0; path.pop()) {
-    const [line, column] = locations.get(path.join())?.span ?? [];
-    if (line !== undefined && column !== undefined) {
-      return `${file.proto.name}:${line + 1}:${column + 1}`;
-    }
-  }
-  return file.proto.name;
+  while (path.length > 0 && !locations.has(path.join())) path.pop();
+  return path;
 }
 
 export function fileOf(element: Element): DescFile {

@@ -24,7 +24,7 @@ export function subscription(
   problems: Problems,
 ): Subscription {
   const report = (path: readonly number[], message: string): void =>
-    problems.add(rpc, [...subscribeOption, ...path], message);
+    problems.add("MICRO_SUBSCRIBER", rpc, [...subscribeOption, ...path], message);
 
   if (topicName === undefined) {
     const option = 'option (micro.v1.topic) = { name: "…" }';
@@ -43,6 +43,7 @@ export function subscription(
   if (senseless.length > 0) {
     const parts = senseless.join(", ");
     problems.add(
+      "MICRO_SUBSCRIBER",
       rpc,
       methodOption,
       `${parts} of a subscriber: it is never called; remove micro.v1.method`,

@@ -1,9 +1,10 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, type DescFile, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { TopicRule } from "../gen/micro/v1/options_pb.ts";
 import { nameProblem } from "./names.ts";
 import { nearest } from "./nearest.ts";
+import { nestedMessages } from "./nested-messages.ts";
 import type { Problems } from "./problems.ts";
-import { topicOption } from "./read.ts";
+import { type Rules, topicOption } from "./read.ts";
 
 /** What `micro.v1.topic` says of a message. */
 export interface TopicDeclaration {
@@ -23,7 +24,9 @@ export function topicDeclaration(
   problems: Problems,
 ): TopicDeclaration {
   const wrong = nameProblem(rule.name);
-  if (wrong !== undefined) problems.add(message, [...topicOption, NAME], `topic.name ${wrong}`);
+  if (wrong !== undefined) {
+    problems.add("MICRO_TOPIC_NAME", message, [...topicOption, NAME], `topic.name ${wrong}`);
+  }
   return { message, name: rule.name, key: keyField(message, rule, problems) };
 }
 
@@ -46,11 +49,49 @@ function keyField(
         ? `use one of ${names.join(", ")}`
         : "remove it, or add a scalar field";
   problems.add(
+    "MICRO_TOPIC_KEY",
     message,
     [...topicOption, KEY],
     `topic.key ${JSON.stringify(rule.key)} ${wrong}; ${remedy}`,
   );
   return undefined;
+}
+
+/** Reports messages that share a topic, where one of them is among the files that are checked. */
+export function checkTopicNames(
+  allFiles: readonly DescFile[],
+  checked: ReadonlySet<DescFile>,
+  rules: Rules,
+  problems: Problems,
+): void {
+  const owners = new Map<string, DescMessage>();
+  for (const file of allFiles) {
+    for (const message of nestedMessages(file)) {
+      const name = rules.topic(message)?.name;
+      if (name === undefined || name === "") continue;
+      const owner = owners.get(name);
+      if (owner === undefined) owners.set(name, message);
+      else reportSharedTopic(name, owner, message, checked, problems);
+    }
+  }
+}
+
+function reportSharedTopic(
+  name: string,
+  first: DescMessage,
+  second: DescMessage,
+  checked: ReadonlySet<DescFile>,
+  problems: Problems,
+): void {
+  const [reported, other] = checked.has(second.file) ? [second, first] : [first, second];
+  if (!checked.has(reported.file)) return;
+  const shared = `topic.name ${JSON.stringify(name)} is the topic of ${other.typeName} too`;
+  problems.add(
+    "MICRO_TOPIC_UNIQUE",
+    reported,
+    [...topicOption, NAME],
+    `${shared}; a topic has one type of event, rename one`,
+  );
 }
 
 /** Why the field's value is no key, as a clause for an error message. */

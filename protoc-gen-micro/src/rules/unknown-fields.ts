@@ -15,7 +15,7 @@ export function checkKnown(
   if (rule === undefined) return;
   for (const { no } of rule.$unknown ?? []) {
     const what = `${rule.$typeName} has a field ${no} that this protoc-gen-micro does not know`;
-    problems.add(element, [...path, no], `${what}; update protoc-gen-micro`);
+    problems.add("MICRO_OPTION_KNOWN", element, [...path, no], `${what}; update protoc-gen-micro`);
   }
   for (const value of Object.values(rule)) {
     if (isMessage(value)) checkKnown(element, value, path, problems);

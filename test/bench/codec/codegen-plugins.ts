@@ -14,9 +14,8 @@ const root = join(import.meta.dirname, "../../..");
 
 /** The plugin in one file, as it is published. */
 export function bundled(folder: string): string {
-  const file = join(folder, "protoc-gen-micro.js");
-  execFileSync(process.execPath, [join(root, "protoc-gen-micro/scripts/bundle.js"), file]);
-  return file;
+  execFileSync(process.execPath, [join(root, "protoc-gen-micro/scripts/bundle.js"), folder]);
+  return join(folder, "main.js");
 }
 
 /**

@@ -1,0 +1,166 @@
+import type { MethodModel, SubscriberModel } from "../model/declarations.ts";
+import { inWords } from "../rules/duration.ts";
+import type { MethodAuth, MethodPolicy } from "../rules/method-policy.ts";
+import { methodOption, subscribeOption } from "../rules/read.ts";
+import type { Place, ReportChange } from "./changes.ts";
+import type { Rpc, SchemaSide } from "./schema-side.ts";
+
+const TIMEOUT = 1;
+const AUTH = 3;
+const AUTH_SCOPES = 2;
+const QUEUE = 1;
+const IDEMPOTENCY: readonly number[] = [4, 34];
+
+/** The time of a call where the schema names none, in milliseconds: the runtime's default. */
+const defaultTimeoutMs = 30_000;
+
+/** Compares the rpcs that a schema had with those that it still has; that one is gone is for buf's own rules. */
+export function compareRpcs(
+  was: SchemaSide,
+  now: SchemaSide,
+  concerns: (rpc: Rpc) => boolean,
+  report: ReportChange,
+): void {
+  for (const [name, old] of was.rpcs) {
+    const current = now.rpcs.get(name);
+    if (current === undefined || !concerns(old)) continue;
+    if (old.kind === "method" && current.kind === "method") compareMethod(old, current, report);
+    else if (old.kind === "subscriber" && current.kind === "subscriber") {
+      compareSubscriber(old, current, report);
+    } else reportRole(name, old, current, report);
+  }
+}
+
+function reportRole(name: string, old: Rpc, current: Rpc, report: ReportChange): void {
+  const message =
+    current.kind === "subscriber"
+      ? `${name} was called and is now a subscriber; callers get unimplemented: add the subscriber under another name`
+      : `${name} was a subscriber and is now called; its queue gets no more events: add the method under another name`;
+  report("MICRO_METHOD_SAME_ROLE", at(current, subscribeOption), at(old, subscribeOption), message);
+}
+
+function compareMethod(old: MethodModel, current: MethodModel, report: ReportChange): void {
+  compareRepetition(old, current, report);
+  const [before, after] = [timeoutOf(old.policy), timeoutOf(current.policy)];
+  if (after < before) {
+    const path = [...methodOption, TIMEOUT];
+    report(
+      "MICRO_TIMEOUT_NO_DECREASE",
+      at(current, path),
+      at(old, path),
+      `the timeout was ${inWords(before)} and is now ${inWords(after)}; calls that take longer begin to fail`,
+    );
+  }
+  compareAuth(old, current, report);
+}
+
+function compareRepetition(old: MethodModel, current: MethodModel, report: ReportChange): void {
+  const [before, after] = [isRepeated(old), isRepeated(current)];
+  if (before && !after && current.policy.idempotency === "unknown") {
+    report(
+      "MICRO_METHOD_STAYS_IDEMPOTENT",
+      at(current, IDEMPOTENCY),
+      at(old, IDEMPOTENCY),
+      `the method was ${levelOf(old.policy)} and is not any more; callers that were built before repeat a call that may have run: keep the level, or add a method`,
+    );
+  } else if (!before && after) {
+    report(
+      "MICRO_METHOD_NOT_NEWLY_REPEATED",
+      at(current, IDEMPOTENCY),
+      at(old, IDEMPOTENCY),
+      `the method was not to be repeated and is now ${levelOf(current.policy)}; callers repeat a call that may have run on a handler of before: first run handlers everywhere that bear it, then let this pass`,
+    );
+  }
+}
+
+/** Whether callers send a call again that may have run. They do so without a word in the schema but this one. */
+function isRepeated({ desc, policy }: MethodModel): boolean {
+  const singleRequest = desc.methodKind === "unary" || desc.methodKind === "server_streaming";
+  return singleRequest && policy.idempotency !== "unknown";
+}
+
+function levelOf({ idempotency }: MethodPolicy): string {
+  return idempotency === "no_side_effects" ? "NO_SIDE_EFFECTS" : "IDEMPOTENT";
+}
+
+function timeoutOf({ timeoutMs }: MethodPolicy): number {
+  return timeoutMs ?? defaultTimeoutMs;
+}
+
+function compareAuth(old: MethodModel, current: MethodModel, report: ReportChange): void {
+  const [before, after] = [old.policy.auth, current.policy.auth];
+  const place = (rpc: Rpc, ...path: number[]) => at(rpc, [...methodOption, AUTH, ...path]);
+  if (needsAccount(before) && !needsAccount(after)) {
+    const what = after?.public === true ? "is now public" : "has no auth any more";
+    report(
+      "MICRO_AUTH_NO_DELETE",
+      place(current),
+      place(old),
+      `the method needed ${inAuthWords(before)} and ${what}; whoever reaches it can call it`,
+    );
+  } else if (!needsAccount(before) && needsAccount(after)) {
+    report(
+      "MICRO_AUTH_NO_ADD",
+      place(current),
+      place(old),
+      `the method needed no account and now needs ${inAuthWords(after)}; callers without are refused: give them one first`,
+    );
+  } else {
+    const dropped = scopesOf(before).filter((scope) => !scopesOf(after).includes(scope));
+    if (dropped.length > 0) {
+      report(
+        "MICRO_SCOPE_NO_DELETE",
+        place(current, AUTH_SCOPES),
+        place(old, AUTH_SCOPES),
+        `the method does not need ${inScopeWords(dropped)} any more; accounts without can call it now`,
+      );
+    }
+    const added = scopesOf(after).filter((scope) => !scopesOf(before).includes(scope));
+    if (added.length > 0) {
+      report(
+        "MICRO_SCOPE_NO_ADD",
+        place(current, AUTH_SCOPES),
+        place(old, AUTH_SCOPES),
+        `the method now needs ${inScopeWords(added)}; callers without are refused: grant it first`,
+      );
+    }
+  }
+}
+
+function needsAccount(auth: MethodAuth | undefined): boolean {
+  return auth !== undefined && auth.public !== true;
+}
+
+function scopesOf(auth: MethodAuth | undefined): readonly string[] {
+  return auth?.scopes ?? [];
+}
+
+function inAuthWords(auth: MethodAuth | undefined): string {
+  const scopes = scopesOf(auth);
+  return scopes.length === 0 ? "an account" : `an account with ${inScopeWords(scopes)}`;
+}
+
+function inScopeWords(scopes: readonly string[]): string {
+  return `the ${scopes.length === 1 ? "scope" : "scopes"} ${scopes.join(", ")}`;
+}
+
+function compareSubscriber(
+  old: SubscriberModel,
+  current: SubscriberModel,
+  report: ReportChange,
+): void {
+  const [before, after] = [old.subscription.queue, current.subscription.queue];
+  if (before === after) return;
+  const group = (queue: string | undefined) => (queue === undefined ? "none" : queue);
+  const path = [...subscribeOption, QUEUE];
+  report(
+    "MICRO_SUBSCRIBER_SAME_QUEUE",
+    at(current, path),
+    at(old, path),
+    `the subscriber's queue group was ${group(before)} and is now ${group(after)}; while both run each event is handled twice, and what the old one had not taken is lost: keep the group`,
+  );
+}
+
+function at(rpc: Rpc, optionPath: readonly number[]): Place {
+  return { element: rpc.desc, optionPath };
+}
