@@ -1,5 +1,6 @@
 export * from "./address.ts";
 export * from "./backend.ts";
+export type { Backoff } from "./backoff.ts";
 export * from "./broker/broker.ts";
 export {
   deadLetterAttemptsKey,
@@ -21,7 +22,6 @@ export {
 } from "./broker/memory.ts";
 export * from "./broker/topic.ts";
 export * from "./call.ts";
-export type { Backoff } from "./client/backoff.ts";
 export * from "./client/client.ts";
 export { previousAttemptsKey } from "./client/outbound-call.ts";
 export type { RetryBudgetOptions } from "./client/retry-budget.ts";
@@ -101,6 +101,7 @@ export {
 export * from "./registry/registry.ts";
 export * from "./registry/validate.ts";
 export type { PartRequirements, Requirements } from "./requirements.ts";
+export type * from "./runtime/runtime.ts";
 export type { EjectionPolicy } from "./selector/ejection.ts";
 export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
 export { leastLoaded } from "./selector/least-loaded.ts";

@@ -12,6 +12,7 @@ const layers: readonly (readonly string[])[] = [
     "deadline",
     "abort-watch",
     "backend",
+    "backoff",
     "logger",
     "address",
     "address-ranges",
@@ -55,6 +56,7 @@ const implementations: ReadonlySet<string> = new Set([
   "config/flags.ts",
   "config/file.ts",
   "config/memory.ts",
+  "runtime/local.ts",
 ]);
 
 /** Rooms that stand for no interface: what the drivers of one backend share. Only implementations may import them. */

@@ -24,6 +24,7 @@ import { natsSource } from "@micro-es/runtime/config/nats";
 import { NatsLink } from "@micro-es/runtime/nats";
 import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
 import { natsRegistry } from "@micro-es/runtime/registry/nats";
+import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { natsStore } from "@micro-es/runtime/store/nats";
 import { natsSync } from "@micro-es/runtime/sync/nats";
@@ -62,6 +63,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "flagsSource()": flagsSource(),
   "fileSource()": fileSource(join(folder, "config.yaml"), { required: false }),
   "natsSource()": natsSource(),
+  "localRuntime()": localRuntime(),
 };
 
 afterAll(async () => {

@@ -25,8 +25,12 @@ export function ownFleet(): Record<string, string> {
 }
 
 /** Starts a TypeScript program that uses the runtime's sources. */
-export function startProgram(file: URL, environment: Record<string, string> = {}): Program {
-  const child: ChildProcess = fork(file, {
+export function startProgram(
+  file: URL,
+  environment: Record<string, string> = {},
+  words: readonly string[] = [],
+): Program {
+  const child: ChildProcess = fork(file, words, {
     env: { ...process.env, ...environment },
     execArgv: ["--import", "tsx", "--conditions=@micro-es/source"],
     stdio: ["ignore", "ignore", "pipe", "ipc"],

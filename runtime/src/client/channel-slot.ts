@@ -1,8 +1,8 @@
+import { type Backoff, backoffMs } from "../backoff.ts";
 import { deadlineAfter, monotonicNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import type { Channel, Transport } from "../transport/transport.ts";
-import { type Backoff, backoffMs } from "./backoff.ts";
 
 /** What the connections of every address share. */
 export interface ChannelSlotOptions {

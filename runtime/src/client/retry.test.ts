@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
+import { backoffMs } from "../backoff.ts";
 import { type Code, MicroError, type Outcome } from "../error.ts";
 import type { AnyMethod, RetryPolicy } from "../method.ts";
-import { backoffMs } from "./backoff.ts";
 import { decideRetry, defaultRetry, type FailedAttempt, retryPolicy } from "./retry.ts";
 
 const policy: RetryPolicy = { ...defaultRetry, on: ["unavailable", "aborted"] };

@@ -1,6 +1,6 @@
+import { backoffMs } from "../backoff.ts";
 import type { MicroError } from "../error.ts";
 import type { AnyMethod, RetryPolicy } from "../method.ts";
-import { backoffMs } from "./backoff.ts";
 
 /** What holds for methods that may be repeated and whose schema says nothing about retries. */
 export const defaultRetry: RetryPolicy = {

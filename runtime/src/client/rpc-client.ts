@@ -1,3 +1,4 @@
+import type { Backoff } from "../backoff.ts";
 import { monotonicNow, turnNow } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
@@ -5,7 +6,6 @@ import type { AnyMethod, Method, MethodKind, RetryPolicy } from "../method.ts";
 import type { NodeFilter, Selector } from "../selector/selector.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Attempts } from "./attempts.ts";
-import type { Backoff } from "./backoff.ts";
 import { alreadyLate, cancelled, clientClosed, notOneAnswer, wrongKind } from "./call-error.ts";
 import { callDeadline, callMetadata, callOptions } from "./call-options.ts";
 import { ChannelPool } from "./channel-pool.ts";

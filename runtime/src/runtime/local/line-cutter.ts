@@ -1,0 +1,73 @@
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** Takes a line as bytes of a buffer that is used again afterwards. */
+export type TakeLine = (bytes: Buffer, from: number, to: number, cut: boolean) => void;
+
+/**
+ * Finds the lines in what a process writes, and keeps no more of a line than `maxBytes`: the rest of a longer one is
+ * passed over. It makes no string and no object a line, so that a process that writes a gigabyte leaves no garbage.
+ */
+export class LineCutter {
+  readonly #maxBytes: number;
+  readonly #take: TakeLine;
+  /** The beginning of a line whose end has not come yet; made when there first is one. */
+  #begun: Buffer | undefined;
+  #begunBytes = 0;
+  #overlong = false;
+
+  constructor(maxBytes: number, take: TakeLine) {
+    this.#maxBytes = maxBytes;
+    this.#take = take;
+  }
+
+  push(chunk: Buffer): void {
+    let from = 0;
+    for (let to = chunk.indexOf(lineFeed); to >= 0; to = chunk.indexOf(lineFeed, from)) {
+      this.#endLine(chunk, from, to);
+      from = to + 1;
+    }
+    if (from < chunk.length) this.#keep(chunk, from, chunk.length);
+  }
+
+  /** The process writes no more: what it began is a line. */
+  end(): void {
+    if (this.#begunBytes > 0) this.#endLine(Buffer.alloc(0), 0, 0);
+  }
+
+  #endLine(chunk: Buffer, from: number, to: number): void {
+    if (this.#begunBytes === 0) {
+      this.#emit(chunk, from, to, false);
+      return;
+    }
+    this.#keep(chunk, from, to);
+    this.#emit(this.#begun!, 0, this.#begunBytes, this.#overlong);
+    this.#begunBytes = 0;
+    this.#overlong = false;
+  }
+
+  #keep(chunk: Buffer, from: number, to: number): void {
+    this.#begun ??= Buffer.allocUnsafe(this.#maxBytes);
+    const fits = Math.min(to - from, this.#maxBytes - this.#begunBytes);
+    chunk.copy(this.#begun, this.#begunBytes, from, from + fits);
+    this.#begunBytes += fits;
+    if (fits < to - from) this.#overlong = true;
+  }
+
+  #emit(bytes: Buffer, from: number, to: number, overlong: boolean): void {
+    const cut = overlong || to - from > this.#maxBytes;
+    let end = cut ? characterStart(bytes, from, Math.min(to, from + this.#maxBytes)) : to;
+    if (!cut && end > from && bytes[end - 1] === carriageReturn) end--;
+    this.#take(bytes, from, end, cut);
+  }
+}
+
+/** The end of the bytes, or a little before, so that no character of UTF-8 is cut in two. */
+function characterStart(bytes: Buffer, from: number, end: number): number {
+  const isInside = (at: number) => (bytes[at]! & 0xc0) === 0x80;
+  let at = end - 1;
+  while (at > from && end - at < 4 && isInside(at)) at--;
+  const lead = bytes[at] ?? 0;
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  return at + length > end ? at : end;
+}

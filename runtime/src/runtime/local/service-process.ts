@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunExit, RunSpec } from "../runtime.ts";
+import type { Guard } from "./guard.ts";
+import { LineCutter, type TakeLine } from "./line-cutter.ts";
+import { markedProcesses, markVariable } from "./marked-processes.ts";
+import { groupRuns, signalGroup, signalProcess } from "./process-group.ts";
+
+/** How long processes that were killed may take to be gone, and output to be read, in milliseconds. */
+const partingMs = 2_000;
+const longestPollMs = 50;
+
+export interface ServiceProcessOptions {
+  readonly spec: RunSpec;
+  readonly graceMs: number;
+  /** Tells the processes of this service from all others. */
+  readonly mark: string;
+  readonly guard: Guard;
+  readonly maxLineBytes: number;
+  readonly takeLine: Readonly<Record<"stdout" | "stderr", TakeLine>>;
+}
+
+/**
+ * One run of a service: a process, which leads a process group of its own, and all that it starts.
+ *
+ * To stop it, its leader alone is asked with SIGTERM, as Docker does: npm, tsx and others pass a signal on to what they
+ * run, which would otherwise get it twice and take that for impatience. What is left when the leader has gone gets the
+ * signal itself, and SIGKILL when the grace is over.
+ */
+export class ServiceProcess {
+  readonly pid: number | undefined;
+  /** Resolves with whether there is a process, as soon as that is known. */
+  readonly spawned: Promise<boolean>;
+  /** Resolves when no process of the run is left; never rejects. */
+  readonly ended: Promise<RunExit>;
+  readonly #options: ServiceProcessOptions;
+  readonly #began = performance.now();
+  #killAt = Number.POSITIVE_INFINITY;
+  #kill: NodeJS.Timeout | undefined;
+  #exited = false;
+
+  constructor(options: ServiceProcessOptions) {
+    this.#options = options;
+    let child: ChildProcess;
+    try {
+      child = start(options);
+    } catch (reason) {
+      this.spawned = Promise.resolve(false);
+      this.ended = Promise.resolve(this.#couldNotStart(reason as NodeJS.ErrnoException));
+      return;
+    }
+    this.pid = child.pid;
+    if (child.pid !== undefined) options.guard.add(child.pid);
+    this.spawned = new Promise((resolve) => {
+      child.once("spawn", () => resolve(true));
+      child.once("error", () => resolve(false));
+    });
+    this.ended = this.#run(child);
+  }
+
+  /** Asks the process to end, and kills what is left after the grace. A later call may only shorten it. */
+  stop(graceMs: number = this.#options.graceMs): void {
+    const killAt = performance.now() + graceMs;
+    if (killAt >= this.#killAt || this.pid === undefined) return;
+    const first = this.#killAt === Number.POSITIVE_INFINITY;
+    this.#killAt = killAt;
+    if (this.#exited) return;
+    if (first && graceMs > 0) signalProcess(this.pid, "SIGTERM");
+    clearTimeout(this.#kill);
+    this.#kill = setTimeout(() => signalGroup(this.pid!, "SIGKILL"), graceMs);
+  }
+
+  async #run(child: ChildProcess): Promise<RunExit> {
+    const closed = this.#readOutput(child);
+    const exit = await new Promise<RunExit>((resolve) => {
+      child.once("error", (reason) => {
+        if (child.pid === undefined) resolve(this.#couldNotStart(reason));
+      });
+      child.once("exit", (code, signal) => resolve(this.#exit({ code, signal })));
+    });
+    this.#exited = true;
+    clearTimeout(this.#kill);
+    if (child.pid === undefined) return exit;
+    await this.#endRest(child.pid);
+    // What left the group and cleared its mark may hold the pipes for ever.
+    const parting = new AbortController();
+    await Promise.race([closed, sleep(partingMs, undefined, { signal: parting.signal })]);
+    parting.abort();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    this.#options.guard.remove(child.pid);
+    return exit;
+  }
+
+  /** Ends what the leader of the group left behind. */
+  async #endRest(group: number): Promise<void> {
+    if (groupRuns(group)) {
+      this.#killAt = Math.min(this.#killAt, performance.now() + this.#options.graceMs);
+      signalGroup(group, "SIGTERM");
+      await this.#untilEnded(group, () => this.#killAt);
+      signalGroup(group, "SIGKILL");
+      const parting = performance.now() + partingMs;
+      await this.#untilEnded(group, () => parting);
+    }
+    const parting = performance.now() + partingMs;
+    let left = await markedProcesses(this.#options.mark);
+    for (let waitMs = 1; left.length > 0 && performance.now() < parting; waitMs *= 2) {
+      for (const pid of left) signalProcess(pid, "SIGKILL");
+      await sleep(Math.min(waitMs, longestPollMs));
+      left = await markedProcesses(this.#options.mark);
+    }
+  }
+
+  async #untilEnded(group: number, until: () => number): Promise<void> {
+    for (let waitMs = 1; groupRuns(group) && performance.now() < until(); waitMs *= 2) {
+      await sleep(Math.min(waitMs, longestPollMs));
+    }
+  }
+
+  /** Resolves when all that was written has been taken. */
+  #readOutput(child: ChildProcess): Promise<void> {
+    const { maxLineBytes, takeLine } = this.#options;
+    const streams = ["stdout", "stderr"] as const;
+    const ends = streams.map((name) => {
+      const stream = child[name];
+      if (stream == null) return undefined;
+      const cutter = new LineCutter(maxLineBytes, takeLine[name]);
+      stream.on("data", (chunk: Buffer) => cutter.push(chunk));
+      return new Promise<void>((resolve) => {
+        // A broken pipe ends the output; how the process ended is told by the process.
+        stream.on("error", () => {});
+        stream.once("close", () => {
+          cutter.end();
+          resolve();
+        });
+      });
+    });
+    return Promise.all(ends).then(() => {});
+  }
+
+  #exit(how: Pick<RunExit, "code" | "signal" | "error">): RunExit {
+    return { ...how, at: new Date(), ranMs: performance.now() - this.#began };
+  }
+
+  #couldNotStart(reason: NodeJS.ErrnoException): RunExit {
+    return this.#exit({ code: null, signal: null, error: whyNot(this.#options.spec, reason) });
+  }
+}
+
+function start({ spec, mark }: ServiceProcessOptions): ChildProcess {
+  const [program, ...args] = spec.command;
+  const environment = { ...process.env, ...spec.environment };
+  const marks = [process.env[markVariable], mark].filter((it) => it !== undefined).join(" ");
+  return spawn(program, args, {
+    // A session, and so a process group, of its own.
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...environment, [markVariable]: marks },
+    ...(spec.folder === undefined ? {} : { cwd: spec.folder }),
+  });
+}
+
+/** Node tells a missing folder and a missing program by the same words. */
+function whyNot({ command: [program], folder }: RunSpec, reason: NodeJS.ErrnoException): string {
+  if (folder !== undefined && !isFolder(folder)) return `there is no folder ${folder}`;
+  if (reason.code === "ENOENT") return `there is no program ${program}`;
+  if (reason.code === "EACCES") return `${program} may not be executed`;
+  return `${program} cannot be started: ${reason.message}`;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
