@@ -66,6 +66,18 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/health.ts"),
   },
   {
+    name: "stats",
+    group: "Look and call",
+    summary: "calls, errors and times of each method, and what each process takes",
+    load: () => import("./commands/stats.ts"),
+  },
+  {
+    name: "logs",
+    group: "Look and call",
+    summary: "what the processes of a service log",
+    load: () => import("./commands/logs.ts"),
+  },
+  {
     name: "pub",
     group: "Events and state",
     summary: "publishes an event",

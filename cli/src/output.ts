@@ -55,6 +55,12 @@ export class Output {
     }
   }
 
+  /** A page on standard output; `over`: on a terminal, in place of what it shows. */
+  page(text: string, over: boolean): void {
+    const clear = over && this.#stdout.isTTY === true ? "\u001b[H\u001b[2J\u001b[3J" : "";
+    this.#write(`${clear}${text}\n`);
+  }
+
   /** Words on standard output, whatever the format. */
   line(text: string): void {
     this.#write(`${text}\n`);

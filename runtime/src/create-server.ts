@@ -1,5 +1,12 @@
+import { randomUUID } from "node:crypto";
 import type { Broker } from "./broker/broker.ts";
-import { DefaultParts, type ServerAddressOptions, type ServerLimitOptions } from "./defaults.ts";
+import type { Debug } from "./debug/debug.ts";
+import {
+  DefaultParts,
+  observedBy,
+  type ServerAddressOptions,
+  type ServerLimitOptions,
+} from "./defaults.ts";
 import { type EnvironmentValues, environmentVariables as variables } from "./environment.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -24,6 +31,8 @@ export interface ServerOptions extends ServerAddressOptions, ServerLimitOptions 
   readonly registry?: Registry;
   /** Where its subscribers take their events from. Default: HTTP, point to point. */
   readonly broker?: Broker;
+  /** Sees what the server does, and tells of it; as in `ServiceOptions`. */
+  readonly debug?: Debug;
   /** Around every call, the first outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
   /** Keys of incoming metadata that go along with calls and events made on behalf of a call. */
@@ -44,13 +53,17 @@ export function createServer(options: ServerOptions = {}): Server {
   const values = options.environment ?? process.env;
   const name = serviceName(options.name, values);
   const parts = new DefaultParts(values, { service: name });
-  const logger = options.logger ?? parts.logger;
+  const { debug } = options;
+  const id = randomUUID();
+  const version = options.version ?? parts.read(variables.version) ?? "latest";
+  const logger = parts.loggerOf(options);
   const registry = options.registry ?? parts.registry(logger);
   const listen = options.listen ?? [parts.listen(options, parts.transport)];
   const broker = options.broker ?? parts.broker(registry, listen[0]?.address ?? "", logger);
-  return buildServer({
+  const server = buildServer({
     name,
-    version: options.version ?? parts.read(variables.version) ?? "latest",
+    id,
+    version,
     metadata: options.metadata ?? parts.read(variables.metadata) ?? {},
     listen,
     registry,
@@ -59,6 +72,9 @@ export function createServer(options: ServerOptions = {}): Server {
     interceptors: options.interceptors ?? [],
     propagate: options.propagate ?? [],
     ...parts.limits(options),
-    owned: parts.made,
+    ...observedBy(debug),
+    owned: debug === undefined ? parts.made : [debug, ...parts.made],
   });
+  debug?.register({ name, version, nodeId: `${name}-${id}`, server });
+  return server;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { DefaultParts } from "./defaults.ts";
+import { DefaultParts, observedBy } from "./defaults.ts";
 import { misspelled, environmentVariables as variables } from "./environment.ts";
 import { buildServer } from "./server/rpc-server.ts";
 import type { Service, ServiceOptions } from "./service.ts";
@@ -17,7 +17,8 @@ export function createService(options: ServiceOptions = {}): Service {
   const parts = new DefaultParts(values, { service: name });
   const id = randomUUID();
   const version = options.version ?? parts.read(variables.version) ?? "latest";
-  const logger = options.logger ?? parts.logger;
+  const { debug } = options;
+  const logger = parts.loggerOf(options);
   for (const hint of misspelled(values)) logger.warn({}, hint);
   const registry = options.registry ?? parts.registry(logger);
   const transports = options.transports ?? parts.transports;
@@ -47,7 +48,9 @@ export function createService(options: ServiceOptions = {}): Service {
     interceptors: options.serverInterceptors ?? [],
     propagate: options.propagate ?? [],
     ...parts.limits(options),
+    ...observedBy(debug),
   });
+  debug?.register({ name, version, nodeId: `${name}-${id}`, server });
   return new RunningService({
     name,
     version,
@@ -63,6 +66,6 @@ export function createService(options: ServiceOptions = {}): Service {
     config: options.config,
     graceMs: options.graceMs ?? parts.read(variables.grace) ?? 10_000,
     require: options.require ?? {},
-    owned: [...parts.made, ...(options.owned ?? [])],
+    owned: [...(debug === undefined ? [] : [debug]), ...parts.made, ...(options.owned ?? [])],
   });
 }

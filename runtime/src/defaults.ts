@@ -3,6 +3,7 @@ import { httpBroker } from "./broker/http.ts";
 import { memoryBroker } from "./broker/memory.ts";
 import type { Client, ClientInterceptor } from "./client/client.ts";
 import { buildClient } from "./client/rpc-client.ts";
+import type { Debug } from "./debug/debug.ts";
 import { DeferredStore } from "./deferred-store.ts";
 import {
   type EnvironmentValues,
@@ -86,6 +87,11 @@ export class DefaultParts {
     const format = this.read(variables.logFormat);
     this.#logger ??= createLogger({ fields: this.#logFields, ...given({ level, format }) });
     return this.#logger;
+  }
+
+  /** The logger that was given, else the default one; what looks at the service stands before it. */
+  loggerOf({ logger = this.logger, debug }: { logger?: Logger; debug?: Debug }): Logger {
+    return debug?.logger(logger, this.read(variables.logLevel) ?? "info") ?? logger;
   }
 
   registry(logger: Logger): Registry {
@@ -202,6 +208,11 @@ export class DefaultParts {
     this.#made.push(part);
     return part;
   }
+}
+
+/** What a server is given so that it is looked at. */
+export function observedBy(debug: Debug | undefined): Pick<ServerParts, "observe"> {
+  return debug === undefined ? {} : { observe: (dispatcher) => debug.dispatcher(dispatcher) };
 }
 
 /** The host of `host:port` or of a lone host, with the brackets of IPv6; undefined for other addresses. */

@@ -64,6 +64,7 @@ export { type ClientOptions, createClient } from "./create-client.ts";
 export { createServer, type ServerOptions } from "./create-server.ts";
 export { createService } from "./create-service.ts";
 export * from "./deadline.ts";
+export type { Debug, DebuggedService } from "./debug/debug.ts";
 export type { ServerAddressOptions, ServerLimitOptions } from "./defaults.ts";
 export {
   type EnvironmentValues,

@@ -1,3 +1,5 @@
+import { readableValue } from "./log-value.ts";
+
 /** From the most to the least talkative. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
@@ -45,23 +47,13 @@ export const silentLogger: Logger = createLogger({ level: "silent" });
 
 function jsonLine(level: LogLevel, message: string, fields: LogFields): string {
   const time = new Date().toISOString();
-  return JSON.stringify({ time, level, message, ...fields }, plain);
+  return JSON.stringify({ time, level, message, ...fields }, readableValue);
 }
 
 function textLine(level: LogLevel, message: string, fields: LogFields): string {
   const time = new Date().toISOString().slice(11, 23);
   const rest = Object.entries(fields).map(
-    ([key, value]) => ` ${key}=${JSON.stringify(value, plain)}`,
+    ([key, value]) => ` ${key}=${JSON.stringify(value, readableValue)}`,
   );
   return `${time} ${level.padEnd(5)} ${message.replaceAll("\n", "\\n")}${rest.join("")}`;
-}
-
-/** Makes errors and big integers readable, which JSON otherwise drops or rejects. */
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === "bigint") return value.toString();
-  if (value instanceof Error) {
-    const code = "code" in value ? { code: value.code } : {};
-    return { name: value.name, ...code, message: value.message };
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 import type { Broker } from "./broker/broker.ts";
 import type { Client, ClientInterceptor } from "./client/client.ts";
 import type { Config } from "./config/config.ts";
+import type { Debug } from "./debug/debug.ts";
 import type { EnvironmentValues } from "./environment.ts";
 import type { Hook } from "./hooks.ts";
 import type { Logger } from "./logger.ts";
@@ -51,6 +52,11 @@ export interface ServiceOptions {
   readonly config?: Config;
   /** Default: lines on standard error, from `info` on. */
   readonly logger?: Logger;
+  /**
+   * Sees what the service does, and tells of it to `micro stats` and `micro logs`: `debugService()` of
+   * `@micro-es/runtime/debug`. It is closed with the service. Default: nothing looks, and nothing is told.
+   */
+  readonly debug?: Debug;
   /** Around every call that the service answers, the first outermost. */
   readonly serverInterceptors?: readonly ServerInterceptor[];
   /** Around every call that its client makes, the first outermost. */

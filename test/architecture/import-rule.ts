@@ -14,6 +14,7 @@ const layers: readonly (readonly string[])[] = [
     "backend",
     "backoff",
     "logger",
+    "log-value",
     "address",
     "address-ranges",
     "advertised-address",

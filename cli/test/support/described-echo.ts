@@ -1,4 +1,5 @@
 import { createService, MicroError } from "@micro-es/runtime";
+import { debugService } from "@micro-es/runtime/debug";
 import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
 import {
   type EchoServiceHandler,
@@ -6,8 +7,8 @@ import {
 } from "../../../test/gen/micro/test/v1/echo_micro.ts";
 import { echoHandler } from "../../../test/support/echo.ts";
 
-// An echo service that tools can ask for its schema and its health. Run by tests with a channel to talk over.
-const service = createService({ name: "echo" });
+// An echo service that tools can ask for its schema, its health and how it does. Run by tests with a channel to talk over.
+const service = createService({ name: "echo", debug: debugService() });
 const handler: EchoServiceHandler = {
   ...echoHandler(process.env.ECHO_SERVER ?? "echo"),
   onEchoed() {},
@@ -17,6 +18,9 @@ registerEchoServiceHandler(service.server, {
   echo(request, context) {
     const tag = context.requestMetadata.get("x-tag");
     if (typeof tag === "string") context.responseMetadata.set("x-tag", tag);
+    if (request.text.startsWith("log ")) {
+      service.logger.warn({ who: request.text.slice(4) }, "told to log\nthis");
+    }
     if (request.text === "secret") throw new MicroError("permission_denied", "not for you");
     return handler.echo(request, context);
   },

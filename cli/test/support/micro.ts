@@ -19,6 +19,11 @@ export interface MicroOptions {
   readonly stdin?: string;
 }
 
+export interface TerminalOptions extends MicroOptions {
+  /** Presses Ctrl-C when this was shown. */
+  readonly interruptAt?: RegExp;
+}
+
 /** Starts `micro` with standard output and standard error as pipes. */
 export function startMicro(words: readonly string[], options: MicroOptions = {}): ChildProcess {
   const [node = "", ...args] = program;
@@ -40,7 +45,7 @@ export async function micro(words: readonly string[], options: MicroOptions = {}
 /** Runs `micro` to its end in a pseudo-terminal, where both outputs are one. */
 export async function microInTerminal(
   words: readonly string[],
-  options: MicroOptions = {},
+  options: TerminalOptions = {},
 ): Promise<Ended> {
   const line = [...program, ...words].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = spawn("script", ["-qefc", line, "/dev/null"], {
@@ -49,6 +54,13 @@ export async function microInTerminal(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   if (options.stdin !== undefined) child.stdin.write(options.stdin);
+  const { interruptAt } = options;
+  let shown = "";
+  child.stdout.on("data", (data: Buffer) => {
+    if (interruptAt === undefined || interruptAt.test(shown)) return;
+    shown += data;
+    if (interruptAt.test(shown)) child.stdin.write("\u0003");
+  });
   return ended(child);
 }
 

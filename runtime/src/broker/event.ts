@@ -9,7 +9,6 @@ import {
   type PublishOptions,
   reservedEventKeys,
 } from "./broker.ts";
-import { setEventDeadline } from "./event-deadline.ts";
 
 /** An event that a broker took: checked, complete, and never changed from then on. */
 export interface EventRecord {
@@ -139,7 +138,6 @@ function outgoingMetadata(
     }
     metadata.assign(own);
   }
-  setEventDeadline(metadata, options?.deadline);
   metadata.encode();
   return metadata;
 }

@@ -1,3 +1,5 @@
+import { Changes } from "./changes.ts";
+
 /** What is known of a service: whether it answers calls. */
 export type ServingStatus = "serving" | "not_serving";
 
@@ -10,7 +12,7 @@ export const wholeServer = "";
  */
 export class HealthStatus {
   readonly #statuses = new Map<string, ServingStatus>();
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = new Changes();
   #over = false;
 
   /** @param services that are known from the start, and serve; the whole server is one of them. */
@@ -27,14 +29,14 @@ export class HealthStatus {
   set(service: string, status: ServingStatus): void {
     if (this.#over || this.#statuses.get(service) === status) return;
     this.#statuses.set(service, status);
-    this.#wake();
+    this.#changes.tell();
   }
 
   /** Nothing is served any more: watchers hear of it, and are at their end. */
   shutDown(): void {
     for (const service of this.#statuses.keys()) this.#statuses.set(service, "not_serving");
     this.#over = true;
-    this.#wake();
+    this.#changes.tell();
   }
 
   /** The status now, and at each change, until the signal fires or everything is shut down. */
@@ -51,24 +53,8 @@ export class HealthStatus {
       } else if (this.#over) {
         return;
       } else {
-        await this.#change(signal);
+        await this.#changes.next(signal);
       }
     }
-  }
-
-  #change(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const changed = () => {
-        this.#waiting.delete(changed);
-        signal.removeEventListener("abort", changed);
-        resolve();
-      };
-      this.#waiting.add(changed);
-      signal.addEventListener("abort", changed);
-    });
-  }
-
-  #wake(): void {
-    for (const changed of [...this.#waiting]) changed();
   }
 }

@@ -7,7 +7,7 @@ import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind } from "../method.ts";
 import type { Node, Registration, Registry } from "../registry/registry.ts";
-import type { Listener, Transport } from "../transport/transport.ts";
+import type { Dispatcher, Listener, Transport } from "../transport/transport.ts";
 import { ConnectionLog } from "./connection-log.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
 import { describe } from "./faults.ts";
@@ -57,6 +57,8 @@ export interface ServerParts {
   readonly broker?: Broker;
   /** Around every call, the first outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Puts something between the transports and the server that sees every call as they do. */
+  readonly observe?: (dispatcher: Required<Dispatcher>) => Dispatcher;
   /** Unary calls whose handlers are at work at once; more are refused. Default 1,024. */
   readonly maxConcurrentCalls?: number;
   /** Calls of the streaming kinds that are open at once; more are refused. Default 16,384. */
@@ -88,6 +90,8 @@ class RpcServer implements Server {
   readonly #id: string;
   readonly #logger: Logger;
   readonly #dispatcher: HandlerDispatcher;
+  /** What transports bring their calls to. */
+  readonly #entrance: Dispatcher;
   readonly #subscribers: Subscriber[] = [];
   readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
@@ -114,6 +118,7 @@ class RpcServer implements Server {
       propagate: parts.propagate ?? [],
       logger: this.#logger,
     });
+    this.#entrance = parts.observe?.(this.#dispatcher) ?? this.#dispatcher;
   }
 
   get state(): ServerState {
@@ -265,7 +270,7 @@ class RpcServer implements Server {
 
   async #listen({ transport, address }: ServerListen): Promise<Listener> {
     try {
-      return await transport.listen(address, this.#dispatcher, {
+      return await transport.listen(address, this.#entrance, {
         onConnectionError: (error, peer) => this.#connections.add(transport.name, peer, error),
       });
     } catch (reason) {

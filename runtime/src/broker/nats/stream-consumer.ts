@@ -119,10 +119,9 @@ export class StreamConsumer implements PullHost {
   }
 
   async restore(): Promise<void> {
-    const { link, stream, consumer } = this.#options;
-    const manager = await link.manager();
+    const manager = await this.#options.link.manager();
     try {
-      await link.answer(manager.consumers.info(stream, consumer));
+      await manager.consumers.info(this.#options.stream, this.#options.consumer);
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await this.#make();
@@ -171,13 +170,13 @@ export class StreamConsumer implements PullHost {
     if (durable) {
       try {
         // A group goes on where it stopped.
-        await link.answer(manager.consumers.info(stream, consumer));
+        await manager.consumers.info(stream, consumer);
         return;
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
     }
-    await link.answer(manager.consumers.add(stream, config));
+    await manager.consumers.add(stream, config);
   }
 
   #start(): Partial<ConsumerConfig> {

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { MicroError } from "@micro-es/runtime";
+import { type Command, defineCommand } from "../command.ts";
+import { statsMethod } from "../debug/debug-methods.ts";
+import { allPlaces, debugFailure, type Place, placesOf } from "../debug/places.ts";
+import { statsJson, statsTables, type TakenStats } from "../debug/stats-table.ts";
+import { readDuration } from "../duration.ts";
+import { type Fleet, openFleet } from "../fleet.ts";
+import type { Output } from "../output.ts";
+import { findTarget, targetOptions } from "../target.ts";
+
+export const command: Command = defineCommand({
+  arguments: [
+    {
+      name: "service",
+      optional: true,
+      help: "its name, or an address such as localhost:8080; none for all that run",
+    },
+  ],
+  options: {
+    ...targetOptions,
+    watch: { type: "boolean", short: "w", help: "again and again, with calls a second" },
+    interval: { type: "string", value: "time", help: "between two looks of --watch; default 2s" },
+    all: { type: "boolean", help: "methods too that servers have for tools, as health checks" },
+    timeout: { type: "string", value: "time", help: "for each process; default 5s" },
+  },
+  details:
+    "Calls and errors count from the start of a process; P50 and P99 are of calls that ended in the last one to two minutes. A service\ntells them that has a debug service: createService({ debug: debugService() }).",
+  examples: [
+    ["micro stats", "every process, and every method that it answers"],
+    ["micro stats greeter --watch", "one service, as it goes"],
+    ["micro stats greeter --json | jq .methods", "for scripts, a line a process"],
+  ],
+  async run({ arguments: [word], options, output, environment, signal }) {
+    const timeoutMs = readDuration(options.timeout ?? "5s", "timeout");
+    const intervalMs = readDuration(options.interval ?? "2s", "interval");
+    const watch = options.watch === true;
+    const all = options.all === true;
+    await using fleet = await openFleet(environment);
+    output.progress(word === undefined ? "looking for services" : `asking ${word}`);
+    let before: ReadonlyMap<string, TakenStats> = new Map();
+    for (;;) {
+      const places = await findPlaces(fleet, word, options, signal);
+      const { taken, failures } = await ask(fleet, places, timeoutMs, signal);
+      if (word !== undefined && taken.length === 0 && failures[0] !== undefined) throw failures[0];
+      for (const each of output.json ? taken : []) output.result(statsJson(each, all), () => "");
+      if (taken.length === 0) output.note(places.length === 0 ? "no service runs here" : "");
+      else if (!output.json) output.page(statsTables(taken, before, all, output), watch);
+      noteFailures(failures, output);
+      if (!watch) return failures.some(({ code }) => code !== "unimplemented") ? 1 : 0;
+      before = new Map(taken.map((each) => [each.place.address, each]));
+      await sleep(intervalMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+    }
+  },
+});
+
+async function findPlaces(
+  fleet: Fleet,
+  word: string | undefined,
+  options: Parameters<typeof findTarget>[2],
+  signal: AbortSignal,
+): Promise<readonly Place[]> {
+  if (word === undefined) return allPlaces(fleet.registry, signal);
+  return placesOf(await findTarget(fleet.registry, word, options, signal));
+}
+
+async function ask(
+  fleet: Fleet,
+  places: readonly Place[],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<{ readonly taken: readonly TakenStats[]; readonly failures: readonly MicroError[] }> {
+  const [first] = places;
+  if (first === undefined) return { taken: [], failures: [] };
+  const client = fleet.client(first.protocol);
+  const taken: TakenStats[] = [];
+  const failures: MicroError[] = [];
+  await Promise.all(
+    places.map(async (place) => {
+      try {
+        const stats = await client.unary(statsMethod, {}, { ...place.call, timeoutMs, signal });
+        taken.push({ place, stats, takenAt: performance.now() });
+      } catch (reason) {
+        failures.push(debugFailure(place.address, reason));
+      }
+    }),
+  );
+  taken.sort((a, b) => places.indexOf(a.place) - places.indexOf(b.place));
+  return { taken, failures };
+}
+
+function noteFailures(failures: readonly MicroError[], output: Output): void {
+  for (const { message } of failures) output.note(message);
+}

@@ -1,0 +1,133 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { protobufCodec } from "../codec/protobuf.ts";
+import {
+  DebugService,
+  type LogsRequest,
+  LogsRequestSchema,
+  LogsResponseSchema,
+  LogLevel as Numbered,
+  StatsRequestSchema,
+  StatsResponseSchema,
+} from "../gen/micro/debug/v1/debug_pb.ts";
+import type { LogLevel } from "../logger.ts";
+import { CallMeters, type MethodSummary } from "./call-meters.ts";
+import type { Debug, DebuggedService } from "./debug.ts";
+import { type LogQuery, LogRing } from "./log-ring.ts";
+import { MeteredDispatcher } from "./metered-dispatcher.ts";
+import { ProcessMeter } from "./process-meter.ts";
+
+/** What a {@link debugService} keeps. */
+export interface DebugServiceOptions {
+  /** Lines of the log that are kept, of 4 MiB at most; 0 tells nobody of any. Default 1,000. */
+  readonly logLines?: number;
+}
+
+/**
+ * Lets a service tell how it does, on the port that it listens at: `micro.debug.v1.DebugService` has the calls, errors and
+ * times of each method, what the process takes, and the last lines of the log. `micro stats` and `micro logs` ask it:
+ * `createService({ name: "greeter", debug: debugService() })`.
+ *
+ * Whoever can call the service can ask, and reads what `service.logger` was given. Each call costs two looks at the
+ * clock and one small object.
+ */
+export function debugService(options: DebugServiceOptions = {}): Debug {
+  const { logLines = 1_000 } = options;
+  const meters = new CallMeters();
+  const ring = new LogRing(logLines);
+  const meter = new ProcessMeter();
+  const close = async () => meter.close();
+  return {
+    logger: (logger, level) => (logLines === 0 ? logger : ring.before(logger, level)),
+    dispatcher: (dispatcher) => new MeteredDispatcher(dispatcher, meters),
+    register(service) {
+      const { server } = service;
+      server.unary(statsMethod, () => ({
+        process: processOf(service, meter),
+        methods: server.methods.map((method) => statsOf(meters.of(method).summary)),
+      }));
+      if (logLines === 0) return;
+      server.serverStream(logsMethod, async function* (request, { signal }) {
+        const until = AbortSignal.any([signal, server.draining]);
+        for await (const record of ring.read(queryOf(request), until)) {
+          const { sequence, missed, time, level, message, fields } = record;
+          yield {
+            sequence: BigInt(sequence),
+            missed: BigInt(missed),
+            time: timestampFromDate(time),
+            level: numbers[level],
+            message,
+            fields,
+          };
+        }
+      });
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+const common = { service: "", idempotency: "no_side_effects" } as const;
+
+const statsMethod = {
+  ...common,
+  name: `${DebugService.typeName}/Stats`,
+  kind: "unary",
+  input: protobufCodec(StatsRequestSchema),
+  output: protobufCodec(StatsResponseSchema),
+} as const;
+
+const logsMethod = {
+  ...common,
+  name: `${DebugService.typeName}/Logs`,
+  kind: "server_streaming",
+  input: protobufCodec(LogsRequestSchema),
+  output: protobufCodec(LogsResponseSchema),
+} as const;
+
+const numbers: Readonly<Record<LogLevel, Numbered>> = {
+  debug: Numbered.DEBUG,
+  info: Numbered.INFO,
+  warn: Numbered.WARN,
+  error: Numbered.ERROR,
+  silent: Numbered.UNSPECIFIED,
+};
+
+function queryOf(request: LogsRequest): LogQuery {
+  const [level = "debug"] = (Object.keys(numbers) as LogLevel[]).filter(
+    (name) => request.level !== Numbered.UNSPECIFIED && numbers[name] === request.level,
+  );
+  return {
+    tail: request.tail ?? Number.POSITIVE_INFINITY,
+    follow: request.follow,
+    level,
+    notBefore: new Date(request.maxAgeMs > 0 ? Date.now() - request.maxAgeMs : 0),
+    after: Number(request.after),
+  };
+}
+
+function processOf({ name, version, nodeId }: DebuggedService, meter: ProcessMeter) {
+  const { started, rssBytes, heapUsedBytes, heapTotalBytes, externalBytes, ...others } =
+    meter.read();
+  return {
+    service: name,
+    version,
+    nodeId,
+    started: timestampFromDate(started),
+    rssBytes: BigInt(rssBytes),
+    heapUsedBytes: BigInt(heapUsedBytes),
+    heapTotalBytes: BigInt(heapTotalBytes),
+    externalBytes: BigInt(externalBytes),
+    ...others,
+  };
+}
+
+function statsOf({ method, calls, errors, inFlight, latency }: MethodSummary) {
+  const { count, ...times } = latency;
+  return {
+    method,
+    calls: BigInt(calls),
+    errors: Object.fromEntries(Array.from(errors, ([code, times]) => [code, BigInt(times)])),
+    inFlight,
+    latency: { count: BigInt(count), ...times },
+  };
+}

@@ -1,0 +1,139 @@
+import type { ServerCall } from "../call.ts";
+import type { MicroError } from "../error.ts";
+import type { AnyMethod } from "../method.ts";
+import type {
+  Dispatcher,
+  StepIterator,
+  StepReceiver,
+  UnaryReceiver,
+} from "../transport/transport.ts";
+import type { CallMeters, MethodMeter } from "./call-meters.ts";
+
+/** Counts and times every call that a dispatcher answers, those that it refuses included. */
+export class MeteredDispatcher implements Dispatcher {
+  readonly #inner: Required<Dispatcher>;
+  readonly #meters: CallMeters;
+
+  constructor(inner: Required<Dispatcher>, meters: CallMeters) {
+    this.#inner = inner;
+    this.#meters = meters;
+  }
+
+  method(name: string): AnyMethod | undefined {
+    return this.#inner.method(name);
+  }
+
+  methodOfEndpoint(endpoint: string, service: string): AnyMethod | undefined {
+    return this.#inner.methodOfEndpoint(endpoint, service);
+  }
+
+  unknownMethod(name: string): MicroError {
+    return this.#inner.unknownMethod(name);
+  }
+
+  unary(call: ServerCall, request: unknown): Promise<unknown> {
+    return new Promise((answered, failed) => this.startUnary(call, request, { answered, failed }));
+  }
+
+  startUnary(call: ServerCall, request: unknown, receiver: UnaryReceiver): void {
+    const meter = this.#meters.of(call.method);
+    this.#inner.startUnary(call, request, new MeteredUnary(call, meter, receiver));
+  }
+
+  stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
+    const answers = this.#inner.stream(call, requests)[Symbol.asyncIterator]();
+    return new MeteredStream(call, this.#meters.of(call.method), answers);
+  }
+
+  invalidAnswer(call: ServerCall, reason: unknown): MicroError {
+    const error = this.#inner.invalidAnswer(call, reason);
+    // The call has ended well for its handler, and has not for its caller.
+    this.#meters.of(call.method).fail(error.code);
+    return error;
+  }
+}
+
+class MeteredUnary implements UnaryReceiver {
+  readonly #call: ServerCall;
+  readonly #meter: MethodMeter;
+  readonly #receiver: UnaryReceiver;
+  readonly #beganAt: number;
+
+  constructor(call: ServerCall, meter: MethodMeter, receiver: UnaryReceiver) {
+    this.#call = call;
+    this.#meter = meter;
+    this.#receiver = receiver;
+    this.#beganAt = meter.begin();
+  }
+
+  answered(message: unknown): void {
+    this.#meter.end(this.#call, this.#beganAt, false, undefined);
+    this.#receiver.answered(message);
+  }
+
+  failed(reason: unknown): void {
+    this.#meter.end(this.#call, this.#beganAt, true, reason);
+    this.#receiver.failed(reason);
+  }
+}
+
+/** Passes a stream's answers on as they come, with nothing between but a look at whether it has ended. */
+class MeteredStream
+  implements AsyncIterableIterator<unknown>, StepIterator<unknown>, StepReceiver<unknown>
+{
+  readonly #call: ServerCall;
+  readonly #meter: MethodMeter;
+  readonly #answers: AsyncIterator<unknown> & Partial<StepIterator<unknown>>;
+  readonly #beganAt: number;
+  #receiver: StepReceiver<unknown> | undefined;
+  #ended = false;
+
+  constructor(call: ServerCall, meter: MethodMeter, answers: AsyncIterator<unknown>) {
+    this.#call = call;
+    this.#meter = meter;
+    this.#answers = answers;
+    this.#beganAt = meter.begin();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    return new Promise((stepped, threw) => this.step({ stepped, threw }));
+  }
+
+  step(receiver: StepReceiver<unknown>): void {
+    this.#receiver = receiver;
+    if (this.#answers.step !== undefined) {
+      this.#answers.step(this);
+      return;
+    }
+    this.#answers.next().then(
+      (step) => this.stepped(step),
+      (reason) => this.threw(reason),
+    );
+  }
+
+  stepped(step: IteratorResult<unknown>): void {
+    if (step.done === true) this.#end(false, undefined);
+    this.#receiver?.stepped(step);
+  }
+
+  threw(reason: unknown): void {
+    this.#end(true, reason);
+    this.#receiver?.threw(reason);
+  }
+
+  async return(): Promise<IteratorResult<unknown>> {
+    const last = await this.#answers.return?.();
+    this.#end(false, undefined);
+    return last ?? { done: true, value: undefined };
+  }
+
+  #end(failed: boolean, reason: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#meter.end(this.#call, this.#beganAt, failed, reason);
+  }
+}
