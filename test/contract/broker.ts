@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Broker,
   createTopic,
+  deadlineAfter,
   EventRejected,
   type IncomingEvent,
   MicroError,
@@ -434,6 +435,50 @@ const cases: readonly BrokerCase[] = [
       await one.publish("first", { ...textEvent("x"), metadata });
       const [event] = await got.wait(1);
       assert.deepEqual(event.metadata.toObject(), { traceparent, tenant: "acme", own: "1" });
+    },
+  ],
+  [
+    "carries the deadline that a publisher gives, and gives up what was not handled by then",
+    2,
+    async (stage, one, two) => {
+      const dead = stage.collect();
+      await one.subscribe("offers.dead", dead.take);
+      const begun: string[] = [];
+      const reasons: unknown[] = [];
+      const subscription = await two.subscribe(
+        "offers",
+        async (event) => {
+          begun.push(textOf(event));
+          const remaining = event.deadline - performance.now();
+          assert.ok(remaining > 0 && remaining <= 60_000, `${remaining} ms are left`);
+          if (textOf(event) === "in time") return;
+          await new Promise<void>((resolve) => {
+            event.signal.addEventListener("abort", () => {
+              reasons.push(event.signal.reason);
+              resolve();
+            });
+          });
+        },
+        { maxInFlight: 1, redeliveryBackoffMs: 1, deadLetter: "offers.dead" },
+      );
+      await stage.settle();
+      const deadline = deadlineAfter(400);
+      await one.publish("offers", textEvent("in time"), { deadline: deadlineAfter(60_000) });
+      await until(() => subscription.stats.delivered === 1);
+      await one.publish("offers", textEvent("too long"), { deadline });
+      await one.publish("offers", textEvent("too late"), { deadline: deadline - 100 });
+      await until(() => subscription.stats.rejected === 2);
+      // A machine that is slow may have used up the time of the second as well.
+      assert.ok(begun.length <= 2 && !begun.includes("too late"));
+      for (const reason of reasons) {
+        assert.ok(reason instanceof MicroError && reason.code === "deadline_exceeded");
+      }
+      if (!two.guarantees.deadLetter) return;
+      const letters = await dead.wait(2);
+      for (const { metadata, deadline: left } of letters) {
+        assert.match(String(metadata.get("micro-dead-letter-reason")), /within its deadline/);
+        assert.equal(left, Number.POSITIVE_INFINITY);
+      }
     },
   ],
   [

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend.ts";
 import type { Awaitable, ParentContext } from "../call.ts";
+import type { Deadline } from "../deadline.ts";
 import type { Metadata, MetadataInit } from "../metadata.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 
@@ -22,9 +23,15 @@ export interface PublishOptions {
   readonly signal?: AbortSignal;
   /** The incoming call or event on whose behalf this one is published; its marked metadata goes along. */
   readonly context?: ParentContext;
+  /**
+   * Until when the event is of use, on the monotonic clock; it travels with the event as a time of the wall clock. Handlers
+   * have it as their deadline, and an event that was not handled by then is given up. The deadline of `context` does not go
+   * along by itself, because events outlive the calls that cause them: `deadline: context.deadline` takes it along.
+   */
+  readonly deadline?: Deadline;
 }
 
-/** An event as a subscriber gets it. Its context carries no deadline unless the subscription sets one. */
+/** An event as a subscriber gets it. Its deadline is the earlier of the publisher's and the subscription's, if any. */
 export interface IncomingEvent extends ParentContext {
   readonly id: string;
   readonly topic: string;

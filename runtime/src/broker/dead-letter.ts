@@ -2,6 +2,7 @@ import { MicroError } from "../error.ts";
 import { Metadata } from "../metadata.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { EventRecord } from "./event.ts";
+import { eventDeadlineKey } from "./event-deadline.ts";
 
 /** Metadata of a dead letter: why the event was given up. */
 export const deadLetterReasonKey = "micro-dead-letter-reason";
@@ -23,6 +24,8 @@ export function deadLetterRecord(
     .set(deadLetterReasonKey, reason)
     .set(deadLetterTopicKey, record.topic)
     .set(deadLetterAttemptsKey, String(attempts));
+  // Whoever looks at dead letters has all the time there is.
+  metadata.delete(eventDeadlineKey);
   return { ...record, topic: deadLetter, metadata };
 }
 

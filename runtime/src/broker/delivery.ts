@@ -1,4 +1,4 @@
-import { type Deadline, DeadlineSweep, deadlineAfter } from "../deadline.ts";
+import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../deadline.ts";
 import { MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import {
@@ -11,6 +11,7 @@ import {
 import { deadLetterRecord, describe } from "./dead-letter.ts";
 import type { Burial, Consumer, Delivery, DeliveryQueue } from "./delivery-queue.ts";
 import { checkQueue, checkTopic, DeliveredEvent, type EventRecord } from "./event.ts";
+import { eventDeadline } from "./event-deadline.ts";
 
 /** What a broker that delivers inside the process gives to its subscriptions. */
 export interface DeliveryHost {
@@ -181,7 +182,14 @@ export class DeliverySubscription implements Subscription, Consumer {
       return;
     }
     const { handlerTimeoutMs, propagate } = this.#settings;
-    const deadline = deadlineAfter(handlerTimeoutMs);
+    const due = eventDeadline(delivery.record.metadata);
+    const deadline = Math.min(due, deadlineAfter(handlerTimeoutMs));
+    if (hasPassed(due)) {
+      const handling = { delivery, event: undefined };
+      this.#inFlight.add(handling);
+      this.#failForGood(handling, tooLate(delivery.record, "its deadline"));
+      return;
+    }
     const event = new DeliveredEvent(delivery.record, ++delivery.attempts, deadline, propagate);
     const handling = { delivery, event };
     this.#inFlight.add(handling);
@@ -214,27 +222,41 @@ export class DeliverySubscription implements Subscription, Consumer {
       this.#fail(handling, error);
       return;
     }
-    if (!this.#inFlight.delete(handling)) return;
+    if (this.#isOver(handling)) return;
+    this.#inFlight.delete(handling);
     this.#delivered++;
     this.#deliveries.done(handling.delivery);
     this.#settled?.();
   }
 
   #fail(handling: Handling, error: unknown): void {
-    if (!this.#inFlight.has(handling)) {
+    if (this.#isOver(handling)) {
       this.#log("warn", handling.delivery, error, "a handler failed after it had been given up");
       return;
     }
     this.#failed++;
     const { delivery } = handling;
-    const { maxDeliveries, redeliveryBackoffMs, deadLetter } = this.#settings;
-    const forGood = isRejection(error);
+    const { maxDeliveries, redeliveryBackoffMs } = this.#settings;
+    const forGood = isRejection(error) || hasPassed(eventDeadline(delivery.record.metadata));
     if (!forGood && delivery.attempts < maxDeliveries) {
       this.#log("warn", delivery, error, "a handler failed; the event is delivered again");
       this.#again(handling, backoff(redeliveryBackoffMs, delivery.attempts));
       return;
     }
-    const why = forGood ? "an event was rejected by its handler" : "an event failed for good";
+    this.#failForGood(handling, error);
+  }
+
+  /** Whether a handling was given up, or its event is on its way to the dead letters, whatever its handler says now. */
+  #isOver(handling: Handling): boolean {
+    return !this.#inFlight.has(handling) || handling.delivery.burial !== undefined;
+  }
+
+  #failForGood(handling: Handling, error: unknown): void {
+    const { delivery } = handling;
+    const { deadLetter } = this.#settings;
+    const why = isRejection(error)
+      ? "an event was rejected by its handler"
+      : "an event failed for good";
     if (deadLetter === undefined) {
       this.#log("error", delivery, error, `${why}, and there is no dead letter topic`);
       this.#giveUp(handling);
@@ -288,10 +310,9 @@ export class DeliverySubscription implements Subscription, Consumer {
         next = Math.min(next, event.deadline);
         continue;
       }
-      const reason = new MicroError(
-        "deadline_exceeded",
-        `event ${event.id} on ${event.topic} was not handled within ${this.#settings.handlerTimeoutMs} ms`,
-      );
+      const itsOwn = hasPassed(eventDeadline(handling.delivery.record.metadata));
+      const limit = itsOwn ? "its deadline" : `${this.#settings.handlerTimeoutMs} ms`;
+      const reason = tooLate(event, limit);
       event.cancel(reason);
       this.#fail(handling, reason);
     }
@@ -362,6 +383,16 @@ export class DeliverySubscription implements Subscription, Consumer {
 }
 
 /** The rejection of another copy of this package counts as well. */
+function tooLate(
+  { id, topic }: { readonly id: string; readonly topic: string },
+  limit: string,
+): MicroError {
+  return new MicroError(
+    "deadline_exceeded",
+    `event ${id} on ${topic} was not handled within ${limit}`,
+  );
+}
+
 function isRejection(error: unknown): boolean {
   return (
     error instanceof EventRejected || (error instanceof Error && error.name === "EventRejected")

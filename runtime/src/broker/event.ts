@@ -9,6 +9,7 @@ import {
   type PublishOptions,
   reservedEventKeys,
 } from "./broker.ts";
+import { setEventDeadline } from "./event-deadline.ts";
 
 /** An event that a broker took: checked, complete, and never changed from then on. */
 export interface EventRecord {
@@ -138,6 +139,7 @@ function outgoingMetadata(
     }
     metadata.assign(own);
   }
+  setEventDeadline(metadata, options?.deadline);
   metadata.encode();
   return metadata;
 }

@@ -47,8 +47,11 @@ export type JetStreamBrokerOptions = EventDriverOptions & {
 };
 
 const week = 7 * 24 * 3_600_000;
-/** One try to publish, in milliseconds; a try that hears nothing is repeated under the same id. */
-const tryMs = 1_500;
+/**
+ * The first try to publish, in milliseconds; one that hears nothing is repeated under the same id, and given twice the
+ * time, so that a server with too much to do is not given more.
+ */
+const firstTryMs = 1_500;
 
 /**
  * A broker on NATS JetStream: at least once. Publishing resolves when the stream has the event. A queue group is a
@@ -179,6 +182,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     const what = `publish on ${record.topic}`;
     const giveUpAt = performance.now() + this.link.timeoutMs;
     let unsure = false;
+    let tryMs = firstTryMs;
     for (;;) {
       signal?.throwIfAborted();
       try {
@@ -186,19 +190,24 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         await this.link.live(what);
         const jetstream = await this.link.jetstream();
         const headers = encodeHeaders(record);
-        await jetstream.publish(this.#subject(record.topic, partOf(record.key)), record.body, {
+        const subject = this.#subject(record.topic, partOf(record.key));
+        const kept = jetstream.publish(subject, record.body, {
           headers,
           msgID: [record.topic, record.id, record.replay]
             .filter((it) => it !== undefined)
             .join("/"),
           timeout: Math.max(100, Math.min(tryMs, giveUpAt - performance.now())),
         });
+        await this.link.answer(kept);
         return;
       } catch (error) {
         // The stream may have gone with its server's data; then it is made again.
         if (isNobodyThere(error)) this.#ready = undefined;
         const failure = natsFailure(error, what);
-        unsure ||= failure.outcome !== "not-executed";
+        if (failure.outcome !== "not-executed") {
+          unsure = true;
+          tryMs *= 2;
+        }
         const left = giveUpAt - performance.now();
         if (failure.code !== "unavailable" || left <= 0 || this.link.closed) {
           // What an earlier try did is not known, whatever the last one says.
@@ -230,13 +239,13 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
       duplicateWindowMs = 120_000,
     } = this.#options;
     try {
-      await manager.streams.info(this.#stream);
+      await this.link.answer(manager.streams.info(this.#stream));
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
     try {
-      await manager.streams.add({
+      const made = manager.streams.add({
         name: this.#stream,
         subjects: [`${this.#prefix}.>`],
         storage: storage === "file" ? StorageType.File : StorageType.Memory,
@@ -246,6 +255,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.Old,
       });
+      await this.link.answer(made);
     } catch (error) {
       await manager.streams.info(this.#stream).catch(() => {
         throw error;

@@ -125,9 +125,11 @@ export class BucketWatch {
     });
     this.#subscription = subscription;
     this.#heardAt = performance.now();
-    const info = await manager.consumers.add(
-      this.#bucket.stream,
-      consumer(inbox, this.#bucket.subject(this.#filter), this.#headersOnly),
+    const info = await this.#bucket.link.answer(
+      manager.consumers.add(
+        this.#bucket.stream,
+        consumer(inbox, this.#bucket.subject(this.#filter), this.#headersOnly),
+      ),
     );
     if (round !== this.#round) {
       subscription.unsubscribe();

@@ -86,9 +86,9 @@ export class NatsBucket {
     return this.#run("read", key, async () => {
       const manager = await this.link.manager();
       try {
-        const found = await manager.streams.getMessage(this.stream, {
-          last_by_subj: this.subject(key),
-        });
+        const found = await this.link.answer(
+          manager.streams.getMessage(this.stream, { last_by_subj: this.subject(key) }),
+        );
         return {
           key,
           value: found.data,
@@ -129,12 +129,12 @@ export class NatsBucket {
     const giveUpAt = performance.now() + Math.min(this.link.timeoutMs, patienceMs);
     for (;;) {
       try {
-        const ack = await jetstream.publish(this.subject(key), value, {
+        const written = jetstream.publish(this.subject(key), value, {
           headers,
           timeout: this.link.timeoutMs,
           ...(ifRevision === undefined ? {} : { expect: { lastSubjectSequence: ifRevision } }),
         });
-        return ack.seq;
+        return (await this.link.answer(written)).seq;
       } catch (error) {
         if (!isNobodyThere(error) || performance.now() > giveUpAt) throw error;
         // A stream that was made a moment ago does not listen yet, and one of a server that was wiped is gone.
@@ -159,7 +159,7 @@ export class NatsBucket {
   async #make(): Promise<void> {
     const manager = await this.link.manager();
     try {
-      await manager.streams.info(this.stream);
+      await this.link.answer(manager.streams.info(this.stream));
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -184,7 +184,7 @@ export class NatsBucket {
       max_consumers: -1,
     };
     try {
-      await manager.streams.add(config);
+      await this.link.answer(manager.streams.add(config));
     } catch (error) {
       // Somebody else made it meanwhile, perhaps otherwise.
       await manager.streams.info(this.stream).catch(() => {

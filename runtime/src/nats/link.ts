@@ -1,4 +1,11 @@
-import { connect, type JetStreamClient, type JetStreamManager, type NatsConnection } from "nats";
+import {
+  connect,
+  ErrorCode,
+  type JetStreamClient,
+  type JetStreamManager,
+  type NatsConnection,
+  NatsError,
+} from "nats";
 import { BackendStatus } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { natsFailure } from "./failure.ts";
@@ -16,6 +23,8 @@ export class NatsLink implements AsyncDisposable {
   readonly timeoutMs: number;
   readonly #options: NatsOptions;
   readonly #reconnected = new Set<() => void>();
+  /** Who waits for an answer of the servers; called when the connection is lost. */
+  readonly #asking = new Set<(reason: NatsError) => void>();
   #opening: Promise<NatsConnection> | undefined;
   #connection: NatsConnection | undefined;
   #manager: Promise<JetStreamManager> | undefined;
@@ -92,6 +101,18 @@ export class NatsLink implements AsyncDisposable {
     return this.#manager;
   }
 
+  /**
+   * What the servers answer. The library waits on when the connection is lost, for an answer that does not come any more;
+   * this fails at once then, with an outcome that is not known.
+   */
+  answer<T>(asked: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#asking.add(reject);
+      const forget = () => this.#asking.delete(reject);
+      asked.then(resolve, reject).finally(forget);
+    });
+  }
+
   /** Calls the listener after each reconnection, until the returned function is called. */
   onReconnect(listener: () => void): () => void {
     this.#reconnected.add(listener);
@@ -134,6 +155,11 @@ export class NatsLink implements AsyncDisposable {
           "lost",
           new MicroError("unavailable", `the connection to NATS at ${this.#servers()} is lost`),
         );
+        const reason = new NatsError(
+          "the connection was lost before the answer",
+          ErrorCode.Disconnect,
+        );
+        for (const fail of this.#asking) fail(reason);
       } else if (type === "reconnect") {
         this.#attempts = 0;
         this.status.set("healthy");

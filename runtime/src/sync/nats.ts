@@ -74,20 +74,25 @@ class BucketLeases extends NatsDriver implements Leases {
   }
 
   async renew(claim: LeaseClaim): Promise<boolean> {
-    const held = await this.#held(claim);
-    if (held === undefined) return false;
-    return (await this.#replace("renew", claim, held.revision, held.lease)) !== undefined;
+    // A renewal whose answer was lost may yet arrive in between, and is ours as well.
+    for (;;) {
+      const held = await this.#held(claim);
+      if (held === undefined) return false;
+      const { lease, revision } = held;
+      if ((await this.#replace("renew", claim, revision, lease)) !== undefined) return true;
+    }
   }
 
   async release(claim: LeaseClaim): Promise<boolean> {
-    const held = await this.#held(claim);
-    if (held === undefined) return false;
-    try {
-      await this.#bucket.delete(encodeToken(claim.key), { ifRevision: held.revision });
-      return true;
-    } catch (error) {
-      if (isWrongSequence(error)) return false;
-      throw natsFailure(error, `release ${claim.key}`);
+    for (;;) {
+      const held = await this.#held(claim);
+      if (held === undefined) return false;
+      try {
+        await this.#bucket.delete(encodeToken(claim.key), { ifRevision: held.revision });
+        return true;
+      } catch (error) {
+        if (!isWrongSequence(error)) throw natsFailure(error, `release ${claim.key}`);
+      }
     }
   }
 

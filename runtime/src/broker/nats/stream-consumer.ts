@@ -119,9 +119,10 @@ export class StreamConsumer implements PullHost {
   }
 
   async restore(): Promise<void> {
-    const manager = await this.#options.link.manager();
+    const { link, stream, consumer } = this.#options;
+    const manager = await link.manager();
     try {
-      await manager.consumers.info(this.#options.stream, this.#options.consumer);
+      await link.answer(manager.consumers.info(stream, consumer));
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await this.#make();
@@ -170,13 +171,13 @@ export class StreamConsumer implements PullHost {
     if (durable) {
       try {
         // A group goes on where it stopped.
-        await manager.consumers.info(stream, consumer);
+        await link.answer(manager.consumers.info(stream, consumer));
         return;
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
     }
-    await manager.consumers.add(stream, config);
+    await link.answer(manager.consumers.add(stream, config));
   }
 
   #start(): Partial<ConsumerConfig> {

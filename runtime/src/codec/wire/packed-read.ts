@@ -8,7 +8,6 @@ import {
   getInt64,
   getSfixed32,
   getSfixed64,
-  getSint32,
   getSint64,
   getUint64,
 } from "./get.ts";
@@ -40,46 +39,54 @@ function flush<T>(values: readonly T[], count: number, list: T[]): T[] {
 }
 
 /**
- * Numbers of up to 14 bits are read without a branch on how many bytes they have, which no processor could
- * predict; all others by `next`. It is not called in the inner loop, because after a call the engine checks
- * anew what the arrays are.
+ * Numbers of up to 28 bits are read byte by byte without a branch on where they end, which no processor could
+ * predict: each byte is added to the number that waits last, and whether another begins behind it is computed. All
+ * others are read by `next`, which is not called in the inner loop, because after a call the engine checks anew what
+ * the arrays are.
  */
 function varints(
   reader: Reader,
   before: number[],
   end: number,
   next: (reader: Reader) => number,
-  zigzag: boolean,
 ): number[] {
   const stop = endOf(reader, end);
   const { bytes } = reader;
-  const last = stop - 1;
   let { pos } = reader;
   let list = before;
   let count = 0;
   while (pos < stop) {
-    while (pos < last && count < most) {
-      const first = bytes[pos]!;
-      const second = bytes[pos + 1]!;
-      if ((first & second) > 0x7f) break;
-      const two = first >> 7;
-      const value = (first & 0x7f) | ((second & (-two & 0x7f)) << 7);
-      integers[count++] = zigzag ? (value >>> 1) ^ -(value & 1) : value;
-      pos += 1 + two;
+    // There are no more numbers than bytes.
+    const part = Math.min(stop, pos + most - count);
+    let value = 0;
+    let shift = 0;
+    while (pos < part) {
+      const byte = bytes[pos]!;
+      pos = (pos + 1) | 0;
+      value |= (byte & 0x7f) << shift;
+      integers[count] = value;
+      // All bits where more bytes follow, none where the number ends.
+      const more = (byte << 24) >> 31;
+      count = (count + 1 + more) | 0;
+      value &= more;
+      shift = (shift + 7) & more;
+      if (shift > 21) break;
     }
+    // From the first byte of the number that did not end.
+    pos -= shift / 7;
     if (count === most) {
       list = flush(integers, count, list);
       count = 0;
     }
-    if (pos === stop) break;
+    if (shift === 0) continue;
     reader.pos = pos;
-    const value = next(reader);
+    const large = next(reader);
     pos = reader.pos;
-    if ((value << 1) >> 1 === value) integers[count++] = value;
+    if ((large << 1) >> 1 === large) integers[count++] = large;
     else {
       list = flush(integers, count, list);
       count = 0;
-      list.push(value);
+      list.push(large);
     }
   }
   reader.pos = pos;
@@ -88,15 +95,18 @@ function varints(
 }
 
 export function readPackedUint32(reader: Reader, list: number[], end: number): number[] {
-  return varints(reader, list, end, getUint32, false);
+  return varints(reader, list, end, getUint32);
 }
 
 export function readPackedInt32<E extends number>(reader: Reader, list: E[], end: number): E[] {
-  return varints(reader, list, end, getInt32, false) as E[];
+  return varints(reader, list, end, getInt32) as E[];
 }
 
-export function readPackedSint32(reader: Reader, list: number[], end: number): number[] {
-  return varints(reader, list, end, getSint32, true);
+export function readPackedSint32(reader: Reader, before: number[], end: number): number[] {
+  const { length } = before;
+  const list = varints(reader, before, end, getUint32);
+  for (let i = length; i < list.length; i++) list[i] = (list[i]! >>> 1) ^ -(list[i]! & 1);
+  return list;
 }
 
 export function readPackedBool(reader: Reader, before: boolean[], end: number): boolean[] {
@@ -117,60 +127,57 @@ export function readPackedBool(reader: Reader, before: boolean[], end: number): 
 /** From so many bytes on, one call that copies them is quicker than reading them one by one. */
 const worthCopying = 256;
 
-/** Floating-point numbers. Many are copied to where the machine can read them, if it has their byte order. */
-function floating(
-  reader: Reader,
-  before: number[],
-  end: number,
-  next: (reader: Reader) => number,
-  aligned: Float32Array | Float64Array,
-): number[] {
+/** Copies as many whole numbers as there are, and as can wait, to where the machine can read them. */
+function align(reader: Reader, stop: number, aligned: Float32Array | Float64Array): number {
+  const { bytes, pos } = reader;
+  const width = aligned.BYTES_PER_ELEMENT;
+  const size = Math.min(stop - pos, most * width) & -width;
+  new Uint8Array(aligned.buffer).set(bytes.subarray(pos, pos + size));
+  reader.pos = pos + size;
+  return size / width;
+}
+
+const floats = /*@__PURE__*/ new Float32Array(most);
+const doubles = /*@__PURE__*/ new Float64Array(most);
+
+export function readPackedFloat(reader: Reader, before: number[], end: number): number[] {
   const stop = endOf(reader, end);
   let list = before;
-  if (low === 0 && stop - reader.pos >= worthCopying) list = copied(reader, list, stop, aligned);
+  while (low === 0 && stop - reader.pos >= worthCopying) {
+    const count = align(reader, stop, floats);
+    for (let i = 0; i < count; i++) fractions[i] = floats[i]!;
+    list = flush(fractions, count, list);
+  }
   let count = 0;
   while (reader.pos < stop) {
     if (count === most) {
       list = flush(fractions, count, list);
       count = 0;
     }
-    fractions[count++] = next(reader);
+    fractions[count++] = getFloat(reader);
   }
   leave(reader, stop);
   return flush(fractions, count, list);
 }
 
-/** All numbers of a list that are whole. */
-function copied(
-  reader: Reader,
-  before: number[],
-  stop: number,
-  aligned: Float32Array | Float64Array,
-): number[] {
-  const width = aligned.BYTES_PER_ELEMENT;
-  const target = new Uint8Array(aligned.buffer);
+export function readPackedDouble(reader: Reader, before: number[], end: number): number[] {
+  const stop = endOf(reader, end);
   let list = before;
-  while (stop - reader.pos >= width) {
-    const { bytes, pos } = reader;
-    const size = Math.min(stop - pos, target.length) & -width;
-    target.set(bytes.subarray(pos, pos + size));
-    const count = size / width;
-    for (let i = 0; i < count; i++) fractions[i] = aligned[i]!;
+  while (low === 0 && stop - reader.pos >= worthCopying) {
+    const count = align(reader, stop, doubles);
+    for (let i = 0; i < count; i++) fractions[i] = doubles[i]!;
     list = flush(fractions, count, list);
-    reader.pos = pos + size;
   }
-  return list;
-}
-
-const floats = /*@__PURE__*/ new Float32Array(most);
-const doubles = /*@__PURE__*/ new Float64Array(most);
-
-export function readPackedFloat(reader: Reader, list: number[], end: number): number[] {
-  return floating(reader, list, end, getFloat, floats);
-}
-
-export function readPackedDouble(reader: Reader, list: number[], end: number): number[] {
-  return floating(reader, list, end, getDouble, doubles);
+  let count = 0;
+  while (reader.pos < stop) {
+    if (count === most) {
+      list = flush(fractions, count, list);
+      count = 0;
+    }
+    fractions[count++] = getDouble(reader);
+  }
+  leave(reader, stop);
+  return flush(fractions, count, list);
 }
 
 /** A list whose elements another function reads. */

@@ -22,6 +22,8 @@ export class Reader {
   group = 0;
   groupDepth = -1;
   behindGroup = -1;
+  /** What {@link bytes} are a view of, once somebody asked: the engine takes its time to say it. */
+  buffer: ArrayBufferLike | undefined;
 
   constructor(bytes: Uint8Array, copies: boolean, start: number, limit: number) {
     this.bytes = bytes;
@@ -109,9 +111,9 @@ export function getUint32(reader: Reader): number {
 /** A part of the bytes, as `bytes` fields have it. */
 export function partOf(reader: Reader, start: number, end: number): Uint8Array {
   if (reader.copies) return copyOf(reader.bytes, start, end);
-  const { buffer, byteOffset } = reader.bytes;
   // Of a Buffer, a subarray would be a Buffer too, which a message should not hold.
-  return new Uint8Array(buffer, byteOffset + start, end - start);
+  reader.buffer ??= reader.bytes.buffer;
+  return new Uint8Array(reader.buffer, reader.bytes.byteOffset + start, end - start);
 }
 
 /** A varint of at most five bytes, of which the last is at most `last`. */
