@@ -10,6 +10,7 @@ const transport = tcpTransport({
   handshakeTimeoutMs: 2_000,
   keepaliveIntervalMs: 3_000,
   keepaliveTimeoutMs: 10_000,
+  http: { idleTimeoutMs: 5_000 },
 });
 const server = buildServer({
   name: "echo",
@@ -21,7 +22,8 @@ await server.start();
 
 process.on("message", () => {
   globalThis.gc?.();
-  process.send?.({ state: { rss: process.memoryUsage.rss(), inFlight: server.stats.inFlight } });
+  const { rss, heapUsed, external } = process.memoryUsage();
+  process.send?.({ state: { rss, held: heapUsed + external, inFlight: server.stats.inFlight } });
 });
 process.on("disconnect", () => process.exit());
 process.send?.({ port: Number(server.addresses[0]?.split(":")[1]) });

@@ -6,9 +6,15 @@ import { type Program, startProgram } from "../support/process.ts";
 
 /** What a server tells of itself. */
 export interface VictimState {
+  /** What the system has given it, in bytes; some of it is never given back, and more where the collector comes late. */
   readonly rss: number;
+  /** What it cannot do without at this moment, in bytes: objects after a collection, and memory that these hold. */
+  readonly held: number;
   readonly inFlight: number;
 }
+
+/** The most that a server's memory grew, in bytes. */
+export type Growth = Pick<VictimState, "rss" | "held">;
 
 /** A server in a process of its own, with a client of good will beside it. */
 export class Victim {
@@ -26,7 +32,10 @@ export class Victim {
   }
 
   static async start(): Promise<Victim> {
-    const program = startProgram(new URL("./server.ts", import.meta.url));
+    // One arena: several keep what each has freed, which says nothing of the server.
+    const environment = { MALLOC_ARENA_MAX: "1" };
+    const file = new URL("./server.ts", import.meta.url);
+    const program = startProgram(file, environment, [], ["--expose-gc"]);
     const victim = new Victim(program, Number(await program.told("port")));
     // What is loaded and compiled at the first call is no growth.
     for (let call = 0; call < 200; call++) await victim.serve();
@@ -51,18 +60,20 @@ export class Victim {
 
   /**
    * Lets harm be done while others call.
-   * @returns the most that the server's memory grew meanwhile, in bytes, and the calls that were answered.
+   * @returns the most that the server's memory grew meanwhile, and the calls that were answered.
    */
-  async during(harm: () => Promise<unknown>): Promise<{ growth: number; served: number }> {
-    const { rss } = await this.state();
-    let most = rss;
+  async during(harm: () => Promise<unknown>): Promise<{ growth: Growth; served: number }> {
+    const before = await this.state();
+    const growth = { rss: 0, held: 0 };
     let served = 0;
     let over = false;
     const watch = (async () => {
       do {
         await this.serve();
         served++;
-        most = Math.max(most, (await this.state()).rss);
+        const { rss, held } = await this.state();
+        growth.rss = Math.max(growth.rss, rss - before.rss);
+        growth.held = Math.max(growth.held, held - before.held);
         await sleep(10);
       } while (!over);
     })();
@@ -72,7 +83,7 @@ export class Victim {
       over = true;
       await watch;
     }
-    return { growth: most - rss, served };
+    return { growth, served };
   }
 
   async close(): Promise<void> {

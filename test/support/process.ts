@@ -24,15 +24,21 @@ export function ownFleet(): Record<string, string> {
   };
 }
 
-/** Starts a TypeScript program that uses the runtime's sources. */
+/**
+ * Starts a TypeScript program that uses the runtime's sources.
+ *
+ * @param words its arguments
+ * @param flags of Node's, beside those that it needs for that
+ */
 export function startProgram(
   file: URL,
   environment: Record<string, string> = {},
   words: readonly string[] = [],
+  flags: readonly string[] = [],
 ): Program {
   const child: ChildProcess = fork(file, words, {
     env: { ...process.env, ...environment },
-    execArgv: ["--import", "tsx", "--conditions=@micro-es/source"],
+    execArgv: [...flags, "--import", "tsx", "--conditions=@micro-es/source"],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let stderr = "";

@@ -12,18 +12,17 @@ import type { Front, WireProtocol } from "../front.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
 import { within } from "../within.ts";
 import { refusalOf } from "./connection-refusal.ts";
+import type { HttpRequest, HttpResponse } from "./http-request.ts";
 import { Http2Guard } from "./http2-guard.ts";
-import {
-  type HttpRequest,
-  type HttpResponse,
-  type HttpServeOptions,
-  type Reception,
-  RequestHandler,
-} from "./request-handler.ts";
+import { type HttpServeOptions, type Reception, RequestHandler } from "./request-handler.ts";
+import { UntakenAnswers } from "./untaken-answers.ts";
 
 /** How HTTP is spoken at a listener. */
 export interface HttpFrontOptions extends HttpServeOptions {
-  /** A connection without a request is closed after this long, in milliseconds. Default 300,000. */
+  /**
+   * A connection without a request is closed after this long, in milliseconds, and so is a call of whose answer nothing
+   * is taken for so long. Default 300,000.
+   */
   readonly idleTimeoutMs?: number;
   /** Calls that one HTTP/2 connection may have open at once. Default 1,000, and the transport's limit. */
   readonly maxConcurrentStreams?: number;
@@ -36,6 +35,12 @@ const maxHeaderLines = 160;
 /** How long a closed connection may take to send what was written, in milliseconds. */
 const lingerMs = 1_000;
 
+/** What is known of one connection. */
+interface Connection {
+  openRequests: number;
+  readonly untaken: UntakenAnswers;
+}
+
 /** The HTTP connections of one listener, whatever accepts their sockets. */
 export class HttpFront implements Front, Reception {
   readonly dispatcher: Dispatcher;
@@ -46,8 +51,7 @@ export class HttpFront implements Front, Reception {
   readonly #listenOptions: ListenOptions;
   readonly #shutdown = new AbortController();
   readonly #handler: RequestHandler;
-  /** Every connection, with the number of its open requests. */
-  readonly #requests = new Map<Socket, number>();
+  readonly #connections = new Map<Socket, Connection>();
   /** The sessions of HTTP/2, with what Node shows of them only by a proxy. */
   readonly #sockets = new Map<ServerHttp2Session, Socket>();
   readonly #peers = new WeakMap<object, string>();
@@ -81,7 +85,7 @@ export class HttpFront implements Front, Reception {
   }
 
   get connections(): number {
-    return this.#requests.size;
+    return this.#connections.size;
   }
 
   get openCalls(): number {
@@ -94,7 +98,7 @@ export class HttpFront implements Front, Reception {
 
   /** Serves a connection whose first bytes, which are still unread, are those of this version of HTTP. */
   accept(socket: Socket, peerAddress: string, version: WireProtocol): void {
-    if (this.#draining || this.#requests.size >= this.limits.maxConnections) {
+    if (this.#draining || this.#connections.size >= this.limits.maxConnections) {
       const refusal = this.#refusal();
       this.#listenOptions.onConnectionError?.(refusal, peerAddress);
       socket.on("error", () => undefined);
@@ -103,10 +107,14 @@ export class HttpFront implements Front, Reception {
       setTimeout(() => socket.destroy(), lingerMs).unref();
       return;
     }
-    this.#requests.set(socket, 0);
+    const untaken = this.#untakenAnswers();
+    this.#connections.set(socket, { openRequests: 0, untaken });
     this.#peers.set(socket, peerAddress);
     socket.on("error", () => undefined);
-    socket.once("close", () => this.#requests.delete(socket));
+    socket.once("close", () => {
+      this.#connections.delete(socket);
+      untaken.end();
+    });
     this.#accepting = socket;
     if (version === "http2") this.#useHttp2().emit("connection", socket);
     else this.#useHttp1().emit("connection", socket);
@@ -127,8 +135,8 @@ export class HttpFront implements Front, Reception {
       const overHttp2 = new Set(this.#sockets.values());
       // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
       for (const session of this.#sockets.keys()) session.close();
-      for (const [socket, requests] of this.#requests) {
-        if (requests === 0 && !overHttp2.has(socket)) socket.end();
+      for (const [socket, { openRequests }] of this.#connections) {
+        if (openRequests === 0 && !overHttp2.has(socket)) socket.end();
       }
       this.#checkDrained();
     }
@@ -144,7 +152,7 @@ export class HttpFront implements Front, Reception {
       );
       await within(lingerMs, drained);
     }
-    await Promise.all([...this.#requests.keys()].map((socket) => this.#closeSocket(socket)));
+    await Promise.all([...this.#connections.keys()].map((socket) => this.#closeSocket(socket)));
     this.#http1?.close();
     this.#http2?.close();
   }
@@ -159,8 +167,7 @@ export class HttpFront implements Front, Reception {
     });
     server.maxHeadersCount = maxHeaderLines;
     server.on("request", (request, response) => {
-      this.#begin(request.socket, response);
-      this.#handler.handle(request, response);
+      this.#begin(request.socket, request, response);
     });
     // It does not listen by itself, and begins to check its timeouts with this event.
     server.emit("listening");
@@ -188,9 +195,7 @@ export class HttpFront implements Front, Reception {
     server.on("request", (request, response) => {
       const { session } = request.stream;
       const socket = session && this.#sockets.get(session as ServerHttp2Session);
-      if (socket === undefined) return;
-      this.#begin(socket, response);
-      this.#handler.handle(request, response);
+      if (socket !== undefined) this.#begin(socket, request, response);
     });
     // A session's error ends that session; its calls hear of it by their own streams.
     server.on("sessionError", () => undefined);
@@ -216,15 +221,27 @@ export class HttpFront implements Front, Reception {
     });
   }
 
-  /** Counts a request until its answer is over, and ends the connection after the last one of a drain. */
-  #begin(socket: Socket, response: HttpResponse): void {
+  /** Lets a request be answered, and counts it until that is over. */
+  #begin(socket: Socket, request: HttpRequest, response: HttpResponse): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
     this.#openCalls++;
-    this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
+    connection.openRequests++;
     response.once("close", () => {
       this.#openCalls--;
-      const left = this.#requests.get(socket);
-      if (left !== undefined) this.#requests.set(socket, left - 1);
+      connection.openRequests--;
       this.#checkDrained();
+    });
+    this.#handler.handle(request, response, connection.untaken);
+  }
+
+  #untakenAnswers(): UntakenAnswers {
+    const { keepaliveIntervalMs, keepaliveTimeoutMs, maxMessageBytes } = this.limits;
+    const stallMs = this.#options.idleTimeoutMs ?? defaultIdleMs;
+    return new UntakenAnswers({
+      stallMs,
+      mostBytes: 4 * maxMessageBytes,
+      shortStallMs: Math.min(stallMs, keepaliveIntervalMs + keepaliveTimeoutMs),
     });
   }
 

@@ -89,6 +89,16 @@ export function groupLines(lines: Iterable<HeaderLine>): Map<string, string[]> {
   return groups;
 }
 
+/** Adds lines to the header of an answer, in place of those of the same names. */
+export function setHeader(
+  response: { setHeader(name: string, value: string | readonly string[]): unknown },
+  lines: Iterable<HeaderLine>,
+): void {
+  for (const [name, values] of groupLines(lines)) {
+    response.setHeader(name, values.length === 1 ? values[0]! : values);
+  }
+}
+
 /** The lines of a header as Node has them raw: names and values in turn. */
 export function* rawLines(raw: readonly string[]): IterableIterator<HeaderLine> {
   for (let at = 0; at + 1 < raw.length; at += 2) yield [raw[at]!, raw[at + 1]!];

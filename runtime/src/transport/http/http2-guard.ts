@@ -4,6 +4,7 @@ import { monotonicNow } from "../../deadline.ts";
 import { MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
 import { type Allowance, Bucket } from "./allowance.ts";
+import { Http2Silence } from "./http2-silence.ts";
 
 /**
  * Streams that may be reset at once, below the 1,000 from which Node 20 leaves a session half dead; and a second for
@@ -32,19 +33,23 @@ export class Http2Guard {
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
   readonly #options: Http2GuardOptions;
+  readonly #silence: Http2Silence;
+  /** Waits for the end of the preface, and from there on until nothing was to do for long. */
   #timer: NodeJS.Timeout;
   readonly #resets = new Bucket(resets);
   readonly #pings = new Bucket(pings);
   readonly #settings = new Bucket(settings);
   #streams = 0;
   #idleSince = monotonicNow();
-  #bytesSeen = 0;
   #ended = false;
 
   constructor(session: ServerHttp2Session, socket: Socket, options: Http2GuardOptions) {
     this.#session = session;
     this.#socket = socket;
     this.#options = options;
+    this.#silence = new Http2Silence(session, socket, options.limits, (error) =>
+      this.#violated(error, constants.NGHTTP2_NO_ERROR),
+    );
     const { handshakeTimeoutMs } = options.limits;
     this.#timer = setTimeout(
       () =>
@@ -57,7 +62,7 @@ export class Http2Guard {
         ),
       handshakeTimeoutMs,
     ).unref();
-    session.once("remoteSettings", () => this.#watchSilence());
+    session.once("remoteSettings", () => this.#greeted());
     session.on("remoteSettings", () => this.#take(this.#settings));
     session.on("ping", () => this.#take(this.#pings));
     session.on("stream", (stream) => this.#opened(stream));
@@ -86,40 +91,19 @@ export class Http2Guard {
     );
   }
 
-  #watchSilence(): void {
-    clearTimeout(this.#timer);
+  #greeted(): void {
     if (this.#ended) return;
-    const { keepaliveIntervalMs } = this.#options.limits;
-    this.#timer = setTimeout(() => this.#check(), keepaliveIntervalMs).unref();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#checkIdle(), this.#options.idleTimeoutMs).unref();
+    this.#silence.watch();
   }
 
-  #check(): void {
+  #checkIdle(): void {
+    const { idleTimeoutMs } = this.#options;
     const idleMs = this.#streams > 0 ? 0 : monotonicNow() - this.#idleSince;
-    if (idleMs >= this.#options.idleTimeoutMs) {
-      this.#session.close();
-      return;
-    }
-    const heard = this.#socket.bytesRead !== this.#bytesSeen;
-    this.#bytesSeen = this.#socket.bytesRead;
-    if (heard || this.#session.destroyed) this.#watchSilence();
-    else this.#ping();
-  }
-
-  #ping(): void {
-    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#options.limits;
-    this.#timer = setTimeout(() => {
-      this.#violated(
-        new MicroError(
-          "unavailable",
-          `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
-        ),
-        constants.NGHTTP2_NO_ERROR,
-      );
-    }, keepaliveTimeoutMs).unref();
-    // False when as many as are allowed wait for their answers; then the timer has the word.
-    this.#session.ping(() => {
-      if (!this.#ended) this.#watchSilence();
-    });
+    if (idleMs >= idleTimeoutMs) this.#session.close();
+    else
+      this.#timer = setTimeout(() => this.#checkIdle(), Math.ceil(idleTimeoutMs - idleMs)).unref();
   }
 
   #violated(error: MicroError, code: number): void {
@@ -134,5 +118,6 @@ export class Http2Guard {
   #end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    this.#silence.end();
   }
 }

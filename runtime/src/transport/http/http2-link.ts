@@ -5,14 +5,12 @@ import { MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
 import type { HttpLink, HttpLinkOwner, RequestWatch } from "./http-link.ts";
 import { type HeaderLine, rawLines } from "./http-metadata.ts";
+import { Http2Silence } from "./http2-silence.ts";
 
 /** Requests by HTTP/2, all on one connection. */
 export class Http2Link implements HttpLink {
   readonly #session: ClientHttp2Session;
   readonly #origin: string;
-  readonly #limits: TransportLimits;
-  #timer: NodeJS.Timeout;
-  #bytesSeen = 0;
   #reason: MicroError | undefined;
 
   /** @param session one whose preface has been answered. */
@@ -24,12 +22,15 @@ export class Http2Link implements HttpLink {
   ) {
     this.#session = session;
     this.#origin = url.origin;
-    this.#limits = limits;
-    this.#timer = this.#watchSilence();
+    const silence = new Http2Silence(session, session.socket, limits, ({ message }) => {
+      this.#lost(message);
+      session.destroy();
+    });
+    silence.watch();
     session.on("goaway", () => owner.goingAway());
     session.on("error", (cause) => this.#lost(cause.message, cause));
     session.once("close", () => {
-      clearTimeout(this.#timer);
+      silence.end();
       this.#lost("it was closed by the other side");
       owner.linkClosed(this.#reason!);
     });
@@ -83,33 +84,6 @@ export class Http2Link implements HttpLink {
       `the connection to ${this.#origin} ended: ${what}`,
       cause === undefined ? undefined : { cause },
     );
-  }
-
-  #watchSilence(): NodeJS.Timeout {
-    clearTimeout(this.#timer);
-    return setTimeout(() => this.#check(), this.#limits.keepaliveIntervalMs).unref();
-  }
-
-  #check(): void {
-    const session = this.#session;
-    if (session.destroyed) return;
-    const { bytesRead } = session.socket;
-    const heard = bytesRead !== this.#bytesSeen;
-    this.#bytesSeen = bytesRead;
-    if (heard) {
-      this.#timer = this.#watchSilence();
-      return;
-    }
-    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
-    this.#timer = setTimeout(() => {
-      this.#lost(
-        `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
-      );
-      session.destroy();
-    }, keepaliveTimeoutMs).unref();
-    session.ping(() => {
-      if (!session.destroyed) this.#timer = this.#watchSilence();
-    });
   }
 }
 

@@ -1,21 +1,19 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
-import {
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { AnyMethod, MethodKind } from "../../method.ts";
 import { listenerDraining, unknownMethod } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { CallCompression } from "./answer-compression.ts";
+import { AnswerWriter } from "./answer-writer.ts";
 import { compressions } from "./compressions.ts";
 import { type CorsOptions, corsLines } from "./cors.ts";
-import { groupLines, type HeaderLine, rawLines } from "./http-metadata.ts";
+import { rawLines, setHeader } from "./http-metadata.ts";
+import type { HttpRequest, HttpResponse } from "./http-request.ts";
 import type { Encoding } from "./message-form.ts";
 import { type Exchange, exchangeKey } from "./served-call.ts";
 import { type RpcOptions, ServedMethods } from "./served-methods.ts";
+import type { UntakenAnswers } from "./untaken-answers.ts";
 
 /** What HTTP requests are answered by. */
 export interface HttpServeOptions extends RpcOptions {
@@ -26,13 +24,6 @@ export interface HttpServeOptions extends RpcOptions {
   /** Services of Connect that are served beside the registered handlers, as connect-node serves them. */
   readonly routes?: (router: ConnectRouter) => void;
 }
-
-/** A request as either version of HTTP has it. */
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-/** Its answer. */
-export type HttpResponse =
-  | (ServerResponse & { req: IncomingMessage })
-  | (Http2ServerResponse & { req: Http2ServerRequest });
 
 /** Where a request came in. */
 export interface Reception {
@@ -66,14 +57,19 @@ export class RequestHandler {
     this.#compressMinBytes = options.compressMinBytes ?? 1_024;
   }
 
-  handle(request: HttpRequest, response: HttpResponse): void {
-    this.#answer(request, response).catch(() => {
+  /** @param untaken the answers of the connection by which the request came */
+  handle(request: HttpRequest, response: HttpResponse, untaken: UntakenAnswers): void {
+    this.#answer(request, response, untaken).catch(() => {
       // The answer could not be written because the caller is gone, which the handler's signal has told.
       response.destroy();
     });
   }
 
-  async #answer(request: HttpRequest, response: HttpResponse): Promise<void> {
+  async #answer(
+    request: HttpRequest,
+    response: HttpResponse,
+    untaken: UntakenAnswers,
+  ): Promise<void> {
     const origin = request.headers.origin;
     if (this.#cors !== undefined) {
       const preflight =
@@ -121,7 +117,7 @@ export class RequestHandler {
     }
     abandonBody(request, response);
     const answer = await handler(compression.watch(universal));
-    await universalResponseToNodeResponse(await compression.compress(answer), response);
+    await new AnswerWriter(response, untaken).write(await compression.compress(answer));
   }
 
   /** Only go-micro's gRPC client says twice what it sends. */
@@ -204,12 +200,6 @@ function mounted(
   });
   routes(router);
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-}
-
-function setHeader(response: HttpResponse, lines: Iterable<HeaderLine>): void {
-  for (const [name, values] of groupLines(lines)) {
-    response.setHeader(name, values.length === 1 ? values[0]! : values);
-  }
 }
 
 function plain(response: HttpResponse, status: number, text: string): void {
