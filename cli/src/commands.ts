@@ -36,6 +36,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/check.ts"),
   },
   {
+    name: "breaking",
+    group: "Guard the schema",
+    summary: "whether the schema breaks those who use it, in git or running",
+    load: () => import("./commands/breaking.ts"),
+  },
+  {
     name: "services",
     group: "Look and call",
     summary: "the services that run, and their nodes",

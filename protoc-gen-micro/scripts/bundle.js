@@ -1,5 +1,5 @@
 /**
- * Joins each of the plugins, protoc's and buf's, and what it imports into one file, for the package. protoplugin imports a whole
+ * Joins each of the plugins, protoc's and buf's, and what `micro` asks of schemas, with what it imports into one file, for the package. protoplugin imports a whole
  * TypeScript, for plugins that do not write all targets themselves; this one does, and starts in a fraction of the time without it.
  * `npm pack` puts the files where the bins look for the plugins, and the next `tsc -b` writes those anew.
  *
@@ -19,7 +19,7 @@ if (given === undefined) rmSync(dist, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: [join(root, "src/main.ts"), join(root, "src/buf-plugin.ts")],
+  entryPoints: ["main", "buf-plugin", "schema"].map((name) => join(root, `src/${name}.ts`)),
   outdir: folder,
   bundle: true,
   format: "esm",

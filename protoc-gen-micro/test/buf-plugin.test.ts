@@ -85,7 +85,10 @@ async function buf(cwd: string, ...args: readonly string[]): Promise<Ended> {
   }
 }
 
-describe("buf lint with buf-plugin-micro", () => {
+// buf starts the plugin several times a run, which takes its time on a busy machine.
+const patient = { timeout: 240_000 };
+
+describe("buf lint with buf-plugin-micro", patient, () => {
   const lint = (folder: string) => buf(folder, "lint", "--error-format", "json");
 
   test("finds each wrong use of an option, with file and line, and nothing else", async () => {
@@ -151,7 +154,7 @@ message Done {
   });
 });
 
-describe("buf breaking with buf-plugin-micro", () => {
+describe("buf breaking with buf-plugin-micro", patient, () => {
   const config = `breaking:\n  use: [MICRO]\n${plugins}`;
 
   test("finds each change that breaks others, with file and line, and nothing else", async () => {

@@ -43,6 +43,7 @@ export function createService(options: ServiceOptions = {}): Service {
     listen,
     registry,
     broker,
+    client,
     logger,
     metadata: options.metadata ?? parts.read(variables.metadata) ?? {},
     interceptors: options.serverInterceptors ?? [],

@@ -21,6 +21,7 @@ export {
   memoryBroker,
 } from "./broker/memory.ts";
 export * from "./broker/topic.ts";
+export { type BuiltWith, builtWith, type SchemaDigests } from "./built-with.ts";
 export * from "./call.ts";
 export * from "./client/client.ts";
 export { previousAttemptsKey } from "./client/outbound-call.ts";

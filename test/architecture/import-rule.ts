@@ -19,7 +19,7 @@ const layers: readonly (readonly string[])[] = [
     "address-ranges",
     "advertised-address",
   ],
-  ["codec", "method", "call", "answer", "gen"],
+  ["codec", "method", "call", "answer", "gen", "built-with"],
   ["nats", "transport", "registry", "broker", "store", "sync", "config", "auth"],
   ["selector"],
   ["client", "server"],

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { access, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { access, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { parse } from "yaml";
+import { modulePaths } from "../breaking/source-paths.ts";
 import { UsageError } from "../command.ts";
 import { runBuf } from "./run-buf.ts";
 
@@ -69,10 +69,8 @@ async function checkOut(project: string, reference: string, folder: string): Pro
 
 /** Modules that git does not keep, as those of packages, are taken from the project itself. */
 async function linkModules(project: string, folder: string): Promise<void> {
-  const text = await readFile(join(project, "buf.yaml"), "utf8").catch(() => "");
-  const config = parse(text) as { readonly modules?: readonly { readonly path?: string }[] } | null;
-  for (const { path } of config?.modules ?? []) {
-    if (path === undefined || (await exists(join(folder, path)))) continue;
+  for (const path of await modulePaths(project)) {
+    if (await exists(join(folder, path))) continue;
     const [top = ""] = path.split("/");
     const link = join(folder, top);
     if ((await exists(join(project, top))) && !(await exists(link))) {

@@ -54,21 +54,28 @@ async function schemaOfProto(path: string): Promise<FileRegistry> {
       throw new UsageError(`there is no ${path}`);
     },
   );
-  const input = isFile ? `${path}#include_package_files=true` : path;
+  return registryOf(await buildImage(isFile ? `${path}#include_package_files=true` : path), path);
+}
+
+/**
+ * Compiles a `.proto` file or a folder of them to a descriptor set, with source information.
+ *
+ * @throws UsageError with the words of buf, or where there is no buf.
+ */
+export async function buildImage(input: string): Promise<Uint8Array> {
   try {
     const { stdout } = await run("buf", ["build", input, "-o", "-#format=binpb"], {
       encoding: "buffer",
       maxBuffer: 512 * 1024 * 1024,
       env: { ...process.env, PATH: commandPath(process.env) },
     });
-    return registryOf(stdout, path);
+    return stdout;
   } catch (reason) {
-    if (reason instanceof UsageError) throw reason;
     const { code, stderr } = reason as { code?: unknown; stderr?: Buffer };
     if (code === "ENOENT") {
       throw new UsageError("compiling .proto files needs buf: npm i -D @bufbuild/buf");
     }
-    throw new UsageError(`buf cannot compile ${path}:\n${stderr?.toString().trim() ?? reason}`);
+    throw new UsageError(`buf cannot compile ${input}:\n${stderr?.toString().trim() ?? reason}`);
   }
 }
 

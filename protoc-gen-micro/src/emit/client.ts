@@ -4,6 +4,7 @@ import { memberNames } from "../model/file-names.ts";
 import { type EmitContext, initType } from "./context.ts";
 import { rpcDoc, sentence, serviceDoc } from "./documentation.ts";
 import { type Code, fits, list } from "./layout.ts";
+import { schemaStatement } from "./schema.ts";
 import type { Parameter, Signature } from "./writer.ts";
 
 /** The runtime's word for each kind of rpc, on client and server. */
@@ -49,6 +50,7 @@ export function emitClient(context: EmitContext, service: ServiceModel): void {
       returns: writer.own(client),
     },
     [
+      schemaStatement(context, "calls", "client", service.desc),
       "  return {",
       ...methods.map(({ desc }) => {
         const request = streamsRequests(desc) ? "requests" : "request";

@@ -4,6 +4,7 @@ import { callOf, streamsRequests, streamsResponses } from "./client.ts";
 import { type EmitContext, initType } from "./context.ts";
 import { rpcDoc, sentence, serviceDoc } from "./documentation.ts";
 import { type Code, fits } from "./layout.ts";
+import { schemaStatement } from "./schema.ts";
 import { subscriberSignature, subscribeStatement } from "./subscribers.ts";
 import type { Parameter, Signature } from "./writer.ts";
 
@@ -37,12 +38,15 @@ export function emitHandler(context: EmitContext, service: ServiceModel): void {
       ],
       returns: "void",
     },
-    service.rpcs.map((rpc) => {
-      const member = members.get(rpc.desc)!;
-      return rpc.kind === "method"
-        ? registerStatement(context, rpc, member)
-        : subscribeStatement(context, service, rpc, member);
-    }),
+    [
+      schemaStatement(context, "serves", "server", service.desc),
+      ...service.rpcs.map((rpc) => {
+        const member = members.get(rpc.desc)!;
+        return rpc.kind === "method"
+          ? registerStatement(context, rpc, member)
+          : subscribeStatement(context, service, rpc, member);
+      }),
+    ],
   );
 }
 

@@ -1,4 +1,5 @@
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { schemaDigest } from "../schema/digest.ts";
 import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { topicDoc } from "./documentation.ts";
 import { type Code, expanded, literal } from "./layout.ts";
@@ -12,6 +13,7 @@ export function emitTopics(context: EmitContext): void {
       `name: ${literal(topic.name)}`,
       ["codec: ", describedCodec(context, message)],
     ];
+    members.push(`digest: ${literal(schemaDigest(message))}`);
     if (topic.key !== undefined) members.push(["key: (event) => ", keyOf(context, topic.key)]);
     writer.constant(
       { name, exported: kind === "exported", doc: topicDoc(message) },

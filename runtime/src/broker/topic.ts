@@ -1,3 +1,4 @@
+import { declareSchema } from "../built-with.ts";
 import type { Awaitable } from "../call.ts";
 import type { Codec } from "../codec/codec.ts";
 import { essence } from "../codec/content-type.ts";
@@ -24,6 +25,8 @@ export interface TopicDefinition<M, I> {
   readonly codec: Codec<M, I>;
   /** The ordering key of an event, from the field that the schema names. */
   readonly key?: (message: I) => string;
+  /** Tells schemas of the event apart. */
+  readonly digest?: string;
 }
 
 /** A topic whose events are messages of one type. Generated files export one for each `micro.v1.topic`. */
@@ -46,13 +49,14 @@ export interface Topic<M, I = M> extends TopicDefinition<M, I> {
 
 /** Makes a topic out of its definition. */
 export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I> {
-  const { name, codec, key } = definition;
+  const { name, codec, key, digest } = definition;
   return {
     ...definition,
     publish(broker, message, options) {
       return publish(broker, message, options);
     },
     subscribe(broker, handler, options) {
+      if (digest !== undefined) declareSchema(broker, "subscribes", name, digest);
       return broker.subscribe(name, (event) => deliver(event, handler), options);
     },
   };

@@ -11,6 +11,7 @@ import {
   MethodDescriptorProtoSchema,
   ServiceDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
+import type { AnyCodec } from "../codec/codec.ts";
 import type { AnyMethod } from "../method.ts";
 
 /** The files that describe services and all they use, found by name and by what they define. */
@@ -19,13 +20,19 @@ export class DescriptorPool {
   readonly #files = new Map<string, FileDescriptorProto>();
   readonly #bySymbol = new Map<string, string>();
 
-  /** @param services described services; what else `methods` belong to is described by the methods themselves. */
-  constructor(services: readonly DescService[], methods: readonly AnyMethod[] = []) {
+  /**
+   * @param services described services; what else `methods` belong to is described by the methods themselves.
+   * @param events codecs of messages that belong to no method
+   */
+  constructor(
+    services: readonly DescService[],
+    methods: readonly AnyMethod[] = [],
+    events: readonly AnyCodec[] = [],
+  ) {
     for (const { file } of services) this.#addFile(file);
     const names = new Set(services.map(({ typeName }) => typeName));
-    for (const { input, output } of methods) {
-      if (input.schema !== undefined) this.#addFile(input.schema.file);
-      if (output.schema !== undefined) this.#addFile(output.schema.file);
+    for (const { schema } of [...methods.flatMap((it) => [it.input, it.output]), ...events]) {
+      if (schema !== undefined) this.#addFile(schema.file);
     }
     for (const name of new Set(methods.map((method) => serviceOf(method)))) {
       if (!this.#bySymbol.has(name)) this.#describe(name, methods);

@@ -22,7 +22,7 @@ import { DescriptorPool } from "./descriptor-pool.ts";
 const reflectionServices = [ServerReflection.typeName, ServerReflectionAlpha.typeName];
 
 /**
- * Answers gRPC server reflection, v1 and v1alpha, from the methods that have a handler, so that `grpcurl list`,
+ * Answers gRPC server reflection, v1 and v1alpha, from the methods and events that have a handler, so that `grpcurl list`,
  * `describe` and calls by name work. Call it before the server starts. Methods whose codecs have no descriptor are
  * not described.
  */
@@ -31,7 +31,7 @@ export function registerGrpcReflection(server: Server): void {
   for (const service of reflectionServices) {
     server.bidi(reflectionMethod(service), async function* (requests) {
       for await (const request of requests) {
-        pool ??= new DescriptorPool([], server.methods);
+        pool ??= new DescriptorPool([], server.methods, server.events);
         yield answer(pool, request);
       }
     });

@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { advertisedAddress } from "../advertised-address.ts";
 import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
+import { builtWithMetadata } from "../built-with.ts";
 import type { Awaitable, CallContext } from "../call.ts";
+import type { Client } from "../client/client.ts";
+import type { AnyCodec } from "../codec/codec.ts";
 import { MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind } from "../method.ts";
@@ -14,6 +17,7 @@ import { describe } from "./faults.ts";
 import { GracePeriod } from "./grace.ts";
 import { clientStreamHandler, type Handler, serverStreamHandler } from "./handlers.ts";
 import { registerAll } from "./presence.ts";
+import { RecordRenewal } from "./record-renewal.ts";
 import { nodesOf, type ServerRecord } from "./registration.ts";
 import type {
   EventContext,
@@ -55,6 +59,8 @@ export interface ServerParts {
   readonly registry?: Registry;
   /** What subscribers take their events from. Without one, a subscriber cannot be registered. */
   readonly broker?: Broker;
+  /** What the program calls others with; the registry is told what its calls were built with. */
+  readonly client?: Client;
   /** Around every call, the first outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
   /** Puts something between the transports and the server that sees every call as they do. */
@@ -99,6 +105,7 @@ class RpcServer implements Server {
   #listeners: Listener[] = [];
   #subscriptions: Subscription[] = [];
   #registrations: readonly Registration[] = [];
+  #recordRenewal: RecordRenewal | undefined;
   #state: ServerState = "created";
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -135,6 +142,10 @@ class RpcServer implements Server {
 
   get methods(): readonly AnyMethod[] {
     return this.#dispatcher.methods;
+  }
+
+  get events(): readonly AnyCodec[] {
+    return this.#subscribers.map(({ codec }) => codec);
   }
 
   get stats(): ServerStats {
@@ -291,7 +302,30 @@ class RpcServer implements Server {
     const { registry, ttlMs } = this.#parts;
     if (registry === undefined) return;
     const options = ttlMs === undefined ? {} : { ttlMs };
-    this.#registrations = await registerAll(registry, this.#nodes(), options, this.#logger);
+    const register = () => registerAll(registry, this.#nodes(), options, this.#logger);
+    this.#registrations = await register();
+    this.#recordRenewal = new RecordRenewal(this.#builtWith(), () => this.#renew(register));
+  }
+
+  /** Registers the same nodes with what is known of them now. */
+  async #renew(register: () => Promise<readonly Registration[]>): Promise<void> {
+    const before = this.#registrations;
+    try {
+      this.#registrations = await register();
+    } catch (error) {
+      this.#logger.warn(
+        { service: this.#parts.name, error: describe(error) },
+        "the registry was not told what schemas the service was built with",
+      );
+      return;
+    }
+    await this.#all("replace the record of", before, (it) => it.close());
+  }
+
+  /** What generated code was given, and has said what it was built with. */
+  #builtWith(): readonly object[] {
+    const { client, broker } = this.#parts;
+    return [this, client, broker].filter((it) => it !== undefined);
   }
 
   #nodes(): readonly Node[] {
@@ -302,6 +336,7 @@ class RpcServer implements Server {
       id: this.#id,
       metadata: {
         ...metadata,
+        ...builtWithMetadata(this.#builtWith()),
         ...(registry === undefined ? {} : { registry: registry.name }),
         ...(broker === undefined ? {} : { broker: broker.name }),
       },
@@ -326,6 +361,7 @@ class RpcServer implements Server {
     if (this.#state !== "listening") return;
     this.#state = "draining";
     this.#drainBegun.abort();
+    await this.#grace.wait(this.#recordRenewal?.stop() ?? Promise.resolve());
     if (this.#registrations.length > 0) {
       await this.#all("deregister", this.#registrations, (it) => it.close());
       // Callers who have not heard of it yet go on calling, and are answered.

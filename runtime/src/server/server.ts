@@ -1,6 +1,7 @@
 import type { IncomingEvent, SubscribeOptions } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable, CallContext } from "../call.ts";
+import type { AnyCodec } from "../codec/codec.ts";
 import type { AnyMethod, Method } from "../method.ts";
 
 /**
@@ -62,6 +63,8 @@ export interface Server extends AsyncDisposable {
   readonly addresses: readonly string[];
   /** Methods that have a handler, in the order they were registered. */
   readonly methods: readonly AnyMethod[];
+  /** Codecs of the events that it subscribes to, in the order of the subscribers. */
+  readonly events: readonly AnyCodec[];
   readonly stats: ServerStats;
   /** @throws MicroError `already_exists` when the method has a handler. */
   unary<I, IInit, O, OInit>(

@@ -1,12 +1,14 @@
 import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable } from "../call.ts";
+import type { AnyCodec } from "../codec/codec.ts";
 import { MicroError } from "../error.ts";
 import type { EventContext, SubscriberOptions } from "./server.ts";
 
 /** A topic with what takes its events, and how to begin. */
 export interface Subscriber {
   readonly topic: string;
+  readonly codec: AnyCodec;
   readonly options: SubscriberOptions;
   subscribe(broker: Broker): Promise<Subscription>;
 }
@@ -21,6 +23,7 @@ export function createSubscriber<M, I>(
   const { name: _name, service: _service, ...subscribeOptions } = options;
   return {
     topic: topic.name,
+    codec: topic.codec as AnyCodec,
     options,
     subscribe: (broker) => topic.subscribe(broker, handler, { propagate, ...subscribeOptions }),
   };

@@ -78,7 +78,8 @@ export class BucketRegistration implements Registration, BucketFollower {
 
   /** Another registration of this process has taken the id. */
   replaced(): void {
-    this.#lose();
+    this.#takenOver = true;
+    this.#stop();
   }
 
   close(): Promise<void> {

@@ -11,7 +11,7 @@ import type { SimpleRequestInit, SimpleResponseInit, StreamingInputCallRequestIn
 import { SimpleRequestCodec, SimpleResponseCodec, StreamingInputCallRequestCodec, StreamingInputCallResponseCodec, StreamingOutputCallRequestCodec, StreamingOutputCallResponseCodec } from "./messages_micro.ts";
 import type { SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./messages_pb.ts";
 import { SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./messages_pb.ts";
-import { described } from "@micro-es/runtime/codegenv1";
+import { calls, described, serves } from "@micro-es/runtime/codegenv1";
 
 /**
  * The service of gRPC's interoperability tests.
@@ -61,6 +61,7 @@ export interface TestServiceClient {
 
 /** Creates a client for the service grpc.testing.TestService. */
 export function createTestServiceClient(client: Client): TestServiceClient {
+  calls(client, "grpc.testing.TestService", "67af8f037e90d526");
   return {
     emptyCall: (request, options) => client.unary(TestService_emptyCall, request, options),
     unaryCall: (request, options) => client.unary(TestService_unaryCall, request, options),
@@ -127,6 +128,7 @@ export interface TestServiceHandler {
 
 /** Registers a handler for the service grpc.testing.TestService. */
 export function registerTestServiceHandler(server: Server, handler: TestServiceHandler): void {
+  serves(server, "grpc.testing.TestService", "67af8f037e90d526");
   server.unary(TestService_emptyCall, (request, context) => handler.emptyCall(request, context));
   server.unary(TestService_unaryCall, (request, context) => handler.unaryCall(request, context));
   server.unary(TestService_cacheableUnaryCall, (request, context) =>
@@ -161,6 +163,7 @@ export interface UnimplementedServiceClient {
 
 /** Creates a client for the service grpc.testing.UnimplementedService. */
 export function createUnimplementedServiceClient(client: Client): UnimplementedServiceClient {
+  calls(client, "grpc.testing.UnimplementedService", "ed205f3b6c268b49");
   return {
     unimplementedCall: (request, options) =>
       client.unary(UnimplementedService_unimplementedCall, request, options),
@@ -182,6 +185,7 @@ export function registerUnimplementedServiceHandler(
   server: Server,
   handler: UnimplementedServiceHandler,
 ): void {
+  serves(server, "grpc.testing.UnimplementedService", "ed205f3b6c268b49");
   server.unary(UnimplementedService_unimplementedCall, (request, context) =>
     handler.unimplementedCall(request, context),
   );

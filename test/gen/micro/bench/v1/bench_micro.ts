@@ -8,7 +8,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, serves, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -39,6 +39,7 @@ export interface BenchServiceClient {
 
 /** Creates a client for the service micro.bench.v1.BenchService. */
 export function createBenchServiceClient(client: Client): BenchServiceClient {
+  calls(client, "micro.bench.v1.BenchService", "eab70b53a23c223b");
   return {
     echo: (request, options) => client.unary(BenchService_echo, request, options),
     download: (request, options) => client.serverStream(BenchService_download, request, options),
@@ -72,6 +73,7 @@ export interface BenchServiceHandler {
 
 /** Registers a handler for the service micro.bench.v1.BenchService. */
 export function registerBenchServiceHandler(server: Server, handler: BenchServiceHandler): void {
+  serves(server, "micro.bench.v1.BenchService", "eab70b53a23c223b");
   server.unary(BenchService_echo, (request, context) => handler.echo(request, context));
   server.serverStream(BenchService_download, (request, context) =>
     handler.download(request, context),
@@ -95,6 +97,7 @@ export interface PublisherServiceClient {
 
 /** Creates a client for the service micro.bench.v1.PublisherService. */
 export function createPublisherServiceClient(client: Client): PublisherServiceClient {
+  calls(client, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d");
   return {
     publish: (request, options) => client.unary(PublisherService_publish, request, options),
   };
@@ -119,6 +122,7 @@ export function registerPublisherServiceHandler(
   server: Server,
   handler: PublisherServiceHandler,
 ): void {
+  serves(server, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d");
   server.unary(PublisherService_publish, (request, context) => handler.publish(request, context));
 }
 
@@ -137,6 +141,7 @@ export const MessageCodec: MessageCodec$1<Message, MessageInit> = /*@__PURE__*/ 
 export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
   name: "bench.message",
   codec: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  digest: "02bc55c28398e2e2",
 });
 
 /** The codecs of this file, to resolve messages by the name of their type. */

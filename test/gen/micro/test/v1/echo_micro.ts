@@ -8,7 +8,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, storeInt32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, serves, storeInt32, topic } from "@micro-es/runtime/codegenv1";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -54,6 +54,7 @@ export interface EchoServiceClient {
 
 /** Creates a client for the service micro.test.v1.EchoService. */
 export function createEchoServiceClient(client: Client): EchoServiceClient {
+  calls(client, "micro.test.v1.EchoService", "ea7f7e55f1478de5");
   return {
     echo: (request, options) => client.unary(EchoService_echo, request, options),
     once: (request, options) => client.unary(EchoService_once, request, options),
@@ -107,6 +108,7 @@ export interface EchoServiceHandler {
 
 /** Registers a handler for the service micro.test.v1.EchoService. */
 export function registerEchoServiceHandler(server: Server, handler: EchoServiceHandler): void {
+  serves(server, "micro.test.v1.EchoService", "ea7f7e55f1478de5");
   server.unary(EchoService_echo, (request, context) => handler.echo(request, context));
   server.unary(EchoService_once, (request, context) => handler.once(request, context));
   server.serverStream(EchoService_repeat, (request, context) => handler.repeat(request, context));
@@ -164,6 +166,7 @@ export const EchoedCodec: MessageCodec<Echoed, EchoedInit> = /*@__PURE__*/ messa
 export const EchoedTopic: Topic<Echoed, EchoedInit> = /*@__PURE__*/ topic({
   name: "echo.echoed",
   codec: /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
+  digest: "2cc8ea44313761f3",
   key: (event) => event.text ?? "",
 });
 

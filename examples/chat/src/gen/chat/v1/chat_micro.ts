@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, serves } from "@micro-es/runtime/codegenv1";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
@@ -39,6 +39,7 @@ export interface ChatClient {
 
 /** Creates a client for the service chat.v1.Chat. */
 export function createChatClient(client: Client): ChatClient {
+  calls(client, "chat.v1.Chat", "b21ef0f191b5a659");
   return {
     talk: (requests, options) => client.bidi(Chat_talk, requests, options),
     rooms: (request, options) => client.unary(Chat_rooms, request, options),
@@ -70,6 +71,7 @@ export interface ChatHandler {
 
 /** Registers a handler for the service chat.v1.Chat. */
 export function registerChatHandler(server: Server, handler: ChatHandler): void {
+  serves(server, "chat.v1.Chat", "b21ef0f191b5a659");
   server.bidi(Chat_talk, (requests, context) => handler.talk(requests, context));
   server.unary(Chat_rooms, (request, context) => handler.rooms(request, context));
 }

@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
@@ -53,6 +53,7 @@ export interface GreeterClient {
 
 /** Creates a client for the service greeter.v1.Greeter. */
 export function createGreeterClient(client: Client): GreeterClient {
+  calls(client, "greeter.v1.Greeter", "c13079dc035a6ae8");
   return {
     hello: (request, options) => client.unary(Greeter_hello, request, options),
     watch: (request, options) => client.serverStream(Greeter_watch, request, options),
@@ -105,6 +106,7 @@ export interface GreeterHandler {
 
 /** Registers a handler for the service greeter.v1.Greeter. */
 export function registerGreeterHandler(server: Server, handler: GreeterHandler): void {
+  serves(server, "greeter.v1.Greeter", "c13079dc035a6ae8");
   server.unary(Greeter_hello, (request, context) => handler.hello(request, context));
   server.serverStream(Greeter_watch, (request, context) => handler.watch(request, context));
   server.clientStream(Greeter_upload, (requests, context) => handler.upload(requests, context));
@@ -193,6 +195,7 @@ export const GreetedCodec: MessageCodec<Greeted, GreetedInit> = /*@__PURE__*/ me
 export const GreetedTopic: Topic<Greeted, GreetedInit> = /*@__PURE__*/ topic({
   name: "greeter.greeted",
   codec: /*@__PURE__*/ described(GreetedCodec, GreetedSchema),
+  digest: "cbcf6168a3f8e5fe",
   key: (event) => event.name ?? "",
 });
 

@@ -9,7 +9,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, storeInt32, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeInt32, storeUint32, topic } from "@micro-es/runtime/codegenv1";
 
 /**
  * Takes orders.
@@ -33,6 +33,7 @@ export interface OrdersClient {
 
 /** Creates a client for the service shop.v1.Orders. */
 export function createOrdersClient(client: Client): OrdersClient {
+  calls(client, "shop.v1.Orders", "1fee2902b4e74d8d");
   return {
     place: (request, options) => client.unary(Orders_place, request, options),
     get: (request, options) => client.unary(Orders_get, request, options),
@@ -69,6 +70,7 @@ export interface OrdersHandler {
 
 /** Registers a handler for the service shop.v1.Orders. */
 export function registerOrdersHandler(server: Server, handler: OrdersHandler): void {
+  serves(server, "shop.v1.Orders", "1fee2902b4e74d8d");
   server.unary(Orders_place, (request, context) => handler.place(request, context));
   server.unary(Orders_get, (request, context) => handler.get(request, context));
   server.subscribe(ShippedTopic, (event, context) => handler.onShipped(event, context), {
@@ -102,6 +104,7 @@ export interface StockClient {
 
 /** Creates a client for the service shop.v1.Stock. */
 export function createStockClient(client: Client): StockClient {
+  calls(client, "shop.v1.Stock", "9c1c1bd5bcc0a7c4");
   return {
     reserve: (request, options) => client.unary(Stock_reserve, request, options),
     watch: (request, options) => client.serverStream(Stock_watch, request, options),
@@ -140,6 +143,7 @@ export interface StockHandler {
 
 /** Registers a handler for the service shop.v1.Stock. */
 export function registerStockHandler(server: Server, handler: StockHandler): void {
+  serves(server, "shop.v1.Stock", "9c1c1bd5bcc0a7c4");
   server.unary(Stock_reserve, (request, context) => handler.reserve(request, context));
   server.serverStream(Stock_watch, (request, context) => handler.watch(request, context));
   server.subscribe(OrderPlacedTopic, (event, context) => handler.onOrderPlaced(event, context), {
@@ -165,6 +169,7 @@ export interface MailClient {
 
 /** Creates a client for the service shop.v1.Mail. */
 export function createMailClient(client: Client): MailClient {
+  calls(client, "shop.v1.Mail", "96a339041d7f9ce8");
   return {
     sent: (request, options) => client.unary(Mail_sent, request, options),
   };
@@ -198,6 +203,7 @@ export interface MailHandler {
 
 /** Registers a handler for the service shop.v1.Mail. */
 export function registerMailHandler(server: Server, handler: MailHandler): void {
+  serves(server, "shop.v1.Mail", "96a339041d7f9ce8");
   server.unary(Mail_sent, (request, context) => handler.sent(request, context));
   server.subscribe(OrderPlacedTopic, (event, context) => handler.onOrderPlaced(event, context), {
     queue: "mail",
@@ -355,6 +361,7 @@ export const LineCodec: MessageCodec<Line, LineInit> = /*@__PURE__*/ messageCode
 export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__*/ topic({
   name: "shop.order-placed",
   codec: /*@__PURE__*/ described(OrderPlacedCodec, OrderPlacedSchema),
+  digest: "f8f9ac9685a1f2c6",
   key: (event) => event.orderId ?? "",
 });
 
@@ -366,6 +373,7 @@ export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__
 export const ShippedTopic: Topic<Shipped, ShippedInit> = /*@__PURE__*/ topic({
   name: "shop.shipped",
   codec: /*@__PURE__*/ described(ShippedCodec, ShippedSchema),
+  digest: "3f9a000659c24029",
   key: (event) => event.orderId ?? "",
 });
 

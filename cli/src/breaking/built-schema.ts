@@ -1,0 +1,38 @@
+import { readFile, stat } from "node:fs/promises";
+import { fromBinary } from "@bufbuild/protobuf";
+import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { UsageError } from "../command.ts";
+import { buildImage } from "../schema/sources.ts";
+import type { Generator } from "./generator.ts";
+
+/** The schema that is to be released. */
+export interface BuiltSchema extends ReturnType<Generator["describeSchema"]> {
+  /** As a descriptor set, with source information where it was compiled here. */
+  readonly image: Uint8Array;
+  readonly files: ReadonlyMap<string, FileDescriptorProto>;
+  readonly packages: ReadonlySet<string>;
+}
+
+/**
+ * Reads a schema: a folder with a buf.yaml, a `.proto` file, or a descriptor set.
+ *
+ * @throws UsageError for what is none, with the words of buf.
+ */
+export async function builtSchema(path: string, generator: Generator): Promise<BuiltSchema> {
+  const found = await stat(path).catch(() => {
+    throw new UsageError(`there is no ${path}`);
+  });
+  const compiled = found.isDirectory() || path.endsWith(".proto");
+  const image = compiled ? await buildImage(path) : await readFile(path);
+  const { file } = fromBinary(FileDescriptorSetSchema, image);
+  const schema = generator.describeSchema(generator.describeFiles(file).files);
+  if (schema.services.size + schema.topics.size === 0) {
+    throw new UsageError(`${path} declares no service and no topic, so that nothing can break`);
+  }
+  const roots = [
+    ...[...schema.services.values()].map(({ desc }) => desc.file),
+    ...[...schema.topics.values()].map(({ message }) => message.file),
+  ];
+  const packages = new Set(roots.map(({ proto }) => proto.package));
+  return { ...schema, image, files: new Map(file.map((it) => [it.name, it])), packages };
+}

@@ -1,0 +1,161 @@
+import { resolve } from "node:path";
+import { builtSchema } from "../breaking/built-schema.ts";
+import { defaultRules } from "../breaking/changes.ts";
+import type { Consumer } from "../breaking/consumers.ts";
+import { loadGenerator } from "../breaking/generator.ts";
+import { compareWithFleet, type Verdict } from "../breaking/live.ts";
+import { modulePaths, sourcePath } from "../breaking/source-paths.ts";
+import { breakingChanges } from "../check/breaking.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
+import { openFleet } from "../fleet.ts";
+import type { Output } from "../output.ts";
+
+/** Exit codes: something breaks; nothing does that could be compared, and something could not be. */
+const breaks = 3;
+const unknown = 4;
+
+export const command: Command = defineCommand({
+  arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
+  options: {
+    live: { type: "boolean", help: "compare with what runs, and name who would break" },
+    service: {
+      type: "string",
+      multiple: true,
+      value: "name",
+      help: "with --live: only running services of this name",
+    },
+    schema: {
+      type: "string",
+      value: "path",
+      help: "with --live: the new schema, a folder, .proto or descriptor set; default the project's",
+    },
+    use: {
+      type: "string",
+      multiple: true,
+      value: "rule",
+      help: `with --live: buf's rules or categories; default ${defaultRules.join(", ")}`,
+    },
+    except: {
+      type: "string",
+      multiple: true,
+      value: "rule",
+      help: "with --live: a rule that is not to be checked",
+    },
+    against: {
+      type: "string",
+      value: "ref",
+      help: "compare with the schema at a git reference; default the main branch",
+    },
+  },
+  details: `Says whether the schema breaks those who use another one of it: the one at a git reference, or with --live each one that
+the running services answer by, listen with and were called by. Services publish what they were built with in the
+registry, so that equal schemas are not compared; of others the descriptors are asked for by gRPC server reflection, which
+needs registerGrpcReflection of @micro-es/runtime/debug/grpc in the service. Rules for the micro.v1 options and topics
+(buf-plugin-micro) are checked beside buf's own.
+
+Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does but a running schema that differs could not be had.`,
+  examples: [
+    ["micro breaking --live", "before a release: who of the fleet would break?"],
+    ["micro breaking --live --service orders --use FILE", "one service, by stricter rules"],
+    ["micro breaking --against v1.4.0", "with what was released"],
+  ],
+  async run({ arguments: [folder = "."], options, output, environment, signal }) {
+    const project = resolve(folder);
+    if (options.live !== true) {
+      refuseLiveOptions(options);
+      output.progress("comparing schemas");
+      const { against, changes } = await breakingChanges(project, options.against);
+      output.result({ against, changes }, () =>
+        changes.length > 0 ? changes.join("\n") : `nothing breaks ${against ?? "anybody"}`,
+      );
+      if (against === undefined) output.note("git has no main branch here to compare with");
+      return changes.length > 0 ? breaks : 0;
+    }
+    if (options.against !== undefined) {
+      throw new UsageError("--live and --against exclude each other");
+    }
+    output.progress("compiling the schema");
+    const generator = await loadGenerator(project);
+    const schema = options.schema === undefined ? project : resolve(options.schema);
+    const built = await builtSchema(schema, generator);
+    await using fleet = await openFleet(environment);
+    output.progress("comparing with the fleet");
+    const { verdicts, incomplete } = await compareWithFleet({
+      ...{ fleet, generator, built, project, signal },
+      services: options.service ?? [],
+      rules: { use: options.use ?? defaultRules, except: options.except ?? [] },
+    });
+    const modules = await modulePaths(project);
+    for (const verdict of verdicts) await report(verdict, { output, modules, project });
+    for (const name of incomplete) {
+      output.note(
+        `${name} was built with more than its registry record has room for; it may use what breaks and not be named`,
+      );
+    }
+    if (verdicts.length === 0) output.note("nothing of this schema runs");
+    if (verdicts.some(({ state }) => state === "breaks")) return breaks;
+    return verdicts.some(({ state }) => state === "unknown") ? unknown : 0;
+  },
+});
+
+function refuseLiveOptions(options: Readonly<Record<string, unknown>>): void {
+  const given = ["service", "schema", "use", "except"].find((name) => options[name] !== undefined);
+  if (given !== undefined) throw new UsageError(`--${given} needs --live`);
+}
+
+async function report(
+  { version, state, changes, consumers, problem }: Verdict,
+  { output, modules, project }: { output: Output; modules: readonly string[]; project: string },
+): Promise<void> {
+  const { kind, name, digest, processes } = version;
+  const found = await Promise.all(
+    changes.map(async (change) => ({
+      ...change,
+      file: await sourcePath(change.file, modules, project),
+    })),
+  );
+  const nodes = processes.map(({ node }) => node.id);
+  const value = { kind, name, digest, state, nodes, changes: found, consumers, problem };
+  output.result(value, () => {
+    const who = `${kind === "service" ? "as it is served" : "as it is listened to"} by ${counted(processes)}`;
+    switch (state) {
+      case "same":
+        return `${output.style("green", "✓")} ${name}, ${who}, is the same`;
+      case "compatible":
+        return `${output.style("green", "✓")} ${name}, ${who}, differs and breaks nobody`;
+      case "unknown":
+        return `${output.style("yellow", "?")} ${name}, ${who}, differs and cannot be compared: ${problem}`;
+      case "breaks":
+        return [
+          `${output.style("red", "✗")} ${name}, ${who}`,
+          ...found.map(
+            ({ file, line, column, message, rule }) =>
+              `    ${file}:${line}:${column}: ${message} (${rule})`,
+          ),
+          `  ${whoBreaks(kind, consumers)}`,
+        ].join("\n");
+    }
+  });
+}
+
+function whoBreaks(kind: "service" | "topic", consumers: readonly Consumer[]): string {
+  const certain = consumers.filter((it) => it.certain);
+  const others = consumers.filter((it) => !it.certain);
+  const role = kind === "service" ? "callers" : "subscribers";
+  const parts = [
+    certain.length > 0 ? `${role} that break: ${counted(certain)}` : `no ${role} are known`,
+  ];
+  if (others.length > 0) {
+    parts.push(`${counted(others)} may too, by a schema that nobody serves any more`);
+  }
+  return parts.join("; ");
+}
+
+/** Such as `mail (2 nodes), web`. */
+function counted(all: readonly { readonly name: string }[]): string {
+  const counts = new Map<string, number>();
+  for (const { name } of all) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return Array.from(counts, ([name, count]) =>
+    count === 1 ? name : `${name} (${count} nodes)`,
+  ).join(", ");
+}

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import { create, type DescMessage, type DescService, toBinary } from "@bufbuild/protobuf";
+import {
+  DescriptorProtoSchema,
+  EnumDescriptorProtoSchema,
+  FileDescriptorProtoSchema,
+  ServiceDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
+import { type SchemaType, typeClosure } from "./type-closure.ts";
+
+/**
+ * Tells schemas of a service or an event apart: 16 hexadecimal digits that are the same for the same descriptors of it and
+ * of every type that its messages are made of, whatever their comments and the files that they stand in are.
+ */
+export function schemaDigest(root: DescService | DescMessage): string {
+  const hash = createHash("sha256");
+  const types = [...typeClosure(root)].sort((a, b) => (a.typeName < b.typeName ? -1 : 1));
+  for (const type of types) {
+    for (const part of [type.typeName, syntaxOf(type), descriptorOf(type)]) {
+      hash.update(`${part.length}:`).update(part);
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+function descriptorOf(type: SchemaType): Uint8Array {
+  switch (type.kind) {
+    case "service":
+      return toBinary(ServiceDescriptorProtoSchema, type.proto);
+    case "enum":
+      return toBinary(EnumDescriptorProtoSchema, type.proto);
+    case "message":
+      return toBinary(DescriptorProtoSchema, type.proto);
+  }
+}
+
+/** What the file says of all its types: by it the same field has presence or not, and an enum is open or closed. */
+function syntaxOf({ file }: SchemaType): Uint8Array {
+  const { syntax, edition, options } = file.proto;
+  const features = options?.features;
+  return toBinary(
+    FileDescriptorProtoSchema,
+    create(FileDescriptorProtoSchema, {
+      syntax,
+      edition,
+      ...(features === undefined ? {} : { options: { features } }),
+    }),
+  );
+}
