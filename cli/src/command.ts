@@ -43,6 +43,8 @@ export interface Invocation<S extends OptionSpecs = OptionSpecs> {
   readonly layers: readonly EnvironmentLayer[];
   /** Fires with Ctrl-C; a command that runs until then ends well by it. */
   readonly signal: AbortSignal;
+  /** Fires with a second Ctrl-C, where the command {@link Command.drains | drains}; it is to end at once. */
+  readonly urgent: AbortSignal;
 }
 
 /** A command of `micro`. */
@@ -51,6 +53,8 @@ export interface Command<S extends OptionSpecs = OptionSpecs> {
   readonly options: S;
   /** What it does beyond its one line in the list of commands. */
   readonly details?: string;
+  /** It ends by itself after a second Ctrl-C, which otherwise ends the program. */
+  readonly drains?: boolean;
   /** Whole command lines, with what they do. */
   readonly examples: readonly (readonly [line: string, does: string])[];
   /**

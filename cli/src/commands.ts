@@ -18,6 +18,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/new.ts"),
   },
   {
+    name: "run",
+    group: "Start",
+    summary: "all services of a workspace, started anew when their code or schema changes",
+    load: () => import("./commands/run.ts"),
+  },
+  {
     name: "scaffold",
     group: "Start",
     summary: "handlers for the services of the schema, or the methods that they lack",

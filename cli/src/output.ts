@@ -46,6 +46,11 @@ export class Output {
     this.#coloured = { stdout: coloured(stdout), stderr: coloured(stderr) };
   }
 
+  /** Whether standard output shows styles. */
+  get coloured(): boolean {
+    return this.#coloured.stdout;
+  }
+
   /** One result: as JSON where that was asked for, else in the words that `text` gives; nothing for no words. */
   result(value: unknown, text: () => string): void {
     if (this.json) this.#write(`${JSON.stringify(value)}\n`);

@@ -4,6 +4,7 @@ import { type CommandEntry, commands, findCommand } from "./commands.ts";
 import { chooseEnvironment } from "./environment.ts";
 import { describeFailure } from "./failure.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { Interrupts } from "./interrupts.ts";
 import { nearest } from "./nearest.ts";
 import { Output } from "./output.ts";
 
@@ -26,39 +27,32 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     json: words.includes("--json"),
     environment: process.env,
   });
-  const interrupt = new AbortController();
-  let interrupted = false;
-  const onInterrupt = () => {
-    // A second Ctrl-C does not wait for a command that is slow to end.
-    if (interrupted) process.exit(130);
-    interrupted = true;
-    interrupt.abort();
-  };
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
+  const interrupts = new Interrupts(() => process.exit(130));
+  process.on("SIGINT", interrupts.hear);
+  process.on("SIGTERM", interrupts.hear);
   // A reader that has seen enough, as `head`, is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit(0);
   });
   try {
-    return await dispatch(words, output, interrupt.signal);
+    return await dispatch(words, output, interrupts);
   } catch (reason) {
-    if (interrupted) return 130;
+    if (interrupts.heard) return 130;
     const failure = describeFailure(reason);
     output.failure(failure);
     return failure.exitCode;
   } finally {
     output.endProgress();
-    process.off("SIGINT", onInterrupt);
-    process.off("SIGTERM", onInterrupt);
+    process.off("SIGINT", interrupts.hear);
+    process.off("SIGTERM", interrupts.hear);
   }
 }
 
 async function dispatch(
   words: readonly string[],
   output: Output,
-  signal: AbortSignal,
+  interrupts: Interrupts,
 ): Promise<number> {
   const { leading, rest } = splitLeading(words);
   if (leading.includes("--version")) {
@@ -79,6 +73,8 @@ async function dispatch(
     process.env,
     values.context as string | undefined,
   );
+  const { signal, urgent } = interrupts;
+  interrupts.drains = command.drains === true;
   const code = await command.run({
     options: values as never,
     arguments: positionals,
@@ -86,6 +82,7 @@ async function dispatch(
     environment: variables,
     layers,
     signal,
+    urgent,
   });
   return code ?? (signal.aborted ? 130 : 0);
 }

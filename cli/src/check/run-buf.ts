@@ -5,7 +5,7 @@ import { commandPath } from "../command-path.ts";
 
 const run = promisify(execFile);
 
-/** Status with which buf says that it found something, and not that it failed. */
+/** Status with which buf says that it found something, and not that it failed; but for a schema that does not compile. */
 const foundSomething = 100;
 
 /**
@@ -29,7 +29,7 @@ export async function runBuf(args: readonly string[], cwd: string): Promise<read
       stderr?: string;
     };
     if (code === "ENOENT") throw new UsageError("this needs buf: npm i -D @bufbuild/buf");
-    if (code === foundSomething) return stdout.trim().split("\n");
+    if (code === foundSomething && args[0] !== "generate") return stdout.trim().split("\n");
     throw new UsageError(
       `buf ${args[0]} fails in ${cwd}:\n${(stderr || stdout || String(reason)).trim()}`,
     );

@@ -47,21 +47,29 @@ export async function microInTerminal(
   words: readonly string[],
   options: TerminalOptions = {},
 ): Promise<Ended> {
+  const child = startMicroInTerminal(words, options);
+  if (options.stdin !== undefined) child.stdin?.write(options.stdin);
+  const { interruptAt } = options;
+  let shown = "";
+  child.stdout?.on("data", (data: Buffer) => {
+    if (interruptAt === undefined || interruptAt.test(shown)) return;
+    shown += data;
+    if (interruptAt.test(shown)) child.stdin?.write("\u0003");
+  });
+  return ended(child);
+}
+
+/** Starts `micro` in a pseudo-terminal; what is written to its standard input is typed there. */
+export function startMicroInTerminal(
+  words: readonly string[],
+  options: MicroOptions = {},
+): ChildProcess {
   const line = [...program, ...words].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  const child = spawn("script", ["-qefc", line, "/dev/null"], {
+  return spawn("script", ["-qefc", line, "/dev/null"], {
     env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", TERM: "xterm", ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  if (options.stdin !== undefined) child.stdin.write(options.stdin);
-  const { interruptAt } = options;
-  let shown = "";
-  child.stdout.on("data", (data: Buffer) => {
-    if (interruptAt === undefined || interruptAt.test(shown)) return;
-    shown += data;
-    if (interruptAt.test(shown)) child.stdin.write("\u0003");
-  });
-  return ended(child);
 }
 
 async function ended(child: ChildProcess): Promise<Ended> {

@@ -1,4 +1,12 @@
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { promisify } from "node:util";
+
+/** A process that runs, and the one that started it or took it over. */
+interface Member {
+  readonly pid: number;
+  readonly parent: number;
+}
 
 /** Sends a signal to every process of a group; false when there is none, or none that may be signalled. */
 export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
@@ -10,10 +18,17 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   return send(pid, signal);
 }
 
-/** Whether a process of the group runs. One that has ended and waits for its parent to notice does not. */
-export function groupRuns(group: number): boolean {
-  if (!send(-group, 0)) return false;
-  return process.platform !== "linux" || hasRunningMember(group);
+/** The processes of a group that run. One that has ended and waits for its parent to notice does not. */
+export async function runningMembers(group: number): Promise<readonly Member[]> {
+  // Most often there is none, which this tells without looking at every process of the machine.
+  if (!send(-group, 0)) return [];
+  return process.platform === "linux" ? membersByProc(group) : membersByPs(group);
+}
+
+/** Those that nobody of their group has started: who is told something by them tells it to the others. */
+export function rootsOf(members: readonly Member[]): readonly number[] {
+  const pids = new Set(members.map(({ pid }) => pid));
+  return members.filter(({ parent }) => !pids.has(parent)).map(({ pid }) => pid);
 }
 
 function send(target: number, signal: NodeJS.Signals | 0): boolean {
@@ -28,17 +43,23 @@ function send(target: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** By /proc, because kill(2) also finds processes that have ended where nobody collects them, as in containers. */
-function hasRunningMember(group: number): boolean {
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = readProc(name, "stat")?.toString("latin1");
-    if (stat === undefined) continue;
+function membersByProc(group: number): readonly Member[] {
+  return readdirSync("/proc").flatMap((name) => {
+    const stat = /^\d+$/.test(name) ? readProc(name, "stat")?.toString("latin1") : undefined;
     // The second field, the program's name, is in parentheses and may hold any character.
-    const [state, , processGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (Number(processGroup) === group && state !== "Z" && state !== "X") return true;
-  }
-  return false;
+    const [state, parent, own] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? [];
+    if (Number(own) !== group || state === "Z" || state === "X") return [];
+    return [{ pid: Number(name), parent: Number(parent) }];
+  });
+}
+
+async function membersByPs(group: number): Promise<readonly Member[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,ppid=,pgid=,stat="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [pid, parent, own, state = ""] = line.trim().split(/\s+/);
+    if (Number(own) !== group || state.startsWith("Z")) return [];
+    return [{ pid: Number(pid), parent: Number(parent) }];
+  });
 }
 
 /** A file of a process in /proc; undefined when the process has gone or is another user's. */

@@ -5,7 +5,7 @@ import type { RunExit, RunSpec } from "../runtime.ts";
 import type { Guard } from "./guard.ts";
 import { LineCutter, type TakeLine } from "./line-cutter.ts";
 import { markedProcesses, markVariable } from "./marked-processes.ts";
-import { groupRuns, signalGroup, signalProcess } from "./process-group.ts";
+import { rootsOf, runningMembers, signalGroup, signalProcess } from "./process-group.ts";
 
 /** How long processes that were killed may take to be gone, and output to be read, in milliseconds. */
 const partingMs = 2_000;
@@ -25,8 +25,8 @@ export interface ServiceProcessOptions {
  * One run of a service: a process, which leads a process group of its own, and all that it starts.
  *
  * To stop it, its leader alone is asked with SIGTERM, as Docker does: npm, tsx and others pass a signal on to what they
- * run, which would otherwise get it twice and take that for impatience. What is left when the leader has gone gets the
- * signal itself, and SIGKILL when the grace is over.
+ * run, which would otherwise get it twice and take that for impatience. When the leader has gone, the next ones in line
+ * are asked in the same way, and everything that is left when the grace is over gets SIGKILL.
  */
 export class ServiceProcess {
   readonly pid: number | undefined;
@@ -95,27 +95,35 @@ export class ServiceProcess {
 
   /** Ends what the leader of the group left behind. */
   async #endRest(group: number): Promise<void> {
-    if (groupRuns(group)) {
-      this.#killAt = Math.min(this.#killAt, performance.now() + this.#options.graceMs);
-      signalGroup(group, "SIGTERM");
-      await this.#untilEnded(group, () => this.#killAt);
-      signalGroup(group, "SIGKILL");
-      const parting = performance.now() + partingMs;
-      await this.#untilEnded(group, () => parting);
-    }
+    this.#killAt = Math.min(this.#killAt, performance.now() + this.#options.graceMs);
+    const told = new Set<number>();
+    const left = await untilNone(
+      async () => {
+        const members = await runningMembers(group);
+        for (const pid of rootsOf(members)) {
+          if (!told.has(pid)) signalProcess(pid, "SIGTERM");
+          told.add(pid);
+        }
+        return members;
+      },
+      () => this.#killAt,
+    );
     const parting = performance.now() + partingMs;
-    let left = await markedProcesses(this.#options.mark);
-    for (let waitMs = 1; left.length > 0 && performance.now() < parting; waitMs *= 2) {
-      for (const pid of left) signalProcess(pid, "SIGKILL");
-      await sleep(Math.min(waitMs, longestPollMs));
-      left = await markedProcesses(this.#options.mark);
+    if (left) {
+      signalGroup(group, "SIGKILL");
+      await untilNone(
+        () => runningMembers(group),
+        () => parting,
+      );
     }
-  }
-
-  async #untilEnded(group: number, until: () => number): Promise<void> {
-    for (let waitMs = 1; groupRuns(group) && performance.now() < until(); waitMs *= 2) {
-      await sleep(Math.min(waitMs, longestPollMs));
-    }
+    await untilNone(
+      async () => {
+        const marked = await markedProcesses(this.#options.mark);
+        for (const pid of marked) signalProcess(pid, "SIGKILL");
+        return marked;
+      },
+      () => parting,
+    );
   }
 
   /** Resolves when all that was written has been taken. */
@@ -146,6 +154,18 @@ export class ServiceProcess {
   #couldNotStart(reason: NodeJS.ErrnoException): RunExit {
     return this.#exit({ code: null, signal: null, error: whyNot(this.#options.spec, reason) });
   }
+}
+
+/** Looks until it finds nothing, or for so long; whether something is left then. */
+async function untilNone(
+  look: () => Promise<readonly unknown[]>,
+  until: () => number,
+): Promise<boolean> {
+  for (let waitMs = 1; (await look()).length > 0; waitMs *= 2) {
+    if (performance.now() >= until()) return true;
+    await sleep(Math.min(waitMs, longestPollMs));
+  }
+  return false;
 }
 
 function start({ spec, mark }: ServiceProcessOptions): ChildProcess {

@@ -1,0 +1,268 @@
+import { relative } from "node:path";
+import type { RunSpec, RunStatus, Runtime } from "@micro-es/runtime";
+import { runBuf } from "../check/run-buf.ts";
+import { UsageError } from "../command.ts";
+import { commandPath } from "../command-path.ts";
+import { readPackageFile } from "./package-file.ts";
+import type { RunView } from "./run-view.ts";
+import { SourceWatch } from "./source-watch.ts";
+import { StartOrder } from "./start-order.ts";
+import { isSchema } from "./watched-files.ts";
+import type { RunPackage, Workspace } from "./workspace.ts";
+
+/** How long a service waits for one that it needs to be ready, in milliseconds. */
+const readyMs = 10_000;
+/** What a service of Micro-ES writes when it is ready. */
+const readyText = "the server listens";
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+export interface DevLoopOptions {
+  readonly workspace: Workspace;
+  readonly runtime: Runtime;
+  readonly view: RunView;
+  /** What services get over the variables of this process. */
+  readonly environment: Variables;
+  /** Whether changed files start services anew. */
+  readonly watch: boolean;
+  /** Shown paths are relative to this. */
+  readonly current: string;
+}
+
+/** Runs the services of a workspace, and does anew what a changed file asks for. */
+export class DevLoop {
+  readonly #options: DevLoopOptions;
+  readonly #order: StartOrder;
+  readonly #readers: Promise<void>[] = [];
+  #watch: SourceWatch | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #closing = false;
+
+  /** @throws UsageError for services that need each other. */
+  constructor(options: DevLoopOptions) {
+    this.#options = options;
+    this.#order = new StartOrder(options.workspace);
+  }
+
+  /** Generates, and starts every service when those that it needs are ready. Resolves when all have been started. */
+  async start(): Promise<void> {
+    const { workspace, view, runtime, watch } = this.#options;
+    runtime.onChange((status) => view.status(status));
+    if (watch) this.#watch = await this.#startWatch();
+    for (const folder of workspace.generators) {
+      await this.#generate(folder);
+      await this.#watch?.changedBelow(folder);
+    }
+    const names = this.#order.services.map(({ label }) => label).join(", ");
+    view.note(`runs ${names}; Ctrl-C stops`);
+    const started = new Map<RunPackage, Promise<void>>();
+    for (const service of this.#order.services) {
+      const needed = this.#order.servicesBefore(service).map((it) => started.get(it));
+      started.set(
+        service,
+        Promise.all(needed).then(() => this.#startService(service)),
+      );
+    }
+    await Promise.all(started.values());
+  }
+
+  /** Resolves when every service has ended by itself, as well as it could. */
+  async ended(): Promise<void> {
+    const { runtime } = this.#options;
+    await new Promise<void>((resolve) => {
+      const look = async () => {
+        if ((await runtime.list()).some(({ state }) => state !== "stopped")) return;
+        forget();
+        resolve();
+      };
+      const forget = runtime.onChange(() => void look());
+      void look();
+    });
+  }
+
+  /** Stops every service before those that it needs. Resolves when all of their output has been shown. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#watch?.close();
+    const stopped = new Map<RunPackage, Promise<void>>();
+    for (const service of [...this.#order.services].reverse()) {
+      const after = this.#order.servicesAfter(service).map((it) => stopped.get(it));
+      stopped.set(
+        service,
+        Promise.all(after).then(() => this.#stopService(service)),
+      );
+    }
+    await Promise.all(stopped.values());
+    await this.#options.runtime.close();
+    await Promise.all(this.#readers);
+  }
+
+  async #startService(service: RunPackage): Promise<void> {
+    if (this.#closing) return;
+    const { runtime, view } = this.#options;
+    await runtime.create(this.#spec(service));
+    this.#readers.push(this.#show(service));
+    if (!(await this.#isReady(service)) && !this.#closing) {
+      const waiting = this.#order.servicesAfter(service).map(({ label }) => label);
+      view.note(`${service.label} is not ready; ${waiting.join(", ")} starts all the same`);
+    }
+  }
+
+  async #stopService({ label }: RunPackage): Promise<void> {
+    const { runtime } = this.#options;
+    const running = (await runtime.list()).some(({ name }) => name === label);
+    if (running) await runtime.delete(label);
+  }
+
+  /** Waits for a service that others need; false when it is not ready in time. */
+  async #isReady({ label }: RunPackage): Promise<boolean> {
+    const { runtime } = this.#options;
+    return new Promise((resolve) => {
+      const end = (ready: boolean) => {
+        clearTimeout(timer);
+        forget();
+        resolve(ready);
+      };
+      const look = ({ name, state }: RunStatus) => {
+        if (name === label && state !== "starting") end(state === "running");
+      };
+      const timer = setTimeout(() => end(false), readyMs);
+      const forget = runtime.onChange(look);
+      void runtime.read(label).then(look, () => end(false));
+    });
+  }
+
+  async #show({ label }: RunPackage): Promise<void> {
+    const { runtime, view } = this.#options;
+    for await (const log of runtime.logs(label, { follow: true })) view.log(label, log);
+  }
+
+  #spec(service: RunPackage): RunSpec {
+    const { environment } = this.#options;
+    // Only a service of Micro-ES says when it is ready, and only whether others may start depends on it.
+    const saysSo =
+      service.dependencies.includes("@micro-es/runtime") &&
+      ["debug", "info", undefined, ""].includes(environment.MICRO_LOG_LEVEL);
+    const isNeeded = this.#order.servicesAfter(service).length > 0;
+    return {
+      name: service.label,
+      command: ["sh", "-c", service.command ?? ""],
+      folder: service.folder,
+      environment: { ...environment, PATH: commandPath(environment, service.folder) },
+      ...(saysSo && isNeeded ? { readyText } : {}),
+    };
+  }
+
+  async #startWatch(): Promise<SourceWatch> {
+    const { workspace, view } = this.#options;
+    const folders = [...workspace.packages.map(({ folder }) => folder), ...workspace.generators];
+    return SourceWatch.start({
+      folders: folders.filter((it) => !folders.some((other) => isBelow(it, other))),
+      commands: workspace.services.map(({ command }) => command ?? ""),
+      changed: (paths) => {
+        this.#work = this.#work
+          .then(() => this.#apply(paths))
+          .catch((reason) => this.#fail(reason));
+      },
+      failed: (reason) =>
+        view.problem(
+          `changes are not all seen: ${reason.message}; \`micro run --no-watch\` does without`,
+        ),
+    });
+  }
+
+  /** Generates where schemas changed, and starts anew what has changed code in it. */
+  async #apply(paths: readonly string[]): Promise<void> {
+    if (this.#closing) return;
+    const affected = new Map<RunPackage, string>();
+    const { generators } = this.#options.workspace;
+    for (const path of paths) {
+      const inGenerator = generators.some((folder) => isBelow(path, folder));
+      if (isSchema(path) && inGenerator) continue;
+      for (const service of this.#servicesRunning(path)) affected.set(service, path);
+    }
+    for (const folder of generators) {
+      const [schema] = paths.filter((path) => isSchema(path) && isBelow(path, folder));
+      if (schema === undefined || !(await this.#generate(folder, schema))) continue;
+      const written = await this.#watch!.changedBelow(folder);
+      for (const path of written) {
+        for (const service of this.#servicesUsing(path)) affected.set(service, schema);
+      }
+      if (written.length === 0 && affected.size === 0) {
+        this.#options.view.note(`${this.#shown(schema)} changed, and nothing generated; all stays`);
+      }
+    }
+    if (!this.#closing) await this.#restart(affected);
+  }
+
+  async #restart(affected: ReadonlyMap<RunPackage, string>): Promise<void> {
+    const { runtime, view } = this.#options;
+    for (const path of new Set(affected.values())) {
+      const services = [...affected].filter(([, why]) => why === path).map(([it]) => it);
+      const reason = `${this.#shown(path)} changed`;
+      view.restarts(
+        services.map(({ label }) => label),
+        reason,
+      );
+      for (const service of services) {
+        const now = await readPackageFile(service.folder);
+        const { command } = this.#spec({ ...service, command: now?.command ?? service.command });
+        // It may take its grace to stop; what changes meanwhile does not wait for that.
+        runtime.update(service.label, { command }, { reason }).catch((error) => this.#fail(error));
+      }
+    }
+  }
+
+  /** The services that have this file's code in them, where it is no service's own. */
+  #servicesRunning(path: string): readonly RunPackage[] {
+    const owner = this.#ownerOf(path);
+    if (owner === undefined) return [];
+    return this.#order.services.includes(owner) ? [owner] : this.#order.servicesUsing(owner);
+  }
+
+  /** The services that use generated code. Others use that of a service as well: it has the clients. */
+  #servicesUsing(path: string): readonly RunPackage[] {
+    const owner = this.#ownerOf(path);
+    return owner === undefined ? [] : this.#order.servicesUsing(owner);
+  }
+
+  #ownerOf(path: string): RunPackage | undefined {
+    const owners = this.#options.workspace.packages.filter(({ folder }) => isBelow(path, folder));
+    return owners.sort((a, b) => b.folder.length - a.folder.length)[0];
+  }
+
+  /** Runs buf; false when it fails, which is said and changes nothing. */
+  async #generate(folder: string, schema?: string): Promise<boolean> {
+    const { view } = this.#options;
+    const where = this.#shown(folder) || ".";
+    view.progress(`generating in ${where}`);
+    try {
+      await runBuf(["generate"], folder);
+    } catch (reason) {
+      if (!(reason instanceof UsageError)) throw reason;
+      const what = schema === undefined ? "services start" : "all goes on";
+      view.problem(`${reason.message}\n${what} with what was generated before`, {
+        type: "generate",
+        folder: where,
+        ok: false,
+      });
+      return false;
+    }
+    const why = schema === undefined ? "" : `: ${this.#shown(schema)} changed`;
+    view.note(`generated in ${where}${why}`, { type: "generate", folder: where, ok: true });
+    return true;
+  }
+
+  #shown(path: string): string {
+    return relative(this.#options.current, path);
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#closing) return;
+    this.#options.view.problem(reason instanceof Error ? reason.message : String(reason));
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}

@@ -1,0 +1,88 @@
+import { type FSWatcher, watch } from "chokidar";
+import {
+  fingerprint,
+  isWatchedFile,
+  isWatchedFolder,
+  type WatchRule,
+  watchedFiles,
+} from "./watched-files.ts";
+
+/** How long nothing may change before what changed is told, in milliseconds. */
+const quietMs = 100;
+
+export interface SourceWatchOptions extends WatchRule {
+  readonly folders: readonly string[];
+  changed(paths: readonly string[]): void;
+  failed(reason: Error): void;
+}
+
+/**
+ * Tells which files have another content than before, when a burst of changes is over. A file that is written anew with
+ * what it had, as generators and formatters do, has not changed.
+ */
+export class SourceWatch {
+  readonly #options: SourceWatchOptions;
+  readonly #watcher: FSWatcher;
+  readonly #known = new Map<string, string>();
+  readonly #touched = new Set<string>();
+  #quiet: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(options: SourceWatchOptions) {
+    this.#options = options;
+    this.#watcher = watch([...options.folders], {
+      ignoreInitial: true,
+      ignored: (path, stats) => {
+        if (options.folders.includes(path) || stats === undefined) return false;
+        return stats.isFile() ? !isWatchedFile(path) : !isWatchedFolder(path, options);
+      },
+    });
+    this.#watcher.on("all", (_event, path) => this.#touch(path));
+    this.#watcher.on("error", (reason) => options.failed(reason as Error));
+  }
+
+  /** Resolves when no change from now on is missed. */
+  static async start(options: SourceWatchOptions): Promise<SourceWatch> {
+    const started = new SourceWatch(options);
+    await new Promise<void>((resolve) => started.#watcher.once("ready", resolve));
+    for (const folder of options.folders) await started.changedBelow(folder);
+    return started;
+  }
+
+  /** Looks now: the files below a folder that have changed, which are then not told again. */
+  async changedBelow(folder: string): Promise<readonly string[]> {
+    const known = [...this.#known.keys()].filter((path) => path.startsWith(`${folder}/`));
+    return this.#compare([...known, ...(await watchedFiles(folder, this.#options))]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#quiet);
+    await this.#watcher.close();
+  }
+
+  #touch(path: string): void {
+    this.#touched.add(path);
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => void this.#tell(), quietMs);
+  }
+
+  async #tell(): Promise<void> {
+    const touched = [...this.#touched].filter(isWatchedFile);
+    this.#touched.clear();
+    const changed = await this.#compare(touched);
+    if (changed.length > 0 && !this.#closed) this.#options.changed(changed);
+  }
+
+  async #compare(paths: readonly string[]): Promise<readonly string[]> {
+    const changed: string[] = [];
+    for (const path of new Set(paths)) {
+      const now = await fingerprint(path);
+      if (now === this.#known.get(path)) continue;
+      changed.push(path);
+      if (now === undefined) this.#known.delete(path);
+      else this.#known.set(path, now);
+    }
+    return changed;
+  }
+}

@@ -1,0 +1,40 @@
+import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+const repository = join(import.meta.dirname, "../../..");
+
+/** A service that says after a moment that it is up, as a service of Micro-ES does, and that it drains. */
+export const plainService = `
+setTimeout(() => console.log("up: the server listens"), 50);
+process.on("SIGTERM", () => {
+  console.log("drains");
+  setTimeout(() => process.exit(0), 20);
+});
+setInterval(() => {}, 1_000);
+`;
+
+/** A new folder with these files; objects are written as JSON. */
+export function folderWith(files: Readonly<Record<string, string | object>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "micro-run-"));
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+}
+
+/** What `npm install` would lay into a project: this repository's packages as they are built, and what they need. */
+export function installInto(project: string): void {
+  const modules = join(project, "node_modules");
+  mkdirSync(join(modules, "@micro-es/runtime"), { recursive: true });
+  for (const name of [".bin", "@bufbuild", "@types", "tsx", "typescript"]) {
+    symlinkSync(join(repository, "node_modules", name), join(modules, name));
+  }
+  // buf takes no file from outside the project.
+  cpSync(join(repository, "proto"), join(modules, "@micro-es/runtime/proto"), { recursive: true });
+  for (const name of ["package.json", "dist", "src"]) {
+    symlinkSync(join(repository, "runtime", name), join(modules, "@micro-es/runtime", name));
+  }
+}
