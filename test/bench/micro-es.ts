@@ -2,6 +2,7 @@ import type {
   CallOptions,
   Client,
   ClientInterceptor,
+  Debug,
   ServerInterceptor,
   Transport,
 } from "@micro-es/runtime";
@@ -15,6 +16,8 @@ export interface Setup {
   readonly generated: Pick<typeof fast, "createBenchServiceClient" | "registerBenchServiceHandler">;
   readonly transport: Transport;
   readonly serverInterceptors?: readonly ServerInterceptor[];
+  /** Looks at every call of the server. */
+  readonly debug?: () => Debug;
   readonly clientInterceptors?: readonly ClientInterceptor[];
   /** Given to every unary call. */
   readonly options?: CallOptions;
@@ -42,6 +45,7 @@ export async function serveOn(setup: Setup, address = "127.0.0.1:0"): Promise<Be
     registry,
     listen: [{ transport: setup.transport, address }],
     interceptors: setup.serverInterceptors ?? [],
+    ...(setup.debug === undefined ? {} : { debug: setup.debug() }),
     logger: silentLogger,
   });
   setup.generated.registerBenchServiceHandler(server, new Bench());

@@ -78,7 +78,10 @@ async function start(cwd: string): Promise<AsyncDisposable> {
 describe("a newcomer with micro", { timeout: 900_000 }, () => {
   test("starts a project, changes its schema, scaffolds, calls, and is stopped from breaking it", async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const [make = "", call = "", change = ""] = readmeCommands(readme, "A project in one command");
+    const [make = "", call = "", look = "", change = ""] = readmeCommands(
+      readme,
+      "A project in one command",
+    );
     const made = await shell(make, join(scratch, "micro-es"));
     expect(made, made.output).toMatchObject({ code: 0 });
     const shop = join(scratch, "shop");
@@ -88,6 +91,9 @@ describe("a newcomer with micro", { timeout: 900_000 }, () => {
       await using _ = await start(shop);
       const called = await shell(call, shop);
       expect(called.output).toContain("Hello Ada");
+      const looked = await shell(look, shop);
+      expect(looked.output).toMatch(/shop\.v1\.ShopService\/Hello +1 +0 +0 +\d/);
+      expect(looked.output).toMatch(/info +the server listens service=shop/);
     }
     await shell(
       "git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm start",
