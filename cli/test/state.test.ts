@@ -29,6 +29,8 @@ describe("micro lock ls and micro leader ls", () => {
     const leader = await locks.lead("cron", { candidate: "node-a", ttlMs: 60_000 });
     const { stdout, stderr, code } = await micro(["lock", "ls", "invoices/"], { env: sync });
     expect([code, stderr]).toEqual([0, ""]);
+    const terminal = await microInTerminal(["lock", "ls"], { env: { ...env, ...sync } });
+    expect(terminal.stdout).toContain("\u001b[2mLOCK");
     expect(stdout).toMatch(/^LOCK +HOLDER +TOKEN +SINCE +ENDS\ninvoices\/7 +billing-1 +\d+ +20/);
     expect(stdout).toMatch(/Z +in \d+\.\d s\n$/);
     const listed = await micro(["lock", "ls", "--json"], { env: sync });
@@ -74,6 +76,9 @@ describe("micro config", () => {
     expect(stdout).toMatch(/^MICRO_TTL +20s +context staging$/m);
     expect(stdout).toMatch(/^MICRO_TRANSPORT +tcp +default$/m);
     expect(stdout).not.toContain("hunter2");
+    const terminal = await microInTerminal(["config", "dump", "MICRO_TTL", "--sources"], { env });
+    expect(terminal.stdout).toContain("\u001b[2mKEY");
+    expect(terminal.stdout).toMatch(/\r\nMICRO_TTL +20s +context staging\r\n$/);
     const named = await micro(["config", "get", "MICRO_REGISTRY", "--context", "staging"], {
       env: shell,
     });
@@ -87,6 +92,8 @@ describe("micro config", () => {
         env: { ...shell, MICRO_CONFIG: `file:${file}, env:SHOP_` },
       });
     expect((await get("database.host")).stdout).toBe("db2\n");
+    const terminal = await microInTerminal(["config", "get", "port", ...shop], { env });
+    expect(terminal.stdout).toBe("8080\r\n");
     expect(JSON.parse((await get("database")).stdout)).toMatchObject({
       host: "db2",
       password: "[secret]",

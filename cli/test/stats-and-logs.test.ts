@@ -85,6 +85,8 @@ describe("micro stats", () => {
     expect(stdout).toMatch(new RegExp(`^${two} ${echo}+0 +0 +[\\d.]+ ms +[\\d.]+ ms$`, "m"));
     expect(stdout).toMatch(/EchoService\/Chat +0 +0 +0 +- +-$/m);
     expect(stdout).not.toContain("DebugService");
+    expect(stdout).toMatch(/^ADDRESS +TOPIC +QUEUE +DELIVERED +FAILED .* PENDING$/m);
+    expect(stdout).toMatch(new RegExp(`^${one} +echo\\.echoed +`, "m"));
   });
 
   test("tells of one node as JSON, by service, node and address", async () => {
@@ -163,12 +165,14 @@ describe("micro logs", () => {
     expect(told).toMatchObject([
       { address: one, level: "warn", message: "told to log\nthis", fields: { who: "Ada" } },
     ]);
-    const none = await Promise.all([
-      micro(["logs", "echo", "--level", "error"]),
-      micro(["logs", "echo", "--tail", "0"]),
-      micro(["logs", "echo", "--since", "1ms"]),
-    ]);
-    for (const ended of none) expect(ended).toMatchObject({ code: 0, stdout: "" });
+    for (const words of [
+      ["--level", "error"],
+      ["--tail", "0"],
+      ["--since", "1ms"],
+    ]) {
+      const none = await micro(["logs", one, ...words]);
+      expect(none, words.join(" ")).toMatchObject({ code: 0, stdout: "" });
+    }
   });
 
   test("follows processes that are there and those that come, until Ctrl-C", async () => {

@@ -5,8 +5,8 @@ import { statsMethod } from "../debug/debug-methods.ts";
 import { allPlaces, debugFailure, type Place, placesOf } from "../debug/places.ts";
 import { statsJson, statsTables, type TakenStats } from "../debug/stats-table.ts";
 import { readDuration } from "../duration.ts";
+import { describeFailure } from "../failure.ts";
 import { type Fleet, openFleet } from "../fleet.ts";
-import type { Output } from "../output.ts";
 import { findTarget, targetOptions } from "../target.ts";
 
 export const command: Command = defineCommand({
@@ -38,19 +38,30 @@ export const command: Command = defineCommand({
     const all = options.all === true;
     await using fleet = await openFleet(environment);
     output.progress(word === undefined ? "looking for services" : `asking ${word}`);
-    let before: ReadonlyMap<string, TakenStats> = new Map();
-    for (;;) {
+    const look = async (before: ReadonlyMap<string, TakenStats>) => {
       const places = await findPlaces(fleet, word, options, signal);
       const { taken, failures } = await ask(fleet, places, timeoutMs, signal);
       if (word !== undefined && taken.length === 0 && failures[0] !== undefined) throw failures[0];
       for (const each of output.json ? taken : []) output.result(statsJson(each, all), () => "");
-      if (taken.length === 0) output.note(places.length === 0 ? "no service runs here" : "");
-      else if (!output.json) output.page(statsTables(taken, before, all, output), watch);
-      noteFailures(failures, output);
-      if (!watch) return failures.some(({ code }) => code !== "unimplemented") ? 1 : 0;
-      before = new Map(taken.map((each) => [each.place.address, each]));
+      if (places.length === 0) output.note("no service runs here");
+      if (taken.length > 0 && !output.json) {
+        output.page(statsTables(taken, before, all, output), watch);
+      }
+      for (const { message } of failures) output.note(message);
+      return { taken, good: failures.every(({ code }) => code === "unimplemented") };
+    };
+    const first = await look(new Map());
+    if (!watch) return first.good ? 0 : 1;
+    for (let { taken } = first; ; ) {
       await sleep(intervalMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
+      const before = new Map(taken.map((each) => [each.place.address, each]));
+      try {
+        taken = (await look(before)).taken;
+      } catch (reason) {
+        // What is not there now may come again.
+        if (!signal.aborted) output.note(describeFailure(reason).message);
+      }
     }
   },
 });
@@ -88,8 +99,4 @@ async function ask(
   );
   taken.sort((a, b) => places.indexOf(a.place) - places.indexOf(b.place));
   return { taken, failures };
-}
-
-function noteFailures(failures: readonly MicroError[], output: Output): void {
-  for (const { message } of failures) output.note(message);
 }

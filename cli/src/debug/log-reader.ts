@@ -17,6 +17,9 @@ export interface LogLines {
 /** Time before a process whose lines broke off is asked again, in milliseconds. */
 const againMs = 1_000;
 
+/** Time that a process has to tell what it has kept, in milliseconds. */
+const keptWithinMs = 10_000;
+
 const levelNames = ["", "debug", "info", "warn", "error"];
 const levelStyles: readonly Style[] = ["dim", "dim", "green", "yellow", "red"];
 const placeStyles: readonly Style[] = ["cyan", "magenta", "blue", "green", "yellow"];
@@ -126,9 +129,9 @@ export class LogReader {
       source.after > 0n
         ? { level, follow, after: source.after }
         : { level, follow, tail, maxAgeMs };
-    const options = { ...source.place.call, timeoutMs: Number.POSITIVE_INFINITY };
     const records = this.#client.serverStream(logsMethod, request, {
-      ...options,
+      ...source.place.call,
+      timeoutMs: follow ? Number.POSITIVE_INFINITY : keptWithinMs,
       signal: this.#signal,
     });
     for await (const record of records) {

@@ -26,10 +26,11 @@ export function statsJson({ place, stats }: TakenStats, all: boolean) {
     address: place.address,
     process: numbered({ ...figures, started: started && timestampDate(started).toISOString() }),
     methods: shownMethods(stats, all).map(numbered),
+    subscriptions: stats.subscriptions.map(numbered),
   };
 }
 
-/** Two tables: a row for each process, and a row for each method of each process. */
+/** Tables: a row for each process, for each method of each process, and for each topic that it takes. */
 export function statsTables(
   taken: readonly TakenStats[],
   before: ReadonlyMap<string, TakenStats>,
@@ -68,13 +69,27 @@ export function statsTables(
     }),
   );
   const methodHeadings = ["ADDRESS", "METHOD", "CALLS", ...(rates ? ["CALLS/S"] : [])];
-  return [
+  const subscriptions = taken.flatMap(({ place, stats }) =>
+    stats.subscriptions.map(({ topic, queue, ...counts }) => [
+      place.address,
+      topic,
+      queue,
+      ...[counts.delivered, counts.failed, counts.rejected, counts.dropped].map(String),
+      ...[counts.inFlight, counts.pending].map(String),
+    ]),
+  );
+  const topicHeadings = ["ADDRESS", "TOPIC", "QUEUE", "DELIVERED", "FAILED", "REJECTED", "DROPPED"];
+  const tables = [
     output.table(
       ["SERVICE", "VERSION", "ADDRESS", "UP", "CPU", "MEMORY", "LOOP P99", "NODE.JS", "NODE"],
       processes,
     ),
     output.table([...methodHeadings, "ERRORS", "IN FLIGHT", "P50", "P99"], methods),
-  ].join("\n\n");
+  ];
+  if (subscriptions.length > 0) {
+    tables.push(output.table([...topicHeadings, "IN FLIGHT", "PENDING"], subscriptions));
+  }
+  return tables.join("\n\n");
 }
 
 function shownMethods({ methods }: StatsResponse, all: boolean) {
@@ -92,7 +107,8 @@ function rateText(now: TakenStats, before: TakenStats | undefined, name: string)
   const callsOf = ({ stats }: TakenStats) =>
     Number(stats.methods.find(({ method }) => method === name)?.calls ?? 0n);
   if (before === undefined) return "-";
-  const calls = callsOf(now) - callsOf(before);
+  // A process that began anew at the same place counts from nothing.
+  const calls = Math.max(0, callsOf(now) - callsOf(before));
   return ((calls / (now.takenAt - before.takenAt)) * 1_000).toFixed(1);
 }
 

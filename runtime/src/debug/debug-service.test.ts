@@ -1,11 +1,19 @@
 import { once } from "node:events";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, createService, MicroError, memoryRegistry } from "@micro-es/runtime";
+import {
+  createClient,
+  createServer,
+  createService,
+  EventRejected,
+  MicroError,
+  memoryRegistry,
+} from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
 import { debugService } from "@micro-es/runtime/debug";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   createEchoServiceClient,
+  EchoedTopic,
   registerEchoServiceHandler,
 } from "../../../test/gen/micro/test/v1/echo_micro.ts";
 import { echoHandler } from "../../../test/support/echo.ts";
@@ -54,7 +62,9 @@ async function start(options: Parameters<typeof debugService>[0] = {}) {
   });
   registerEchoServiceHandler(service.server, {
     ...echoHandler("echo"),
-    onEchoed() {},
+    onEchoed({ text }) {
+      if (text === "bad") throw new EventRejected("never good");
+    },
     async echo(request, { signal }) {
       if (request.text === "wrong") throw new MicroError("not_found", "nobody has that");
       if (request.text === "broken") throw new TypeError("oops");
@@ -70,9 +80,9 @@ async function start(options: Parameters<typeof debugService>[0] = {}) {
   opened.push(service, client);
   const [address = ""] = service.server.addresses;
   const ask = async () => {
-    const { process, methods } = await client.unary(stats, {}, { address });
+    const { process, methods, subscriptions } = await client.unary(stats, {}, { address });
     const of = (name: string) => methods.find(({ method }) => method.endsWith(`/${name}`));
-    return { process, methods, of };
+    return { process, subscriptions, of };
   };
   const read = (request: MessageInitShape<typeof LogsRequestSchema> = {}) =>
     client.serverStream(logs, request, { address, timeoutMs: 60_000 });
@@ -127,6 +137,32 @@ describe("the debug service", () => {
     expect(process?.rssBytes).toBeGreaterThan(1_000_000n);
     expect(process?.cpu).toBeGreaterThan(0);
     expect(process?.eventLoopDelayMaxMs).toBeGreaterThanOrEqual(0);
+  });
+
+  test("tells what became of the events that it takes", async () => {
+    const { service, ask } = await start();
+    await EchoedTopic.publish(service.broker, { text: "good" });
+    await EchoedTopic.publish(service.broker, { text: "bad" });
+    await expect
+      .poll(async () => (await ask()).subscriptions)
+      .toMatchObject([
+        { topic: "echo.echoed", delivered: 1n, failed: 1n, rejected: 1n, dropped: 0n, pending: 0 },
+      ]);
+  });
+
+  test("tells of a server that is no service", async () => {
+    const server = createServer({
+      name: "lone",
+      address: "127.0.0.1:0",
+      registry: memoryRegistry(),
+      debug: debugService(),
+      environment: { MICRO_LOG_LEVEL: "silent", MICRO_BROKER: "memory" },
+    });
+    await server.start();
+    const client = createClient({ registry: memoryRegistry() });
+    opened.push(server, client);
+    const { process } = await client.unary(stats, {}, { address: server.addresses[0] ?? "" });
+    expect(process).toMatchObject({ service: "lone", nodeId: expect.stringMatching(/^lone-/) });
   });
 
   test("answers gRPC as it answers its own protocol", async () => {

@@ -1,4 +1,5 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Subscription } from "../broker/broker.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
 import {
   DebugService,
@@ -44,6 +45,7 @@ export function debugService(options: DebugServiceOptions = {}): Debug {
       server.unary(statsMethod, () => ({
         process: processOf(service, meter),
         methods: server.methods.map((method) => statsOf(meters.of(method).summary)),
+        subscriptions: server.subscriptions.map(subscriptionOf),
       }));
       if (logLines === 0) return;
       server.serverStream(logsMethod, async function* (request, { signal }) {
@@ -129,5 +131,19 @@ function statsOf({ method, calls, errors, inFlight, latency }: MethodSummary) {
     errors: Object.fromEntries(Array.from(errors, ([code, times]) => [code, BigInt(times)])),
     inFlight,
     latency: { count: BigInt(count), ...times },
+  };
+}
+
+function subscriptionOf({ topic, queue = "", stats }: Subscription) {
+  const { delivered, failed, rejected, dropped, inFlight, pending } = stats;
+  return {
+    topic,
+    queue,
+    delivered: BigInt(delivered),
+    failed: BigInt(failed),
+    rejected: BigInt(rejected),
+    dropped: BigInt(dropped),
+    inFlight,
+    pending,
   };
 }

@@ -152,6 +152,10 @@ class RpcServer implements Server {
     return this.#dispatcher.stats;
   }
 
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriptions;
+  }
+
   unary<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     handler: (request: I, context: CallContext) => Awaitable<OInit>,

@@ -1,4 +1,4 @@
-import type { IncomingEvent, SubscribeOptions } from "../broker/broker.ts";
+import type { IncomingEvent, SubscribeOptions, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable, CallContext } from "../call.ts";
 import type { AnyCodec } from "../codec/codec.ts";
@@ -66,6 +66,8 @@ export interface Server extends AsyncDisposable {
   /** Codecs of the events that it subscribes to, in the order of the subscribers. */
   readonly events: readonly AnyCodec[];
   readonly stats: ServerStats;
+  /** What its subscribers take their events by; empty before `start`. */
+  readonly subscriptions: readonly Subscription[];
   /** @throws MicroError `already_exists` when the method has a handler. */
   unary<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,

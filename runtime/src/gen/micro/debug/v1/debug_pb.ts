@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file micro/debug/v1/debug.proto.
  */
 export const file_micro_debug_v1_debug: GenFile = /*@__PURE__*/
-  fileDesc("ChptaWNyby9kZWJ1Zy92MS9kZWJ1Zy5wcm90bxIObWljcm8uZGVidWcudjEiDgoMU3RhdHNSZXF1ZXN0ImwKDVN0YXRzUmVzcG9uc2USLQoHcHJvY2VzcxgBIAEoCzIcLm1pY3JvLmRlYnVnLnYxLlByb2Nlc3NTdGF0cxIsCgdtZXRob2RzGAIgAygLMhsubWljcm8uZGVidWcudjEuTWV0aG9kU3RhdHMitQMKDFByb2Nlc3NTdGF0cxIPCgdzZXJ2aWNlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDwoHbm9kZV9pZBgDIAEoCRIMCgRob3N0GAQgASgJEgsKA3BpZBgFIAEoDRIUCgxub2RlX3ZlcnNpb24YBiABKAkSKwoHc3RhcnRlZBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdXB0aW1lX21zGAggASgBEhEKCXJzc19ieXRlcxgJIAEoBBIXCg9oZWFwX3VzZWRfYnl0ZXMYCiABKAQSGAoQaGVhcF90b3RhbF9ieXRlcxgLIAEoBBIWCg5leHRlcm5hbF9ieXRlcxgMIAEoBBITCgtpbnRlcnZhbF9tcxgNIAEoARILCgNjcHUYDiABKAESHwoXZXZlbnRfbG9vcF9kZWxheV9wNTBfbXMYDyABKAESHwoXZXZlbnRfbG9vcF9kZWxheV9wOTlfbXMYECABKAESHwoXZXZlbnRfbG9vcF9kZWxheV9tYXhfbXMYESABKAESHgoWZXZlbnRfbG9vcF91dGlsaXphdGlvbhgSIAEoASLRAQoLTWV0aG9kU3RhdHMSDgoGbWV0aG9kGAEgASgJEg0KBWNhbGxzGAIgASgEEjcKBmVycm9ycxgDIAMoCzInLm1pY3JvLmRlYnVnLnYxLk1ldGhvZFN0YXRzLkVycm9yc0VudHJ5EhEKCWluX2ZsaWdodBgEIAEoDRIoCgdsYXRlbmN5GAUgASgLMhcubWljcm8uZGVidWcudjEuTGF0ZW5jeRotCgtFcnJvcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBImkKB0xhdGVuY3kSDQoFY291bnQYASABKAQSDwoHbWVhbl9tcxgCIAEoARIOCgZwNTBfbXMYAyABKAESDgoGcDkwX21zGAQgASgBEg4KBnA5OV9tcxgFIAEoARIOCgZtYXhfbXMYBiABKAEihQEKC0xvZ3NSZXF1ZXN0EhEKBHRhaWwYASABKA1IAIgBARIOCgZmb2xsb3cYAiABKAgSJwoFbGV2ZWwYAyABKA4yGC5taWNyby5kZWJ1Zy52MS5Mb2dMZXZlbBISCgptYXhfYWdlX21zGAQgASgBEg0KBWFmdGVyGAUgASgEQgcKBV90YWlsIv0BCgxMb2dzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFbGV2ZWwYAyABKA4yGC5taWNyby5kZWJ1Zy52MS5Mb2dMZXZlbBIPCgdtZXNzYWdlGAQgASgJEjgKBmZpZWxkcxgFIAMoCzIoLm1pY3JvLmRlYnVnLnYxLkxvZ3NSZXNwb25zZS5GaWVsZHNFbnRyeRIOCgZtaXNzZWQYBiABKAQaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASp3CghMb2dMZXZlbBIZChVMT0dfTEVWRUxfVU5TUEVDSUZJRUQQABITCg9MT0dfTEVWRUxfREVCVUcQARISCg5MT0dfTEVWRUxfSU5GTxACEhIKDkxPR19MRVZFTF9XQVJOEAMSEwoPTE9HX0xFVkVMX0VSUk9SEAQyowEKDERlYnVnU2VydmljZRJJCgVTdGF0cxIcLm1pY3JvLmRlYnVnLnYxLlN0YXRzUmVxdWVzdBodLm1pY3JvLmRlYnVnLnYxLlN0YXRzUmVzcG9uc2UiA5ACARJICgRMb2dzEhsubWljcm8uZGVidWcudjEuTG9nc1JlcXVlc3QaHC5taWNyby5kZWJ1Zy52MS5Mb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChptaWNyby9kZWJ1Zy92MS9kZWJ1Zy5wcm90bxIObWljcm8uZGVidWcudjEiDgoMU3RhdHNSZXF1ZXN0IqYBCg1TdGF0c1Jlc3BvbnNlEi0KB3Byb2Nlc3MYASABKAsyHC5taWNyby5kZWJ1Zy52MS5Qcm9jZXNzU3RhdHMSLAoHbWV0aG9kcxgCIAMoCzIbLm1pY3JvLmRlYnVnLnYxLk1ldGhvZFN0YXRzEjgKDXN1YnNjcmlwdGlvbnMYAyADKAsyIS5taWNyby5kZWJ1Zy52MS5TdWJzY3JpcHRpb25TdGF0cyK1AwoMUHJvY2Vzc1N0YXRzEg8KB3NlcnZpY2UYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIPCgdub2RlX2lkGAMgASgJEgwKBGhvc3QYBCABKAkSCwoDcGlkGAUgASgNEhQKDG5vZGVfdmVyc2lvbhgGIAEoCRIrCgdzdGFydGVkGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl1cHRpbWVfbXMYCCABKAESEQoJcnNzX2J5dGVzGAkgASgEEhcKD2hlYXBfdXNlZF9ieXRlcxgKIAEoBBIYChBoZWFwX3RvdGFsX2J5dGVzGAsgASgEEhYKDmV4dGVybmFsX2J5dGVzGAwgASgEEhMKC2ludGVydmFsX21zGA0gASgBEgsKA2NwdRgOIAEoARIfChdldmVudF9sb29wX2RlbGF5X3A1MF9tcxgPIAEoARIfChdldmVudF9sb29wX2RlbGF5X3A5OV9tcxgQIAEoARIfChdldmVudF9sb29wX2RlbGF5X21heF9tcxgRIAEoARIeChZldmVudF9sb29wX3V0aWxpemF0aW9uGBIgASgBItEBCgtNZXRob2RTdGF0cxIOCgZtZXRob2QYASABKAkSDQoFY2FsbHMYAiABKAQSNwoGZXJyb3JzGAMgAygLMicubWljcm8uZGVidWcudjEuTWV0aG9kU3RhdHMuRXJyb3JzRW50cnkSEQoJaW5fZmxpZ2h0GAQgASgNEigKB2xhdGVuY3kYBSABKAsyFy5taWNyby5kZWJ1Zy52MS5MYXRlbmN5Gi0KC0Vycm9yc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiaQoHTGF0ZW5jeRINCgVjb3VudBgBIAEoBBIPCgdtZWFuX21zGAIgASgBEg4KBnA1MF9tcxgDIAEoARIOCgZwOTBfbXMYBCABKAESDgoGcDk5X21zGAUgASgBEg4KBm1heF9tcxgGIAEoASKbAQoRU3Vic2NyaXB0aW9uU3RhdHMSDQoFdG9waWMYASABKAkSDQoFcXVldWUYAiABKAkSEQoJZGVsaXZlcmVkGAMgASgEEg4KBmZhaWxlZBgEIAEoBBIQCghyZWplY3RlZBgFIAEoBBIPCgdkcm9wcGVkGAYgASgEEhEKCWluX2ZsaWdodBgHIAEoDRIPCgdwZW5kaW5nGAggASgNIoUBCgtMb2dzUmVxdWVzdBIRCgR0YWlsGAEgASgNSACIAQESDgoGZm9sbG93GAIgASgIEicKBWxldmVsGAMgASgOMhgubWljcm8uZGVidWcudjEuTG9nTGV2ZWwSEgoKbWF4X2FnZV9tcxgEIAEoARINCgVhZnRlchgFIAEoBEIHCgVfdGFpbCL9AQoMTG9nc1Jlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBWxldmVsGAMgASgOMhgubWljcm8uZGVidWcudjEuTG9nTGV2ZWwSDwoHbWVzc2FnZRgEIAEoCRI4CgZmaWVsZHMYBSADKAsyKC5taWNyby5kZWJ1Zy52MS5Mb2dzUmVzcG9uc2UuRmllbGRzRW50cnkSDgoGbWlzc2VkGAYgASgEGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqdwoITG9nTGV2ZWwSGQoVTE9HX0xFVkVMX1VOU1BFQ0lGSUVEEAASEwoPTE9HX0xFVkVMX0RFQlVHEAESEgoOTE9HX0xFVkVMX0lORk8QAhISCg5MT0dfTEVWRUxfV0FSThADEhMKD0xPR19MRVZFTF9FUlJPUhAEMqMBCgxEZWJ1Z1NlcnZpY2USSQoFU3RhdHMSHC5taWNyby5kZWJ1Zy52MS5TdGF0c1JlcXVlc3QaHS5taWNyby5kZWJ1Zy52MS5TdGF0c1Jlc3BvbnNlIgOQAgESSAoETG9ncxIbLm1pY3JvLmRlYnVnLnYxLkxvZ3NSZXF1ZXN0GhwubWljcm8uZGVidWcudjEuTG9nc1Jlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message micro.debug.v1.StatsRequest
@@ -45,6 +45,13 @@ export type StatsResponse = Message<"micro.debug.v1.StatsResponse"> & {
    * @generated from field: repeated micro.debug.v1.MethodStats methods = 2;
    */
   methods: MethodStats[];
+
+  /**
+   * Topics whose events the service takes.
+   *
+   * @generated from field: repeated micro.debug.v1.SubscriptionStats subscriptions = 3;
+   */
+  subscriptions: SubscriptionStats[];
 };
 
 /**
@@ -264,6 +271,72 @@ export const LatencySchema: GenMessage<Latency> = /*@__PURE__*/
   messageDesc(file_micro_debug_v1_debug, 4);
 
 /**
+ * What became of a topic's events, since the subscription began.
+ *
+ * @generated from message micro.debug.v1.SubscriptionStats
+ */
+export type SubscriptionStats = Message<"micro.debug.v1.SubscriptionStats"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * Queue group; empty without one.
+   *
+   * @generated from field: string queue = 2;
+   */
+  queue: string;
+
+  /**
+   * Events that a handler took.
+   *
+   * @generated from field: uint64 delivered = 3;
+   */
+  delivered: bigint;
+
+  /**
+   * Handlings that failed, redeliveries included.
+   *
+   * @generated from field: uint64 failed = 4;
+   */
+  failed: bigint;
+
+  /**
+   * Events that were given up: dead-lettered, or out of deliveries.
+   *
+   * @generated from field: uint64 rejected = 5;
+   */
+  rejected: bigint;
+
+  /**
+   * Events that were lost, because too many were waiting.
+   *
+   * @generated from field: uint64 dropped = 6;
+   */
+  dropped: bigint;
+
+  /**
+   * @generated from field: uint32 in_flight = 7;
+   */
+  inFlight: number;
+
+  /**
+   * Events that are here and wait; what waits in the broker is not among them.
+   *
+   * @generated from field: uint32 pending = 8;
+   */
+  pending: number;
+};
+
+/**
+ * Describes the message micro.debug.v1.SubscriptionStats.
+ * Use `create(SubscriptionStatsSchema)` to create a new message.
+ */
+export const SubscriptionStatsSchema: GenMessage<SubscriptionStats> = /*@__PURE__*/
+  messageDesc(file_micro_debug_v1_debug, 5);
+
+/**
  * @generated from message micro.debug.v1.LogsRequest
  */
 export type LogsRequest = Message<"micro.debug.v1.LogsRequest"> & {
@@ -306,7 +379,7 @@ export type LogsRequest = Message<"micro.debug.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_micro_debug_v1_debug, 5);
+  messageDesc(file_micro_debug_v1_debug, 6);
 
 /**
  * One record.
@@ -356,7 +429,7 @@ export type LogsResponse = Message<"micro.debug.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_micro_debug_v1_debug, 6);
+  messageDesc(file_micro_debug_v1_debug, 7);
 
 /**
  * @generated from enum micro.debug.v1.LogLevel
