@@ -49,27 +49,30 @@ async function shell(line: string, cwd: string): Promise<{ code: number; output:
   }
 }
 
-/** Runs `npm start` in a terminal of its own, until the service listens. */
+/** Runs `npx micro run` in a terminal of its own, until the service listens. */
 async function start(cwd: string): Promise<AsyncDisposable> {
-  const child = spawn("npm", ["start"], {
+  const child = spawn("npx", ["micro", "run"], {
     cwd,
     env,
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
   const ended = once(child, "exit");
   let log = "";
   await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
       log += text;
       if (log.includes("the server listens")) resolve();
     });
-    void ended.then(() => reject(new Error(`npm start ended: ${log}`)));
+    void ended.then(() => reject(new Error(`micro run ended: ${log}`)));
   });
   return {
     async [Symbol.asyncDispose]() {
+      // As Ctrl-C does: to npx, which passes it on, and to micro.
       process.kill(-(child.pid ?? 0), "SIGINT");
       await ended;
+      expect(log).toMatch(/the service has stopped[\s\S]*shop has stopped/);
+      expect(log).not.toContain("told again");
     },
   };
 }

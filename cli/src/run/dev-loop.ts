@@ -102,10 +102,11 @@ export class DevLoop {
     const { runtime, view } = this.#options;
     await runtime.create(this.#spec(service));
     this.#readers.push(this.#show(service));
-    if (!(await this.#isReady(service)) && !this.#closing) {
-      const waiting = this.#order.servicesAfter(service).map(({ label }) => label);
-      view.note(`${service.label} is not ready; ${waiting.join(", ")} starts all the same`);
-    }
+    const waiting = this.#order.servicesAfter(service).map(({ label }) => label);
+    if (waiting.length === 0 || (await this.#isReady(service)) || this.#closing) return;
+    view.note(
+      `${service.label} is not ready; what needs it starts all the same: ${waiting.join(", ")}`,
+    );
   }
 
   async #stopService({ label }: RunPackage): Promise<void> {
@@ -197,8 +198,13 @@ export class DevLoop {
 
   async #restart(affected: ReadonlyMap<RunPackage, string>): Promise<void> {
     const { runtime, view } = this.#options;
+    // One that still waits for others starts with the new code anyway.
+    const created = new Set((await runtime.list()).map(({ name }) => name));
     for (const path of new Set(affected.values())) {
-      const services = [...affected].filter(([, why]) => why === path).map(([it]) => it);
+      const services = [...affected]
+        .filter(([{ label }, why]) => why === path && created.has(label))
+        .map(([it]) => it);
+      if (services.length === 0) continue;
       const reason = `${this.#shown(path)} changed`;
       view.restarts(
         services.map(({ label }) => label),

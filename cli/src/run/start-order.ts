@@ -66,9 +66,10 @@ export class StartOrder {
 function needsOf(it: RunPackage, byName: ReadonlyMap<string, RunPackage>): readonly RunPackage[] {
   if (it.after === undefined) return it.dependencies.flatMap((name) => byName.get(name) ?? []);
   return it.after.map((name) => {
-    const found = byName.get(name) ?? [...byName.values()].find(({ label }) => label === name);
+    const all = [...byName.values()];
+    const found = byName.get(name) ?? all.find(({ label }) => label === name);
     if (found !== undefined) return found;
-    const meant = nearest(name, [...byName.keys()]);
+    const meant = nearest(name, [...all.map(({ label }) => label), ...byName.keys()]);
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
     throw new UsageError(
       `"micro.after" of ${it.folder}/package.json names ${name}, which is no package here${hint}`,
