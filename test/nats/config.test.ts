@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig, silentLogger, text } from "@micro-es/runtime";
 import { natsSource } from "@micro-es/runtime/config/nats";
 import { connect, type NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { configSourceContract } from "../contract/config.ts";
 import { bucketFixture } from "./config-bucket.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
@@ -37,5 +41,39 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
     await kv.put("database.host.port", "1");
     await expect(source.load()).rejects.toMatchObject({ code: "invalid_argument" });
     expect(source.state).toBe("degraded");
+  });
+
+  test("stays in force while its server is away, over a restart too, and goes on when it is back", async () => {
+    await using away = await startNats();
+    const directory = mkdtempSync(join(tmpdir(), "micro-nats-config-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const write = async (value: string) => {
+      const connection = await connect({ servers: away.url });
+      const kv = await connection.jetstream().views.kv("micro-config");
+      await kv.put("database.host", value);
+      await connection.close();
+    };
+    await write("first");
+    const start = () =>
+      loadConfig([natsSource({ servers: away.url, timeoutMs: 2_000 })], {
+        logger: silentLogger,
+        lastKnownGood: join(directory, "last-known-good.json"),
+      });
+    const before = await start();
+    expect(before.guarantees).toMatchObject({ reach: "backend", lastKnownGood: "restart" });
+    await away.stop();
+    await expect.poll(() => before.state).toBe("degraded");
+    expect(before.snapshot.stale).toEqual(["nats:micro-config"]);
+    expect(before.get("database.host", text)).toBe("first");
+    await before.close();
+    await using after = await start();
+    expect(after.snapshot.stale).toEqual(["nats:micro-config"]);
+    expect(after.get("database.host", text)).toBe("first");
+    await away.start();
+    await write("second");
+    await expect.poll(() => after.get("database.host", text), { timeout: 20_000 }).toBe("second");
+    expect(after.snapshot.stale).toEqual([]);
+    expect(after.state).toBe("healthy");
+    await after.close();
   });
 });

@@ -1,7 +1,9 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NatsLink } from "@micro-es/runtime/nats";
 import { natsTransport } from "@micro-es/runtime/transport/nats";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { transportContract } from "../contract/transport.ts";
 import { answering, outgoing } from "../contract/transport-fixture.ts";
 import { echo } from "../support/echo.ts";
@@ -26,11 +28,13 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
   };
   for (const { name, run } of transportContract(under)) test(name, run);
 
-  test("loses no call when the connection to NATS is lost and comes back", async () => {
-    const away = await startNats();
-    onTestFinished(() => away.close());
-    await using here = new NatsLink({ servers: away.url });
-    await using there = new NatsLink({ servers: away.url });
+  /** Calls without a pause from one connection to another while something is done to them; each is handled once. */
+  async function callDuring(
+    servers: readonly string[],
+    faults: (moreAnswers: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    await using here = new NatsLink({ servers });
+    await using there = new NatsLink({ servers });
     let handled = 0;
     const dispatcher = answering({
       unary: async (request) => {
@@ -51,21 +55,48 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
         answered.push(text);
       }
     });
-    for (let cut = 0; cut < 3; cut++) {
+    const moreAnswers = async () => {
       const before = answered.length;
       await expect.poll(() => answered.length).toBeGreaterThan(before + 20);
-      await away.stop();
-      await sleep(200);
-      await away.start();
-    }
-    const before = answered.length;
-    await expect.poll(() => answered.length).toBeGreaterThan(before + 20);
+    };
+    await moreAnswers();
+    await faults(moreAnswers);
     stopped = true;
     await Promise.all(callers);
     expect(handled).toBe(answered.length);
     await channel.close();
     await listener.close();
-    await away.close();
+  }
+
+  test("loses no call when the connection to NATS is lost and comes back", async () => {
+    await using away = await startNats();
+    await callDuring([away.url], async (moreAnswers) => {
+      for (let cut = 0; cut < 3; cut++) {
+        await away.stop();
+        await sleep(200);
+        await away.start();
+        await moreAnswers();
+      }
+    });
+  });
+
+  test("loses no call when connections move to another server of the cluster, and back", async () => {
+    const ports = await Promise.all([freePort(), freePort()]);
+    const member = (index: number) => {
+      const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+      const config = `cluster { name: fleet, listen: "127.0.0.1:${ports[index]}", routes: [${routes}] }`;
+      return startNats({ config, jetstream: false });
+    };
+    await using one = await member(0);
+    await using two = await member(1);
+    await callDuring([one.url, two.url], async (moreAnswers) => {
+      for (const server of [one, two, one]) {
+        await server.stop();
+        await moreAnswers();
+        await server.start();
+        await moreAnswers();
+      }
+    });
   });
 
   test("spreads connections over the listeners of a group", async () => {
@@ -94,3 +125,12 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
     for (const listener of listeners) await listener.close();
   });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

@@ -50,6 +50,8 @@ class BucketSource extends NatsDriver implements ConfigSource {
   #following: BucketWatch | undefined;
   #entries = new Map<string, BucketEntry>();
   #values: ConfigTable | undefined;
+  /** Whether a load failed, so that whoever watches has yet to be told what there is. */
+  #untold = false;
   #problem: string | undefined;
 
   constructor(options: NatsSourceOptions) {
@@ -72,15 +74,18 @@ class BucketSource extends NatsDriver implements ConfigSource {
   }
 
   async load(options: { readonly signal?: AbortSignal } = {}): Promise<ConfigTable> {
-    const entries = await this.#readAll(options.signal);
     try {
+      const entries = await this.#readAll(options.signal);
       const values = this.#table(entries);
       // What is told as a change has to differ from what was loaded.
       this.#values ??= values;
       this.#report(undefined);
       return values;
     } catch (error) {
-      this.#report(MicroError.from(error));
+      this.#untold = true;
+      if (!this.#closing.signal.aborted && options.signal?.aborted !== true) {
+        this.#report(MicroError.from(error));
+      }
       throw error;
     }
   }
@@ -126,7 +131,9 @@ class BucketSource extends NatsDriver implements ConfigSource {
       const changed = this.#values === undefined || !equalValues(values, this.#values);
       this.#values = values;
       this.#report(undefined);
-      if (tell && changed) this.#changes.publish(values);
+      if (!this.#untold && !(tell && changed)) return;
+      this.#untold = false;
+      this.#changes.publish(values);
     } catch (error) {
       this.#report(MicroError.from(error));
     }
@@ -184,7 +191,6 @@ class BucketSource extends NatsDriver implements ConfigSource {
         change: () => {},
         failed: (error) => {
           end();
-          this.#report(MicroError.from(error));
           reject(error);
         },
       });
