@@ -7,6 +7,7 @@ import { brokerContract, type CreateBrokers } from "../contract/broker.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
 const logger = silentLogger;
+const textEvent = { body: Buffer.from("v"), contentType: "text/plain", typeName: "" };
 
 describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
   let server: NatsServer;
@@ -72,24 +73,71 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     const options = { servers: server.url, stream: "once", prefix: "once", logger };
     await using broker = jetstreamBroker(options);
     const seen: string[] = [];
-    const event = { body: Buffer.from("v"), contentType: "text/plain", typeName: "" };
     await broker.subscribe("topic", ({ id }) => void seen.push(id), { queue: "q" });
-    for (const id of ["a", "a", "b", "a"]) await broker.publish("topic", { ...event, id });
+    for (const id of ["a", "a", "b", "a"]) await broker.publish("topic", { ...textEvent, id });
     await expect.poll(() => seen.includes("b")).toBe(true);
     expect(seen.sort()).toEqual(["a", "b"]);
   });
 
   test("a group goes on where it stopped, with what came while nobody was there", async () => {
     const options = { servers: server.url, stream: "later", prefix: "later", logger };
-    const event = { body: Buffer.from("v"), contentType: "text/plain", typeName: "" };
     const first = jetstreamBroker(options);
     await first.subscribe("topic", () => {}, { queue: "q" });
     await first.close();
     await using second = jetstreamBroker(options);
-    await second.publish("topic", { ...event, id: "meanwhile" });
+    await second.publish("topic", { ...textEvent, id: "meanwhile" });
     const seen: string[] = [];
     await second.subscribe("topic", ({ id }) => void seen.push(id), { queue: "q" });
     await expect.poll(() => seen).toEqual(["meanwhile"]);
+  });
+
+  test("a subscription begins with the event of a sequence number", async () => {
+    const options = { servers: server.url, stream: "numbered", prefix: "numbered", logger };
+    await using broker = jetstreamBroker(options);
+    for (const id of ["a", "b", "c"]) await broker.publish("topic", { ...textEvent, id });
+    const seen: string[] = [];
+    await broker.subscribe("topic", ({ id }) => void seen.push(id), { from: 2n });
+    await expect.poll(() => seen).toEqual(["b", "c"]);
+  });
+
+  test("an event whose processes die of it becomes a dead letter, whole and with the reason", async () => {
+    const options = { servers: server.url, stream: "deadly", prefix: "deadly", logger };
+    await using broker = jetstreamBroker(options);
+    // A group that was there, so that there is a consumer.
+    await (await broker.subscribe("topic", () => {}, { queue: "q" })).close();
+    const headers = { key: "k", metadata: { tenant: "acme" } };
+    await broker.publish("topic", { ...textEvent, ...headers, id: "poison" });
+    // To the stream, a process that dies is one that was given an event and did not acknowledge it.
+    const tools = await connect({ servers: server.url });
+    const [consumer] = await (await tools.jetstreamManager()).consumers.list("deadly").next();
+    const deliveries = await tools.jetstream().consumers.get("deadly", consumer?.name ?? "");
+    for (let delivery = 0; delivery < 2; delivery++) (await deliveries.next())?.nak();
+    await tools.drain();
+    const [letters, handled]: [IncomingEvent[], string[]] = [[], []];
+    await broker.subscribe("dead", (event) => void letters.push(event), { from: "first" });
+    const handler = ({ id }: IncomingEvent) => void handled.push(id);
+    await broker.subscribe("topic", handler, { queue: "q", maxDeliveries: 2, deadLetter: "dead" });
+    await expect.poll(() => letters.length).toBe(1);
+    expect(handled).toEqual([]);
+    expect(letters[0]).toMatchObject({ id: "poison", key: "k", contentType: "text/plain" });
+    expect(letters[0]?.metadata.toObject()).toEqual({
+      tenant: "acme",
+      "micro-dead-letter-topic": "topic",
+      "micro-dead-letter-attempts": "2",
+      "micro-dead-letter-reason": expect.stringContaining("delivered too often"),
+    });
+  });
+
+  test("what was published on core NATS goes out before the broker has closed", async () => {
+    await using hearing = natsBroker({ servers: server.url, logger });
+    const seen: string[] = [];
+    await hearing.subscribe("last.words", ({ id }) => void seen.push(id), { maxPending: 2_000 });
+    const speaking = natsBroker({ servers: server.url, logger });
+    const said = Array.from({ length: 1_000 }, (_, index) => `${index}`);
+    await Promise.all(said.map((id) => speaking.publish("last.words", { ...textEvent, id })));
+    await speaking.close();
+    await expect.poll(() => seen.length).toBe(said.length);
+    expect(seen).toEqual(said);
   });
 
   /** Many consumers make it slow, so only what differs is looked at. */
