@@ -3,6 +3,7 @@ import { deadlineAfter, type MicroError } from "@micro-es/runtime";
 import { echo } from "../support/echo.ts";
 import type { ContractCase } from "./contract.ts";
 import {
+  type Answers,
   answering,
   cancellation,
   failure,
@@ -162,6 +163,23 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
             assert.equal(channel.state, "closed");
           },
         );
+      },
+    },
+    {
+      name: "answers or refuses what crosses its draining, and leaves none of it in doubt",
+      run: async () => {
+        for (let round = 0; round < 10; round++) {
+          const answers: Answers = { unary: ({ text }) => ({ text }) };
+          await onLink(under, answers, async ({ listener, channel }) => {
+            await channel.unary(echo.echo, { text: "before" }, outgoing());
+            const closing = listener.drain().then(() => listener.close());
+            const crossing = [1, 2, 3].map(() => channel.unary(echo.echo, {}, outgoing()));
+            for (const end of await Promise.allSettled(crossing)) {
+              if (end.status === "rejected") assert.equal(end.reason.outcome, "not-executed");
+            }
+            await closing;
+          });
+        }
       },
     },
     {

@@ -55,7 +55,7 @@ export async function nodesStop(length: Length): Promise<Figure> {
     await sleep(200);
     const stopping = running.shift();
     const began = performance.now();
-    const closing = stopping?.server.close();
+    const closing = stopping?.server.close(5_000);
     slowest = Math.max(slowest, await until(async () => (await known()) === 2, 10_000, 2));
     await closing;
     await stopping?.registry.close();

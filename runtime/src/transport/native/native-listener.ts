@@ -1,7 +1,11 @@
 import type { Socket } from "node:net";
 import { MicroError } from "../../error.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import { within } from "../within.ts";
 import { ServerConnection, type ServerConnectionOwner } from "./server-connection.ts";
+
+/** The time that clients have to leave when their last call is answered, in milliseconds. */
+const leavingMs = 500;
 
 /**
  * The connections of one listener, whatever accepts their sockets. It speaks the native protocol on each
@@ -17,7 +21,9 @@ export class NativeListener implements ServerConnectionOwner {
   readonly #connections = new Set<ServerConnection>();
   #draining = false;
   #drained: Promise<void> | undefined;
-  #settle: (() => void) | undefined;
+  /** Called when the last call has ended, and when the last connection has. */
+  #answered: (() => void) | undefined;
+  #left: (() => void) | undefined;
 
   /** @param transport name of the transport, for {@link Peer.transport}. */
   constructor(
@@ -62,28 +68,32 @@ export class NativeListener implements ServerConnectionOwner {
   }
 
   drain(): Promise<void> {
-    if (this.#drained === undefined) {
-      this.#draining = true;
-      this.#drained = new Promise((resolve) => {
-        this.#settle = resolve;
-      });
-      for (const connection of this.#connections) connection.drain();
-      this.callEnded();
-    }
+    this.#drained ??= this.#drain();
     return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    for (const connection of this.#connections) connection.drain();
+    if (this.openCalls > 0) {
+      await new Promise<void>((resolve) => {
+        this.#answered = resolve;
+      });
+    }
+    // Clients leave when they have heard of it. What they sent before that is refused; closed upon, it would be in doubt.
+    if (this.#connections.size > 0) await within(leavingMs, this.#untilLeft());
+  }
+
+  #untilLeft(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#left = resolve;
+    });
   }
 
   /** Drains for at most `graceMs`, cancels what is left, and resolves when every socket is closed. */
   async close(graceMs: number): Promise<void> {
     const drained = this.drain();
-    if (graceMs > 0 && this.openCalls > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, graceMs);
-      });
-      await Promise.race([drained, grace]);
-      clearTimeout(timer);
-    }
+    await within(graceMs, drained);
     const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
     await Promise.all(
       [...this.#connections].map((connection) => {
@@ -98,12 +108,13 @@ export class NativeListener implements ServerConnectionOwner {
   }
 
   callEnded(): void {
-    if (this.#settle !== undefined && this.openCalls === 0) this.#settle();
+    if (this.#answered !== undefined && this.openCalls === 0) this.#answered();
   }
 
   connectionEnded(connection: ServerConnection, reason: MicroError, violated: boolean): void {
     this.#connections.delete(connection);
     this.callEnded();
+    if (this.#connections.size === 0) this.#left?.();
     if (violated) this.#options.onConnectionError?.(reason, connection.remote);
   }
 }
