@@ -68,9 +68,9 @@ describe("micro new", () => {
     writeFileSync(own, `// ours: {{name}}\n`);
     await micro(["new", "shop"], { cwd });
     expect(readFileSync(join(cwd, "shop/src/main.ts"), "utf8")).toBe("// ours: shop\n");
-    writeFileSync(own, "{{#if name}}");
+    writeFileSync(own, "// a line\n{{#if name}\n");
     const { stderr, code } = await micro(["new", "broken"], { cwd });
-    expect(stderr).toMatch(/the template .*main.ts.hbs is broken/);
+    expect(stderr).toMatch(/main\.ts\.hbs:2: the template is broken: Parse error/);
     expect(code).toBe(2);
     expect(readdirSync(cwd).sort()).toEqual([".micro", "shop"]);
   });

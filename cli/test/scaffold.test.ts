@@ -102,7 +102,7 @@ describe("micro scaffold", () => {
   test("names a template that is broken, and writes nothing", async () => {
     const folder = project({ ".micro/templates/scaffold/handler.ts.hbs": "{{clasName}}" });
     const { stderr, code } = await micro(["scaffold"], { cwd: folder });
-    expect(stderr).toMatch(/the template .*handler.ts.hbs is broken: .*clasName/);
+    expect(stderr).toMatch(/handler\.ts\.hbs:\d+: the template is broken: .*clasName/);
     expect(code).toBe(2);
     expect(readdirSync(join(folder, "src"))).toEqual(["gen"]);
   });

@@ -3,7 +3,6 @@ import { breakingChanges } from "../check/breaking.ts";
 import { generatedDrift } from "../check/generated.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { Output } from "../output.ts";
-import { planScaffold } from "../scaffold/plan.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
@@ -33,6 +32,7 @@ export const command: Command = defineCommand({
         remedy: "run `npx buf generate` and commit what it writes",
       },
     );
+    const { planScaffold } = await import("../scaffold/plan.ts");
     const plans = await planScaffold({ project, out: resolve(project, "src") });
     const lacking = plans.filter(({ missing }) => missing.length > 0);
     const differing = plans.flatMap(({ differences }) => differences);

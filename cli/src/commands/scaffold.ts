@@ -1,7 +1,6 @@
 import { relative, resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
 import { diffOf, writeChange } from "../file-change.ts";
-import { planScaffold } from "../scaffold/plan.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
@@ -19,6 +18,8 @@ export const command: Command = defineCommand({
   async run({ arguments: [folder = "."], options, output }) {
     const project = resolve(folder);
     const writes = options["dry-run"] !== true && options.check !== true;
+    output.progress("reading handlers");
+    const { planScaffold } = await import("../scaffold/plan.ts");
     const plans = await planScaffold({ project, out: resolve(project, options.out ?? "src") });
     const short = (path: string) => relative(process.cwd(), path) || ".";
     let open = false;
