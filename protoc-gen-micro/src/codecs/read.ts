@@ -130,7 +130,11 @@ function emitSingular(
     emitScopedCase(block, field.number, wireType, () => {
       block.line("const value = ", context.runtime("getInt32"), "(reader);");
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, assignment(field, "value"));
-      block.line("else ", context.runtime("keepEnum"), `(message, ${field.number}, value);`);
+      block.line(
+        "else ",
+        context.runtime("keepEnum"),
+        `(reader, message, ${field.number}, value);`,
+      );
     });
     return;
   }
@@ -308,7 +312,7 @@ export function emitReadEntry(
       block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);
       const tag = tagOf(field.number, 2);
       const part = [context.runtime("partOf"), "(reader, start, stop)"];
-      block.line("else ", context.runtime("keepField"), `(message, ${tag}, `, part, ");");
+      block.line("else ", context.runtime("keepField"), `(reader, message, ${tag}, `, part, ");");
     }
   });
   return block.lines;

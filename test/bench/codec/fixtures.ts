@@ -11,7 +11,7 @@ export interface Fixture {
 }
 
 /** Numbers that look random and are the same in each run. */
-function numbers(seed: number): (below: number) => number {
+export function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

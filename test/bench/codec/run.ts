@@ -8,6 +8,7 @@ import { protobufJs } from "./contenders/protobufjs.ts";
 import { tsProto } from "./contenders/ts-proto.ts";
 import { bytesOf, type Fixture, fixtures } from "./fixtures.ts";
 import { shareOfGoals } from "./guard.ts";
+import { slowdowns, slowdownTable } from "./malformed.ts";
 import { type Measurement, measure } from "./measure.ts";
 import { prepare } from "./prepare.ts";
 import { missed, type Row, table } from "./report.ts";
@@ -15,7 +16,7 @@ import { missed, type Row, table } from "./report.ts";
 /**
  * `npm run bench:codec`: our codecs beside others, as a table. `--json` prints a line for each figure instead,
  * `--check` ends with status 1 when a figure is missed, `--guard` when it is missed by far, `--rounds N` measures more or less often, and names of
- * fixtures choose some.
+ * fixtures choose some. `--malformed` says how much slower decoding is after malformed bytes.
  */
 
 const words = process.argv.slice(2);
@@ -93,11 +94,16 @@ for (const [fixture, codecs, bytes] of loaded) {
 }
 if (sink === undefined) throw new Error("nothing was measured");
 
+const slower = words.includes("--malformed") ? slowdowns(loaded, rounds) : [];
 const sizes = await bundleSizes(folder);
 if (words.includes("--json")) {
   for (const { rates: _, ...row } of rows) console.log(JSON.stringify(row));
   for (const size of sizes) console.log(JSON.stringify(size));
-} else console.log(table(rows, sizes));
+  for (const row of slower) console.log(JSON.stringify(row));
+} else {
+  console.log(table(rows, sizes));
+  if (slower.length > 0) console.log(slowdownTable(slower));
+}
 const share = shareOfGoals(words);
 if (share !== undefined) {
   const failures = missed(rows, sizes, share);

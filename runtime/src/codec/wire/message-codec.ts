@@ -6,6 +6,7 @@ import { pathOfFailure } from "./failure.ts";
 import { encodeFresh } from "./fresh.ts";
 import type { MessageInit } from "./message-init.ts";
 import { Reader, type ReadMessage } from "./reader.ts";
+import { handOver } from "./unknown.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
 /** How deeply messages may be nested, the outermost one included. */
@@ -103,7 +104,9 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   decodeFrom(bytes: Uint8Array, start: number, end: number, copyBytes: boolean): M {
     const reader = new Reader(bytes, copyBytes, start, end);
     try {
-      return this.read(this.create(), reader, end, recursionLimit - 1);
+      const message = this.read(this.create(), reader, end, recursionLimit - 1);
+      if (reader.kept !== undefined) handOver(reader.kept);
+      return message;
     } catch (cause) {
       const where = `${end - start} bytes as ${this.typeName}, at byte ${reader.pos - start}`;
       throw cannotDecode(where, cause);

@@ -246,5 +246,5 @@ export function readEnum<E extends number>(
 ): void {
   const value = getInt32(reader);
   if (isKnown(value)) list.push(value);
-  else keepEnum(message, number, value);
+  else keepEnum(reader, message, number, value);
 }

@@ -1,4 +1,5 @@
 import { copyOf } from "./copies.ts";
+import type { KeptField } from "./unknown.ts";
 
 /** Reads one message out of a reader into `message`, up to `end`. Generated code has one for each type. */
 export type ReadMessage<M> = (message: M, reader: Reader, end: number, depth: number) => M;
@@ -24,6 +25,8 @@ export class Reader {
   behindGroup = -1;
   /** What {@link bytes} are a view of, once somebody asked: the engine takes its time to say it. */
   buffer: ArrayBufferLike | undefined;
+  /** The fields that messages are going to get because they do not know them, if there are some. */
+  kept: KeptField[] | undefined;
 
   constructor(bytes: Uint8Array, copies: boolean, start: number, limit: number) {
     this.bytes = bytes;

@@ -6,6 +6,9 @@ export interface UnknownFields {
   $unknown?: UnknownField[] | undefined;
 }
 
+/** A field that a message is going to get when all is read. */
+export type KeptField = readonly [message: UnknownFields, field: UnknownField];
+
 /** Keeps a field that the message's type does not have, as it came. */
 export function keepUnknown(
   reader: Reader,
@@ -24,12 +27,29 @@ export function keepUnknown(
   const start = reader.pos;
   skipField(reader, tag, end, depth);
   if (reader.pos > end) throw overrun(reader, end);
-  keepField(message, tag, partOf(reader, start, reader.pos));
+  keepField(reader, message, tag, partOf(reader, start, reader.pos));
 }
 
-export function keepField(message: UnknownFields, tag: number, data: Uint8Array): void {
-  message.$unknown ??= [];
-  message.$unknown.push({ no: tag >>> 3, wireType: tag & 7, data });
+/**
+ * Keeps a field aside until all is read: a message that gets another member in the middle of reading looks like one of
+ * another kind to the engine, and reading stays slower for good once many kinds were seen.
+ */
+export function keepField(
+  reader: Reader,
+  message: UnknownFields,
+  tag: number,
+  data: Uint8Array,
+): void {
+  reader.kept ??= [];
+  reader.kept.push([message, { no: tag >>> 3, wireType: tag & 7, data }]);
+}
+
+/** Gives the messages that were read the fields that were kept for them, in the order in which they came. */
+export function handOver(kept: readonly KeptField[]): void {
+  for (const [message, field] of kept) {
+    message.$unknown ??= [];
+    message.$unknown.push(field);
+  }
 }
 
 /** Moves behind a field's value. Groups in it may be nested as deeply as messages. */
@@ -77,7 +97,12 @@ function badTag(tag: number): Error {
 }
 
 /** Keeps a value that a closed enum does not have. */
-export function keepEnum(message: UnknownFields, number: number, value: number): void {
+export function keepEnum(
+  reader: Reader,
+  message: UnknownFields,
+  number: number,
+  value: number,
+): void {
   const data: number[] = [];
   // A negative value is sign-extended to 64 bits, which takes all ten bytes.
   let word = value;
@@ -86,5 +111,5 @@ export function keepEnum(message: UnknownFields, number: number, value: number):
     word >>= 7;
   }
   data.push(word < 0 ? 1 : word);
-  keepField(message, number << 3, new Uint8Array(data));
+  keepField(reader, message, number << 3, new Uint8Array(data));
 }
