@@ -28,7 +28,7 @@ marked() {
 }
 running() {
   for group in $all; do kill -s 0 -- "-$group" 2>/dev/null && return 0; done
-  [ -n "$(marked)" ]
+  return 1
 }
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 all=$groups
@@ -44,9 +44,11 @@ while [ "$tenths" -gt 0 ] && running; do
   tenths=$((tenths - 1))
 done
 tries=20
-while running && [ "$tries" -gt 0 ]; do
+while [ "$tries" -gt 0 ]; do
+  left=$(marked)
+  [ -n "$left" ] || running || break
   for group in $all; do kill -s KILL -- "-$group" 2>/dev/null; done
-  for pid in $(marked); do kill -s KILL "$pid" 2>/dev/null; done
+  for pid in $left; do kill -s KILL "$pid" 2>/dev/null; done
   nap
   tries=$((tries - 1))
 done
