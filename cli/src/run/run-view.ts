@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
-import type { RunLog, RunStatus } from "@micro-es/runtime";
+import type { RunExit, RunLog, RunStatus } from "@micro-es/runtime";
 import type { Output, Style } from "../output.ts";
 
 const colours: readonly Style[] = ["cyan", "magenta", "yellow", "green", "blue"];
@@ -63,10 +63,9 @@ export class RunView {
   }
 
   #inWords(
-    { name, state, reason, failures, nextStartAt }: RunStatus,
+    { name, state, reason, failures, nextStartAt, lastExit }: RunStatus,
     busy: string | undefined,
   ): string {
-    const named = this.#named(name);
     const port =
       busy === undefined
         ? ""
@@ -74,18 +73,16 @@ export class RunView {
     const seconds = ((nextStartAt?.getTime() ?? 0) - Date.now()) / 1_000;
     const wait = `${Math.max(0, seconds).toFixed(1)} s`;
     if (state === "backing-off") {
-      return this.#output.style("red", `${named} ${reason}${port}; it starts again in ${wait}`);
+      return this.#output.style("red", `${name} ${reason}${port}; it starts again in ${wait}`);
     }
     if (state === "crash-loop") {
-      const words = `${named} is in a crash loop: ${failures} failures in a row, the last one ${reason}${port}`;
+      const words = `${name} is in a crash loop: ${failures} failures in a row, the last one ${reason}${port}`;
       return this.#output.style(
         "red",
         `${words}; it starts again in ${wait}, or when its code changes`,
       );
     }
-    if (state === "stopped")
-      return reason === "deleted" ? `${named} has stopped` : `${named} ${reason}`;
-    return "";
+    return state === "stopped" ? `${this.#named(name)} ${howItStopped(reason, lastExit)}` : "";
   }
 
   #named(service: string): string {
@@ -121,6 +118,11 @@ export class RunView {
     );
     return parts.length > 1 ? `${kept.join("")}\u001b[0m` : kept.join("");
   }
+}
+
+function howItStopped(reason: string, lastExit: RunExit | undefined): string {
+  if (reason !== "deleted") return reason;
+  return lastExit?.signal === "SIGKILL" ? "was killed: it did not stop in time" : "has stopped";
 }
 
 /** The address of a line that says that somebody else listens there, in Node's words or in the runtime's. */
