@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createService, loadConfig, MicroError, silentLogger } from "@micro-es/runtime";
+import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 import { natsSource } from "@micro-es/runtime/config/nats";
 import { NatsLink, nats } from "@micro-es/runtime/nats";
 import { natsStore } from "@micro-es/runtime/store/nats";
@@ -47,7 +48,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     const failure = await store.read("key").catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(MicroError);
     expect(failure).toMatchObject({ code: "unavailable" });
-    expect((failure as MicroError).message).toContain(server.url);
+    expect((failure as MicroError).message).toContain(`${server.url}: nobody listens there`);
     expect(store.state).toBe("lost");
     await server.start();
     expect(await store.read("key")).toBeUndefined();
@@ -169,6 +170,24 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     expect(proxy.accepted).toBe(1);
     await Promise.all([answering.stop(), calling.stop()]);
     expect(link.connected).toBe(true);
+  });
+
+  test("drivers by themselves meet services that have all of them", async () => {
+    const server = await startNats();
+    onTestFinished(() => server.close());
+    const { broker, store, owned } = nats({ servers: server.url, logger: silentLogger });
+    await using alone = jetstreamBroker({ servers: server.url, logger: silentLogger });
+    await using aloneStore = natsStore({ servers: server.url });
+    const seen: string[] = [];
+    await broker.subscribe("topic", ({ id }) => void seen.push(id), { queue: "q" });
+    const event = { body: utf8.encode("v"), contentType: "text/plain", typeName: "", id: "one" };
+    await alone.publish("topic", event);
+    await expect.poll(() => seen).toEqual(["one"]);
+    await store.write("key", utf8.encode("v"));
+    expect((await aloneStore.read("key"))?.version).toBe(1n);
+    for (const part of owned) await part.close();
+    await alone.close();
+    await aloneStore.close();
   });
 
   test("is made to the servers that MICRO_NATS_URL names", async () => {

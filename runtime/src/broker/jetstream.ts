@@ -30,7 +30,7 @@ export type JetStreamBrokerOptions = EventDriverOptions & {
    * a group have to say the same. Default `none`.
    */
   readonly ordering?: "none" | "key";
-  /** The stream that keeps events; made when it is not there. Default `MICRO`. */
+  /** The stream that keeps events; made when it is not there. Default `micro-events`. */
   readonly stream?: string;
   /** Subjects are this, the topic, and `none` or the partition of the key, with dots between. Default `micro.events`. */
   readonly prefix?: string;
@@ -78,7 +78,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
   constructor(options: JetStreamBrokerOptions) {
     super(options);
     this.#options = options;
-    this.#stream = options.stream ?? "MICRO";
+    this.#stream = options.stream ?? "micro-events";
     this.#prefix = options.prefix ?? "micro.events";
     checkBucketName(this.#stream);
     checkSubject(this.#prefix);

@@ -12,6 +12,8 @@ import { checkTable, equalValues, isTable } from "./table.ts";
 export type NatsSourceOptions = NatsDriverOptions & {
   /** The key-value bucket; made when it is not there. Default `micro-config`. */
   readonly bucket?: string;
+  /** Copies of the bucket in a cluster. Default 1. */
+  readonly replicas?: number;
   /**
    * Only keys below this, without it: with `shop`, the key `shop.database.host` is `database.host`. The key `shop`
    * itself may hold a table of them all as JSON, which then changes as one.
@@ -59,7 +61,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
     const bucket = options.bucket ?? "micro-config";
     this.#prefix = options.prefix === undefined ? "" : `${options.prefix}.`;
     this.name = `nats:${bucket}${this.#prefix === "" ? "" : `/${options.prefix}`}`;
-    this.#bucket = new NatsBucket(this.link, bucket);
+    this.#bucket = new NatsBucket(this.link, bucket, { replicas: options.replicas ?? 1 });
     this.link.status.onStateChange((state, reason) => {
       if (state !== "healthy") this.#report(reason);
     });

@@ -36,6 +36,13 @@ const codes: Readonly<Record<string, readonly [Code, Outcome]>> = {
   BAD_SUBJECT: ["invalid_argument", "not-executed"],
 };
 
+/** What to do, where the library only says that it is so. */
+const hints: Readonly<Record<string, string>> = {
+  "503": "nobody answers; is JetStream enabled (nats-server -js)?",
+  CONNECTION_REFUSED:
+    "nobody listens there; start nats-server, or say by `servers` or MICRO_NATS_URL where it is",
+};
+
 /** What the library or JetStream said, in the runtime's words. */
 export function natsFailure(error: unknown, what: string): MicroError {
   if (error instanceof MicroError) return error;
@@ -49,7 +56,7 @@ export function natsFailure(error: unknown, what: string): MicroError {
     });
   }
   const [known, outcome] = codes[code] ?? (["unavailable", "unknown"] as const);
-  const hint = code === "503" ? "nobody answers; is JetStream enabled (nats-server -js)?" : message;
+  const hint = hints[code] ?? message;
   return new MicroError(known, `cannot ${what}: ${hint}`, { cause: error, outcome });
 }
 

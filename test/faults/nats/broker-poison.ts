@@ -15,7 +15,7 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   await using server = await startNats();
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();
-  await manager.streams.add({ name: "MICRO", subjects: ["micro.events.work.*"] });
+  await manager.streams.add({ name: "micro-events", subjects: ["micro.events.work.*"] });
   // Little time, so that publishing a dead letter fails often while they are down.
   await using broker = jetstreamBroker({
     servers: server.url,
@@ -41,7 +41,7 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   const poison = new Set(ids.filter(isPoison));
   const good = new Set(ids.filter((id) => !isPoison(id)));
   await sleep(downMs);
-  await manager.streams.update("MICRO", { subjects: ["micro.events.>"] });
+  await manager.streams.update("micro-events", { subjects: ["micro.events.>"] });
   await broker.subscribe("dead", ({ id }) => void buried.push(id), { queue: "q", from: "first" });
   await until(() => buried.length >= poison.size, 60_000);
   await sleep(500);

@@ -93,7 +93,7 @@ export async function nothingKeepsEvents(length: Length): Promise<Figure> {
   await using server = await startNats();
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();
-  await manager.streams.add({ name: "MICRO", subjects: ["something.else.>"] });
+  await manager.streams.add({ name: "micro-events", subjects: ["something.else.>"] });
   await tools.close();
   let [rejected, certain] = [0, 0];
   for (const { url } of [bare, server]) {

@@ -202,7 +202,7 @@ async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
   const member = await startProgram(slowConsumerFile, argument);
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();
-  const consumers = async () => manager.consumers.list("MICRO").next();
+  const consumers = async () => manager.consumers.list("micro-events").next();
   await until(async () => (await consumers()).length === 1, 10_000);
   await new Publisher(broker).publish(1, 1);
   await until(() => member.lines.includes("begins"), 10_000);
@@ -250,8 +250,8 @@ async function storedIds(servers: string): Promise<readonly string[]> {
   const connection = await connect({ servers });
   try {
     const jetstream = connection.jetstream();
-    const { state } = await (await connection.jetstreamManager()).streams.info("MICRO");
-    const consumer = await jetstream.consumers.get("MICRO");
+    const { state } = await (await connection.jetstreamManager()).streams.info("micro-events");
+    const consumer = await jetstream.consumers.get("micro-events");
     const ids: string[] = [];
     const messages = await consumer.consume();
     for await (const message of messages) {
