@@ -33,6 +33,7 @@ export async function runAgainst(
     };
     const results: CaseResult[] = [];
     for (const client of clients) {
+      const began = performance.now();
       const cases = client.clientCases
         .filter((name) => server.serverCases.includes(name))
         .filter((name) => name !== "cacheable_unary" || cache !== undefined);
@@ -43,6 +44,9 @@ export async function runAgainst(
         const error = errors.get(name);
         results.push({ client: client.name, server: server.name, tls, name, error });
       }
+      const seconds = ((performance.now() - began) / 1000).toFixed(0);
+      const pair = `${client.name} to ${server.name}${tls ? " by TLS" : ""}`;
+      console.error(`${pair}: ${cases.length} cases, ${errors.size} failed, ${seconds} s`);
     }
     return results;
   } finally {
@@ -97,6 +101,10 @@ async function runClient(
   for (const name of cases) {
     const error = told.has(name) ? told.get(name) : silent;
     if (error !== undefined) errors.set(name, error);
+  }
+  const last = cases.at(-1);
+  if (status !== 0 && last !== undefined && !errors.has(last)) {
+    errors.set(last, `the client ended with ${status} after its cases: ${lastLine(stderr)}`);
   }
   return errors;
 }

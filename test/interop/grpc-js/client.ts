@@ -228,6 +228,9 @@ await runCases(positionals, {
   },
   async cancel_after_begin() {
     const { call, answer } = inputStream();
+    // One that is cancelled in the turn in which it is made goes out later all the same, and nobody ever ends it: grpc-js
+    // 1.14.7 forgets the cancellation while its filters run, and a client with such a call does not end.
+    await new Promise(setImmediate);
     call.cancel();
     await expectFailure(answer, status.CANCELLED);
   },

@@ -37,7 +37,8 @@ const lingerMs = 1_000;
 
 /** What is known of one connection. */
 interface Connection {
-  openRequests: number;
+  /** Answers that are not over. */
+  readonly open: Set<HttpResponse>;
   readonly untaken: UntakenAnswers;
 }
 
@@ -108,12 +109,14 @@ export class HttpFront implements Front, Reception {
       return;
     }
     const untaken = this.#untakenAnswers();
-    this.#connections.set(socket, { openRequests: 0, untaken });
+    const open = new Set<HttpResponse>();
+    this.#connections.set(socket, { open, untaken });
     this.#peers.set(socket, peerAddress);
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#connections.delete(socket);
       untaken.end();
+      setImmediate(() => closePipelined(open));
     });
     this.#accepting = socket;
     if (version === "http2") this.#useHttp2().emit("connection", socket);
@@ -135,8 +138,8 @@ export class HttpFront implements Front, Reception {
       const overHttp2 = new Set(this.#sockets.values());
       // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
       for (const session of this.#sockets.keys()) session.close();
-      for (const [socket, { openRequests }] of this.#connections) {
-        if (openRequests === 0 && !overHttp2.has(socket)) socket.end();
+      for (const [socket, { open }] of this.#connections) {
+        if (open.size === 0 && !overHttp2.has(socket)) socket.end();
       }
       this.#checkDrained();
     }
@@ -226,10 +229,10 @@ export class HttpFront implements Front, Reception {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;
     this.#openCalls++;
-    connection.openRequests++;
+    connection.open.add(response);
     response.once("close", () => {
       this.#openCalls--;
-      connection.openRequests--;
+      connection.open.delete(response);
       this.#checkDrained();
     });
     this.#handler.handle(request, response, connection.untaken);
@@ -268,6 +271,11 @@ export class HttpFront implements Front, Reception {
     socket.destroy();
     await closed;
   }
+}
+
+/** Node 20 says of those by HTTP/1.1 whose turn had not come when their connection was lost nothing at all. */
+function closePipelined(open: ReadonlySet<HttpResponse>): void {
+  for (const response of open) if (!("stream" in response)) response.emit("close");
 }
 
 const defaultIdleMs = 300_000;

@@ -254,6 +254,25 @@ describe("a listener", () => {
     }
   });
 
+  test("gives up calls that wait behind another on a connection of HTTP/1.1 that is lost", async () => {
+    const [begun, cancelled] = [gate(), gate()];
+    let [count, given] = [0, 0];
+    const listener = await serve({
+      unary: (_, call) => {
+        call.signal.addEventListener("abort", () => ++given === 3 && cancelled.open());
+        if (++count === 3) begun.open();
+        return new Promise(() => undefined);
+      },
+    });
+    const socket = connect(Number(listener.address.split(":")[1]), "127.0.0.1");
+    const header = "host: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    socket.write(`POST /micro.test.v1.EchoService/Echo HTTP/1.1\r\n${header}`.repeat(3));
+    await begun.promise;
+    socket.destroy();
+    await cancelled.promise;
+    await expect.poll(() => listener.openCalls).toBe(0);
+  });
+
   test("tells a caller by HTTP/2 who still sends that his answer is over", async () => {
     const { address } = await serve(text, { http: { maxRequestBytes: 100_000 } });
     const session = connectHttp2(`http://${address}`);
