@@ -1,16 +1,13 @@
 import type { Message } from "@bufbuild/protobuf";
 
 /**
- * What may be given for a message: the message itself, or an object with some of its fields. It is what
- * protobuf-es' `create` takes, said without the descriptor.
+ * What may be given for a message: an object with some of its fields, or the message itself, which is one with all of
+ * them. It is what protobuf-es' `create` takes, said without the descriptor. As one object type and not a union, it
+ * leaves fields optional in what is made from it, as with `Pick`.
  */
-export type MessageInit<M> =
-  | M
-  | {
-      [P in keyof M as P extends "$unknown" ? never : P]?: P extends "$typeName"
-        ? never
-        : FieldInit<M[P]>;
-    };
+export type MessageInit<M> = {
+  [P in keyof M]?: P extends "$typeName" | "$unknown" ? M[P] : FieldInit<M[P]>;
+};
 
 type FieldInit<F> = F extends Date | Uint8Array | bigint | boolean | string | number
   ? F
