@@ -48,10 +48,21 @@ export function describeFailure(reason: unknown): Failure {
       exitCode: exitCodeOf(reason.code),
     };
   }
+  const missing = missingPackage(reason);
+  if (missing !== undefined) {
+    return { message: `this needs the package ${missing}: npm i ${missing}`, exitCode: 2 };
+  }
   if (reason instanceof Error) {
     return { message: reason.stack ?? reason.message, exitCode: 1 };
   }
   return { message: String(reason), exitCode: 1 };
+}
+
+/** What a part of the runtime works with and does not install, as the client of a backend. */
+function missingPackage(reason: unknown): string | undefined {
+  if (!(reason instanceof Error) || !("code" in reason)) return undefined;
+  if (reason.code !== "ERR_MODULE_NOT_FOUND") return undefined;
+  return /^Cannot find package '([^']+)'/.exec(reason.message)?.[1];
 }
 
 function usageErrorBehind(reason: unknown): UsageError | undefined {

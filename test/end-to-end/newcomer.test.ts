@@ -1,11 +1,14 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commands } from "../../cli/src/commands.ts";
 import { ownFleet } from "../support/process.ts";
+import { type CommandRun, commandRuns, mistakes } from "./command-table.ts";
 import { readmeCommands } from "./readme-steps.ts";
 
 // From nothing to a service that was changed and called, with the packed packages and in the README's words.
@@ -18,6 +21,7 @@ const env: NodeJS.ProcessEnv = {
   ...ownFleet(),
   // The line that says that a service listens is one of these.
   MICRO_LOG_LEVEL: "info",
+  WEB_PORT: String(40_000 + (process.pid % 20_000)),
   npm_config_fund: "false",
   npm_config_audit: "false",
   npm_config_prefer_offline: "true",
@@ -71,7 +75,7 @@ async function start(cwd: string): Promise<AsyncDisposable> {
       // As Ctrl-C does: to npx, which passes it on, and to micro.
       process.kill(-(child.pid ?? 0), "SIGINT");
       await ended;
-      expect(log).toMatch(/the service has stopped[\s\S]*shop has stopped/);
+      expect(log).toMatch(/the service has stopped[\s\S]* has stopped/);
       expect(log).not.toContain("told again");
     },
   };
@@ -134,18 +138,103 @@ describe("a newcomer with micro", { timeout: 900_000 }, () => {
     expect(broken.output).toMatch(/shop\.proto:\d+:\d+:Field "1" .*HelloResponse.* changed type/);
   });
 
-  test.each(["pubsub", "fullstack"])("installs and tests a %s", async (kind) => {
-    const packages = join(scratch, "micro-es/packages");
-    const shop = join(scratch, "shop");
+  test.each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
+    const project = join(scratch, `my-${kind}`);
+    const micro = join(scratch, "shop/node_modules/.bin/micro");
     const made = await shell(
-      `npx micro new my-${kind} --template ${kind} --packages ${packages}`,
-      shop,
+      `${micro} new my-${kind} --template ${kind} --packages micro-es/packages`,
+      scratch,
     );
     expect(made, made.output).toMatchObject({ code: 0 });
-    const tested = await shell(
-      "npm install && npm test && npm run lint && npm run build",
-      join(shop, `my-${kind}`),
-    );
+    const tested = await shell("npm install && npm test && npm run lint && npm run build", project);
     expect(tested, tested.output).toMatchObject({ code: 0 });
+    await using _ = await start(project);
+    const called = await shell(`npx micro call my-${kind} Hello '{"name":"Ada"}'`, project);
+    expect(called.output).toContain("Hello Ada");
+    if (kind !== "fullstack") return;
+    const page = await fetch(`http://localhost:${env.WEB_PORT}/`);
+    expect(await page.text()).toContain("my-fullstack");
   });
 });
+
+describe("each command from the packages", { timeout: 300_000 }, () => {
+  const project = join(scratch, "my-pubsub");
+  const runs = commandRuns("my-pubsub");
+  const taken = createServer();
+  let service: AsyncDisposable | undefined;
+
+  beforeAll(async () => {
+    service = await start(project);
+    await once(taken.listen(0, "127.0.0.1"), "listening");
+  }, 120_000);
+  afterAll(async () => {
+    taken.close();
+    await service?.[Symbol.asyncDispose]();
+  });
+
+  /** Runs a line as a shell does, and presses Ctrl-C when `until` is shown. */
+  async function typed({ line, until }: CommandRun, terminal: boolean) {
+    const { port } = taken.address() as AddressInfo;
+    const [program, ...args] = terminal
+      ? (["script", "-qefc", line, "/dev/null"] as const)
+      : (["bash", "-c", line] as const);
+    const child = spawn(program, args, {
+      cwd: project,
+      env: {
+        ...env,
+        PATH: `${join(project, "node_modules/.bin")}:${env.PATH}`,
+        XDG_CONFIG_HOME: join(scratch, "config"),
+        TMPDIR: scratch,
+        TAKEN: `127.0.0.1:${port}`,
+        NO_COLOR: "",
+        FORCE_COLOR: "",
+        TERM: "xterm",
+      },
+      stdio: "pipe",
+      detached: true,
+    });
+    let shown = "";
+    let pressed = until === undefined;
+    const take = (data: Buffer) => {
+      shown += data;
+      if (pressed || until?.test(plain(shown)) !== true) return;
+      pressed = true;
+      if (terminal) child.stdin.write("\u0003");
+      else process.kill(-(child.pid ?? 0), "SIGINT");
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    const [code] = (await once(child, "close")) as [number];
+    return { code, shown };
+  }
+
+  test("is in the table", () => {
+    const rows = new Set(runs.map(({ command }) => command));
+    expect(commands.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
+  });
+
+  test.each(runs)("piped: $line", async (row) => {
+    const { code, shown } = await typed(row, false);
+    expect(shown).toMatch(row.shows);
+    expect(plain(shown)).toBe(shown);
+    expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
+  });
+
+  test.each(mistakes("my-pubsub"))("wrong: $line", async (row) => {
+    const { code, shown } = await typed(row, false);
+    expect(shown).toMatch(row.shows);
+    expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
+  });
+
+  test.each(runs)("on a terminal: $line", async (row) => {
+    const { code, shown } = await typed(row, true);
+    expect(plain(shown)).toMatch(row.shows);
+    expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
+  });
+});
+
+/** What a terminal shows, without how. */
+function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is taken out
+  return text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
+}

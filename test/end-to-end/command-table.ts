@@ -1,0 +1,108 @@
+/** One run of a command of `micro` in a project whose service runs. */
+export interface CommandRun {
+  /** As the list of commands names it. */
+  readonly command: string;
+  /** What a shell is given. */
+  readonly line: string;
+  /** Has to be in what is shown, whether it is piped or on a terminal. */
+  readonly shows: RegExp;
+  /** Default 0. */
+  readonly code?: number;
+  /** The command goes on by itself: Ctrl-C is pressed when this is shown. */
+  readonly until?: RegExp;
+}
+
+type Row = readonly [
+  command: string,
+  line: string,
+  shows: RegExp,
+  more?: Pick<CommandRun, "code" | "until">,
+];
+
+/**
+ * Every command. A new one gets a row. Each row runs piped and on a terminal,
+ * and all in this order, so that a row may build on those before it and has to bear to be run again.
+ *
+ * @param service name of the project and of its service, of the template `pubsub`
+ */
+export function commandRuns(service: string): readonly CommandRun[] {
+  const inMemory = /in the memory of each service.*MICRO_NATS_URL/;
+  const noDeadLetters = /keeps no dead letters.*JetStream/;
+  const node = new RegExp(`= ${service}-`);
+  const ours = new RegExp(`^${service} `, "m");
+  const rows: readonly Row[] = [
+    ["new", "micro new spare && rm -r spare", /spare is written, \d+ files/],
+    ["run", "MICRO_ADDRESS=127.0.0.1:0 micro run", /has stopped/, { until: /server listens/ }],
+    ["scaffold", "micro scaffold --check", /every method has a handler/],
+    ["templates eject", "micro templates eject service/main.ts --force", /main\.ts\.hbs/],
+    ["check", "micro check", /✓ generated code[\s\S]*✓ handlers[\s\S]*✓ schema/],
+    ["breaking", "micro breaking --live", /✓ \S+Service, as it is served by .*, is the same/],
+    ["services", "micro services", ours],
+    ["registry watch", `micro registry watch ${service}`, node, { until: node }],
+    ["describe", `micro describe ${service}`, /rpc Hello\(/],
+    ["call", `micro call ${service} Hello '{"name":"Ada"}'`, /Hello Ada/],
+    ["health", `micro health ${service}`, /serving/],
+    ["stats", `micro stats ${service}`, /Service\/Hello/],
+    ["logs", `micro logs ${service}`, /the server listens/],
+    ["pub", `micro pub ${service}.greeted '{"name":"Ada"}'`, /published to/],
+    ["sub", `micro sub ${service}.greeted`, /listening to/, { until: /listening to/ }],
+    ["dlq ls", "micro dlq ls", noDeadLetters, { code: 2 }],
+    ["dlq show", "micro dlq show a.dead 1", noDeadLetters, { code: 2 }],
+    ["dlq replay", "micro dlq replay a.dead 1", noDeadLetters, { code: 2 }],
+    ["dlq drop", "micro dlq drop a.dead 1", noDeadLetters, { code: 2 }],
+    ["store set", "micro store set a b", inMemory, { code: 2 }],
+    ["store get", "micro store get a", inMemory, { code: 2 }],
+    ["store ls", "micro store ls", inMemory, { code: 2 }],
+    ["store rm", "micro store rm a", inMemory, { code: 2 }],
+    ["config get", "micro config get MICRO_ADDRESS", /127\.0\.0\.1:0/],
+    ["config dump", "micro config dump --sources", /MICRO_STORE +memory +default/],
+    ["lock ls", "micro lock ls", /in the memory.*MICRO_SYNC/, { code: 2 }],
+    ["leader ls", "micro leader ls", /in the memory.*MICRO_SYNC/, { code: 2 }],
+    ["context set", "micro context set spare MICRO_REGISTRY=memory", /spare is kept/],
+    ["context ls", "micro context ls", /spare +MICRO_REGISTRY=memory/],
+    ["context use", "micro context use spare", /commands use spare/],
+    ["context rm", "micro context use && micro context rm spare", /spare is forgotten/],
+    ["doctor", "micro doctor", /✓ protoc-gen-micro/],
+    ["completion", "micro completion bash", /_micro/],
+  ];
+  return rows.map(runOf);
+}
+
+/**
+ * What is likely to be got wrong, and is told in the same words on a terminal.
+ *
+ * The environment has in `TAKEN` an address that somebody listens at.
+ */
+export function mistakes(service: string): readonly CommandRun[] {
+  const rows: readonly Row[] = [
+    ["call", "micro call my-pubsb Hello '{}'", new RegExp(`there are: ${service}`), { code: 2 }],
+    [
+      "call",
+      `micro call ${service} Hello '{"nme":1}'`,
+      /at nme: .*did you mean name\?/,
+      { code: 2 },
+    ],
+    [
+      "new",
+      `${brokenTemplate} micro new spare`,
+      /main\.ts\.hbs:2: the template is broken/,
+      { code: 2 },
+    ],
+    [
+      "run",
+      `MICRO_ADDRESS=$TAKEN micro run`,
+      /cannot listen at .*another address/,
+      { until: /cannot listen/ },
+    ],
+    ["services", "MICRO_NATS_URL=nats://127.0.0.1:9 micro services", /npm i nats/, { code: 2 }],
+  ];
+  return rows.map(runOf);
+}
+
+function runOf([command, line, shows, more]: Row): CommandRun {
+  return { command, line, shows, ...more };
+}
+
+/** Puts a template of the user's with an error in its second line into a folder of its own, and goes there. */
+const brokenTemplate =
+  "cd $(mktemp -d) && mkdir -p .micro/templates/service && printf 'a line\\n{{#if name}\\n' >.micro/templates/service/main.ts.hbs &&";
