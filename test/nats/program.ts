@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
@@ -11,6 +11,12 @@ export interface Program {
   signal(name: NodeJS.Signals): void;
 }
 
+const running = new Set<ChildProcess>();
+// What starts programs must not leave them behind when it dies.
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts a program with one argument as JSON; resolves when it has written its first line. */
 export async function startProgram(file: string, argument: object): Promise<Program> {
   const script = fileURLToPath(new URL(file, import.meta.url));
@@ -18,10 +24,8 @@ export async function startProgram(file: string, argument: object): Promise<Prog
   const child = spawn(process.execPath, [...flags, script, JSON.stringify(argument)], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  // What starts programs must not leave them behind when it dies.
-  const killAtExit = () => child.kill("SIGKILL");
-  process.once("exit", killAtExit);
-  const exited = once(child, "exit").finally(() => process.off("exit", killAtExit));
+  running.add(child);
+  const exited = once(child, "exit").finally(() => running.delete(child));
   let errors = "";
   child.stderr.on("data", (text) => {
     errors = `${errors}${text}`.slice(-10_000);
