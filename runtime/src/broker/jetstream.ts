@@ -52,6 +52,11 @@ const week = 7 * 24 * 3_600_000;
  * time, so that a server with too much to do is not given more.
  */
 const firstTryMs = 1_500;
+/** A try that begins with less time left would more likely be in doubt than answered, in milliseconds. */
+const leastTryMs = 200;
+/** The waits between tries, in milliseconds; each is twice the one before. */
+const firstPauseMs = 50;
+const longestPauseMs = 250;
 
 /**
  * A broker on NATS JetStream: at least once. Publishing resolves when the stream has the event. A queue group is a
@@ -183,7 +188,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     const giveUpAt = performance.now() + this.link.timeoutMs;
     let unsure = false;
     let tryMs = firstTryMs;
-    for (;;) {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       signal?.throwIfAborted();
       try {
         await this.#open();
@@ -196,7 +201,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
           msgID: [record.topic, record.id, record.replay]
             .filter((it) => it !== undefined)
             .join("/"),
-          timeout: Math.max(100, Math.min(tryMs, giveUpAt - performance.now())),
+          timeout: Math.max(leastTryMs, Math.min(tryMs, giveUpAt - performance.now())),
         });
         await this.link.answer(kept);
         return;
@@ -208,15 +213,16 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
           unsure = true;
           tryMs *= 2;
         }
-        const left = giveUpAt - performance.now();
-        if (failure.code !== "unavailable" || left <= 0 || this.link.closed) {
+        const pause = pauseMs * (0.75 + 0.5 * Math.random());
+        const late = giveUpAt - performance.now() < pause + leastTryMs;
+        if (failure.code !== "unavailable" || late || this.link.closed) {
           // What an earlier try did is not known, whatever the last one says.
           throw new MicroError(failure.code, failure.message, {
             cause: error,
             outcome: unsure ? "unknown" : "not-executed",
           });
         }
-        await sleep(Math.min(left, 50 + 50 * Math.random()));
+        await sleep(pause);
       }
     }
   }
