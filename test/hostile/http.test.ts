@@ -24,8 +24,11 @@ const megabyte = 1024 * 1024;
 /** What harm may cost: what a connection costs, and what the allocators keep of what was freed. */
 const most = { held: 48 * megabyte, rss: 128 * megabyte };
 
-/** A machine that is at work elsewhere takes its time. */
-const patient = { timeout: 30_000 };
+/** Within what a connection is closed that floods, and one that says nothing or takes nothing, in milliseconds. */
+const closedWithinMs = { flood: 1_000, silence: 15_000 };
+/** A call takes no longer on a machine that has nothing else to do; floods, which it has to read, go by that. */
+const quietCallMs = 50;
+const patient = { timeout: closedWithinMs.silence };
 
 let victim: Victim;
 const open: RawConnection[] = [];
@@ -45,25 +48,35 @@ function raw(): RawConnection {
  * Does harm while others call: they must be served, and little memory be taken.
  *
  * @param held how much may be held meanwhile, in bytes
+ * @returns how long the slowest of those calls took, in milliseconds
  */
-async function harmless(harm: () => Promise<unknown>, held = most.held): Promise<void> {
-  const { growth, served } = await victim.during(harm);
+async function endured(harm: () => Promise<unknown>, held = most.held): Promise<number> {
+  const { growth, served, slowestMs } = await victim.during(harm);
   for (const connection of open.splice(0)) connection.close();
   expect(served).toBeGreaterThan(0);
   expect(growth.held).toBeLessThan(held);
   expect(growth.rss).toBeLessThan(most.rss);
   await expect.poll(async () => (await victim.state()).inFlight).toBe(0);
+  return slowestMs;
 }
 
-/** Floods a connection, which must be closed long before it has taken this much. */
+async function harmless(harm: () => Promise<unknown>, held?: number): Promise<void> {
+  await endured(harm, held);
+}
+
+/** Floods a connection, which must be closed soon, and long before it has taken this much. */
 async function cutOff(piece: (round: number) => Buffer, mostBytes: number, before?: Buffer) {
-  await harmless(async () => {
+  let tookMs = Number.POSITIVE_INFINITY;
+  const slowestMs = await endured(async () => {
     const connection = raw();
     connection.greet();
     if (before !== undefined) connection.socket.write(before);
+    const began = performance.now();
     expect(await connection.flood(piece, mostBytes)).toBeLessThan(mostBytes);
     await connection.closed;
+    tookMs = performance.now() - began;
   });
+  expect(tookMs).toBeLessThan(closedWithinMs.flood * Math.max(1, slowestMs / quietCallMs));
 }
 
 /** The numbers of a hundred streams of a round. */
@@ -250,26 +263,39 @@ describe("who says nothing, or not enough, is sent away", () => {
       tls.socket.write(Buffer.of(0x16, 3, 1));
       const silent = raw();
       silent.greet();
+      const began = performance.now();
       await Promise.all([slow, header, half, tls, silent].map(({ closed }) => closed));
+      expect(performance.now() - began).toBeLessThan(closedWithinMs.silence);
       clearInterval(slowly);
       clearInterval(line);
     }));
 
   test("5,000 connections that say nothing", { timeout: 180_000 }, () =>
     harmless(async () => {
-      const closed: Promise<void>[] = [];
+      /** How long each was open, in milliseconds. */
+      const closed: Promise<number>[] = [];
       // In waves: what stands in the system's queue when it is full has never reached the server.
       for (let wave = 0; wave < 20; wave++) {
         const connected = Array.from({ length: 250 }, () => {
           const socket = connectTcp({ host: "127.0.0.1", port: victim.port });
           socket.on("error", () => undefined).resume();
-          closed.push(new Promise((resolve) => socket.once("close", () => resolve())));
-          return new Promise((resolve) => socket.once("connect", resolve));
+          let openedAt = performance.now();
+          closed.push(
+            new Promise((resolve) =>
+              socket.once("close", () => resolve(performance.now() - openedAt)),
+            ),
+          );
+          return new Promise<void>((resolve) =>
+            socket.once("connect", () => {
+              openedAt = performance.now();
+              resolve();
+            }),
+          );
         });
         await Promise.all(connected);
         await victim.serve();
       }
-      await Promise.all(closed);
+      expect(Math.max(...(await Promise.all(closed)))).toBeLessThan(closedWithinMs.silence);
     }),
   );
 });

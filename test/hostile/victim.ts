@@ -60,16 +60,21 @@ export class Victim {
 
   /**
    * Lets harm be done while others call.
-   * @returns the most that the server's memory grew meanwhile, and the calls that were answered.
+   * @returns the most that the server's memory grew meanwhile, the calls that were answered, and how long the slowest of
+   * them took, in milliseconds.
    */
-  async during(harm: () => Promise<unknown>): Promise<{ growth: Growth; served: number }> {
+  async during(
+    harm: () => Promise<unknown>,
+  ): Promise<{ growth: Growth; served: number; slowestMs: number }> {
     const before = await this.state();
     const growth = { rss: 0, held: 0 };
-    let served = 0;
+    let [served, slowestMs] = [0, 0];
     let over = false;
     const watch = (async () => {
       do {
+        const began = performance.now();
         await this.serve();
+        slowestMs = Math.max(slowestMs, performance.now() - began);
         served++;
         const { rss, held } = await this.state();
         growth.rss = Math.max(growth.rss, rss - before.rss);
@@ -83,7 +88,7 @@ export class Victim {
       over = true;
       await watch;
     }
-    return { growth, served };
+    return { growth, served, slowestMs };
   }
 
   async close(): Promise<void> {

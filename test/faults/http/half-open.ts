@@ -41,8 +41,9 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
         .unary(echo.once, { delayMs: 60_000 }, { signal: waiting.signal, timeoutMs: 90_000 })
         .catch(() => deaths.push(performance.now())),
     );
-    // One that follows them, so that the bytes before the silence are those of its answer.
-    await client.unary(echo.echo, {}, { timeoutMs: 5_000 });
+    // The silence begins after an answer, which both have given here.
+    servers.clear();
+    await until(reached, 20_000);
     proxy.swallow(true);
     const began = performance.now();
     const timeoutMs = deadMs / 3;
@@ -73,7 +74,7 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
     id: "R9",
     recipe: `1 of 2 servers half-open: nothing passes and no end is told (keepalive ${keepaliveIntervalMs} + ${keepaliveTimeoutMs} ms)`,
     found: found.join("; "),
-    bound: `no call outlives its deadline, dead within ${deadMs} ms, then the other answers within 1 s`,
+    bound: `no call outlives its deadline, dead within ${deadMs} ms (and ${slackMs} ms for a busy machine), then the other answers within 1 s`,
     holds,
   };
 }

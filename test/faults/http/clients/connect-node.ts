@@ -16,7 +16,7 @@ await underLoad(Number(perSecond), async () => {
   for (let attempt = 1; ; attempt++) {
     try {
       const client = clients[turn++ % clients.length]!;
-      return await client.echo({ text: "load", delayMs: 10 }, { timeoutMs: 10_000 });
+      return await client.echo({ text: "load", delayMs: 10 }, { timeoutMs: 60_000 });
     } catch (error) {
       const away = ConnectError.from(error).code === Code.Unavailable;
       if (!away || attempt === clients.length) throw error;

@@ -20,7 +20,7 @@ await underLoad(
       once(
         request,
         metadata,
-        { deadline: Date.now() + 10_000 },
+        { deadline: Date.now() + 60_000 },
         (error: Error | null, it: unknown) => (error === null ? resolve(it) : reject(error)),
       );
     }),

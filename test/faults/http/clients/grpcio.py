@@ -40,7 +40,7 @@ def main():
     in_a_row = 0
     while in_a_row < 100:
         try:
-            call(request, timeout=10, wait_for_ready=True)
+            call(request, timeout=60, wait_for_ready=True)
             in_a_row += 1
         except grpc.RpcError:
             in_a_row = 0
@@ -70,7 +70,7 @@ def main():
         while seen["calls"] < due:
             seen["calls"] += 1
             began = time.monotonic()
-            future = call.future(request, timeout=10, wait_for_ready=True)
+            future = call.future(request, timeout=60, wait_for_ready=True)
             future.add_done_callback(lambda it, began=began: ended(it, began))
             futures.append(future)
         futures = [it for it in futures if not it.done()]
