@@ -11,9 +11,9 @@ import {
   getSint64,
   getUint64,
 } from "./get.ts";
-import { endOf, getUint32, leave, type Reader } from "./reader.ts";
+import { endOf, getUint32, leave, type Reader, type UnknownFields } from "./reader.ts";
 import { low } from "./scratch.ts";
-import { keepEnum, type UnknownFields } from "./unknown.ts";
+import { keepEnum } from "./unknown.ts";
 
 // Each reads a packed list behind its tag and returns the list with it at its end: a list may come in several
 // parts, packed or not. An empty list is not filled but replaced: values wait in a list of the module until their

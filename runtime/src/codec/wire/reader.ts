@@ -1,5 +1,13 @@
+import type { UnknownField } from "@bufbuild/protobuf";
 import { copyOf } from "./copies.ts";
-import type { KeptField } from "./unknown.ts";
+
+/** What the reader needs to know of a message to keep what it does not know. */
+export interface UnknownFields {
+  $unknown?: UnknownField[] | undefined;
+}
+
+/** A field that a message is going to get when all is read. */
+export type KeptField = readonly [message: UnknownFields, field: UnknownField];
 
 /** Reads one message out of a reader into `message`, up to `end`. Generated code has one for each type. */
 export type ReadMessage<M> = (message: M, reader: Reader, end: number, depth: number) => M;

@@ -1,13 +1,14 @@
-import type { UnknownField } from "@bufbuild/protobuf";
-import { endOf, getUint32, nextTag, overrun, partOf, type Reader, tooDeep } from "./reader.ts";
-
-/** What the reader needs to know of a message to keep what it does not know. */
-export interface UnknownFields {
-  $unknown?: UnknownField[] | undefined;
-}
-
-/** A field that a message is going to get when all is read. */
-export type KeptField = readonly [message: UnknownFields, field: UnknownField];
+import {
+  endOf,
+  getUint32,
+  type KeptField,
+  nextTag,
+  overrun,
+  partOf,
+  type Reader,
+  tooDeep,
+  type UnknownFields,
+} from "./reader.ts";
 
 /** Keeps a field that the message's type does not have, as it came. */
 export function keepUnknown(
