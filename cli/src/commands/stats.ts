@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MicroError } from "@micro-es/runtime";
+import { statsMethod } from "@micro-es/runtime/debug";
 import { type Command, defineCommand } from "../command.ts";
-import { statsMethod } from "../debug/debug-methods.ts";
 import { allPlaces, debugFailure, type Place, placesOf } from "../debug/places.ts";
 import { statsJson, statsTables, type TakenStats } from "../debug/stats-table.ts";
 import { readDuration } from "../duration.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, MicroError, RegistryEvent } from "@micro-es/runtime";
+import { logsMethod } from "@micro-es/runtime/debug";
 import type { LogLevel, LogsResponse } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
 import type { Output, Style } from "../output.ts";
-import { logsMethod } from "./debug-methods.ts";
 import { debugFailure, type Place, placeOf } from "./places.ts";
 
 /** Which lines are read. */

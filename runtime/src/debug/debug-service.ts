@@ -1,21 +1,15 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Subscription } from "../broker/broker.ts";
-import { protobufCodec } from "../codec/protobuf.ts";
-import {
-  DebugService,
-  type LogsRequest,
-  LogsRequestSchema,
-  LogsResponseSchema,
-  LogLevel as Numbered,
-  StatsRequestSchema,
-  StatsResponseSchema,
-} from "../gen/micro/debug/v1/debug_pb.ts";
+import { type LogsRequest, LogLevel as Numbered } from "../gen/micro/debug/v1/debug_pb.ts";
 import type { LogLevel } from "../logger.ts";
 import { CallMeters, type MethodSummary } from "./call-meters.ts";
 import type { Debug, DebuggedService } from "./debug.ts";
+import { logsMethod, statsMethod } from "./debug-methods.ts";
 import { type LogQuery, LogRing } from "./log-ring.ts";
 import { MeteredDispatcher } from "./metered-dispatcher.ts";
 import { ProcessMeter } from "./process-meter.ts";
+
+export { logsMethod, statsMethod } from "./debug-methods.ts";
 
 /** What a {@link debugService} keeps. */
 export interface DebugServiceOptions {
@@ -67,24 +61,6 @@ export function debugService(options: DebugServiceOptions = {}): Debug {
     [Symbol.asyncDispose]: close,
   };
 }
-
-const common = { service: "", idempotency: "no_side_effects" } as const;
-
-const statsMethod = {
-  ...common,
-  name: `${DebugService.typeName}/Stats`,
-  kind: "unary",
-  input: protobufCodec(StatsRequestSchema),
-  output: protobufCodec(StatsResponseSchema),
-} as const;
-
-const logsMethod = {
-  ...common,
-  name: `${DebugService.typeName}/Logs`,
-  kind: "server_streaming",
-  input: protobufCodec(LogsRequestSchema),
-  output: protobufCodec(LogsResponseSchema),
-} as const;
 
 const numbers: Readonly<Record<LogLevel, Numbered>> = {
   debug: Numbered.DEBUG,
