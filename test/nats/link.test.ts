@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createService, loadConfig, MicroError, silentLogger } from "@micro-es/runtime";
@@ -38,6 +40,50 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await store.close();
     await link.close();
     await server.close();
+  });
+
+  test("of many that are cut at once comes back for each after a wait of its own", async () => {
+    await using server = await startNats({ jetstream: false });
+    await using proxy = await FaultProxy.start(server.port);
+    const servers = `nats://127.0.0.1:${proxy.port}`;
+    const links = Array.from({ length: 40 }, () => new NatsLink({ servers }));
+    onTestFinished(async () => {
+      vi.useRealTimers();
+      for (const link of links) await link.close();
+    });
+    await Promise.all(links.map((link) => link.open()));
+    // Timers go by this clock from here on, and the connections are old.
+    vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: Date.now() + 60_000 });
+    let strangers = 0;
+    const dialled = async () => {
+      // Whoever dials later is let in later.
+      const stranger = connectSocket(proxy.port, "127.0.0.1");
+      strangers++;
+      await once(stranger, "data");
+      stranger.destroy();
+      return proxy.accepted - links.length - strangers;
+    };
+    const all = (wanted: string) =>
+      Promise.all(
+        links.map(
+          ({ status }) =>
+            new Promise<void>((resolve) => {
+              status.onStateChange((state) => state === wanted && resolve());
+            }),
+        ),
+      );
+    const [lost, back] = [all("lost"), all("healthy")];
+    proxy.cut();
+    await lost;
+    await vi.advanceTimersByTimeAsync(99);
+    expect(await dialled()).toBe(0);
+    await vi.advanceTimersByTimeAsync(51);
+    const early = await dialled();
+    expect(early).toBeGreaterThan(0);
+    expect(early).toBeLessThan(links.length);
+    await vi.advanceTimersByTimeAsync(52);
+    expect(await dialled()).toBe(links.length);
+    await back;
   });
 
   test("fails clearly when nobody is there, and tries again at the next use", async () => {

@@ -10,6 +10,7 @@ import { BackendStatus } from "../backend.ts";
 import { MicroError } from "../error.ts";
 import { natsFailure } from "./failure.ts";
 import { connectionOptions, defaultNatsTimeoutMs, type NatsOptions } from "./options.ts";
+import { ReconnectWaits } from "./reconnect.ts";
 
 /** How long closing waits for what is on its way out, in milliseconds. */
 const drainMs = 2_000;
@@ -23,12 +24,12 @@ export class NatsLink implements AsyncDisposable {
   readonly timeoutMs: number;
   readonly #options: NatsOptions;
   readonly #reconnected = new Set<() => void>();
+  readonly #waits = new ReconnectWaits();
   /** Who waits for an answer of the servers; called when the connection is lost. */
   readonly #asking = new Set<(reason: NatsError) => void>();
   #opening: Promise<NatsConnection> | undefined;
   #connection: NatsConnection | undefined;
   #manager: Promise<JetStreamManager> | undefined;
-  #attempts = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: NatsOptions = {}) {
@@ -130,13 +131,13 @@ export class NatsLink implements AsyncDisposable {
 
   async #open(): Promise<NatsConnection> {
     try {
-      const connection = await connect(connectionOptions(this.#options, () => this.#attempts++));
+      const connection = await connect(connectionOptions(this.#options, () => this.#waits.next()));
       if (this.#closing !== undefined) {
         await connection.close();
         throw new MicroError("unavailable", "cannot use NATS: the connection is closed");
       }
       this.#connection = connection;
-      this.#attempts = 0;
+      this.#waits.connected(connection);
       this.status.set("healthy");
       void this.#follow(connection);
       return connection;
@@ -161,7 +162,7 @@ export class NatsLink implements AsyncDisposable {
         );
         for (const fail of this.#asking) fail(reason);
       } else if (type === "reconnect") {
-        this.#attempts = 0;
+        this.#waits.connected(connection);
         this.status.set("healthy");
         for (const listener of this.#reconnected) listener();
       }

@@ -38,15 +38,15 @@ export interface NatsOptions {
 /** The time to connect and to wait for answers unless told otherwise, in milliseconds. */
 export const defaultNatsTimeoutMs = 5_000;
 
-const reconnectMs = 100;
-const longestReconnectMs = 1_000;
-
 /**
- * The library's options. Reconnection never gives up; its waits grow to a second, and are random by half of it, so that
- * a fleet does not come back all at once.
+ * The library's options. Reconnection never gives up.
+ * @param reconnectDelayMs the wait that the library asks for before it dials again.
  * @throws MicroError `invalid_argument` for options that contradict each other.
  */
-export function connectionOptions(options: NatsOptions, attempts: () => number): ConnectionOptions {
+export function connectionOptions(
+  options: NatsOptions,
+  reconnectDelayMs: () => number,
+): ConnectionOptions {
   const { servers, name, user, password, token, tls } = options;
   const ways = [user, token, options.credentials, options.nkey].filter((way) => way !== undefined);
   if (ways.length > 1 || (password !== undefined && user === undefined)) {
@@ -69,8 +69,7 @@ export function connectionOptions(options: NatsOptions, attempts: () => number):
     maxReconnectAttempts: -1,
     // A server that restarts may refuse our credentials for a moment.
     ignoreAuthErrorAbort: true,
-    reconnectDelayHandler: () =>
-      Math.min(longestReconnectMs, reconnectMs * 2 ** attempts()) * (0.5 + Math.random()),
+    reconnectDelayHandler: reconnectDelayMs,
     pingInterval: 5_000,
     maxPingOut: 2,
   };
