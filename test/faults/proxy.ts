@@ -13,6 +13,8 @@ export class FaultProxy implements AsyncDisposable {
   cuts = 0;
   /** Connections that were made so far. */
   accepted = 0;
+  /** Bytes that were swallowed so far. */
+  swallowed = 0;
 
   private constructor(targetPort: number) {
     this.#server = createServer((from) => {
@@ -27,7 +29,10 @@ export class FaultProxy implements AsyncDisposable {
       };
       for (const [here, there] of [pair, [to, from] as const]) {
         here.on("data", (bytes) => {
-          if (this.#swallowing) return;
+          if (this.#swallowing) {
+            this.swallowed += bytes.length;
+            return;
+          }
           if (!there.write(bytes)) {
             here.pause();
             there.once("drain", () => here.resume());

@@ -10,13 +10,13 @@ export interface Expiring {
 
 /** Records that are looked after; others stay in the bucket until somebody comes across them. */
 const maxRecords = 100_000;
-/** Records that are removed at once. */
-const atOnce = 64;
+/** Records that are on their way out at one time. */
+const atOnce = 256;
 const retryMs = 1_000;
 /** The system's clock may jump forward, and expiry follows it within this time. */
 const longestSweepMs = 30_000;
 
-/** Removes the records that this process wrote when they have expired, so that the bucket does not fill with them. */
+/** Removes the records that this process wrote when they have expired, so that they do not stay for nobody. */
 export class OwnExpiries {
   readonly #clock: ExpiryClock;
   readonly #remove: (key: string, expiring: Expiring) => Promise<void>;
@@ -26,7 +26,7 @@ export class OwnExpiries {
   #removing = false;
   #closed = false;
 
-  /** @param remove removes a record if it is still the one that was written; a failure leaves it to others. */
+  /** @param remove resolves when the record is not there any more, as it is when somebody else changed it. */
   constructor(
     clock: ExpiryClock,
     connected: () => boolean,
@@ -65,7 +65,7 @@ export class OwnExpiries {
     let next = Number.POSITIVE_INFINITY;
     for (const found of this.#records) {
       const [, { expiresAt }] = found;
-      if (expiresAt <= now && due.length < atOnce) due.push(found);
+      if (expiresAt <= now) due.push(found);
       else next = Math.min(next, expiresAt);
     }
     if (due.length === 0) {
@@ -76,17 +76,29 @@ export class OwnExpiries {
     return Number.POSITIVE_INFINITY;
   }
 
-  async #removeAll(due: readonly [string, Expiring][]): Promise<void> {
-    if (!this.#connected()) {
-      this.#wake(retryMs);
-      return;
-    }
+  /** The next goes as soon as one is gone; waiting for all that are on their way would halve what a server can do. */
+  async #removeAll(due: readonly (readonly [string, Expiring])[]): Promise<void> {
     this.#removing = true;
+    const rest = due.values();
+    const lanes = Array.from({ length: atOnce }, () => this.#removeEach(rest));
+    const done = await Promise.all(lanes);
+    this.#removing = false;
+    if (!this.#closed) this.#wake(done.includes(false) ? retryMs : 0);
+  }
+
+  /** Removes what others leave to it; false when it cannot, so that the rest has to wait. */
+  async #removeEach(due: Iterable<readonly [string, Expiring]>): Promise<boolean> {
     for (const [key, expiring] of due) {
+      if (this.#records.get(key) !== expiring) continue;
+      if (!this.#connected()) return false;
+      try {
+        await this.#remove(key, expiring);
+      } catch {
+        // The store's state says what is wrong, and nobody waits for this.
+        return false;
+      }
       if (this.#records.get(key) === expiring) this.#records.delete(key);
     }
-    await Promise.all(due.map(([key, expiring]) => this.#remove(key, expiring).catch(() => {})));
-    this.#removing = false;
-    if (!this.#closed) this.#wake(0);
+    return true;
   }
 }

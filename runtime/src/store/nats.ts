@@ -96,7 +96,14 @@ class BucketStore extends NatsDriver implements Store {
     this.#expiries = new OwnExpiries(
       this.#clock,
       () => this.link.connected,
-      (key, { revision, fences }) => this.#remove(encodeToken(key), revision, fences),
+      async (key, { revision, fences }) => {
+        try {
+          await this.#remove(encodeToken(key), revision, fences);
+        } catch (error) {
+          // Somebody changed the record, and has seen to it.
+          if (!isWrongSequence(error)) throw error;
+        }
+      },
     );
   }
 
