@@ -74,3 +74,15 @@ export function defineCommand<const S extends OptionSpecs>(command: Command<S>):
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
+
+/** A command could not do what it was asked for. A failed call says so too, and this one loads no runtime. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  /** The gRPC code that fits; the exit code is 64 and its number. */
+  readonly code: "not_found" | "unavailable" | "unknown";
+
+  constructor(code: CommandError["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}

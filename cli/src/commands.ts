@@ -24,6 +24,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/run.ts"),
   },
   {
+    name: "generate",
+    group: "Start",
+    summary: "code from the schema",
+    load: () => import("./commands/generate.ts"),
+  },
+  {
     name: "scaffold",
     group: "Start",
     summary: "handlers for the services of the schema, or the methods that they lack",
@@ -40,6 +46,12 @@ export const commands: readonly CommandEntry[] = [
     group: "Guard the schema",
     summary: "generated code, handlers and compatibility, for CI",
     load: () => import("./commands/check.ts"),
+  },
+  {
+    name: "lint",
+    group: "Guard the schema",
+    summary: "style of the schema, and wrong use of its options",
+    load: () => import("./commands/lint.ts"),
   },
   {
     name: "breaking",

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, relative } from "node:path";
-import { createTwoFilesPatch } from "diff";
+import { dirname } from "node:path";
 
 /** A file that is to be written. */
 export interface FileChange {
@@ -22,13 +21,4 @@ export async function writeChange({ path, after }: FileChange): Promise<void> {
     await rm(temporary, { force: true });
     throw reason;
   }
-}
-
-/** The change as a unified diff, which `patch` can apply. */
-export function diffOf({ path, before, after }: FileChange, folder: string): string {
-  const name = relative(folder, path);
-  const from = before === undefined ? "/dev/null" : `a/${name}`;
-  return createTwoFilesPatch(from, `b/${name}`, before ?? "", after, undefined, undefined, {
-    context: 3,
-  }).replace(/^=+\n/, "");
 }

@@ -1,10 +1,9 @@
 import type { Failure } from "./failure.ts";
+import { Progress, type TerminalStream } from "./progress.ts";
 
 /** Where an {@link Output} writes; `process.stdout` is one. */
-export interface OutputStream {
-  write(text: string): unknown;
+export interface OutputStream extends TerminalStream {
   readonly isTTY?: boolean;
-  readonly columns?: number;
 }
 
 export interface OutputOptions {
@@ -18,9 +17,6 @@ export interface OutputOptions {
 const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 export type Style = keyof typeof styles;
 
-/** How long something may take before a terminal is told that it goes on, in milliseconds. */
-const progressAfterMs = 1_000;
-
 /**
  * What a command says: results on standard output, for people or as JSON, and all else on standard error. Colours
  * and progress are for terminals only; `NO_COLOR` turns colours off, `FORCE_COLOR` on (https://no-color.org).
@@ -30,8 +26,8 @@ export class Output {
   readonly #stdout: OutputStream;
   readonly #stderr: OutputStream;
   readonly #coloured: { readonly stdout: boolean; readonly stderr: boolean };
-  #progress: NodeJS.Timeout | undefined;
-  #progressShown = false;
+  /** Undefined where nobody looks at a terminal. */
+  readonly #progress: Progress | undefined;
 
   constructor({ stdout, stderr, json, environment }: OutputOptions) {
     this.json = json;
@@ -44,6 +40,8 @@ export class Output {
       return stream.isTTY === true && environment.TERM !== "dumb";
     };
     this.#coloured = { stdout: coloured(stdout), stderr: coloured(stderr) };
+    const erases = stderr.isTTY === true && environment.TERM !== "dumb";
+    this.#progress = erases && !json ? new Progress(stderr) : undefined;
   }
 
   /** Whether standard output shows styles. */
@@ -74,7 +72,7 @@ export class Output {
   /** Something beside the result, on standard error; silent with `--json`. */
   note(text: string): void {
     if (this.json) return;
-    this.endProgress();
+    this.#progress?.hide();
     this.#stderr.write(`${text}\n`);
   }
 
@@ -90,25 +88,16 @@ export class Output {
     this.#stderr.write(`${head} ${code}${failure.message}\n`);
   }
 
-  /** Tells a terminal what is being waited for, once that has taken a second. {@link endProgress} takes it back. */
+  /**
+   * Tells a terminal what is being waited for, once that has taken a second, until there is something else to wait for or
+   * {@link endProgress}. What is written meanwhile stands above it.
+   */
   progress(text: string): void {
-    this.endProgress();
-    if (this.json || this.#stderr.isTTY !== true) return;
-    const began = performance.now();
-    const show = () => {
-      const seconds = Math.round((performance.now() - began) / 1_000);
-      this.#stderr.write(`\r\u001b[2K${text} … ${seconds} s`);
-      this.#progressShown = true;
-    };
-    this.#progress = setInterval(show, progressAfterMs);
-    this.#progress.unref();
+    this.#progress?.set(text);
   }
 
   endProgress(): void {
-    clearInterval(this.#progress);
-    this.#progress = undefined;
-    if (this.#progressShown) this.#stderr.write("\r\u001b[2K");
-    this.#progressShown = false;
+    this.#progress?.end();
   }
 
   /** The text in a style, where standard output shows styles. */
@@ -131,7 +120,7 @@ export class Output {
   }
 
   #write(text: string): void {
-    this.endProgress();
+    this.#progress?.hide();
     this.#stdout.write(text);
   }
 

@@ -27,7 +27,10 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     json: words.includes("--json"),
     environment: process.env,
   });
-  const interrupts = new Interrupts(() => process.exit(130));
+  const interrupts = new Interrupts(() => {
+    output.endProgress();
+    process.exit(130);
+  });
   process.on("SIGINT", interrupts.hear);
   process.on("SIGTERM", interrupts.hear);
   // A reader that has seen enough, as `head`, is no failure.
@@ -35,6 +38,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     if (error.code !== "EPIPE") throw error;
     process.exit(0);
   });
+  // A command ends when it says so, and not because nothing that it waits for keeps Node running.
+  const running = setInterval(() => {}, 60_000);
   try {
     return await dispatch(words, output, interrupts);
   } catch (reason) {
@@ -43,6 +48,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     output.failure(failure);
     return failure.exitCode;
   } finally {
+    clearInterval(running);
     output.endProgress();
     process.off("SIGINT", interrupts.hear);
     process.off("SIGTERM", interrupts.hear);

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { commands } from "../src/commands.ts";
 import { micro } from "./support/micro.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "micro-loaded-"));
@@ -35,13 +36,20 @@ describe("what a command line needs is all that is loaded", () => {
     },
   );
 
-  test.each([
-    ["scaffold", "--help"],
-    ["completion", "bash"],
-  ])("micro %s %s", async (...words) => {
-    // What reads and writes source code takes longer to load than all else together.
-    const files = await loadedBy(...words);
-    expect(files.length).toBeGreaterThan(5);
-    expect(packagesOf(files).filter((it) => /ts-morph|handlebars|^nats$/.test(it))).toEqual([]);
+  test.each(commands.map(({ name }) => [name]))(
+    "micro %s --help, which is what the command takes and nothing that it works with",
+    async (name) => {
+      const files = await loadedBy(...name.split(" "), "--help");
+      expect(files.filter((url) => url.includes("/commands/")).length).toBe(1);
+      expect(packagesOf(files)).toEqual(["fastest-levenshtein"]);
+      expect(files.filter((url) => url.includes("/runtime/"))).toEqual([]);
+    },
+  );
+
+  test("micro completion bash, which names what every command takes", async () => {
+    const files = await loadedBy("completion", "bash");
+    expect(files.filter((url) => url.includes("/commands/")).length).toBe(commands.length);
+    expect(packagesOf(files)).toEqual(["fastest-levenshtein"]);
+    expect(files.filter((url) => url.includes("/runtime/"))).toEqual([]);
   });
 });

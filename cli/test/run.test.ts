@@ -230,11 +230,30 @@ describe("micro run", () => {
 });
 
 describe("micro run in a new project", () => {
-  test.each(["service", "pubsub", "fullstack"])("runs a %s", async (kind) => {
+  async function newProject(kind: string): Promise<string> {
     const cwd = scratch({});
     expect((await micro(["new", "my-shop", "--template", kind], { cwd })).code).toBe(0);
     const project = join(cwd, "my-shop");
     installInto(project);
+    return project;
+  }
+
+  test("on a terminal restarts it for its code and its schema, and drains at Ctrl-C", async () => {
+    const project = await newProject("service");
+    const running = startRun([], { cwd: project, env: { ...env, NO_COLOR: "1" }, terminal: true });
+    await running.says("generated in .");
+    await running.says("the server listens");
+    await changesSchema(project, running);
+    running.type(ctrlC);
+    await running.says("stops all; Ctrl-C again kills");
+    await running.says("the service has stopped");
+    await running.says("my-shop has stopped");
+    expect(await running.ended).toBe(130);
+    expect(survivors(running.family)).toEqual([]);
+  });
+
+  test.each(["service", "pubsub", "fullstack"])("runs a %s", async (kind) => {
+    const project = await newProject(kind);
     if (kind === "fullstack") {
       const main = join(project, "src/main.ts");
       writeFileSync(main, readFileSync(main, "utf8").replace("serveWeb(3000)", "serveWeb(0)"));

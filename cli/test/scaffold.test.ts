@@ -155,6 +155,16 @@ describe("micro scaffold", () => {
     expect(paste?.why).toMatch(/several implement GreeterHandler: .*a\.ts, .*b\.ts/);
   });
 
+  test("asks to paste where the file of a new class is taken", async () => {
+    const text = "export const nothing = 0;\n";
+    const { paste, change } = await scaffold(project({ "src/greeter.ts": text }));
+    expect(change).toBeUndefined();
+    expect(paste?.why).toMatch(
+      /greeter\.ts is there and nothing in it implements GreeterHandler; /,
+    );
+    expect(paste?.text).toContain("async hello(request: HelloRequest, context: CallContext)");
+  });
+
   test("tells what the schema dropped and changed, and touches it not", async () => {
     const text = `import type { CallContext } from "@micro-es/runtime";
 import type { GreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";
@@ -195,7 +205,7 @@ export class Greeter implements GreeterHandler {
     const { stderr, code } = await micro(["scaffold"], {
       cwd: mkdtempSync(join(scratch, "empty-")),
     });
-    expect(stderr).toMatch(/no generated code is below .*; run `npx buf generate` first/);
+    expect(stderr).toMatch(/no generated code is below .*; run `npx micro generate` first/);
     expect(code).toBe(2);
   });
 });

@@ -33,9 +33,11 @@ export function commandRuns(service: string): readonly CommandRun[] {
   const rows: readonly Row[] = [
     ["new", "micro new spare && rm -r spare", /spare is written, \d+ files/],
     ["run", "MICRO_ADDRESS=127.0.0.1:0 micro run", /has stopped/, { until: /server listens/ }],
+    ["generate", "micro generate", /generated in src\/gen/],
     ["scaffold", "micro scaffold --check", /every method has a handler/],
     ["templates eject", "micro templates eject service/main.ts --force", /main\.ts\.hbs/],
-    ["check", "micro check", /✓ generated code[\s\S]*✓ handlers[\s\S]*✓ schema/],
+    ["check", "micro check", /✓ generated code[\s\S]*✓ handlers[\s\S]*- schema .* nothing: /],
+    ["lint", "micro lint", /nothing is found/],
     ["breaking", "micro breaking --live", /✓ \S+Service, as it is served by .*, is the same/],
     ["services", "micro services", ours],
     ["registry watch", `micro registry watch ${service}`, node, { until: node }],

@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runBuf } from "../check/run-buf.ts";
+import { runBuf } from "../buf/run-buf.ts";
 import { UsageError } from "../command.ts";
+import type { RuleChoice } from "./rules.ts";
 
 /** Something in the new schema that breaks those who use the old one. */
 export interface Change {
@@ -12,22 +13,6 @@ export interface Change {
   readonly line: number;
   readonly column: number;
 }
-
-/** Which rules of buf are asked; those about the micro.v1 options and topics always are. */
-export interface RuleChoice {
-  readonly use: readonly string[];
-  readonly except: readonly string[];
-}
-
-/**
- * What may not change while both run: the bytes and the JSON of messages, and that there is what is called. `WIRE_JSON` has
- * no rule for the latter.
- */
-export const defaultRules: readonly string[] = [
-  "WIRE_JSON",
-  "PACKAGE_SERVICE_NO_DELETE",
-  "RPC_NO_DELETE",
-];
 
 /** Compares descriptor sets by `buf breaking` with buf-plugin-micro. */
 export async function changesBetween(

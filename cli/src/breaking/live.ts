@@ -3,11 +3,12 @@ import { MicroError } from "@micro-es/runtime";
 import type { Fleet } from "../fleet.ts";
 import { type Reflected, reflect } from "../schema/reflection.ts";
 import type { BuiltSchema } from "./built-schema.ts";
-import { type Change, changesBetween, type RuleChoice } from "./changes.ts";
+import { type Change, changesBetween } from "./changes.ts";
 import { type Consumer, consumersOf } from "./consumers.ts";
 import type { Generator } from "./generator.ts";
 import { findProcesses, type Process } from "./processes.ts";
 import { prunedTo } from "./pruned.ts";
+import type { RuleChoice } from "./rules.ts";
 import { builtDigest, type Version, versionsOf } from "./versions.ts";
 
 /** What came of holding the built schema against one that runs. */

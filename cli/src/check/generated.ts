@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { runBuf } from "../buf/run-buf.ts";
 import { UsageError } from "../command.ts";
-import { runBuf } from "./run-buf.ts";
 
 /** How a generated file differs from what would be generated now. */
 export interface Drift {
@@ -45,7 +45,7 @@ export async function generatedDrift(project: string): Promise<readonly Drift[]>
 }
 
 /** Where `buf.gen.yaml` puts what it generates. */
-async function outputFolders(project: string): Promise<readonly string[]> {
+export async function outputFolders(project: string): Promise<readonly string[]> {
   const file = join(project, "buf.gen.yaml");
   const text = await readIfThere(file);
   if (text === undefined) throw new UsageError(`there is no ${file}; run this where it is`);

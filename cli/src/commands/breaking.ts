@@ -1,11 +1,7 @@
 import { resolve } from "node:path";
-import { builtSchema } from "../breaking/built-schema.ts";
-import { defaultRules } from "../breaking/changes.ts";
 import type { Consumer } from "../breaking/consumers.ts";
-import { loadGenerator } from "../breaking/generator.ts";
-import { compareWithFleet, type Verdict } from "../breaking/live.ts";
-import { modulePaths, sourcePath } from "../breaking/source-paths.ts";
-import { breakingChanges } from "../check/breaking.ts";
+import type { Verdict } from "../breaking/live.ts";
+import { defaultRules } from "../breaking/rules.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { openFleet } from "../fleet.ts";
 import type { Output } from "../output.ts";
@@ -64,17 +60,24 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
     if (options.live !== true) {
       refuseLiveOptions(options);
       output.progress("comparing schemas");
-      const { against, changes } = await breakingChanges(project, options.against);
+      const { breakingChanges } = await import("../check/breaking.ts");
+      const { against, uncompared, changes } = await breakingChanges(project, options.against);
       output.result({ against, changes }, () =>
-        changes.length > 0 ? changes.join("\n") : `nothing breaks ${against ?? "anybody"}`,
+        changes.length > 0 || against === undefined
+          ? changes.join("\n")
+          : `nothing breaks those who use ${against}'s`,
       );
-      if (against === undefined) output.note("git has no main branch here to compare with");
+      if (uncompared !== undefined)
+        output.note(`the schema is compared with nothing: ${uncompared}`);
       return changes.length > 0 ? breaks : 0;
     }
     if (options.against !== undefined) {
       throw new UsageError("--live and --against exclude each other");
     }
     output.progress("compiling the schema");
+    const { loadGenerator } = await import("../breaking/generator.ts");
+    const { builtSchema } = await import("../breaking/built-schema.ts");
+    const { compareWithFleet } = await import("../breaking/live.ts");
     const generator = await loadGenerator(project);
     const schema = options.schema === undefined ? project : resolve(options.schema);
     const built = await builtSchema(schema, generator);
@@ -85,8 +88,7 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
       services: options.service ?? [],
       rules: { use: options.use ?? defaultRules, except: options.except ?? [] },
     });
-    const modules = await modulePaths(project);
-    for (const verdict of verdicts) await report(verdict, { output, modules, project });
+    for (const verdict of verdicts) await report(verdict, project, output);
     for (const name of incomplete) {
       output.note(
         `${name} was built with more than its registry record has room for; it may use what breaks and not be named`,
@@ -105,8 +107,12 @@ function refuseLiveOptions(options: Readonly<Record<string, unknown>>): void {
 
 async function report(
   { version, state, changes, consumers, problem }: Verdict,
-  { output, modules, project }: { output: Output; modules: readonly string[]; project: string },
+  project: string,
+  output: Output,
 ): Promise<void> {
+  const { modulePaths } = await import("../buf/modules.ts");
+  const { sourcePath } = await import("../breaking/source-paths.ts");
+  const modules = await modulePaths(project);
   const { kind, name, digest, processes } = version;
   const found = await Promise.all(
     changes.map(async (change) => ({

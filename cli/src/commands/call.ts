@@ -1,16 +1,9 @@
-import { type DescMethod, type Message, toJson } from "@bufbuild/protobuf";
-import type { AnyMethod, CallOptions, Client, Metadata } from "@micro-es/runtime";
+import type { Metadata } from "@micro-es/runtime";
 import { type Command, defineCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
 import { openFleet } from "../fleet.ts";
 import { readHeaders } from "../headers.ts";
-import type { Output } from "../output.ts";
-import { manyRequests, oneRequest } from "../requests.ts";
-import { exampleOf } from "../schema/example.ts";
-import { callable, findMethod, nameOf } from "../schema/find-method.ts";
-import { readMessage } from "../schema/json-message.ts";
-import type { Reflected } from "../schema/reflection.ts";
-import { loadSchema, schemaOptions } from "../schema/sources.ts";
+import { schemaOptions } from "../schema/schema-options.ts";
 import { findTarget, targetOptions } from "../target.ts";
 
 export const command: Command = defineCommand({
@@ -49,15 +42,16 @@ export const command: Command = defineCommand({
     const headers = readHeaders(options.header ?? []);
     const givenTimeoutMs =
       options.timeout === undefined ? undefined : readDuration(options.timeout, "timeout");
-    await using fleet = await openFleet(environment);
     output.progress(`looking for ${word}`);
+    await using fleet = await openFleet(environment);
     const target = await findTarget(fleet.registry, word, options, signal);
+    const { JsonCall } = await import("../schema/json-call.ts");
     const client = fleet.client(target.protocol);
-    const schema = await loadSchema(client, target, options, signal);
+    output.progress(`asking ${word} for its schema`);
+    const call = await JsonCall.open(client, target, name, options, output, signal);
     output.endProgress();
-    const method = findMethod(schema, name);
     if (options.example === true) {
-      output.line(JSON.stringify(exampleOf(method.input), null, 2));
+      output.line(JSON.stringify(call.example(), null, 2));
       return;
     }
     const show = (label: string) => (metadata: Metadata) => {
@@ -68,8 +62,8 @@ export const command: Command = defineCommand({
         );
       }
     };
-    const timeoutMs = givenTimeoutMs ?? defaultTimeoutMs(method);
-    await new Call(client, schema, method, output).run(request, {
+    const timeoutMs = givenTimeoutMs ?? (call.streams ? Number.POSITIVE_INFINITY : undefined);
+    await call.run(request, {
       ...target.call,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       metadata: headers,
@@ -79,72 +73,3 @@ export const command: Command = defineCommand({
     });
   },
 });
-
-/** A conversation, or an answer without end, lasts as long as the person who reads it likes. */
-function defaultTimeoutMs(method: DescMethod): number | undefined {
-  const streams =
-    method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
-  return streams ? Number.POSITIVE_INFINITY : undefined;
-}
-
-/** One call of any kind, between JSON and the runtime. */
-class Call {
-  readonly #client: Client;
-  readonly #schema: Reflected;
-  readonly #desc: DescMethod;
-  readonly #method: AnyMethod;
-  readonly #output: Output;
-
-  constructor(client: Client, schema: Reflected, desc: DescMethod, output: Output) {
-    this.#client = client;
-    this.#schema = schema;
-    this.#desc = desc;
-    this.#method = callable(desc);
-    this.#output = output;
-  }
-
-  async run(request: string | undefined, options: CallOptions): Promise<void> {
-    this.#output.progress(`waiting for ${nameOf(this.#desc)}`);
-    switch (this.#desc.methodKind) {
-      case "unary":
-        return this.#one(
-          await this.#client.unary(this.#method, await this.#only(request), options),
-        );
-      case "client_streaming":
-        return this.#one(
-          await this.#client.clientStream(this.#method, this.#each(request), options),
-        );
-      case "server_streaming":
-        return this.#all(
-          this.#client.serverStream(this.#method, await this.#only(request), options),
-        );
-      case "bidi_streaming":
-        return this.#all(this.#client.bidi(this.#method, this.#each(request), options));
-    }
-  }
-
-  async #only(request: string | undefined): Promise<Message> {
-    const { text, where } = await oneRequest(request);
-    return readMessage(this.#desc.input, text, this.#schema.registry, where);
-  }
-
-  async *#each(request: string | undefined): AsyncGenerator<Message> {
-    for await (const { text, where } of manyRequests(request)) {
-      yield readMessage(this.#desc.input, text, this.#schema.registry, where);
-    }
-  }
-
-  #one(answer: unknown): void {
-    this.#show(answer, process.stdout.isTTY === true);
-  }
-
-  async #all(answers: AsyncIterable<unknown>): Promise<void> {
-    for await (const answer of answers) this.#show(answer, false);
-  }
-
-  #show(answer: unknown, spread: boolean): void {
-    const { registry } = this.#schema;
-    const json = toJson(this.#desc.output, answer as Message, { registry });
-    this.#output.result(json, () => JSON.stringify(json, null, spread ? 2 : undefined));
-  }
-}

@@ -1,6 +1,4 @@
 import { relative, resolve } from "node:path";
-import { breakingChanges } from "../check/breaking.ts";
-import { generatedDrift } from "../check/generated.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { Output } from "../output.ts";
 
@@ -22,6 +20,7 @@ export const command: Command = defineCommand({
   async run({ arguments: [folder = "."], options, output }) {
     const project = resolve(folder);
     output.progress("comparing generated code");
+    const { generatedDrift } = await import("../check/generated.ts");
     const drift = await generatedDrift(project);
     report(
       output,
@@ -29,9 +28,10 @@ export const command: Command = defineCommand({
       drift.map(({ file, problem }) => `${file} is ${problem}`),
       {
         good: "is up to date",
-        remedy: "run `npx buf generate` and commit what it writes",
+        remedy: "run `npx micro generate` and commit what it writes",
       },
     );
+    output.progress("reading handlers");
     const { planScaffold } = await import("../scaffold/plan.ts");
     const plans = await planScaffold({ project, out: resolve(project, "src") });
     const lacking = plans.filter(({ missing }) => missing.length > 0);
@@ -49,31 +49,36 @@ export const command: Command = defineCommand({
       { good: "are complete", remedy: "`npx micro scaffold` writes what is missing" },
     );
     output.progress("comparing schemas");
-    const { against, changes } = await breakingChanges(project, options.against);
+    const { breakingChanges } = await import("../check/breaking.ts");
+    const { against, uncompared, changes } = await breakingChanges(project, options.against);
     report(output, "schema", changes, {
-      good:
-        against === undefined
-          ? "has no main branch in git to be compared with"
-          : `breaks nobody who uses ${against}'s`,
+      good: `breaks nobody who uses ${against}'s`,
+      ...(uncompared === undefined ? {} : { skipped: `is compared with nothing: ${uncompared}` }),
       remedy: "add fields and rpcs instead of changing them, or make a new version of the package",
     });
     return drift.length + lacking.length + differing.length + changes.length > 0 ? 1 : 0;
   },
 });
 
+/** What to say of a question, after what it is about. */
+interface Words {
+  readonly good: string;
+  readonly remedy: string;
+  /** Why it could not be asked. */
+  readonly skipped?: string;
+}
+
 function report(
   output: Output,
   what: string,
   problems: readonly string[],
-  { good, remedy }: { readonly good: string; readonly remedy: string },
+  { good, remedy, skipped }: Words,
 ): void {
-  output.result({ check: what, problems }, () =>
-    problems.length === 0
-      ? `${output.style("green", "✓")} ${what} ${good}`
-      : [
-          `${output.style("red", "✗")} ${what}`,
-          ...problems.map((it) => `    ${it}`),
-          `  ${remedy}`,
-        ].join("\n"),
-  );
+  const more = skipped === undefined ? {} : { skipped };
+  output.result({ check: what, problems, ...more }, () => {
+    if (skipped !== undefined) return `${output.style("yellow", "-")} ${what} ${skipped}`;
+    if (problems.length === 0) return `${output.style("green", "✓")} ${what} ${good}`;
+    const lines = problems.map((it) => `    ${it}`);
+    return [`${output.style("red", "✗")} ${what}`, ...lines, `  ${remedy}`].join("\n");
+  });
 }

@@ -1,5 +1,5 @@
-import { type Config, MicroError } from "@micro-es/runtime";
-import { type Command, defineCommand } from "../command.ts";
+import type { Config } from "@micro-es/runtime";
+import { type Command, CommandError, defineCommand } from "../command.ts";
 import { openConfig, sourceDetails, sourceOptions } from "../config/sources.ts";
 import { masked, valuesBelow } from "../config/values.ts";
 import { nearestFew } from "../nearest.ts";
@@ -24,7 +24,7 @@ export const command: Command = defineCommand({
     const values = valuesBelow(config, key);
     if (values.length === 0) {
       const near = nearestFew(key, keysOf(config), 5).join(", ");
-      throw new MicroError("not_found", `nothing is configured at ${key}; there are: ${near}`);
+      throw new CommandError("not_found", `nothing is configured at ${key}; there are: ${near}`);
     }
     const value = config.get(key, (found) => found ?? null);
     const shown = options.reveal === true ? value : masked(key, value);

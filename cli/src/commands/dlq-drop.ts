@@ -14,9 +14,9 @@ export const command: Command = defineCommand({
   details: "What is dropped is gone for good.",
   examples: [["micro dlq drop orders.dead 17", "one of them"]],
   async run({ arguments: [topic = "", ...words], options, output, environment, signal }) {
+    output.progress(`dropping from ${topic}`);
     await using fleet = await openFleet(environment);
     const deadLetters = deadLettersOf(fleet.broker);
-    output.progress(`dropping from ${topic}`);
     const all = options.all === true;
     const cursors = await chosenCursors(deadLetters, topic, words, all, signal);
     for (const cursor of cursors) {

@@ -24,9 +24,9 @@ export const command: Command = defineCommand({
   ],
   async run({ arguments: [topic], options, output, environment, signal }) {
     const limit = readLimit(options.limit);
+    output.progress("looking for dead letters");
     await using fleet = await openFleet(environment);
     const deadLetters = deadLettersOf(fleet.broker);
-    output.progress("looking for dead letters");
     if (topic === undefined) {
       await listTopics(deadLetters, output, signal);
       return;

@@ -18,9 +18,9 @@ export const command: Command = defineCommand({
     ["micro dlq replay orders.dead --all", "all that are there now, the oldest first"],
   ],
   async run({ arguments: [topic = "", ...words], options, output, environment, signal }) {
+    output.progress(`replaying ${topic}`);
     await using fleet = await openFleet(environment);
     const deadLetters = deadLettersOf(fleet.broker);
-    output.progress(`replaying ${topic}`);
     const all = options.all === true;
     const cursors = await chosenCursors(deadLetters, topic, words, all, signal);
     for (const cursor of cursors) {

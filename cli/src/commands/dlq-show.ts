@@ -1,7 +1,6 @@
 import { type Command, defineCommand } from "../command.ts";
 import { deadLettersOf, noSuchLetter, summaryOf } from "../events/dead-letters.ts";
-import { contentOf, contentText } from "../events/event-body.ts";
-import { eventSchema, eventSchemaOptions } from "../events/event-schema.ts";
+import { eventSchemaOptions } from "../events/event-schema-options.ts";
 import { openFleet } from "../fleet.ts";
 
 export const command: Command = defineCommand({
@@ -17,8 +16,10 @@ export const command: Command = defineCommand({
     "The schema comes from a running service that subscribes to the event's topic, unless an option gives one.",
   examples: [["micro dlq show orders.dead 17", "the event, its metadata, and why it was given up"]],
   async run({ arguments: [topic = "", cursor = ""], options, output, environment, signal }) {
-    await using fleet = await openFleet(environment);
     output.progress(`reading ${topic}`);
+    await using fleet = await openFleet(environment);
+    const { contentOf, contentText } = await import("../events/event-body.ts");
+    const { eventSchema } = await import("../events/event-schema.ts");
     const letter = await deadLettersOf(fleet.broker).read(topic, cursor);
     if (letter === undefined) throw noSuchLetter(topic, cursor);
     const schema =

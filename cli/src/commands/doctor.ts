@@ -9,7 +9,7 @@ export const command: Command = defineCommand({
   async run({ output, environment, signal }) {
     let broken = false;
     for (const check of checks) {
-      output.progress(check.name);
+      output.progress(`looking at ${check.name}`);
       const finding = await examine(check, environment, signal);
       broken ||= finding.state === "wrong";
       output.result({ check: check.name, ...finding }, () => {

@@ -12,8 +12,8 @@ export const command: Command = defineCommand({
     ["micro lock ls invoices/ --json", "a lock a line"],
   ],
   async run({ arguments: [prefix = ""], output, environment, signal }) {
-    await using fleet = await openFleet(environment);
     output.progress("looking for locks");
+    await using fleet = await openFleet(environment);
     const locks = await fleet.sync.locks({ prefix, signal });
     showLeases(locks, { id: "LOCK", holder: "HOLDER", token: "TOKEN" }, output);
     if (locks.length === 0) output.note(`no lock is held in ${fleet.sync.name}`);

@@ -1,26 +1,16 @@
-import { LogLevel } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
 import { type Command, defineCommand, UsageError } from "../command.ts";
-import { LogReader } from "../debug/log-reader.ts";
-import { placesOf } from "../debug/places.ts";
+import { type LogLevelName, logLevels } from "../debug/log-levels.ts";
 import { readDuration } from "../duration.ts";
 import { openFleet } from "../fleet.ts";
 import { nearest } from "../nearest.ts";
 import { findTarget, targetOptions } from "../target.ts";
-
-const levels: Readonly<Record<string, LogLevel>> = {
-  debug: LogLevel.DEBUG,
-  info: LogLevel.INFO,
-  warn: LogLevel.WARN,
-  error: LogLevel.ERROR,
-};
-const levelNames = Object.keys(levels);
 
 export const command: Command = defineCommand({
   arguments: [{ name: "service", help: "its name, or an address such as localhost:8080" }],
   options: {
     ...targetOptions,
     follow: { type: "boolean", short: "f", help: "go on with what is logged from now on" },
-    level: { type: "string", value: "level", help: `the least: ${levelNames.join(", ")}` },
+    level: { type: "string", value: "level", help: `the least: ${logLevels.join(", ")}` },
     since: { type: "string", value: "time", help: "only lines that are not older, such as 5m" },
     tail: { type: "string", value: "number", help: "the last lines of each process; default 100" },
   },
@@ -36,9 +26,11 @@ export const command: Command = defineCommand({
       tail: readTail(options.tail),
       maxAgeMs: options.since === undefined ? 0 : readDuration(options.since, "since"),
     };
-    await using fleet = await openFleet(environment);
     output.progress(`asking ${word}`);
+    await using fleet = await openFleet(environment);
     const target = await findTarget(fleet.registry, word, options, signal);
+    const { LogReader } = await import("../debug/log-reader.ts");
+    const { placesOf } = await import("../debug/places.ts");
     const reader = new LogReader(fleet.client(target.protocol), query, output, signal);
     await reader.showKept(placesOf(target));
     if (options.follow !== true) return;
@@ -47,13 +39,12 @@ export const command: Command = defineCommand({
   },
 });
 
-function readLevel(text: string | undefined): LogLevel {
-  if (text === undefined) return LogLevel.UNSPECIFIED;
-  const level = levels[text];
-  if (level !== undefined) return level;
-  const meant = nearest(text, levelNames);
+function readLevel(text: string | undefined): LogLevelName | undefined {
+  const level = logLevels.find((it) => it === text);
+  if (text === undefined || level !== undefined) return level;
+  const meant = nearest(text, logLevels);
   const hint =
-    meant === undefined ? `there are: ${levelNames.join(", ")}` : `did you mean ${meant}?`;
+    meant === undefined ? `there are: ${logLevels.join(", ")}` : `did you mean ${meant}?`;
   throw new UsageError(`there is no level ${text}; ${hint}`);
 }
 

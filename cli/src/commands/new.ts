@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { writeChange } from "../file-change.ts";
+import { installPackages } from "../install.ts";
 import { nearest } from "../nearest.ts";
 import {
   namesOf,
@@ -24,6 +25,7 @@ export const command: Command = defineCommand({
       value: "kind",
       help: `${projectKinds.join(", ")}; default service`,
     },
+    install: { type: "boolean", help: "install its packages too, with npm" },
     packages: {
       type: "string",
       value: "folder",
@@ -36,7 +38,7 @@ export const command: Command = defineCommand({
     ["micro new shop && cd shop && npm install && npm start", "from nothing to a running service"],
     ["micro new shop --template pubsub", "one that publishes events and takes them"],
   ],
-  async run({ arguments: [name = ""], options, output }) {
+  async run({ arguments: [name = ""], options, output, signal }) {
     if (!/^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/.test(name)) {
       throw new UsageError(
         `"${name}" is no name for a project: small letters and digits, words joined by "-"`,
@@ -62,11 +64,17 @@ export const command: Command = defineCommand({
       })),
     );
     for (const change of changes) await writeChange(change);
-    output.result({ name, template: kind, folder, files: changes.map(({ path }) => path) }, () =>
+    const installed = options.install === true;
+    if (installed) {
+      output.progress("installing packages");
+      await installPackages(folder, signal);
+    }
+    const files = changes.map(({ path }) => path);
+    output.result({ name, template: kind, folder, files, installed }, () =>
       [
-        `${name} is written, ${changes.length} files. Next:`,
+        `${name} is written, ${changes.length} files${installed ? ", and installed" : ""}. Next:`,
         "",
-        `  cd ${name} && npm install && npm start`,
+        `  cd ${name} && ${installed ? "" : "npm install && "}npm start`,
         "",
         "and in another terminal:",
         "",

@@ -1,16 +1,9 @@
-import { toBinary } from "@bufbuild/protobuf";
 import type { OutgoingEvent } from "@micro-es/runtime";
-import { type Command, defineCommand, UsageError } from "../command.ts";
-import {
-  eventSchema,
-  eventSchemaOptions,
-  keyFieldOf,
-  messageOfTopic,
-} from "../events/event-schema.ts";
-import { type Fleet, openFleet } from "../fleet.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { eventSchemaOptions } from "../events/event-schema-options.ts";
+import { openFleet } from "../fleet.ts";
 import { readHeaders } from "../headers.ts";
 import { oneRequest } from "../requests.ts";
-import { readMessage } from "../schema/json-message.ts";
 
 export const command: Command = defineCommand({
   arguments: [
@@ -47,13 +40,19 @@ export const command: Command = defineCommand({
   ],
   async run({ arguments: [topic = "", word], options, output, environment, signal }) {
     const metadata = readHeaders(options.header ?? []);
-    await using fleet = await openFleet(environment);
+    const request = await oneRequest(word);
     output.progress(`publishing to ${topic}`);
-    const { text, where } = await oneRequest(word);
+    await using fleet = await openFleet(environment);
     const event =
       options.raw === true
-        ? raw(text, options["content-type"])
-        : await typed(fleet, topic, text, where, options, signal);
+        ? raw(request.text, options["content-type"])
+        : await (await import("../events/outgoing-event.ts")).eventOfJson(
+            fleet,
+            topic,
+            request,
+            options,
+            signal,
+          );
     const key = options.key ?? event.key;
     await fleet.broker.publish(
       topic,
@@ -66,33 +65,4 @@ export const command: Command = defineCommand({
 
 function raw(text: string, contentType = "text/plain"): OutgoingEvent {
   return { body: Buffer.from(text), contentType, typeName: "" };
-}
-
-async function typed(
-  fleet: Fleet,
-  topic: string,
-  text: string,
-  where: string,
-  options: Parameters<typeof eventSchema>[2] & { readonly type?: string },
-  signal: AbortSignal,
-): Promise<OutgoingEvent> {
-  const schema = await eventSchema(fleet, topic, options, signal);
-  if (schema === undefined) {
-    throw new UsageError(
-      `no service that runs subscribes to ${topic}; --proto or --service says what its events are, --raw sends text as it is`,
-    );
-  }
-  const { type } = options;
-  const message = type === undefined ? messageOfTopic(schema, topic) : schema.getMessage(type);
-  if (message === undefined) throw new UsageError(`the schema has no message ${type}`);
-  const event = readMessage(message, text, schema, where);
-  const field = keyFieldOf(message);
-  const key =
-    field === undefined ? undefined : String((event as unknown as Record<string, unknown>)[field]);
-  return {
-    body: toBinary(message, event),
-    contentType: "application/protobuf",
-    typeName: message.typeName,
-    ...(key === undefined ? {} : { key }),
-  };
 }

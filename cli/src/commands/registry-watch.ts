@@ -8,8 +8,12 @@ export const command: Command = defineCommand({
   options: {},
   examples: [["micro registry watch greeter", "a line for each node that comes, changes or goes"]],
   async run({ arguments: [service = ""], output, environment, signal }) {
+    output.progress(`looking for ${service}`);
     await using fleet = await openFleet(environment);
+    // A watch waits for a registry that it cannot reach; whoever asked for it is told.
+    await fleet.registry.get(service, { signal });
     for await (const event of fleet.registry.watch(service, { signal })) {
+      output.endProgress();
       const nodes = event.type === "snapshot" ? event.nodes : [event.node];
       output.result({ time: new Date().toISOString(), ...event }, () =>
         nodes.map((node) => line(event.type, node, output)).join("\n"),

@@ -1,8 +1,4 @@
-import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { type Command, defineCommand } from "../command.ts";
-import { DevLoop } from "../run/dev-loop.ts";
-import { RunView } from "../run/run-view.ts";
-import { findWorkspace } from "../run/workspace.ts";
 
 export const command: Command = defineCommand({
   arguments: [
@@ -25,6 +21,10 @@ export const command: Command = defineCommand({
     ["micro run --json >run.log", "an object a line: what they write, and what happens to them"],
   ],
   async run({ arguments: folders, options, output, environment, signal, urgent }) {
+    const { localRuntime } = await import("@micro-es/runtime/runtime/local");
+    const { DevLoop } = await import("../run/dev-loop.ts");
+    const { RunView } = await import("../run/run-view.ts");
+    const { findWorkspace } = await import("../run/workspace.ts");
     const current = process.cwd();
     const workspace = await findWorkspace(folders, current);
     const view = new RunView(

@@ -1,6 +1,6 @@
 import { relative, resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
-import { diffOf, writeChange } from "../file-change.ts";
+import { writeChange } from "../file-change.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
@@ -12,7 +12,7 @@ export const command: Command = defineCommand({
   details:
     "Writes a class for each generated handler interface, or adds the methods that the schema has gained to the class or\nobject that implements it. Everything else in the file stays as it is, byte for byte. Methods that the schema dropped\nor changed are told, and never touched.",
   examples: [
-    ["micro scaffold", "after `npx buf generate`"],
+    ["micro scaffold", "after `micro generate`"],
     ["micro scaffold --dry-run | less", "what it would do"],
   ],
   async run({ arguments: [folder = "."], options, output }) {
@@ -20,6 +20,7 @@ export const command: Command = defineCommand({
     const writes = options["dry-run"] !== true && options.check !== true;
     output.progress("reading handlers");
     const { planScaffold } = await import("../scaffold/plan.ts");
+    const { diffOf } = await import("../scaffold/diff.ts");
     const plans = await planScaffold({ project, out: resolve(project, options.out ?? "src") });
     const short = (path: string) => relative(process.cwd(), path) || ".";
     let open = false;

@@ -11,8 +11,8 @@ export const command: Command = defineCommand({
     ["micro services --json | jq .name", "their names"],
   ],
   async run({ arguments: names, options, output, environment, signal }) {
-    await using fleet = await openFleet(environment);
     output.progress("looking for services");
+    await using fleet = await openFleet(environment);
     const known = names.length > 0 ? names : await fleet.registry.list({ signal });
     const own = known.filter((name) => !name.startsWith("micro."));
     const wanted = names.length > 0 || options.all === true ? known : own;

@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { MicroError } from "@micro-es/runtime";
-import { statsMethod } from "@micro-es/runtime/debug";
 import { type Command, defineCommand } from "../command.ts";
-import { allPlaces, debugFailure, type Place, placesOf } from "../debug/places.ts";
-import { statsJson, statsTables, type TakenStats } from "../debug/stats-table.ts";
+import type { TakenStats } from "../debug/stats-table.ts";
 import { readDuration } from "../duration.ts";
 import { describeFailure } from "../failure.ts";
-import { type Fleet, openFleet } from "../fleet.ts";
+import { openFleet } from "../fleet.ts";
 import { findTarget, targetOptions } from "../target.ts";
 
 export const command: Command = defineCommand({
@@ -36,11 +33,18 @@ export const command: Command = defineCommand({
     const intervalMs = readDuration(options.interval ?? "2s", "interval");
     const watch = options.watch === true;
     const all = options.all === true;
-    await using fleet = await openFleet(environment);
     output.progress(word === undefined ? "looking for services" : `asking ${word}`);
+    await using fleet = await openFleet(environment);
+    const { allPlaces, placesOf } = await import("../debug/places.ts");
+    const { statsJson, statsTables } = await import("../debug/stats-table.ts");
+    const { takeStats } = await import("../debug/take-stats.ts");
+    const findPlaces = async () =>
+      word === undefined
+        ? allPlaces(fleet.registry, signal)
+        : placesOf(await findTarget(fleet.registry, word, options, signal));
     const look = async (before: ReadonlyMap<string, TakenStats>) => {
-      const places = await findPlaces(fleet, word, options, signal);
-      const { taken, failures } = await ask(fleet, places, timeoutMs, signal);
+      const places = await findPlaces();
+      const { taken, failures } = await takeStats(fleet, places, timeoutMs, signal);
       if (word !== undefined && taken.length === 0 && failures[0] !== undefined) throw failures[0];
       for (const each of output.json ? taken : []) output.result(statsJson(each, all), () => "");
       if (places.length === 0) output.note("no service runs here");
@@ -51,6 +55,7 @@ export const command: Command = defineCommand({
       return { taken, good: failures.every(({ code }) => code === "unimplemented") };
     };
     const first = await look(new Map());
+    output.endProgress();
     if (!watch) return first.good ? 0 : 1;
     for (let { taken } = first; ; ) {
       await sleep(intervalMs, undefined, { signal }).catch(() => {});
@@ -65,38 +70,3 @@ export const command: Command = defineCommand({
     }
   },
 });
-
-async function findPlaces(
-  fleet: Fleet,
-  word: string | undefined,
-  options: Parameters<typeof findTarget>[2],
-  signal: AbortSignal,
-): Promise<readonly Place[]> {
-  if (word === undefined) return allPlaces(fleet.registry, signal);
-  return placesOf(await findTarget(fleet.registry, word, options, signal));
-}
-
-async function ask(
-  fleet: Fleet,
-  places: readonly Place[],
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<{ readonly taken: readonly TakenStats[]; readonly failures: readonly MicroError[] }> {
-  const [first] = places;
-  if (first === undefined) return { taken: [], failures: [] };
-  const client = fleet.client(first.protocol);
-  const taken: TakenStats[] = [];
-  const failures: MicroError[] = [];
-  await Promise.all(
-    places.map(async (place) => {
-      try {
-        const stats = await client.unary(statsMethod, {}, { ...place.call, timeoutMs, signal });
-        taken.push({ place, stats, takenAt: performance.now() });
-      } catch (reason) {
-        failures.push(debugFailure(place.address, reason));
-      }
-    }),
-  );
-  taken.sort((a, b) => places.indexOf(a.place) - places.indexOf(b.place));
-  return { taken, failures };
-}

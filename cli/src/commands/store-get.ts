@@ -1,5 +1,4 @@
-import { MicroError } from "@micro-es/runtime";
-import { type Command, defineCommand } from "../command.ts";
+import { type Command, CommandError, defineCommand } from "../command.ts";
 import { openFleet } from "../fleet.ts";
 import { shownRecord } from "../store/record.ts";
 
@@ -9,9 +8,10 @@ export const command: Command = defineCommand({
   details: "The value alone, as it is; with --json its version, expiry and metadata too.",
   examples: [["micro store get orders/7", "its value"]],
   async run({ arguments: [key = ""], output, environment }) {
+    output.progress(`reading ${key}`);
     await using fleet = await openFleet(environment);
     const record = await fleet.store.read(key);
-    if (record === undefined) throw new MicroError("not_found", `the store has no ${key}`);
+    if (record === undefined) throw new CommandError("not_found", `the store has no ${key}`);
     const shown = shownRecord(record);
     output.result(shown, () => shown.text ?? shown.base64 ?? "");
   },

@@ -18,6 +18,7 @@ export const command: Command = defineCommand({
     if (!Number.isInteger(limit) || limit < 1) {
       throw new UsageError(`--limit takes a whole number from 1, and not "${options.limit}"`);
     }
+    output.progress("listing the store");
     await using fleet = await openFleet(environment);
     const rows: string[][] = [];
     const chosen = {

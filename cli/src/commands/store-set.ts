@@ -24,6 +24,7 @@ export const command: Command = defineCommand({
       throw new UsageError(`--if-version takes a whole number, and not "${expected}"`);
     }
     const { text } = await oneRequest(value);
+    output.progress(`writing ${key}`);
     await using fleet = await openFleet(environment);
     const version = await fleet.store.write(key, Buffer.from(text), {
       ...(ttlMs === undefined ? {} : { ttlMs }),

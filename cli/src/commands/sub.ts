@@ -1,7 +1,6 @@
 import type { IncomingEvent } from "@micro-es/runtime";
 import { type Command, defineCommand, UsageError } from "../command.ts";
-import { contentOf, contentText } from "../events/event-body.ts";
-import { eventSchema, eventSchemaOptions } from "../events/event-schema.ts";
+import { eventSchemaOptions } from "../events/event-schema-options.ts";
 import { openFleet } from "../fleet.ts";
 
 export const command: Command = defineCommand({
@@ -29,8 +28,10 @@ export const command: Command = defineCommand({
   async run({ arguments: [topic = ""], options, output, environment, signal }) {
     const count = readCount(options.count);
     const from = readFrom(options.from);
-    await using fleet = await openFleet(environment);
     output.progress(`subscribing to ${topic}`);
+    await using fleet = await openFleet(environment);
+    const { contentOf, contentText } = await import("../events/event-body.ts");
+    const { eventSchema } = await import("../events/event-schema.ts");
     const schema =
       options.raw === true ? undefined : await eventSchema(fleet, topic, options, signal);
     let left = count;

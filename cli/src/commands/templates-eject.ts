@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { writeChange } from "../file-change.ts";
+import { exists } from "../files.ts";
 import { nearestFew } from "../nearest.ts";
 import { builtInTemplates, ownTemplates } from "../templates/render.ts";
 
@@ -53,11 +54,4 @@ async function templateNames(): Promise<readonly string[]> {
     .filter((file) => file.endsWith(".hbs"))
     .map((file) => file.replaceAll("\\", "/").replace(/\.hbs$/, ""))
     .sort();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return readFile(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, MicroError, RegistryEvent } from "@micro-es/runtime";
 import { logsMethod } from "@micro-es/runtime/debug";
-import type { LogLevel, LogsResponse } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
+import { LogLevel, type LogsResponse } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
 import type { Output, Style } from "../output.ts";
+import { type LogLevelName, logLevels } from "./log-levels.ts";
 import { debugFailure, type Place, placeOf } from "./places.ts";
 
 /** Which lines are read. */
 export interface LogLines {
-  readonly level: LogLevel;
+  /** The least; undefined for lines of every level. */
+  readonly level: LogLevelName | undefined;
   /** Of those that a process has kept, so many at most. */
   readonly tail: number;
   /** 0: of any age. */
@@ -20,8 +22,18 @@ const againMs = 1_000;
 /** Time that a process has to tell what it has kept, in milliseconds. */
 const keptWithinMs = 10_000;
 
-const levelNames = ["", "debug", "info", "warn", "error"];
-const levelStyles: readonly Style[] = ["dim", "dim", "green", "yellow", "red"];
+const levelNumbers: Readonly<Record<LogLevelName, LogLevel>> = {
+  debug: LogLevel.DEBUG,
+  info: LogLevel.INFO,
+  warn: LogLevel.WARN,
+  error: LogLevel.ERROR,
+};
+const levelStyles: Readonly<Record<LogLevelName, Style>> = {
+  debug: "dim",
+  info: "green",
+  warn: "yellow",
+  error: "red",
+};
 const placeStyles: readonly Style[] = ["cyan", "magenta", "blue", "green", "yellow"];
 
 /** A process whose lines are read, and up to which. */
@@ -123,7 +135,9 @@ export class LogReader {
   }
 
   async *#read(source: Source, follow: boolean): AsyncGenerator<LogsResponse> {
-    const { level, tail, maxAgeMs } = this.#lines;
+    const { tail, maxAgeMs } = this.#lines;
+    const level =
+      this.#lines.level === undefined ? LogLevel.UNSPECIFIED : levelNumbers[this.#lines.level];
     // Where nothing was shown yet, what is kept is asked for once more.
     const request =
       source.after > 0n
@@ -153,12 +167,12 @@ export class LogReader {
     const { address, node } = place;
     if (missed > 0n) this.#output.note(`${address}: ${missed} lines came too fast to be read`);
     const time = new Date(millis(record)).toISOString();
-    const name = levelNames[level] ?? "";
-    const shown = { node: node?.id, address, sequence: Number(sequence), time, level: name };
+    const name = logLevels.find((it) => levelNumbers[it] === level);
+    const shown = { node: node?.id, address, sequence: Number(sequence), time, level: name ?? "" };
     this.#output.result({ ...shown, message, fields }, () => {
       const words = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`);
       const prefix = this.#output.style(style, `${address.padEnd(this.#width)} |`);
-      const mark = this.#output.style(levelStyles[level] ?? "dim", name.padEnd(5));
+      const mark = this.#output.style(levelStyles[name ?? "debug"], (name ?? "").padEnd(5));
       return `${prefix} ${time.slice(11, 23)} ${mark} ${oneLine(message)}${this.#output.style("dim", words.join(""))}`;
     });
   }

@@ -1,5 +1,5 @@
-import { type Broker, type DeadLetter, type DeadLetters, MicroError } from "@micro-es/runtime";
-import { type ArgumentSpec, type OptionSpecs, UsageError } from "../command.ts";
+import type { Broker, DeadLetter, DeadLetters } from "@micro-es/runtime";
+import { type ArgumentSpec, CommandError, type OptionSpecs, UsageError } from "../command.ts";
 import { nearestFew } from "../nearest.ts";
 
 /** The words of commands that work on some of a topic's dead letters. */
@@ -50,18 +50,18 @@ export async function noneOn(
   deadLetters: DeadLetters,
   topic: string,
   signal: AbortSignal,
-): Promise<MicroError> {
+): Promise<CommandError> {
   const others = (await deadLetters.topics({ signal })).map((each) => each.topic);
   const hint =
     others.length === 0
       ? "nor on any other topic"
       : `there are some on: ${nearestFew(topic, others, 5).join(", ")}`;
-  return new MicroError("not_found", `there are no dead letters on ${topic}; ${hint}`);
+  return new CommandError("not_found", `there are no dead letters on ${topic}; ${hint}`);
 }
 
 /** The error for a cursor that names nothing. */
-export function noSuchLetter(topic: string, cursor: string): MicroError {
-  return new MicroError(
+export function noSuchLetter(topic: string, cursor: string): CommandError {
+  return new CommandError(
     "not_found",
     `there is no dead letter ${cursor} on ${topic}; \`micro dlq ls ${topic}\` lists those that are there`,
   );

@@ -1,23 +1,18 @@
 import { type DescMessage, type FileRegistry, getOption, hasOption } from "@bufbuild/protobuf";
 import type { Client, Registry } from "@micro-es/runtime";
 import { topic as topicOption } from "@micro-es/runtime/gen/micro/v1/options_pb.js";
-import { type OptionSpecs, UsageError } from "../command.ts";
+import { UsageError } from "../command.ts";
 import type { Fleet } from "../fleet.ts";
 import { nearestFew } from "../nearest.ts";
 import { reflect } from "../schema/reflection.ts";
-import { type SchemaOptions, schemaFromFiles, schemaOptions } from "../schema/sources.ts";
-
-/** The options that say which messages a topic has; without one a service that subscribes to it is asked. */
-export const eventSchemaOptions = {
-  ...schemaOptions,
-  service: { type: "string", value: "name", help: "the service whose schema has the event" },
-} as const satisfies OptionSpecs;
+import { schemaFromFiles } from "../schema/sources.ts";
+import type { EventSchemaOptions } from "./event-schema-options.ts";
 
 /** The schema of a topic's events; undefined when none was given and nobody that runs subscribes to it. */
 export async function eventSchema(
   fleet: Fleet,
   topic: string,
-  options: SchemaOptions & { readonly service?: string },
+  options: EventSchemaOptions,
   signal: AbortSignal,
 ): Promise<FileRegistry | undefined> {
   const given = await schemaFromFiles(options);

@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import type { RunSpec, RunStatus, Runtime } from "@micro-es/runtime";
-import { runBuf } from "../check/run-buf.ts";
+import { runBuf } from "../buf/run-buf.ts";
 import { UsageError } from "../command.ts";
 import { commandPath } from "../command-path.ts";
 import { readPackageFile } from "./package-file.ts";
@@ -48,6 +48,7 @@ export class DevLoop {
   async start(): Promise<void> {
     const { workspace, view, runtime, watch } = this.#options;
     runtime.onChange((status) => view.status(status));
+    view.progress("looking at the files");
     if (watch) this.#watch = await this.#startWatch();
     for (const folder of workspace.generators) {
       await this.#generate(folder);
@@ -64,6 +65,7 @@ export class DevLoop {
       );
     }
     await Promise.all(started.values());
+    if (!this.#closing) view.endProgress();
   }
 
   /** Resolves when every service has ended by itself, as well as it could. */
@@ -84,16 +86,27 @@ export class DevLoop {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#watch?.close();
+    const { runtime, view } = this.#options;
+    const left = new Set((await runtime.list()).map(({ name }) => name));
+    const tell = () => {
+      if (left.size > 0) view.progress(`waiting for ${[...left].join(", ")} to stop`);
+    };
+    tell();
     const stopped = new Map<RunPackage, Promise<void>>();
     for (const service of [...this.#order.services].reverse()) {
       const after = this.#order.servicesAfter(service).map((it) => stopped.get(it));
       stopped.set(
         service,
-        Promise.all(after).then(() => this.#stopService(service)),
+        Promise.all(after).then(async () => {
+          await this.#stopService(service);
+          left.delete(service.label);
+          tell();
+        }),
       );
     }
     await Promise.all(stopped.values());
-    await this.#options.runtime.close();
+    view.endProgress();
+    await runtime.close();
     await Promise.all(this.#readers);
   }
 
@@ -103,7 +116,9 @@ export class DevLoop {
     await runtime.create(this.#spec(service));
     this.#readers.push(this.#show(service));
     const waiting = this.#order.servicesAfter(service).map(({ label }) => label);
-    if (waiting.length === 0 || (await this.#isReady(service)) || this.#closing) return;
+    if (waiting.length === 0) return;
+    view.progress(`waiting for ${service.label} to be ready`);
+    if ((await this.#isReady(service)) || this.#closing) return;
     view.note(
       `${service.label} is not ready; what needs it starts all the same: ${waiting.join(", ")}`,
     );
@@ -246,6 +261,7 @@ export class DevLoop {
       await runBuf(["generate"], folder);
     } catch (reason) {
       if (!(reason instanceof UsageError)) throw reason;
+      view.endProgress();
       const what = schema === undefined ? "services start" : "all goes on";
       view.problem(`${reason.message}\n${what} with what was generated before`, {
         type: "generate",
@@ -254,6 +270,7 @@ export class DevLoop {
       });
       return false;
     }
+    view.endProgress();
     const why = schema === undefined ? "" : `: ${this.#shown(schema)} changed`;
     view.note(`generated in ${where}${why}`, { type: "generate", folder: where, ok: true });
     return true;

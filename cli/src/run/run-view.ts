@@ -49,9 +49,13 @@ export class RunView {
     this.#news({ type: "restart", services, reason: why }, `restarts ${named}: ${why}`);
   }
 
-  /** What is being done, for a terminal, until there is something else to show. */
+  /** What is being waited for, for a terminal, until {@link endProgress}. */
   progress(words: string): void {
     this.#output.progress(words);
+  }
+
+  endProgress(): void {
+    this.#output.endProgress();
   }
 
   note(words: string, more: object = {}): void {

@@ -40,7 +40,7 @@ export async function planScaffold({ project, out }: PlanOptions): Promise<reado
   const files = await projectFiles(project);
   const generated = files.filter(isGenerated);
   if (generated.length === 0) {
-    throw new UsageError(`no generated code is below ${project}; run \`npx buf generate\` first`);
+    throw new UsageError(`no generated code is below ${project}; run \`npx micro generate\` first`);
   }
   const written = files.filter((file) => !isGenerated(file));
   const handlers = generated.flatMap(({ path, text }) => handlerInterfaces(path, text));
@@ -68,7 +68,12 @@ async function planHandler(
   const base = { handler, differences: reported, paste: undefined, change: undefined };
   if (only === undefined) {
     const missing = handler.methods.map(({ name }) => name);
-    return { ...base, missing, change: await newFile(handler, files, project, out) };
+    const path = join(out, `${kebab(serviceOf(handler))}.ts`);
+    if (files.some((file) => file.path === path)) {
+      const why = `${path} is there and nothing in it implements ${handler.name}; say so in it, or name another folder with --out`;
+      return { ...base, missing, paste: { why, text: stubsOf(handler.methods, defaultStyle) } };
+    }
+    return { ...base, missing, change: await newFile(handler, path, project) };
   }
   const lacking = (implementation: Implementation) =>
     handler.methods.filter(({ name }) => !implementation.has.has(name));
@@ -101,17 +106,10 @@ async function planHandler(
 
 async function newFile(
   handler: HandlerInterface,
-  files: readonly ProjectFile[],
+  path: string,
   project: string,
-  out: string,
 ): Promise<FileChange> {
-  const service = handler.name.replace(/Handler$/, "");
-  const path = join(out, `${kebab(service)}.ts`);
-  if (files.some((file) => file.path === path)) {
-    throw new UsageError(
-      `${path} is there and does not implement ${handler.name}; say \`implements ${handler.name}\` in it, or name another folder with --out`,
-    );
-  }
+  const service = serviceOf(handler);
   const types = handler.methods.flatMap((method) => method.types);
   const own = { name: handler.name, exported: handler.name, module: undefined };
   const needed = neededImports(handler, [...types, own], path);
@@ -138,6 +136,10 @@ function importLines(needed: readonly NeededImport[]): readonly string[] {
   return [...modules]
     .sort(([a], [b]) => Number(a.startsWith(".")) - Number(b.startsWith(".")) || a.localeCompare(b))
     .map(([module, needs]) => importLine(module, needs, defaultStyle));
+}
+
+function serviceOf({ name }: HandlerInterface): string {
+  return name.replace(/Handler$/, "");
 }
 
 /** `OrderBook` as `order-book`. */

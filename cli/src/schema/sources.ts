@@ -1,30 +1,19 @@
 import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createFileRegistry, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@micro-es/runtime";
-import { type OptionSpecs, UsageError } from "../command.ts";
+import { withModules } from "../buf/modules.ts";
+import { UsageError } from "../command.ts";
 import { commandPath } from "../command-path.ts";
+import { exists } from "../files.ts";
 import type { Target } from "../target.ts";
 import { type Reflected, reflect } from "./reflection.ts";
+import type { SchemaOptions } from "./schema-options.ts";
 
 const run = promisify(execFile);
-
-/** The options that say where a schema comes from; without one the server is asked for its own. */
-export const schemaOptions = {
-  proto: { type: "string", value: "path", help: "the schema: a .proto file, or a folder of them" },
-  "descriptor-set": {
-    type: "string",
-    value: "file",
-    help: "the schema: what `buf build -o file.binpb` writes",
-  },
-} as const satisfies OptionSpecs;
-
-export interface SchemaOptions {
-  readonly proto?: string;
-  readonly "descriptor-set"?: string;
-}
 
 /** The schema of what is spoken to, by the options or else by reflection. */
 export async function loadSchema(
@@ -54,15 +43,34 @@ async function schemaOfProto(path: string): Promise<FileRegistry> {
       throw new UsageError(`there is no ${path}`);
     },
   );
-  return registryOf(await buildImage(isFile ? `${path}#include_package_files=true` : path), path);
+  return registryOf(await buildImage(path, isFile ? "#include_package_files=true" : ""), path);
 }
 
 /**
  * Compiles a `.proto` file or a folder of them to a descriptor set, with source information.
  *
+ * @param more options of the input, as buf writes them
  * @throws UsageError with the words of buf, or where there is no buf.
  */
-export async function buildImage(input: string): Promise<Uint8Array> {
+export async function buildImage(path: string, more = ""): Promise<Uint8Array> {
+  const absolute = resolve(path);
+  const project = await projectAround(absolute);
+  if (project === undefined) return runBuild(`${path}${more}`, path);
+  return withModules(project, (folder) => {
+    const input = folder === project ? path : join(folder, relative(project, absolute));
+    return runBuild(`${input}${more}`, path);
+  });
+}
+
+/** The folder whose buf.yaml says of which modules a file or folder is a part. */
+async function projectAround(path: string): Promise<string | undefined> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    if (await exists(join(folder, "buf.yaml"))) return folder;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+async function runBuild(input: string, shown: string): Promise<Uint8Array> {
   try {
     const { stdout } = await run("buf", ["build", input, "-o", "-#format=binpb"], {
       encoding: "buffer",
@@ -75,7 +83,7 @@ export async function buildImage(input: string): Promise<Uint8Array> {
     if (code === "ENOENT") {
       throw new UsageError("compiling .proto files needs buf: npm i -D @bufbuild/buf");
     }
-    throw new UsageError(`buf cannot compile ${input}:\n${stderr?.toString().trim() ?? reason}`);
+    throw new UsageError(`buf cannot compile ${shown}:\n${stderr?.toString().trim() ?? reason}`);
   }
 }
 

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../command.ts";
+import { exists } from "../files.ts";
 
 /** Where a user's own templates are, seen from the project. A file of a built-in one's name goes over it. */
 export const ownTemplates = ".micro/templates";
@@ -36,14 +37,4 @@ export async function render(name: string, model: object, project: string): Prom
 /** The line that Handlebars names: of what it cannot parse in words, of a name that the model lacks as `line:column`. */
 function lineOf(message: string): string {
   return /on line (\d+)/.exec(message)?.[1] ?? / - (\d+):\d+/.exec(message)?.[1] ?? "1";
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await readFile(path);
-    return true;
-  } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw reason;
-  }
 }
