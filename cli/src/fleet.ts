@@ -30,7 +30,7 @@ export async function openFleet(environment: Variables): Promise<Fleet> {
   );
   const level = environment.MICRO_LOG_LEVEL === "debug" ? "debug" : "silent";
   const logger = createLogger({ level });
-  const service = await partsOf(environment);
+  const { service, transports: others } = await partsOf(environment);
   const clients: Client[] = [];
   return {
     registry: service.registry,
@@ -53,7 +53,7 @@ export async function openFleet(environment: Variables): Promise<Fleet> {
       return service.sync;
     },
     client(protocol = "grpc") {
-      const transports: Transport[] = [tcpTransport()];
+      const transports: Transport[] = [tcpTransport(), ...others];
       if (protocol !== "native") transports.push(httpTransport({ protocol }));
       const client = createClient({ registry: service.registry, transports, logger, environment });
       clients.push(client);
@@ -66,13 +66,26 @@ export async function openFleet(environment: Variables): Promise<Fleet> {
   };
 }
 
-/** A service that is never started is the one way to the parts that the environment chooses. */
-async function partsOf(environment: Variables): Promise<Service> {
+/** What the environment chooses. */
+interface Parts {
+  /** It is never started, and the one way to its parts. */
+  readonly service: Service;
+  /** Those by which only some fleets can be called. */
+  readonly transports: readonly Transport[];
+}
+
+async function partsOf(environment: Variables): Promise<Parts> {
   const { createLogger, createService } = await import("@micro-es/runtime");
   const logger = createLogger({ level: "silent" });
-  const url = environment.MICRO_NATS_URL;
-  const name = "micro-cli";
-  if (url === undefined || url === "") return createService({ name, environment, logger });
-  const { nats } = await import("@micro-es/runtime/nats");
-  return createService({ name, environment, logger, ...nats({ servers: url, logger }) });
+  const servers = environment.MICRO_NATS_URL;
+  const options = { name: "micro-cli", environment, logger };
+  if (servers === undefined || servers === "") {
+    return { service: createService(options), transports: [] };
+  }
+  const { NatsLink, nats } = await import("@micro-es/runtime/nats");
+  const { natsTransport } = await import("@micro-es/runtime/transport/nats");
+  const link = new NatsLink({ servers });
+  const { owned, ...parts } = nats({ link, logger });
+  const service = createService({ ...options, ...parts, owned: [...owned, link] });
+  return { service, transports: [natsTransport({ link })] };
 }

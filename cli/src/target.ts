@@ -39,7 +39,8 @@ export async function findTarget(
     if (options.node !== undefined) {
       throw new UsageError("--node is for services that are found by name");
     }
-    const address = protocol === "native" || word.includes("://") ? word : `http://${word}`;
+    const whole = protocol === "native" || word.includes("://") || isSubject(word);
+    const address = whole ? word : `http://${word}`;
     return { name: word, nodes: [], protocol, call: { address } };
   }
   const nodes = await findNodes(registry, word, options.node, signal);
@@ -74,7 +75,14 @@ async function findNodes(
 
 /** Whether a word is a place and not a name. */
 function isAddress(word: string): boolean {
-  return /^https?:\/\//.test(word) || word.startsWith("unix:") || /:\d+$/.test(word);
+  return (
+    /^https?:\/\//.test(word) || word.startsWith("unix:") || isSubject(word) || /:\d+$/.test(word)
+  );
+}
+
+/** Whether a word is an address on NATS, which only the native protocol has. */
+function isSubject(word: string): boolean {
+  return word.startsWith("nats:");
 }
 
 function readProtocol(text: string | undefined): Protocol {

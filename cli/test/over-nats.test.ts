@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createService, silentLogger } from "@micro-es/runtime";
+import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
+import { NatsLink, nats } from "@micro-es/runtime/nats";
+import { natsTransport } from "@micro-es/runtime/transport/nats";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { registerEchoServiceHandler } from "../../test/gen/micro/test/v1/echo_micro.ts";
+import { skipWithoutNats, startNats } from "../../test/nats/server.ts";
+import { echoHandler } from "../../test/support/echo.ts";
+import { micro } from "./support/micro.ts";
+
+describe.skipIf(skipWithoutNats)("a service that is reached over NATS alone", () => {
+  test("is called, described and asked for its health by name, and by its subject", async () => {
+    const scratch = mkdtempSync(join(tmpdir(), "micro-cli-"));
+    onTestFinished(() => rmSync(scratch, { recursive: true }));
+    await using server = await startNats();
+    await using link = new NatsLink({ servers: server.url });
+    const service = createService({
+      name: "echo",
+      environment: {},
+      logger: silentLogger,
+      ...nats({ link, logger: silentLogger }),
+      transports: [natsTransport({ link })],
+      address: "nats:0",
+    });
+    registerEchoServiceHandler(service.server, { ...echoHandler("red"), onEchoed() {} });
+    registerGrpcReflection(service.server);
+    registerGrpcHealth(service.server);
+    await service.start();
+    onTestFinished(() => service.stop());
+    const [address = ""] = service.server.addresses;
+    const env = { HOME: scratch, XDG_CONFIG_HOME: scratch, MICRO_NATS_URL: server.url };
+    for (const place of ["echo", address]) {
+      const called = await micro(["call", place, "EchoService/Echo", '{"text":"hi"}'], { env });
+      expect([called.stderr, JSON.parse(called.stdout)]).toEqual([
+        "",
+        expect.objectContaining({ text: "hi" }),
+      ]);
+      const { stdout } = await micro(["describe", place], { env });
+      expect(stdout).toContain("rpc Echo(EchoRequest) returns (EchoResponse)");
+      expect((await micro(["health", place], { env })).stdout).toMatch(/^serving /);
+    }
+    const nowhere = await micro(["call", address, "EchoService/Echo", "{}"], {
+      env: { ...env, MICRO_NATS_URL: "" },
+    });
+    expect(nowhere.stderr).toMatch(/no transport.*nats:/);
+    await service.stop();
+  });
+});
