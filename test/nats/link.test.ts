@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createService, loadConfig, MicroError, silentLogger } from "@micro-es/runtime";
 import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 import { natsSource } from "@micro-es/runtime/config/nats";
-import { NatsLink, nats } from "@micro-es/runtime/nats";
+import { NatsLink, type NatsOptions, nats } from "@micro-es/runtime/nats";
 import { natsStore } from "@micro-es/runtime/store/nats";
 import { natsTransport } from "@micro-es/runtime/transport/nats";
 import { nkeys } from "nats";
@@ -105,25 +105,47 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
   test("shows who it is by password, by token and by nkey", async () => {
     const user = nkeys.createUser();
     const seed = new TextDecoder().decode(user.getSeed());
-    const ways = [
-      ['authorization { user: "ada", password: "s3cret" }', { user: "ada", password: "s3cret" }],
-      ['authorization { token: "t0ken" }', { token: "t0ken" }],
-      [`authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`, { nkey: seed }],
-    ] as const;
-    for (const [config, options] of ways) {
+    const password = 'authorization { user: "ada", password: "s3:cr@t" }';
+    const token = 'authorization { token: "t0ken" }';
+    const ways: readonly [config: string, who: (address: string) => NatsOptions][] = [
+      [password, (servers) => ({ servers, user: "ada", password: "s3:cr@t" })],
+      [password, (servers) => ({ servers: servers.replace("//", "//ada:s3:cr%40t@") })],
+      [token, (servers) => ({ servers, token: "t0ken" })],
+      [token, (servers) => ({ servers: servers.replace("//", "//t0ken@") })],
+      [
+        `authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`,
+        (servers) => ({ servers, nkey: seed }),
+      ],
+    ];
+    for (const [config, who] of ways) {
       const server = await startNats({ config });
       onTestFinished(() => server.close());
       const stranger = natsStore({ servers: server.url, timeoutMs: 500 });
-      await expect(stranger.read("key")).rejects.toMatchObject({ code: "unauthenticated" });
+      await expect(stranger.read("key")).rejects.toMatchObject({
+        code: "unauthenticated",
+        message: expect.stringMatching(/refuse who we are; check user and password, token/),
+      });
       await stranger.close();
-      await using store = natsStore({ servers: server.url, ...options });
+      await using store = natsStore(who(server.url));
       expect(await store.write("key", utf8.encode("v"))).toBe(1n);
       await store.close();
       await server.close();
     }
-    await expect(natsStore({ user: "a", token: "b" }).read("key")).rejects.toMatchObject({
-      code: "invalid_argument",
-    });
+  });
+
+  test.each<[NatsOptions, RegExp]>([
+    [{ user: "a", token: "b" }, /one of user and password, token/],
+    [{ servers: "nats://a:b@host", token: "c" }, /in options or in addresses/],
+    [{ servers: ["nats://a:b@one", "nats://c:d@two"] }, /different users/],
+    [{ servers: "ws://a:s3cret@host:80" }, /no address "ws:\/\/…@host:80"; it is nats:\/\//],
+    [{ servers: "nats://a:s3cr/et@host" }, /no address "nats:\/\/…@host".*%2F/],
+    [{ servers: "" }, /no address ""/],
+  ])("refuses %j", async (options, message) => {
+    await using store = natsStore(options);
+    const failure = await store.read("key").catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "invalid_argument", outcome: "not-executed" });
+    expect((failure as MicroError).message).toMatch(message);
+    expect((failure as MicroError).message).not.toContain("s3cr");
   });
 
   test("speaks TLS, and trusts only the authorities it is given", async () => {
@@ -147,9 +169,12 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
       await expect(distrustful.read("key")).rejects.toBeInstanceOf(MicroError);
       await distrustful.close();
       const ca = readFileSync(cert, "utf8");
-      const store = natsStore({ servers: server.url, tls: { ca } });
+      const store = natsStore({ servers: server.url.replace("nats:", "tls:"), tls: { ca } });
       expect(await store.write("key", utf8.encode("v"))).toBe(1n);
       await store.close();
+      await using plain = await startNats({ jetstream: false });
+      await using wary = new NatsLink({ servers: plain.url.replace("nats:", "tls:") });
+      await expect(wary.open()).rejects.toMatchObject({ code: "unavailable" });
     } finally {
       await server.close();
       rmSync(directory, { recursive: true });

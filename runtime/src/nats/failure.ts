@@ -39,6 +39,8 @@ const codes: Readonly<Record<string, readonly [Code, Outcome]>> = {
 /** What to do, where the library only says that it is so. */
 const hints: Readonly<Record<string, string>> = {
   "503": "nobody answers; is JetStream enabled (nats-server -js)?",
+  AUTHORIZATION_VIOLATION:
+    "the servers refuse who we are; check user and password, token, credentials or nkey",
   CONNECTION_REFUSED:
     "nobody listens there; start nats-server, or say by `servers` or MICRO_NATS_URL where it is",
 };

@@ -48,7 +48,7 @@ export class NatsLink implements AsyncDisposable {
 
   /** Whether it was told to speak TLS; it may also do so because its servers demand it. */
   get encrypted(): boolean {
-    return this.#options.tls !== undefined;
+    return connectionOptions(this.#options, () => 0).tls !== undefined;
   }
 
   /** The servers' limit of one message with its headers, in bytes; known once it is connected. */
@@ -184,12 +184,8 @@ export class NatsLink implements AsyncDisposable {
     if (!connection.isClosed()) await connection.close();
   }
 
-  /** The addresses without the passwords that may stand in them. */
   #servers(): string {
     const { servers } = connectionOptions(this.#options, () => 0);
-    return [servers ?? []]
-      .flat()
-      .join(", ")
-      .replace(/\/\/[^@/,]*@/g, "//");
+    return [servers ?? []].flat().join(", ");
   }
 }

@@ -18,7 +18,11 @@ export interface NatsTlsOptions {
 
 /** Which NATS servers, and who we are to them. */
 export interface NatsOptions {
-  /** Addresses such as `nats://host:4222`, of servers of one cluster. Default `MICRO_NATS_URL`, else `nats://127.0.0.1:4222`. */
+  /**
+   * Addresses such as `nats://host:4222`, of servers of one cluster; with commas between them where they are one text. They may
+   * say who we are, `nats://user:password@host` or `nats://token@host`, the same in each, and `tls://host` demands TLS.
+   * Default `MICRO_NATS_URL`, else `nats://127.0.0.1:4222`.
+   */
   readonly servers?: string | readonly string[];
   /** What the servers list this connection as. */
   readonly name?: string;
@@ -41,24 +45,28 @@ export const defaultNatsTimeoutMs = 5_000;
 /**
  * The library's options. Reconnection never gives up.
  * @param reconnectDelayMs the wait that the library asks for before it dials again.
- * @throws MicroError `invalid_argument` for options that contradict each other.
+ * @throws MicroError `invalid_argument` for options that contradict each other, and for an address that is none.
  */
 export function connectionOptions(
   options: NatsOptions,
   reconnectDelayMs: () => number,
 ): ConnectionOptions {
-  const { servers, name, user, password, token, tls } = options;
-  const ways = [user, token, options.credentials, options.nkey].filter((way) => way !== undefined);
-  if (ways.length > 1 || (password !== undefined && user === undefined)) {
-    throw new MicroError(
-      "invalid_argument",
-      "NATS takes one of user and password, token, credentials, and nkey; give one",
-      { outcome: "not-executed" },
+  const { name, credentials, nkey } = options;
+  const addresses = readAddresses(options.servers);
+  const { user = addresses.user, token = addresses.token, password = addresses.password } = options;
+  const ways = [options.user, addresses.user, options.token, addresses.token, credentials, nkey];
+  if (
+    ways.filter((way) => way !== undefined).length > 1 ||
+    (password !== undefined && user === undefined)
+  ) {
+    throw invalid(
+      "NATS takes one of user and password, token, credentials, and nkey, in options or in addresses; give one",
     );
   }
   const authenticator = authenticatorOf(options);
+  const tls = options.tls ?? (addresses.encrypted ? true : undefined);
   return {
-    servers: typeof servers === "string" ? servers.split(",") : [...(servers ?? defaultServers())],
+    servers: [...addresses.servers],
     ...(name === undefined ? {} : { name }),
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { pass: password }),
@@ -73,6 +81,56 @@ export function connectionOptions(
     pingInterval: 5_000,
     maxPingOut: 2,
   };
+}
+
+/** What addresses say. The library itself reads no more of them than host and port. */
+interface Addresses {
+  /** Without the passwords that may stand in them. */
+  readonly servers: readonly string[];
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** Whether one demands TLS. */
+  readonly encrypted: boolean;
+}
+
+function readAddresses(given: NatsOptions["servers"]): Addresses {
+  const texts = typeof given === "string" ? given.split(",") : (given ?? defaultServers());
+  const servers: string[] = [];
+  const identities = new Set<string>();
+  for (const text of texts) {
+    const parts = /^(?:(nats|tls):\/\/)?(?:([^@/]+)@)?([^@/\s]+)\/?$/.exec(text.trim());
+    if (parts === null) {
+      const shown = text.replace(/\/\/.*@/, "//…@");
+      throw invalid(
+        `NATS has no address ${JSON.stringify(shown)}; it is nats://host:port or tls://host:port, with %40 and %2F for @ and / in a password`,
+      );
+    }
+    const [, scheme = "nats", identity, host] = parts;
+    servers.push(`${scheme}://${host}`);
+    if (identity !== undefined) identities.add(identity);
+  }
+  if (identities.size > 1) {
+    throw invalid("NATS addresses say that we are different users; one connection has one");
+  }
+  const encrypted = servers.some((server) => server.startsWith("tls:"));
+  const [identity] = identities;
+  if (identity === undefined) return { servers, encrypted };
+  const [first = "", ...rest] = identity.split(":");
+  if (rest.length === 0) return { servers, encrypted, token: decode(first) };
+  return { servers, encrypted, user: decode(first), password: decode(rest.join(":")) };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }
 
 function defaultServers(): readonly string[] {
