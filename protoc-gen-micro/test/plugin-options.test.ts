@@ -64,9 +64,8 @@ describe("protoplugin's options", () => {
   test("js_import_style=legacy_commonjs concerns JavaScript only", () => {
     const files = output("target=js+dts,js_import_style=legacy_commonjs,codec=reflect");
     const js = files.get("acme/greeter_micro.js")!;
-    expect(js).toContain(
-      'const { calls, serves, topic } = require("@micro-es/runtime/codegenv1");',
-    );
+    expect(js).toContain('const { calls, serves } = require("@micro-es/runtime/codegenv1");');
+    expect(js).toContain('const { topic } = require("@micro-es/runtime/codegenv1/topic");');
     expect(js).toContain('const { codec } = require("@micro-es/runtime/codegenv1/reflect");');
     expect(js).toContain("exports.createGreeterClient = createGreeterClient;");
     expect(js).not.toMatch(/^(import|export) /m);

@@ -17,7 +17,7 @@ const entries = Object.values(exports)
   .map((file) => file.slice("./dist/".length));
 const generated = files.filter((file) => file.startsWith("gen/"));
 /** What generated code imports is loaded without the rest, and everything else not without the core. */
-const alone = ["index.js", "codegenv1.js", "codegenv1-reflect.js"];
+const alone = ["index.js", "codegenv1.js", "codegenv1-reflect.js", "codegenv1-topic.js"];
 
 const { metafile } = await build({
   absWorkingDir: dist,

@@ -6,7 +6,6 @@ import { declareSchema } from "./built-with.ts";
 import type { Client } from "./client/client.ts";
 import type { Server } from "./server/server.ts";
 
-export { createTopic as topic } from "./broker/topic.ts";
 export { checkType, required } from "./codec/wire/checks.ts";
 export { boolKey, int64Key, integerKey } from "./codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "./codec/wire/defaults.ts";

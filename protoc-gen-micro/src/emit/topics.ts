@@ -20,7 +20,7 @@ export function emitTopics(context: EmitContext): void {
       { name: writer.type("Topic"), args: [writer.shape(message), initType(context, message)] },
       (_, indent) => [
         "/*@__PURE__*/ ",
-        writer.value("topic"),
+        writer.topic(),
         "(",
         expanded(members, { open: "{", close: "}", indent, trailingComma: true }),
         ")",

@@ -81,6 +81,11 @@ export class Writer {
     return this.#symbol(name, "@micro-es/runtime/codegenv1", false);
   }
 
+  /** What makes a topic, and can load more than the rest. */
+  topic(): ImportSymbol {
+    return this.#symbol("topic", "@micro-es/runtime/codegenv1/topic", false);
+  }
+
   /** What makes a codec that works from its descriptor, and loads more of protobuf-es than the rest. */
   reflective(name: "codec" | "reflectCodec"): ImportSymbol {
     return createImportSymbol(name, "@micro-es/runtime/codegenv1/reflect");

@@ -8,7 +8,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, serves, storeInt32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, serves, storeInt32 } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {

@@ -6,7 +6,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";

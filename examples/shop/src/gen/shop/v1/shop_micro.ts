@@ -9,7 +9,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeInt32, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeInt32, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /**
  * Takes orders.

@@ -7,9 +7,10 @@
 import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server, Topic } from "@micro-es/runtime";
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
-import { calls, serves, topic } from "@micro-es/runtime/codegenv1";
+import { calls, serves } from "@micro-es/runtime/codegenv1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { codec } from "@micro-es/runtime/codegenv1/reflect";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {

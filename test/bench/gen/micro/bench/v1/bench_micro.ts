@@ -8,7 +8,8 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, serves, storeUint32, topic } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, serves, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
