@@ -1,3 +1,4 @@
+import { viewDoubles } from "./store.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
 /**
@@ -7,7 +8,7 @@ import { type WriteMessage, Writer } from "./writer.ts";
 const slabSize = 8192;
 
 /** What is larger gets an array of its own, so that little memory is held by one message. */
-const largestCarved = slabSize / 4;
+export const largestCarved: number = slabSize / 4;
 
 /** Where larger messages are written before they are copied out. It is kept up to this size. */
 const largestKept = 1 << 20;
@@ -54,6 +55,7 @@ function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uin
 function copyOut<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
   const room = spare ?? new Uint8Array(Math.max(2 * slabSize, expectedSize + margin));
   spare = undefined;
+  viewDoubles(room);
   const writer = new Writer(room);
   const end = write(message, writer, 0);
   if (writer.bytes.length <= largestKept) spare = writer.bytes;

@@ -21,7 +21,7 @@ export function getBool(reader: Reader): boolean {
     return first !== 0;
   }
   getLong(reader);
-  return words[low] !== 0 || words[high] !== 0;
+  return (words[0]! | words[1]!) !== 0;
 }
 
 export function getInt64(reader: Reader): bigint {
@@ -70,6 +70,11 @@ export function getFixed64(reader: Reader): bigint {
 }
 
 export function getDouble(reader: Reader): number {
+  const { pos, view } = reader;
+  if (view !== undefined && pos + 8 <= reader.limit) {
+    reader.pos = pos + 8;
+    return view.getFloat64(pos, true);
+  }
   getEight(reader);
   return doubles[0]!;
 }

@@ -3,9 +3,10 @@ import type { AnyCodec, Codec } from "../codec.ts";
 import { protobufContentType } from "../content-type.ts";
 import { cannotDecode, cannotEncode } from "../errors.ts";
 import { pathOfFailure } from "./failure.ts";
-import { encodeFresh } from "./fresh.ts";
+import { encodeFresh, largestCarved } from "./fresh.ts";
 import type { MessageInit } from "./message-init.ts";
 import { Reader, type ReadMessage } from "./reader.ts";
+import { viewDoubles } from "./store.ts";
 import { handOver } from "./unknown.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
@@ -84,9 +85,11 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
 
   encodeInto(message: I, target: Uint8Array, offset: number): number {
     const writer = new Writer(target);
+    if (this.#lastSize > largestCarved) viewDoubles(target);
     let end: number;
     try {
       end = this.write(message as unknown as M, writer, offset);
+      this.#lastSize = end - offset;
     } catch (cause) {
       throw this.#unwritable(message, cause);
     }

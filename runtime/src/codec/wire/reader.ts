@@ -33,6 +33,8 @@ export class Reader {
   behindGroup = -1;
   /** What {@link bytes} are a view of, once somebody asked: the engine takes its time to say it. */
   buffer: ArrayBufferLike | undefined;
+  /** Reads doubles in a quarter of the time, in messages so large that making it is worth while. */
+  readonly view: DataView | undefined;
   /** The fields that messages are going to get because they do not know them, if there are some. */
   kept: KeptField[] | undefined;
 
@@ -41,6 +43,8 @@ export class Reader {
     this.copies = copies;
     this.pos = start;
     this.limit = limit;
+    // That many bytes take some two hundred times as long to read as this to make.
+    if (limit - start > 4096) this.view = new DataView(bytes.buffer, bytes.byteOffset);
   }
 }
 

@@ -14,5 +14,5 @@ export const high: number = 1 - low;
 
 function lowWord(): number {
   longs[0] = 1n;
-  return words[0] === 1 ? 0 : 1;
+  return 1 - words[0]!;
 }

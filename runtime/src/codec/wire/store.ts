@@ -89,8 +89,27 @@ export function storeFloat(bytes: Uint8Array, at: number, value: number): number
 }
 
 export function storeDouble(bytes: Uint8Array, at: number, value: number): number {
-  doubles[0] = typeof value === "number" ? value : doubleOf(value);
+  const number = typeof value === "number" ? value : doubleOf(value);
+  if (bytes === viewed) {
+    view!.setFloat64(at, number, true);
+    return at + 8;
+  }
+  doubles[0] = number;
   return storeWords(bytes, at);
+}
+
+/** A larger array is not held on to. */
+const largestViewed = 1 << 20;
+
+/** The array in which doubles are stored through a DataView, which is four times as fast. */
+let viewed: Uint8Array | undefined;
+let view: DataView | undefined;
+
+/** Has doubles stored so in an array, until there is another one. To prepare that takes as long as storing thirty. */
+export function viewDoubles(bytes: Uint8Array): void {
+  if (bytes === viewed || bytes.length > largestViewed) return;
+  viewed = bytes;
+  view = new DataView(bytes.buffer, bytes.byteOffset);
 }
 
 function storeWord(bytes: Uint8Array, at: number, value: number): number {
