@@ -117,9 +117,12 @@ export interface CallInit {
   readonly metadata?: Metadata;
 }
 
+/** Longer than anything takes, on a machine that is busy with something else too, in milliseconds. */
+const patienceMs = 60_000;
+
 export function outgoing(init: CallInit = {}): OutgoingCall {
   return {
-    deadline: deadlineAfter(init.timeoutMs ?? 10_000),
+    deadline: deadlineAfter(init.timeoutMs ?? patienceMs),
     metadata: init.metadata,
     signal: init.signal,
     responseMetadata: undefined,
@@ -152,9 +155,9 @@ export async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
 
 /** Waits for a condition, without a guess of how long it takes. */
 export async function until(condition: () => boolean): Promise<void> {
-  const patience = performance.now() + 10_000;
+  const patient = performance.now() + patienceMs;
   while (!condition()) {
-    assert.ok(performance.now() < patience, `waited in vain for ${condition}`);
+    assert.ok(performance.now() < patient, `waited in vain for ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

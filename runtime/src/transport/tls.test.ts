@@ -6,6 +6,7 @@ import type { Listener, MicroError, Transport } from "@micro-es/runtime";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { answering, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../test/support/echo.ts";
+import { goMicroTransport } from "./go-micro.ts";
 import { httpTransport } from "./http.ts";
 import { tcpTransport } from "./tcp.ts";
 import { ReloadableIdentity, type ServerTlsOptions, type TlsIdentity } from "./tls.ts";
@@ -64,6 +65,7 @@ const ways: Record<string, (client: object, address: string) => [Transport, stri
     httpTransport({ protocol: "connect", httpVersion: "1.1", tls: { client } }),
     `https://${address}`,
   ],
+  "go-micro": (client, address) => [goMicroTransport({ tls: { client } }), address],
 };
 
 describe.each(Object.entries(ways))("TLS: %s", (_, way) => {
@@ -113,9 +115,12 @@ test("what comes without TLS is refused where TLS is spoken, and TLS where it is
   );
 });
 
-test("an insecure client is warned of, aloud", async () => {
+test.each(Object.entries(ways))("an insecure client is warned of, aloud: %s", async (_, way) => {
   const { address } = await serve({ identity: identity("server") });
   const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
-  expect(await say(tcpTransport({ tls: { client: { insecure: true } } }), address)).toBe("hi");
-  expect((await warned).message).toContain("insecure");
+  expect(await say(...way({ insecure: true }, address))).toBe("hi");
+  expect(await warned).toMatchObject({
+    code: "MICRO_TLS_INSECURE",
+    message: expect.stringContaining("insecure"),
+  });
 });

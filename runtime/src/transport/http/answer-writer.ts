@@ -2,7 +2,7 @@ import { constants } from "node:http2";
 import type { Writable } from "node:stream";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { monotonicNow } from "../../deadline.ts";
-import { groupLines, setHeader } from "./http-metadata.ts";
+import { groupLines, type HeaderLine, setHeader } from "./http-metadata.ts";
 import type { HttpResponse } from "./http-request.ts";
 import type { UntakenAnswer, UntakenAnswers } from "./untaken-answers.ts";
 
@@ -37,14 +37,22 @@ export class AnswerWriter implements UntakenAnswer {
     return this.#takenAt;
   }
 
-  /** Resolves when the end is written. Throws when the caller is gone before, which the body is told. */
-  async write({ status, header, body, trailer }: UniversalServerResponse): Promise<void> {
+  /**
+   * Resolves when the end is written. Throws when the caller is gone before, which the body is told.
+   *
+   * @param late what the header has beside, asked for when the first message is there
+   */
+  async write(
+    { status, header, body, trailer }: UniversalServerResponse,
+    late: () => Iterable<HeaderLine>,
+  ): Promise<void> {
     const response = this.#response;
     const source = body?.[Symbol.asyncIterator]();
     try {
       // The header comes after the first message, before which its handler may still change it.
       let step = await source?.next();
       if (header !== undefined) setHeader(response, new Headers(header));
+      setHeader(response, late());
       response.writeHead(status);
       for (; step?.done === false; step = await source?.next()) {
         this.#push(step.value);

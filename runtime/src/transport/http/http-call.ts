@@ -48,6 +48,7 @@ export class HttpCall implements Abortable, RequestWatch {
   #sent = false;
   #refused = false;
   #cancelledThere = false;
+  #lost = false;
   #answered = false;
   #headerLines: readonly HeaderLine[] | undefined;
   #trailerLines: readonly HeaderLine[] | undefined;
@@ -188,6 +189,10 @@ export class HttpCall implements Abortable, RequestWatch {
     this.#cancelledThere = true;
   }
 
+  lost(): void {
+    this.#lost = true;
+  }
+
   header(lines: readonly HeaderLine[]): void {
     this.#headerLines = lines;
   }
@@ -265,8 +270,8 @@ export class HttpCall implements Abortable, RequestWatch {
     if (reason instanceof MicroError) return reason;
     const error = ConnectError.from(reason);
     const { name } = this.#method;
-    if (this.#refused || isBroken(error)) {
-      const cause = new MicroError("unavailable", error.rawMessage, { cause: error });
+    if (this.#refused || this.#lost || isBroken(error)) {
+      const cause = new MicroError("unavailable", this.#why(error), { cause: error });
       return connectionLost(name, cause, this.#outcome);
     }
     const unanswered =
@@ -279,6 +284,11 @@ export class HttpCall implements Abortable, RequestWatch {
     const failure = fromConnectError(error);
     // What Micro-ES says of itself is known by its outcome.
     return failure.outcome === "unknown" && this.#isAnswered(error) ? asAnswer(failure) : failure;
+  }
+
+  #why(error: ConnectError): string {
+    if (this.#refused) return "the other side refused it unseen";
+    return this.#lost ? "the connection was closed by the other side" : error.rawMessage;
   }
 
   /** Whether an error is what the other side answered, and not what was wrong with its answer. */

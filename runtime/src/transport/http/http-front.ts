@@ -40,6 +40,8 @@ interface Connection {
   /** Answers that are not over. */
   readonly open: Set<HttpResponse>;
   readonly untaken: UntakenAnswers;
+  /** Of HTTP/2. */
+  session?: ServerHttp2Session;
 }
 
 /** The HTTP connections of one listener, whatever accepts their sockets. */
@@ -135,11 +137,10 @@ export class HttpFront implements Front, Reception {
       this.#drained = new Promise((resolve) => {
         this.#settle = resolve;
       });
-      const overHttp2 = new Set(this.#sockets.values());
-      // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
-      for (const session of this.#sockets.keys()) session.close();
-      for (const [socket, { open }] of this.#connections) {
-        if (open.size === 0 && !overHttp2.has(socket)) socket.end();
+      for (const [socket, { open, session }] of this.#connections) {
+        // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
+        if (session !== undefined) session.close();
+        else if (open.size === 0) socket.end();
       }
       this.#checkDrained();
     }
@@ -155,7 +156,9 @@ export class HttpFront implements Front, Reception {
       );
       await within(lingerMs, drained);
     }
-    await Promise.all([...this.#connections.keys()].map((socket) => this.#closeSocket(socket)));
+    await Promise.all(
+      [...this.#connections].map(([socket, { session }]) => close(socket, session)),
+    );
     this.#http1?.close();
     this.#http2?.close();
   }
@@ -215,6 +218,8 @@ export class HttpFront implements Front, Reception {
     const peer = this.#peers.get(socket) ?? "";
     this.#peers.set(session, peer);
     this.#sockets.set(session, socket);
+    const connection = this.#connections.get(socket);
+    if (connection !== undefined) connection.session = session;
     session.once("close", () => this.#sockets.delete(session));
     session.setLocalWindowSize(Math.max(1024 * 1024, 4 * this.limits.streamWindowBytes));
     new Http2Guard(session, socket, {
@@ -260,17 +265,21 @@ export class HttpFront implements Front, Reception {
           `${this.address} has ${this.limits.maxConnections} connections, which is its limit (maxConnections)`,
         );
   }
+}
 
-  /** Lets what was written go out, at most for a moment. */
-  async #closeSocket(socket: Socket): Promise<void> {
-    if (socket.destroyed) return;
-    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+/** Lets what was written go out, at most for a moment. */
+async function close(socket: Socket, session: ServerHttp2Session | undefined): Promise<void> {
+  if (socket.destroyed) return;
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  // Node ends a session's socket when the GOAWAY is out, without which its caller knew nothing of what he sent last.
+  if (session !== undefined) session.destroy();
+  else {
     socket.end();
     socket.resume();
-    await within(lingerMs, closed);
-    socket.destroy();
-    await closed;
   }
+  await within(lingerMs, closed);
+  socket.destroy();
+  await closed;
 }
 
 /** Node 20 says of those by HTTP/1.1 whose turn had not come when their connection was lost nothing at all. */

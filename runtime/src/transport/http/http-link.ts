@@ -16,6 +16,8 @@ export interface RequestWatch {
   refused(): void;
   /** The other side gave the call up, without an answer. */
   cancelled(): void;
+  /** The connection ended before the answer did. */
+  lost(): void;
 }
 
 /** A way to send requests to one server. */

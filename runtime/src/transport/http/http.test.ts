@@ -1,8 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
-import { connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
+import {
+  connect as connectHttp2,
+  constants,
+  createServer as createHttp2Server,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import {
@@ -17,6 +22,7 @@ import {
   type ListenOptions,
   MicroError,
   requestCompressed,
+  type Transport,
 } from "@micro-es/runtime";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -28,6 +34,7 @@ import {
 } from "../../../../test/contract/transport-fixture.ts";
 import { EchoService } from "../../../../test/gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../../../test/support/echo.ts";
+import { goMicroTransport } from "../go-micro.ts";
 import { httpTransport } from "../http.ts";
 import { type TcpTransportOptions, tcpTransport } from "../tcp.ts";
 
@@ -346,6 +353,53 @@ describe("a listener", () => {
     ]);
   });
 
+  const ways: Record<string, Transport> = {
+    native: tcpTransport(),
+    connect: httpTransport({ protocol: "connect" }),
+    grpc: httpTransport({ protocol: "grpc" }),
+    "grpc-web": httpTransport({ protocol: "grpc-web" }),
+    mucp: goMicroTransport(),
+  };
+  const off: Record<string, TcpTransportOptions> = {
+    native: { native: false },
+    connect: { http: { connect: false } },
+    grpc: { http: { grpc: false } },
+    "grpc-web": { http: { grpcWeb: false } },
+    mucp: { goMicro: false },
+    "connect, grpc and grpc-web": { http: false },
+    "all but native": { http: false, goMicro: false },
+  };
+
+  test.each(Object.entries(off))("speaks all but %s where that is off", async (what, options) => {
+    const { address } = await serve(text, options);
+    for (const [name, transport] of Object.entries(ways)) {
+      const call = async () => {
+        const channel = await transport.dial(address);
+        open.push(channel);
+        return (await channel.unary(echo.echo, { text: "hi" }, outgoing())).text;
+      };
+      const said = call().catch(({ code }: MicroError) => code);
+      const isOff =
+        what === "all but native" ? name !== "native" : what.split(/, | and /).includes(name);
+      expect([name, await said]).toEqual([name, isOff ? expect.not.stringMatching("HI") : "HI"]);
+    }
+  });
+
+  test("says of what it never asked a handler for that it was not executed", async () => {
+    const { address } = await serve({
+      unary: () => {
+        throw new MicroError("internal", "a handler was asked");
+      },
+    });
+    const ask = async (body: string, method = "Echo") => {
+      const answer = await post(`http://${address}/micro.test.v1.EchoService/${method}`, body);
+      return [answer.status, answer.headers.get("micro-outcome")];
+    };
+    expect(await ask("no JSON")).toEqual([400, "not-executed"]);
+    expect(await ask("{}", "Nothing")).toEqual([404, "not-executed"]);
+    expect(await ask("{}")).toEqual([500, null]);
+  });
+
   test("lets pages of chosen origins call", async () => {
     const { address } = await serve(text, { http: { cors: { origins: ["https://a.example"] } } });
     const url = `http://${address}/micro.test.v1.EchoService/Echo`;
@@ -363,6 +417,47 @@ describe("a listener", () => {
     const other = await ask("https://b.example");
     expect(other.headers.get("access-control-allow-origin")).toBeNull();
   });
+});
+
+describe("a client", () => {
+  test.each(["grpc", "grpc-web", "connect"] as const)(
+    "tells a server that went away from one that cancelled a call: %s",
+    async (protocol) => {
+      const server = createHttp2Server().on("sessionError", () => undefined);
+      let end = (_stream: ServerHttp2Stream, _socket: Socket): unknown => undefined;
+      server.on("connection", (socket: Socket) => {
+        server.once("stream", (stream) => {
+          stream.on("error", () => undefined);
+          end(stream, socket);
+        });
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      open.push(server);
+      const { port } = server.address() as AddressInfo;
+      const ended = async (how: typeof end) => {
+        end = how;
+        const channel = await httpTransport({ protocol }).dial(`127.0.0.1:${port}`);
+        open.push(channel);
+        const call = channel.unary(echo.echo, {}, outgoing());
+        return call.catch(({ code, outcome }: MicroError) => [code, outcome]);
+      };
+      expect(await ended((_, socket) => socket.end())).toEqual(["unavailable", "unknown"]);
+      expect(await ended((_, socket) => socket.destroy())).toEqual(["unavailable", "unknown"]);
+      expect(await ended((_, socket) => socket.resetAndDestroy())).toEqual([
+        "unavailable",
+        "unknown",
+      ]);
+      expect(await ended((stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM))).toEqual([
+        "unavailable",
+        "not-executed",
+      ]);
+      expect(await ended((stream) => stream.close(constants.NGHTTP2_CANCEL))).toEqual([
+        "canceled",
+        "unknown",
+      ]);
+    },
+  );
 });
 
 function session(baseUrl: string): Http2SessionManager {

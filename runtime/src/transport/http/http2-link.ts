@@ -74,7 +74,10 @@ export class Http2Link implements HttpLink {
     stream.once("trailers", (...[, , raw]: unknown[]) => watch.trailers(linesOf(raw)));
     stream.once("close", () => {
       if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) watch.refused();
-      if (stream.rstCode === constants.NGHTTP2_CANCEL) watch.cancelled();
+      if (stream.rstCode !== constants.NGHTTP2_CANCEL) return;
+      // Node ends the streams of a connection that is gone as if the other side had cancelled each.
+      if (this.#session.destroyed) watch.lost();
+      else watch.cancelled();
     });
   }
 

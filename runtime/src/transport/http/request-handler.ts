@@ -8,7 +8,7 @@ import { CallCompression } from "./answer-compression.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { compressions } from "./compressions.ts";
 import { type CorsOptions, corsLines } from "./cors.ts";
-import { rawLines, setHeader } from "./http-metadata.ts";
+import { outcomeKey, rawLines, setHeader } from "./http-metadata.ts";
 import type { HttpRequest, HttpResponse } from "./http-request.ts";
 import type { Encoding } from "./message-form.ts";
 import { type Exchange, exchangeKey } from "./served-call.ts";
@@ -90,7 +90,12 @@ export class RequestHandler {
       return;
     }
     const compression = new CallCompression(this.#compressMinBytes);
+    // Nobody is asked for what is no request, as bytes that are no message; a mounted router does not say when it asks.
+    let taken = this.#isMounted(request);
     const exchange: Exchange = {
+      taken: () => {
+        taken = true;
+      },
       dispatcher: this.#reception.dispatcher,
       limits: this.#reception.limits,
       peer: { address: this.#reception.peerAddress(request), transport: this.#transport },
@@ -117,7 +122,9 @@ export class RequestHandler {
     }
     abandonBody(request, response);
     const answer = await handler(compression.watch(universal));
-    await new AnswerWriter(response, untaken).write(await compression.compress(answer));
+    await new AnswerWriter(response, untaken).write(await compression.compress(answer), () =>
+      taken ? [] : [[outcomeKey, "not-executed"]],
+    );
   }
 
   /** Only go-micro's gRPC client says twice what it sends. */
@@ -125,13 +132,15 @@ export class RequestHandler {
     return this.#goMicro && request.headers["x-content-type"] !== undefined;
   }
 
+  #isMounted({ url = "" }: HttpRequest): boolean {
+    return this.#routes.has(split(url).path);
+  }
+
   #find(request: HttpRequest): UniversalHandlerFn | undefined {
-    const url = request.url ?? "";
-    const question = url.indexOf("?");
-    const path = question < 0 ? url : url.slice(0, question);
+    const { path, query } = split(request.url ?? "");
     const route = this.#routes.get(path);
     if (route !== undefined) return route;
-    const form = formOf(request.headers["content-type"], question < 0 ? "" : url.slice(question));
+    const form = formOf(request.headers["content-type"], query);
     const name = path.slice(1);
     // A package has no hyphen, but the name of a service in its place may, in go-micro's paths.
     if (!/^[\w.-]+\/\w+$/.test(name)) return undefined;
@@ -150,6 +159,13 @@ export class RequestHandler {
     const error = dispatcher.unknownMethod?.(name) ?? unknownMethod(name, address);
     return notFound(this.#methods.refusal(name, form.kind, error));
   }
+}
+
+/** @returns the query with its question mark, or empty */
+function split(url: string): { path: string; query: string } {
+  const question = url.indexOf("?");
+  if (question < 0) return { path: url, query: "" };
+  return { path: url.slice(0, question), query: url.slice(question) };
 }
 
 /** The method that go-micro calls `/<service>.Greeter/Hello`, whatever package it is in. */

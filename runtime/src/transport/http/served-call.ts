@@ -27,6 +27,8 @@ export interface Exchange {
   readonly peer: Peer;
   /** Whether the caller is a gRPC client of go-micro's. */
   readonly goMicro: boolean;
+  /** The call is known to somebody who says himself what is known of its effect, when it fails. */
+  taken(): void;
   /** The header of the request as it came. */
   readonly requestLines: Iterable<HeaderLine>;
   /** Adds to the header of the answer, which is not sent yet. */
@@ -70,6 +72,7 @@ export class ServedCall {
   constructor(served: ServedMethod, context: HandlerContext) {
     const exchange = context.values.get(exchangeKey);
     if (exchange === undefined) throw new Error("a call came by no exchange");
+    exchange.taken();
     const timeoutMs = context.timeoutMs();
     this.#served = served;
     this.#context = context;

@@ -9,7 +9,7 @@ import { toConnectError } from "./http-status.ts";
 import { never } from "./message-compression.ts";
 import { type Encoding, messageForm } from "./message-form.ts";
 import { methodDescriptor } from "./method-descriptor.ts";
-import { ServedCall, type ServedMethod } from "./served-call.ts";
+import { exchangeKey, ServedCall, type ServedMethod } from "./served-call.ts";
 
 /** Which of the three protocols are spoken, and how. */
 export interface RpcOptions {
@@ -126,12 +126,12 @@ function implementation(served: ServedMethod, kind: MethodKind): unknown {
 }
 
 function refusing(kind: MethodKind, error: MicroError): unknown {
-  if (kind === "unary" || kind === "client_streaming") {
-    return () => Promise.reject(toConnectError(error));
-  }
-  return () => {
+  const refuse = (_: unknown, { values }: HandlerContext) => {
+    values.get(exchangeKey)?.taken();
     throw toConnectError(error);
   };
+  const single = kind === "unary" || kind === "client_streaming";
+  return single ? async (...call: Parameters<typeof refuse>) => refuse(...call) : refuse;
 }
 
 async function* one<T>(value: T): AsyncGenerator<T> {
