@@ -1,13 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { build } from "esbuild";
 import {
   compile,
   generate,
   protocGenEs,
   repository,
 } from "../../../protoc-gen-micro/test/support/compile.ts";
+import { bundleProgram } from "../../support/bundle.ts";
 
 const here = import.meta.dirname;
 
@@ -34,21 +34,6 @@ export function generateService(protos: string): void {
 /** One file of a program, so that it starts at once. */
 export async function bundle(program: "client" | "server", folder: string): Promise<string> {
   const outfile = join(folder, `${program}.mjs`);
-  await build({
-    entryPoints: [join(here, `${program}.ts`)],
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    outfile,
-    conditions: ["@micro-es/source"],
-    external: ["classic-level"],
-    // What is CommonJS in the bundle asks for Node's own modules by it.
-    banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
-    },
-    sourcemap: "inline",
-    logLevel: "error",
-  });
+  await bundleProgram(join(here, `${program}.ts`), outfile);
   return outfile;
 }

@@ -9,10 +9,10 @@ import { ownFleet } from "../../support/process.ts";
 import type { Figure, Length } from "../figure.ts";
 import { scratchDirectory } from "../scratch.ts";
 import type { LoadFigures } from "./load.ts";
+import { programCommand } from "./programs.ts";
 import { RestartableServer } from "./servers.ts";
 
 const here = import.meta.dirname;
-const node = [process.execPath, "--import", "tsx", "--conditions=@micro-es/source"];
 /** What is done in each form: restarts in all, and calls in a second of all clients together. */
 const forms: Readonly<Record<Length, { readonly restarts: number; readonly perSecond: number }>> = {
   short: { restarts: 3, perSecond: 100 },
@@ -101,11 +101,11 @@ async function restartUnderLoad(
 async function clientCommands(scratch: string, addresses: readonly string[], perSecond: number) {
   const list = addresses.join(",");
   const rate = String(perSecond);
-  const program = (name: string) => join(here, "clients", name);
+  const node = (name: string) => programCommand(join("clients", name));
   const commands = [
-    { name: "Micro-ES", argv: [...node, program("ours.ts"), rate] },
-    { name: "grpc-js", argv: [...node, program("grpc-js.ts"), rate, list] },
-    { name: "connect-node", argv: [...node, program("connect-node.ts"), rate, list] },
+    { name: "Micro-ES", argv: [...(await node("ours.ts")), rate] },
+    { name: "grpc-js", argv: [...(await node("grpc-js.ts")), rate, list] },
+    { name: "connect-node", argv: [...(await node("connect-node.ts")), rate, list] },
   ];
   const python = await pythonWithGrpc();
   if (python === undefined) {
@@ -119,7 +119,7 @@ async function clientCommands(scratch: string, addresses: readonly string[], per
   });
   return [
     ...commands,
-    { name: "grpcio", argv: [python, program("grpcio.py"), rate, list, descriptors] },
+    { name: "grpcio", argv: [python, join(here, "clients/grpcio.py"), rate, list, descriptors] },
   ];
 }
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
 import { type Running, startServer } from "../../interop/process.ts";
+import { programCommand } from "./programs.ts";
 
 /** What keeps a fleet of these tests apart from all others on the machine. */
 export type FleetEnvironment = Readonly<Record<string, string>>;
@@ -30,12 +30,7 @@ export class RestartableServer implements AsyncDisposable {
     const given = JSON.stringify({ address: this.address, ledger: this.#ledger });
     this.#running = await startServer(
       {
-        argv: [
-          process.execPath,
-          ...["--import", "tsx", "--conditions=@micro-es/source"],
-          join(import.meta.dirname, "server.ts"),
-          given,
-        ],
+        argv: [...(await programCommand("server.ts")), given],
         env: this.#environment,
       },
       (line) => /^listening (\S+)/.exec(line)?.[1],

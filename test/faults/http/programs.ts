@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { bundleProgram } from "../../support/bundle.ts";
+
+const bundles = new Map<string, Promise<string>>();
+let folder: string | undefined;
+
+/**
+ * The command that runs a program of this folder. It is made one file before, because a program that is compiled while it
+ * starts takes the processor from those that are measured.
+ *
+ * @param program its path in this folder
+ */
+export async function programCommand(program: string): Promise<readonly string[]> {
+  let bundle = bundles.get(program);
+  if (bundle === undefined) {
+    bundle = made(program);
+    bundles.set(program, bundle);
+  }
+  return [process.execPath, "--enable-source-maps", await bundle];
+}
+
+async function made(program: string): Promise<string> {
+  if (folder === undefined) {
+    const own = mkdtempSync(join(tmpdir(), "micro-es-programs-"));
+    process.once("exit", () => rmSync(own, { recursive: true, force: true }));
+    folder = own;
+  }
+  const outfile = join(folder, `${basename(program, ".ts")}.mjs`);
+  await bundleProgram(join(import.meta.dirname, program), outfile);
+  return outfile;
+}
