@@ -64,7 +64,7 @@ export class AnswerWriter implements UntakenAnswer {
       }
       if (this.#error !== undefined) throw this.#error;
       if (trailer !== undefined) {
-        response.addTrailers(Object.fromEntries(groupLines(new Headers(trailer))));
+        response.addTrailers(Object.fromEntries(groupLines(readable(new Headers(trailer)))));
       }
       response.end();
     } finally {
@@ -123,4 +123,19 @@ export class AnswerWriter implements UntakenAnswer {
     this.#untaken.delete(this);
     this.#go();
   }
+}
+
+/**
+ * Connect encodes of a gRPC message all that a URL could take for something else. Some clients decode no more than what gRPC
+ * encodes, and would show `%2F` to their users.
+ */
+function readable(trailer: Headers): Headers {
+  const encoded = trailer.get("grpc-message");
+  if (encoded !== null) {
+    const encode = (part: string) => encodeURIComponent(part);
+    // A line has no blanks at its ends.
+    const text = decodeURIComponent(encoded).replace(/^ | $|[^\x20-\x24\x26-\x7e]+/g, encode);
+    trailer.set("grpc-message", text);
+  }
+  return trailer;
 }

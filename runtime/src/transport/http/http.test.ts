@@ -280,6 +280,31 @@ describe("a listener", () => {
     await expect.poll(() => listener.openCalls).toBe(0);
   });
 
+  test("encodes the message of an error as gRPC does, and nothing else of it", async () => {
+    const { address } = await serve({
+      unary: ({ text }) => {
+        throw new MicroError("not_found", text);
+      },
+    });
+    const session = connectHttp2(`http://${address}`);
+    open.push({ close: () => session.destroy() });
+    const messageOf = async (text: string) => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/micro.test.v1.EchoService/Echo",
+        "content-type": "application/grpc+json",
+        te: "trailers",
+      });
+      const body = Buffer.from(JSON.stringify({ text }));
+      stream.end(Buffer.concat([Buffer.of(0, 0, 0, 0, body.length), body]));
+      stream.resume();
+      const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
+      return trailers["grpc-message"];
+    };
+    expect(await messageOf("a/b: c? (d) & 'e'~")).toBe("a/b: c? (d) & 'e'~");
+    expect(await messageOf(" 100% ☃\n😈 ")).toBe("%20100%25 %E2%98%83%0A%F0%9F%98%88%20");
+  });
+
   test("tells a caller by HTTP/2 who still sends that his answer is over", async () => {
     const { address } = await serve(text, { http: { maxRequestBytes: 100_000 } });
     const session = connectHttp2(`http://${address}`);
