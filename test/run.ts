@@ -55,6 +55,7 @@ const suites: readonly Suite[] = [
     long: true,
   },
   { name: "interop", script: ["interop"], counts: "check", long: true },
+  { name: "interop finds mistakes", script: ["interop", "--plant"], counts: "check", long: true },
   { name: "googleapis, a part", script: ["googleapis", "--part"], counts: "check", long: true },
   { name: "conformance", script: ["conformance"], counts: "check", long: true },
   { name: "Connect conformance", script: ["conformance:connect"], counts: "check", long: true },

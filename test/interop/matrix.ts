@@ -15,11 +15,16 @@ export interface CaseResult {
   readonly error: string | undefined;
 }
 
-/** Runs all cases that both sides have, of each pair, against a server that is started once for all its clients. */
+/**
+ * Runs all cases that both sides have, of each pair, against a server that is started once for all its clients.
+ *
+ * @param only the cases to run; all of them when it is left out
+ */
 export async function runAgainst(
   server: Peer,
   clients: readonly Peer[],
   credentials: Credentials | undefined,
+  only?: readonly string[],
 ): Promise<CaseResult[]> {
   const running = await startServer(server.server(credentials), (line) => server.address(line));
   const tls = credentials !== undefined;
@@ -36,6 +41,7 @@ export async function runAgainst(
       const began = performance.now();
       const cases = client.clientCases
         .filter((name) => server.serverCases.includes(name))
+        .filter((name) => only === undefined || only.includes(name))
         .filter((name) => name !== "cacheable_unary" || cache !== undefined);
       const errors = tls
         ? await runClient(client.client(target, cases), cases)
