@@ -28,6 +28,8 @@ export interface TransportUnderTest {
   readonly nowhere: string;
   /** An address of another transport. Default `http://example.com/`. */
   readonly foreign?: string;
+  /** What is answered to bytes that are no message. Default `invalid_argument`. */
+  readonly unreadable?: Code;
   /** How much a writer may be ahead of its reader; the default is what the native protocol counts. */
   readonly ahead?: Ahead;
 }

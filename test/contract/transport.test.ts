@@ -40,8 +40,6 @@ const transports: Record<string, TransportUnderTest> = {
 const notOfHttp = [
   // gRPC does not say of which kind a call is, and a content type is one of the protocol and not of the method.
   "refuses a kind of call and a content type that a method does not have",
-  // What Connect and gRPC answer to bytes that are no message is `internal`; not executed it is as well.
-  "refuses bytes that are no request",
 ];
 
 for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
@@ -50,6 +48,8 @@ for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
     freeAddress: () => "127.0.0.1:0",
     nowhere: "127.0.0.1:1",
     foreign: "memory:somewhere",
+    // As the libraries of gRPC have it.
+    unreadable: "internal",
     // The windows of HTTP/2 count bytes on the wire; and Node holds some before and behind them.
     ahead: { smallMessage: 10, beside: 2 * 65_536 },
   };
@@ -60,7 +60,6 @@ for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
  * say of which kind the call is.
  */
 const notOfGoMicro = [
-  "refuses a method that it does not have",
   "refuses a kind of call and a content type that a method does not have",
   "refuses connections beyond its limit",
 ];
