@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import { nkeys } from "nats";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FaultProxy } from "../faults/proxy.ts";
 import { echo } from "../support/echo.ts";
+import { issueCredentials } from "./credentials.ts";
 import { skipWithoutNats, startNats } from "./server.ts";
 
 const utf8 = new TextEncoder();
@@ -131,6 +132,26 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
       await store.close();
       await server.close();
     }
+  });
+
+  test("reads its credentials each time it connects, and outlives a file that is half written", async () => {
+    const [ours, others] = [issueCredentials(), issueCredentials()];
+    const directory = mkdtempSync(join(tmpdir(), "micro-nats-creds-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const credentials = join(directory, "user.creds");
+    await using server = await startNats({ config: ours.config });
+    await using proxy = await FaultProxy.start(server.port);
+    await using link = new NatsLink({ servers: `nats://127.0.0.1:${proxy.port}`, credentials });
+    await expect(link.open()).rejects.toThrow(/no such file/);
+    writeFileSync(credentials, others.credentials);
+    await expect(link.open()).rejects.toMatchObject({ code: "unauthenticated" });
+    writeFileSync(credentials, ours.credentials);
+    await link.open();
+    writeFileSync(credentials, ours.credentials.slice(0, 100));
+    const states: string[] = [];
+    link.status.onStateChange((state) => states.push(state));
+    proxy.cut();
+    await expect.poll(() => states).toEqual(["lost", "healthy"]);
   });
 
   test.each<[NatsOptions, RegExp]>([
