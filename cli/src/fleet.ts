@@ -1,11 +1,8 @@
 import type { Broker, Client, Registry, Service, Store, Sync, Transport } from "@micro-es/runtime";
 import { UsageError } from "./command.ts";
+import type { Protocol } from "./protocols.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
-
-/** The ways to speak to an address; a service that is found by name says itself how. */
-export const protocols = ["native", "grpc", "grpc-web", "connect"] as const;
-export type Protocol = (typeof protocols)[number];
 
 /** What commands find, call and look at. What is never asked for is never opened. */
 export interface Fleet extends AsyncDisposable {
@@ -25,9 +22,8 @@ export interface Fleet extends AsyncDisposable {
  * @throws MicroError `invalid_argument` for a variable that is not allowed.
  */
 export async function openFleet(environment: Variables): Promise<Fleet> {
-  const { createClient, createLogger, httpTransport, tcpTransport } = await import(
-    "@micro-es/runtime"
-  );
+  const { createClient, createLogger, tcpTransport } = await import("@micro-es/runtime");
+  const { anyHttpTransport } = await import("./any-http.ts");
   const level = environment.MICRO_LOG_LEVEL === "debug" ? "debug" : "silent";
   const logger = createLogger({ level });
   const { service, transports: others } = await partsOf(environment);
@@ -54,7 +50,7 @@ export async function openFleet(environment: Variables): Promise<Fleet> {
     },
     client(protocol = "grpc") {
       const transports: Transport[] = [tcpTransport(), ...others];
-      if (protocol !== "native") transports.push(httpTransport({ protocol }));
+      if (protocol !== "native") transports.push(anyHttpTransport(protocol));
       const client = createClient({ registry: service.registry, transports, logger, environment });
       clients.push(client);
       return client;

@@ -1,7 +1,7 @@
 import type { CallOptions, Node, Registry } from "@micro-es/runtime";
 import { type OptionSpecs, UsageError } from "./command.ts";
-import { type Protocol, protocols } from "./fleet.ts";
 import { nearest, nearestFew } from "./nearest.ts";
+import { type Protocol, protocols } from "./protocols.ts";
 
 /** The options of commands that speak to a service. */
 export const targetOptions = {

@@ -1,5 +1,5 @@
 import { type CallOptions, MicroError, type Node, type Registry } from "@micro-es/runtime";
-import type { Protocol } from "../fleet.ts";
+import type { Protocol } from "../protocols.ts";
 import type { Target } from "../target.ts";
 
 /** One process that is asked about itself. */

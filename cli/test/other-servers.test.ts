@@ -1,0 +1,168 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type EchoRequest,
+  EchoResponseSchema,
+  EchoService,
+} from "../../test/gen/micro/test/v1/echo_pb.ts";
+import { serviceDefinition } from "../../test/interop/grpc-js/service.ts";
+import { ownFleet } from "../../test/support/process.ts";
+import { micro } from "./support/micro.ts";
+
+// Servers that know nothing of Micro-ES, and do not describe themselves.
+
+const scratch = mkdtempSync(join(tmpdir(), "micro-other-servers-"));
+const repository = join(import.meta.dirname, "../..");
+const env: Record<string, string> = { ...ownFleet(), HOME: scratch, XDG_CONFIG_HOME: scratch };
+const image = join(scratch, "echo.binpb");
+const answer = (init: MessageInitShape<typeof EchoResponseSchema>) =>
+  create(EchoResponseSchema, init);
+
+const grpc = new Server();
+const connect = createServer(
+  connectNodeAdapter({
+    routes: (router) =>
+      router.service(EchoService, {
+        echo(request, context) {
+          if (request.fail !== "") throw new ConnectError("not for you", Code.PermissionDenied);
+          return answer({ text: request.text, server: context.requestHeader.get("x-tag") ?? "" });
+        },
+        async *repeat({ text, count }) {
+          for (let index = 0; index < count; index++) yield answer({ text, index });
+        },
+        async collect(requests) {
+          const texts: string[] = [];
+          for await (const { text } of requests) texts.push(text);
+          return answer({ text: texts.join(" ") });
+        },
+      }),
+  }),
+);
+const addresses = { grpc: "", connect: "" };
+
+beforeAll(async () => {
+  execFileSync(join(repository, "node_modules/.bin/buf"), ["build", "-o", image], {
+    cwd: repository,
+  });
+  grpc.addService(serviceDefinition(EchoService), {
+    echo(call: { request: EchoRequest; metadata: { get(key: string): unknown[] } }, done: Answer) {
+      const { request, metadata } = call;
+      if (request.fail !== "")
+        return done({ code: status.PERMISSION_DENIED, details: "not for you" });
+      done(null, answer({ text: request.text, server: String(metadata.get("x-tag")[0] ?? "") }));
+    },
+    repeat(call: Stream) {
+      const { text, count } = call.request;
+      for (let index = 0; index < count; index++) call.write(answer({ text, index }));
+      call.end();
+    },
+    collect(call: Stream, done: Answer) {
+      const texts: string[] = [];
+      call.on("data", ({ text }) => texts.push(text));
+      call.on("end", () => done(null, answer({ text: texts.join(" ") })));
+    },
+    chat(call: Stream) {
+      call.on("data", ({ text }) => call.write(answer({ text })));
+      call.on("end", () => call.end());
+    },
+  } as never);
+  const port = await new Promise<number>((resolve, reject) => {
+    grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  addresses.grpc = `127.0.0.1:${port}`;
+  await once(connect.listen(0, "127.0.0.1"), "listening");
+  addresses.connect = `127.0.0.1:${(connect.address() as AddressInfo).port}`;
+});
+
+afterAll(() => {
+  grpc.forceShutdown();
+  connect.closeAllConnections();
+  connect.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+type Answer = (error: object | null, message?: unknown) => void;
+interface Stream {
+  readonly request: EchoRequest;
+  write(message: unknown): void;
+  end(): void;
+  on(event: "data" | "end", listener: (request: EchoRequest) => void): void;
+}
+
+const lines = (text: string) =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
+
+describe.each([
+  ["gRPC, by grpc-js", "grpc", []],
+  ["Connect, by connect-node over HTTP/1.1", "connect", ["--protocol", "connect"]],
+] as const)("micro call of a server of %s", (_, name, protocol) => {
+  const call = (method: string, request: string, ...words: readonly string[]) =>
+    micro(
+      ["call", addresses[name], method, request, ...protocol, "--descriptor-set", image, ...words],
+      { env, stdin: `{"text":"a"}\n{"text":"b"}\n` },
+    );
+
+  test("answers one request, with metadata", async () => {
+    const ended = await call("EchoService/Echo", `{"text":"hi"}`, "-H", "x-tag: one");
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(lines(ended.stdout)).toEqual([{ text: "hi", server: "one" }]);
+  });
+
+  test("streams both ways", async () => {
+    const repeated = await call("EchoService/Repeat", `{"text":"x","count":2}`);
+    expect(lines(repeated.stdout)).toEqual([{ text: "x" }, { text: "x", index: 1 }]);
+    const collected = await call("EchoService/Collect", "-");
+    expect(lines(collected.stdout)).toEqual([{ text: "a b" }]);
+    if (name === "connect") return;
+    const chatted = await call("EchoService/Chat", "-");
+    expect(lines(chatted.stdout)).toEqual([{ text: "a" }, { text: "b" }]);
+  });
+
+  test("ends with the code of its error", async () => {
+    expect(await call("EchoService/Echo", `{"fail":"x"}`)).toEqual({
+      code: 64 + 7,
+      stdout: "",
+      stderr: "error: permission_denied: not for you\n",
+    });
+  });
+
+  test.skipIf(name === "grpc")("says what to speak instead of gRPC", async () => {
+    const words = ["call", addresses[name], "EchoService/Echo", "{}", "--descriptor-set", image];
+    const { stderr, code } = await micro(words, { env });
+    expect(stderr).toMatch(/speaks no HTTP\/2, as gRPC does; does --protocol connect/);
+    expect(code).toBe(64 + 14);
+  });
+
+  test("says what to do without a schema", async () => {
+    const { stderr, code } = await micro(["call", addresses[name], "Echo", "{}", ...protocol], {
+      env,
+    });
+    expect(stderr).toMatch(/does not describe itself: .*--proto or --descriptor-set/);
+    expect(code).toBe(64 + 12);
+  });
+});
+
+test("micro describe reads a descriptor set, and says what is none", async () => {
+  const words = ["describe", addresses.grpc, "EchoService", "--descriptor-set"];
+  const { stdout } = await micro([...words, image], { env });
+  expect(stdout).toContain("rpc Chat(stream EchoRequest) returns (stream EchoResponse);");
+  const { stderr, code } = await micro([...words, join(repository, "package.json")], { env });
+  expect(stderr).toMatch(/package\.json is no descriptor set with all its imports \(buf build -o/);
+  expect(code).toBe(2);
+});
