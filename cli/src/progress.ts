@@ -20,13 +20,19 @@ export class Progress {
   #began = 0;
   #timer: NodeJS.Timeout | undefined;
   #shown = false;
+  /** Something else was written since the waiting began. */
+  #interrupted = false;
 
   constructor(stream: TerminalStream) {
     this.#stream = stream;
   }
 
-  /** What is being waited for from now on. What was waited for before belongs to it: the seconds go on. */
+  /**
+   * What is being waited for from now on. What was waited for before belongs to it, and the seconds go on, unless something
+   * has come of it.
+   */
   set(text: string): void {
+    if (this.#interrupted) this.end();
     this.#text = text;
     if (this.#timer === undefined) {
       this.#began = performance.now();
@@ -41,6 +47,7 @@ export class Progress {
   hide(): void {
     if (this.#shown) this.#stream.write(eraseLine);
     this.#shown = false;
+    this.#interrupted = true;
   }
 
   /** Nothing is waited for any more. */
@@ -48,6 +55,7 @@ export class Progress {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.hide();
+    this.#interrupted = false;
   }
 
   #show(): void {

@@ -53,21 +53,27 @@ describe("micro services", () => {
 
 describe("micro registry watch", () => {
   test("tells of nodes that come and go, and ends well with Ctrl-C", async () => {
-    const watching = startMicro(["registry", "watch", "blue", "--json"], { env });
+    const watching = startMicro(["registry", "watch", "echo", "--json"], { env });
     let seen = "";
     watching.stdout?.setEncoding("utf8").on("data", (text: string) => {
       seen += text;
     });
     await expect.poll(() => seen).toMatch(/"snapshot"/);
-    const other = startProgram(new URL("support/described-echo.ts", import.meta.url), {
-      ...env,
-      MICRO_NAME: "ignored",
-    });
-    await other.told("ready");
-    await other[Symbol.asyncDispose]();
+    const other = startProgram(new URL("support/described-echo.ts", import.meta.url), env);
+    const [joined = ""] = (await other.told("ready")) as string[];
+    await expect.poll(() => seen).toContain('"added"');
+    other.kill("SIGTERM");
+    await other.ended;
+    await expect.poll(() => seen).toContain('"removed"');
     const ended = new Promise((resolve) => watching.once("close", resolve));
     watching.kill("SIGINT");
     expect(await ended).toBe(130);
+    const node = (at: string) => ({ type: expect.any(String), node: { address: at } });
+    expect(json(seen)).toMatchObject([
+      { type: "snapshot", nodes: [{ address }] },
+      { ...node(joined), type: "added" },
+      { ...node(joined), type: "removed" },
+    ]);
   });
 });
 
