@@ -176,6 +176,17 @@ describe("micro check", () => {
   });
 });
 
+test.each(["check", "lint", "generate", "breaking", "scaffold"])(
+  "micro %s says that there is no such folder",
+  async (command) => {
+    expect(await micro([command, "nowhere"], { cwd: scratch })).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `error: there is no folder ${join(scratch, "nowhere")}\n`,
+    });
+  },
+);
+
 describe("micro lint", () => {
   test("tells what buf and its plugin find, with the place", async () => {
     const project = await newProject();

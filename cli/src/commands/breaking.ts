@@ -5,6 +5,7 @@ import { defaultRules } from "../breaking/rules.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { openFleet } from "../fleet.ts";
 import type { Output } from "../output.ts";
+import { projectFolder } from "../project-folder.ts";
 
 /** Exit codes: something breaks; nothing does that could be compared, and something could not be. */
 const breaks = 3;
@@ -55,8 +56,8 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
     ["micro breaking --live --service orders --use FILE", "one service, by stricter rules"],
     ["micro breaking --against v1.4.0", "with what was released"],
   ],
-  async run({ arguments: [folder = "."], options, output, environment, signal }) {
-    const project = resolve(folder);
+  async run({ arguments: [folder], options, output, environment, signal }) {
+    const project = await projectFolder(folder);
     if (options.live !== true) {
       refuseLiveOptions(options);
       output.progress("comparing schemas");

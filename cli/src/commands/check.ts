@@ -1,6 +1,7 @@
 import { relative, resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
 import type { Output } from "../output.ts";
+import { projectFolder } from "../project-folder.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
@@ -17,8 +18,8 @@ export const command: Command = defineCommand({
     ["micro check", "in CI, after npm ci"],
     ["micro check --against v1.4.0", "against what was released"],
   ],
-  async run({ arguments: [folder = "."], options, output }) {
-    const project = resolve(folder);
+  async run({ arguments: [folder], options, output }) {
+    const project = await projectFolder(folder);
     output.progress("comparing generated code");
     const { generatedDrift } = await import("../check/generated.ts");
     const drift = await generatedDrift(project);

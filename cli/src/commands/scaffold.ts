@@ -1,6 +1,7 @@
 import { relative, resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
 import { writeChange } from "../file-change.ts";
+import { projectFolder } from "../project-folder.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
@@ -15,8 +16,8 @@ export const command: Command = defineCommand({
     ["micro scaffold", "after `micro generate`"],
     ["micro scaffold --dry-run | less", "what it would do"],
   ],
-  async run({ arguments: [folder = "."], options, output }) {
-    const project = resolve(folder);
+  async run({ arguments: [folder], options, output }) {
+    const project = await projectFolder(folder);
     const writes = options["dry-run"] !== true && options.check !== true;
     output.progress("reading handlers");
     const { planScaffold } = await import("../scaffold/plan.ts");
