@@ -141,5 +141,22 @@ function defaultServers(): readonly string[] {
 function authenticatorOf({ credentials, nkey }: NatsOptions): Authenticator | undefined {
   if (nkey !== undefined) return nkeyAuthenticator(new TextEncoder().encode(nkey));
   if (credentials === undefined) return undefined;
-  return (nonce) => credsAuthenticator(readFileSync(credentials))(nonce);
+  return credentialsFile(credentials);
+}
+
+/** Reads the file at each connection, and keeps to what stood in it before while it is being replaced. */
+function credentialsFile(path: string): Authenticator {
+  let last: Authenticator | undefined;
+  return (nonce) => {
+    try {
+      const read = credsAuthenticator(readFileSync(path));
+      const shown = read(nonce);
+      last = read;
+      return shown;
+    } catch (error) {
+      // What is thrown here when a connection is made again ends it for good.
+      if (last === undefined) throw error;
+      return last(nonce);
+    }
+  };
 }
