@@ -5,16 +5,17 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { commands } from "../../cli/src/commands.ts";
 import { ownFleet } from "../support/process.ts";
 import { type CommandRun, commandRuns, mistakes } from "./command-table.ts";
-import { readmeCommands } from "./readme-steps.ts";
+import { readmeParts } from "./readme-steps.ts";
 
 // From nothing to a service that was changed and called, with the packed packages and in the README's words.
 
 const repository = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "micro-newcomer-"));
+const whereFile = join(scratch, "where");
 const run = promisify(execFile);
 const env: NodeJS.ProcessEnv = {
   ...process.env,
@@ -22,6 +23,12 @@ const env: NodeJS.ProcessEnv = {
   // The line that says that a service listens is one of these.
   MICRO_LOG_LEVEL: "info",
   WEB_PORT: String(40_000 + (process.pid % 20_000)),
+  // Where a line of shell has gone to.
+  WHERE: whereFile,
+  GIT_AUTHOR_NAME: "Ada",
+  GIT_AUTHOR_EMAIL: "ada@example.com",
+  GIT_COMMITTER_NAME: "Ada",
+  GIT_COMMITTER_EMAIL: "ada@example.com",
   npm_config_fund: "false",
   npm_config_audit: "false",
   npm_config_prefer_offline: "true",
@@ -53,9 +60,15 @@ async function shell(line: string, cwd: string): Promise<{ code: number; output:
   }
 }
 
+/** What goes on in a terminal of its own until it is disposed of. */
+interface Terminal extends AsyncDisposable {
+  /** All that it has shown. */
+  readonly log: string;
+}
+
 /** Runs `npx micro run` in a terminal of its own, until the service listens. */
-async function start(cwd: string): Promise<AsyncDisposable> {
-  const child = spawn("npx", ["micro", "run"], {
+async function start(cwd: string, line = "npx micro run"): Promise<Terminal> {
+  const child = spawn("bash", ["-c", line], {
     cwd,
     env,
     stdio: ["ignore", "pipe", "inherit"],
@@ -71,6 +84,9 @@ async function start(cwd: string): Promise<AsyncDisposable> {
     void ended.then(() => reject(new Error(`micro run ended: ${log}`)));
   });
   return {
+    get log() {
+      return log;
+    },
     async [Symbol.asyncDispose]() {
       // As Ctrl-C does: to npx, which passes it on, and to micro.
       process.kill(-(child.pid ?? 0), "SIGINT");
@@ -81,61 +97,73 @@ async function start(cwd: string): Promise<AsyncDisposable> {
   };
 }
 
+/** What each command of the README is to show. */
+const shows: readonly (readonly [command: string, shown: RegExp])[] = [
+  ["cd .. && npm exec", /shop is written, \d+ files/],
+  ["cd shop && npm install", /added \d+ packages[\s\S]*pass 1\b/],
+  ["git init", /^$/],
+  ["npx micro run", /generated in \.[\s\S]*the server listens/],
+  ["npx micro call shop Hello", /^\{"message":"Hello Ada"\}\n$/],
+  [
+    "npx micro stats",
+    /shop\.v1\.ShopService\/Hello +1 +0 +0 +\d[\s\S]*info +the server listens service=shop/,
+  ],
+  ["npx micro scaffold", /^src\/shop-service\.ts: adds bye\n$/],
+  ["npx micro call shop Bye", /^\{"message":"Bye Ada"\}\n$/],
+  [
+    "npx micro check",
+    /✓ generated code .*\n✓ handlers .*\n✓ schema breaks nobody who uses main's\n$/,
+  ],
+  ["npx micro check", /✓ handlers .*\n✗ schema\n/],
+];
+
 // Each installs a project as npm does, more than once.
 describe("a newcomer with micro", { timeout: 900_000 }, () => {
-  test("starts a project, changes its schema, scaffolds, calls, and is stopped from breaking it", async () => {
+  test("starts a project, changes its schema, scaffolds, calls, and is stopped from breaking it, in the README's words", async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const [make = "", call = "", look = "", change = ""] = readmeCommands(
-      readme,
-      "A project in one command",
-    );
-    const made = await shell(make, join(scratch, "micro-es"));
-    expect(made, made.output).toMatchObject({ code: 0 });
-    const shop = join(scratch, "shop");
-    const tested = await shell("npm test", shop);
-    expect(tested, tested.output).toMatchObject({ code: 0 });
-    {
-      await using _ = await start(shop);
-      const called = await shell(call, shop);
-      expect(called.output).toContain("Hello Ada");
-      const looked = await shell(look, shop);
-      expect(looked.output).toMatch(/shop\.v1\.ShopService\/Hello +1 +0 +0 +\d/);
-      expect(looked.output).toMatch(/info +the server listens service=shop/);
+    const parts = readmeParts(readme, "A project in one command");
+    const expected = [...shows];
+    let cwd = join(scratch, "micro-es");
+    let shown = "";
+    let running: Terminal | undefined;
+    onTestFinished(async () => running?.[Symbol.asyncDispose]());
+    for (const part of parts) {
+      if (part.kind === "command") {
+        const [begin, wanted] = expected.shift() ?? ["nothing more", /./];
+        expect(part.command).toContain(begin);
+        if (part.stays) {
+          running = await start(cwd, part.command);
+          shown = running.log;
+        } else {
+          // What a person reads between two commands, the program does meanwhile.
+          const code = part.fails ? 1 : 0;
+          await expect
+            .poll(
+              async () => {
+                const ended = await shell(`${part.command} && pwd >"$WHERE"`, cwd);
+                shown = ended.output;
+                return ended;
+              },
+              { timeout: 120_000 },
+            )
+            .toEqual({ code, output: expect.stringMatching(wanted) });
+          if (!part.fails) cwd = readFileSync(whereFile, "utf8").trim();
+        }
+        expect(shown).toMatch(wanted);
+      } else if (part.kind === "edit") {
+        const file = join(cwd, part.path);
+        const text = readFileSync(file, "utf8");
+        expect(text.split(part.before)).toHaveLength(2);
+        writeFileSync(
+          file,
+          text.replace(part.before, () => part.after),
+        );
+      } else if (part.kind === "shown") {
+        expect(shown).toContain(part.text);
+      }
     }
-    await shell(
-      "git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm start",
-      shop,
-    );
-    const proto = join(shop, "proto/shop/v1/shop.proto");
-    const schema = readFileSync(proto, "utf8");
-    const grown = schema.replace(
-      "service ShopService {",
-      "service ShopService {\n  rpc Bye(HelloRequest) returns (HelloResponse);\n",
-    );
-    writeFileSync(proto, grown);
-    expect((await shell("npx micro check", shop)).code).toBe(1);
-    const scaffolded = await shell(change, shop);
-    expect(scaffolded.output).toContain("src/shop-service.ts: adds bye");
-    const handler = join(shop, "src/shop-service.ts");
-    const stub = readFileSync(handler, "utf8");
-    writeFileSync(
-      handler,
-      stub.replace(
-        /throw new MicroError\("unimplemented".*/,
-        `return { message: \`Bye \${request.name}\` };`,
-      ),
-    );
-    {
-      await using _ = await start(shop);
-      const called = await shell(`npx micro call shop Bye '{"name":"Ada"}'`, shop);
-      expect(called.output).toContain("Bye Ada");
-    }
-    const good = await shell("npx micro check", shop);
-    expect(good, good.output).toMatchObject({ code: 0 });
-    writeFileSync(proto, grown.replace("string message = 1;", "int32 message = 1;"));
-    const broken = await shell("npm run generate >/dev/null && npx micro check", shop);
-    expect(broken.code).toBe(1);
-    expect(broken.output).toMatch(/shop\.proto:\d+:\d+:Field "1" .*HelloResponse.* changed type/);
+    expect(expected).toEqual([]);
+    expect(running?.log).toMatch(/restarts shop: proto\/shop\/v1\/shop\.proto changed/);
   });
 
   test.each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
@@ -218,6 +246,23 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     expect(shown).toMatch(row.shows);
     expect(plain(shown)).toBe(shown);
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
+  });
+
+  // A script for a shell is no JSON.
+  const asJson = runs.filter(
+    ({ command, until }) => command !== "completion" && until === undefined,
+  );
+
+  test.each(asJson)("as JSON, a value a line: $line", async (row) => {
+    const line = row.line.replaceAll(/\bmicro (?=[a-z])/g, "micro --json ");
+    const { code, shown } = await typed({ ...row, line }, false);
+    expect(code, shown).toBe(row.code ?? 0);
+    for (const text of shown
+      .trim()
+      .split("\n")
+      .filter((it) => it !== "")) {
+      expect(() => JSON.parse(text), text).not.toThrow();
+    }
   });
 
   test.each(mistakes("my-pubsub"))("wrong: $line", async (row) => {

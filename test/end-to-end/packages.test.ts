@@ -120,6 +120,8 @@ describe("the README's five steps, word by word in an empty folder", () => {
           if (part.kind === "file") {
             mkdirSync(dirname(join(folder, part.path)), { recursive: true });
             writeFileSync(join(folder, part.path), part.text);
+          } else if (part.kind !== "command") {
+            throw new Error("the five steps are files and commands");
           } else if (part.stays) {
             background.push(await startInBackground(part.command));
           } else {
