@@ -13,6 +13,7 @@ import type { ServerListen } from "./server/rpc-server.ts";
 import type { Server } from "./server/server.ts";
 import type { RunOptions, Service, ServiceState } from "./service.ts";
 import { keepAlive, onStopSignal } from "./signals.ts";
+import { logStates } from "./state-log.ts";
 import type { Store } from "./store/store.ts";
 import type { Sync } from "./sync/sync.ts";
 
@@ -67,6 +68,7 @@ export class RunningService implements Service {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #stopped: (() => void)[] = [];
+  #endStateLog = () => {};
 
   constructor(parts: ServiceParts) {
     this.name = parts.name;
@@ -159,7 +161,9 @@ export class RunningService implements Service {
       await this.#onStart.run();
       await this.server.start();
       await this.#onReady.run();
-      if (this.#stopping === undefined) this.#state = "running";
+      if (this.#stopping !== undefined) return;
+      this.#state = "running";
+      this.#endStateLog = logStates(this.name, { registry, broker, store, sync }, this.logger);
     } catch (reason) {
       this.logger.error({ service: this.name, error: reason }, "the service could not start");
       // A stop that is under way waits for this very start.
@@ -176,6 +180,7 @@ export class RunningService implements Service {
     await this.#starting?.catch(() => {});
     const wasRunning = this.#state === "running";
     this.#state = "stopping";
+    this.#endStateLog();
     await this.server.close(this.#grace.leftMs);
     let failures: readonly MicroError[] = [];
     this.#hooksGrace.shorten(this.#grace.leftMs + partingMs);

@@ -14,6 +14,7 @@ import { nkeys } from "nats";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FaultProxy } from "../faults/proxy.ts";
 import { echo } from "../support/echo.ts";
+import { recordingLogger } from "../support/server.ts";
 import { issueCredentials } from "./credentials.ts";
 import { skipWithoutNats, startNats } from "./server.ts";
 
@@ -262,6 +263,43 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     expect(proxy.accepted).toBe(1);
     await Promise.all([answering.stop(), calling.stop()]);
     expect(link.connected).toBe(true);
+  });
+
+  test("that a service loses is told once in its log, and so is that it is back", async () => {
+    await using server = await startNats();
+    const log = recordingLogger();
+    const service = createService({
+      name: "told",
+      environment: { MICRO_ADDRESS: "127.0.0.1:0" },
+      logger: log,
+      ...nats({ servers: server.url, logger: silentLogger }),
+    });
+    onTestFinished(() => service.stop());
+    await service.start();
+    const parts = ["registry", "broker", "store", "sync"];
+    const told = () => log.lines.filter(({ message }) => message.startsWith("parts of"));
+    await server.stop();
+    const lost = {
+      level: "warn",
+      message: "parts of the service are lost",
+      fields: {
+        service: "told",
+        parts,
+        error: expect.objectContaining({ message: expect.stringContaining(server.url) }),
+      },
+    };
+    await expect.poll(told).toEqual([lost]);
+    await server.start();
+    await expect.poll(told).toEqual([
+      lost,
+      {
+        level: "info",
+        message: "parts of the service are healthy again",
+        fields: { service: "told", parts },
+      },
+    ]);
+    await service.stop();
+    expect(told()).toHaveLength(2);
   });
 
   test("drivers by themselves meet services that have all of them", async () => {
