@@ -190,7 +190,9 @@ export class Writer {
   #pbPath(file: DescFile): string {
     let path = this.#pbPaths.get(file);
     if (path === undefined) {
-      path = this.#file.importSchema(file).from;
+      // protoplugin works out the names of all that a file declares, though its path depends on none of them.
+      const empty: DescFile = { ...file, messages: [], enums: [], services: [], extensions: [] };
+      path = this.#file.importSchema(empty).from;
       this.#pbPaths.set(file, path);
     }
     return path;

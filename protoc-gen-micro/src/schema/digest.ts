@@ -8,19 +8,38 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import { type SchemaType, typeClosure } from "./type-closure.ts";
 
+/** A client, a handler and each target of one run ask for the digest of the same service. */
+const digests = new WeakMap<DescService | DescMessage, string>();
+
+/** What a type adds to the digest of each service and event that is made of it. */
+const contributions = new WeakMap<SchemaType, Uint8Array>();
+
 /**
  * Tells schemas of a service or an event apart: 16 hexadecimal digits that are the same for the same descriptors of it and
  * of every type that its messages are made of, whatever their comments and the files that they stand in are.
  */
 export function schemaDigest(root: DescService | DescMessage): string {
-  const hash = createHash("sha256");
-  const types = [...typeClosure(root)].sort((a, b) => (a.typeName < b.typeName ? -1 : 1));
-  for (const type of types) {
-    for (const part of [type.typeName, syntaxOf(type), descriptorOf(type)]) {
-      hash.update(`${part.length}:`).update(part);
-    }
+  let digest = digests.get(root);
+  if (digest === undefined) {
+    const hash = createHash("sha256");
+    const types = [...typeClosure(root)].sort((a, b) => (a.typeName < b.typeName ? -1 : 1));
+    for (const type of types) hash.update(contributionOf(type));
+    digest = hash.digest("hex").slice(0, 16);
+    digests.set(root, digest);
   }
-  return hash.digest("hex").slice(0, 16);
+  return digest;
+}
+
+function contributionOf(type: SchemaType): Uint8Array {
+  let contribution = contributions.get(type);
+  if (contribution === undefined) {
+    const parts = [type.typeName, syntaxOf(type), descriptorOf(type)];
+    contribution = Buffer.concat(
+      parts.flatMap((part) => [Buffer.from(`${part.length}:`), Buffer.from(part)]),
+    );
+    contributions.set(type, contribution);
+  }
+  return contribution;
 }
 
 function descriptorOf(type: SchemaType): Uint8Array {
