@@ -106,6 +106,21 @@ test("an imported message uses the codec of its file when the run writes that, a
   );
 });
 
+test("codecs of two imported messages of one name are told apart, whoever they come from", async () => {
+  const { codec } = await generated({
+    "shop/value.proto": `syntax = "proto3"; package shop; message Value { int32 cents = 1; }`,
+    "shop/offer.proto": `
+      syntax = "proto3";
+      package shop;
+      import "google/protobuf/struct.proto";
+      import "shop/value.proto";
+      message Offer { Value ours = 1; google.protobuf.Value theirs = 2; }`,
+  });
+  const offer = codec("shop.Offer");
+  const init = { ours: { cents: 5 }, theirs: { kind: { case: "numberValue", value: 7 } } };
+  expect(offer.decode(offer.encode(init))).toMatchObject(init);
+});
+
 test("codec=reflect is one line a message", () => {
   const compiled = compile(shop, { withOptions: false });
   const code = generate(compiled.request(["shop/order.proto"], "target=js,codec=reflect")).get(

@@ -37,8 +37,10 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
       }
       const reference = context.references.messages.get(message);
       if (reference?.kind === "local") return reference.codec;
-      foreign.set(message, names.foreign(message));
-      return names.foreign(message);
+      const name = names.foreign(message);
+      foreign.set(message, name);
+      // As a symbol, so that an imported codec of the same name makes way.
+      return writer.own(name);
     },
   };
   const pieces: Code[][] = [];
@@ -59,7 +61,7 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
       ")",
     ];
     const type = typed(codecs, ": ", writer.type("MessageCodec"), "<", codecs.shape(message), ">");
-    pieces.push([[`const ${name}`, type, " = ", value, ";"]]);
+    pieces.push([["const ", writer.own(name), type, " = ", value, ";"]]);
   }
   for (const piece of pieces) writer.code(piece);
 }
