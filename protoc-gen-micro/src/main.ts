@@ -1,4 +1,15 @@
+import { buffer } from "node:stream/consumers";
 import { runNodeJs } from "@bufbuild/protoplugin";
-import { protocGenMicro } from "./plugin.ts";
+import { answer, protocGenMicro } from "./plugin.ts";
 
-runNodeJs(protocGenMicro);
+// Whoever starts it by hand is told its version, or what it expects.
+if (process.argv.length > 2) runNodeJs(protocGenMicro);
+else {
+  try {
+    process.stdout.write(answer(await buffer(process.stdin)));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${protocGenMicro.name}: ${reason}\n`);
+    process.exitCode = 1;
+  }
+}

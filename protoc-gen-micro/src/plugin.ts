@@ -1,6 +1,7 @@
-import { create, maximumEdition, minimumEdition } from "@bufbuild/protobuf";
+import { create, fromBinary, maximumEdition, minimumEdition, toBinary } from "@bufbuild/protobuf";
 import {
   type CodeGeneratorRequest,
+  CodeGeneratorRequestSchema,
   type CodeGeneratorResponse,
   CodeGeneratorResponse_Feature,
   CodeGeneratorResponseSchema,
@@ -9,6 +10,7 @@ import { createEcmaScriptPlugin, type Plugin } from "@bufbuild/protoplugin";
 import { generate } from "./generate.ts";
 import { checkParameter, InvalidOption, parseOptions } from "./plugin-options.ts";
 import { InvalidSchema } from "./rules/problems.ts";
+import { slimRequest } from "./slim-request.ts";
 import { version } from "./version.ts";
 
 // All three targets are written by the generator itself. protoplugin could transpile the last two, and
@@ -47,3 +49,18 @@ export const protocGenMicro: Plugin = {
     }
   },
 };
+
+/**
+ * Answers a CodeGeneratorRequest with a CodeGeneratorResponse, both as their bytes.
+ * @throws Error for bytes that are no request, and for one that is wrong in itself.
+ */
+export function answer(request: Uint8Array): Uint8Array {
+  let response = run(slimRequest(request));
+  // An error says where it is, which a slim request does not.
+  if (response.error !== "") response = run(request);
+  return toBinary(CodeGeneratorResponseSchema, response);
+}
+
+function run(request: Uint8Array): CodeGeneratorResponse {
+  return protocGenMicro.run(fromBinary(CodeGeneratorRequestSchema, request));
+}
