@@ -26,6 +26,8 @@ export interface Generated {
   /** What the output for a .proto file exports. */
   micro(name: string): Record<string, unknown>;
   pb(name: string): Record<string, unknown>;
+  /** Where the files are. */
+  readonly folder: string;
 }
 
 const here = import.meta.dirname;
@@ -68,6 +70,7 @@ export async function generated(sources: Readonly<Record<string, string>>): Prom
     typeNames: codecs.typeNames,
     micro: (name) => module(`${name}_micro.ts`),
     pb: (name) => module(`${name}_pb.ts`),
+    folder,
   };
 }
 

@@ -25,7 +25,8 @@ const goals: readonly { operation: Row["operation"]; times: number; upTo: number
   { operation: "encode into", times: 4, upTo: 64 * 1024 },
 ];
 
-const largestBundle = 5 * 1024;
+/** The most that a bundle with the codec of one small message may weigh, in bytes gzipped. */
+export const largestBundle = 5 * 1024;
 
 /** @param share how much of each goal must be reached */
 export function missed(
@@ -54,7 +55,8 @@ export function missed(
     }
   }
   const bundle = sizes.find(({ contender }) => contender === ours)!;
-  if (bundle.gzipped * share > largestBundle) {
+  // What is not measured by a clock is not given any slack.
+  if (bundle.gzipped > largestBundle) {
     failures.push(`bundle of one message: ${bundle.gzipped} bytes gzipped, not ${largestBundle}`);
   }
   return failures;
