@@ -5,12 +5,21 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
+import { create, type DescFile, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  FileDescriptorResponseSchema,
+  ListServiceResponseSchema,
+  ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+  ServiceResponseSchema,
+} from "@micro-es/runtime/gen/grpc/reflection/v1/reflection_pb.js";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import {
   type EchoRequest,
   EchoResponseSchema,
@@ -77,12 +86,7 @@ beforeAll(async () => {
       call.on("end", () => call.end());
     },
   } as never);
-  const port = await new Promise<number>((resolve, reject) => {
-    grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  addresses.grpc = `127.0.0.1:${port}`;
+  addresses.grpc = await listen(grpc);
   await once(connect.listen(0, "127.0.0.1"), "listening");
   addresses.connect = `127.0.0.1:${(connect.address() as AddressInfo).port}`;
 });
@@ -93,6 +97,15 @@ afterAll(() => {
   connect.close();
   rmSync(scratch, { recursive: true, force: true });
 });
+
+async function listen(server: Server): Promise<string> {
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return `127.0.0.1:${port}`;
+}
 
 type Answer = (error: object | null, message?: unknown) => void;
 interface Stream {
@@ -157,6 +170,67 @@ describe.each([
     expect(code).toBe(64 + 12);
   });
 });
+
+test("micro call and micro describe ask a gRPC server by the older reflection, which gives one file at a time", async () => {
+  const server = new Server();
+  const older = Object.entries(serviceDefinition(ServerReflection)).map(([name, method]) => {
+    return [name, { ...method, path: method.path.replace(".v1.", ".v1alpha.") }] as const;
+  });
+  server.addService(Object.fromEntries(older), {
+    serverReflectionInfo(call: ReflectionStream) {
+      call.on("data", ({ messageRequest }) => {
+        const messageResponse = reflected(messageRequest);
+        call.write(create(ServerReflectionResponseSchema, { messageResponse }));
+      });
+      call.on("end", () => call.end());
+    },
+  } as never);
+  server.addService(serviceDefinition(EchoService), {
+    echo: ({ request }: { request: EchoRequest }, done: Answer) =>
+      done(null, answer({ text: request.text })),
+  } as never);
+  const address = await listen(server);
+  onTestFinished(() => server.forceShutdown());
+  const called = await micro(["call", address, "Echo", `{"text":"hi"}`], { env });
+  expect(called).toEqual({ code: 0, stdout: `{"text":"hi"}\n`, stderr: "" });
+  expect((await micro(["describe", address, "Echoed"], { env })).stdout).toContain(
+    "message Echoed {",
+  );
+});
+
+type Question = ServerReflectionRequest["messageRequest"];
+interface ReflectionStream {
+  write(message: unknown): void;
+  end(): void;
+  on(event: "data" | "end", listener: (request: ServerReflectionRequest) => void): void;
+}
+
+/** What a server answers that has the echo service, without the files that a file imports. */
+function reflected(asked: Question): ServerReflectionResponse["messageResponse"] {
+  if (asked.case === "listServices") {
+    const service = [create(ServiceResponseSchema, { name: EchoService.typeName })];
+    return {
+      case: "listServicesResponse",
+      value: create(ListServiceResponseSchema, { service }),
+    };
+  }
+  const files = new Map<string, DescFile>();
+  const add = (file: DescFile) => {
+    files.set(file.proto.name, file);
+    file.dependencies.forEach(add);
+  };
+  add(EchoService.file);
+  const file =
+    asked.case === "fileByFilename"
+      ? files.get(asked.value)
+      : files.get(EchoService.file.proto.name);
+  if (file === undefined) throw new Error(`nobody has ${asked.value}`);
+  const fileDescriptorProto = [toBinary(FileDescriptorProtoSchema, file.proto)];
+  return {
+    case: "fileDescriptorResponse",
+    value: create(FileDescriptorResponseSchema, { fileDescriptorProto }),
+  };
+}
 
 test("micro describe reads a descriptor set, and says what is none", async () => {
   const words = ["describe", addresses.grpc, "EchoService", "--descriptor-set"];
