@@ -66,9 +66,10 @@ export class ChannelSlot {
   get refusal(): MicroError | undefined {
     const waitMs = this.#notBefore - monotonicNow();
     if (waitMs <= 0) return undefined;
+    const failures = this.#failures === 1 ? "a failure" : `${this.#failures} failures`;
     return new MicroError(
       "unavailable",
-      `${this.address} is not dialled again for ${Math.ceil(waitMs)} ms after ${this.#failures} failures, the last: ${this.#lastError?.message}`,
+      `${this.#lastError?.message}; after ${failures} it is not dialled again for ${Math.ceil(waitMs)} ms`,
       { outcome: "not-executed", cause: this.#lastError },
     );
   }
