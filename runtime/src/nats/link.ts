@@ -131,13 +131,13 @@ export class NatsLink implements AsyncDisposable {
 
   async #open(): Promise<NatsConnection> {
     try {
-      const connection = await connect(connectionOptions(this.#options, () => this.#waits.next()));
+      const connection = await connect(connectionOptions(this.#options, this.#waits.delayMs));
       if (this.#closing !== undefined) {
         await connection.close();
         throw new MicroError("unavailable", "cannot use NATS: the connection is closed");
       }
       this.#connection = connection;
-      this.#waits.connected(connection);
+      this.#waits.install(connection);
       this.status.set("healthy");
       void this.#follow(connection);
       return connection;
@@ -162,7 +162,7 @@ export class NatsLink implements AsyncDisposable {
         );
         for (const fail of this.#asking) fail(reason);
       } else if (type === "reconnect") {
-        this.#waits.connected(connection);
+        this.#waits.reset();
         this.status.set("healthy");
         for (const listener of this.#reconnected) listener();
       }
