@@ -11,7 +11,7 @@ export { boolKey, int64Key, integerKey } from "./codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "./codec/wire/defaults.ts";
 export * from "./codec/wire/get.ts";
 export { readGroup } from "./codec/wire/group.ts";
-export { readKey, setEntry } from "./codec/wire/map-keys.ts";
+export { readKey, roomyMap, setEntry } from "./codec/wire/map-keys.ts";
 export { described, type MessageCodec, messageCodec } from "./codec/wire/message-codec.ts";
 export type { MessageInit } from "./codec/wire/message-init.ts";
 export * from "./codec/wire/packed-read.ts";
@@ -21,6 +21,7 @@ export {
   endOf,
   enter,
   getUint32,
+  isNext,
   leave,
   nextTag,
   partOf,

@@ -271,6 +271,7 @@ export function emitReadEntry(
   const keyTag = tagOf(1, scalar(field.mapKey).wireType);
   const { utf8Validation } = field;
   const isString = field.mapKey === ScalarType.STRING;
+  const isBool = field.mapKey === ScalarType.BOOL;
   const key =
     isString && utf8Validation
       ? [context.runtime("readKey"), "(reader)"]
@@ -286,7 +287,7 @@ export function emitReadEntry(
         ",\n  end: number,\n  depth: number,\n): void",
       ]
     : "message, reader, end, depth)";
-  block.nest([`function ${name}(`, annotation, " {"], () => {
+  const readEntry = () => {
     if (closed) block.line("const start = reader.pos;");
     block.line("const stop = ", context.runtime("endOf"), "(reader, end);");
     block.line(`let key = ${zeroLiteral(field.mapKey, false)};`);
@@ -302,7 +303,7 @@ export function emitReadEntry(
     const set = isString
       ? [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"]
       : [
-          `${member(field)}[${number ? "key" : "String(key)"}] = `,
+          `${isBool ? member(field) : "map"}[${number ? "key" : "String(key)"}] = `,
           value.result,
           closed ? "" : asEnum(context, field),
           ";",
@@ -314,6 +315,17 @@ export function emitReadEntry(
       const part = [context.runtime("partOf"), "(reader, start, stop)"];
       block.line("else ", context.runtime("keepField"), `(reader, message, ${tag}, `, part, ");");
     }
+  };
+  block.nest([`function ${name}(`, annotation, " {"], () => {
+    if (isString || isBool) {
+      readEntry();
+      return;
+    }
+    const roomyMap = context.runtime("roomyMap");
+    block.line("const map = ", roomyMap, `(reader, ${member(field)});`);
+    block.line(`${member(field)} = map;`);
+    const again = [context.runtime("isNext"), `(reader, end, ${tagOf(field.number, 2)})`];
+    block.nest("do {", readEntry, ["} while (", again, ");"]);
   });
   return block.lines;
 }

@@ -35,6 +35,8 @@ export class Reader {
   buffer: ArrayBufferLike | undefined;
   /** Reads doubles in a quarter of the time, in messages so large that making it is worth while. */
   readonly view: DataView | undefined;
+  /** How often `roomyMap` looked at a map in vain, if ever: encoders write the entries of a map one after another. */
+  declare fullMaps?: number;
   /** The fields that messages are going to get because they do not know them, if there are some. */
   kept: KeptField[] | undefined;
 
@@ -62,6 +64,14 @@ export function nextTag(reader: Reader): number {
     return (first & 0x7f) | (second << 7);
   }
   return longVarint(reader, 0x0f);
+}
+
+/** Moves behind the tag that comes next, if it is this one. */
+export function isNext(reader: Reader, end: number, tag: number): boolean {
+  const { pos } = reader;
+  if (pos < end && nextTag(reader) === tag) return true;
+  reader.pos = pos;
+  return false;
 }
 
 /** Reads a length, and returns where what it measures ends: not behind the end of what it is a part of. */
