@@ -43,11 +43,16 @@ const uses: Readonly<
   },
 };
 
+/** Undefined where there is neither grpcurl nor Go to build it. */
+export function grpcurlProgram(): Promise<string | undefined> {
+  return goTool("github.com/fullstorydev/grpcurl/cmd/grpcurl", grpcurl);
+}
+
 /** Runs grpcurl against our server, once with all versions of reflection and once with the older one alone. */
 export async function runGrpcurl(
   credentials: Credentials | undefined,
 ): Promise<readonly CaseResult[] | Missing> {
-  const program = await goTool("github.com/fullstorydev/grpcurl/cmd/grpcurl", grpcurl);
+  const program = await grpcurlProgram();
   if (program === undefined) {
     return { name: "grpcurl", remedy: "install Go 1.25 or newer: https://go.dev/doc/install" };
   }

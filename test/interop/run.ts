@@ -9,11 +9,12 @@ import { runGrpcurl } from "./grpcurl.ts";
 import { type CaseResult, runAgainst } from "./matrix.ts";
 import { foreignPeers, type Missing, ours, oursNative, type Peer } from "./peers.ts";
 import { missed, plantedCases } from "./planted.ts";
+import { runReadme } from "./readme.ts";
 import { printFailures, printTable } from "./table.ts";
 
 /**
  * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of other languages, both
- * ways, with and without TLS, then grpcurl and a browser. Prints case × pair; status 1 when anything failed. What this
+ * ways, with and without TLS, then grpcurl, a browser and the README's lines. Prints case × pair; status 1 when anything failed. What this
  * machine lacks is skipped with a line that says how to get it, and fails where `CI` is set. With `--plant` our programs
  * make mistakes, and status 1 says that one of them was not found, or that something else was.
  */
@@ -39,6 +40,7 @@ try {
     take(await runGrpcurl(tls));
     take(await runInBrowser(scratch, tls));
   }
+  if (!plant) results.push(...(await runReadme()));
   const screenshot = process.env.INTEROP_SCREENSHOT;
   if (screenshot !== undefined) await copyFile(join(scratch, "page.png"), screenshot);
 } finally {
@@ -48,7 +50,7 @@ try {
 // One table for what has the same cases.
 const kinds = new Map<string, CaseResult[]>();
 for (const result of results) {
-  const kind = /^(?:browser|grpcurl)/.exec(result.client)?.[0] ?? "grpc";
+  const kind = /^(?:browser|grpcurl|README)/.exec(result.client)?.[0] ?? "grpc";
   kinds.set(kind, [...(kinds.get(kind) ?? []), result]);
 }
 for (const of of kinds.values()) {
