@@ -31,7 +31,7 @@ const most = {
   held: 48 * megabyte,
   announced: 8 * megabyte,
   unpacked: (4 + 16) * megabyte,
-  rss: 128 * megabyte,
+  rss: 48 * megabyte,
 };
 
 /** Within what a connection is closed that floods, and one that says nothing or takes nothing, in milliseconds. */
