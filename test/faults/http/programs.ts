@@ -18,7 +18,7 @@ export async function programCommand(program: string): Promise<readonly string[]
     bundle = made(program);
     bundles.set(program, bundle);
   }
-  return [process.execPath, "--enable-source-maps", await bundle];
+  return [process.execPath, await bundle];
 }
 
 async function made(program: string): Promise<string> {
