@@ -199,8 +199,11 @@ export class DevLoop {
     }
     for (const folder of generators) {
       const [schema] = paths.filter((path) => isSchema(path) && isBelow(path, folder));
-      if (schema === undefined || !(await this.#generate(folder, schema))) continue;
-      const written = await this.#watch!.changedBelow(folder);
+      if (schema === undefined) continue;
+      const written = await this.#watch?.hold(async () =>
+        (await this.#generate(folder, schema)) ? this.#watch?.changedBelow(folder) : undefined,
+      );
+      if (written === undefined) continue;
       for (const path of written) {
         for (const service of this.#servicesUsing(path)) affected.set(service, schema);
       }

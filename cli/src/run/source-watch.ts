@@ -26,6 +26,7 @@ export class SourceWatch {
   readonly #known = new Map<string, string>();
   readonly #touched = new Set<string>();
   #quiet: NodeJS.Timeout | undefined;
+  #held = false;
   #closed = false;
 
   private constructor(options: SourceWatchOptions) {
@@ -55,6 +56,16 @@ export class SourceWatch {
     return this.#compare([...known, ...(await watchedFiles(folder, this.#options))]);
   }
 
+  /** Tells nothing while something is done that itself looks at what it has changed. */
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    this.#held = true;
+    try {
+      return await work();
+    } finally {
+      this.#held = false;
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#quiet);
@@ -63,8 +74,15 @@ export class SourceWatch {
 
   #touch(path: string): void {
     this.#touched.add(path);
+    this.#tellLater();
+  }
+
+  #tellLater(): void {
     clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => void this.#tell(), quietMs);
+    this.#quiet = setTimeout(() => {
+      if (this.#held) this.#tellLater();
+      else void this.#tell();
+    }, quietMs);
   }
 
   async #tell(): Promise<void> {
