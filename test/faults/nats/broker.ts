@@ -200,7 +200,8 @@ async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
   const ackWaitMs = 600;
   await using server = await startNats();
   await using broker = jetstreamBroker({ servers: server.url, ackWaitMs, logger });
-  const argument = { servers: server.url, ackWaitMs, handlerMs: 300 };
+  // Long enough that it surely is paused in its handler, however busy the machine is.
+  const argument = { servers: server.url, ackWaitMs, handlerMs: 3_000 };
   const member = await startProgram(slowConsumerFile, argument);
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();

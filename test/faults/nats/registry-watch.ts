@@ -8,7 +8,7 @@ import { until } from "../until.ts";
 
 /** A service's nodes change all the time, and the watcher's link is cut again and again. */
 export async function watchCut(length: Length): Promise<Figure> {
-  const [changes, cutEveryMs] = length === "long" ? [100_000, 1_000] : [6_000, 250];
+  const [changes, cutEveryMs] = length === "long" ? [100_000, 1_000] : [15_000, 250];
   await using server = await startNats();
   await using proxy = await FaultProxy.start(server.port);
   await using registry = natsRegistry({ servers: `nats://127.0.0.1:${proxy.port}` });
