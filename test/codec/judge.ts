@@ -41,7 +41,15 @@ export function protocJudge(folder: string, files: readonly string[]): Judge {
       if (error !== undefined && (error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
       if (status !== 0 && !/Failed to parse input/.test(stderr))
         throw new Error(`protoc: ${stderr}`);
-      return status === 0 ? stdout : undefined;
+      return status === 0 ? lastEntries(stdout) : undefined;
     },
   };
+}
+
+/** protoc prints all entries of a map with one key, of which the last counts, one behind the other. */
+function lastEntries(text: string): string {
+  return text.replace(
+    /^( *)(\w+) \{\n\1 {2}key: (.*)\n(?:\1 {2}.*\n)*\1\}\n(?=\1\2 \{\n\1 {2}key: \3\n)/gm,
+    "",
+  );
 }

@@ -121,6 +121,24 @@ test("codecs of two imported messages of one name are told apart, whoever they c
   expect(offer.decode(offer.encode(init))).toMatchObject(init);
 });
 
+test("a message that goes through protobuf-es may not have a field that runs over its end", async () => {
+  const { codec } = await generated({
+    "shop/visit.proto": `
+      syntax = "proto3";
+      package shop;
+      import "google/protobuf/timestamp.proto";
+      message Visit { google.protobuf.Timestamp time = 1; string name = 2; }`,
+  });
+  const visit = codec("shop.Visit");
+  const within = [0x0a, 2, 0x08, 5, 0x12, 1, 0x41];
+  expect(visit.decode(Uint8Array.from(within))).toMatchObject({ time: { seconds: 5n }, name: "A" });
+  // Eight bytes of a field that is unknown, of which the message has two.
+  const over = [0x0a, 3, 0x19, 5, 5, 0x12, 5, 0x41, 0x41, 0x41, 0x41, 0x41];
+  expect(() => visit.decode(Uint8Array.from(over))).toThrow(
+    /cannot decode 12 bytes as shop\.Visit, at byte \d+/,
+  );
+});
+
 test("codec=reflect is one line a message", () => {
   const compiled = compile(shop, { withOptions: false });
   const code = generate(compiled.request(["shop/order.proto"], "target=js,codec=reflect")).get(

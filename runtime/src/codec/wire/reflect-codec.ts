@@ -7,8 +7,8 @@ import {
 } from "@bufbuild/protobuf";
 import { contentsEnd } from "./group.ts";
 import { described, type MessageCodec, messageCodec } from "./message-codec.ts";
-import { leave, nextTag, partOf } from "./reader.ts";
-import { keepUnknown } from "./unknown.ts";
+import { leave, nextTag, partOf, type Reader } from "./reader.ts";
+import { keepUnknown, skipField } from "./unknown.ts";
 import { putRaw } from "./writer.ts";
 
 /**
@@ -23,6 +23,7 @@ export function reflectCodec<Desc extends DescMessage>(
     () => create(schema),
     (message, reader, end, depth) => {
       const stop = contentsEnd(reader, end, depth);
+      checkFields(reader, stop, depth);
       const contents = partOf(reader, reader.pos, stop);
       mergeFromBinary(schema, message, contents, { recursionLimit: depth + 1 });
       reader.pos = stop;
@@ -33,4 +34,12 @@ export function reflectCodec<Desc extends DescMessage>(
     (message, writer, at) => putRaw(writer, at, toBinary(schema, create(schema, message as never))),
   );
   return described(codec, schema) as MessageCodec<MessageShape<Desc>>;
+}
+
+/** Checks that fields fill the bytes up to `stop`: protobuf-es takes a last one that runs over them. The cursor stays. */
+function checkFields(reader: Reader, stop: number, depth: number): void {
+  const start = reader.pos;
+  while (reader.pos < stop) skipField(reader, nextTag(reader), stop, depth);
+  leave(reader, stop);
+  reader.pos = start;
 }
