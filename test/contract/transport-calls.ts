@@ -391,13 +391,16 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         return onLink(
           under,
           {
-            unary: (_request, call) => {
+            unary: (request, call) => {
+              if (request.text === "first") return request;
               remaining.open(call.remainingMs());
               cancellation(call).then(cancelled.open);
               return new Promise(() => undefined);
             },
           },
           async ({ channel }) => {
+            // The first call on a connection travels longest, by which the two sides differ in when its deadline passes.
+            await channel.unary(echo.echo, { text: "first" }, outgoing());
             const call = channel.unary(echo.echo, {}, outgoing({ timeoutMs: 60 }));
             await failure(call, "deadline_exceeded", "unknown");
             const reason = await cancelled.promise;

@@ -34,6 +34,8 @@ const maxHeaderBytes = 32 * 1024;
 const maxHeaderLines = 160;
 /** How long a closed connection may take to send what was written, in milliseconds. */
 const lingerMs = 1_000;
+/** How long callers by HTTP/2 have to close a connection that is to take no further call. */
+const goodbyeMs = 250;
 
 /** What is known of one connection. */
 interface Connection {
@@ -138,9 +140,10 @@ export class HttpFront implements Front, Reception {
         this.#settle = resolve;
       });
       for (const [socket, { open, session }] of this.#connections) {
-        // One GOAWAY with the true last stream: of two, the first makes Node lose what comes between them.
-        if (session !== undefined) session.close();
-        else if (open.size === 0) socket.end();
+        // With the true last stream: Node would lose what comes after one that names a later stream. The connection stays, because a
+        // caller who reads its end together with his answer may take the answer for lost, as grpc-js does.
+        if (session?.destroyed === false) session.goaway();
+        else if (session === undefined && open.size === 0) socket.end();
       }
       this.#checkDrained();
     }
@@ -267,13 +270,14 @@ export class HttpFront implements Front, Reception {
   }
 }
 
-/** Lets what was written go out, at most for a moment. */
+/** Lets what was written go out, at most for a moment, and callers by HTTP/2 close first. */
 async function close(socket: Socket, session: ServerHttp2Session | undefined): Promise<void> {
   if (socket.destroyed) return;
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  // Node ends a session's socket when the GOAWAY is out, without which its caller knew nothing of what he sent last.
-  if (session !== undefined) session.destroy();
-  else {
+  if (session !== undefined) {
+    await within(goodbyeMs, closed);
+    session.destroy();
+  } else {
     socket.end();
     socket.resume();
   }
