@@ -167,7 +167,7 @@ export const environmentVariables: EnvironmentVariables = {
   natsUrl: {
     name: "MICRO_NATS_URL",
     sets: "NATS servers of drivers that name none; it chooses no driver",
-    values: "`nats://host:port`, more after commas",
+    values: "`nats://host:port`, `tls://user:password@host:port`, more after commas",
     fallback: "`nats://127.0.0.1:4222`",
     ...anyText,
   },
