@@ -47,7 +47,12 @@ const suites: readonly Suite[] = [
   { name: "end to end", script: ["test:e2e"], counts: "tests" },
   { name: "NATS", script: ["test:nats"], counts: "tests", long: true },
   { name: "NATS under faults", script: ["faults", "nats"], counts: "check", long: true },
-  // The rolling restart (R1) is run by hand.
+  {
+    name: "rolling restart",
+    script: ["faults", "http", "--long", "R1"],
+    counts: "check",
+    long: true,
+  },
   {
     name: "servers under faults",
     script: ["faults", "http", "R2", "R3", "R9"],

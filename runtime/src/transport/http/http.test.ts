@@ -8,6 +8,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import {
@@ -423,6 +424,39 @@ describe("a listener", () => {
     expect(await ask("no JSON")).toEqual([400, "not-executed"]);
     expect(await ask("{}", "Nothing")).toEqual([404, "not-executed"]);
     expect(await ask("{}")).toEqual([500, null]);
+  });
+
+  test("leaves it to a caller by HTTP/2 to close a connection that drains, and closes it when he does not", async () => {
+    const asked = gate();
+    const answer = gate();
+    const listener = await serve({
+      unary: async () => {
+        asked.open();
+        await answer.promise;
+        return {};
+      },
+    });
+    const session = connectHttp2(`http://${listener.address}`);
+    open.push({ close: () => session.destroy() });
+    // Node's client would close it at the GOAWAY.
+    session.close = () => undefined;
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/micro.test.v1.EchoService/Echo",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.end(new Uint8Array(5));
+    stream.resume();
+    await asked.promise;
+    const goaway = once(session, "goaway");
+    const closing = listener.close(10_000);
+    await goaway;
+    answer.open();
+    await once(stream, "close");
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+    expect(session.destroyed).toBe(false);
+    await closing;
   });
 
   test("lets pages of chosen origins call", async () => {
