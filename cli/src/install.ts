@@ -11,6 +11,9 @@ const run = promisify(execFile);
  */
 const patience = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-factor=2"];
 
+/** Without it npm says nothing of what went wrong where it was told to be silent, as a script of `npm run --silent` finds it. */
+const outspoken = "--loglevel=error";
+
 /**
  * Installs what a project's package.json names.
  *
@@ -18,7 +21,7 @@ const patience = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch
  */
 export async function installPackages(folder: string, signal: AbortSignal): Promise<void> {
   try {
-    await run("npm", ["install", "--no-audit", "--no-fund", ...patience], {
+    await run("npm", ["install", "--no-audit", "--no-fund", outspoken, ...patience], {
       cwd: folder,
       maxBuffer: 64 * 1024 * 1024,
       signal,

@@ -18,6 +18,7 @@ describe("without a network", () => {
     const npm = {
       npm_config_registry: `http://${closed}/`,
       npm_config_cache: join(scratch, "cache"),
+      npm_config_loglevel: "silent",
     };
     const options = { cwd: scratch, env: { ...env, ...npm } };
     expect(await run(["new", "written"], options)).toMatchObject({ code: 0, stderr: "" });
