@@ -35,7 +35,7 @@ const env: NodeJS.ProcessEnv = {
 };
 // The test is itself run by npm, whose settings must not leak into the newcomer's commands.
 for (const name of Object.keys(env)) {
-  if (/^npm_(package|lifecycle|config_local_prefix)/.test(name)) delete env[name];
+  if (/^npm_(package|lifecycle|config_local_prefix|config_loglevel)/.test(name)) delete env[name];
 }
 
 beforeAll(async () => {
