@@ -84,7 +84,7 @@ const suites: readonly Suite[] = [
     counts: "check",
     long: true,
   },
-  { name: "frame fuzz", script: ["fuzz", "--count", "450000"], counts: "check", long: true },
+  { name: "frame fuzz", script: ["fuzz", "--count", "800000"], counts: "check", long: true },
 ];
 
 const words = process.argv.slice(2);
