@@ -1,17 +1,9 @@
 import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { build } from "esbuild";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
+import { bundleProgram } from "../support/bundle.ts";
 import { conformanceRunner, NoRunner, type Runner } from "./runner.ts";
 
 /**
@@ -77,20 +69,7 @@ async function buildTestee(protos: string, out: string): Promise<string> {
   const entry = join(out, "main.ts");
   writeFileSync(entry, entrySource(names));
   const testee = join(out, "testee.mjs");
-  await build({
-    entryPoints: [entry],
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    outfile: testee,
-    conditions: ["@micro-es/source"],
-    nodePaths: [join(import.meta.dirname, "../../node_modules")],
-    external: ["classic-level"],
-    banner: { js: "#!/usr/bin/env node" },
-    logLevel: "error",
-  });
-  chmodSync(testee, 0o755);
+  await bundleProgram(entry, testee);
   return testee;
 }
 
