@@ -4,6 +4,7 @@ import { codecNames, emitCodecs } from "./codecs/emit-codecs.ts";
 import { emitClient } from "./emit/client.ts";
 import type { EmitContext } from "./emit/context.ts";
 import { emitHandler } from "./emit/handler.ts";
+import { ImportPaths } from "./emit/import-paths.ts";
 import { emitCodecList, emitMessages } from "./emit/messages.ts";
 import { emitMethods } from "./emit/methods.ts";
 import { emitTopics } from "./emit/topics.ts";
@@ -17,12 +18,14 @@ const extensions: Record<Target, string> = { ts: "ts", js: "js", dts: "d.ts" };
 /** Writes the files of one target. */
 export function generate(schema: Schema<MicroOptions>, target: Target): void {
   const run = createRun(schema.files, schema.allFiles, schema.options);
-  const pbPaths = new Map<DescFile, string>();
+  const paths = new ImportPaths(schema.options);
   for (const file of schema.files) {
     const path = `${file.name}_micro`;
     const output = schema.generateFile(`${path}.${extensions[target]}`);
     output.preamble(file);
-    emitFile(file, run, new Writer(output, target, path, pbPaths));
+    const writer = new Writer(output, target, path, paths);
+    emitFile(file, run, writer);
+    writer.finish();
   }
 }
 

@@ -1,10 +1,9 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import type { ImportSymbol } from "@bufbuild/protoplugin";
 import type { FileModel } from "../model/file-model.ts";
 import type { FileNames } from "../model/file-names.ts";
 import type { References } from "../model/references.ts";
 import type { MicroOptions } from "../plugin-options.ts";
-import type { Code } from "./layout.ts";
+import type { Code, Name } from "./layout.ts";
 import type { Writer } from "./writer.ts";
 
 /** What every part of an output file is written from. */
@@ -17,15 +16,15 @@ export interface EmitContext {
 }
 
 /** The type of what may be given for a message. */
-export function initType({ writer, references }: EmitContext, message: DescMessage): ImportSymbol {
+export function initType({ writer, references }: EmitContext, message: DescMessage): Name {
   const reference = references.messages.get(message)!;
   return reference.kind === "imported"
-    ? writer.imported(reference.init, reference.from).toTypeOnly()
+    ? writer.imported(reference.init, reference.from, true)
     : writer.own(reference.init);
 }
 
 /** The codec of a message. */
-export function codecValue(context: EmitContext, message: DescMessage): ImportSymbol {
+export function codecValue(context: EmitContext, message: DescMessage): Name {
   const reference = context.references.messages.get(message)!;
   return reference.kind === "imported"
     ? context.writer.imported(reference.codec, reference.from)
@@ -46,7 +45,7 @@ export function describedCodec(context: EmitContext, message: DescMessage): Code
 }
 
 /** The topic whose events a message is. */
-export function topicValue(context: EmitContext, message: DescMessage): ImportSymbol {
+export function topicValue(context: EmitContext, message: DescMessage): Name {
   const reference = context.references.topics.get(message)!;
   return reference.kind === "imported"
     ? context.writer.imported(reference.name, reference.from)

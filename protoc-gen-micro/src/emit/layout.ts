@@ -1,21 +1,20 @@
-import type { ImportSymbol, Printable } from "@bufbuild/protoplugin";
+/** A name in a file: of something that it declares, a global, or what another module exports and this one imports. */
+export interface Name {
+  readonly name: string;
+  /** The module that it comes from. */
+  readonly from: string;
+  readonly typeOnly: boolean;
+  /** Which pieces of the file's text are this name. */
+  readonly places: number[];
+}
 
 /** A piece of code on its way into a file. Line breaks in it are explicit. */
-export type Code = string | Exclude<Printable, Printable[]> | readonly Code[];
+export type Code = string | Name | readonly Code[];
 
 /** Where formatters break lines. */
 export const lineWidth = 100;
 
-/** A piece of code as text, aliases of imports aside: those are decided when the file is complete. */
-export function textOf(code: Code): string {
-  if (typeof code === "string") return code;
-  if (Array.isArray(code)) return (code as readonly Code[]).map(textOf).join("");
-  return isSymbol(code) ? code.name : String(code);
-}
-
-function isSymbol(code: Code): code is ImportSymbol {
-  return typeof code === "object" && "kind" in code && code.kind === "es_symbol";
-}
+// Below, names count as they are, aliases of imports aside: those are decided when the file is complete.
 
 /** What stands before and after code on its line, in columns. */
 export interface Room {
@@ -24,7 +23,47 @@ export interface Room {
 }
 
 export function fits(code: Code, room: Room): boolean {
-  return room.before + textOf(code).length + room.after <= lineWidth;
+  return columnsLeft(code, lineWidth - room.before - room.after) >= 0;
+}
+
+/** What is left of some columns behind code; less than 0 as soon as that is certain. */
+function columnsLeft(code: Code, columns: number): number {
+  if (!isList(code)) return columns - widthOf(code);
+  let left = columns;
+  for (const part of code) {
+    left = columnsLeft(part, left);
+    if (left < 0) break;
+  }
+  return left;
+}
+
+/** Whether there is room for code up to its first line break. */
+export function firstLineFits(code: Code, room: Room): boolean {
+  let left = lineWidth - room.before - room.after;
+  const goesOn = (part: Code): boolean => {
+    if (isList(part)) return part.every(goesOn);
+    const end = typeof part === "string" ? part.indexOf("\n") : -1;
+    left -= end < 0 ? widthOf(part) : end;
+    return end < 0 && left >= 0;
+  };
+  goesOn(code);
+  return left >= 0;
+}
+
+/** The column behind code that begins in a column. */
+export function columnBehind(code: Code, column: number): number {
+  if (isList(code)) return code.reduce<number>((at, part) => columnBehind(part, at), column);
+  const start = typeof code === "string" ? code.lastIndexOf("\n") : -1;
+  return start < 0 ? column + widthOf(code) : widthOf(code) - start - 1;
+}
+
+function widthOf(code: string | Name): number {
+  return typeof code === "string" ? code.length : code.name.length;
+}
+
+/** Tells lists from names, which `Array.isArray` does not for those that are read-only. */
+export function isList(code: Code): code is readonly Code[] {
+  return Array.isArray(code);
 }
 
 /** How a list is written. Blanks inside the brackets, as in `{ a }`, are for one line only. */

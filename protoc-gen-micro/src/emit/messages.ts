@@ -27,7 +27,7 @@ export function emitMessages(context: EmitContext, functions: CodecNames): void 
         ? { name: writer.type("MessageInit"), args: [shape] }
         : {
             name: writer.type("MessageInitShape", "@bufbuild/protobuf"),
-            args: [["typeof ", writer.schema(message).toTypeOnly()]],
+            args: [["typeof ", writer.schema(message, true)]],
           },
     );
     const type = options.codec === "fast" ? "MessageCodec" : "Codec";

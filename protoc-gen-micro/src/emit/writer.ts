@@ -1,12 +1,18 @@
 import type { DescEnum, DescFile, DescMessage } from "@bufbuild/protobuf";
-import {
-  createImportSymbol,
-  type GeneratedFile,
-  type ImportSymbol,
-  type Printable,
-} from "@bufbuild/protoplugin";
+import type { GeneratedFile } from "@bufbuild/protoplugin";
 import { pbNames } from "../model/pb-names.ts";
-import { type Code, fits, type ListStyle, lineWidth, list, textOf } from "./layout.ts";
+import type { ImportPaths } from "./import-paths.ts";
+import {
+  type Code,
+  columnBehind,
+  firstLineFits,
+  join,
+  type ListStyle,
+  lineWidth,
+  list,
+  type Name,
+} from "./layout.ts";
+import { ModuleText } from "./module-text.ts";
 
 export type Target = "ts" | "js" | "dts";
 
@@ -37,58 +43,55 @@ interface Declaration {
 export class Writer {
   readonly #file: GeneratedFile;
   readonly target: Target;
-  /** The file's own import path. A name that comes from there is used as it is, and others make way. */
-  readonly #self: string;
-  readonly #pbPaths: Map<DescFile, string>;
-  /** What was imported so far: each is asked for in many places, and costs protoplugin a look-up in each. */
-  readonly #symbols = new Map<string, Map<string, ImportSymbol>>();
-  #empty = true;
+  readonly #paths: ImportPaths;
+  readonly #text: ModuleText;
 
-  constructor(file: GeneratedFile, target: Target, path: string, pbPaths: Map<DescFile, string>) {
+  /** @param path of the file without its extension */
+  constructor(file: GeneratedFile, target: Target, path: string, paths: ImportPaths) {
     this.#file = file;
     this.target = target;
-    this.#self = `./${path}.js`;
-    this.#pbPaths = pbPaths;
+    this.#paths = paths;
+    this.#text = new ModuleText(`./${path}.js`, paths);
   }
 
   /** A name that is global or that this file declares. */
-  own(name: string): ImportSymbol {
-    return this.#symbol(name, this.#self, false);
+  own(name: string): Name {
+    return this.#text.own(name);
   }
 
   /** The type of a message or enum. */
-  shape(message: DescMessage | DescEnum): ImportSymbol {
+  shape(message: DescMessage | DescEnum): Name {
     const name = pbNames(message.file).shapes.get(message)!;
-    return this.#symbol(name, this.#pbPath(message.file), true);
+    return this.#text.name(name, this.#pbPath(message.file), true);
   }
 
   /** The constant that describes a message. */
-  schema(message: DescMessage): ImportSymbol {
+  schema(message: DescMessage, typeOnly: boolean = this.target === "dts"): Name {
     const name = pbNames(message.file).descriptors.get(message)!;
-    return this.#symbol(name, this.#pbPath(message.file), this.target === "dts");
+    return this.#text.name(name, this.#pbPath(message.file), typeOnly);
   }
 
   /** Something that the output of another file exports. */
-  imported(name: string, from: DescFile): ImportSymbol {
-    return this.#symbol(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"), false);
+  imported(name: string, from: DescFile, typeOnly = false): Name {
+    return this.#text.name(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"), typeOnly);
   }
 
-  type(name: string, from = "@micro-es/runtime"): ImportSymbol {
-    return this.#symbol(name, from, true);
+  type(name: string, from = "@micro-es/runtime"): Name {
+    return this.#text.name(name, from, true);
   }
 
-  value(name: string): ImportSymbol {
-    return this.#symbol(name, "@micro-es/runtime/codegenv1", false);
+  value(name: string): Name {
+    return this.#text.name(name, "@micro-es/runtime/codegenv1", false);
   }
 
   /** What makes a topic, and can load more than the rest. */
-  topic(): ImportSymbol {
-    return this.#symbol("topic", "@micro-es/runtime/codegenv1/topic", false);
+  topic(): Name {
+    return this.#text.name("topic", "@micro-es/runtime/codegenv1/topic", false);
   }
 
   /** What makes a codec that works from its descriptor, and loads more of protobuf-es than the rest. */
-  reflective(name: "codec" | "reflectCodec"): ImportSymbol {
-    return createImportSymbol(name, "@micro-es/runtime/codegenv1/reflect");
+  reflective(name: "codec" | "reflectCodec"): Name {
+    return this.#text.name(name, "@micro-es/runtime/codegenv1/reflect", false);
   }
 
   typeAlias(declaration: Declaration, type: TypeReference): void {
@@ -137,11 +140,9 @@ export class Writer {
       this.#declare(declaration, keyword, [annotation, ";"]);
       return;
     }
-    const [annotationStart = "", ...rest] = textOf(annotation).split("\n");
-    const column = (rest.at(-1)?.length ?? before + annotationStart.length) + " = ".length;
+    const column = columnBehind(annotation, before) + " = ".length;
     const beside = value(column, 0);
-    const [start = ""] = textOf(beside).split("\n");
-    const code = fits(start, { before: column, after: 1 })
+    const code = firstLineFits(beside, { before: column, after: 1 })
       ? [" = ", beside]
       : [" =\n  ", value(2, 2)];
     this.#declare(declaration, keyword, [annotation, code, ";"]);
@@ -149,18 +150,26 @@ export class Writer {
 
   /** Lines of code that stand together and that the file keeps to itself. */
   code(lines: readonly Code[]): void {
-    if (!this.#empty) this.#print([""]);
-    this.#empty = false;
-    this.#print(lines.map((line, index) => (index === 0 ? line : ["\n", line])));
+    this.#separate();
+    this.#text.add(join(lines, "\n"));
   }
 
-  #declare(declaration: Declaration, keyword: string, rest: Code): void {
-    if (!this.#empty) this.#print([""]);
-    this.#empty = false;
-    const head = declaration.exported
-      ? this.#file.export(keyword, declaration.name)
-      : [`${keyword} `, this.own(declaration.name)];
-    this.#print([docComment(declaration.doc, 0), head, rest]);
+  /** Hands everything over to the file. */
+  finish(): void {
+    this.#text.print(this.#file);
+  }
+
+  #declare({ name, exported, doc }: Declaration, keyword: string, rest: Code): void {
+    this.#separate();
+    this.#text.add(docComment(doc, 0));
+    if (exported) this.#text.export(keyword, name);
+    else this.#text.add([`${keyword} `, this.own(name)]);
+    this.#text.add(rest);
+  }
+
+  /** An empty line before what follows, which is whole lines without the last line break. */
+  #separate(): void {
+    if (!this.#text.isEmpty) this.#text.add("\n\n");
   }
 
   #signature(
@@ -176,7 +185,7 @@ export class Writer {
     const style: ListStyle = { open: "(", close: ")", indent: line.indent, trailingComma: true };
     const room = {
       before: line.before + name.length,
-      after: textOf([": ", returns]).length + line.after,
+      after: columnBehind(returns, ": ".length) + line.after,
     };
     return [name, list(items, style, room), ": ", returns];
   }
@@ -184,56 +193,12 @@ export class Writer {
   #typeReference({ name, args }: TypeReference, before: number, after: string): Code {
     if (args.length === 0) return name;
     const style = { open: "<", close: ">", indent: 0, trailingComma: false };
-    return [name, list(args, style, { before: before + textOf(name).length, after: after.length })];
+    return [name, list(args, style, { before: columnBehind(name, before), after: after.length })];
   }
 
   #pbPath(file: DescFile): string {
-    let path = this.#pbPaths.get(file);
-    if (path === undefined) {
-      // protoplugin works out the names of all that a file declares, though its path depends on none of them.
-      const empty: DescFile = { ...file, messages: [], enums: [], services: [], extensions: [] };
-      path = this.#file.importSchema(empty).from;
-      this.#pbPaths.set(file, path);
-    }
-    return path;
+    return this.#paths.ofPb(file, this.#file);
   }
-
-  #symbol(name: string, from: string, typeOnly: boolean): ImportSymbol {
-    const key = typeOnly ? `type ${from}` : from;
-    let names = this.#symbols.get(key);
-    if (names === undefined) {
-      names = new Map();
-      this.#symbols.set(key, names);
-    }
-    let symbol = names.get(name);
-    if (symbol === undefined) {
-      symbol = createImportSymbol(name, from, typeOnly);
-      names.set(name, symbol);
-    }
-    return symbol;
-  }
-
-  #print(code: Code): void {
-    this.#file.print(joined(code) as Printable[]);
-  }
-}
-
-/** The same code with as few pieces as it can have, which are what printing it costs. */
-function joined(code: Code): Exclude<Code, readonly Code[]>[] {
-  const pieces: Exclude<Code, readonly Code[]>[] = [];
-  let text = "";
-  const add = (part: Code): void => {
-    if (typeof part === "string") text += part;
-    else if (Array.isArray(part)) for (const inner of part as readonly Code[]) add(inner);
-    else {
-      if (text !== "") pieces.push(text);
-      text = "";
-      pieces.push(part as Exclude<Code, string | readonly Code[]>);
-    }
-  };
-  add(code);
-  if (text !== "") pieces.push(text);
-  return pieces;
 }
 
 /** A type with type arguments. */

@@ -1,0 +1,90 @@
+import type { DescFile } from "@bufbuild/protobuf";
+import type { EcmaScriptPluginOptions, GeneratedFile } from "@bufbuild/protoplugin";
+
+type PathOptions = Pick<EcmaScriptPluginOptions, "importExtension" | "rewriteImports">;
+
+/** The paths that the output files of a run import from, each worked out once. */
+export class ImportPaths {
+  readonly #extension: string;
+  readonly #rewrites: readonly { readonly pattern: RegExp; readonly target: string }[];
+  readonly #rewritten = new Map<string, string>();
+  readonly #pb = new Map<DescFile, string>();
+
+  constructor({ importExtension, rewriteImports }: PathOptions) {
+    this.#extension = importExtension === "none" ? "" : `.${importExtension}`;
+    this.#rewrites = rewriteImports.map(({ pattern, target }) => ({
+      pattern: globPattern(pattern),
+      target,
+    }));
+  }
+
+  /** Where the output of protoc-gen-es for a file is, from the root of the output or in a package. */
+  ofPb(file: DescFile, output: GeneratedFile): string {
+    let path = this.#pb.get(file);
+    if (path === undefined) {
+      // protoplugin works out the names of all that a file declares, though its path depends on none of them.
+      const empty: DescFile = { ...file, messages: [], enums: [], services: [], extensions: [] };
+      path = output.importSchema(empty).from;
+      this.#pb.set(file, path);
+    }
+    return path;
+  }
+
+  /**
+   * A path as it stands in an import statement, by the plugin options `rewrite_imports` and `import_extension`.
+   *
+   * @param importer path of the output file from the root of the output, `./acme/orders_micro.js`
+   * @param from the same for another file, or the name of a package
+   */
+  between(importer: string, from: string): string {
+    let path = this.#rewritten.get(from);
+    if (path === undefined) {
+      path = this.#rewrite(from);
+      this.#rewritten.set(from, path);
+    }
+    return isRelative(path) ? relativePath(importer, path) : path;
+  }
+
+  #rewrite(from: string): string {
+    const rewrite = this.#rewrites.find(({ pattern }) => pattern.test(from));
+    let path = from;
+    if (rewrite !== undefined) {
+      path = isRelative(from)
+        ? rewrite.target.replace(/\/$/, "") + from.replace(relativeStart, "/")
+        : rewrite.target;
+    }
+    return isRelative(path) ? path.replace(/\.js$/, this.#extension) : path;
+  }
+}
+
+const relativeStart = /^\.{1,2}\//;
+
+function isRelative(path: string): boolean {
+  return relativeStart.test(path);
+}
+
+/** The path of a file as one in another folder imports it. */
+function relativePath(importer: string, path: string): string {
+  const folder = segments(importer).slice(0, -1);
+  const target = segments(path);
+  let shared = 0;
+  while (shared < folder.length && folder[shared] === target[shared]) shared++;
+  const steps = [...folder.slice(shared).map(() => ".."), ...target.slice(shared)].join("/");
+  return isRelative(steps) ? steps : `./${steps}`;
+}
+
+function segments(path: string): string[] {
+  return path
+    .replace(/^\.\//, "")
+    .split("/")
+    .filter((segment) => segment !== "");
+}
+
+// A glob of `*`, which stays within one segment of a path, and `**/`, which stands for any number of them.
+function globPattern(glob: string): RegExp {
+  const source = glob.replace(/\*\*\/|\*|[.+?^$(){}|[\]\\]/g, (part) => {
+    if (part === "**/") return "([^/]+/)*";
+    return part === "*" ? "[^/]*" : `\\${part}`;
+  });
+  return new RegExp(`^${source}$`);
+}
