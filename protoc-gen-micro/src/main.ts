@@ -5,7 +5,7 @@ import { answer, protocGenMicro } from "./plugin.ts";
 
 // Node 20 compiles for speed what has run some dozen times, which for a process of a second takes longer than it saves.
 // Later versions wait by themselves, and do not know the flag.
-if (process.versions.v8.startsWith("11.")) setFlagsFromString("--interrupt-budget=800000");
+if (process.versions.v8.startsWith("11.")) setFlagsFromString("--interrupt-budget=400000");
 
 // Whoever starts it by hand is told its version, or what it expects.
 if (process.argv.length > 2) runNodeJs(protocGenMicro);
