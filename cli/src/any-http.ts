@@ -1,4 +1,4 @@
-import { httpTransport, MicroError, type Transport } from "@micro-es/runtime";
+import { asMicroError, httpTransport, MicroError, type Transport } from "@micro-es/runtime";
 import type { Protocol } from "./protocols.ts";
 
 /**
@@ -30,7 +30,7 @@ export function anyHttpTransport(protocol: Exclude<Protocol, "native">): Transpo
 
 /** Whether somebody is there who answered, or hung up, at HTTP/2's first bytes. */
 function isNoHttp2(reason: unknown): boolean {
-  const { code, cause } = MicroError.from(reason);
+  const { code, cause } = asMicroError(reason);
   if (code !== "unavailable") return false;
   if (!(cause instanceof Error) || !("code" in cause)) return true;
   return ["ERR_HTTP2_ERROR", "ERR_HTTP2_SESSION_ERROR", "ECONNRESET", "EPIPE"].includes(

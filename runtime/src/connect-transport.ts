@@ -9,7 +9,7 @@ import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt"
 import type { Transport as ConnectTransport } from "@connectrpc/connect";
 import type { CallOptions, Client } from "./client/client.ts";
 import { protobufCodec } from "./codec/protobuf.ts";
-import { MicroError } from "./error.ts";
+import { asMicroError } from "./error.ts";
 import type { Metadata } from "./metadata.ts";
 import type { Method } from "./method.ts";
 import { headerLines, metadataFrom } from "./transport/http/http-metadata.ts";
@@ -155,7 +155,7 @@ function append(headers: Headers, metadata: Metadata): void {
 }
 
 function connectError(reason: unknown, { header, trailer }: ResponseHeaders): Error {
-  const error = toConnectError(MicroError.from(reason));
+  const error = toConnectError(asMicroError(reason));
   for (const headers of [header, trailer]) {
     for (const [name, value] of headers) error.metadata.append(name, value);
   }

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type Code, codeFromNumber, codeToNumber, isCode, MicroError } from "./error.ts";
+import {
+  asMicroError,
+  type Code,
+  codeFromNumber,
+  codeToNumber,
+  isCode,
+  MicroError,
+} from "./error.ts";
 
 describe("MicroError", () => {
   test("carries code, outcome, details and cause", () => {
@@ -37,7 +44,7 @@ describe("MicroError", () => {
     ["a string", "internal"],
     [null, "internal"],
   ])("from(%s) has the code %s", (reason, code) => {
-    expect(MicroError.from(reason, "internal").code).toBe(code);
+    expect(asMicroError(reason, "internal").code).toBe(code);
   });
 });
 

@@ -105,25 +105,6 @@ export class MicroError extends Error {
     this.retryAfterMs = options?.retryAfterMs;
   }
 
-  /**
-   * Turns whatever was thrown into a MicroError: a MicroError stays itself, an `AbortError` becomes
-   * `canceled`, a `TimeoutError` (of `AbortSignal.timeout`) `deadline_exceeded`, anything else the given
-   * code with the original as `cause`.
-   */
-  static from(reason: unknown, code: Code = "unknown", options?: MicroErrorOptions): MicroError {
-    if (reason instanceof MicroError) return reason;
-    if (reason instanceof Error) {
-      const known =
-        reason.name === "AbortError"
-          ? "canceled"
-          : reason.name === "TimeoutError"
-            ? "deadline_exceeded"
-            : code;
-      return new MicroError(known, reason.message, { cause: reason, ...options });
-    }
-    return new MicroError(code, String(reason), { cause: reason, ...options });
-  }
-
   /** True for the MicroError of another copy of this package as well. */
   static override [Symbol.hasInstance](value: unknown): value is MicroError {
     return typeof value === "object" && value !== null && brand in value;
@@ -132,3 +113,25 @@ export class MicroError extends Error {
 
 Object.defineProperty(MicroError.prototype, "name", { value: "MicroError" });
 Object.defineProperty(MicroError.prototype, brand, { value: true });
+
+/**
+ * Turns whatever was thrown into a MicroError: a MicroError stays itself, an `AbortError` becomes `canceled`, a
+ * `TimeoutError` (of `AbortSignal.timeout`) `deadline_exceeded`, anything else the given code with the original as `cause`.
+ */
+export function asMicroError(
+  reason: unknown,
+  code: Code = "unknown",
+  options?: MicroErrorOptions,
+): MicroError {
+  if (reason instanceof MicroError) return reason;
+  if (reason instanceof Error) {
+    const known =
+      reason.name === "AbortError"
+        ? "canceled"
+        : reason.name === "TimeoutError"
+          ? "deadline_exceeded"
+          : code;
+    return new MicroError(known, reason.message, { cause: reason, ...options });
+  }
+  return new MicroError(code, String(reason), { cause: reason, ...options });
+}

@@ -1,5 +1,5 @@
 import type { Awaitable } from "./call.ts";
-import { MicroError } from "./error.ts";
+import { asMicroError, MicroError } from "./error.ts";
 
 /** Something that a program does at a turn of its service's life. */
 export type Hook = () => Awaitable<void>;
@@ -47,7 +47,7 @@ export class Hooks {
   }
 
   #failed(index: number, reason: unknown): MicroError {
-    const { code, message } = MicroError.from(reason, "internal");
+    const { code, message } = asMicroError(reason, "internal");
     const which = this.#hooks.length === 1 ? "" : ` ${index + 1} of ${this.#hooks.length}`;
     return new MicroError(
       code,

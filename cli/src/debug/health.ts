@@ -1,4 +1,4 @@
-import { type CallOptions, type Client, MicroError } from "@micro-es/runtime";
+import { asMicroError, type CallOptions, type Client } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
 import {
   HealthCheckRequestSchema,
@@ -31,7 +31,7 @@ export async function askHealth(client: Client, options: CallOptions): Promise<H
     const { status } = await client.unary(check, {}, options);
     return { status: statusName(status), good: status === Status.SERVING, detail: "" };
   } catch (reason) {
-    const { code, message } = MicroError.from(reason);
+    const { code, message } = asMicroError(reason);
     return code === "unimplemented"
       ? { status: "unchecked", good: true, detail: "it answers, but has no health check" }
       : { status: code, good: false, detail: message };

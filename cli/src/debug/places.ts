@@ -1,4 +1,10 @@
-import { type CallOptions, MicroError, type Node, type Registry } from "@micro-es/runtime";
+import {
+  asMicroError,
+  type CallOptions,
+  MicroError,
+  type Node,
+  type Registry,
+} from "@micro-es/runtime";
 import type { Protocol } from "../protocols.ts";
 import type { Target } from "../target.ts";
 
@@ -42,7 +48,7 @@ export async function allPlaces(
 
 /** What ended a question, in words that say what to do. */
 export function debugFailure(address: string, reason: unknown): MicroError {
-  const error = MicroError.from(reason);
+  const error = asMicroError(reason);
   if (error.code !== "unimplemented") return error;
   return new MicroError(
     "unimplemented",

@@ -1,6 +1,6 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { EventRecord } from "./event.ts";
 
 /** Bodies that wait in one queue unless told otherwise, in bytes together. */
@@ -135,7 +135,7 @@ export class DeliveryQueue {
   async put(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
     if (this.#publishers.size === 0 && this.#hasRoom(record)) return this.#accept(record);
     if (this.#sealed) return;
-    if (signal?.aborted === true) throw MicroError.from(signal.reason, "canceled");
+    if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
     if (this.#publishers.size >= this.#maxPending()) {
       throw new MicroError(
         "resource_exhausted",
@@ -151,7 +151,7 @@ export class DeliveryQueue {
         },
         aborted: (reason: unknown) => {
           this.#publishers.delete(publisher);
-          reject(MicroError.from(reason, "canceled"));
+          reject(asMicroError(reason, "canceled"));
         },
       };
       this.#publishers.add(publisher);

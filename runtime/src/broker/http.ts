@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { advertisedAddress } from "../advertised-address.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { Registry } from "../registry/registry.ts";
 import type {
@@ -316,7 +316,7 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
       });
     }
     if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

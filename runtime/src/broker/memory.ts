@@ -1,5 +1,5 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type {
   Broker,
@@ -198,7 +198,7 @@ class MemoryBroker implements Broker, DeliveryHost {
       });
     }
     if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

@@ -1,5 +1,5 @@
 import { type Deadline, monotonicNow, remainingMs, turnNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import type { RetryPolicy } from "../method.ts";
 import type { Candidate, Selector } from "../selector/selector.ts";
@@ -121,7 +121,7 @@ export class Attempts implements UnaryAttemptOwner {
     reason: unknown,
     committed: boolean,
   ): Promise<void> {
-    const error = MicroError.from(reason, "unknown");
+    const error = asMicroError(reason, "unknown");
     attempt.report(this.#latencyMs(call, attempt), error);
     const decision = this.#decide(call, attempt, error, committed);
     if (decision === undefined) throw ofCall(error, call);
@@ -138,7 +138,7 @@ export class Attempts implements UnaryAttemptOwner {
     try {
       await this.#options.waits.pause(waitMs, { signal, deadline, what });
     } catch (interrupted) {
-      throw ofCall(MicroError.from(interrupted, "canceled"), call);
+      throw ofCall(asMicroError(interrupted, "canceled"), call);
     }
   }
 
@@ -234,7 +234,7 @@ function keepSettlers(
 
 /** A registry that gives an address which is none is a node that is not there, and no fault of the call. */
 function ofNode(reason: unknown, { node }: Candidate): MicroError {
-  const error = MicroError.from(reason, "unavailable");
+  const error = asMicroError(reason, "unavailable");
   if (error.code !== "invalid_argument") return error;
   return new MicroError("unavailable", `node ${node.id} cannot be dialled: ${error.message}`, {
     outcome: "not-executed",

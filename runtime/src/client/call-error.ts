@@ -1,5 +1,5 @@
 import { isAnswer } from "../answer.ts";
-import { MicroError, type Outcome } from "../error.ts";
+import { asMicroError, MicroError, type Outcome } from "../error.ts";
 import type { AnyMethod, MethodKind } from "../method.ts";
 import type { OutboundCall } from "./outbound-call.ts";
 
@@ -24,7 +24,7 @@ export function ofCall(error: MicroError, call: OutboundCall): MicroError {
 
 /** The error of a wait whose signal fired: `canceled`, or `deadline_exceeded` where it was a timeout. */
 export function cancelled(reason: unknown, what: string, outcome: Outcome): MicroError {
-  const timeout = MicroError.from(reason, "canceled").code === "deadline_exceeded";
+  const timeout = asMicroError(reason, "canceled").code === "deadline_exceeded";
   return new MicroError(
     timeout ? "deadline_exceeded" : "canceled",
     timeout ? `the caller's time was over ${what}` : `the caller cancelled ${what}`,

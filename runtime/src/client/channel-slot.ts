@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs } from "../backoff.ts";
 import { deadlineAfter, monotonicNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import type { Channel, Transport } from "../transport/transport.ts";
 
@@ -162,7 +162,7 @@ export class ChannelSlot {
     }
     if (this.closed) {
       await channel.close();
-      throw MicroError.from(this.#stop.signal.reason);
+      throw asMicroError(this.#stop.signal.reason);
     }
     const openedAt = monotonicNow();
     this.#channels.push(channel);
@@ -172,7 +172,7 @@ export class ChannelSlot {
   }
 
   #dialError(reason: unknown): MicroError {
-    const cause = MicroError.from(reason, "unavailable");
+    const cause = asMicroError(reason, "unavailable");
     // The time for dialling is this client's affair: for the call the node is not to be had.
     const code = cause.code === "deadline_exceeded" ? "unavailable" : cause.code;
     return new MicroError(code, cause.message, { outcome: "not-executed", cause });

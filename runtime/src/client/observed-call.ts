@@ -1,4 +1,4 @@
-import { MicroError } from "../error.ts";
+import { asMicroError, type MicroError } from "../error.ts";
 import { Metadata } from "../metadata.ts";
 import type { CallOptions } from "./client.ts";
 import type { OutboundCall } from "./outbound-call.ts";
@@ -14,13 +14,11 @@ export function isObserved(options: CallOptions): boolean {
  */
 export function intercepted<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
   if (answer === call.answer) return answer;
-  return call.isLinked
-    ? answer.catch(asMicroError).finally(() => call.release())
-    : answer.catch(asMicroError);
+  return call.isLinked ? answer.catch(fail).finally(() => call.release()) : answer.catch(fail);
 }
 
-function asMicroError(reason: unknown): never {
-  throw MicroError.from(reason, "unknown");
+function fail(reason: unknown): never {
+  throw asMicroError(reason, "unknown");
 }
 
 /**
@@ -77,7 +75,7 @@ class Listeners {
 
   failure(reason: unknown): MicroError {
     if (this.#call.responseMetadata !== undefined) this.metadata();
-    return MicroError.from(reason, "unknown");
+    return asMicroError(reason, "unknown");
   }
 
   trailers(): void {

@@ -1,6 +1,6 @@
 import type { Backoff } from "../backoff.ts";
 import { monotonicNow, turnNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind, RetryPolicy } from "../method.ts";
 import type { NodeFilter, Selector } from "../selector/selector.ts";
@@ -130,7 +130,7 @@ class RpcClient implements Client {
     try {
       call = this.#begin(method as unknown as AnyMethod, "unary", options);
     } catch (reason) {
-      return Promise.reject(MicroError.from(reason, "internal"));
+      return Promise.reject(asMicroError(reason, "internal"));
     }
     const answer = this.#answer(call, request) as Promise<O>;
     if (isObserved(call.options)) return observed(call, answer);
@@ -236,7 +236,7 @@ class RpcClient implements Client {
           const plain = !this.#intercepted && !isObserved(call.options);
           return plain ? answers[Symbol.asyncIterator]() : observedStream(call, answers);
         } catch (reason) {
-          const error = MicroError.from(reason, "unknown");
+          const error = asMicroError(reason, "unknown");
           return { next: () => Promise.reject(error) };
         }
       },

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { BufferedIterator, Channel, EndWatcher } from "../transport/transport.ts";
 import type { Attempts } from "./attempts.ts";
 import { ofCall } from "./call-error.ts";
@@ -74,7 +74,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   }
 
   failed(reason: Error): Error {
-    return this.#state === "ended" ? reason : this.#fail(MicroError.from(reason, "unknown"));
+    return this.#state === "ended" ? reason : this.#fail(asMicroError(reason, "unknown"));
   }
 
   async #next(): Promise<Answer> {
@@ -84,7 +84,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
       this.#succeed();
       return ended;
     } catch (reason) {
-      throw this.#fail(MicroError.from(reason, "unknown"));
+      throw this.#fail(asMicroError(reason, "unknown"));
     }
   }
 

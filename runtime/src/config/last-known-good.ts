@@ -1,6 +1,6 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { resolve } from "node:path";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { ConfigTable } from "./config.ts";
 import { checkTable, isTable } from "./table.ts";
 
@@ -34,7 +34,7 @@ export class LastKnownGood {
       );
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
-      const { code, message } = MicroError.from(error, "data_loss");
+      const { code, message } = asMicroError(error, "data_loss");
       throw new MicroError(code, `cannot read the ${place}: ${message}; delete it`, {
         cause: error,
       });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type {
   Config,
@@ -210,14 +210,14 @@ class LoadedConfig implements Config {
       followed.latest = checkTable(loaded, source.name);
       followed.problem = undefined;
     } catch (error) {
-      if (signal?.aborted === true) throw MicroError.from(signal.reason, "canceled");
+      if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
       followed.problem = timeout.signal.aborted
         ? new MicroError(
             "unavailable",
             `the config source ${source.name} was not loaded within ${loadTimeoutMs} ms`,
             { cause: error },
           )
-        : MicroError.from(error);
+        : asMicroError(error);
     } finally {
       clearTimeout(timer);
     }
@@ -249,7 +249,7 @@ class LoadedConfig implements Config {
       try {
         for await (const values of watch) this.#take(followed, values);
       } catch (error) {
-        followed.problem = MicroError.from(error);
+        followed.problem = asMicroError(error);
         this.#noteProblem(followed);
         this.#apply();
       }
@@ -268,7 +268,7 @@ class LoadedConfig implements Config {
       followed.latest = checkTable(values, followed.source.name);
       followed.problem = undefined;
     } catch (error) {
-      followed.problem = MicroError.from(error);
+      followed.problem = asMicroError(error);
       this.#noteProblem(followed);
     }
     this.#apply();
@@ -322,7 +322,7 @@ class LoadedConfig implements Config {
     try {
       this.#options.validate?.(view);
     } catch (error) {
-      const reason = MicroError.from(error, "invalid_argument");
+      const reason = asMicroError(error, "invalid_argument");
       this.#invalid ??= new MicroError(
         reason.code,
         `the configuration is not valid: ${reason.message}`,

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { type BucketEntry, NatsBucket } from "../nats/bucket.ts";
 import { BucketWatch } from "../nats/bucket-watch.ts";
 import { NatsDriver, type NatsDriverOptions } from "../nats/driver.ts";
@@ -86,7 +86,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
     } catch (error) {
       this.#untold = true;
       if (!this.#closing.signal.aborted && options.signal?.aborted !== true) {
-        this.#report(MicroError.from(error));
+        this.#report(asMicroError(error));
       }
       throw error;
     }
@@ -123,7 +123,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
         this.#entries.set(entry.key, entry);
         this.#publish(true);
       },
-      failed: (error) => this.#report(MicroError.from(error)),
+      failed: (error) => this.#report(asMicroError(error)),
     });
   }
 
@@ -137,7 +137,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
       this.#untold = false;
       this.#changes.publish(values);
     } catch (error) {
-      this.#report(MicroError.from(error));
+      this.#report(asMicroError(error));
     }
   }
 
@@ -202,7 +202,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
         reject(
           reason === undefined
             ? new MicroError("unavailable", `cannot load ${this.name}: the config source is closed`)
-            : MicroError.from(reason, "canceled"),
+            : asMicroError(reason, "canceled"),
         );
       };
       const end = () => {

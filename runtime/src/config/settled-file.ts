@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 
 /** The largest config file, in bytes. */
 const maxBytes = 1024 * 1024;
@@ -76,7 +76,7 @@ export async function readSettled<T>(
         ref: true,
       });
     } catch (error) {
-      throw MicroError.from(error, "canceled");
+      throw asMicroError(error, "canceled");
     }
   }
 }
@@ -105,7 +105,7 @@ async function read<T>(
     const content = await readText(path);
     return { content, value: await parse(content) };
   } catch (error) {
-    return { problem: MicroError.from(error) };
+    return { problem: asMicroError(error) };
   }
 }
 

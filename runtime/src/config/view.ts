@@ -1,4 +1,4 @@
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { Config, ConfigReader, ConfigSnapshot } from "./config.ts";
 import { type Merged, pathKey } from "./merge.ts";
 import { isTable, parsePath, valueAt } from "./table.ts";
@@ -26,7 +26,7 @@ class View implements ConfigView {
     try {
       return reader(value, path);
     } catch (error) {
-      const { code, message } = MicroError.from(error, "invalid_argument");
+      const { code, message } = asMicroError(error, "invalid_argument");
       const source = value === undefined ? undefined : this.#origin(path);
       const by = source === undefined ? "" : ` (set by ${source})`;
       throw new MicroError(code, `${message}${by}`, { cause: error });

@@ -1,4 +1,4 @@
-import { MicroError } from "../error.ts";
+import { asMicroError, type MicroError } from "../error.ts";
 import type { BucketEntry, NatsBucket } from "./bucket.ts";
 import { BucketWatch, type BucketWatchOptions } from "./bucket-watch.ts";
 
@@ -51,5 +51,5 @@ export function snapshotOf(
 }
 
 function canceled(signal: AbortSignal): MicroError {
-  return MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+  return asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
 }

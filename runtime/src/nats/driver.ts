@@ -1,5 +1,5 @@
 import type { BackendState, StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { NatsLink } from "./link.ts";
 import type { NatsOptions } from "./options.ts";
 
@@ -51,7 +51,7 @@ export abstract class NatsDriver implements AsyncDisposable {
       });
     }
     if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 

@@ -1,5 +1,5 @@
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import { closingController } from "./closing.ts";
 import {
@@ -190,7 +190,7 @@ class CachingRegistry implements CachedRegistry {
       this.#names = await this.#registry.list(options);
       return this.#names;
     } catch (reason) {
-      const error = MicroError.from(reason, "unavailable");
+      const error = asMicroError(reason, "unavailable");
       if (error.code !== "unavailable" || this.#names === undefined) throw error;
       return this.#names;
     }
@@ -330,7 +330,7 @@ class CachingRegistry implements CachedRegistry {
       });
     }
     if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

@@ -1,5 +1,5 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError } from "../error.ts";
 
 /**
  * The promise's result, unless the signal comes first.
@@ -8,7 +8,7 @@ import { MicroError } from "../error.ts";
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const wait: Abortable = { aborted: (reason) => reject(MicroError.from(reason, "canceled")) };
+    const wait: Abortable = { aborted: (reason) => reject(asMicroError(reason, "canceled")) };
     if (signal.aborted) wait.aborted(signal.reason);
     else watchAbort(signal, wait);
     promise.then(resolve, reject).finally(() => unwatchAbort(signal, wait));

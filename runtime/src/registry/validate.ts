@@ -1,5 +1,5 @@
 import { type Address, parseAddress } from "../address.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { isUnspecified } from "./link-address.ts";
 import {
   defaultTtlMs,
@@ -97,7 +97,7 @@ function checkAddress(text: string): void {
   try {
     address = parseAddress(text);
   } catch (reason) {
-    throw refused("address", MicroError.from(reason).message, undefined, reason);
+    throw refused("address", asMicroError(reason).message, undefined, reason);
   }
   if (address.kind === "host") {
     if (address.port === 0) throw refused("address", "must have a port from 1 to 65535", text);

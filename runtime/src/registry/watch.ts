@@ -1,4 +1,4 @@
-import { MicroError } from "../error.ts";
+import { asMicroError, type MicroError } from "../error.ts";
 import type { Node, RegistryEvent } from "./registry.ts";
 
 /** Events that wait for one watcher; past it they collapse into a snapshot of what is known by then. */
@@ -146,7 +146,7 @@ class Watcher implements AsyncIterator<RegistryEvent, undefined> {
         this.#serve();
       },
       (reason: unknown) => {
-        this.#error = MicroError.from(reason, "unavailable");
+        this.#error = asMicroError(reason, "unavailable");
         void this.return();
       },
     );

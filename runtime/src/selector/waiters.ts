@@ -1,6 +1,6 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { type Deadline, remainingMs } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 
 /** The most calls that wait for a first node of one service. */
 export const maxWaiters = 16_384;
@@ -72,7 +72,7 @@ class Waiter implements Abortable {
   }
 
   aborted(reason: unknown): void {
-    const timeout = MicroError.from(reason, "canceled").code === "deadline_exceeded";
+    const timeout = asMicroError(reason, "canceled").code === "deadline_exceeded";
     this.settle(timeout ? tooLate(this.#what) : givenUp(this.#what, reason));
   }
 

@@ -1,6 +1,6 @@
 import { deadlineExceeded, type ServerCall } from "../call.ts";
 import { hasPassed } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { Logger } from "../logger.ts";
 import { type AnyMethod, endpointOf } from "../method.ts";
 import type { Dispatcher, UnaryReceiver } from "../transport/transport.ts";
@@ -153,7 +153,7 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     try {
       this.#admit(call, this.#streams);
     } catch (refusal) {
-      return new FailedStream(MicroError.from(refusal));
+      return new FailedStream(asMicroError(refusal));
     }
     return new AnswerStream(call, requests, answering, this);
   }

@@ -6,7 +6,7 @@ import { builtWithMetadata } from "../built-with.ts";
 import type { Awaitable, CallContext } from "../call.ts";
 import type { Client } from "../client/client.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { type Logger, silentLogger } from "../logger.ts";
 import type { AnyMethod, Method, MethodKind } from "../method.ts";
 import type { Node, Registration, Registry } from "../registry/registry.ts";
@@ -289,7 +289,7 @@ class RpcServer implements Server {
         onConnectionError: (error, peer) => this.#connections.add(transport.name, peer, error),
       });
     } catch (reason) {
-      const error = MicroError.from(reason);
+      const error = asMicroError(reason);
       const remedy =
         error.code === "already_exists"
           ? "; stop the other, or listen at another address: port 0 takes a free one"

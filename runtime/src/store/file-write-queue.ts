@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { BackendStatus } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { ExpiryClock } from "./clock.ts";
 import type { Change, FileDatabase } from "./file-database.ts";
 import {
@@ -133,7 +133,7 @@ export class WriteQueue {
         else resolve(answer);
       }
     } catch (error) {
-      const reason = MicroError.from(error);
+      const reason = asMicroError(error);
       this.#status.set("degraded", reason);
       for (const { reject } of batch) reject(reason);
     }
@@ -189,7 +189,7 @@ export class WriteQueue {
         changed.push([key, contents]);
         return version;
       } catch (error) {
-        return MicroError.from(error, "internal", { outcome: "not-executed" });
+        return asMicroError(error, "internal", { outcome: "not-executed" });
       }
     });
     if (changes.length > 0) await this.#database.write(changes, version);

@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import { resolve as resolvePath } from "node:path";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
 import { DeadlineSweep, monotonicNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { ExpiryClock } from "./clock.ts";
 import { FileDatabase } from "./file-database.ts";
 import { fileStoreGuarantees } from "./file-guarantees.ts";
@@ -174,7 +174,7 @@ class FileStore implements Store {
       });
     } catch (error) {
       // A watch of a store that closes has ended already.
-      sink.fail(MicroError.from(error));
+      sink.fail(asMicroError(error));
     }
   }
 
@@ -237,7 +237,7 @@ class FileStore implements Store {
       this.#sweep.watch(monotonicNow() + Math.max(delay, 0));
     } catch (error) {
       if (this.#closing !== undefined) return;
-      this.#status.set("degraded", MicroError.from(error));
+      this.#status.set("degraded", asMicroError(error));
       this.#sweep.watch(monotonicNow() + longestSweepMs);
     }
   }

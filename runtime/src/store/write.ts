@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import type { Fence, WriteOptions } from "./store.ts";
 
 /** The latest time that a `Date` can hold. */
@@ -131,7 +131,7 @@ export function requireOpen(closed: boolean, action: string): void {
 /** @throws MicroError `canceled`, or `deadline_exceeded` for the signal of a timeout. */
 export function requireNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) {
-    throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+    throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
   }
 }
 

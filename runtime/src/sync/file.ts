@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { type LeaseState, readLease, readLeases, replaceLease } from "./file-lease.ts";
 import { bootId, hostNow } from "./host-clock.ts";
 import { LeaseSync } from "./lease-sync.ts";
@@ -135,7 +135,7 @@ class FileLeases implements Leases {
       this.#status.set("healthy");
       return result;
     } catch (error) {
-      const reason = MicroError.from(error, "unavailable");
+      const reason = asMicroError(error, "unavailable");
       const failure = new MicroError(
         reason.code,
         `cannot ${action} ${key} in ${this.#path}: ${reason.message}`,

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { BackendState, StateListener } from "../backend.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { LeaseClaim, Leases } from "./leases.ts";
 import {
@@ -245,7 +245,7 @@ class Wait {
 }
 
 function canceled(reason: unknown): MicroError {
-  return MicroError.from(reason, "canceled", { outcome: "not-executed" });
+  return asMicroError(reason, "canceled", { outcome: "not-executed" });
 }
 
 /** Locks and leaders stand beside each other in one backend, each under the name of its kind. */

@@ -1,13 +1,13 @@
 import { deadlineExceeded } from "../call.ts";
 import { hasPassed } from "../deadline.ts";
-import { MicroError, type Outcome } from "../error.ts";
+import { asMicroError, MicroError, type Outcome } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import type { OutgoingCall } from "./transport.ts";
 
 /** The error of a call whose signal fired: `canceled`, or `deadline_exceeded` where it was a timeout. */
 export function cancelledBy(reason: unknown, what: string, outcome: Outcome): MicroError {
-  const cause = MicroError.from(reason, "canceled");
+  const cause = asMicroError(reason, "canceled");
   const timeout = cause.code === "deadline_exceeded";
   return new MicroError(
     timeout ? "deadline_exceeded" : "canceled",
@@ -58,7 +58,7 @@ export function undecodableAnswer(reason: unknown, method: string): MicroError {
 
 /** The error of a message that does not encode or decode, with what it means for its call. */
 export function codecError(reason: unknown, outcome: Outcome): MicroError {
-  const error = MicroError.from(reason, "invalid_argument", { outcome });
+  const error = asMicroError(reason, "invalid_argument", { outcome });
   if (error.outcome === outcome) return error;
   return new MicroError(error.code, error.message, { outcome, cause: reason });
 }

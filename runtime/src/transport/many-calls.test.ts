@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { answering, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../test/support/echo.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError } from "../error.ts";
 import { tcpTransport } from "./tcp.ts";
 
 setFlagsFromString("--expose-gc");
@@ -51,7 +51,7 @@ test("forgets ten thousand calls that one signal aborts, and tells every handler
     await running;
     expect(channel.openCalls).toBe(count);
     controller.abort();
-    const codes = (await Promise.all(calls)).map((error) => MicroError.from(error).code);
+    const codes = (await Promise.all(calls)).map((error) => asMicroError(error).code);
     expect(new Set(codes)).toEqual(new Set(["canceled"]));
     await told;
   };

@@ -1,7 +1,7 @@
 import { unwatchAbort, watchAbort } from "../abort-watch.ts";
 import { deadlineExceeded, type ServerCall } from "../call.ts";
 import type { Deadline } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, type MicroError } from "../error.ts";
 import type { Metadata } from "../metadata.ts";
 import type { AnyMethod } from "../method.ts";
 import {
@@ -59,7 +59,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
         blocked: never,
         send: (message) => this.#sendRequest(message),
         finished: () => this.#requests.end(),
-        failed: (reason) => this.cancel(MicroError.from(reason)),
+        failed: (reason) => this.cancel(asMicroError(reason)),
       },
       limits.streamWindowBytes,
     );

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { createInbox, headers, nuid, type Subscription } from "nats";
 import { remainingMs } from "../deadline.ts";
-import { MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../error.ts";
 import { natsFailure } from "../nats/failure.ts";
 import type { NatsLink } from "../nats/link.ts";
 import { cancelledBy } from "./call-errors.ts";
@@ -117,7 +117,7 @@ async function dial(
     return channel;
   } catch (reason) {
     if (givenUp !== undefined) throw givenUp;
-    const { message } = MicroError.from(reason);
+    const { message } = asMicroError(reason);
     throw new MicroError("unavailable", `cannot dial ${address}: ${message}`, {
       outcome: "not-executed",
       cause: reason,

@@ -1,4 +1,4 @@
-import { MicroError } from "../../error.ts";
+import { asMicroError } from "../../error.ts";
 import type { Logger } from "../../logger.ts";
 import type { Node, Registry, RegistryEvent } from "../../registry/registry.ts";
 import { brokerService, readNode, type Target } from "./record.ts";
@@ -111,6 +111,6 @@ function read(node: Node): Target | string {
   try {
     return readNode(node);
   } catch (error) {
-    return MicroError.from(error).message;
+    return asMicroError(error).message;
   }
 }

@@ -1,5 +1,5 @@
 import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { Logger } from "../../logger.ts";
 import { encodeEnvelope } from "../envelope.ts";
 import type { EventRecord } from "../event.ts";
@@ -175,7 +175,7 @@ export class Publisher {
         outcome: "not-executed",
       });
     } catch (error) {
-      const failure = MicroError.from(error, "unavailable");
+      const failure = asMicroError(error, "unavailable");
       if (signal?.aborted === true) throw failure;
       this.#avoid(candidate.id);
       return failure;
@@ -199,7 +199,7 @@ export class Publisher {
     const { directory, lookupTimeoutMs } = this.#options;
     await new Promise<void>((resolve, reject) => {
       const call = {
-        aborted: (reason: unknown) => end(MicroError.from(reason, "canceled", notSent)),
+        aborted: (reason: unknown) => end(asMicroError(reason, "canceled", notSent)),
       };
       const timer = setTimeout(() => {
         const message = `cannot publish on ${topic}: the registry did not say who listens within ${lookupTimeoutMs} ms`;

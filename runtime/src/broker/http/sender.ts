@@ -3,7 +3,7 @@ import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { isIP, type LookupFunction } from "node:net";
 import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { formatAddress } from "../../address.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { AllowAddress } from "./reach.ts";
 import type { Target } from "./record.ts";
 
@@ -57,7 +57,7 @@ export class Sender {
     }
     this.#loading ??= load();
     const http = await this.#loading;
-    if (signal?.aborted === true) throw MicroError.from(signal.reason, "canceled");
+    if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
     if (this.#closed) throw unreachable(target, "the broker is closed");
     try {
       return await this.#attempt(http, target, envelope, signal);
@@ -101,7 +101,7 @@ export class Sender {
         lookup: lookupAllowed(target, allowAddress),
       });
       const call = {
-        aborted: (reason: unknown) => request.destroy(MicroError.from(reason, "canceled")),
+        aborted: (reason: unknown) => request.destroy(asMicroError(reason, "canceled")),
       };
       const timer = setTimeout(() => {
         request.destroy(unreachable(target, `no answer within ${timeoutMs} ms`));

@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { BlockList } from "node:net";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 
 /** How a {@link MulticastLink} is opened. */
 export interface LinkOptions {
@@ -128,7 +128,7 @@ export class MulticastLink {
       await this.#scan();
       this.#retryMs = firstRetryMs;
     } catch (error) {
-      reason = MicroError.from(error, "unavailable", { outcome: "not-executed" });
+      reason = asMicroError(error, "unavailable", { outcome: "not-executed" });
       await this.#closeSockets();
     }
     if (this.#closed) return;

@@ -1,6 +1,6 @@
 import { type BackendState, BackendStatus, type StateListener } from "../../backend.ts";
 import { type Deadline, DeadlineSweep } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { Logger } from "../../logger.ts";
 import { closingController } from "../closing.ts";
 import type {
@@ -327,7 +327,7 @@ export class MulticastRegistry implements Registry {
       });
     }
     if (signal?.aborted === true) {
-      throw MicroError.from(signal.reason, "canceled", { outcome: "not-executed" });
+      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
     }
   }
 }

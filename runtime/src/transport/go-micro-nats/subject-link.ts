@@ -1,5 +1,5 @@
 import type { NatsConnection } from "nats";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { GoMicroLink, LinkOwner } from "../go-micro/link.ts";
 import type { OutgoingHeader } from "../go-micro/message.ts";
 import { decodeSubjectMessage, encodeSubjectMessage } from "./subject-message.ts";
@@ -58,7 +58,7 @@ export class SubjectLink implements GoMicroLink {
     try {
       this.#owner.received(decodeSubjectMessage(data, this.#maxBodyBytes));
     } catch (reason) {
-      this.#owner.broken(MicroError.from(reason));
+      this.#owner.broken(asMicroError(reason));
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
-import { MicroError, type Outcome } from "../../error.ts";
+import { asMicroError, MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
@@ -78,7 +78,7 @@ export class CalledStream<O>
     if (this.outgoing.signal !== undefined) watchAbort(this.outgoing.signal, this);
     this.#channel.acquire().then(
       (link) => this.#start(link),
-      (reason) => this.#fail(MicroError.from(reason)),
+      (reason) => this.#fail(asMicroError(reason)),
     );
   }
 
@@ -167,7 +167,7 @@ export class CalledStream<O>
   }
 
   failed(reason: unknown): void {
-    this.cancel(MicroError.from(reason));
+    this.cancel(asMicroError(reason));
   }
 
   #unsendable(): MicroError | undefined {
@@ -175,7 +175,7 @@ export class CalledStream<O>
       this.#header();
       return undefined;
     } catch (reason) {
-      return MicroError.from(reason);
+      return asMicroError(reason);
     }
   }
 

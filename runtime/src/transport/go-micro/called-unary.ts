@@ -1,6 +1,6 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
-import { MicroError, type Outcome } from "../../error.ts";
+import { asMicroError, MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, codecError, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import type { OutgoingCall } from "../transport.ts";
@@ -51,14 +51,14 @@ export class CalledUnary implements CalledCall, LinkUser, Abortable {
       body = encodeRequest(this.#channel, this.#method, request, "not-executed");
       requestHeader(this.#channel, this.#method, this.outgoing, "");
     } catch (reason) {
-      this.#reject(MicroError.from(reason));
+      this.#reject(asMicroError(reason));
       return;
     }
     this.#channel.begin(this);
     if (this.outgoing.signal !== undefined) watchAbort(this.outgoing.signal, this);
     this.#channel.acquire().then(
       (link) => this.#send(link, body),
-      (reason) => this.#fail(MicroError.from(reason)),
+      (reason) => this.#fail(asMicroError(reason)),
     );
   }
 

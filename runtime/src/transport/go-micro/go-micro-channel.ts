@@ -1,5 +1,5 @@
 import { DeadlineSweep, monotonicNow } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { AnyMethod, Method } from "../../method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
@@ -123,7 +123,7 @@ export class GoMicroChannel implements Channel, CalledCalls, ClientLinks {
     try {
       return this.#rested() ?? (await this.#open());
     } catch (reason) {
-      const error = MicroError.from(reason, "unavailable", { outcome: "not-executed" });
+      const error = asMicroError(reason, "unavailable", { outcome: "not-executed" });
       // Whoever keeps the channel shall not go on calling where nobody answers.
       if (this.#links.size === 0) this.#end(error);
       throw error;

@@ -1,5 +1,5 @@
 import { deadlineAfter } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import {
   codecError,
   listenerDraining,
@@ -153,7 +153,7 @@ export class ServedLink implements LinkOwner, UnaryOutlet, StreamOutlet {
     try {
       call = this.#call(id, message);
     } catch (reason) {
-      this.#refuse(message, MicroError.from(reason));
+      this.#refuse(message, asMicroError(reason));
       return;
     }
     if (call instanceof ServedStream) this.#streams.set(call.id, call);

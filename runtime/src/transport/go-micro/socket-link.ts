@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
 import type { GoMicroLink, LinkOwner } from "./link.ts";
 import type { OutgoingHeader } from "./message.ts";
@@ -95,7 +95,7 @@ export class SocketLink implements GoMicroLink {
     } catch (reason) {
       this.#deaf = true;
       clearTimeout(this.#stalled);
-      this.#owner.broken(MicroError.from(reason));
+      this.#owner.broken(asMicroError(reason));
       return;
     }
     this.#watchStall();

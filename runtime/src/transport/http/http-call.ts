@@ -4,7 +4,7 @@ import { type Abortable, unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { asAnswer } from "../../answer.ts";
 import { deadlineExceeded } from "../../call.ts";
 import { remainingMs } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
 import { encodeRequest } from "../memory-message.ts";
@@ -128,7 +128,7 @@ export class HttpCall implements Abortable, RequestWatch {
       requests,
       (init) =>
         called.input.sent(encodeRequest(this.#method, init, limits.maxMessageBytes, "unknown")),
-      (reason) => this.#giveUp(MicroError.from(reason)),
+      (reason) => this.#giveUp(asMicroError(reason)),
     );
     let answers: AsyncIterator<Message> | undefined;
     try {

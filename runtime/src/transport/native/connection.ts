@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type Deadline, monotonicNow, turnNow } from "../../deadline.ts";
-import { codeFromNumber, codeToNumber, MicroError } from "../../error.ts";
+import { asMicroError, codeFromNumber, codeToNumber, MicroError } from "../../error.ts";
 import type { TransportLimits } from "../transport.ts";
 import { type FrameHandler, FrameReader } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -213,7 +213,7 @@ export abstract class Connection implements FrameHandler {
     try {
       this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(bytes) : bytes);
     } catch (reason) {
-      this.violated(MicroError.from(reason, "internal"));
+      this.violated(asMicroError(reason, "internal"));
     }
   }
 
@@ -227,7 +227,7 @@ export abstract class Connection implements FrameHandler {
     try {
       frames();
     } catch (reason) {
-      this.violated(MicroError.from(reason, "internal"));
+      this.violated(asMicroError(reason, "internal"));
     }
   }
 

@@ -1,7 +1,7 @@
 import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
 import { deadlineExceeded } from "../../call.ts";
 import type { Deadline } from "../../deadline.ts";
-import { MicroError, type Outcome } from "../../error.ts";
+import { asMicroError, MicroError, type Outcome } from "../../error.ts";
 import type { AnyMethod } from "../../method.ts";
 import { cancelledBy, connectionLost, messageTooLarge, undecodableAnswer } from "../call-errors.ts";
 import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
@@ -154,7 +154,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
 
   /** The requests threw. */
   failed(reason: unknown): void {
-    this.cancel(MicroError.from(reason));
+    this.cancel(asMicroError(reason));
   }
 
   aborted(reason: unknown): void {
