@@ -6,11 +6,12 @@ import { declareSchema } from "./built-with.ts";
 import type { Client } from "./client/client.ts";
 import type { Server } from "./server/server.ts";
 
-export { checkType, required } from "./codec/wire/checks.ts";
-export { boolKey, int64Key, integerKey } from "./codec/wire/coercion.ts";
+export { checkType, isNonzero, required } from "./codec/wire/checks.ts";
+export { boolKey } from "./codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "./codec/wire/defaults.ts";
 export * from "./codec/wire/get.ts";
 export { readGroup } from "./codec/wire/group.ts";
+export * from "./codec/wire/integer-keys.ts";
 export { readKey, roomyMap, setEntry } from "./codec/wire/map-keys.ts";
 export { described, type MessageCodec, messageCodec } from "./codec/wire/message-codec.ts";
 export type { MessageInit } from "./codec/wire/message-init.ts";
@@ -33,7 +34,6 @@ export { keepEnum, keepField, keepUnknown, skipField } from "./codec/wire/unknow
 export { readWrapped } from "./codec/wire/wrappers.ts";
 export {
   closeLength,
-  openLength,
   putTag,
   putUnknown,
   room,

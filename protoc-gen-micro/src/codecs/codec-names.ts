@@ -12,7 +12,7 @@ export interface CodecFunctions {
 
 /** What the file may import from the runtime and what its own functions may want to be called. */
 const runtimeNames =
-  /^(read(Group|Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|isOwn|(message|reflect)Codec)$/;
+  /^(read(Group|Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|is(Own|Nonzero)|(message|reflect)Codec)$/;
 
 /** Names of everything in a file that its codecs consist of. None of it is exported. */
 export class CodecNames {
@@ -73,7 +73,7 @@ export class CodecNames {
 
 /** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
 const ownVariables =
-  "message writer pos bytes room start entry key name value openLength closeLength Object undefined " +
+  "message writer pos bytes room start entry i keys key value closeLength Object undefined " +
   "arguments eval await let static yield implements interface package private protected public";
 
 /**
@@ -86,7 +86,7 @@ export function variableNames(message: DescMessage): ReadonlyMap<string, string>
   const names = new Map<string, string>();
   for (const { localName } of message.members) {
     const looksCalled =
-      /^(read|write|store|put|new|is|set|check|no)[A-Z]|Codec$|Key$|^(required|described)$/;
+      /^(read|write|store|put|new|is|set|check|no)[A-Z]|Codec$|Keys?$|^(required|described)$/;
     const safe = safeIdentifier(localName);
     names.set(localName, allocator.take(looksCalled.test(safe) ? `${safe}$` : safe));
   }

@@ -272,10 +272,9 @@ export function emitReadEntry(
   const { utf8Validation } = field;
   const isString = field.mapKey === ScalarType.STRING;
   const isBool = field.mapKey === ScalarType.BOOL;
-  const key =
-    isString && utf8Validation
-      ? [context.runtime("readKey"), "(reader)"]
-      : readExpression(context, field.mapKey, { utf8Validation, longAsString: false });
+  const { is64 } = scalar(field.mapKey);
+  const getKey = is64 ? `${getter(field.mapKey, false)}Key` : getter(field.mapKey, utf8Validation);
+  const key = [context.runtime(isString && utf8Validation ? "readKey" : getKey), "(reader)"];
   const value = mapValue(context, field);
   const closed = field.mapKind === "enum" && !field.enum.open;
   const annotation: Code = context.typed
@@ -290,7 +289,8 @@ export function emitReadEntry(
   const readEntry = () => {
     if (closed) block.line("const start = reader.pos;");
     block.line("const stop = ", context.runtime("endOf"), "(reader, end);");
-    block.line(`let key = ${zeroLiteral(field.mapKey, false)};`);
+    if (is64) block.line("let key", typed(context, ": ", context.runtimeType("LongKey")), " = 0;");
+    else block.line(`let key = ${zeroLiteral(field.mapKey, false)};`);
     block.line("let value", value.declaration, ";");
     block.nest("while (reader.pos < stop) {", () => {
       block.line("const tag = ", context.runtime("nextTag"), "(reader);");
@@ -299,11 +299,10 @@ export function emitReadEntry(
       block.line("else ", context.runtime("skipField"), "(reader, tag, stop, depth);");
     });
     block.line(context.runtime("leave"), "(reader, stop);");
-    const number = zeroLiteral(field.mapKey, false) === "0";
     const set = isString
       ? [context.runtime("setEntry"), `(${member(field)}, key, `, value.result, ");"]
       : [
-          `${isBool ? member(field) : "map"}[${number ? "key" : "String(key)"}] = `,
+          `${isBool ? member(field) : "map"}[${isBool ? "String(key)" : "key"}] = `,
           value.result,
           closed ? "" : asEnum(context, field),
           ";",

@@ -86,16 +86,11 @@ function mostBytes(field: DescField): number {
   return most === 0 ? 0 : tagBytes(tagOf(field.number, wireType)).length + most;
 }
 
-/** Whether some of a field's values are stored one by one, for which the function needs the bytes at hand. */
+/** Whether some of what a field consists of is stored directly, for which the function needs the bytes at hand. */
 function isStored(field: DescField): boolean {
-  if (field.fieldKind === "map") {
-    return field.mapKey !== ScalarType.STRING || isLimited(field);
-  }
-  if (field.fieldKind === "list") return !field.packed && isLimited(field);
-  if (field.message !== undefined && representation(field) === "wrapped") {
-    return scalar(wrappedType(field.message)!).most > 0;
-  }
-  return isLimited(field);
+  if (field.fieldKind === "map") return true;
+  if (field.message !== undefined) return !isDelimited(field);
+  return isLimited(field) && !(field.fieldKind === "list" && field.packed);
 }
 
 function isLimited(field: DescField): boolean {
@@ -119,7 +114,7 @@ function emitRun(self: WriteContext, run: readonly DescField[], declared: Set<st
 
 /** Writes the statement that makes room for values that are about to be stored. */
 function emitRoom({ block, context }: WriteContext, size: number): void {
-  block.line("bytes = ", context.runtime("room"), `(writer, pos, ${size});`);
+  block.line("bytes = ", context.runtime("room"), `(writer, pos + ${size});`);
 }
 
 function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<string>): void {
@@ -201,6 +196,7 @@ function isSet(
       // -0 is not the default.
       return `${given} && (${variable} !== 0 || Object.is(${variable}, -0))`;
     }
+    if (zero === "0n") return [context.runtime("isNonzero"), `(${variable})`];
     return `${given} && ${variable} !== ${zero}`;
   }
   if (!hasPrototype(field.parent)) return given;
@@ -224,27 +220,48 @@ function emitValue(self: WriteContext, field: DescField, value: string): void {
 }
 
 /** Writes the statements that write a scalar, and make room for it. */
-function emitScalar(self: WriteContext, type: ScalarType, number: number, value: Code): void {
+function emitScalar(
+  self: WriteContext,
+  type: ScalarType,
+  number: number,
+  value: Code,
+  as: "Key" | "" = "",
+): void {
   const { name, wireType, most } = scalar(type);
   if (most > 0) {
     emitRoom(self, tagBytes(tagOf(number, wireType)).length + most);
-    emitStore(self, type, number, value);
+    emitStore(self, type, number, value, as);
     return;
   }
   const put = self.context.runtime(`put${name}`);
   self.block.line("pos = ", put, `(writer, pos, ${tagOf(number, wireType)}, `, value, ");");
 }
 
-/** Writes the statements that store a tag and a scalar, for which there is room. */
-function emitStore(self: WriteContext, type: ScalarType, number: number, value: Code): void {
+/**
+ * Writes the statements that store a tag and a scalar, for which there is room.
+ * @param as what the name of the function that stores it ends with
+ */
+function emitStore(
+  self: WriteContext,
+  type: ScalarType,
+  number: number,
+  value: Code,
+  as: "Key" | "" = "",
+): void {
   const { block, context } = self;
   const { name, wireType } = scalar(type);
-  const tag = tagBytes(tagOf(number, wireType));
-  tag.forEach((byte, index) => {
+  const size = emitTag(self, tagOf(number, wireType));
+  const store = context.runtime(`store${name}${as}`);
+  block.line("pos = ", store, `(bytes, ${plus("pos", size)}, `, value, ");");
+}
+
+/** Writes the statements that store a tag, for which there is room, and returns its size. */
+function emitTag({ block }: WriteContext, tag: number): number {
+  const bytes = tagBytes(tag);
+  bytes.forEach((byte, index) => {
     block.line(`bytes[${plus("pos", index)}] = ${byte};`);
   });
-  const store = context.runtime(`store${name}`);
-  block.line("pos = ", store, `(bytes, ${plus("pos", tag.length)}, `, value, ");");
+  return bytes.length;
 }
 
 function plus(variable: string, offset: number): string {
@@ -261,25 +278,36 @@ function emitMessage(self: WriteContext, field: DescField, value: string, number
     block.line("pos = ", putTag, "(writer, ", end, `, ${tagOf(number, 4)});`);
     return;
   }
-  const begin = [context.runtime("openLength"), `(writer, pos, ${tagOf(number, 2)})`];
-  block.line("const start = ", begin, ";");
-  const close = (end: Code): void => {
-    block.line("pos = ", context.runtime("closeLength"), "(writer, start, ", end, ");");
-  };
+  emitOpen(self, number, "start");
   switch (representation(field)) {
     case "struct":
-      close([context.runtime("writeStruct"), `(${value}, writer, start)`]);
+      block.line("pos = ", context.runtime("writeStruct"), `(${value}, writer, start);`);
       break;
     case "wrapped": {
       const type = wrappedType(message)!;
       block.line("pos = start;");
       block.nest(`if (!(${wrappedZero(type, value)})) {`, () => emitScalar(self, type, 1, value));
-      close("pos");
       break;
     }
     case "message":
-      close([functionsOf(context, message).write, `(${value}, writer, start)`]);
+      block.line("pos = ", functionsOf(context, message).write, `(${value}, writer, start);`);
   }
+  emitClose(self, "start");
+}
+
+/** Writes the statements that begin something with a length, which is taken to need one byte, and keep where it starts. */
+function emitOpen(self: WriteContext, number: number, start: string): void {
+  const tag = tagOf(number, 2);
+  const size = tagBytes(tag).length + 1;
+  emitRoom(self, size);
+  emitTag(self, tag);
+  self.block.line(`const ${start} = ${plus("pos", size)};`);
+}
+
+/** Writes the statements that end something with a length. A length of more than one byte moves it. */
+function emitClose({ block, context }: WriteContext, start: string): void {
+  block.line(`if (pos - ${start} < 0x80) writer.bytes[${start} - 1] = pos - ${start};`);
+  block.line("else pos = ", context.runtime("closeLength"), `(writer, ${start}, pos);`);
 }
 
 function wrappedZero(type: ScalarType, value: string): string {
@@ -308,7 +336,20 @@ function emitList(
     return;
   }
   block.nest(`if (${variable} !== undefined) {`, () => {
-    block.nest(`for (const value of ${variable}) {`, () => emitValue(self, field, "value"));
+    emitLoop(self, variable, "value", () => emitValue(self, field, "value"));
+  });
+}
+
+/** Writes a loop over a list. By index: iterators cost more than many a value, and as much for an empty list. */
+function emitLoop(
+  { block, context }: WriteContext,
+  list: string,
+  element: string,
+  body: () => void,
+): void {
+  block.nest(`for (let i = 0; i < ${list}.length; i++) {`, () => {
+    block.line(`const ${element} = ${list}[i]`, typed(context, "!"), ";");
+    body();
   });
 }
 
@@ -318,27 +359,56 @@ function emitMap(
   variable: string,
 ): void {
   const { block, context } = self;
-  const key = scalar(field.mapKey);
-  const isString = field.mapKey === ScalarType.STRING;
-  const numeric = !isString && field.mapKey !== ScalarType.BOOL && !key.is64;
+  const tag = tagOf(field.number, 2);
+  const most = mostBytesOfEntry(field);
   block.nest(`if (${variable} !== undefined) {`, () => {
-    const loop = `for (const ${numeric ? "name" : "key"} of Object.keys(${variable})) {`;
-    block.nest(loop, () => {
-      if (numeric) block.line("const key = ", context.runtime("integerKey"), "(name);");
+    block.line("const keys = ", keysOf(context, field, variable), ";");
+    emitLoop(self, "keys", "key", () => {
       block.line(`const value = ${variable}[key]`, typed(context, "!"), ";");
-      const begin = [context.runtime("openLength"), `(writer, pos, ${tagOf(field.number, 2)})`];
-      block.line("const entry = ", begin, ";");
-      const convert = isString || numeric ? undefined : keyFunction(field.mapKey);
-      const converted = convert === undefined ? "key" : [context.runtime(convert), "(key)"];
+      if (most > 0) {
+        // One look makes room for all of it, and its length takes one byte.
+        const begin = tagBytes(tag).length + 1;
+        emitRoom(self, begin + most);
+        emitTag(self, tag);
+        block.line(`const entry = ${plus("pos", begin)};`);
+        block.line("pos = entry;");
+        emitKey(self, field.mapKey, emitStore);
+        emitStore(self, scalarType(field), 2, "value");
+        block.line("bytes[entry - 1] = pos - entry;");
+        return;
+      }
+      emitOpen(self, field.number, "entry");
       block.line("pos = entry;");
-      emitScalar(self, field.mapKey, 1, converted);
+      emitKey(self, field.mapKey, emitScalar);
       if (field.mapKind === "message") emitMessage(self, field, "value", 2);
       else emitScalar(self, scalarType(field), 2, "value");
-      block.line("pos = ", context.runtime("closeLength"), "(writer, entry, pos);");
+      emitClose(self, "entry");
     });
   });
 }
 
-function keyFunction(type: ScalarType): string {
-  return type === ScalarType.BOOL ? "boolKey" : "int64Key";
+/** The most bytes that an entry of a map takes within its length; 0 where there is no limit. */
+function mostBytesOfEntry(field: DescField & { fieldKind: "map" }): number {
+  if (field.mapKind === "message") return 0;
+  const key = scalar(field.mapKey).most;
+  const value = scalar(scalarType(field)).most;
+  return key === 0 || value === 0 ? 0 : 2 + key + value;
+}
+
+/** The keys of a map. */
+function keysOf(
+  context: CodecContext,
+  { mapKey }: DescField & { fieldKind: "map" },
+  variable: string,
+): Code {
+  if (mapKey === ScalarType.STRING || mapKey === ScalarType.BOOL) return `Object.keys(${variable})`;
+  const keys = scalar(mapKey).is64 ? "longKeys" : "integerKeys";
+  return [context.runtime(keys), `(${variable})`];
+}
+
+/** Writes the statements that write the key of a map's entry, by one of the functions for scalars. */
+function emitKey(self: WriteContext, type: ScalarType, emit: typeof emitStore): void {
+  const isBool = type === ScalarType.BOOL;
+  const key = isBool ? [self.context.runtime("boolKey"), "(key)"] : "key";
+  emit(self, type, 1, key, scalar(type).is64 ? "Key" : "");
 }

@@ -1,5 +1,5 @@
 /**
- * A text of nothing but ASCII, of at most 23 characters; undefined for any other. `fromCharCode` with as many arguments as
+ * A text of nothing but ASCII, of at most 28 characters; undefined for any other. `fromCharCode` with as many arguments as
  * the text has characters is about twice as fast as a call into the platform, and allocates nothing else; for more
  * characters, that call is as fast.
  *
@@ -8,7 +8,7 @@
  */
 // biome-ignore format: it is a table
 export function asciiText(b: Uint8Array, pos: number, end: number): string | undefined {
-  if (end - pos > 23) return undefined;
+  if (end - pos > 28) return undefined;
   if (pos === end) return "";
   const c0 = b[pos++]!; let bits = c0;
   if (pos === end) return bits > 0x7f ? undefined : of(c0);
@@ -54,8 +54,18 @@ export function asciiText(b: Uint8Array, pos: number, end: number): string | und
   if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20);
   const c21 = b[pos++]!; bits |= c21;
   if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21);
-  const c22 = b[pos]!; bits |= c22;
-  return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22);
+  const c22 = b[pos++]!; bits |= c22;
+  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22);
+  const c23 = b[pos++]!; bits |= c23;
+  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23);
+  const c24 = b[pos++]!; bits |= c24;
+  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24);
+  const c25 = b[pos++]!; bits |= c25;
+  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25);
+  const c26 = b[pos++]!; bits |= c26;
+  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26);
+  const c27 = b[pos]!; bits |= c27;
+  return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27);
 }
 
 const of = String.fromCharCode;

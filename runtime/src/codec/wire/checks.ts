@@ -14,3 +14,11 @@ function refuseOther(given: string | undefined, expected: string): void {
 export function required(): never {
   throw new TypeError("a required field is not set");
 }
+
+/**
+ * Whether a 64-bit integer is given and not 0, which is quicker to see than to compare two bigints. What is no bigint is
+ * left to be refused by who stores it.
+ */
+export function isNonzero(value: unknown): boolean {
+  return value ? true : value !== undefined && typeof value !== "bigint";
+}

@@ -1,4 +1,5 @@
 import { asciiText } from "./ascii.ts";
+import type { LongKey } from "./integer-keys.ts";
 import { badVarint, endOf, getUint32, partOf, type Reader } from "./reader.ts";
 import { doubles, floats, high, longs, low, unsignedLongs, words } from "./scratch.ts";
 import { decodeStrictText, decodeText } from "./text.ts";
@@ -100,6 +101,36 @@ export function getBytes(reader: Reader): Uint8Array {
   const start = reader.pos;
   reader.pos = end;
   return partOf(reader, start, end);
+}
+
+export function getInt64Key(reader: Reader): LongKey {
+  getLong(reader);
+  return keyOf(longs);
+}
+
+export function getUint64Key(reader: Reader): LongKey {
+  getLong(reader);
+  return keyOf(unsignedLongs);
+}
+
+export function getSint64Key(reader: Reader): LongKey {
+  getSint64(reader);
+  return keyOf(longs);
+}
+
+export function getSfixed64Key(reader: Reader): LongKey {
+  getEight(reader);
+  return keyOf(longs);
+}
+
+export function getFixed64Key(reader: Reader): LongKey {
+  getEight(reader);
+  return keyOf(unsignedLongs);
+}
+
+/** What the scratch holds, as a key. Most keys need no bigint, which is dear to make a text of. */
+function keyOf(long: BigInt64Array | BigUint64Array): LongKey {
+  return words[high] === 0 ? words[low]! >>> 0 : String(long[0]!);
 }
 
 /** Reads eight bytes into the words of the scratch. */

@@ -39,8 +39,8 @@ function flush<T>(values: readonly T[], count: number, list: T[]): T[] {
 
 /**
  * Numbers of one or two bytes are read without a branch on which of the two it is, which no processor could predict: the
- * second byte is always read, and counts where there is one. Others follow outside of the inner loop, and so does the last
- * one, which has nothing behind it: `next` reads it, after whose call the engine checks anew what the arrays are.
+ * second byte is always read, and counts where there is one. Those of more than three bytes are read outside of the inner
+ * loop, and so is the last one, which has nothing behind it: `next` reads it, after whose call the engine checks anew what the arrays are.
  */
 function varints(
   reader: Reader,
@@ -59,7 +59,13 @@ function varints(
       const first = bytes[pos]!;
       const more = first >>> 7;
       const value = (first & 0x7f) | ((bytes[pos + 1]! << 7) & -more);
-      if (value > 0x3fff) break;
+      if (value > 0x3fff) {
+        const third = bytes[pos + 2]!;
+        if (third >= 0x80 || pos + 1 >= last) break;
+        integers[count++] = (value & 0x3fff) | (third << 14);
+        pos = (pos + 3) | 0;
+        continue;
+      }
       integers[count++] = value;
       pos = (pos + 1 + more) | 0;
     }
@@ -67,13 +73,6 @@ function varints(
     if (count === most) {
       list = flushIntegers(count, list);
       count = 0;
-      continue;
-    }
-    // What is left here and is not the last number has more than two bytes.
-    if (pos + 1 < last && bytes[pos + 2]! < 0x80) {
-      const lower = (bytes[pos]! & 0x7f) | ((bytes[pos + 1]! & 0x7f) << 7);
-      integers[count++] = lower | (bytes[pos + 2]! << 14);
-      pos += 3;
       continue;
     }
     reader.pos = pos;
@@ -124,7 +123,11 @@ export function readPackedSint32(reader: Reader, before: number[], end: number):
 }
 
 export function readPackedBool(reader: Reader, list: boolean[], end: number): boolean[] {
-  return readPacked(reader, list, end, getBool);
+  // Not by readPacked: so short a loop gains most from calling what it knows.
+  const stop = endOf(reader, end);
+  while (reader.pos < stop) list.push(getBool(reader));
+  leave(reader, stop);
+  return list;
 }
 
 /** From so many bytes on, one call that copies them is quicker than reading them one by one. */

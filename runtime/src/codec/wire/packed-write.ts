@@ -13,7 +13,7 @@ import {
   storeUint64,
   storeVarint,
 } from "./store.ts";
-import { closeLength, openLength, putTag, room, varintSize, type Writer } from "./writer.ts";
+import { closeKept, closeLength, putTag, room, varintSize, type Writer } from "./writer.ts";
 
 // Each writes a list that is not empty as one field.
 
@@ -25,9 +25,13 @@ function isRoomy(writer: Writer, start: number, count: number): boolean {
   return start + 10 * count <= writer.bytes.length;
 }
 
+function closePacked(writer: Writer, start: number, end: number, kept: number): number {
+  return kept === 1 ? closeLength(writer, start, end) : closeKept(writer, start, end, kept);
+}
+
 /**
- * Numbers of up to 14 bits are written without a branch on how many bytes they take, in a loop that calls
- * nothing; all others, and the last one, which must not touch what is behind it, by `store`.
+ * Numbers of up to 14 bits are written without a branch on whether they take one byte or two, and those of up to 21 bits
+ * in the same loop, which calls nothing; all others, and the last one, which must not touch what is behind it, by `store`.
  */
 function varints(
   writer: Writer,
@@ -39,26 +43,34 @@ function varints(
 ): number {
   const count = list.length;
   const kept = varintSize(count + (count >> 1));
-  const start = openLength(writer, at, tag, kept);
+  const start = putTag(writer, at, tag) + kept;
   const roomy = isRoomy(writer, start, count);
+  const quick = roomy ? count - 1 : 0;
   let { bytes } = writer;
   let pos = start;
   let i = 0;
   while (i < count) {
-    while (roomy && i < count - 1) {
+    while (i < quick) {
       const given = list[i]!;
       const value = zigzag ? (given << 1) ^ (given >> 31) : given | 0;
-      if (value >>> 0 > 0x3fff || (given | 0) !== given) break;
-      const two = (0x7f - value) >>> 31;
-      bytes[pos] = value | (two << 7);
-      bytes[pos + 1] = value >> 7;
-      pos += 1 + two;
+      if (value >>> 0 > 0x1fffff || (given | 0) !== given) break;
       i++;
+      if (value > 0x3fff) {
+        bytes[pos] = value | 0x80;
+        bytes[pos + 1] = (value >> 7) | 0x80;
+        bytes[pos + 2] = value >> 14;
+        pos += 3;
+      } else {
+        const two = (0x7f - value) >>> 31;
+        bytes[pos] = value | (two << 7);
+        bytes[pos + 1] = value >> 7;
+        pos += 1 + two;
+      }
     }
-    if (!roomy) bytes = room(writer, pos, 10);
+    if (!roomy) bytes = room(writer, pos + 10);
     pos = store(bytes, pos, list[i++]!);
   }
-  return closeLength(writer, start, pos, kept);
+  return closePacked(writer, start, pos, kept);
 }
 
 export function writePackedUint32(
@@ -99,15 +111,15 @@ function packed<T>(
 ): number {
   const count = list.length;
   const kept = varintSize(width * count);
-  const start = openLength(writer, at, tag, kept);
+  const start = putTag(writer, at, tag) + kept;
   const roomy = isRoomy(writer, start, count);
   let { bytes } = writer;
   let pos = start;
   for (let i = 0; i < count; i++) {
-    if (!roomy) bytes = room(writer, pos, 10);
+    if (!roomy) bytes = room(writer, pos + 10);
     pos = store(bytes, pos, list[i]!);
   }
-  return closeLength(writer, start, pos, kept);
+  return closePacked(writer, start, pos, kept);
 }
 
 export function writePackedBool(
@@ -118,7 +130,7 @@ export function writePackedBool(
 ): number {
   const count = list.length;
   let pos = putTag(writer, at, tag);
-  const bytes = room(writer, pos, count + 5);
+  const bytes = room(writer, pos + count + 5);
   pos = storeVarint(bytes, pos, count);
   for (let i = 0; i < count; i++) bytes[pos + i] = list[i] ? 1 : 0;
   return pos + count;

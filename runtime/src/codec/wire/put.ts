@@ -7,7 +7,7 @@ import { putRaw, room, varintSize, type Writer } from "./writer.ts";
 
 export function putBytes(writer: Writer, at: number, tag: number, value: Uint8Array): number {
   const data = bytesOf(value);
-  const bytes = room(writer, at, 10);
+  const bytes = room(writer, at + 10);
   return putRaw(writer, storeVarint(bytes, storeVarint(bytes, at, tag), data.length), data);
 }
 
@@ -34,7 +34,7 @@ export function putString(writer: Writer, at: number, tag: number, value: string
 
 /** A text of any length, with any characters, of which each unit takes three bytes at most. */
 function putText(writer: Writer, at: number, tag: number, text: string): number {
-  const bytes = room(writer, at, 10 + 3 * text.length);
+  const bytes = room(writer, at + 10 + 3 * text.length);
   const start = storeVarint(bytes, at, tag);
   // Most text is ASCII, whose length in bytes is known before it is written.
   const guess = varintSize(text.length);

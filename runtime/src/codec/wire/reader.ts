@@ -1,5 +1,5 @@
 import type { UnknownField } from "@bufbuild/protobuf";
-import { copyOf } from "./copies.ts";
+import { copyOf } from "./slab.ts";
 
 /** What the reader needs to know of a message to keep what it does not know. */
 export interface UnknownFields {

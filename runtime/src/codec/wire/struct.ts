@@ -109,7 +109,7 @@ export function writeStruct(json: JsonObject, writer: Writer, at: number): numbe
 
 function writeValue(json: JsonValue | undefined, writer: Writer, at: number): number {
   if (typeof json === "string") return putString(writer, at, 26, json);
-  const bytes = room(writer, at, 9);
+  const bytes = room(writer, at + 9);
   if (json === null) {
     bytes[at] = 8;
     bytes[at + 1] = 0;

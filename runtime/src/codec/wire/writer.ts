@@ -24,42 +24,45 @@ export class Writer {
   }
 }
 
-/** The buffer, with room for so many bytes behind a position. */
-export function room(writer: Writer, at: number, size: number): Uint8Array {
-  return at + size <= writer.bytes.length ? writer.bytes : grown(writer, at, size);
+/** The buffer, with room up to a position. So small that the engine has it wherever it is called. */
+export function room(writer: Writer, end: number): Uint8Array {
+  const { bytes } = writer;
+  return end <= bytes.length ? bytes : grown(writer, end);
 }
 
-function grown(writer: Writer, at: number, size: number): Uint8Array {
+function grown(writer: Writer, end: number): Uint8Array {
   const { bytes } = writer;
-  const larger = new Uint8Array(Math.max(2 * bytes.length, at + size, 1024));
-  larger.set(bytes.subarray(0, at));
+  const larger = new Uint8Array(Math.max(2 * bytes.length, end, 1024));
+  larger.set(bytes);
   writer.bytes = larger;
   return larger;
 }
 
 /** Writes a tag, which is a field's number and wire type in one. */
 export function putTag(writer: Writer, at: number, tag: number): number {
-  return storeVarint(room(writer, at, 5), at, tag);
+  return storeVarint(room(writer, at + 5), at, tag);
 }
 
 /**
- * Begins something with a length, which is not known yet. Returns where its contents begin.
- *
- * @param kept the bytes to keep for the length
+ * Begins something with a length, which is not known yet and is taken to need one byte. Returns where its contents begin.
  */
-export function openLength(writer: Writer, at: number, tag: number, kept = 1): number {
-  return storeVarint(room(writer, at, 10), at, tag) + kept;
+export function openLength(writer: Writer, at: number, tag: number): number {
+  return storeVarint(room(writer, at + 6), at, tag) + 1;
 }
 
-/** Ends what has a length. A length that takes more or less bytes than were kept for it moves the contents. */
-export function closeLength(writer: Writer, start: number, end: number, kept = 1): number {
+/** Ends what has a length. A length that takes more than one byte moves the contents. */
+export function closeLength(writer: Writer, start: number, end: number): number {
   const length = end - start;
-  if (length < 0x80 && kept === 1) {
-    writer.bytes[start - 1] = length;
-    return end;
-  }
+  if (length >= 0x80) return closeKept(writer, start, end, 1);
+  writer.bytes[start - 1] = length;
+  return end;
+}
+
+/** Ends what has a length, for which `kept` bytes were kept; where it takes more or less, it moves the contents. */
+export function closeKept(writer: Writer, start: number, end: number, kept: number): number {
+  const length = end - start;
   const size = varintSize(length);
-  const bytes = room(writer, end, 5);
+  const bytes = room(writer, end + 5);
   if (size !== kept) bytes.copyWithin(start - kept + size, start, end);
   storeVarint(bytes, start - kept, length);
   return end - kept + size;
@@ -68,7 +71,7 @@ export function closeLength(writer: Writer, start: number, end: number, kept = 1
 /** Bytes as they are. */
 export function putRaw(writer: Writer, at: number, data: Uint8Array): number {
   const { length } = data;
-  const bytes = room(writer, at, length);
+  const bytes = room(writer, at + length);
   // A call that copies costs more than copying so few.
   if (length > 24) bytes.set(data, at);
   else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!;

@@ -8,7 +8,7 @@ import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
 import type { BoolValue, EchoStatus, Payload, PayloadType, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./messages_pb.ts";
 import { BoolValueSchema, EchoStatusSchema, PayloadSchema, ResponseParametersSchema, SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./messages_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, closeLength, described, enter, getBool, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, openLength, putBytes, putString, putUnknown, room, storeBool, storeInt32 } from "@micro-es/runtime/codegenv1";
+import { checkType, closeLength, described, enter, getBool, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, storeBool, storeInt32 } from "@micro-es/runtime/codegenv1";
 
 /** What may be given for a {@link BoolValue}: every field is optional. */
 export type BoolValueInit = MessageInit<BoolValue>;
@@ -180,7 +180,7 @@ function readBoolValue(
 function writeBoolValue(message: BoolValue, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.BoolValue");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 2);
+  bytes = room(writer, pos + 2);
   const value$ = message.value;
   if (value$) {
     bytes[pos] = 8;
@@ -224,7 +224,7 @@ function readPayload(
 function writePayload(message: Payload, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.Payload");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const type = message.type;
   if (type !== undefined && type !== 0) {
     bytes[pos] = 8;
@@ -272,7 +272,7 @@ function readEchoStatus(
 function writeEchoStatus(message: EchoStatus, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.EchoStatus");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const code = message.code;
   if (code !== undefined && code !== 0) {
     bytes[pos] = 8;
@@ -351,7 +351,7 @@ function readSimpleRequest(
 function writeSimpleRequest(message: SimpleRequest, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.SimpleRequest");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 22);
+  bytes = room(writer, pos + 22);
   const responseType = message.responseType;
   if (responseType !== undefined && responseType !== 0) {
     bytes[pos] = 8;
@@ -364,10 +364,14 @@ function writeSimpleRequest(message: SimpleRequest, writer: Writer, pos: number)
   }
   const payload = message.payload;
   if (payload !== undefined) {
-    const start = openLength(writer, pos, 26);
-    pos = closeLength(writer, start, writePayload(payload, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 26;
+    const start = pos + 2;
+    pos = writePayload(payload, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
-  bytes = room(writer, pos, 4);
+  bytes = room(writer, pos + 4);
   const fillUsername = message.fillUsername;
   if (fillUsername) {
     bytes[pos] = 32;
@@ -380,20 +384,32 @@ function writeSimpleRequest(message: SimpleRequest, writer: Writer, pos: number)
   }
   const responseCompressed = message.responseCompressed;
   if (responseCompressed !== undefined) {
-    const start = openLength(writer, pos, 50);
-    pos = closeLength(writer, start, writeBoolValue(responseCompressed, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 50;
+    const start = pos + 2;
+    pos = writeBoolValue(responseCompressed, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   const responseStatus = message.responseStatus;
   if (responseStatus !== undefined) {
-    const start = openLength(writer, pos, 58);
-    pos = closeLength(writer, start, writeEchoStatus(responseStatus, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 58;
+    const start = pos + 2;
+    pos = writeEchoStatus(responseStatus, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   const expectCompressed = message.expectCompressed;
   if (expectCompressed !== undefined) {
-    const start = openLength(writer, pos, 66);
-    pos = closeLength(writer, start, writeBoolValue(expectCompressed, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 66;
+    const start = pos + 2;
+    pos = writeBoolValue(expectCompressed, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
-  bytes = room(writer, pos, 2);
+  bytes = room(writer, pos + 2);
   const fillServerId = message.fillServerId;
   if (fillServerId) {
     bytes[pos] = 72;
@@ -445,10 +461,15 @@ function readSimpleResponse(
 
 function writeSimpleResponse(message: SimpleResponse, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.SimpleResponse");
+  let bytes: Uint8Array;
   const payload = message.payload;
   if (payload !== undefined) {
-    const start = openLength(writer, pos, 10);
-    pos = closeLength(writer, start, writePayload(payload, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 10;
+    const start = pos + 2;
+    pos = writePayload(payload, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   const username = message.username;
   if (username !== undefined && username !== "") {
@@ -497,15 +518,24 @@ function readStreamingInputCallRequest(
 
 function writeStreamingInputCallRequest(message: StreamingInputCallRequest, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.StreamingInputCallRequest");
+  let bytes: Uint8Array;
   const payload = message.payload;
   if (payload !== undefined) {
-    const start = openLength(writer, pos, 10);
-    pos = closeLength(writer, start, writePayload(payload, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 10;
+    const start = pos + 2;
+    pos = writePayload(payload, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   const expectCompressed = message.expectCompressed;
   if (expectCompressed !== undefined) {
-    const start = openLength(writer, pos, 18);
-    pos = closeLength(writer, start, writeBoolValue(expectCompressed, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 18;
+    const start = pos + 2;
+    pos = writeBoolValue(expectCompressed, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -540,7 +570,7 @@ function readStreamingInputCallResponse(
 function writeStreamingInputCallResponse(message: StreamingInputCallResponse, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.StreamingInputCallResponse");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const aggregatedPayloadSize = message.aggregatedPayloadSize;
   if (aggregatedPayloadSize !== undefined && aggregatedPayloadSize !== 0) {
     bytes[pos] = 8;
@@ -588,7 +618,7 @@ function readResponseParameters(
 function writeResponseParameters(message: ResponseParameters, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.ResponseParameters");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 22);
+  bytes = room(writer, pos + 22);
   const size = message.size;
   if (size !== undefined && size !== 0) {
     bytes[pos] = 8;
@@ -601,8 +631,12 @@ function writeResponseParameters(message: ResponseParameters, writer: Writer, po
   }
   const compressed = message.compressed;
   if (compressed !== undefined) {
-    const start = openLength(writer, pos, 26);
-    pos = closeLength(writer, start, writeBoolValue(compressed, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 26;
+    const start = pos + 2;
+    pos = writeBoolValue(compressed, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -650,7 +684,7 @@ function readStreamingOutputCallRequest(
 function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.StreamingOutputCallRequest");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const responseType = message.responseType;
   if (responseType !== undefined && responseType !== 0) {
     bytes[pos] = 8;
@@ -658,20 +692,33 @@ function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, wr
   }
   const responseParameters = message.responseParameters;
   if (responseParameters !== undefined) {
-    for (const value of responseParameters) {
-      const start = openLength(writer, pos, 18);
-      pos = closeLength(writer, start, writeResponseParameters(value, writer, start));
+    for (let i = 0; i < responseParameters.length; i++) {
+      const value = responseParameters[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 18;
+      const start = pos + 2;
+      pos = writeResponseParameters(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
   const payload = message.payload;
   if (payload !== undefined) {
-    const start = openLength(writer, pos, 26);
-    pos = closeLength(writer, start, writePayload(payload, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 26;
+    const start = pos + 2;
+    pos = writePayload(payload, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   const responseStatus = message.responseStatus;
   if (responseStatus !== undefined) {
-    const start = openLength(writer, pos, 58);
-    pos = closeLength(writer, start, writeEchoStatus(responseStatus, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 58;
+    const start = pos + 2;
+    pos = writeEchoStatus(responseStatus, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -704,10 +751,15 @@ function readStreamingOutputCallResponse(
 
 function writeStreamingOutputCallResponse(message: StreamingOutputCallResponse, writer: Writer, pos: number): number {
   checkType(message, "grpc.testing.StreamingOutputCallResponse");
+  let bytes: Uint8Array;
   const payload = message.payload;
   if (payload !== undefined) {
-    const start = openLength(writer, pos, 10);
-    pos = closeLength(writer, start, writePayload(payload, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 10;
+    const start = pos + 2;
+    pos = writePayload(payload, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }

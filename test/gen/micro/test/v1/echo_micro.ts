@@ -281,7 +281,7 @@ function writeEchoRequest(message: EchoRequest, writer: Writer, pos: number): nu
   if (payload !== undefined && payload.length !== 0) {
     pos = putBytes(writer, pos, 18, payload);
   }
-  bytes = room(writer, pos, 22);
+  bytes = room(writer, pos + 22);
   const count = message.count;
   if (count !== undefined && count !== 0) {
     bytes[pos] = 24;
@@ -352,7 +352,7 @@ function writeEchoResponse(message: EchoResponse, writer: Writer, pos: number): 
   if (payload !== undefined && payload.length !== 0) {
     pos = putBytes(writer, pos, 18, payload);
   }
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const index = message.index;
   if (index !== undefined && index !== 0) {
     bytes[pos] = 24;
@@ -404,7 +404,7 @@ function writeEchoed(message: Echoed, writer: Writer, pos: number): number {
   if (text !== undefined && text !== "") {
     pos = putString(writer, pos, 10, text);
   }
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const number$ = message.number;
   if (number$ !== undefined && number$ !== 0) {
     bytes[pos] = 16;

@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, serves } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, putString, putUnknown, room, serves } from "@micro-es/runtime/codegenv1";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
@@ -203,9 +203,9 @@ function writeUtterance(message: Utterance, writer: Writer, pos: number): number
   if (room$ !== undefined && room$ !== "") {
     pos = putString(writer, pos, 10, room$);
   }
-  const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") {
-    pos = putString(writer, pos, 18, name$);
+  const name = message.name;
+  if (name !== undefined && name !== "") {
+    pos = putString(writer, pos, 18, name);
   }
   const text = message.text;
   if (text !== undefined && text !== "") {
@@ -252,9 +252,10 @@ function readMessage(
 
 function writeMessage(message: Message, writer: Writer, pos: number): number {
   checkType(message, "chat.v1.Message");
-  const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") {
-    pos = putString(writer, pos, 10, name$);
+  let bytes: Uint8Array;
+  const name = message.name;
+  if (name !== undefined && name !== "") {
+    pos = putString(writer, pos, 10, name);
   }
   const text = message.text;
   if (text !== undefined && text !== "") {
@@ -262,8 +263,12 @@ function writeMessage(message: Message, writer: Writer, pos: number): number {
   }
   const time = message.time;
   if (time !== undefined) {
-    const start = openLength(writer, pos, 26);
-    pos = closeLength(writer, start, TimestampCodec.write(time, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 26;
+    const start = pos + 2;
+    pos = TimestampCodec.write(time, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -322,11 +327,17 @@ function readRoomsResponse(
 
 function writeRoomsResponse(message: RoomsResponse, writer: Writer, pos: number): number {
   checkType(message, "chat.v1.RoomsResponse");
+  let bytes: Uint8Array;
   const rooms = message.rooms;
   if (rooms !== undefined) {
-    for (const value of rooms) {
-      const start = openLength(writer, pos, 10);
-      pos = closeLength(writer, start, writeRoom(value, writer, start));
+    for (let i = 0; i < rooms.length; i++) {
+      const value = rooms[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 10;
+      const start = pos + 2;
+      pos = writeRoom(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
   return putUnknown(writer, pos, message.$unknown);
@@ -366,13 +377,14 @@ function readRoom(
 
 function writeRoom(message: Room, writer: Writer, pos: number): number {
   checkType(message, "chat.v1.Room");
-  const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") {
-    pos = putString(writer, pos, 10, name$);
+  const name = message.name;
+  if (name !== undefined && name !== "") {
+    pos = putString(writer, pos, 10, name);
   }
   const people = message.people;
   if (people !== undefined) {
-    for (const value of people) {
+    for (let i = 0; i < people.length; i++) {
+      const value = people[i]!;
       pos = putString(writer, pos, 18, value);
     }
   }

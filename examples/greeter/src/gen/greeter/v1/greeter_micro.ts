@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { Greeted, HelloRequest, HelloResponse, Line, Tick, WatchRequest } from "./greeter_pb.ts";
 import { GreetedSchema, HelloRequestSchema, HelloResponseSchema, LineSchema, TickSchema, WatchRequestSchema } from "./greeter_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, putString, putUnknown, room, serves, storeUint32 } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
@@ -277,9 +277,9 @@ function readHelloRequest(
 
 function writeHelloRequest(message: HelloRequest, writer: Writer, pos: number): number {
   checkType(message, "greeter.v1.HelloRequest");
-  const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") {
-    pos = putString(writer, pos, 10, name$);
+  const name = message.name;
+  if (name !== undefined && name !== "") {
+    pos = putString(writer, pos, 10, name);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -363,7 +363,7 @@ function readWatchRequest(
 function writeWatchRequest(message: WatchRequest, writer: Writer, pos: number): number {
   checkType(message, "greeter.v1.WatchRequest");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const count = message.count;
   if (count !== undefined && count !== 0) {
     bytes[pos] = 8;
@@ -371,8 +371,12 @@ function writeWatchRequest(message: WatchRequest, writer: Writer, pos: number): 
   }
   const interval = message.interval;
   if (interval !== undefined) {
-    const start = openLength(writer, pos, 18);
-    pos = closeLength(writer, start, DurationCodec.write(interval, writer, start));
+    bytes = room(writer, pos + 2);
+    bytes[pos] = 18;
+    const start = pos + 2;
+    pos = DurationCodec.write(interval, writer, start);
+    if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+    else pos = closeLength(writer, start, pos);
   }
   return putUnknown(writer, pos, message.$unknown);
 }
@@ -412,7 +416,7 @@ function readTick(
 function writeTick(message: Tick, writer: Writer, pos: number): number {
   checkType(message, "greeter.v1.Tick");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const number$ = message.number;
   if (number$ !== undefined && number$ !== 0) {
     bytes[pos] = 8;
@@ -495,9 +499,9 @@ function readGreeted(
 
 function writeGreeted(message: Greeted, writer: Writer, pos: number): number {
   checkType(message, "greeter.v1.Greeted");
-  const name$ = message.name;
-  if (name$ !== undefined && name$ !== "") {
-    pos = putString(writer, pos, 10, name$);
+  const name = message.name;
+  if (name !== undefined && name !== "") {
+    pos = putString(writer, pos, 10, name);
   }
   const server = message.server;
   if (server !== undefined && server !== "") {

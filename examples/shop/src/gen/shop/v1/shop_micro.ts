@@ -9,7 +9,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, openLength, putString, putUnknown, room, serves, storeInt32, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, putString, putUnknown, room, serves, storeInt32, storeUint32 } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /**
@@ -475,15 +475,21 @@ function readPlaceRequest(
 
 function writePlaceRequest(message: PlaceRequest, writer: Writer, pos: number): number {
   checkType(message, "shop.v1.PlaceRequest");
+  let bytes: Uint8Array;
   const customer = message.customer;
   if (customer !== undefined && customer !== "") {
     pos = putString(writer, pos, 10, customer);
   }
   const lines = message.lines;
   if (lines !== undefined) {
-    for (const value of lines) {
-      const start = openLength(writer, pos, 18);
-      pos = closeLength(writer, start, writeLine(value, writer, start));
+    for (let i = 0; i < lines.length; i++) {
+      const value = lines[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 18;
+      const start = pos + 2;
+      pos = writeLine(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
   return putUnknown(writer, pos, message.$unknown);
@@ -544,12 +550,17 @@ function writeOrder(message: Order, writer: Writer, pos: number): number {
   }
   const lines = message.lines;
   if (lines !== undefined) {
-    for (const value of lines) {
-      const start = openLength(writer, pos, 26);
-      pos = closeLength(writer, start, writeLine(value, writer, start));
+    for (let i = 0; i < lines.length; i++) {
+      const value = lines[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 26;
+      const start = pos + 2;
+      pos = writeLine(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
-  bytes = room(writer, pos, 11);
+  bytes = room(writer, pos + 11);
   const state = message.state;
   if (state !== undefined && state !== 0) {
     bytes[pos] = 32;
@@ -628,15 +639,21 @@ function readReserveRequest(
 
 function writeReserveRequest(message: ReserveRequest, writer: Writer, pos: number): number {
   checkType(message, "shop.v1.ReserveRequest");
+  let bytes: Uint8Array;
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
   }
   const lines = message.lines;
   if (lines !== undefined) {
-    for (const value of lines) {
-      const start = openLength(writer, pos, 18);
-      pos = closeLength(writer, start, writeLine(value, writer, start));
+    for (let i = 0; i < lines.length; i++) {
+      const value = lines[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 18;
+      const start = pos + 2;
+      pos = writeLine(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
   return putUnknown(writer, pos, message.$unknown);
@@ -708,7 +725,7 @@ function readWatchStockRequest(
 function writeWatchStockRequest(message: WatchStockRequest, writer: Writer, pos: number): number {
   checkType(message, "shop.v1.WatchStockRequest");
   let bytes: Uint8Array;
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const count = message.count;
   if (count !== undefined && count !== 0) {
     bytes[pos] = 8;
@@ -756,7 +773,7 @@ function writeStockLevel(message: StockLevel, writer: Writer, pos: number): numb
   if (article !== undefined && article !== "") {
     pos = putString(writer, pos, 10, article);
   }
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const quantity = message.quantity;
   if (quantity !== undefined && quantity !== 0) {
     bytes[pos] = 16;
@@ -832,7 +849,8 @@ function writeSentResponse(message: SentResponse, writer: Writer, pos: number): 
   checkType(message, "shop.v1.SentResponse");
   const subjects = message.subjects;
   if (subjects !== undefined) {
-    for (const value of subjects) {
+    for (let i = 0; i < subjects.length; i++) {
+      const value = subjects[i]!;
       pos = putString(writer, pos, 10, value);
     }
   }
@@ -878,6 +896,7 @@ function readOrderPlaced(
 
 function writeOrderPlaced(message: OrderPlaced, writer: Writer, pos: number): number {
   checkType(message, "shop.v1.OrderPlaced");
+  let bytes: Uint8Array;
   const orderId = message.orderId;
   if (orderId !== undefined && orderId !== "") {
     pos = putString(writer, pos, 10, orderId);
@@ -888,9 +907,14 @@ function writeOrderPlaced(message: OrderPlaced, writer: Writer, pos: number): nu
   }
   const lines = message.lines;
   if (lines !== undefined) {
-    for (const value of lines) {
-      const start = openLength(writer, pos, 26);
-      pos = closeLength(writer, start, writeLine(value, writer, start));
+    for (let i = 0; i < lines.length; i++) {
+      const value = lines[i]!;
+      bytes = room(writer, pos + 2);
+      bytes[pos] = 26;
+      const start = pos + 2;
+      pos = writeLine(value, writer, start);
+      if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
+      else pos = closeLength(writer, start, pos);
     }
   }
   return putUnknown(writer, pos, message.$unknown);
@@ -980,7 +1004,7 @@ function writeLine(message: Line, writer: Writer, pos: number): number {
   if (article !== undefined && article !== "") {
     pos = putString(writer, pos, 10, article);
   }
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const quantity = message.quantity;
   if (quantity !== undefined && quantity !== 0) {
     bytes[pos] = 16;

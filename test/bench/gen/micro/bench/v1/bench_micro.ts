@@ -229,7 +229,7 @@ function writeMessage(message: Message, writer: Writer, pos: number): number {
   if (payload !== undefined && payload.length !== 0) {
     pos = putBytes(writer, pos, 10, payload);
   }
-  bytes = room(writer, pos, 6);
+  bytes = room(writer, pos + 6);
   const number$ = message.number;
   if (number$ !== undefined && number$ !== 0) {
     bytes[pos] = 16;

@@ -2,13 +2,16 @@ import { viewDoubles } from "./store.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
 /**
- * Small messages are carved out of one array after another, as Node's Buffer does it and with its size: an
- * array of its own would cost a message several times as much as encoding it.
+ * Small messages, and copies of bytes, are carved out of one array after another, as Node's Buffer does it and with its size:
+ * an array of its own would cost a message several times as much as encoding it.
  */
 const slabSize = 8192;
 
 /** What is larger gets an array of its own, so that little memory is held by one message. */
 export const largestCarved: number = slabSize / 4;
+
+/** V8 keeps arrays up to this size in its own heap; each larger one costs an allocation of the system. */
+const smallestCarved = 64;
 
 /** Where larger messages are written before they are copied out. It is kept up to this size. */
 const largestKept = 1 << 20;
@@ -19,6 +22,26 @@ const margin = 128;
 let slab: Uint8Array = /*@__PURE__*/ new Uint8Array(0);
 let used = 0;
 let spare: Uint8Array | undefined;
+
+/** Sees to it that so much of the slab is free. */
+function free(size: number): void {
+  if (used + size <= slab.length) return;
+  slab = new Uint8Array(slabSize);
+  used = 0;
+}
+
+/** A copy of a part of bytes. Copies of middle size share an array, though no part of it. */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const length = end - start;
+  // Of a Buffer, a slice would be a Buffer too, and a view.
+  if (length <= smallestCarved && bytes.constructor === Uint8Array) return bytes.slice(start, end);
+  const part = new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
+  if (length <= smallestCarved || length > largestCarved) return new Uint8Array(part);
+  free(length);
+  slab.set(part, used);
+  used += length;
+  return new Uint8Array(slab.buffer, used - length, length);
+}
 
 /**
  * Encodes a message into bytes that nobody else writes to.
@@ -31,16 +54,13 @@ export function encodeFresh<M>(
   expectedSize: number,
 ): Uint8Array {
   return expectedSize <= largestCarved
-    ? carve(write, message, expectedSize)
-    : copyOut(write, message, expectedSize);
+    ? carve(write, message, expectedSize + margin)
+    : copyOut(write, message, expectedSize + margin);
 }
 
 /** Encodes into the slab. What turns out not to fit gets an array of its own. */
-function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
-  if (used + expectedSize + margin > slab.length) {
-    slab = new Uint8Array(slabSize);
-    used = 0;
-  }
+function carve<M>(write: WriteMessage<M>, message: M, size: number): Uint8Array {
+  free(size);
   const room = slab;
   const start = used;
   // All of it is taken until the size is known: a getter of the message may encode another one.
@@ -52,8 +72,8 @@ function carve<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uin
   return fits ? new Uint8Array(room.buffer, start, end - start) : writer.bytes.slice(start, end);
 }
 
-function copyOut<M>(write: WriteMessage<M>, message: M, expectedSize: number): Uint8Array {
-  const room = spare ?? new Uint8Array(Math.max(2 * slabSize, expectedSize + margin));
+function copyOut<M>(write: WriteMessage<M>, message: M, size: number): Uint8Array {
+  const room = spare ?? new Uint8Array(Math.max(2 * slabSize, size));
   spare = undefined;
   viewDoubles(room);
   const writer = new Writer(room);
