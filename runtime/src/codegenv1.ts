@@ -6,7 +6,7 @@ import { declareSchema } from "./built-with.ts";
 import type { Client } from "./client/client.ts";
 import type { Server } from "./server/server.ts";
 
-export { checkType, isNonzero, required } from "./codec/wire/checks.ts";
+export { checkType, isNonzero, lengthOf, required } from "./codec/wire/checks.ts";
 export { boolKey } from "./codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "./codec/wire/defaults.ts";
 export * from "./codec/wire/get.ts";

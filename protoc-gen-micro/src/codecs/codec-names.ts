@@ -73,7 +73,7 @@ export class CodecNames {
 
 /** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
 const ownVariables =
-  "message writer pos bytes room start entry i keys key value closeLength Object undefined " +
+  "message writer pos bytes room start entry i keys key value closeLength lengthOf Object undefined " +
   "arguments eval await let static yield implements interface package private protected public";
 
 /**

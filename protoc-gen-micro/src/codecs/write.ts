@@ -324,18 +324,16 @@ function emitList(
   variable: string,
 ): void {
   const { block, context } = self;
+  const length = [context.runtime("lengthOf"), `(${variable})`];
+  const condition = [`if (${variable} !== undefined && `, length, " !== 0) "];
   if (field.listKind !== "message" && field.packed) {
     const type = scalarType(field);
     const write = context.runtime(`writePacked${scalar(type).name}`);
     const tag = tagOf(field.number, 2);
-    block.line(
-      `if (${variable} !== undefined && ${variable}.length !== 0) pos = `,
-      write,
-      `(writer, pos, ${tag}, ${variable});`,
-    );
+    block.line(condition, "pos = ", write, `(writer, pos, ${tag}, ${variable});`);
     return;
   }
-  block.nest(`if (${variable} !== undefined) {`, () => {
+  block.nest([condition, "{"], () => {
     emitLoop(self, variable, "value", () => emitValue(self, field, "value"));
   });
 }

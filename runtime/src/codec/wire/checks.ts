@@ -1,3 +1,5 @@
+import { badValue } from "./coercion.ts";
+
 /**
  * Refuses a message of another type, which may have fields of the same names with another meaning. An
  * initializer has no type.
@@ -8,6 +10,13 @@ export function checkType(message: { readonly $typeName?: string }, expected: st
 
 function refuseOther(given: string | undefined, expected: string): void {
   if (given !== undefined) throw new TypeError(`expected a ${expected}, got a ${given}`);
+}
+
+/** How many elements a list has. What is no list would seem to have none. */
+export function lengthOf(list: { readonly length: number }): number {
+  const { length } = list;
+  if (length >= 0) return length;
+  throw badValue("a list", list);
 }
 
 /** Refuses a message without a field that its type requires. */

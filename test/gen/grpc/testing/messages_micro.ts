@@ -8,7 +8,7 @@ import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
 import type { BoolValue, EchoStatus, Payload, PayloadType, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./messages_pb.ts";
 import { BoolValueSchema, EchoStatusSchema, PayloadSchema, ResponseParametersSchema, SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./messages_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, closeLength, described, enter, getBool, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, storeBool, storeInt32 } from "@micro-es/runtime/codegenv1";
+import { checkType, closeLength, described, enter, getBool, getBytes, getInt32, getString, keepUnknown, leave, lengthOf, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, storeBool, storeInt32 } from "@micro-es/runtime/codegenv1";
 
 /** What may be given for a {@link BoolValue}: every field is optional. */
 export type BoolValueInit = MessageInit<BoolValue>;
@@ -691,7 +691,7 @@ function writeStreamingOutputCallRequest(message: StreamingOutputCallRequest, wr
     pos = storeInt32(bytes, pos + 1, responseType);
   }
   const responseParameters = message.responseParameters;
-  if (responseParameters !== undefined) {
+  if (responseParameters !== undefined && lengthOf(responseParameters) !== 0) {
     for (let i = 0; i < responseParameters.length; i++) {
       const value = responseParameters[i]!;
       bytes = room(writer, pos + 2);

@@ -6,7 +6,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCode
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 import { MessageSchema, RoomSchema, RoomsRequestSchema, RoomsResponseSchema, UtteranceSchema } from "./chat_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getString, keepUnknown, leave, messageCodec, nextTag, putString, putUnknown, room, serves } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getString, keepUnknown, leave, lengthOf, messageCodec, nextTag, putString, putUnknown, room, serves } from "@micro-es/runtime/codegenv1";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
@@ -329,7 +329,7 @@ function writeRoomsResponse(message: RoomsResponse, writer: Writer, pos: number)
   checkType(message, "chat.v1.RoomsResponse");
   let bytes: Uint8Array;
   const rooms = message.rooms;
-  if (rooms !== undefined) {
+  if (rooms !== undefined && lengthOf(rooms) !== 0) {
     for (let i = 0; i < rooms.length; i++) {
       const value = rooms[i]!;
       bytes = room(writer, pos + 2);
@@ -382,7 +382,7 @@ function writeRoom(message: Room, writer: Writer, pos: number): number {
     pos = putString(writer, pos, 10, name);
   }
   const people = message.people;
-  if (people !== undefined) {
+  if (people !== undefined && lengthOf(people) !== 0) {
     for (let i = 0; i < people.length; i++) {
       const value = people[i]!;
       pos = putString(writer, pos, 18, value);

@@ -9,7 +9,7 @@ import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContex
 import type { GetOrderRequest, Line, Order, OrderPlaced, OrderState, PlaceRequest, Reservation, ReserveRequest, SentRequest, SentResponse, Shipped, StockLevel, WatchStockRequest } from "./shop_pb.ts";
 import { GetOrderRequestSchema, LineSchema, OrderPlacedSchema, OrderSchema, PlaceRequestSchema, ReservationSchema, ReserveRequestSchema, SentRequestSchema, SentResponseSchema, ShippedSchema, StockLevelSchema, WatchStockRequestSchema } from "./shop_pb.ts";
 import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, messageCodec, nextTag, putString, putUnknown, room, serves, storeInt32, storeUint32 } from "@micro-es/runtime/codegenv1";
+import { calls, checkType, closeLength, described, enter, getInt32, getString, getUint32, keepUnknown, leave, lengthOf, messageCodec, nextTag, putString, putUnknown, room, serves, storeInt32, storeUint32 } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /**
@@ -481,7 +481,7 @@ function writePlaceRequest(message: PlaceRequest, writer: Writer, pos: number): 
     pos = putString(writer, pos, 10, customer);
   }
   const lines = message.lines;
-  if (lines !== undefined) {
+  if (lines !== undefined && lengthOf(lines) !== 0) {
     for (let i = 0; i < lines.length; i++) {
       const value = lines[i]!;
       bytes = room(writer, pos + 2);
@@ -549,7 +549,7 @@ function writeOrder(message: Order, writer: Writer, pos: number): number {
     pos = putString(writer, pos, 18, customer);
   }
   const lines = message.lines;
-  if (lines !== undefined) {
+  if (lines !== undefined && lengthOf(lines) !== 0) {
     for (let i = 0; i < lines.length; i++) {
       const value = lines[i]!;
       bytes = room(writer, pos + 2);
@@ -645,7 +645,7 @@ function writeReserveRequest(message: ReserveRequest, writer: Writer, pos: numbe
     pos = putString(writer, pos, 10, orderId);
   }
   const lines = message.lines;
-  if (lines !== undefined) {
+  if (lines !== undefined && lengthOf(lines) !== 0) {
     for (let i = 0; i < lines.length; i++) {
       const value = lines[i]!;
       bytes = room(writer, pos + 2);
@@ -848,7 +848,7 @@ function readSentResponse(
 function writeSentResponse(message: SentResponse, writer: Writer, pos: number): number {
   checkType(message, "shop.v1.SentResponse");
   const subjects = message.subjects;
-  if (subjects !== undefined) {
+  if (subjects !== undefined && lengthOf(subjects) !== 0) {
     for (let i = 0; i < subjects.length; i++) {
       const value = subjects[i]!;
       pos = putString(writer, pos, 10, value);
@@ -906,7 +906,7 @@ function writeOrderPlaced(message: OrderPlaced, writer: Writer, pos: number): nu
     pos = putString(writer, pos, 18, customer);
   }
   const lines = message.lines;
-  if (lines !== undefined) {
+  if (lines !== undefined && lengthOf(lines) !== 0) {
     for (let i = 0; i < lines.length; i++) {
       const value = lines[i]!;
       bytes = room(writer, pos + 2);
