@@ -84,6 +84,12 @@ const suites: readonly Suite[] = [
     counts: "check",
     long: true,
   },
+  {
+    name: "speed of codecs",
+    script: ["bench:codec", "--guard", "--processes", "2"],
+    counts: "check",
+    long: true,
+  },
   { name: "frame fuzz", script: ["fuzz", "--count", "800000"], counts: "check", long: true },
 ];
 

@@ -1,4 +1,5 @@
 import type { BundleSize } from "./bundle-size.ts";
+import { fixtures } from "./fixtures.ts";
 import { median } from "./measure.ts";
 
 /** One figure. */
@@ -8,9 +9,17 @@ export interface Row {
   readonly bytes: number;
   readonly contender: string;
   readonly operation: "decode" | "encode" | "encode into";
-  /** Operations a second of CPU time, the median of the rounds. */
-  readonly rate: number;
+  /** Operations a second of CPU time, by round. */
   readonly rates: readonly number[];
+}
+
+/** The rows of several processes, one behind the other. */
+export function merged(processes: readonly (readonly Row[])[]): Row[] {
+  const [first = [], ...others] = processes;
+  return first.map((row, index) => ({
+    ...row,
+    rates: [row, ...others.map((rows) => rows[index]!)].flatMap((it) => it.rates),
+  }));
 }
 
 const ours = "micro-es";
@@ -36,6 +45,7 @@ export function missed(
 ): string[] {
   const failures: string[] = [];
   for (const row of rows.filter(({ contender }) => contender === ours)) {
+    if (!fixtures.some(({ name, hasGoals }) => hasGoals && name === row.fixture)) continue;
     const reached = ratio(rows, row);
     for (const goal of goals) {
       if (goal.operation !== row.operation || row.bytes > goal.upTo) continue;
@@ -74,7 +84,7 @@ export function table(rows: readonly Row[], sizes: readonly BundleSize[]): strin
         const row = own.find((it) => it.contender === contender && it.operation === operation);
         return row === undefined
           ? "–"
-          : `${Math.round(row.rate).toLocaleString("en")} ${ratio(rows, row).toFixed(2)}x`;
+          : `${Math.round(median(row.rates)).toLocaleString("en")} ${ratio(rows, row).toFixed(2)}x`;
       };
       lines.push(
         `${fixture} (${own[0]!.bytes} B)`.padEnd(24) +
