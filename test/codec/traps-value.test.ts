@@ -140,6 +140,28 @@ describe("values that do not fit", () => {
     expect(toHex(all3.encode(taken))).toBe(toHex(all3.encode(same)));
   });
 
+  test("packed numbers around the limits of one to five bytes come back, at any place of a list", () => {
+    const limits = [7, 14, 21, 28, 31].flatMap((bits) => [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]);
+    for (const limit of limits) {
+      for (const around of [[], [1], [300, 2 ** 20], [2 ** 20, 1, 2 ** 27]]) {
+        const listUint32 = [...around, limit, ...around];
+        const listInt32 = listUint32.map((value) => value | 0);
+        const listSint32 = listInt32.map((value, index) => (index % 2 === 0 ? value : ~value));
+        expectWrittenAsReflected(all3, { listUint32, listInt32, listSint32 });
+      }
+    }
+  });
+
+  test("what is no list is refused, and does not pass for an empty one", () => {
+    for (const field of ["listInt32", "listString", "listChild"]) {
+      for (const value of [new Set([1]), {}, 5]) {
+        expect(() => all3.encode({ [field]: value })).toThrow(
+          new RegExp(`trap3\\.All\\.${field}: expected a list, got (an object|5)$`),
+        );
+      }
+    }
+  });
+
   test("trap 32: a float that rounds to infinity is refused; NaN and infinity are not", () => {
     expect(() => all3.encode({ aFloat: 3.5e38 })).toThrow(/aFloat.*range of a float/);
     expect(all3.decode(all3.encode({ aFloat: Number.NaN })).aFloat).toBeNaN();

@@ -1,14 +1,14 @@
 /**
- * A text of nothing but ASCII, of at most 28 characters; undefined for any other. `fromCharCode` with as many arguments as
- * the text has characters is about twice as fast as a call into the platform, and allocates nothing else; for more
- * characters, that call is as fast.
+ * A text of nothing but ASCII, of at most 27 characters; undefined for any other. `fromCharCode` with as many arguments as
+ * the text has characters is about twice as fast as a call into the platform, and allocates nothing else. For more
+ * characters it would gain less, and every one adds to what a bundle weighs.
  *
  * Each byte is read once, and a step down this ladder costs less than a jump by the text's length, which no processor
  * can foresee.
  */
 // biome-ignore format: it is a table
 export function asciiText(b: Uint8Array, pos: number, end: number): string | undefined {
-  if (end - pos > 28) return undefined;
+  if (end - pos > 27) return undefined;
   if (pos === end) return "";
   const c0 = b[pos++]!; let bits = c0;
   if (pos === end) return bits > 0x7f ? undefined : of(c0);
@@ -62,10 +62,8 @@ export function asciiText(b: Uint8Array, pos: number, end: number): string | und
   if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24);
   const c25 = b[pos++]!; bits |= c25;
   if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25);
-  const c26 = b[pos++]!; bits |= c26;
-  if (pos === end) return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26);
-  const c27 = b[pos]!; bits |= c27;
-  return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27);
+  const c26 = b[pos]!; bits |= c26;
+  return bits > 0x7f ? undefined : of(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26);
 }
 
 const of = String.fromCharCode;

@@ -14,9 +14,8 @@ function refuseOther(given: string | undefined, expected: string): void {
 
 /** How many elements a list has. What is no list would seem to have none. */
 export function lengthOf(list: { readonly length: number }): number {
-  const { length } = list;
-  if (length >= 0) return length;
-  throw badValue("a list", list);
+  if (!(list.length >= 0)) throw badValue("a list", list);
+  return list.length;
 }
 
 /** Refuses a message without a field that its type requires. */

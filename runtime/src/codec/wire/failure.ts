@@ -13,8 +13,11 @@ export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
     return new Proxy(value, {
       get(target, key) {
         const found: unknown = Reflect.get(target, key);
-        if (typeof key === "symbol" || (Array.isArray(target) && key === "length")) return found;
-        path = at + (Array.isArray(target) ? `[${key}]` : `.${key}`);
+        const isList = Array.isArray(target);
+        // Of what is no list, it is not the length that is wrong.
+        if (key === "length" && (isList || found === undefined)) return found;
+        if (typeof key === "symbol") return found;
+        path = at + (isList ? `[${key}]` : `.${key}`);
         return watch(found, path);
       },
     });
