@@ -130,19 +130,21 @@ function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<
     });
     return;
   }
-  block.nest(`switch (${variable}?.case) {`, () => {
-    for (const field of run) {
-      const scoped = field.message !== undefined;
-      const body = () => {
-        emitValue(self, field, `${variable}.value`);
-        block.line("break;");
-      };
-      const head = `case ${literal(field.localName)}:`;
-      if (scoped) block.nest(`${head} {`, body);
-      else {
-        block.nest(head, () => emitValue(self, field, `${variable}.value`), "  break;");
+  // To compare what is mostly undefined with text costs the engine more than one look before.
+  block.nest(`if (${variable}?.case !== undefined) {`, () => {
+    block.nest(`switch (${variable}.case) {`, () => {
+      for (const field of run) {
+        const head = `case ${literal(field.localName)}:`;
+        if (field.message === undefined) {
+          block.nest(head, () => emitValue(self, field, `${variable}.value`), "  break;");
+          continue;
+        }
+        block.nest(`${head} {`, () => {
+          emitValue(self, field, `${variable}.value`);
+          block.line("break;");
+        });
       }
-    }
+    });
   });
 }
 

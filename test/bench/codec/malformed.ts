@@ -1,5 +1,7 @@
-import type { Contender, Loaded } from "./contender.ts";
-import { type Fixture, numbers } from "./fixtures.ts";
+import { type Case, casesOf } from "./contender.ts";
+import { microEs } from "./contenders/micro-es.ts";
+import { protobufEs } from "./contenders/protobuf-es.ts";
+import { numbers } from "./fixtures.ts";
 import { type Measurement, measure, median } from "./measure.ts";
 
 /** How much slower a fixture is decoded once malformed bytes have been refused. */
@@ -17,32 +19,37 @@ const inputs = 12_000;
 /** Of large messages only the beginning is changed, so that feeding them takes little time. */
 const largest = 16 * 1024;
 
-type Case = readonly [Fixture, [Contender, Loaded][], Uint8Array];
+/** Ours, and the one beside it that never meets malformed bytes. */
+type Pair = readonly [Case, Case];
 
 /**
  * Measures decoding beside one that never meets malformed bytes, feeds ours with such of one kind after the other, and
  * measures again. What an engine once saw go wrong it provides for ever after, so this comes last in a process.
  */
-export function slowdowns(cases: readonly Case[], rounds: number): Slowdown[] {
-  const before = cases.map((it) => timesOfOther(it, rounds));
+export async function slowdowns(folder: string, rounds: number): Promise<Slowdown[]> {
+  const others = await casesOf(protobufEs, folder);
+  const pairs = (await casesOf(microEs, folder)).map((own, i): Pair => [own, others[i]!]);
+  const before = pairs.map((pair) => timesOfOther(pair, rounds));
   return (["truncated", "changed"] as const).flatMap((kind) => {
-    feed(cases, kind);
-    return cases.map((it, index) => ({
-      fixture: it[0].name,
+    feed(pairs, kind);
+    return pairs.map((pair, index) => ({
+      fixture: pair[0].fixture.name,
       kind,
-      times: before[index]! / timesOfOther(it, rounds),
+      times: before[index]! / timesOfOther(pair, rounds),
     }));
   });
 }
 
-/** How often ours, which is the first, decodes in the time in which the second does it once. */
-function timesOfOther([, [ours, other], bytes]: Case, rounds: number): number {
-  const measurements: Measurement<string>[] = [ours!, other!].map(([{ name }, codec]) => ({
-    key: name,
-    run: () => {
-      sink = codec.decode(bytes);
-    },
-  }));
+/** How often ours decodes in the time in which the other does it once. */
+function timesOfOther(pair: Pair, rounds: number): number {
+  const measurements = pair.map(
+    ({ codec, bytes }, key): Measurement<number> => ({
+      key,
+      run: () => {
+        sink = codec.decode(bytes);
+      },
+    }),
+  );
   const [own, others] = measure(measurements, rounds);
   return median(own!.rates.map((rate, round) => rate / others!.rates[round]!));
 }
@@ -50,18 +57,18 @@ function timesOfOther([, [ours, other], bytes]: Case, rounds: number): number {
 /** Where results go, so that nobody can tell that they are of no use. */
 let sink: unknown;
 
-function feed(cases: readonly Case[], kind: MalformedKind): void {
+function feed(pairs: readonly Pair[], kind: MalformedKind): void {
   const below = numbers(7);
   let refused = 0;
   for (let i = 0; i < inputs; i++) {
-    const [, [ours], bytes] = cases[i % cases.length]!;
+    const [{ codec, bytes }] = pairs[i % pairs.length]!;
     const end = Math.min(bytes.length, largest);
     const input = bytes.slice(0, kind === "truncated" ? below(end) : end);
     if (kind === "changed") {
       for (let changes = 1 + below(3); changes > 0; changes--) input[below(end)] = below(256);
     }
     try {
-      sink = ours![1].decode(input);
+      sink = codec.decode(input);
     } catch {
       refused++;
     }

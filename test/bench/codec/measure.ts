@@ -19,27 +19,29 @@ const sliceMs = 40;
  * CPU time of the process, garbage collection included.
  */
 export function measure<K>(measurements: readonly Measurement<K>[], rounds: number): Measured<K>[] {
-  const prepared = measurements.map(({ key, run }) => ({
+  const slices = measurements.map(({ key, run }) => ({
     key,
-    run,
-    times: calibrate(run),
+    slice: sliceOf(run),
     rates: [] as number[],
   }));
   for (let round = 0; round < rounds; round++) {
-    for (const { run, times, rates } of prepared) rates.push(times / cpuSeconds(run, times));
+    for (const { slice, rates } of slices) rates.push(slice());
   }
-  return prepared.map(({ key, rates }) => ({ key, rate: median(rates), rates }));
+  return slices.map(({ key, rates }) => ({ key, rate: median(rates), rates }));
 }
 
-/** How often something fits into a slice, found while it is compiled. */
-function calibrate(run: () => void): number {
+/**
+ * Finds how often something fits into a slice, while it is compiled, and returns what runs one and says how often it was
+ * done in a second of CPU time.
+ */
+export function sliceOf(run: () => void): () => number {
   let times = 1;
   let seconds = cpuSeconds(run, times);
   for (let warm = 0; warm < 8 || seconds * 1000 < sliceMs / 2; warm++) {
     times = Math.max(1, Math.ceil((times * sliceMs) / Math.max(seconds * 1000, sliceMs / 50)));
     seconds = cpuSeconds(run, times);
   }
-  return times;
+  return () => times / cpuSeconds(run, times);
 }
 
 function cpuSeconds(run: () => void, times: number): number {

@@ -1,4 +1,5 @@
 import type { BundleSize } from "./bundle-size.ts";
+import type { Operation } from "./contender-process.ts";
 import { fixtures } from "./fixtures.ts";
 import { median } from "./measure.ts";
 
@@ -8,18 +9,9 @@ export interface Row {
   /** Size of the message. */
   readonly bytes: number;
   readonly contender: string;
-  readonly operation: "decode" | "encode" | "encode into";
+  readonly operation: Operation;
   /** Operations a second of CPU time, by round. */
   readonly rates: readonly number[];
-}
-
-/** The rows of several processes, one behind the other. */
-export function merged(processes: readonly (readonly Row[])[]): Row[] {
-  const [first = [], ...others] = processes;
-  return first.map((row, index) => ({
-    ...row,
-    rates: [row, ...others.map((rows) => rows[index]!)].flatMap((it) => it.rates),
-  }));
 }
 
 const ours = "micro-es";
@@ -28,7 +20,7 @@ const base = "protobuf-es";
 const mustBeBeaten = "protobuf.js static";
 
 /** What is to be reached on each fixture, in multiples of protobuf-es. */
-const goals: readonly { operation: Row["operation"]; times: number; upTo: number }[] = [
+const goals: readonly { operation: Operation; times: number; upTo: number }[] = [
   { operation: "decode", times: 3.5, upTo: Number.POSITIVE_INFINITY },
   { operation: "encode", times: 2.5, upTo: Number.POSITIVE_INFINITY },
   { operation: "encode into", times: 4, upTo: 64 * 1024 },
@@ -80,7 +72,7 @@ export function table(rows: readonly Row[], sizes: readonly BundleSize[]): strin
   for (const fixture of new Set(rows.map(({ fixture }) => fixture))) {
     const own = rows.filter((row) => row.fixture === fixture);
     for (const contender of contenders) {
-      const cell = (operation: Row["operation"]) => {
+      const cell = (operation: Operation) => {
         const row = own.find((it) => it.contender === contender && it.operation === operation);
         return row === undefined
           ? "–"

@@ -14,8 +14,11 @@ function refuseOther(given: string | undefined, expected: string): void {
 
 /** How many elements a list has. What is no list would seem to have none. */
 export function lengthOf(list: { readonly length: number }): number {
-  if (!(list.length >= 0)) throw badValue("a list", list);
-  return list.length;
+  return list.length >= 0 ? list.length : refuseList(list);
+}
+
+function refuseList(given: object): never {
+  throw badValue("a list", given);
 }
 
 /** Refuses a message without a field that its type requires. */

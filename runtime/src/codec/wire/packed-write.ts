@@ -1,3 +1,4 @@
+import { int32Of } from "./coercion.ts";
 import {
   storeDouble,
   storeFixed32,
@@ -7,7 +8,6 @@ import {
   storeInt64,
   storeSfixed32,
   storeSfixed64,
-  storeSint32,
   storeSint64,
   storeUint32,
   storeUint64,
@@ -38,7 +38,6 @@ function varints(
   at: number,
   tag: number,
   list: readonly number[],
-  zigzag: boolean,
   store: Store<number>,
 ): number {
   const count = list.length;
@@ -52,8 +51,8 @@ function varints(
   while (i < count) {
     while (i < quick) {
       const given = list[i]!;
-      const value = zigzag ? (given << 1) ^ (given >> 31) : given | 0;
-      if (value >>> 0 > 0x1fffff || (given | 0) !== given) break;
+      const value = given | 0;
+      if (value >>> 0 > 0x1fffff || value !== given) break;
       i++;
       if (value > 0x3fff) {
         bytes[pos] = value | 0x80;
@@ -79,7 +78,7 @@ export function writePackedUint32(
   tag: number,
   list: readonly number[],
 ): number {
-  return varints(writer, at, tag, list, false, storeUint32);
+  return varints(writer, at, tag, list, storeUint32);
 }
 
 export function writePackedInt32(
@@ -88,7 +87,7 @@ export function writePackedInt32(
   tag: number,
   list: readonly number[],
 ): number {
-  return varints(writer, at, tag, list, false, storeInt32);
+  return varints(writer, at, tag, list, storeInt32);
 }
 
 export function writePackedSint32(
@@ -97,7 +96,12 @@ export function writePackedSint32(
   tag: number,
   list: readonly number[],
 ): number {
-  return varints(writer, at, tag, list, true, storeSint32);
+  return varints(writer, at, tag, list.map(zigzag), storeUint32);
+}
+
+function zigzag(value: number): number {
+  const checked = (value | 0) === value ? value : int32Of(value);
+  return ((checked << 1) ^ (checked >> 31)) >>> 0;
 }
 
 /** @param width the bytes that an element takes, or takes as a rule */
