@@ -72,7 +72,7 @@ const suites: readonly Suite[] = [
   },
   {
     name: "googleapis through codecs",
-    script: ["googleapis:codec", "--part"],
+    script: ["googleapis:codec"],
     counts: "check",
     long: true,
   },
