@@ -1,23 +1,89 @@
-import { defineConfig } from "vitest/config";
+import { availableParallelism } from "node:os";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { natsPrograms } from "./drivers/nats/test/servers.ts";
 
 const conditions = ["@micro-es/source", "module", "node", "import", "default"];
+const notTests = ["**/node_modules/**", "**/dist/**"];
+
+type TestOptions = NonNullable<TestProjectInlineConfiguration["test"]>;
+
+function project(name: string, test: TestOptions): TestProjectInlineConfiguration {
+  return {
+    resolve: { conditions },
+    ssr: { resolve: { conditions } },
+    test: {
+      name,
+      pool: "forks",
+      // Most tests wait for sockets and processes in between.
+      maxWorkers: availableParallelism() + 1,
+      testTimeout: 20_000,
+      hookTimeout: 30_000,
+      // A condition that is awaited may take its time on a busy machine; the default is one second.
+      expect: { poll: { timeout: 10_000, interval: 10 } },
+      ...test,
+      exclude: [...notTests, ...(test.exclude ?? [])],
+    },
+  };
+}
+
+const unit = project("unit", {
+  include: ["{protoc-gen-micro,runtime,drivers,examples,test}/**/*.test.ts"],
+  exclude: ["test/end-to-end/**", "drivers/*/test/**", "test/hostile/**"],
+});
+
+/** Tests of the program `micro` as it is built; `npm test -- cli` builds it first. Each starts several processes. */
+const cli = project("cli", {
+  include: ["cli/test/**/*.test.ts"],
+  testTimeout: 240_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 60_000, interval: 20 } },
+});
+
+const endToEnd = project("e2e", {
+  include: ["test/end-to-end/**/*.test.ts"],
+  globalSetup: "test/end-to-end/packed-packages.ts",
+  testTimeout: 180_000,
+  hookTimeout: 600_000,
+});
+
+/** One file after another: what a hostile test measures is the memory and CPU time of its own server. */
+const hostile = project("hostile", {
+  include: ["test/hostile/**/*.test.ts"],
+  testTimeout: 180_000,
+  hookTimeout: 60_000,
+  fileParallelism: false,
+});
+
+/** The tests against nats-server, once for each installed version; test/setup installs them. */
+function natsProjects(): TestProjectInlineConfiguration[] {
+  const nats = (name: string, env: Record<string, string>, exclude: string[] = []) =>
+    project(name, {
+      include: ["drivers/nats/test/**/*.test.ts"],
+      exclude,
+      env,
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+    });
+  const programs = natsPrograms();
+  // Without a server the tests are skipped with a message, and fail in CI.
+  if (programs.length === 0) return [nats("nats", {})];
+  const newest = programs.length - 1;
+  return programs.map(({ path, version }, index) =>
+    nats(
+      `nats ${version}`,
+      { NATS_SERVER: path },
+      // TLS and credentials are tested with the newest server alone.
+      index === newest ? [] : ["drivers/nats/test/secured.test.ts"],
+    ),
+  );
+}
+
+const etcd = project("etcd", {
+  include: ["drivers/etcd/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+});
 
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions } },
-  test: {
-    include: ["{protoc-gen-micro,runtime,examples,test}/**/*.test.ts"],
-    exclude: [
-      "**/node_modules/**",
-      "**/dist/**",
-      "test/end-to-end/**",
-      "test/nats/**",
-      "test/hostile/**",
-    ],
-    testTimeout: 20_000,
-    // A condition that is awaited may take its time on a busy machine; the default is one second.
-    expect: { poll: { timeout: 10_000, interval: 10 } },
-    hookTimeout: 30_000,
-    pool: "forks",
-  },
+  test: { projects: [unit, cli, endToEnd, hostile, ...natsProjects(), etcd] },
 });

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 
 /**
- * Compares the schemas with those of the last commit on main: on a branch or with uncommitted changes with its tip,
- * on main itself with the commit before. Says so and passes where there is none, as in a shallow clone.
+ * Compares the schemas with those of the last commit on main: on a branch or with uncommitted
+ * changes with its tip, on main itself with the commit before. Says so and passes where there is
+ * none, as in a shallow clone.
  */
 function git(...args: string[]): string | undefined {
   try {

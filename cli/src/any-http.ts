@@ -2,8 +2,9 @@ import { asMicroError, httpTransport, MicroError, type Transport } from "@micro-
 import type { Protocol } from "./protocols.ts";
 
 /**
- * Speaks a protocol with a server by HTTP/2, and with one that knows no HTTP/2 by HTTP/1.1, as many servers of Connect and
- * gRPC-Web. gRPC needs HTTP/2: then it is said what may reach the server instead.
+ * Calls a server by HTTP/2, or by HTTP/1.1 if it does not support HTTP/2, as many servers of
+ * Connect and gRPC-Web do not. gRPC needs HTTP/2: the error then names protocols that may reach the
+ * server.
  */
 export function anyHttpTransport(protocol: Exclude<Protocol, "native">): Transport {
   const [newer, older] = [
@@ -20,7 +21,7 @@ export function anyHttpTransport(protocol: Exclude<Protocol, "native">): Transpo
         if (protocol !== "grpc") return older.dial(address, options);
         throw new MicroError(
           "unavailable",
-          `${address} speaks no HTTP/2, as gRPC does; does --protocol connect or grpc-web reach it?`,
+          `${address} does not support HTTP/2, which gRPC needs; try --protocol connect or grpc-web`,
           { outcome: "not-executed", cause: reason },
         );
       }
@@ -28,7 +29,7 @@ export function anyHttpTransport(protocol: Exclude<Protocol, "native">): Transpo
   };
 }
 
-/** Whether somebody is there who answered, or hung up, at HTTP/2's first bytes. */
+/** Whether a server responded to HTTP/2's first bytes or closed the connection. */
 function isNoHttp2(reason: unknown): boolean {
   const { code, cause } = asMicroError(reason);
   if (code !== "unavailable") return false;

@@ -1,8 +1,8 @@
 import { delimiter, dirname, join } from "node:path";
 
 /**
- * Where commands such as buf and protoc plugins are looked for: in the `node_modules/.bin` of a folder and of those
- * above it, as npm scripts do, and then in `PATH`.
+ * Where commands such as buf and protoc plugins are searched: in the `node_modules/.bin` of a
+ * folder and its parents, like npm scripts, and then in `PATH`.
  */
 export function commandPath(
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,229 +1,220 @@
-import type { Command } from "./command.ts";
+import type { CommandEntry } from "./command.ts";
 
-/** A command as the list knows it; what it needs is loaded when it runs. */
-export interface CommandEntry {
-  /** One word or two, such as `registry watch`. */
-  readonly name: string;
-  readonly group: string;
-  readonly summary: string;
-  load(): Promise<{ readonly command: Command }>;
-}
-
-/** Every command, in the order of the help. */
+/** All commands, in the order of the help. */
 export const commands: readonly CommandEntry[] = [
   {
     name: "new",
     group: "Start",
-    summary: "a project that installs, generates, tests and runs",
+    summary: "Create a project that installs, generates, tests and runs",
     load: () => import("./commands/new.ts"),
   },
   {
     name: "run",
     group: "Start",
-    summary: "all services of a workspace, started anew when their code or schema changes",
+    summary: "Run all services of a workspace; restart them when their code or schema changes",
     load: () => import("./commands/run.ts"),
   },
   {
     name: "generate",
     group: "Start",
-    summary: "code from the schema",
+    summary: "Generate code from the schema",
     load: () => import("./commands/generate.ts"),
   },
   {
     name: "scaffold",
     group: "Start",
-    summary: "handlers for the services of the schema, or the methods that they lack",
+    summary: "Write handlers for the services of the schema, or add missing methods",
     load: () => import("./commands/scaffold.ts"),
   },
   {
     name: "templates eject",
     group: "Start",
-    summary: "copies built-in templates, to be changed",
+    summary: "Copy built-in templates, to change them",
     load: () => import("./commands/templates-eject.ts"),
   },
   {
     name: "check",
     group: "Guard the schema",
-    summary: "generated code, handlers and compatibility, for CI",
+    summary: "Check generated code, handlers and compatibility in CI",
     load: () => import("./commands/check.ts"),
   },
   {
     name: "lint",
     group: "Guard the schema",
-    summary: "style of the schema, and wrong use of its options",
+    summary: "Check the schema's style and the use of its options",
     load: () => import("./commands/lint.ts"),
   },
   {
     name: "breaking",
     group: "Guard the schema",
-    summary: "whether the schema breaks those who use it, in git or running",
+    summary: "Compare the schema with an older or a running one",
     load: () => import("./commands/breaking.ts"),
   },
   {
     name: "services",
     group: "Look and call",
-    summary: "the services that run, and their nodes",
+    summary: "List running services and their nodes",
     load: () => import("./commands/services.ts"),
   },
   {
     name: "registry watch",
     group: "Look and call",
-    summary: "nodes that come and go",
+    summary: "Watch nodes come and go",
     load: () => import("./commands/registry-watch.ts"),
   },
   {
     name: "describe",
     group: "Look and call",
-    summary: "the methods and messages of a service",
+    summary: "Show the methods and messages of a service",
     load: () => import("./commands/describe.ts"),
   },
   {
     name: "call",
     group: "Look and call",
-    summary: "a method of a running service, of all four kinds",
+    summary: "Call a method of a running service, streaming or not",
     load: () => import("./commands/call.ts"),
   },
   {
     name: "health",
     group: "Look and call",
-    summary: "whether the nodes of a service serve",
+    summary: "Check whether the nodes of a service are serving",
     load: () => import("./commands/health.ts"),
   },
   {
     name: "stats",
     group: "Look and call",
-    summary: "calls, errors and times of each method, and what each process takes",
+    summary: "Show calls, errors and latencies by method, and the resources of each process",
     load: () => import("./commands/stats.ts"),
   },
   {
     name: "logs",
     group: "Look and call",
-    summary: "what the processes of a service log",
+    summary: "Show the logs of a service's processes",
     load: () => import("./commands/logs.ts"),
   },
   {
     name: "pub",
     group: "Events and state",
-    summary: "publishes an event",
+    summary: "Publish an event",
     load: () => import("./commands/pub.ts"),
   },
   {
     name: "sub",
     group: "Events and state",
-    summary: "shows a topic's events as they come",
+    summary: "Show the events of a topic as they arrive",
     load: () => import("./commands/sub.ts"),
   },
   {
     name: "dlq ls",
     group: "Events and state",
-    summary: "topics that have dead letters, or the dead letters of one",
+    summary: "List topics that have dead letters, or the dead letters of one topic",
     load: () => import("./commands/dlq-ls.ts"),
   },
   {
     name: "dlq show",
     group: "Events and state",
-    summary: "a dead letter, with why its event was given up",
+    summary: "Show a dead letter and why its event failed",
     load: () => import("./commands/dlq-show.ts"),
   },
   {
     name: "dlq replay",
     group: "Events and state",
-    summary: "sends dead letters to the topic that they were on",
+    summary: "Send dead letters back to their topic",
     load: () => import("./commands/dlq-replay.ts"),
   },
   {
     name: "dlq drop",
     group: "Events and state",
-    summary: "throws dead letters away",
+    summary: "Delete dead letters",
     load: () => import("./commands/dlq-drop.ts"),
   },
   {
     name: "store ls",
     group: "Events and state",
-    summary: "the records of the store",
+    summary: "List the records of the store",
     load: () => import("./commands/store-ls.ts"),
   },
   {
     name: "store get",
     group: "Events and state",
-    summary: "the value of a key",
+    summary: "Show the value of a key",
     load: () => import("./commands/store-get.ts"),
   },
   {
     name: "store set",
     group: "Events and state",
-    summary: "writes a value",
+    summary: "Write a value",
     load: () => import("./commands/store-set.ts"),
   },
   {
     name: "store rm",
     group: "Events and state",
-    summary: "deletes a record",
+    summary: "Delete a record",
     load: () => import("./commands/store-rm.ts"),
   },
   {
     name: "config get",
     group: "Events and state",
-    summary: "the value that is in force at a key",
+    summary: "Show the value in force at a key",
     load: () => import("./commands/config-get.ts"),
   },
   {
     name: "config dump",
     group: "Events and state",
-    summary: "all that is configured, and where each value comes from",
+    summary: "Show the whole configuration and the source of each value",
     load: () => import("./commands/config-dump.ts"),
   },
   {
     name: "lock ls",
     group: "Events and state",
-    summary: "the locks that are held, by whom and until when",
+    summary: "List held locks, holders and expiry",
     load: () => import("./commands/lock-ls.ts"),
   },
   {
     name: "leader ls",
     group: "Events and state",
-    summary: "who leads, and since when",
+    summary: "List current leaders, and since when they lead",
     load: () => import("./commands/leader-ls.ts"),
   },
   {
     name: "context ls",
     group: "This program",
-    summary: "the named environments",
+    summary: "List named environments",
     load: () => import("./commands/context-ls.ts"),
   },
   {
     name: "context set",
     group: "This program",
-    summary: "names an environment, or changes it",
+    summary: "Create or change a named environment",
     load: () => import("./commands/context-set.ts"),
   },
   {
     name: "context use",
     group: "This program",
-    summary: "the environment that commands use from now on",
+    summary: "Choose the environment that commands use from now on",
     load: () => import("./commands/context-use.ts"),
   },
   {
     name: "context rm",
     group: "This program",
-    summary: "forgets a named environment",
+    summary: "Delete a named environment",
     load: () => import("./commands/context-rm.ts"),
   },
   {
     name: "doctor",
     group: "This program",
-    summary: "whether this machine has what Micro-ES needs",
+    summary: "Check this machine's setup",
     load: () => import("./commands/doctor.ts"),
   },
   {
     name: "completion",
     group: "This program",
-    summary: "a script that completes commands in bash, zsh or fish",
+    summary: "Print a completion script for bash, zsh or fish",
     load: () => import("./commands/completion.ts"),
   },
 ];
 
-/** The command that the first words name, and how many words that took. */
+/** The command named by the first words, and how many words name it. */
 export function findCommand(
   words: readonly string[],
 ): { readonly entry: CommandEntry; readonly words: number } | undefined {

@@ -1,28 +1,28 @@
-import { UsageError } from "./command.ts";
 import { readContexts } from "./contexts.ts";
+import { UsageError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Variables that one place gives. */
+/** Variables of one source. */
 export interface EnvironmentLayer {
   /** `environment` for the shell's own, else the named environment's. */
   readonly source: string;
   readonly values: Variables;
 }
 
-/** The variables that a command works with. */
+/** The variables of a command. */
 export interface ChosenEnvironment {
   readonly variables: Variables;
-  /** Where they come from, a later one over those before. */
+  /** Their sources, later ones override earlier ones. */
   readonly layers: readonly EnvironmentLayer[];
 }
 
 /**
- * Chooses the variables that a command works with. A named environment that was asked for goes over the shell's own;
- * the one that is merely in use goes under them, so that `MICRO_REGISTRY=… micro services` does what it says.
+ * Selects the variables of a command. A named environment that was requested overrides the shell's
+ * variables; the default one does not, so that `MICRO_REGISTRY=… micro services` works as written.
  *
- * @throws UsageError for a name that is not known.
+ * @throws UsageError for an unknown name.
  */
 export async function chooseEnvironment(
   shell: Variables,
@@ -39,7 +39,7 @@ export async function chooseEnvironment(
   return { variables: Object.assign({}, ...layers.map((layer) => layer.values)), layers };
 }
 
-/** What to say of a named environment that is not there. */
+/** The message for a named environment that does not exist. */
 export function unknownContext(name: string, names: readonly string[]): string {
   const meant = nearest(name, names);
   const hint = meant === undefined ? "`micro context ls` lists them" : `did you mean ${meant}?`;

@@ -1,15 +1,15 @@
-import { UsageError } from "./command.ts";
+import { UsageError } from "./errors.ts";
 
-/** What went wrong, as it is shown. */
+/** An error, as it is shown. */
 export interface Failure {
-  /** The gRPC code of a call or a backend; absent for what is no such thing. */
+  /** The gRPC code of a call or a backend; absent for other errors. */
   readonly code?: string;
   readonly message: string;
   readonly outcome?: string;
   readonly exitCode: number;
 }
 
-/** The codes in the order of their numbers in gRPC, from 1. Here again, so that an error loads no runtime. */
+/** gRPC's codes by number, from 1. Repeated here, so that an error does not load the runtime. */
 const codes = [
   "canceled",
   "unknown",
@@ -29,15 +29,15 @@ const codes = [
   "unauthenticated",
 ];
 
-/** Exit code of a failed call: 64 and the number of its code, as grpcurl has it. */
+/** Exit code of a failed call: 64 plus the number of its code, like grpcurl. */
 export function exitCodeOf(code: string): number {
   return 64 + Math.max(codes.indexOf(code) + 1, 2);
 }
 
-/** Says what was thrown. An error that nobody foresaw shows its stack: it is a fault of this program. */
+/** Describes a thrown value. An unexpected error shows its stack: it is a bug of this program. */
 export function describeFailure(reason: unknown): Failure {
   if (reason instanceof UsageError) return { message: reason.message, exitCode: 2 };
-  // A wrong line in the middle of a stream ends the call; what is wrong is the line.
+  // An invalid line in the middle of a stream ends the call; the line is the cause.
   const wrongLine = usageErrorBehind(reason);
   if (wrongLine !== undefined) return describeFailure(wrongLine);
   if (isCoded(reason)) {
@@ -58,7 +58,9 @@ export function describeFailure(reason: unknown): Failure {
   return { message: String(reason), exitCode: 1 };
 }
 
-/** What a part of the runtime works with and does not install, as the client of a backend. */
+/**
+ * A package that a part of the runtime needs but does not install, such as the client of a backend.
+ */
 function missingPackage(reason: unknown): string | undefined {
   if (!(reason instanceof Error) || !("code" in reason)) return undefined;
   if (reason.code !== "ERR_MODULE_NOT_FOUND") return undefined;

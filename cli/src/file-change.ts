@@ -1,24 +1,25 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** A file that is to be written. */
+/** A file to write. */
 export interface FileChange {
   readonly path: string;
-  /** What is there now; undefined for a new file. */
+  /** The current content; undefined for a new file. */
   readonly before: string | undefined;
   readonly after: string;
 }
 
-/** Writes the file as a whole or not at all, so that nobody ever reads half of it. */
+/**
+ * Writes a file of a project atomically, so that it is never read incomplete. It keeps its
+ * permissions; a new one has those of the user's umask.
+ */
 export async function writeChange({ path, after }: FileChange): Promise<void> {
+  // Loaded only for writing.
+  const { replaceFile } = await import("@micro-es/runtime/files");
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
-  try {
-    await writeFile(temporary, after, { flag: "wx" });
-    await rename(temporary, path);
-  } catch (reason) {
-    await rm(temporary, { force: true });
-    throw reason;
-  }
+  const mode = await stat(path).then(
+    (found) => found.mode & 0o777,
+    () => 0o666,
+  );
+  await replaceFile(path, after, { mode });
 }

@@ -1,43 +1,42 @@
-import type { ArgumentSpec, Command, OptionSpecs } from "./command.ts";
-import type { CommandEntry } from "./commands.ts";
-import type { Output } from "./output.ts";
+import type { ArgumentSpec, Command, CommandEntry, OptionSpecs } from "./command.ts";
+import { joined, lines, type RichText, styled, type Text, text } from "./text.ts";
 
 /** The list of commands. */
-export function programHelp(entries: readonly CommandEntry[], output: Output): string {
+export function programHelp(entries: readonly CommandEntry[]): RichText {
   const width = Math.max(...entries.map(({ name }) => name.length));
   const groups = [...new Set(entries.map(({ group }) => group))];
   const parts = groups.map((group) => {
-    const lines = entries
+    const rows = entries
       .filter((entry) => entry.group === group)
       .map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-    return [output.style("bold", group), ...lines].join("\n");
+    return joined([styled("bold", group), ...rows]);
   });
-  return [
-    "micro: start, run, look at and guard services of Micro-ES",
-    `${output.style("bold", "Usage")}\n  micro <command> [--json] [--context name] …`,
+  const all = [
+    "micro: create, run, inspect and check services of Micro-ES",
+    text`${styled("bold", "Usage")}\n  micro <command> [--json] [--context name] …`,
     ...parts,
-    "`micro <command> --help` says more.",
-  ].join("\n\n");
+    "`micro <command> --help` explains a command.",
+  ];
+  return joined(all, "\n\n");
 }
 
-/** What one command does and takes. */
+/** The help of one command. */
 export function commandHelp(
   entry: CommandEntry,
   command: Command,
   globalOptions: OptionSpecs,
-  output: Output,
-): string {
-  const heading = (text: string) => output.style("bold", text);
+): RichText {
+  const heading = (name: string) => styled("bold", name);
   const words = command.arguments.map(argumentWord);
   const usage = ["micro", entry.name, ...words, "[options]"].join(" ");
-  const parts = [
+  const parts: Text[] = [
     `micro ${entry.name}: ${entry.summary}`,
-    `${heading("Usage")}\n  ${usage}`,
-    ...(command.details === undefined ? [] : [command.details]),
+    text`${heading("Usage")}\n  ${usage}`,
+    ...(command.details === undefined ? [] : [lines(command.details)]),
   ];
   if (command.arguments.length > 0) {
     parts.push(
-      [heading("Arguments"), columns(command.arguments.map((it) => [it.name, it.help]))].join("\n"),
+      joined([heading("Arguments"), columns(command.arguments.map((it) => [it.name, it.help]))]),
     );
   }
   const options = Object.entries({ ...command.options, ...globalOptions });
@@ -49,12 +48,12 @@ export function commandHelp(
       spec.help + (spec.multiple === true ? "; repeatable" : ""),
     ];
   });
-  parts.push([heading("Options"), columns(rows)].join("\n"));
+  parts.push(joined([heading("Options"), columns(rows)]));
   if (command.examples.length > 0) {
-    const examples = command.examples.map(([line, does]) => `  ${line}\n      ${does}`);
-    parts.push([heading("Examples"), ...examples].join("\n"));
+    const examples = command.examples.map(([line, does]) => text`  ${line}\n      ${does}`);
+    parts.push(joined([heading("Examples"), ...examples]));
   }
-  return parts.join("\n\n");
+  return joined(parts, "\n\n");
 }
 
 function argumentWord({ name, optional, rest }: ArgumentSpec): string {
@@ -62,7 +61,7 @@ function argumentWord({ name, optional, rest }: ArgumentSpec): string {
   return optional === true ? `[${word}]` : `<${word}>`;
 }
 
-function columns(rows: readonly (readonly [string, string])[]): string {
+function columns(rows: readonly (readonly [string, string])[]): RichText {
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+  return joined(rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`));
 }

@@ -1,9 +1,12 @@
-/** A signal that comes this soon after another is the same Ctrl-C: npm and npx pass theirs on as well. In milliseconds. */
+/**
+ * A second signal within this time is the same Ctrl-C, because npm and npx forward theirs. In
+ * milliseconds.
+ */
 const echoMs = 300;
 
 /**
- * What Ctrl-C and SIGTERM mean to a command. The first asks it to end. The second does not wait for a command that is
- * slow to end, unless it drains: then it is told to hurry, and the third ends it.
+ * Handles Ctrl-C and SIGTERM for a command. The first signal asks it to end. The second one ends
+ * the program, unless the command drains: then it has to hurry, and the third signal ends it.
  */
 export class Interrupts {
   readonly #first = new AbortController();
@@ -11,7 +14,7 @@ export class Interrupts {
   readonly #exit: () => void;
   #heard = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
-  /** Set for a command that ends by itself after the second one. */
+  /** Set for a command that ends by itself after the second signal. */
   drains = false;
 
   constructor(exit: () => void) {

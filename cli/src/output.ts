@@ -1,7 +1,18 @@
+import { escapeControls } from "@micro-es/runtime/terminal-text";
 import type { Failure } from "./failure.ts";
 import { Progress, type TerminalStream } from "./progress.ts";
+import {
+  joined,
+  jsonText,
+  lines,
+  type RichText,
+  renderText,
+  styled,
+  type Text,
+  text,
+} from "./text.ts";
 
-/** Where an {@link Output} writes; `process.stdout` is one. */
+/** The destination of an {@link Output}, such as `process.stdout`. */
 export interface OutputStream extends TerminalStream {
   readonly isTTY?: boolean;
 }
@@ -9,24 +20,26 @@ export interface OutputStream extends TerminalStream {
 export interface OutputOptions {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
-  /** Results as JSON, one value a line. */
+  /** Prints results as JSON, one value per line. */
   readonly json: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
-export type Style = keyof typeof styles;
-
 /**
- * What a command says: results on standard output, for people or as JSON, and all else on standard error. Colours
- * and progress are for terminals only; `NO_COLOR` turns colours off, `FORCE_COLOR` on (https://no-color.org).
+ * The output of a command: results on standard output, as text or JSON, and everything else on
+ * standard error. Colours and progress are for terminals only; `NO_COLOR` turns colours off,
+ * `FORCE_COLOR` on (https://no-color.org).
+ *
+ * Nothing else in this program writes to either stream. All output is {@link Text}, in which
+ * control characters are escaped, on a terminal and elsewhere; only {@link data} is written
+ * unchanged if there is no terminal.
  */
 export class Output {
   readonly json: boolean;
   readonly #stdout: OutputStream;
   readonly #stderr: OutputStream;
   readonly #coloured: { readonly stdout: boolean; readonly stderr: boolean };
-  /** Undefined where nobody looks at a terminal. */
+  /** Undefined without a terminal. */
   readonly #progress: Progress | undefined;
 
   constructor({ stdout, stderr, json, environment }: OutputOptions) {
@@ -44,53 +57,68 @@ export class Output {
     this.#progress = erases && !json ? new Progress(stderr) : undefined;
   }
 
+  /** Whether standard output is a text for people. */
+  get onTerminal(): boolean {
+    return this.#stdout.isTTY === true;
+  }
+
   /** Whether standard output shows styles. */
   get coloured(): boolean {
     return this.#coloured.stdout;
   }
 
-  /** One result: as JSON where that was asked for, else in the words that `text` gives; nothing for no words. */
-  result(value: unknown, text: () => string): void {
-    if (this.json) this.#write(`${JSON.stringify(value)}\n`);
+  /** Prints a result: as JSON on request, else the text of `words`; nothing if that is empty. */
+  result(value: unknown, words: () => Text): void {
+    if (this.json) this.line(jsonText(value));
     else {
-      const words = text();
-      if (words !== "") this.#write(`${words}\n`);
+      const shown = renderText(words(), this.#coloured.stdout);
+      if (shown !== "") this.#write(`${shown}\n`);
     }
   }
 
-  /** A page on standard output; `over`: on a terminal, in place of what it shows. */
-  page(text: string, over: boolean): void {
-    const clear = over && this.#stdout.isTTY === true ? "\u001b[H\u001b[2J\u001b[3J" : "";
-    this.#write(`${clear}${text}\n`);
+  /**
+   * Prints a result that is raw data, such as a value of a store. Files and programs receive it
+   * unchanged, a terminal escaped.
+   */
+  data(value: unknown, content: string): void {
+    if (this.json || this.onTerminal) this.result(value, () => lines(content));
+    else if (content !== "") this.#write(`${content}\n`);
   }
 
-  /** Words on standard output, whatever the format. */
-  line(text: string): void {
-    this.#write(`${text}\n`);
+  /** Prints a page on standard output; `over`: on a terminal, replaces the current content. */
+  page(content: Text, over: boolean): void {
+    const clear = over && this.onTerminal ? "\u001b[H\u001b[2J\u001b[3J" : "";
+    this.#write(`${clear}${renderText(content, this.#coloured.stdout)}\n`);
   }
 
-  /** Something beside the result, on standard error; silent with `--json`. */
-  note(text: string): void {
+  /** Prints text on standard output, whatever the format. */
+  line(content: Text): void {
+    this.#write(`${renderText(content, this.#coloured.stdout)}\n`);
+  }
+
+  /** Prints a note on standard error; silent with `--json`. */
+  note(content: Text): void {
     if (this.json) return;
     this.#progress?.hide();
-    this.#stderr.write(`${text}\n`);
+    this.#writeError(content);
   }
 
   failure(failure: Failure): void {
     this.endProgress();
     if (this.json) {
       const { exitCode: _, ...error } = failure;
-      this.#stderr.write(`${JSON.stringify({ error })}\n`);
+      this.#writeError(jsonText({ error }));
       return;
     }
     const code = failure.code === undefined ? "" : `${failure.code}: `;
-    const head = this.#paint("red", "error:", this.#coloured.stderr);
-    this.#stderr.write(`${head} ${code}${failure.message}\n`);
+    // Lines of a message are indented, so that none of them can look like a line of this program.
+    const message = joined(failure.message.split("\n"), "\n  ");
+    this.#writeError(text`${styled("red", "error:")} ${code}${message}`);
   }
 
   /**
-   * Tells a terminal what is being waited for, once that has taken a second, until there is something else to wait for or
-   * {@link endProgress}. What is written meanwhile stands above it.
+   * Shows on a terminal what the command waits for, once that takes a second, until the next call
+   * or {@link endProgress}. Other output appears above it.
    */
   progress(text: string): void {
     this.#progress?.set(text);
@@ -100,15 +128,11 @@ export class Output {
     this.#progress?.end();
   }
 
-  /** The text in a style, where standard output shows styles. */
-  style(style: Style, text: string): string {
-    return this.#paint(style, text, this.#coloured.stdout);
-  }
-
-  /** Rows under headings, columns two blanks apart; the last column is not filled up. */
-  table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  /** Rows under headings, columns two spaces apart; the last column is not padded. */
+  table(headings: readonly string[], rows: readonly (readonly string[])[]): RichText {
+    const shown = rows.map((row) => row.map((cell) => escapeControls(cell)));
     const widths = headings.map((heading, column) =>
-      Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+      Math.max(heading.length, ...shown.map((row) => row[column]?.length ?? 0)),
     );
     const line = (cells: readonly string[]) =>
       cells
@@ -116,15 +140,15 @@ export class Output {
           column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0),
         )
         .join("  ");
-    return [this.style("dim", line(headings)), ...rows.map(line)].join("\n");
+    return joined([styled("dim", line(headings)), ...shown.map(line)]);
   }
 
-  #write(text: string): void {
+  #write(shown: string): void {
     this.#progress?.hide();
-    this.#stdout.write(text);
+    this.#stdout.write(shown);
   }
 
-  #paint(style: Style, text: string, coloured: boolean): string {
-    return coloured ? `\u001b[${styles[style]}m${text}\u001b[0m` : text;
+  #writeError(content: Text): void {
+    this.#stderr.write(`${renderText(content, this.#coloured.stderr)}\n`);
   }
 }

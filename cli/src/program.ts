@@ -1,24 +1,25 @@
 import { parseArgs } from "node:util";
-import { type Command, type OptionSpecs, UsageError } from "./command.ts";
-import { type CommandEntry, commands, findCommand } from "./commands.ts";
+import type { Command, CommandEntry, OptionSpecs } from "./command.ts";
+import { commands, findCommand } from "./commands.ts";
 import { chooseEnvironment } from "./environment.ts";
+import { UsageError } from "./errors.ts";
 import { describeFailure } from "./failure.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { Interrupts } from "./interrupts.ts";
 import { nearest } from "./nearest.ts";
 import { Output } from "./output.ts";
 
-/** What every command takes, before or after its name. */
+/** Options of every command, before or after its name. */
 export const globalOptions = {
-  json: { type: "boolean", help: "results as JSON, one value a line; errors too" },
+  json: { type: "boolean", help: "print results and errors as JSON, one value per line" },
   context: { type: "string", value: "name", help: "the named environment to use" },
-  help: { type: "boolean", short: "h", help: "what a command does and takes" },
-  version: { type: "boolean", help: "the version of this program" },
+  help: { type: "boolean", short: "h", help: "show help for a command" },
+  version: { type: "boolean", help: "show the version" },
 } as const satisfies OptionSpecs;
 
 /**
- * Runs one command line, and resolves with its exit code: 0 when all went well, 2 when the command line is wrong,
- * 64 and the gRPC code when a call or a backend failed, 130 after Ctrl-C, 1 otherwise.
+ * Runs one command line, and resolves with its exit code: 0 on success, 2 if the command line is
+ * wrong, 64 plus the gRPC code if a call or a backend failed, 130 after Ctrl-C, 1 otherwise.
  */
 export async function runProgram(words: readonly string[]): Promise<number> {
   const output = new Output({
@@ -33,12 +34,18 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   });
   process.on("SIGINT", interrupts.hear);
   process.on("SIGTERM", interrupts.hear);
-  // A reader that has seen enough, as `head`, is no failure.
+  // A reader that closes the pipe early, such as `head`, is not an error.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit(0);
   });
-  // A command ends when it says so, and not because nothing that it waits for keeps Node running.
+  // Node would print an uncaught error unescaped on the terminal.
+  const uncaught = (reason: unknown) => {
+    output.failure(describeFailure(reason));
+    process.exit(1);
+  };
+  process.on("uncaughtException", uncaught);
+  // A command must end by its own result, not because nothing keeps Node running.
   const running = setInterval(() => {}, 60_000);
   try {
     return await dispatch(words, output, interrupts);
@@ -52,6 +59,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     output.endProgress();
     process.off("SIGINT", interrupts.hear);
     process.off("SIGTERM", interrupts.hear);
+    process.off("uncaughtException", uncaught);
   }
 }
 
@@ -71,7 +79,7 @@ async function dispatch(
   const { command } = await entry.load();
   const given = [...leading, ...rest.slice(found.words)];
   if (given.slice(0, afterOptions(given)).some((word) => word === "--help" || word === "-h")) {
-    output.line(commandHelp(entry, command, globalOptions, output));
+    output.line(commandHelp(entry, command, globalOptions));
     return 0;
   }
   const { values, positionals } = parse(entry, command, given);
@@ -85,6 +93,7 @@ async function dispatch(
     options: values as never,
     arguments: positionals,
     output,
+    commands,
     environment: variables,
     layers,
     signal,
@@ -101,27 +110,56 @@ function withoutCommand(
   const [first] = rest;
   const asked = leading.includes("--help") || leading.includes("-h") || first === "help";
   const group = commands.filter(({ name }) => name.startsWith(`${first} `));
-  if (group.length > 0) {
-    if (rest[1] !== undefined && !rest[1].startsWith("-")) {
-      throw new UsageError(
-        `there is no command ${first} ${rest[1]}; there are: ${group.map(({ name }) => name).join(", ")}`,
-      );
-    }
-    output.line(programHelp(group, output));
+  const second = rest[1]?.startsWith("-") === false ? rest[1] : undefined;
+  if (group.length > 0 && second === undefined) {
+    output.line(programHelp(group));
     return 0;
   }
-  if (first !== undefined && !asked) {
-    const names = commands.map(({ name }) => name);
-    const meant = nearest(first, [...names, ...names.map((name) => name.split(" ")[0] ?? name)]);
-    const hint =
-      meant === undefined ? "`micro --help` lists them all" : `did you mean \`micro ${meant}\`?`;
-    throw new UsageError(`there is no command ${first}; ${hint}`);
-  }
-  output.line(programHelp(commands, output));
+  if (first !== undefined && !asked) throw unknownCommand(first, second, group);
+  output.line(programHelp(commands));
   return asked ? 0 : 2;
 }
 
-/** Splits the global options that stand before the command's name from the rest. */
+/**
+ * Suggests the command that was probably meant: two-word commands first if two words were typed.
+ */
+function unknownCommand(
+  first: string,
+  second: string | undefined,
+  group: readonly CommandEntry[],
+): UsageError {
+  const names = (group.length > 0 ? group : commands).map(({ name }) => name);
+  const both = `${first} ${second}`;
+  const ofTwo = names.filter((name) => name.includes(" "));
+  const meant =
+    (second === undefined ? undefined : nearestPair(first, second, ofTwo)) ??
+    nearest(first, [...names, ...ofTwo.map((name) => name.split(" ")[0] ?? name)]);
+  const typed = group.length > 0 ? both : first;
+  if (meant !== undefined && meant !== first) {
+    return new UsageError(`there is no command ${typed}; did you mean \`micro ${meant}\`?`);
+  }
+  return new UsageError(
+    group.length > 0
+      ? `there is no command ${typed}; there are: ${names.join(", ")}`
+      : `there is no command ${typed}; \`micro --help\` lists them all`,
+  );
+}
+
+/** The two-word command whose words are both similar to the typed ones. */
+function nearestPair(first: string, second: string, names: readonly string[]): string | undefined {
+  const word = nearest(
+    first,
+    names.map((name) => name.split(" ")[0] ?? name),
+  );
+  const seconds = names.filter((name) => name.split(" ")[0] === word);
+  const found = nearest(
+    second,
+    seconds.map((name) => name.split(" ")[1] ?? name),
+  );
+  return found === undefined ? undefined : `${word} ${found}`;
+}
+
+/** Splits the global options before the command's name from the rest. */
 function splitLeading(words: readonly string[]): { leading: string[]; rest: string[] } {
   const leading: string[] = [];
   let at = 0;
@@ -133,7 +171,7 @@ function splitLeading(words: readonly string[]): { leading: string[]; rest: stri
   return { leading, rest: words.slice(at) };
 }
 
-/** Where the words end that can be options. */
+/** The position after which words cannot be options. */
 function afterOptions(words: readonly string[]): number {
   const at = words.indexOf("--");
   return at < 0 ? words.length : at;
@@ -155,12 +193,12 @@ function parse(entry: CommandEntry, command: Command, words: readonly string[]) 
   }
   const surplus = specs.at(-1)?.rest === true ? undefined : positionals[specs.length];
   if (surplus !== undefined) {
-    throw new UsageError(`"${surplus}" is one word too many\n${seeHelp(entry)}`);
+    throw new UsageError(`"${surplus}" is one argument too many\n${seeHelp(entry)}`);
   }
   return { values: parsed.values, positionals };
 }
 
-/** Node's own words for a wrong option, shorter and with the nearest right one. */
+/** Node's message for a wrong option, shortened, with the nearest correct one. */
 function explain(reason: unknown, names: readonly string[]): string {
   const text = reason instanceof Error ? reason.message : String(reason);
   const unknown = /^Unknown option '(--?)([^']+)'/.exec(text);
@@ -170,7 +208,7 @@ function explain(reason: unknown, names: readonly string[]): string {
 }
 
 function seeHelp(entry: CommandEntry): string {
-  return `\`micro ${entry.name} --help\` says what it takes`;
+  return `\`micro ${entry.name} --help\` lists the options`;
 }
 
 async function version(): Promise<string> {

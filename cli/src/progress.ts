@@ -1,18 +1,20 @@
-/** A terminal that can be written to. */
+import { escapeControls } from "@micro-es/runtime/terminal-text";
+
+/** A writable terminal. */
 export interface TerminalStream {
   write(text: string): unknown;
-  /** Characters in a line. */
+  /** Characters per line. */
   readonly columns?: number;
 }
 
-/** How long something may take before a terminal is told that it goes on, and between two tellings, in milliseconds. */
+/** Time before a terminal shows progress, and between two updates, in milliseconds. */
 const everyMs = 1_000;
 
 const eraseLine = "\r\u001b[2K";
 
 /**
- * The line that says what is being waited for, and for how long by now. It stands below all that is written, comes when
- * the waiting has taken a second, and leaves nothing behind.
+ * A line that shows what the program waits for, and for how long. It stays below all other output,
+ * appears after a second, and is erased at the end.
  */
 export class Progress {
   readonly #stream: TerminalStream;
@@ -20,7 +22,7 @@ export class Progress {
   #began = 0;
   #timer: NodeJS.Timeout | undefined;
   #shown = false;
-  /** Something else was written since the waiting began. */
+  /** Other output was written since the wait began. */
   #interrupted = false;
 
   constructor(stream: TerminalStream) {
@@ -28,12 +30,12 @@ export class Progress {
   }
 
   /**
-   * What is being waited for from now on. What was waited for before belongs to it, and the seconds go on, unless something
-   * has come of it.
+   * Sets what the program waits for. The seconds continue, unless the previous wait produced
+   * output.
    */
   set(text: string): void {
     if (this.#interrupted) this.end();
-    this.#text = text;
+    this.#text = escapeControls(text);
     if (this.#timer === undefined) {
       this.#began = performance.now();
       this.#timer = setInterval(() => this.#show(), everyMs);
@@ -43,14 +45,14 @@ export class Progress {
     }
   }
 
-  /** Makes room for something else to be written; the line comes again. */
+  /** Erases the line before other output; it is redrawn later. */
   hide(): void {
     if (this.#shown) this.#stream.write(eraseLine);
     this.#shown = false;
     this.#interrupted = true;
   }
 
-  /** Nothing is waited for any more. */
+  /** Ends the wait. */
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -61,7 +63,7 @@ export class Progress {
   #show(): void {
     const seconds = Math.round((performance.now() - this.#began) / 1_000);
     const time = ` … ${seconds} s`;
-    // A line that is broken into two could not be erased.
+    // A line that wraps could not be erased.
     const room = (this.#stream.columns || 80) - time.length - 1;
     this.#stream.write(`${eraseLine}${this.#text.slice(0, Math.max(0, room))}${time}`);
     this.#shown = true;

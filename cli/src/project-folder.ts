@@ -1,8 +1,12 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { UsageError } from "./command.ts";
+import { UsageError } from "./errors.ts";
 
-/** The absolute path of the folder that a word names; of the current one for no word. @throws UsageError for none. */
+/**
+ * The absolute path of a folder; the current one by default.
+ *
+ * @throws UsageError if it does not exist.
+ */
 export async function projectFolder(word = "."): Promise<string> {
   const folder = resolve(word);
   const found = await stat(folder).catch(() => undefined);

@@ -1,3 +1,3 @@
-/** The ways to speak to an address; a service that is found by name says itself how. */
+/** Protocols to call an address by; the registry has that of a service found by name. */
 export const protocols = ["native", "grpc", "grpc-web", "connect"] as const;
 export type Protocol = (typeof protocols)[number];

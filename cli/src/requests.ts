@@ -1,17 +1,16 @@
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { UsageError } from "./command.ts";
+import { readInput, unreadable } from "./files.ts";
 
-/** One JSON text, and what to call it in an error. */
+/** A JSON text, and its name for errors. */
 export interface RequestText {
   readonly text: string;
   readonly where: string;
 }
 
 /**
- * The one request of a call: the word itself, the file of `@path`, standard input for `-` and for no word where
+ * The request of a unary call: the word itself, the file of `@path`, standard input for `-` or if
  * something is piped in, else an empty message.
  */
 export async function oneRequest(word: string | undefined): Promise<RequestText> {
@@ -23,10 +22,13 @@ export async function oneRequest(word: string | undefined): Promise<RequestText>
   }
   if (!word.startsWith("@")) return { text: word, where: "the request" };
   const path = word.slice(1);
-  return { text: await readFile(path, "utf8").catch(missing(path)), where: path };
+  return { text: (await readInput(path)).toString("utf8"), where: path };
 }
 
-/** The requests of a stream, a JSON value a line, as they come: from standard input, or from `@path`, or the word. */
+/**
+ * The requests of a stream, one JSON value per line, as they arrive: from standard input, `@path`,
+ * or the word.
+ */
 export async function* manyRequests(word: string | undefined): AsyncGenerator<RequestText> {
   if (word !== undefined && word !== "-" && !word.startsWith("@")) {
     yield* lines(word.split("\n"), "line");
@@ -38,9 +40,9 @@ export async function* manyRequests(word: string | undefined): AsyncGenerator<Re
   try {
     yield* lines(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), name);
   } catch (reason) {
-    missing(path ?? "")(reason);
+    throw unreadable(path ?? "standard input", reason);
   } finally {
-    // Standard input that stays open must not keep the program from ending.
+    // Open standard input must not keep the program running.
     input.destroy();
   }
 }
@@ -54,11 +56,4 @@ async function* lines(
     number++;
     if (line.trim() !== "") yield { text: line, where: `${name} ${number}` };
   }
-}
-
-function missing(path: string): (reason: unknown) => never {
-  return (reason) => {
-    if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
-    throw new UsageError(`there is no ${path}`);
-  };
 }

@@ -1,32 +1,36 @@
 import type { CallOptions, Node, Registry } from "@micro-es/runtime";
-import { type OptionSpecs, UsageError } from "./command.ts";
+import type { OptionSpecs } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { nearest, nearestFew } from "./nearest.ts";
 import { type Protocol, protocols } from "./protocols.ts";
 
-/** The options of commands that speak to a service. */
+/** Options of commands that call a service. */
 export const targetOptions = {
   node: { type: "string", value: "id", help: "only this node, by its id or address" },
   protocol: {
     type: "string",
     value: "name",
-    help: `how to speak to an address: ${protocols.join(", ")}; default grpc`,
+    help: `protocol for an address: ${protocols.join(", ")}; default grpc`,
   },
 } as const satisfies OptionSpecs;
 
-/** What a command speaks to: every node of a service, one node, or an address that no registry told. */
+/**
+ * What a command calls: all nodes of a service, one node, or an address that does not come from a
+ * registry.
+ */
 export interface Target {
   readonly name: string;
   /** Empty for an address. */
   readonly nodes: readonly Node[];
   readonly protocol: Protocol;
-  /** What makes a call go there. */
+  /** Call options that select the target. */
   readonly call: CallOptions;
 }
 
 /**
- * Finds a service by name, or takes the place itself where `word` is one.
+ * Finds a service by name, or uses `word` itself if it is an address.
  *
- * @throws UsageError for a name that nobody has, with the nearest that somebody has.
+ * @throws UsageError for an unknown name, with the most similar known one.
  */
 export async function findTarget(
   registry: Registry,
@@ -60,7 +64,7 @@ async function findNodes(
     const names = await registry.list({ signal });
     const hint =
       names.length === 0
-        ? "no service runs here at all"
+        ? "no service runs here"
         : `there are: ${nearestFew(service, names, 5).join(", ")}`;
     throw new UsageError(`no service named ${service} runs; ${hint}`);
   }
@@ -73,14 +77,14 @@ async function findNodes(
   );
 }
 
-/** Whether a word is a place and not a name. */
+/** Whether a word is an address and not a name. */
 function isAddress(word: string): boolean {
   return (
     /^https?:\/\//.test(word) || word.startsWith("unix:") || isSubject(word) || /:\d+$/.test(word)
   );
 }
 
-/** Whether a word is an address on NATS, which only the native protocol has. */
+/** Whether a word is a NATS address, which only supports the native protocol. */
 function isSubject(word: string): boolean {
   return word.startsWith("nats:");
 }

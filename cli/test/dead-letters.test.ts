@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { natsParts } from "@micro-es/nats";
 import { type IncomingEvent, silentLogger } from "@micro-es/runtime";
-import { nats } from "@micro-es/runtime/nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type NatsServer, skipWithoutNats, startNats } from "../../drivers/nats/test/server.ts";
 import { EchoedSchema } from "../../test/gen/micro/test/v1/echo_pb.ts";
-import { type NatsServer, skipWithoutNats, startNats } from "../../test/nats/server.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
 
@@ -23,13 +23,13 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe.skipIf(skipWithoutNats)("micro dlq", () => {
   let server: NatsServer;
-  let parts: ReturnType<typeof nats>;
+  let parts: ReturnType<typeof natsParts>;
   const seen: IncomingEvent[] = [];
   let failing = true;
   const micro = (words: readonly string[], options: MicroOptions = {}) =>
-    run(["dlq", ...words], { ...options, env: { ...env, MICRO_NATS_URL: server.url } });
+    run(["dlq", ...words], { ...options, env: { ...env, MICRO_BACKEND: server.url } });
   const inTerminal = (...words: readonly string[]) =>
-    microInTerminal(["dlq", ...words], { env: { ...env, MICRO_NATS_URL: server.url } });
+    microInTerminal(["dlq", ...words], { env: { ...env, MICRO_BACKEND: server.url } });
   const cursors = async () => {
     const found: string[] = [];
     for await (const { cursor } of parts.broker.deadLetters?.list("echo.dead") ?? []) {
@@ -40,7 +40,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
 
   beforeAll(async () => {
     server = await startNats();
-    parts = nats({ servers: server.url, logger: silentLogger });
+    parts = natsParts({ servers: server.url, logger: silentLogger });
     await parts.broker.subscribe(
       "echo.echoed",
       (event) => {
@@ -114,7 +114,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
     expect([neither.code, neither.stderr]).toEqual([2, expect.stringContaining("--all")]);
     const broker = await run(["dlq", "ls"], { env });
     expect(broker.code).toBe(2);
-    expect(broker.stderr).toMatch(/the http broker keeps no dead letters .*MICRO_NATS_URL/);
+    expect(broker.stderr).toMatch(/the http broker does not store dead letters: .*MICRO_BACKEND/);
   });
 
   test("drops one, and replays the others as they were", async () => {

@@ -28,7 +28,7 @@ test.each([
   });
 });
 
-test("JSON that is no such message is told as it is", () => {
+test("JSON that does not match the message is shown unchanged", () => {
   const text = '{"size": 3}';
   expect(contentOf(event("application/json", text), schema)).toEqual({ text });
 });

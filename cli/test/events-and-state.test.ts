@@ -32,7 +32,7 @@ async function subscribe(...words: readonly string[]) {
     said += text;
   });
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  await expect.poll(() => said).toContain("listening to echo.echoed over http");
+  await expect.poll(() => said).toContain("subscribed to echo.echoed over http");
   return { ended, kill: () => child.kill("SIGINT"), shown: () => seen };
 }
 
@@ -76,7 +76,7 @@ describe("micro pub and micro sub", () => {
   test("name what is wrong", async () => {
     const unknown = await micro(["pub", "echo.ecoed", "{}"]);
     expect(unknown.stderr).toMatch(
-      /no service that runs subscribes to echo.ecoed; --proto or --service/,
+      /no running service subscribes to echo.ecoed; set --proto or --service/,
     );
     const topic = await micro(["pub", "echo.ecoed", "{}", "--service", "echo"]);
     expect(topic.stderr).toMatch(/no message for the topic echo.ecoed; it has: echo.echoed/);
@@ -116,7 +116,7 @@ describe("micro store", () => {
 
   test("says why the memory of another process cannot be looked at", async () => {
     expect((await micro(["store", "ls"])).stderr).toMatch(
-      /MICRO_NATS_URL or MICRO_STORE=file:path/,
+      /with MICRO_STORE or MICRO_BACKEND set .* share one\. MICRO_STORE=file:path opens/,
     );
   });
 });

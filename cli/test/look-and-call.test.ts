@@ -47,12 +47,12 @@ describe("micro services", () => {
     const empty = { ...env, MICRO_MDNS_PORT: String(Number(fleet.MICRO_MDNS_PORT) + 1) };
     const { stdout, stderr, code } = await micro(["services"], { env: empty });
     expect([stdout, code]).toEqual(["", 0]);
-    expect(stderr).toMatch(/no service runs here; .*MICRO_MDNS_PORT/);
+    expect(stderr).toMatch(/no service found; .*MICRO_MDNS_PORT/);
   });
 });
 
 describe("micro registry watch", () => {
-  test("tells of nodes that come and go, and ends well with Ctrl-C", async () => {
+  test("reports nodes that join and leave, and exits with 0 on Ctrl-C", async () => {
     const watching = startMicro(["registry", "watch", "echo", "--json"], { env });
     let seen = "";
     watching.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -181,14 +181,14 @@ describe("micro call", () => {
   test("names the field that is wrong by its path, and the nearest right one", async () => {
     const wrong = async (text: string) => (await micro(["call", "echo", "Echo", text])).stderr;
     expect(await wrong(`{"text":5}`)).toMatch(
-      /no micro.test.v1.EchoRequest at text: expected string/,
+      /not a valid micro.test.v1.EchoRequest at text: expected string/,
     );
     expect(await wrong(`{"txt":"a"}`)).toMatch(/at txt: .*did you mean text\?/);
-    expect(await wrong(`{"text":`)).toMatch(/the request is no JSON/);
+    expect(await wrong(`{"text":`)).toMatch(/the request is not valid JSON/);
     const line = await micro(["call", "echo", "Collect"], {
       stdin: `{"text":"a"}\n{"count":"x"}\n`,
     });
-    expect(line.stderr).toMatch(/line 2 is no micro.test.v1.EchoRequest at count/);
+    expect(line.stderr).toMatch(/line 2 is not a valid micro.test.v1.EchoRequest at count/);
     expect(line.code).toBe(2);
   });
 
@@ -200,7 +200,7 @@ describe("micro call", () => {
     expect([service.code, method.code]).toEqual([2, 2]);
   });
 
-  test("spreads an answer out in a terminal", async () => {
+  test("formats a response over several lines in a terminal", async () => {
     const { stdout, code } = await microInTerminal(["call", "echo", "Echo", `{"text":"hi"}`], {
       env,
     });
@@ -210,7 +210,7 @@ describe("micro call", () => {
 });
 
 describe("micro health", () => {
-  test("tells of each node, and ends with 1 when one does not serve", async () => {
+  test("reports each node, and exits with 1 if one does not serve", async () => {
     expect(await micro(["health", "echo"])).toMatchObject({ code: 0 });
     expect((await micro(["health", address])).stdout).toMatch(/^serving/);
     const told = server.told("done");

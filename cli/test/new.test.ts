@@ -1,6 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { promisify } from "node:util";
+import { globSync } from "tinyglobby";
 import { afterAll, describe, expect, test } from "vitest";
 import { versions } from "../src/templates/project.ts";
 import { micro } from "./support/micro.ts";
@@ -33,6 +44,24 @@ describe("micro new", () => {
     },
   );
 
+  test("writes a driver that type-checks and passes the contract of registries", async () => {
+    const cwd = folder();
+    const { stdout, code } = await micro(["new", "order-book", "--template", "driver"], { cwd });
+    expect(code).toBe(0);
+    expect(stdout).toContain("npm test");
+    const project = join(cwd, "order-book");
+    const modules = join(import.meta.dirname, "../../node_modules");
+    symlinkSync(modules, join(project, "node_modules"));
+    const run = (...words: readonly string[]) =>
+      promisify(execFile)(process.execPath, words, { cwd: project });
+    const source = "@micro-es/source";
+    const tsc = join(modules, "typescript/bin/tsc");
+    await run(tsc, "--noEmit", "-p", "tsconfig.test.json", "--customConditions", source);
+    const contract = join(project, "test/registry.test.ts");
+    const tests = await run("--import", "tsx", `--conditions=${source}`, "--test", contract);
+    expect(tests.stdout).toMatch(/# pass 1\d\n# fail 0/);
+  });
+
   test("builds with what this repository is built with", () => {
     const { devDependencies } = JSON.parse(
       readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
@@ -47,13 +76,55 @@ describe("micro new", () => {
     });
   });
 
-  test("refuses a folder that is not empty, a name that is none, and a template that is not there", async () => {
+  test("copies the tarballs of --packages into the project", async () => {
+    const cwd = folder();
+    const tarballs = ["runtime", "cli"].map((name) => `micro-es-${name}-9.9.9.tgz`);
+    for (const name of [...tarballs, "protoc-gen-micro-9.9.9.tgz"]) {
+      mkdirSync(join(cwd, "packages"), { recursive: true });
+      writeFileSync(join(cwd, "packages", name), name);
+    }
+    expect((await micro(["new", "shop", "--packages", "packages"], { cwd })).code).toBe(0);
+    const manifest = JSON.parse(readFileSync(join(cwd, "shop/package.json"), "utf8"));
+    const { dependencies, devDependencies } = manifest;
+    const local = Object.values({ ...dependencies, ...devDependencies } as Record<string, string>)
+      .filter((it) => it.startsWith("file:"))
+      .map((it) => it.slice("file:".length));
+    expect(local).toHaveLength(3);
+    for (const path of local) {
+      expect(path).toMatch(/^vendor\//);
+      expect(readFileSync(join(cwd, "shop", path), "utf8")).toBe(basename(path));
+    }
+    expect(readFileSync(join(cwd, "shop/Dockerfile"), "utf8")).toMatch(
+      /COPY vendor \.\/vendor\nRUN npm ci\n/,
+    );
+    await micro(["new", "store"], { cwd });
+    expect(readFileSync(join(cwd, "store/Dockerfile"), "utf8")).not.toContain("vendor");
+  });
+
+  test("never suggests npx micro, which is another program without an installation", async () => {
+    const root = join(import.meta.dirname, "../..");
+    const folders = ["README.md", "cli/README.md", "cli/src", "cli/templates", "docs", "examples"];
+    const texts = folders.flatMap((path) =>
+      path.endsWith(".md")
+        ? [path]
+        : globSync(`${path}/**/*.{md,ts,hbs}`, { cwd: root, ignore: ["**/node_modules/**"] }),
+    );
+    expect(texts.length).toBeGreaterThan(100);
+    const wrong = texts.filter((path) =>
+      /(?<!Not `)npx (?:-\S+ )*?(?<!--no-install )micro\b/.test(
+        readFileSync(join(root, path), "utf8"),
+      ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("refuses a folder that is not empty, an invalid name, and an unknown template", async () => {
     const cwd = folder();
     mkdirSync(join(cwd, "shop"));
     writeFileSync(join(cwd, "shop/mine"), "");
-    expect((await micro(["new", "shop"], { cwd })).stderr).toMatch(/shop is there and not empty/);
+    expect((await micro(["new", "shop"], { cwd })).stderr).toMatch(/shop exists and is not empty/);
     expect((await micro(["new", "My Shop"], { cwd })).stderr).toMatch(
-      /"My Shop" is no name for a project/,
+      /"My Shop" is not a valid project name/,
     );
     const { stderr, code } = await micro(["new", "store", "--template", "pubsb"], { cwd });
     expect(stderr).toMatch(/no template pubsb; did you mean pubsub\?/);
@@ -84,7 +155,7 @@ describe("micro templates eject", () => {
     await micro(["templates", "eject", "project"], { cwd });
     expect(readdirSync(join(cwd, ".micro/templates/project"))).toContain("Dockerfile.hbs");
     const again = await micro(["templates", "eject", "project/Dockerfile"], { cwd });
-    expect(again.stderr).toMatch(/Dockerfile.hbs is there; --force writes over it/);
+    expect(again.stderr).toMatch(/Dockerfile.hbs exists; --force overwrites it/);
     expect((await micro(["templates", "eject", "project/Dockerfil"], { cwd })).stderr).toMatch(
       /no template project\/Dockerfil; there are: project\/Dockerfile/,
     );

@@ -8,7 +8,7 @@ import { micro as run } from "./support/micro.ts";
 const scratch = mkdtempSync(join(tmpdir(), "micro-no-network-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** Nobody listens there. */
+/** A closed port. */
 const closed = "127.0.0.1:9";
 const env: Record<string, string> = { ...ownFleet(), HOME: scratch, XDG_CONFIG_HOME: scratch };
 const unavailable = 64 + 14;
@@ -26,7 +26,7 @@ describe("without a network", () => {
     expect({ stdout, stderr, code }).toEqual({
       code: unavailable,
       stdout: "",
-      stderr: `error: unavailable: shop is written, but its packages are not installed: npm cannot reach its registry at http://${closed} (ECONNREFUSED); \`cd shop && npm install\` goes on when there is a network, or another registry (\`npm config set registry\`)\n`,
+      stderr: `error: unavailable: shop was created, but its packages are not installed: npm cannot reach its registry at http://${closed} (ECONNREFUSED); \`cd shop && npm install\` continues with a network, or another registry (\`npm config set registry\`)\n`,
     });
     for (const file of ["package.json", "src/main.ts", "proto/shop/v1/shop.proto"]) {
       const text = (name: string) => readFileSync(join(scratch, name, file), "utf8");
@@ -48,12 +48,12 @@ describe("without a network", () => {
     [["registry", "watch", "echo"]],
   ])("micro %j says which backend it cannot reach, and what to do", async (words) => {
     const ended = await run(words, {
-      env: { ...env, MICRO_NATS_URL: `nats://ada:secret@${closed}` },
+      env: { ...env, MICRO_BACKEND: `nats://ada:secret@${closed}` },
     });
     expect(ended).toEqual({
       code: unavailable,
       stdout: "",
-      stderr: `error: unavailable: cannot connect to NATS at nats://${closed}: nobody listens there; start nats-server, or say by \`servers\` or MICRO_NATS_URL where it is\n`,
+      stderr: `error: unavailable: cannot connect to NATS at nats://${closed}: nothing listens there; start nats-server, or correct the URL\n`,
     });
   });
 

@@ -29,7 +29,7 @@ import { serviceDefinition } from "../../test/interop/grpc-js/service.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { micro } from "./support/micro.ts";
 
-// Servers that know nothing of Micro-ES, and do not describe themselves.
+// Servers without Micro-ES and without reflection.
 
 const scratch = mkdtempSync(join(tmpdir(), "micro-other-servers-"));
 const repository = join(import.meta.dirname, "../..");
@@ -158,7 +158,7 @@ describe.each([
   test.skipIf(name === "grpc")("says what to speak instead of gRPC", async () => {
     const words = ["call", addresses[name], "EchoService/Echo", "{}", "--descriptor-set", image];
     const { stderr, code } = await micro(words, { env });
-    expect(stderr).toMatch(/speaks no HTTP\/2, as gRPC does; does --protocol connect/);
+    expect(stderr).toMatch(/does not support HTTP\/2, which gRPC needs; try --protocol connect/);
     expect(code).toBe(64 + 14);
   });
 
@@ -166,7 +166,7 @@ describe.each([
     const { stderr, code } = await micro(["call", addresses[name], "Echo", "{}", ...protocol], {
       env,
     });
-    expect(stderr).toMatch(/does not describe itself: .*--proto or --descriptor-set/);
+    expect(stderr).toMatch(/does not support gRPC server reflection .*--proto or --descriptor-set/);
     expect(code).toBe(64 + 12);
   });
 });
@@ -224,7 +224,7 @@ function reflected(asked: Question): ServerReflectionResponse["messageResponse"]
     asked.case === "fileByFilename"
       ? files.get(asked.value)
       : files.get(EchoService.file.proto.name);
-  if (file === undefined) throw new Error(`nobody has ${asked.value}`);
+  if (file === undefined) throw new Error(`unknown file ${asked.value}`);
   const fileDescriptorProto = [toBinary(FileDescriptorProtoSchema, file.proto)];
   return {
     case: "fileDescriptorResponse",
@@ -232,11 +232,13 @@ function reflected(asked: Question): ServerReflectionResponse["messageResponse"]
   };
 }
 
-test("micro describe reads a descriptor set, and says what is none", async () => {
+test("micro describe reads a descriptor set, and refuses other files", async () => {
   const words = ["describe", addresses.grpc, "EchoService", "--descriptor-set"];
   const { stdout } = await micro([...words, image], { env });
   expect(stdout).toContain("rpc Chat(stream EchoRequest) returns (stream EchoResponse);");
   const { stderr, code } = await micro([...words, join(repository, "package.json")], { env });
-  expect(stderr).toMatch(/package\.json is no descriptor set with all its imports \(buf build -o/);
+  expect(stderr).toMatch(
+    /package\.json is not a descriptor set with all its imports \(buf build -o/,
+  );
   expect(code).toBe(2);
 });

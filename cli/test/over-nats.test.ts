@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NatsLink, natsParts, natsTransport } from "@micro-es/nats";
 import { createService, silentLogger } from "@micro-es/runtime";
 import { registerGrpcHealth, registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
-import { NatsLink, nats } from "@micro-es/runtime/nats";
-import { natsTransport } from "@micro-es/runtime/transport/nats";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { skipWithoutNats, startNats } from "../../drivers/nats/test/server.ts";
 import { registerEchoServiceHandler } from "../../test/gen/micro/test/v1/echo_micro.ts";
-import { skipWithoutNats, startNats } from "../../test/nats/server.ts";
 import { echoHandler } from "../../test/support/echo.ts";
 import { micro } from "./support/micro.ts";
 
@@ -21,7 +20,7 @@ describe.skipIf(skipWithoutNats)("a service that is reached over NATS alone", ()
       name: "echo",
       environment: {},
       logger: silentLogger,
-      ...nats({ link, logger: silentLogger }),
+      ...natsParts({ link, logger: silentLogger }),
       transports: [natsTransport({ link })],
       address: "nats:0",
     });
@@ -31,7 +30,7 @@ describe.skipIf(skipWithoutNats)("a service that is reached over NATS alone", ()
     await service.start();
     onTestFinished(() => service.stop());
     const [address = ""] = service.server.addresses;
-    const env = { HOME: scratch, XDG_CONFIG_HOME: scratch, MICRO_NATS_URL: server.url };
+    const env = { HOME: scratch, XDG_CONFIG_HOME: scratch, MICRO_BACKEND: server.url };
     for (const place of ["echo", address]) {
       const called = await micro(["call", place, "EchoService/Echo", '{"text":"hi"}'], { env });
       expect([called.stderr, JSON.parse(called.stdout)]).toEqual([
@@ -43,7 +42,7 @@ describe.skipIf(skipWithoutNats)("a service that is reached over NATS alone", ()
       expect((await micro(["health", place], { env })).stdout).toMatch(/^serving /);
     }
     const nowhere = await micro(["call", address, "EchoService/Echo", "{}"], {
-      env: { ...env, MICRO_NATS_URL: "" },
+      env: { ...env, MICRO_BACKEND: "" },
     });
     expect(nowhere.stderr).toMatch(/no transport.*nats:/);
     await service.stop();

@@ -12,7 +12,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const micro = (words: readonly string[], options: MicroOptions = {}) =>
   run(words, { ...options, env: { ...env, ...options.env } });
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences of colours are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: searches for escape sequences of colours
 const colour = /\u001b\[\d+m/;
 
 describe("micro", () => {
@@ -36,6 +36,13 @@ describe("micro", () => {
     expect(code).toBe(0);
   });
 
+  test.each(commands.map(({ name, summary }) => [name, summary]))(
+    "%s has a summary that is an imperative",
+    (_, summary) => {
+      expect(summary).toMatch(/^[A-Z][a-z]*[a-rt-z] [^.]*[^.]$/);
+    },
+  );
+
   test.each(commands.map((entry) => [entry.name, entry] as const))(
     "%s has examples that name it",
     async (name, { load }) => {
@@ -56,11 +63,34 @@ describe("micro", () => {
     expect((await micro(["call", "echo"])).stderr).toMatch(
       /<method> is missing: such as Greeter\/Hello/,
     );
-    expect((await micro(["context", "use", "a", "b"])).stderr).toMatch(/"b" is one word too many/);
-    expect((await micro(["registry", "wach"])).stderr).toMatch(/there are: registry watch/);
-    expect((await micro(["call", "a", "b", "--timeout", "5"])).stderr).toMatch(
-      /--timeout takes a time such as 500ms/,
+    expect((await micro(["context", "use", "a", "b"])).stderr).toMatch(
+      /"b" is one argument too many/,
     );
+    expect((await micro(["store", "foo"])).stderr).toMatch(/there are: store ls, store get/);
+    expect((await micro(["call", "a", "b", "--timeout", "5"])).stderr).toMatch(
+      /--timeout takes a duration such as 500ms/,
+    );
+  });
+
+  test.each([
+    ["nwe", "micro new"],
+    ["rnu", "micro run"],
+    ["chekc", "micro check"],
+    ["gen", "micro generate"],
+    ["registry wach", "micro registry watch"],
+    ["store sl", "micro store ls"],
+    ["stor ls", "micro store ls"],
+    ["sotre gte", "micro store get"],
+    ["New", "micro new"],
+    ["check --agianst main", "--against"],
+    ["new shop --tempalte pubsub", "--template"],
+    ["new shop --template sevrice", "service"],
+  ])("suggests for `micro %s` what was probably meant", async (words, meant) => {
+    const { stderr, code } = await micro(words.split(" "));
+    expect(stderr).toContain(
+      `did you mean ${meant.startsWith("micro ") ? `\`${meant}\`` : meant}?`,
+    );
+    expect(code).toBe(2);
   });
 
   test("tells errors as JSON with --json", async () => {
@@ -81,11 +111,11 @@ describe("micro", () => {
 describe("micro context", () => {
   test("names environments, uses and forgets them, and shows no password", async () => {
     const url = "nats://ada:lovelace@127.0.0.1:4222";
-    await micro(["context", "set", "staging", `MICRO_NATS_URL=${url}`, "--use"]);
+    await micro(["context", "set", "staging", `MICRO_BACKEND=${url}`, "--use"]);
     await micro(["context", "set", "local", "MICRO_REGISTRY=memory"]);
     const listed = (await micro(["context", "ls"])).stdout;
     expect(listed).toBe(
-      "  local  MICRO_REGISTRY=memory\n* staging  MICRO_NATS_URL=nats://ada:…@127.0.0.1:4222\n",
+      "  local  MICRO_REGISTRY=memory\n* staging  MICRO_BACKEND=nats://…@127.0.0.1:4222\n",
     );
     const file = join(scratch, "config/micro/contexts.json");
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -107,16 +137,16 @@ describe("micro context", () => {
     await micro(["context", "rm", "wrong"]);
   });
 
-  test("refuses what is no variable, and a file that is broken", async () => {
+  test("refuses words that are not variables, and an invalid file", async () => {
     expect((await micro(["context", "set", "x", "PATH=/"])).stderr).toMatch(
-      /"PATH=\/" is no variable/,
+      /"PATH=\/" is not a variable/,
     );
     const file = join(scratch, "config/micro/contexts.json");
     const good = readFileSync(file);
     writeFileSync(file, "{");
     expect(await micro(["context", "ls"])).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/contexts.json is no JSON: .*; mend or remove it/),
+      stderr: expect.stringMatching(/contexts.json is not valid JSON: .*; fix or delete it/),
     });
     writeFileSync(file, good);
   });
@@ -147,7 +177,7 @@ describe("micro doctor", () => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };
     const { stdout, code } = await micro(["doctor"], {
-      env: { MICRO_ADDRESS: `127.0.0.1:${port}`, MICRO_NATS_URL: "nats://127.0.0.1:9" },
+      env: { MICRO_ADDRESS: `127.0.0.1:${port}`, MICRO_BACKEND: "nats://127.0.0.1:9" },
     });
     taken.close();
     expect(code).toBe(1);

@@ -65,7 +65,7 @@ interface Slow {
 
 const onNats = (line: string, says: RegExp): readonly [string, Slow] => {
   const words = line.split(" ");
-  return [line, { words, says, env: { MICRO_NATS_URL: "nats://ADDRESS" } }];
+  return [line, { words, says, env: { MICRO_BACKEND: "nats://ADDRESS" } }];
 };
 const other = (line: string, says: RegExp, more = {}): readonly [string, Slow] => [
   line,
@@ -79,12 +79,12 @@ const slow: readonly (readonly [string, Slow])[] = [
   other("generate", /generating/),
   other("scaffold", /reading handlers/, { NODE_OPTIONS: "LATE" }),
   other("check", /comparing generated code/),
-  other("lint", /looking at the schema/),
+  other("lint", /checking the schema/),
   other("breaking --live", /compiling the schema/),
-  onNats("services", /looking for services/),
-  onNats("registry watch echo", /looking for echo/),
+  onNats("services", /finding services/),
+  onNats("registry watch echo", /finding echo/),
   other("describe ADDRESS", /asking ADDRESS/),
-  onNats("call echo Echo", /looking for echo/),
+  onNats("call echo Echo", /finding echo/),
   other("call ADDRESS Echo {}", /asking ADDRESS for its schema/),
   other("call ADDRESS Echo {} --proto slow.proto", /asking ADDRESS for its schema/),
   other("health ADDRESS --timeout 60s", /asking ADDRESS/),
@@ -92,7 +92,7 @@ const slow: readonly (readonly [string, Slow])[] = [
   other("logs ADDRESS", /asking ADDRESS/),
   onNats("pub topic text --raw", /publishing to topic/),
   onNats("sub topic --raw", /subscribing to topic/),
-  onNats("dlq ls", /looking for dead letters/),
+  onNats("dlq ls", /finding dead letters/),
   onNats("dlq show a.dead 1", /reading a\.dead/),
   onNats("dlq replay a.dead 1", /replaying a\.dead/),
   onNats("dlq drop a.dead 1", /dropping from a\.dead/),
@@ -100,14 +100,14 @@ const slow: readonly (readonly [string, Slow])[] = [
   onNats("store get a", /reading a/),
   onNats("store set a b", /writing a/),
   onNats("store rm a", /deleting a/),
-  onNats("config get a --from nats:settings", /reading the configuration/),
-  onNats("config dump --from nats:settings", /reading the configuration/),
-  onNats("lock ls", /looking for locks/),
-  onNats("leader ls", /looking for leaders/),
-  other("doctor", /looking at buf/),
+  onNats("config get a --from nats://ADDRESS?bucket=settings", /reading the configuration/),
+  onNats("config dump --from nats://ADDRESS?bucket=settings", /reading the configuration/),
+  onNats("lock ls", /finding locks/),
+  onNats("leader ls", /finding leaders/),
+  other("doctor", /checking buf/),
 ];
 
-/** What has nothing to wait for: it reads and writes files of a few lines. */
+/** Commands that never wait: they read and write small files. */
 const instant = [
   "templates eject",
   "context ls",
@@ -128,7 +128,7 @@ function slowOptions({ env: more = {} }: Slow): MicroOptions {
   return { cwd: scratch, env: { ...env, ...Object.fromEntries(values) } };
 }
 
-describe("what takes longer than a second", () => {
+describe("a command that takes longer than a second", () => {
   test("is in the table for every command that may wait", () => {
     const rows = new Set(slow.map(([line]) => line));
     const names = commands.map(({ name }) => name);
@@ -156,19 +156,22 @@ describe("what takes longer than a second", () => {
   const words = () => ["health", address, "--timeout", "2500ms"];
 
   test("leaves nothing behind when it is over", async () => {
-    const { stdout, code } = await microInTerminal(words(), { env });
+    const { stdout, code } = await microInTerminal(words(), { env, keepProgress: true });
     expect(code).toBe(1);
     expect(stdout).toContain(`\r\u001b[2Kasking ${address} … 1 s`);
     const [last = ""] = stdout.split("\r\u001b[2K").slice(-1);
     expect(last.startsWith("\u001b[31mdeadline_exceeded")).toBe(true);
   });
 
-  test("is told to nobody who reads a pipe or JSON", async () => {
+  test("shows no progress in a pipe or with JSON", async () => {
     const piped = await run(words(), { env });
     expect(piped.stderr).toBe("");
     expect(piped.stdout).toMatch(/^deadline_exceeded/);
-    const json = await microInTerminal([...words(), "--json"], { env });
-    const dumb = await microInTerminal(words(), { env: { ...env, TERM: "dumb" } });
+    const json = await microInTerminal([...words(), "--json"], { env, keepProgress: true });
+    const dumb = await microInTerminal(words(), {
+      env: { ...env, TERM: "dumb" },
+      keepProgress: true,
+    });
     for (const { stdout } of [json, dumb]) {
       expect(stdout).toContain("deadline_exceeded");
       expect(stdout).not.toContain("asking");

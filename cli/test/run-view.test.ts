@@ -1,4 +1,4 @@
-import type { RunLog, RunState, RunStatus } from "@micro-es/runtime";
+import type { RunLog, RunState, RunStatus } from "@micro-es/runtime/runtime/local";
 import { describe, expect, test } from "vitest";
 import { Output } from "../src/output.ts";
 import { RunView } from "../src/run/run-view.ts";
@@ -40,7 +40,7 @@ const status = (state: RunState, more: Partial<RunStatus> = {}): RunStatus => ({
 describe("the stream of micro run", () => {
   test.each([
     "Error: listen EADDRINUSE: address already in use 127.0.0.1:8080",
-    "already_exists: cannot listen at 127.0.0.1:8080: somebody does; stop it or take another address",
+    "already_exists: cannot listen at 127.0.0.1:8080: address already in use; stop the other process or choose another address",
   ])("names the address that is taken: %s", (words) => {
     const { view, said } = viewOf();
     view.log("cart", line(words));
@@ -51,7 +51,7 @@ describe("the stream of micro run", () => {
     view.status(status("starting"));
     view.status(status("crash-loop"));
     expect(said()).toMatch(
-      /in a crash loop: 5 failures in a row, the last one ended with status 1; it/,
+      /in a crash loop: 5 failures in a row, the last one ended with status 1; restarting/,
     );
   });
 
@@ -60,7 +60,7 @@ describe("the stream of micro run", () => {
     view.log("cart", line("long", true));
     view.log("web", { type: "lost", lines: 12 });
     expect(said()).toBe(
-      "cart  | long … (cut)\nweb   | … 12 lines are lost: they came faster than they could be shown\n",
+      "cart  | long … (cut)\nweb   | … 12 lines were lost: they arrived faster than they could be shown\n",
     );
   });
 

@@ -3,13 +3,14 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { globSync } from "tinyglobby";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { survivors } from "../../test/support/survivors.ts";
 import { micro } from "./support/micro.ts";
 import { startRun } from "./support/running.ts";
 import { folderWith, installInto, plainService } from "./support/workspace.ts";
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences of colours are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: searches for escape sequences of colours
 const colour = /\u001b\[\d+m/;
 const ctrlC = "\u0003";
 const run = { run: "node main.js" };
@@ -22,7 +23,7 @@ function scratch(files: Readonly<Record<string, string | object>>): string {
   return folder;
 }
 
-/** A web front that needs the cart, which needs the orders over a library, and a tool that is no service. */
+/** A web front, which needs the cart, which needs the orders through a library, and a tool. */
 function shop(): string {
   const depends = (...names: string[]) => ({
     dependencies: Object.fromEntries(
@@ -61,7 +62,7 @@ describe("micro run", () => {
     for (const name of ["orders", "cart", "web"]) await running.says(`${name.padEnd(6)} | up`);
     process.kill(running.pid, "SIGINT");
     expect(await running.ended).toBe(130);
-    const after = running.output.slice(running.output.indexOf("stops all"));
+    const after = running.output.slice(running.output.indexOf("stopping; Ctrl-C"));
     const stopped = [...after.matchAll(/^micro {2}\| (\w+) has stopped$/gm)].map(
       ([, name]) => name,
     );
@@ -70,6 +71,73 @@ describe("micro run", () => {
       expect(after).toContain(`${name.padEnd(6)} | drains`);
     expect(running.output).not.toMatch(colour);
     expect(survivors(running.family)).toEqual([]);
+  });
+
+  test.each([
+    ["pnpm", "", "packages:\n  - .\n  - 'services/*' # all\n  - '!services/old'\n"],
+    ["pnpm without a package.json", undefined, "packages: ['services/**']\n"],
+    ["yarn", { packages: ["services/*", "!services/old"], nohoist: [] }, undefined],
+    ["npm together with settings of pnpm", ["services/*"], "nodeLinker: hoisted\n"],
+  ])("runs a workspace of %s", async (_, workspaces, pnpm) => {
+    const service = { ...module, ...run };
+    const folder = scratch({
+      ...(workspaces === undefined
+        ? {}
+        : { "package.json": { name: "all", ...(workspaces === "" ? {} : { workspaces }) } }),
+      ...(pnpm === undefined ? {} : { "pnpm-workspace.yaml": pnpm }),
+      "services/cart/package.json": {
+        name: "cart",
+        micro: service,
+        dependencies: { "@shop/orders": "workspace:*" },
+      },
+      "services/cart/main.js": `console.log("cart is up")`,
+      "services/orders/package.json": { name: "@shop/orders", micro: service },
+      "services/orders/main.js": `console.log("orders is up")`,
+    });
+    const { stdout, stderr, code } = await micro(["run", "--no-watch"], { cwd: folder });
+    expect(stdout + stderr).toContain("runs orders, cart; Ctrl-C stops");
+    expect(stdout).toContain("orders is up");
+    expect(code).toBe(0);
+    const inMember = await micro(["run", "--no-watch"], { cwd: join(folder, "services/cart") });
+    expect(inMember.stdout).toContain("cart is up");
+  });
+
+  test("names a pnpm-workspace.yaml that is not valid", async () => {
+    const folder = scratch({ "package.json": {}, "pnpm-workspace.yaml": "packages: [" });
+    const { stderr, code } = await micro(["run"], { cwd: folder });
+    expect(stderr).toMatch(/pnpm-workspace\.yaml is not valid YAML: /);
+    expect(code).toBe(2);
+  });
+
+  test("leaves a service alone whose configuration file changes, and restarts others for theirs", async () => {
+    const folder = scratch({
+      "package.json": { name: "shop", ...module, micro: run },
+      "config.yaml": "port: 1\n",
+      "data.yaml": "a: 1\n",
+      "main.js": `import { fileSource, loadConfig } from "@micro-es/runtime";
+const config = await loadConfig([fileSource("config.yaml")]);
+console.log("port", config.snapshot.port ?? config.get("port", (value) => value));
+for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.stringify(snapshot ?? {}));
+`,
+    });
+    installInto(folder);
+    const temporary = scratch({});
+    const running = startRun([], { cwd: folder, env: { ...env, TMPDIR: temporary } });
+    await running.says("port 1");
+    const announced = () =>
+      globSync("micro-run-*/shop.txt", { cwd: temporary }).map((file) =>
+        readFileSync(join(temporary, file), "utf8"),
+      );
+    await expect.poll(announced).toEqual([expect.stringContaining("/config.yaml\n")]);
+    writeFileSync(join(folder, "config.yaml"), "port: 2\n");
+    await running.says("config.yaml changed; shop reloads it without a restart");
+    writeFileSync(join(folder, "data.yaml"), "a: 2\n");
+    await running.says("data.yaml changed");
+    await running.says("port 2");
+    expect(running.output).not.toContain("restarts shop: config.yaml changed");
+    process.kill(running.pid, "SIGINT");
+    await running.ended;
+    expect(globSync("micro-run-*/*", { cwd: temporary })).toEqual([]);
   });
 
   test("is colourful in a terminal, where Ctrl-C drains", async () => {
@@ -167,13 +235,13 @@ describe("micro run", () => {
     await running.says("orders | new command");
   });
 
-  test("says that a service is in a crash loop, and starts it at once when its code is mended", async () => {
+  test("reports a crash loop, and restarts the service at once when its code is fixed", async () => {
     const cwd = scratch({
       "package.json": { name: "shaky", ...module, micro: run },
       "main.js": "process.exit(3)",
     });
     const running = startRun([], { cwd });
-    await running.says(/shaky ended with status 3; it starts again in \d\.\d s/);
+    await running.says(/shaky ended with status 3; restarting in \d\.\d s/);
     await running.says(
       /shaky is in a crash loop: 5 failures in a row, the last one ended with status 3; /,
     );
@@ -192,7 +260,7 @@ describe("micro run", () => {
       cwd: scratch({ "package.json": { name: "late", ...module, micro: run }, "main.js": main }),
     });
     await running.says(
-      `late ended with status 1: 127.0.0.1:${port} is taken; \`lsof -i :${port}\` says by whom; it starts again in`,
+      `late ended with status 1: 127.0.0.1:${port} is taken; \`lsof -i :${port}\` shows the process; restarting in`,
     );
   });
 
@@ -204,10 +272,10 @@ describe("micro run", () => {
       return stderr;
     };
     expect(await fails("nowhere")).toMatch(
-      /there is no package.json in .*nowhere; `micro new` starts/,
+      /there is no package.json in .*nowhere; `micro new` creates/,
     );
     expect(await fails("libs/prices")).toMatch(
-      /@shop\/prices in .* is no service: it needs a "start"/,
+      /@shop\/prices in .* is not a service: it needs a "start"/,
     );
     const write = (name: string, more: object) =>
       writeFileSync(
@@ -216,16 +284,16 @@ describe("micro run", () => {
       );
     write("orders", { dependencies: { "@shop/web": "*" } });
     expect(await fails()).toMatch(
-      /services need each other.*: cart -> orders -> web -> cart; "micro"/,
+      /services depend on each other in a circle: cart -> orders -> web -> cart; "micro"/,
     );
     write("orders", { micro: { ...run, after: ["crat"] } });
     expect(await fails()).toMatch(
-      /"micro.after" of .*orders\/package.json names crat, which is no package here/,
+      /"micro.after" of .*orders\/package.json names crat, which is not a package here/,
     );
     write("orders", { micro: { run: 3 } });
-    expect(await fails()).toMatch(/"micro.run" of .*orders\/package.json is to be a command/);
+    expect(await fails()).toMatch(/"micro.run" of .*orders\/package.json must be a command/);
     writeFileSync(join(cwd, "services/orders/package.json"), "{");
-    expect(await fails()).toMatch(/orders\/package.json is no JSON: /);
+    expect(await fails()).toMatch(/orders\/package.json is not valid JSON: /);
   });
 });
 
@@ -245,7 +313,7 @@ describe("micro run in a new project", () => {
     await running.says("the server listens");
     await changesSchema(project, running);
     running.type(ctrlC);
-    await running.says("stops all; Ctrl-C again kills");
+    await running.says("stopping; Ctrl-C again kills");
     await running.says("the service has stopped");
     await running.says("my-shop has stopped");
     expect(await running.ended).toBe(130);
@@ -265,7 +333,7 @@ describe("micro run in a new project", () => {
     process.kill(running.pid, "SIGINT");
     await running.says("the service has stopped");
     expect(await running.ended).toBe(130);
-    expect(running.output).not.toContain("told again");
+    expect(running.output).not.toContain("second stop signal");
     expect(survivors(running.family)).toEqual([]);
   });
 
@@ -277,7 +345,7 @@ describe("micro run in a new project", () => {
     const before = readFileSync(proto, "utf8");
     writeFileSync(proto, before.replace("string name = 1;", "string name = 1"));
     await running.says(
-      /buf generate fails[\s\S]*my_shop\.proto:\d+:\d+[\s\S]*all goes on with what was generated/,
+      /buf generate fails[\s\S]*my_shop\.proto:\d+:\d+[\s\S]*services keep running with the code generated before/,
     );
     expect(running.output).not.toContain("restarts");
     writeFileSync(proto, `${before}\nmessage More {}\n`);
@@ -286,7 +354,7 @@ describe("micro run in a new project", () => {
     await running.says("the server listens");
     // White space generates the same.
     writeFileSync(proto, `${before}\n\nmessage More {}\n\n`);
-    await running.says("my_shop.proto changed, and nothing generated; all stays");
+    await running.says("my_shop.proto changed, but no generated code did; nothing restarts");
     writeFileSync(
       join(project, "src/my-shop-service.ts"),
       readFileSync(join(project, "src/my-shop-service.ts"), "utf8").replace("Hello $", "Hallo $"),

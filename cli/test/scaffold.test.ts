@@ -14,6 +14,7 @@ import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { handlerInterfaces } from "../src/scaffold/handler-interface.ts";
 import { planScaffold } from "../src/scaffold/plan.ts";
 import { micro } from "./support/micro.ts";
 
@@ -71,7 +72,7 @@ async function typeCheck(...folders: readonly string[]): Promise<void> {
 }
 
 describe("micro scaffold", () => {
-  test("writes a class for a handler interface that nobody implements, and it type-checks", async () => {
+  test("writes a class for a handler interface without implementation, and it type-checks", async () => {
     const folder = project();
     expect((await micro(["scaffold"], { cwd: folder })).stdout).toBe("src/greeter.ts: new\n");
     const text = readFileSync(join(folder, "src/greeter.ts"), "utf8");
@@ -86,6 +87,15 @@ describe("micro scaffold", () => {
     const again = await micro(["scaffold"], { cwd: folder });
     expect(again).toMatchObject({ code: 0, stdout: "", stderr: "every method has a handler\n" });
     await typeCheck(folder);
+  });
+
+  test("knows an rpc that is named new as a method of that name", async () => {
+    const interfaces = handlerInterfaces(
+      "src/gen/s_micro.ts",
+      `export interface SHandler { "new"(request: M, context: CallContext): Awaitable<MInit>; }
+export function registerSHandler() {}`,
+    );
+    expect(interfaces[0]?.methods.map(({ name }) => name)).toEqual(["new"]);
   });
 
   test("writes where --out says, and from a template of the user's own", async () => {
@@ -111,11 +121,11 @@ describe("micro scaffold", () => {
     for (const [before, expected] of [
       [
         `import { type GreeterHandler } from "./gen/greeter/v1/greeter_micro.js";\nexport const greeter: GreeterHandler = {\n  hello: () => ({}),\n};\n`,
-        /hello: \(\) => \(\{\}\),\n\n {2}\/\*\* Counts ticks of a clock, one message each. \*\/\n {2}async \*watch\(request, context\) \{/,
+        /hello: \(\) => \(\{\}\),\n\n {2}\/\*\* Sends a message for each tick of a clock. \*\/\n {2}async \*watch\(request, context\) \{/,
       ],
       [
         `import { registerGreeterHandler as register } from './gen/greeter/v1/greeter_micro.js'\nregister(server, { hello() { return {} } })\n`,
-        /hello\(\) \{ return \{\} \},\n\n {2}\/\*\* Counts/,
+        /hello\(\) \{ return \{\} \},\n\n {2}\/\*\* Sends/,
       ],
       [
         `import { type GreeterHandler } from "./gen/greeter/v1/greeter_micro.js";\nexport const greeter = {} satisfies GreeterHandler;\n`,
@@ -159,9 +169,7 @@ describe("micro scaffold", () => {
     const text = "export const nothing = 0;\n";
     const { paste, change } = await scaffold(project({ "src/greeter.ts": text }));
     expect(change).toBeUndefined();
-    expect(paste?.why).toMatch(
-      /greeter\.ts is there and nothing in it implements GreeterHandler; /,
-    );
+    expect(paste?.why).toMatch(/greeter\.ts exists, but nothing in it implements GreeterHandler; /);
     expect(paste?.text).toContain("async hello(request: HelloRequest, context: CallContext)");
   });
 
@@ -178,8 +186,8 @@ export class Greeter implements GreeterHandler {
     const { differences, after } = await scaffold(project({ "src/greeter.ts": text }));
     expect(differences.map(({ line, method, problem }) => [line, method, problem])).toEqual([
       [4, "hello", "takes Line, and now gets HelloRequest"],
-      [5, "watch", "answers with one message, and is now asked for a stream"],
-      [6, "goodbye", "GreeterHandler has it no more; the schema dropped or renamed it"],
+      [5, "watch", "returns one message, and must now return a stream"],
+      [6, "goodbye", "GreeterHandler no longer has it; the schema removed or renamed it"],
     ]);
     for (const line of text.split("\n").slice(3, 7)) expect(after).toContain(line);
   });
@@ -201,11 +209,33 @@ export class Greeter implements GreeterHandler {
     expect((await micro(["scaffold", "--check"], { cwd: folder })).code).toBe(0);
   });
 
+  test("--dry-run in one package of a workspace prints a patch for the workspace's root", async () => {
+    const root = mkdtempSync(join(scratch, "workspace-"));
+    const files = {
+      "package.json": `{ "name": "all", "workspaces": ["packages/*"] }`,
+      "packages/schema/package.json": `{ "name": "schema" }`,
+      "packages/greeter/package.json": `{ "name": "greeter" }`,
+      "packages/greeter/greeter.ts": `import type { GreeterHandler } from "../schema/src/gen/greeter/v1/greeter_micro.ts";\nexport class Greeter implements GreeterHandler {\n  hello() {}\n}\n`,
+    };
+    cpSync(generated, join(root, "packages/schema/src/gen"), { recursive: true });
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(join(root, name, ".."), { recursive: true });
+      writeFileSync(join(root, name), text);
+    }
+    const { stdout } = await micro(["scaffold", "--dry-run"], {
+      cwd: join(root, "packages/schema"),
+    });
+    expect(stdout).toContain("+++ b/packages/greeter/greeter.ts");
+    writeFileSync(join(root, "change.patch"), stdout);
+    await promisify(execFile)("git", ["apply", "change.patch"], { cwd: root });
+    expect(readFileSync(join(root, "packages/greeter/greeter.ts"), "utf8")).toContain("onGreeted");
+  });
+
   test("says what to do where no generated code is", async () => {
     const { stderr, code } = await micro(["scaffold"], {
       cwd: mkdtempSync(join(scratch, "empty-")),
     });
-    expect(stderr).toMatch(/no generated code is below .*; run `npx micro generate` first/);
+    expect(stderr).toMatch(/no generated code is below .*; run `micro generate` first/);
     expect(code).toBe(2);
   });
 });

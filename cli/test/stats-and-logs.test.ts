@@ -61,8 +61,34 @@ function start(...words: readonly string[]) {
   return { said, ended, interrupt: () => child.kill("SIGINT") };
 }
 
+describe("a debug service with a token", () => {
+  test("answers micro where MICRO_DEBUG_TOKEN is the same, and no other", async () => {
+    const token = { MICRO_DEBUG_TOKEN: "one-of-32-random-characters" };
+    const own = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 1) };
+    const server = startProgram(echoProgram, { ...own, ...token, MICRO_ADDRESS: "0.0.0.0:0" });
+    servers.push(server);
+    const [listening = ""] = (await server.told("ready")) as string[];
+    const address = `127.0.0.1:${listening.split(":").at(-1)}`;
+    for (const words of [
+      ["stats", "echo"],
+      ["stats", address],
+      ["logs", "echo"],
+      ["logs", address],
+    ]) {
+      const right = await run(words, { env: { ...own, ...token } });
+      expect(right).toMatchObject({ code: 0 });
+      expect(right.stdout).not.toBe("");
+      const without = await run(words, { env: own });
+      expect(without.stderr).toMatch(/^error: unauthenticated: .*set MICRO_DEBUG_TOKEN/);
+      expect(without.code).toBe(64 + 16);
+      const wrong = await run(words, { env: { ...own, MICRO_DEBUG_TOKEN: "wrong" } });
+      expect(wrong.code).toBe(64 + 16);
+    }
+  });
+});
+
 describe("micro stats", () => {
-  test("tells of every process and method, once each, with errors by code", async () => {
+  test("lists every process and method, once each, with errors by code", async () => {
     const { stdout, code } = await micro(["stats"]);
     expect(code).toBe(0);
     const [one = "", two = ""] = addresses;
@@ -89,7 +115,7 @@ describe("micro stats", () => {
     expect(stdout).toMatch(new RegExp(`^${one} +echo\\.echoed +`, "m"));
   });
 
-  test("tells of one node as JSON, by service, node and address", async () => {
+  test("shows one node as JSON, by service, node and address", async () => {
     const [one = ""] = addresses;
     const [told, ...others] = json(
       (await micro(["stats", "echo", "--node", one, "--json"])).stdout,
@@ -141,7 +167,7 @@ describe("micro stats", () => {
     const silent = await micro(["stats", `127.0.0.1:${port}`]);
     other.close();
     expect(silent.code).toBe(64 + 12);
-    expect(silent.stderr).toMatch(/tells nothing of itself: .*debugService\(\)/);
+    expect(silent.stderr).toMatch(/exposes no debug service; .*debugService\(\)/);
   });
 });
 

@@ -1,23 +1,26 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 
-/** A program of an example in a process of its own, which talks over the channel to whoever started it. */
+/** A program of an example in its own process, connected to its parent by an IPC channel. */
 export interface Program extends AsyncDisposable {
   readonly name: string;
   readonly pid: number;
-  /** Asks the program something, and resolves with the member of that name in its answer. */
+  /** Sends a question, and resolves with a member of the program's response. */
   ask(question: string, member: string): Promise<unknown>;
-  /** The next message that has this member, and that nobody was told yet. Rejects when the program ends first. */
+  /**
+   * The member of the next message that has it and was not returned yet. Rejects if the program
+   * ends first.
+   */
   told(member: string): Promise<unknown>;
-  /** Ends the program as an operator would (SIGTERM), and resolves with its exit code. */
+  /** Stops the program like an operator (SIGTERM), and resolves with its exit code. */
   stop(): Promise<number | null>;
-  /** Ends the program as an accident would (SIGKILL). */
+  /** Kills the program (SIGKILL). */
   kill(): Promise<void>;
-  /** Resolves with the exit code when the program has ended by itself. */
+  /** Resolves with the exit code when the program has ended. */
   readonly ended: Promise<number | null>;
 }
 
-/** The network of one run of an example: this machine alone, apart from every other fleet on it. */
+/** The network of one run of an example: this machine only, isolated from other fleets on it. */
 export function ownNetwork(): NodeJS.ProcessEnv {
   return {
     MICRO_ADDRESS: "127.0.0.1:0",
@@ -27,17 +30,17 @@ export function ownNetwork(): NodeJS.ProcessEnv {
   };
 }
 
-/** Starts a program; its output goes where ours does. */
+/** Starts a program that inherits standard output and error. */
 export function start(name: string, file: string, env: NodeJS.ProcessEnv): Program {
   const child: ChildProcess = fork(file, { env: { ...process.env, ...env } });
   const early: Record<string, unknown>[] = [];
   const listeners = new Set<(message: Record<string, unknown>) => boolean>();
   child.on("message", (message) => {
     if (typeof message !== "object" || message === null) return;
-    const said = message as Record<string, unknown>;
-    for (const listener of listeners) if (listener(said)) return;
-    // Nobody has asked for it yet.
-    early.push(said);
+    const received = message as Record<string, unknown>;
+    for (const listener of listeners) if (listener(received)) return;
+    // `told` may be called later.
+    early.push(received);
   });
   const ended = new Promise<number | null>((resolve) => {
     child.once("exit", (code) => resolve(code));
@@ -47,9 +50,9 @@ export function start(name: string, file: string, env: NodeJS.ProcessEnv): Progr
     pid: child.pid ?? 0,
     ended,
     ask(question, member) {
-      const answer = program.told(member);
+      const response = program.told(member);
       child.send(question);
-      return answer;
+      return response;
     },
     told(member) {
       return new Promise((resolve, reject) => {
@@ -59,16 +62,17 @@ export function start(name: string, file: string, env: NodeJS.ProcessEnv): Progr
           resolve(message[member]);
           return true;
         };
-        const said = early.findIndex((message) => member in message);
-        if (said < 0) listeners.add(listener);
-        else resolve(early.splice(said, 1)[0]?.[member]);
+        const index = early.findIndex((message) => member in message);
+        if (index < 0) listeners.add(listener);
+        else resolve(early.splice(index, 1)[0]?.[member]);
         void ended.then((code) =>
           reject(new Error(`${name} ended with code ${code}, before "${member}"`)),
         );
       });
     },
     async stop() {
-      child.kill("SIGTERM");
+      // After `child.kill`, Deno reports that the signal ended the child, whatever its exit code.
+      process.kill(program.pid, "SIGTERM");
       return ended;
     },
     async kill() {
@@ -85,19 +89,19 @@ export function start(name: string, file: string, env: NodeJS.ProcessEnv): Progr
   return program;
 }
 
-/** Asks again until the answer is as wished; fails with the last answer after `withinMs`. */
+/** Polls until the result is as wished; fails with the last result after `withinMs`. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T>,
-  wished: (answer: T) => boolean,
+  wished: (result: T) => boolean,
   withinMs = 10_000,
 ): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
-    const answer = await ask();
-    if (wished(answer)) return answer;
+    const result = await ask();
+    if (wished(result)) return result;
     if (performance.now() > end)
-      throw new Error(`${what}: still ${String(answer)} after ${withinMs} ms`);
+      throw new Error(`${what}: still ${String(result)} after ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

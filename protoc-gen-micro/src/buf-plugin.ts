@@ -1,10 +1,10 @@
 import { buffer } from "node:stream/consumers";
 import { checkService } from "./buf-plugin/check-service.ts";
-import { answerPluginRpc, InvalidRequest } from "./buf-plugin/plugin-rpc.ts";
+import { handlePluginRpc, InvalidRequest } from "./buf-plugin/plugin-rpc.ts";
 import { CheckService } from "./gen/buf/plugin/check/v1/check_pb.ts";
 
 try {
-  await answerPluginRpc(CheckService, checkService, {
+  await handlePluginRpc(CheckService, checkService, {
     args: process.argv.slice(2),
     input: async () => buffer(process.stdin),
     write: (output) => process.stdout.write(output),

@@ -1,17 +1,17 @@
 import { buffer } from "node:stream/consumers";
 import { setFlagsFromString } from "node:v8";
 import { runNodeJs } from "@bufbuild/protoplugin";
-import { answer, protocGenMicro } from "./plugin.ts";
+import { protocGenMicro, respond } from "./plugin.ts";
 
-// Node 20 compiles for speed what has run some dozen times, which for a process of a second takes longer than it saves.
-// Later versions wait by themselves, and do not know the flag.
+// Node 20 optimizes functions after a few dozen runs, which takes longer than it saves in a process
+// that lives for a second. Later versions wait longer and do not know the flag.
 if (process.versions.v8.startsWith("11.")) setFlagsFromString("--interrupt-budget=400000");
 
-// Whoever starts it by hand is told its version, or what it expects.
+// protoc passes no arguments. A user who passes some sees the version or the usage.
 if (process.argv.length > 2) runNodeJs(protocGenMicro);
 else {
   try {
-    process.stdout.write(answer(await buffer(process.stdin)));
+    process.stdout.write(respond(await buffer(process.stdin)));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${protocGenMicro.name}: ${reason}\n`);

@@ -1,24 +1,25 @@
 import { nearest } from "./rules/nearest.ts";
 
-/** What the user chose, beside protoplugin's own options. */
+/** The plugin's own options, in addition to protoplugin's. */
 export interface MicroOptions {
-  /** Which halves of a service are written. */
+  /** Whether clients are generated. */
   readonly client: boolean;
+  /** Whether handler interfaces are generated. */
   readonly handler: boolean;
   /** Whether topics are exported. */
   readonly topics: boolean;
   /** Whether the constants that describe the methods are exported. */
   readonly exportMethods: boolean;
-  /** How messages become bytes. */
+  /** How codecs work: code written for each message, or protobuf-es with the descriptor. */
   readonly codec: "fast" | "reflect";
 }
 
-/** One plugin option: the README's table, the check and the error messages all come from here. */
+/** A plugin option: source of the README's table, the validation and the error messages. */
 export interface OptionDescription {
   readonly name: string;
-  /** The values as the README and the errors name them. */
+  /** The allowed values, as shown in the README and in errors. */
   readonly values: string;
-  /** What holds when the option is not given; "" for none. */
+  /** The default value; "" for none. */
   readonly default: string;
   readonly description: string;
   readonly accepts: (value: string) => boolean;
@@ -26,13 +27,13 @@ export interface OptionDescription {
 
 const flag = { values: "true, false", accepts: oneOf("true", "false", "1", "0") };
 
-/** Every option that the plugin takes: protoplugin's, which protoc-gen-es has too, and then its own. */
+/** All options of the plugin: protoplugin's, which protoc-gen-es shares, then its own. */
 export const optionTable: readonly OptionDescription[] = [
   {
     name: "target",
     values: "js, ts, dts, joined by +",
     default: "js+dts",
-    description: "What to write: JavaScript, TypeScript, type declarations.",
+    description: "What to generate: JavaScript, TypeScript, type declarations.",
     accepts: listOf("js", "ts", "dts"),
   },
   {
@@ -40,7 +41,7 @@ export const optionTable: readonly OptionDescription[] = [
     values: "none, js, ts",
     default: "none",
     description:
-      "Extension of relative imports. Node needs `js`, or `ts` where it runs TypeScript.",
+      "Extension of relative imports. Node needs `js`, or `ts` when it runs TypeScript itself.",
     accepts: oneOf("none", "", "js", ".js", "ts", ".ts"),
   },
   {
@@ -55,47 +56,47 @@ export const optionTable: readonly OptionDescription[] = [
     values: "<glob>:<package>",
     default: "",
     description:
-      "Imports what is generated from the .proto files of this path from a package. May be repeated.",
+      "Imports the generated code of matching .proto files from a package. May be repeated.",
     accepts: (value) => /^[^:]+:.+$/.test(value),
   },
   {
     name: "rewrite_imports",
     values: "<glob>:<target>",
     default: "",
-    description: "Rewrites import paths of the output. May be repeated.",
+    description: "Rewrites import paths in the output. May be repeated.",
     accepts: (value) => value.includes(":"),
   },
   {
     name: "keep_empty_files",
     ...flag,
     default: "false",
-    description: "Writes a file for every .proto, also when there is nothing in it.",
+    description: "Writes the files of every .proto, even when they are empty.",
   },
   {
     name: "ts_nocheck",
     ...flag,
     default: "false",
-    description: "Puts `// @ts-nocheck` on top of each file.",
+    description: "Adds `// @ts-nocheck` at the top of each file.",
   },
   {
     name: "elide_plugin_version",
     ...flag,
     default: "false",
-    description: "Leaves the plugin's version out of the first line of each file.",
+    description: "Omits the plugin version from the first line of each file.",
   },
   {
     name: "codec",
     values: "fast, reflect",
     default: "fast",
     description:
-      "How messages become bytes: by code that is written for each message, or by protobuf-es from descriptors.",
+      "How codecs work: code generated for each message, or protobuf-es with descriptors.",
     accepts: oneOf("fast", "reflect"),
   },
   {
     name: "services",
     values: "client, handler, joined by +",
     default: "client+handler",
-    description: "Which halves of a service to write.",
+    description: "Which halves of a service to generate.",
     accepts: listOf("client", "handler"),
   },
   {
@@ -103,28 +104,27 @@ export const optionTable: readonly OptionDescription[] = [
     values: "true, false",
     default: "true",
     description:
-      "Whether a topic is exported for each event. Subscribers of a handler keep theirs, unexported.",
+      "Whether to export a topic for each event. Without it, subscribers use unexported ones.",
     accepts: oneOf("true", "false"),
   },
   {
     name: "methods",
     values: "export, local",
     default: "local",
-    description:
-      "`export` makes the constants of the methods public, for `client.unary(Greeter_hello, …)`.",
+    description: "`export` exports the method constants, for `client.unary(Greeter_hello, …)`.",
     accepts: oneOf("export", "local"),
   },
 ];
 
-/** The plugin was given an option that it does not have, or a value that the option does not take. */
+/** An unknown plugin option, or an invalid value of one. */
 export class InvalidOption extends Error {
   override readonly name = "InvalidOption";
 }
 
 /**
- * Checks the plugin's parameter, protoplugin's options included, because an error should name what would
- * be right.
- * @throws InvalidOption that lists everything wrong.
+ * Validates the plugin's parameter, including protoplugin's options, so that every error names the
+ * allowed values.
+ * @throws InvalidOption that lists all errors
  */
 export function checkParameter(parameter: string): void {
   if (parameter === "") return;
@@ -146,10 +146,10 @@ function checkOption(name: string, value: string): string | undefined {
     return `unknown option ${JSON.stringify(name)}.${hint} Options: ${names.join(", ")}.`;
   }
   if (option.accepts(value)) return undefined;
-  return `option ${name} does not take ${JSON.stringify(value)}; allowed: ${option.values}.`;
+  return `option ${name} does not accept ${JSON.stringify(value)}; allowed: ${option.values}.`;
 }
 
-/** Reads the options that protoplugin does not know; {@link checkParameter} has let them pass. */
+/** Parses the plugin's own options, which {@link checkParameter} has validated. */
 export function parseOptions(raw: readonly { key: string; value: string }[]): MicroOptions {
   const given = new Map(raw.map(({ key, value }) => [key, value]));
   const services = (given.get("services") ?? "client+handler").split("+");

@@ -13,8 +13,8 @@ import { InvalidSchema } from "./rules/problems.ts";
 import { slimRequest } from "./slim-request.ts";
 import { version } from "./version.ts";
 
-// All three targets are written by the generator itself. protoplugin could transpile the last two, and
-// fails at that as soon as the user's project has TypeScript 7 in it.
+// The generator writes all three targets itself. protoplugin could transpile JavaScript and
+// declarations, but fails when the user's project has TypeScript 7.
 const plugin = createEcmaScriptPlugin({
   name: "protoc-gen-micro",
   version: `v${version}`,
@@ -25,8 +25,8 @@ const plugin = createEcmaScriptPlugin({
 });
 
 /**
- * The plugin. What its user can get wrong (a plugin option, an option in a .proto) comes back as the error
- * of the response and not as an exception, so that buf and protoc print it as it is and write nothing.
+ * The plugin. Mistakes in a plugin option or in an option of a .proto are returned as the error of
+ * the response and not thrown, so that buf and protoc print the message alone and write no files.
  */
 export const protocGenMicro: Plugin = {
   name: plugin.name,
@@ -51,12 +51,12 @@ export const protocGenMicro: Plugin = {
 };
 
 /**
- * Answers a CodeGeneratorRequest with a CodeGeneratorResponse, both as their bytes.
- * @throws Error for bytes that are no request, and for one that is wrong in itself.
+ * Runs the plugin on an encoded CodeGeneratorRequest and returns the encoded CodeGeneratorResponse.
+ * @throws Error when the bytes are not a valid request
  */
-export function answer(request: Uint8Array): Uint8Array {
+export function respond(request: Uint8Array): Uint8Array {
   let response = run(slimRequest(request));
-  // An error says where it is, which a slim request does not.
+  // An error names a line and a column, which the slim request leaves out.
   if (response.error !== "") response = run(request);
   return toBinary(CodeGeneratorResponseSchema, response);
 }

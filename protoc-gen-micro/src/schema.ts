@@ -1,4 +1,7 @@
-/** What tools beside the generator ask of a schema: by what names it is found, and whether it is another one. */
+/**
+ * Schema queries for other tools: the names of services and topics, and digests that detect
+ * changes.
+ */
 import type { DescFile, DescMessage, DescService } from "@bufbuild/protobuf";
 import { declarationsOf } from "./model/declarations.ts";
 import { Problems } from "./rules/problems.ts";
@@ -11,7 +14,7 @@ export { type SchemaType, typeClosure } from "./schema/type-closure.ts";
 
 export interface DescribedService {
   readonly desc: DescService;
-  /** The name that it is found by. */
+  /** The name under which the registry finds it. */
   readonly registryName: string;
   readonly digest: string;
 }
@@ -21,13 +24,13 @@ export interface DescribedTopic {
   readonly digest: string;
 }
 
-/** The services of a schema by their full names, and its topics by theirs. */
+/** The services of a schema by full name, and its topics by name. */
 export interface DescribedSchema {
   readonly services: ReadonlyMap<string, DescribedService>;
   readonly topics: ReadonlyMap<string, DescribedTopic>;
 }
 
-/** Reads what a schema declares, with the digests that generated code carries. */
+/** Reads the declarations of a schema, with the digests that generated code contains. */
 export function describeSchema(files: Iterable<DescFile>): DescribedSchema {
   const all = [...files];
   const rules = createRules(all);

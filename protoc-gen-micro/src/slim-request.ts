@@ -15,20 +15,21 @@ const LOCATION_PATH = 10;
 const LOCATION_SPAN = 18;
 
 /**
- * A CodeGeneratorRequest without those places in source code that have no comment, or one that the output does not show, as
- * those of fields and enums. Each would become an object with several lists, and only messages of errors need them.
+ * Removes from a CodeGeneratorRequest the source locations that have no comment, or a comment that
+ * the output does not contain, such as those of fields and enums. Each location would become an
+ * object with several lists, and only error messages need them.
  *
- * @param request as a compiler sent it
- * @throws RangeError or Error when it is truncated or malformed
+ * @param request as the compiler sent it
+ * @throws RangeError or Error when the request is truncated or malformed
  */
 export function slimRequest(request: Uint8Array): Uint8Array {
-  return replaced(request, [REQUEST_PROTO_FILE, REQUEST_SOURCE_FILE], (file) =>
-    replaced(file, [FILE_SOURCE_CODE_INFO], shownPlaces),
+  return replaceFields(request, [REQUEST_PROTO_FILE, REQUEST_SOURCE_FILE], (file) =>
+    replaceFields(file, [FILE_SOURCE_CODE_INFO], documentedLocations),
   );
 }
 
-/** A message in which another value stands for each one of some length-delimited fields. */
-function replaced(
+/** Replaces the values of some length-delimited fields of an encoded message. */
+function replaceFields(
   message: Uint8Array,
   numbers: readonly number[],
   replace: (value: Uint8Array) => Uint8Array,
@@ -52,15 +53,15 @@ function replaced(
 }
 
 /**
- * A SourceCodeInfo with the locations of comments that the output shows. Compilers write a location's path, its span and then
- * its comments; what looks otherwise is kept.
+ * Reduces a SourceCodeInfo to the locations whose comments the output contains. Compilers write the
+ * path of a location, then its span, then its comments; a location in another form is kept.
  */
-function shownPlaces(info: Uint8Array): Uint8Array {
+function documentedLocations(info: Uint8Array): Uint8Array {
   const slim = new Uint8Array(info.length);
   let size = 0;
   for (let start = 0; start < info.length; ) {
     const [begin, end] = lengthDelimited(info, start);
-    if (info[start] !== INFO_LOCATION || isShown(info, begin, end)) {
+    if (info[start] !== INFO_LOCATION || hasShownComments(info, begin, end)) {
       slim.set(info.subarray(start, end), size);
       size += end - start;
     }
@@ -69,8 +70,8 @@ function shownPlaces(info: Uint8Array): Uint8Array {
   return slim.subarray(0, size);
 }
 
-/** Whether the output shows comments of the location at `begin`, and it has some. */
-function isShown(info: Uint8Array, begin: number, end: number): boolean {
+/** Whether the location at `begin` has comments that the output contains. */
+function hasShownComments(info: Uint8Array, begin: number, end: number): boolean {
   let pos = begin;
   if (pos < end && info[pos] === LOCATION_PATH) {
     const [path, pathEnd] = lengthDelimited(info, pos);
@@ -81,7 +82,10 @@ function isShown(info: Uint8Array, begin: number, end: number): boolean {
   return pos !== end;
 }
 
-/** Whether a path leads to what has documentation in the output: the file's first lines, messages, and all of services. */
+/**
+ * Whether the output contains the comments at a path: those at the top of the file, of messages and
+ * in services.
+ */
 function isDocumented(info: Uint8Array, begin: number, end: number): boolean {
   switch (info[begin]) {
     case FILE_PACKAGE:
@@ -93,7 +97,7 @@ function isDocumented(info: Uint8Array, begin: number, end: number): boolean {
     default:
       return false;
   }
-  // Pairs of a field's number and an index.
+  // A path consists of pairs of a field number and an index.
   for (let pos = begin + 1; pos < end; pos++) {
     while ((info[pos] ?? 0) > 0x7f) pos++;
     pos++;
@@ -102,7 +106,7 @@ function isDocumented(info: Uint8Array, begin: number, end: number): boolean {
   return true;
 }
 
-/** Where the value of a length-delimited field begins and ends whose tag of one byte is at `start`. */
+/** The range of the value of a length-delimited field whose one-byte tag is at `start`. */
 function lengthDelimited(bytes: Uint8Array, start: number): [begin: number, end: number] {
   let pos = start + 1;
   let length = 0;

@@ -95,16 +95,18 @@ beforeAll(() => {
 });
 afterAll(() => workspace.remove());
 
-const code = generate(compiled.request(names)).get("clash/clash_micro.ts")!;
+const files = generate(compiled.request(names));
+const code = files.get("clash/clash_micro.ts")!;
+const codecs = files.get("clash/clash_codec.ts")!;
 
 describe("names", () => {
   test("our names make way for those of _pb", () => {
     expect(code).toContain("export interface GreeterClient$ {");
     expect(code).toContain("export interface GreeterHandler$ {");
     expect(code).toContain("export const EventTopic$: Topic");
-    expect(code).toMatch(/^export type EventInit\$ =/m);
-    expect(code).toMatch(/^export const EventCodec\$:/m);
-    expect(code).toContain("export const clashCodecs$: readonly AnyCodec");
+    expect(codecs).toMatch(/^export type EventInit\$ =/m);
+    expect(codecs).toMatch(/^export const EventCodec\$:/m);
+    expect(codecs).toContain("export const clashCodecs$: readonly AnyCodec");
   });
 
   test("services whose derived names collide get two sets of names", () => {
@@ -121,14 +123,15 @@ describe("names", () => {
   });
 
   test("codecs of imported messages are imported where this run exports them, and made otherwise", () => {
-    const code = generate(compiled.request(names, "target=ts,codec=reflect")).get(
-      "clash/clash_micro.ts",
-    )!;
-    expect(code).toContain('import { ItemCodec as ItemCodec$1 } from "../other/item_micro";');
+    const files = generate(compiled.request(names, "target=ts,codec=reflect"));
+    const code = files.get("clash/clash_micro.ts")!;
+    expect(code).toContain('import { ItemCodec as ItemCodec$1 } from "../other/item_codec";');
     expect(code).toMatch(/^const ItemCodec: Codec\$1<Item, ItemInit> =/m);
     expect(code).toMatch(/^const ItemCodec\$: Codec\$1<Item\$2, ItemInit\$> =/m);
     expect(code).toMatch(/^const AnyCodec\$: /m);
-    expect(code).not.toMatch(/^export const (Item|Any|Struct|Empty)Codec[$:]/m);
+    for (const text of [code, files.get("clash/clash_codec.ts")]) {
+      expect(text).not.toMatch(/^export const (Item|Any|Struct|Empty)Codec[$:]/m);
+    }
     expect(code).toContain('import { HappenedTopic } from "../third/used-here_micro";');
   });
 });
@@ -147,6 +150,59 @@ test("two rpcs whose names differ in case only get two members", () => {
   ]) {
     expect(text).toContain(expected);
   }
+});
+
+describe("rpcs with the names of what a TypeScript interface has itself", () => {
+  const rpcs =
+    "New Get Set Static Async Delete Close Catch Name Length Call __proto__ HasOwnProperty Constructor Then Symbol";
+  const own = new Workspace();
+  const odd = compile({
+    "odd.proto": proto(
+      `service S { ${rpcs
+        .split(" ")
+        .map((name) => `rpc ${name}(M) returns (M);`)
+        .join(" ")} } message M { string s = 1; }`,
+    ),
+  });
+  beforeAll(() => {
+    own.generate(odd, ["odd.proto"], "target=ts,import_extension=ts");
+    own.write([
+      [
+        "main.ts",
+        `import type { CallContext } from "@micro-es/runtime";
+import { createSClient, registerSHandler, type SClient, type SHandler } from "./odd_micro.ts";
+import type { M } from "./odd_pb.ts";
+class Handler implements Pick<SHandler, "new" | "__proto__$" | "get"> {
+  new(request: M) { return { s: request.s + "new" }; }
+  __proto__$(request: M) { return { s: request.s }; }
+  async get(request: M, _: CallContext) { return { s: request.s }; }
+}
+const called: string[] = [];
+const client: SClient = createSClient({ unary: (method: { name: string }) => called.push(method.name) } as never);
+client.new({ s: "a" });
+client.__proto__$({ s: "a" });
+const handlers = new Map<string, Function>();
+registerSHandler(
+  { unary: (method: { name: string }, handler: Function) => handlers.set(method.name, handler) } as never,
+  new Proxy(new Handler(), {
+    get: (it, name) => Reflect.get(it, name) ?? (() => ({})),
+  }) as unknown as SHandler,
+);
+called.push(handlers.get("test.v1.S/New")!({ s: "b" }, {}).s, String(Object.getPrototypeOf(client) === Object.prototype));
+console.log(called.join());
+`,
+      ],
+    ]);
+  });
+  afterAll(() => own.remove());
+
+  test("are methods that can be called and implemented", async () => {
+    expect(await own.run("main.ts")).toBe("test.v1.S/New,test.v1.S/__proto__,bnew,true\n");
+  });
+
+  test("type-check", async () => {
+    expect(await own.typeErrors()).toEqual([]);
+  });
 });
 
 test("the output type-checks under strict flags", async () => {

@@ -127,11 +127,31 @@ export interface GreeterClient {
 `);
   });
 
+  test("has the comment of a service once, on its client, or on a handler without one", () => {
+    expect(code.match(/Greets people\./g)).toHaveLength(1);
+    expect(code).toContain(
+      "/** Handler for the service test.v1.Greeter; register it with {@link registerGreeterHandler}. */\nexport interface GreeterHandler {",
+    );
+    const handler = generate(compiled.request(["greeter.proto"], "target=ts,services=handler"));
+    expect(handler.get("greeter_micro.ts")).toContain(`/**
+ * Greets people.
+ * In two lines.
+ *
+ * @generated from service test.v1.Greeter
+ */
+export interface GreeterHandler {`);
+    expect(code).toMatch(
+      /@generated from service test\.v1\.Listener \*\/\nexport interface ListenerHandler/,
+    );
+  });
+
   test("say how a subscriber gets its events", () => {
     expect(code).toContain(
-      "   * Takes the events of greeted; each goes to one instance of the queue group stats; at most 8 at once; at most 3 deliveries of one that fails; those that fail for good go to greeter.dead.\n",
+      "   * Receives the events of greeted; one instance in the queue group stats receives each event; at most 8 at once; at most 3 deliveries of an event; events that keep failing go to greeter.dead.\n",
     );
-    expect(code).toContain("   * Takes the events of greeted; every instance gets each.\n");
+    expect(code).toContain(
+      "   * Receives the events of greeted; every instance receives each event.\n",
+    );
   });
 
   test("carry deprecation from rpc, service and file", () => {
@@ -186,10 +206,10 @@ test("a long list of codecs is one that TypeScript can check", () => {
     "many.proto": `syntax = "proto3"; service S { ${rpcs.join("\n")} } ${messages.join("\n")}`,
   });
   const texts = generate(many.request(["many.proto"], "target=ts+js,codec=reflect"));
-  expect(texts.get("many_micro.ts")).toContain(
+  expect(texts.get("many_codec.ts")).toContain(
     "manyCodecs: readonly AnyCodec[] = /*@__PURE__*/ Array.of<AnyCodec>(\n  A0Codec,\n  A1Codec,\n",
   );
-  expect(texts.get("many_micro.js")).toContain(
+  expect(texts.get("many_codec.js")).toContain(
     "manyCodecs = /*@__PURE__*/ Array.of(\n  A0Codec,\n  A1Codec,\n",
   );
 });

@@ -36,17 +36,12 @@ function text(parameter: string): string {
 
 describe("protoplugin's options", () => {
   test("target names the files that are written", () => {
-    expect([...output("target=ts").keys()]).toEqual(["acme/greeter_micro.ts"]);
-    expect([...output("target=js+dts").keys()]).toEqual([
-      "acme/greeter_micro.js",
-      "acme/greeter_micro.d.ts",
-    ]);
-    expect([...output("").keys()]).toEqual(["acme/greeter_micro.js", "acme/greeter_micro.d.ts"]);
-    expect([...output("target=dts+ts+js").keys()].sort()).toEqual([
-      "acme/greeter_micro.d.ts",
-      "acme/greeter_micro.js",
-      "acme/greeter_micro.ts",
-    ]);
+    const both = (...extensions: string[]) =>
+      extensions.flatMap((it) => [`acme/greeter_codec.${it}`, `acme/greeter_micro.${it}`]).sort();
+    expect([...output("target=ts").keys()].sort()).toEqual(both("ts"));
+    expect([...output("target=js+dts").keys()].sort()).toEqual(both("js", "d.ts"));
+    expect([...output("").keys()].sort()).toEqual(both("js", "d.ts"));
+    expect([...output("target=dts+ts+js").keys()].sort()).toEqual(both("js", "d.ts", "ts"));
   });
 
   test.each([
@@ -58,6 +53,7 @@ describe("protoplugin's options", () => {
     const code = text(`target=ts,import_extension=${extension}`);
     expect(code).toContain(`from "${pb}";`);
     expect(code).toContain(`from "${micro}";`);
+    expect(code).toContain(`export * from "${pb.replace("_pb", "_codec")}";`);
     expect(code).toContain('from "@micro-es/runtime/codegenv1";');
   });
 
@@ -66,9 +62,12 @@ describe("protoplugin's options", () => {
     const js = files.get("acme/greeter_micro.js")!;
     expect(js).toContain('const { calls, serves } = require("@micro-es/runtime/codegenv1");');
     expect(js).toContain('const { topic } = require("@micro-es/runtime/codegenv1/topic");');
-    expect(js).toContain('const { codec } = require("@micro-es/runtime/codegenv1/reflect");');
     expect(js).toContain("exports.createGreeterClient = createGreeterClient;");
-    expect(js).not.toMatch(/^(import|export) /m);
+    expect(js).toContain("exports.NameCodec = NameCodec;");
+    expect(js).toContain("exports.greeterCodecs = greeterCodecs;");
+    const codecs = files.get("acme/greeter_codec.js")!;
+    expect(codecs).toContain('const { codec } = require("@micro-es/runtime/codegenv1/reflect");');
+    for (const text of [js, codecs]) expect(text).not.toMatch(/^(import|export) /m);
     expect(files.get("acme/greeter_micro.d.ts")).toMatch(/^import type /m);
   });
 
@@ -76,6 +75,12 @@ describe("protoplugin's options", () => {
     const code = text("target=ts,import_extension=js,map_imports=shop/:@acme/shop/gen");
     expect(code).toContain('from "@acme/shop/gen/shop/paid_pb.js";');
     expect(code).toContain('import { PaidTopic } from "@acme/shop/gen/shop/paid_micro.js";');
+  });
+
+  test("map_imports of the file itself applies to _pb, and not to what the run writes", () => {
+    const code = text("target=ts,import_extension=js,map_imports=acme/:@acme/gen");
+    expect(code).toContain('from "@acme/gen/acme/greeter_pb.js";');
+    expect(code).toContain('from "./greeter_codec.js";');
   });
 
   test("rewrite_imports", () => {
@@ -86,13 +91,16 @@ describe("protoplugin's options", () => {
   });
 
   test("a file that nothing is made of is written under keep_empty_files only", () => {
-    expect(output("target=ts", "acme/types.proto").get("acme/types_micro.ts")).toContain(
-      "messageCodec",
-    );
+    const types = output("target=ts", "acme/types.proto");
+    expect(types.get("acme/types_codec.ts")).toContain("messageCodec");
+    expect(types.get("acme/types_micro.ts")).toContain('export * from "./types_codec";');
     const reflect = "codec=reflect";
     expect(output(`target=ts,${reflect}`, "acme/types.proto").size).toBe(0);
     const kept = output(`target=js+ts+dts,keep_empty_files=true,${reflect}`, "acme/types.proto");
     expect([...kept.keys()].sort()).toEqual([
+      "acme/types_codec.d.ts",
+      "acme/types_codec.js",
+      "acme/types_codec.ts",
       "acme/types_micro.d.ts",
       "acme/types_micro.js",
       "acme/types_micro.ts",
@@ -116,8 +124,10 @@ describe("protoplugin's options", () => {
 describe("the plugin's own options", () => {
   test("codec=fast is the default", () => {
     const body = (code: string): string => code.slice(code.indexOf("/* eslint-disable */"));
-    expect(body(text("target=ts,codec=fast"))).toBe(body(text("target=ts")));
-    expect(body(text("target=ts,codec=reflect"))).not.toBe(body(text("target=ts")));
+    const codecs = (parameter: string): string =>
+      body(output(parameter).get("acme/greeter_codec.ts")!);
+    expect(codecs("target=ts,codec=fast")).toBe(codecs("target=ts"));
+    expect(codecs("target=ts,codec=reflect")).not.toBe(codecs("target=ts"));
   });
 
   test("services writes one half", () => {
@@ -139,6 +149,11 @@ describe("the plugin's own options", () => {
     const client = text("target=ts,topics=false,services=client,codec=reflect");
     expect(client).not.toContain("Topic");
     expect(client).not.toContain("GreetedCodec");
+    const clientCodecs = output("target=ts,topics=false,services=client,codec=reflect").get(
+      "acme/greeter_codec.ts",
+    );
+    expect(clientCodecs).toContain("NameCodec");
+    expect(clientCodecs).not.toContain("GreetedCodec");
     expect(output("target=ts,topics=false,codec=reflect", "shop/paid.proto").size).toBe(0);
     const dts = output("target=dts,topics=false").get("acme/greeter_micro.d.ts")!;
     expect(dts).not.toContain("Topic");
@@ -171,17 +186,20 @@ describe("wrong options", () => {
     ["pretty", /unknown option "pretty". Options: /],
     ["bootstrap_wkt=true", /unknown option "bootstrap_wkt"/],
 
-    ["codec=slow", /option codec does not take "slow"; allowed: fast, reflect/],
-    ["services=", /option services does not take ""; allowed: client, handler, joined by \+/],
-    ["services=client+server", /option services does not take "client\+server"/],
-    ["topics=maybe", /option topics does not take "maybe"; allowed: true, false/],
-    ["methods=all", /option methods does not take "all"; allowed: export, local/],
-    ["target=java", /option target does not take "java"; allowed: js, ts, dts, joined by \+/],
-    ["import_extension=mjs", /option import_extension does not take "mjs"; allowed: none, js, ts/],
+    ["codec=slow", /option codec does not accept "slow"; allowed: fast, reflect/],
+    ["services=", /option services does not accept ""; allowed: client, handler, joined by \+/],
+    ["services=client+server", /option services does not accept "client\+server"/],
+    ["topics=maybe", /option topics does not accept "maybe"; allowed: true, false/],
+    ["methods=all", /option methods does not accept "all"; allowed: export, local/],
+    ["target=java", /option target does not accept "java"; allowed: js, ts, dts, joined by \+/],
+    [
+      "import_extension=mjs",
+      /option import_extension does not accept "mjs"; allowed: none, js, ts/,
+    ],
     ["js_import_style=umd", /allowed: module, legacy_commonjs/],
     [
       "map_imports=nowhere",
-      /option map_imports does not take "nowhere"; allowed: <glob>:<package>/,
+      /option map_imports does not accept "nowhere"; allowed: <glob>:<package>/,
     ],
     ["rewrite_imports=x", /allowed: <glob>:<target>/],
     ["keep_empty_files=yes", /allowed: true, false/],

@@ -5,7 +5,7 @@ import {
   type FileDescriptorProto,
 } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { answer, protocGenMicro } from "../src/plugin.ts";
+import { protocGenMicro, respond } from "../src/plugin.ts";
 import { slimRequest } from "../src/slim-request.ts";
 import { compile, proto } from "./support/compile.ts";
 
@@ -70,7 +70,7 @@ test("a request keeps the places of comments that the output shows, and nothing 
 });
 
 test("what is written is what the whole request gives", () => {
-  const response = answer(toBinary(CodeGeneratorRequestSchema, commented));
+  const response = respond(toBinary(CodeGeneratorRequestSchema, commented));
   expect(response).toEqual(toBinary(CodeGeneratorResponseSchema, protocGenMicro.run(commented)));
   const [file] = fromBinary(CodeGeneratorResponseSchema, response).file;
   expect(file!.content).toContain("Says hello.");
@@ -80,12 +80,12 @@ test("an error says where it is", () => {
   const wrong = requestFor("message Event { option (micro.v1.topic) = { key: 'none' }; }");
   const { error } = fromBinary(
     CodeGeneratorResponseSchema,
-    answer(toBinary(CodeGeneratorRequestSchema, wrong)),
+    respond(toBinary(CodeGeneratorRequestSchema, wrong)),
   );
-  expect(error).toMatch(/^slim\.proto:6:45: .*names no field of the message/m);
+  expect(error).toMatch(/^slim\.proto:6:45: .*is not a field of the message/m);
 });
 
 test("a truncated request is refused", () => {
   const bytes = toBinary(CodeGeneratorRequestSchema, commented);
-  expect(() => answer(bytes.subarray(0, bytes.length - 3))).toThrow();
+  expect(() => respond(bytes.subarray(0, bytes.length - 3))).toThrow();
 });

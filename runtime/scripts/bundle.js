@@ -1,10 +1,10 @@
 /**
  * Joins the files of dist into few, for the package: Node takes about as long to find and link a module as to run it,
  * and the runtime has some three hundred. What is loaded later, such as mDNS and HTTP, stays apart. It runs on
- * `npm pack` only; the next `tsc -b` writes all files anew.
+ * `npm pack` only; the next `tsc -b` writes all files again.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
@@ -17,7 +17,7 @@ const entries = Object.values(exports)
   .map((file) => file.slice("./dist/".length));
 const generated = files.filter((file) => file.startsWith("gen/"));
 /** What generated code imports is loaded without the rest, and everything else not without the core. */
-const alone = ["index.js", "codegenv1.js", "codegenv1-reflect.js", "codegenv1-topic.js"];
+const alone = ["index.js", "codegen-v1/index.js", "codegen-v1/reflect.js", "codegen-v1/topic.js"];
 
 const { metafile } = await build({
   absWorkingDir: dist,
@@ -31,6 +31,9 @@ const { metafile } = await build({
   format: "esm",
   platform: "node",
   target: "node20",
+  // A third of the package would be indentation; names stay, for stack traces.
+  minifyWhitespace: true,
+  minifySyntax: true,
   plugins: [onTopOfTheCore(entries.filter((file) => !alone.includes(file))), packages()],
   metafile: true,
   logLevel: "warning",
@@ -44,12 +47,37 @@ for (const file of files) {
   if (!written.has(file)) rmSync(join(dist, file));
 }
 // The sources stay in the repository: with them the package would be twice as large.
+const types = reachableTypes([...entries, ...generated].map(typesOf));
 for (const file of readdirSync(dist, { recursive: true })) {
   if (/\.map$|\.tsbuildinfo$/.test(file)) rmSync(join(dist, file));
   else if (file.endsWith(".d.ts")) {
-    const types = readFileSync(join(dist, file), "utf8");
-    writeFileSync(join(dist, file), types.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"));
+    if (types.has(file)) writeFileSync(join(dist, file), withoutSourceMap(file));
+    else rmSync(join(dist, file));
   }
+}
+
+function typesOf(file) {
+  return file.replace(/\.js$/, ".d.ts");
+}
+
+function withoutSourceMap(file) {
+  return readFileSync(join(dist, file), "utf8").replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
+}
+
+/** The declarations that those of the entries import, directly or not; others are never read. */
+function reachableTypes(entries) {
+  const found = new Set();
+  const open = [...entries];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    // Examples in comments import as well.
+    const text = readFileSync(join(dist, file), "utf8").replaceAll(/\/\*.*?\*\//gs, "");
+    for (const [, specifier] of text.matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)) {
+      open.push(join(dirname(file), typesOf(specifier.replace(/\.ts$/, ".js"))));
+    }
+  }
+  return found;
 }
 
 /**

@@ -1,140 +1,242 @@
 import { posix } from "node:path";
 import { ts } from "ts-morph";
 
-/** The files of `runtime/src` by their path in it. */
+/** Source files by their path from the root of the repository. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** Layers of the house from the ground up; a file may import its own layer and those below. */
-const layers: readonly (readonly string[])[] = [
-  [
-    "error",
-    "metadata",
-    "deadline",
-    "abort-watch",
-    "backend",
-    "backoff",
-    "logger",
-    "log-value",
-    "address",
-    "address-ranges",
-    "advertised-address",
-  ],
-  ["codec", "method", "call", "answer", "gen", "built-with"],
-  ["nats", "transport", "registry", "broker", "store", "sync", "config", "auth"],
-  ["selector"],
-  ["client", "server"],
-  ["debug", "tunnel", "network", "runtime"],
+/** A folder whose files may import each other, and its place in the house. */
+export interface Room {
+  readonly folder: string;
+  /** Imports point to a lower layer, or stay in the room. */
+  readonly layer: number;
+  /**
+   * What other rooms may import: `all` of it, or the contract (`<room>/<room>.ts`) and the files
+   * listed here. Rooms that wire the house together may import anything below them.
+   */
+  readonly open?: "all" | readonly string[];
+  /**
+   * Subfolders that are implementations; they never import each other, nor are they imported by
+   * what they share.
+   */
+  readonly implementations?: readonly string[];
+  /** Imports implementations as well: it wires the house together. */
+  readonly wires?: true;
+  /** Packages that files may import, with the folders that may. */
+  readonly packages?: Readonly<Record<string, readonly string[]>>;
+}
+
+const protobuf = "@bufbuild/protobuf";
+
+/** What a driver imports of ours: these two entries, by name. */
+const runtimeForDrivers = { "@micro-es/runtime": [""], "@micro-es/runtime/driver": [""] };
+
+/** The import rule: the rooms of the house, from the ground up. */
+export const rooms: readonly Room[] = [
+  { folder: "runtime/src/base", layer: 1, open: "all" },
+  { folder: "runtime/src/gen", layer: 1, open: "all", packages: { [protobuf]: [""] } },
+  { folder: "runtime/src/codec", layer: 2, open: "all", packages: { [protobuf]: [""] } },
+  { folder: "runtime/src/call", layer: 3, open: "all" },
+  {
+    folder: "runtime/src/transport",
+    layer: 4,
+    open: "all",
+    implementations: ["memory", "http"],
+    packages: {
+      [protobuf]: ["http"],
+      "@connectrpc/connect": ["http"],
+      "@connectrpc/connect-node": ["http"],
+    },
+  },
+  {
+    folder: "runtime/src/registry",
+    layer: 4,
+    implementations: ["memory", "mdns", "cache"],
+    packages: { "dns-packet": ["mdns"] },
+  },
+  {
+    folder: "runtime/src/store",
+    layer: 4,
+    implementations: ["memory", "file"],
+    packages: { "classic-level": ["file"] },
+  },
+  { folder: "runtime/src/sync", layer: 4, implementations: ["memory", "file"] },
+  {
+    folder: "runtime/src/config",
+    layer: 4,
+    implementations: ["env", "flags", "file", "memory"],
+    packages: { yaml: ["file"], "smol-toml": ["file"] },
+  },
+  {
+    folder: "runtime/src/broker",
+    layer: 5,
+    open: ["topic.ts", "option-kinds.ts"],
+    implementations: ["memory", "http"],
+  },
+  {
+    folder: "runtime/src/go-micro",
+    layer: 5,
+    open: [],
+    packages: { [protobuf]: [""] },
+  },
+  // Puts the native protocol, HTTP and go-micro on one port.
+  { folder: "runtime/src/transport/tcp", layer: 6, wires: true },
+  { folder: "runtime/src/selector", layer: 5 },
+  { folder: "runtime/src/client", layer: 6 },
+  { folder: "runtime/src/server", layer: 7 },
+  {
+    folder: "runtime/src/debug",
+    layer: 8,
+    packages: { [protobuf]: [""], "@connectrpc/connect": [""] },
+  },
+  { folder: "runtime/src/runtime", layer: 8, implementations: ["local"] },
+  {
+    folder: "runtime/src/service",
+    layer: 9,
+    wires: true,
+    packages: {
+      [protobuf]: ["connect-adapter.ts"],
+      "@connectrpc/connect": ["connect-adapter.ts"],
+    },
+  },
+  { folder: "runtime/src/codegen-v1", layer: 10, wires: true },
+  { folder: "runtime/src/testing", layer: 10, wires: true },
+  { folder: "runtime/src", layer: 11, wires: true },
+  {
+    folder: "drivers/nats/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, nats: [""] },
+  },
+  {
+    folder: "drivers/nats/src",
+    layer: 13,
+    wires: true,
+    implementations: [
+      "registry",
+      "broker/core",
+      "broker/jetstream",
+      "store",
+      "sync",
+      "config",
+      "transport",
+      "go-micro/registry",
+      "go-micro/transport",
+    ],
+    packages: { ...runtimeForDrivers, nats: [""] },
+  },
+  {
+    folder: "drivers/etcd/src/gen",
+    layer: 12,
+    open: "all",
+    packages: { [protobuf]: [""] },
+  },
+  {
+    folder: "drivers/etcd/src/link",
+    layer: 13,
+    open: "all",
+    packages: { ...runtimeForDrivers, [protobuf]: [""] },
+  },
+  {
+    folder: "drivers/etcd/src",
+    layer: 14,
+    wires: true,
+    implementations: ["registry"],
+    packages: runtimeForDrivers,
+  },
 ];
 
-/** Implementations of an interface; none may import another. */
-const implementations: ReadonlySet<string> = new Set([
-  "codec/bytes.ts",
-  "codec/json.ts",
-  "codec/protobuf.ts",
-  "transport/memory.ts",
-  "transport/tcp.ts",
-  "transport/nats.ts",
-  "transport/http.ts",
-  "transport/go-micro.ts",
-  "transport/go-micro-nats.ts",
-  "registry/memory.ts",
-  "registry/mdns.ts",
-  "registry/cache.ts",
-  "registry/nats.ts",
-  "registry/go-micro-nats.ts",
-  "broker/memory.ts",
-  "broker/http.ts",
-  "broker/nats.ts",
-  "broker/jetstream.ts",
-  "store/memory.ts",
-  "store/file.ts",
-  "store/nats.ts",
-  "sync/nats.ts",
-  "sync/memory.ts",
-  "sync/file.ts",
-  "config/env.ts",
-  "config/nats.ts",
-  "config/flags.ts",
-  "config/file.ts",
-  "config/memory.ts",
-  "runtime/local.ts",
-]);
-
-/** Rooms that stand for no interface: what the drivers of one backend share. Only implementations may import them. */
-const shared: ReadonlySet<string> = new Set(["nats"]);
-
-/** Files that others may import from a folder beside its contract `<folder>/<folder>.ts`. */
-const contracts: ReadonlySet<string> = new Set(["broker/topic.ts"]);
-
-/** Which packages may be imported, and below which paths. */
-const packages: readonly (readonly [name: string, below: RegExp])[] = [
-  [
-    "@bufbuild/protobuf",
-    /^(codec|gen|debug|transport\/http|transport\/go-micro)\/|^connect-transport/,
-  ],
-  ["@connectrpc/connect", /^(transport\/http|debug)\/|^connect-transport/],
-  ["@connectrpc/connect-node", /^transport\/http\//],
-  ["classic-level", /^store\/file/],
-  ["dns-packet", /^registry\/mdns/],
-  ["multicast-dns", /^registry\/mdns/],
-  ["nats", /^(nats\/|[a-z]+\/(nats|jetstream|go-micro-nats))/],
-  ["yaml", /^config\//],
-  ["smol-toml", /^config\//],
-];
-
-/** What in these sources breaks the import rule, a sentence each; empty when nothing does. */
+/** The files that break the import rule, a sentence for each; empty when none does. */
 export function violations(sources: Sources): readonly string[] {
   const found: string[] = [];
-  const graph = new Map<string, readonly string[]>();
   for (const [file, text] of sources) {
-    const inside: string[] = [];
     for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
       if (fileName.startsWith(".")) {
         const target = posix.join(posix.dirname(file), fileName);
         if (!sources.has(target)) found.push(`${file} imports ${fileName}, which does not exist`);
-        inside.push(target);
         found.push(...judge(file, target));
       } else if (!fileName.startsWith("node:")) {
-        const allowed = packages.find(
-          ([name]) => fileName === name || fileName.startsWith(`${name}/`),
-        );
-        if (!allowed?.[1].test(file)) found.push(`${file} may not import the package ${fileName}`);
+        found.push(...judgePackage(file, fileName));
       }
     }
-    graph.set(file, inside);
   }
-  const cycle = findCycle(graph);
-  if (cycle !== undefined) found.push(`imports go in a circle: ${cycle.join(" -> ")}`);
+  const cycle = findCycle(graphOf(sources));
+  if (cycle !== undefined) found.push(`import cycle: ${cycle.join(" -> ")}`);
   return found;
 }
 
+/** What is wrong with an import of one file by another, if anything. */
 function judge(file: string, target: string): string[] {
-  const [from, to] = [layerOf(file), layerOf(target)];
-  if (to > from) return [`${file} (layer ${from}) imports ${target} (layer ${to}) above it`];
-  if (implementations.has(file) && implementations.has(target)) {
-    return [`${file} imports another implementation, ${target}`];
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === undefined || to === undefined) {
+    return [`${from === undefined ? file : target} is in no room of the table`];
   }
-  const [fromRoom, toRoom] = [roomOf(file), roomOf(target)];
-  const wiresThings = from > layers.length;
-  if (fromRoom === toRoom || to <= 2 || wiresThings) return [];
-  if (shared.has(toRoom) && from === to) return [];
-  if (target === `${toRoom}/${toRoom}.ts` || contracts.has(target)) return [];
-  return [`${file} imports ${target}, which is not the contract of ${toRoom}`];
+  const [own, other] = [implementationOf(file, from), implementationOf(target, to)];
+  if (from === to) {
+    if (other === undefined || other === own) return [];
+    if (own === undefined && from.wires === true) return [];
+    if (own !== undefined) return [`${file} imports another implementation, ${target}`];
+    return [`${file} is shared by implementations and imports one, ${target}`];
+  }
+  if (packageOf(from) !== packageOf(to)) return [`${file} reaches into another package, ${target}`];
+  if (to.layer >= from.layer) {
+    return [
+      `${file} (layer ${from.layer}) imports ${target} (layer ${to.layer}), which is not below it`,
+    ];
+  }
+  if (from.wires === true) return [];
+  if (other !== undefined) return [`${file} imports an implementation, ${target}`];
+  const inRoom = posix.relative(to.folder, target);
+  const contract = `${posix.basename(to.folder)}.ts`;
+  if (to.open === "all" || inRoom === contract || to.open?.includes(inRoom)) return [];
+  return [`${file} imports ${target}, which is not the contract of ${to.folder}`];
 }
 
-/** The folder of a file, or its own name where it stands at the top. */
-function roomOf(file: string): string {
-  const slash = file.indexOf("/");
-  return slash < 0 ? file.replace(/\.ts$/, "") : file.slice(0, slash);
+function judgePackage(file: string, imported: string): string[] {
+  const room = roomOf(file);
+  const inRoom = room === undefined ? file : posix.relative(room.folder, file);
+  const ours = imported.startsWith("@micro-es/");
+  const allowed = Object.entries(room?.packages ?? {}).some(
+    ([name, folders]) =>
+      (imported === name || (!ours && imported.startsWith(`${name}/`))) &&
+      folders.some((it) => it === "" || inRoom === it || inRoom.startsWith(`${it}/`)),
+  );
+  return allowed ? [] : [`${file} may not import the package ${imported}`];
 }
 
-/** From 1; files at the top that belong to no layer, such as service.ts, are above all. */
-function layerOf(file: string): number {
-  const index = layers.findIndex((rooms) => rooms.includes(roomOf(file)));
-  return index < 0 ? layers.length + 1 : index + 1;
+/** The room of a file: the longest folder of the table that holds it. */
+function roomOf(file: string): Room | undefined {
+  return rooms
+    .filter(({ folder }) => file.startsWith(`${folder}/`))
+    .sort((one, other) => other.folder.length - one.folder.length)[0];
 }
 
-function findCycle(graph: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
+function implementationOf(file: string, room: Room): string | undefined {
+  const inRoom = posix.relative(room.folder, file);
+  return room.implementations?.find((name) => inRoom.startsWith(`${name}/`));
+}
+
+/** The folder of the npm package that a room belongs to. */
+function packageOf({ folder }: Room): string {
+  return folder.slice(0, folder.indexOf("/src"));
+}
+
+/** The files that each file imports by a relative path. */
+export function graphOf(sources: Sources): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...sources].map(([file, text]) => [
+      file,
+      ts
+        .preProcessFile(text, true, true)
+        .importedFiles.filter(({ fileName }) => fileName.startsWith("."))
+        .map(({ fileName }) => posix.join(posix.dirname(file), fileName)),
+    ]),
+  );
+}
+
+/** A circle of imports, from a file back to itself; undefined if there is none. */
+export function findCycle(
+  graph: ReadonlyMap<string, readonly string[]>,
+): readonly string[] | undefined {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): readonly string[] | undefined => {
     const start = path.indexOf(file);

@@ -1,6 +1,19 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { etcdRegistry } from "@micro-es/etcd";
+import {
+  goMicroNatsRegistry,
+  goMicroNatsTransport,
+  jetstreamBroker,
+  NatsLink,
+  natsBroker,
+  natsRegistry,
+  natsSource,
+  natsStore,
+  natsSync,
+  natsTransport,
+} from "@micro-es/nats";
 import {
   envSource,
   fileSource,
@@ -18,18 +31,8 @@ import {
   memoryTransport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
-import { natsSource } from "@micro-es/runtime/config/nats";
-import { NatsLink } from "@micro-es/runtime/nats";
-import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
-import { natsRegistry } from "@micro-es/runtime/registry/nats";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { fileStore } from "@micro-es/runtime/store/file";
-import { natsStore } from "@micro-es/runtime/store/nats";
-import { natsSync } from "@micro-es/runtime/sync/nats";
-import { goMicroNatsTransport } from "@micro-es/runtime/transport/go-micro-nats";
-import { natsTransport } from "@micro-es/runtime/transport/nats";
 import { afterAll, expect, test } from "vitest";
 
 const folder = mkdtempSync(join(tmpdir(), "micro-es-guarantees-"));
@@ -48,12 +51,13 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "mdnsRegistry()": mdnsRegistry(),
   "natsRegistry()": natsRegistry(),
   "goMicroNatsRegistry()": goMicroNatsRegistry(),
+  "etcdRegistry()": etcdRegistry(),
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),
   "natsBroker()": natsBroker(),
   "jetstreamBroker()": jetstreamBroker(),
   "memoryStore()": memoryStore(),
-  "fileStore()": await fileStore({ path: folder }),
+  "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),
   "memorySync()": memorySync(),
   "fileSync()": fileSync({ path: folder }),

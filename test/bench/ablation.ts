@@ -1,7 +1,7 @@
 import type { Goal } from "./goals.ts";
 import type { Row } from "./table.ts";
 
-/** What a feature that is used may cost, as calls a second beside those of a call that uses none. */
+/** The least throughput of calls that use a feature, relative to calls that use none. */
 const leastShares = { deadline: 0.9, metadata: 0.9, signal: 0.9 } as const;
 
 function share(one: string, other: string): Goal["measure"] {
@@ -13,7 +13,10 @@ function share(one: string, other: string): Goal["measure"] {
   };
 }
 
-/** What features may cost: all of them together when none is used, and each of these when it is. */
+/**
+ * The allowed cost of features: of all of them together when unused, and of each of these when
+ * used.
+ */
 export const ablationGoals: readonly Goal[] = [
   {
     what: "no feature, 128 in flight, of a runtime without their code",

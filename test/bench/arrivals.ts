@@ -1,10 +1,13 @@
-/** Counts events as they come, for whoever waits for a number of them. */
+/** Counts events as they arrive, for callers that wait for a number of them. */
 export class Arrivals {
   #missing = 0;
   #expected = 0;
   #resolve: (came: number) => void = () => {};
 
-  /** Resolves with `count` when so many have come. @throws Error when they have not within ten seconds. */
+  /**
+   * Resolves with `count` when that many have arrived. @throws Error when they have not within ten
+   * seconds.
+   */
   async expect(count: number): Promise<number> {
     let timer: NodeJS.Timeout | undefined;
     const all = new Promise<number>((resolve, reject) => {
@@ -23,7 +26,7 @@ export class Arrivals {
     }
   }
 
-  /** One has come. */
+  /** Records one arrival. */
   readonly came = (): void => {
     if (--this.#missing === 0) this.#resolve(this.#expected);
   };

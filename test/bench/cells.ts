@@ -1,6 +1,6 @@
 import type { Suite } from "./contender.ts";
 
-/** One thing that is measured, for every contender that can do it. */
+/** One measurement, taken of every contender that supports it. */
 export interface Cell {
   readonly suite: Suite;
   readonly inFlight: number;
@@ -11,7 +11,7 @@ const unary: readonly Cell[] = [64, 1024, 65_536].flatMap((bytes) =>
   [1, 16, 128, 1024].map((inFlight) => ({ suite: "unary" as const, inFlight, bytes })),
 );
 
-/** Everything that is measured, in the order of the table. */
+/** All measurements, in the order of the table. */
 export const allCells: readonly Cell[] = [
   ...unary,
   { suite: "download", inFlight: 1, bytes: 64 },

@@ -1,5 +1,6 @@
 /**
- * Draws the calls a second of small unary calls as a picture: `npm run -s bench -- --json > rows.json`, then
+ * Draws the calls per second of small unary calls as an image:
+ * `npm run -s bench -- --json > rows.json`, then
  * `node --import tsx test/bench/chart.ts < rows.json > docs/performance.svg`.
  */
 import { text } from "node:stream/consumers";

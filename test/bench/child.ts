@@ -1,7 +1,7 @@
 import type { BenchCaller, BenchServer, Contender } from "./contender.ts";
 import { measure, type SliceRequest } from "./slice.ts";
 
-/** One side of one contender, in a process of its own, driven by messages from the parent. */
+/** One side of one contender, in a separate process, driven by messages from the parent. */
 const [file = "", side = "", address = ""] = process.argv.slice(2);
 const { contender } = (await import(file)) as { contender: Contender };
 

@@ -1,13 +1,13 @@
-/** How long a command line takes from the start of its process to its end. */
+/** The time of a command line from the start of its process to its end. */
 export interface CliRow {
   readonly command: string;
   readonly medianMs: number;
   readonly leastMs: number;
-  /** The median in medians of a process that does nothing, in the same run. */
+  /** The median as a multiple of the median of an empty process, in the same run. */
   readonly timesNode: number;
 }
 
-/** Medians in milliseconds that a command line may take at most. */
+/** Allowed medians of command lines, in milliseconds. */
 const goals: Readonly<Record<string, number>> = { "micro --help": 150 };
 
 /** @param bare the command that does nothing */
@@ -24,7 +24,7 @@ export function summarize(
   });
 }
 
-/** A sentence for each goal that is missed or was not measured. */
+/** A sentence for each goal that was missed or not measured. */
 export function missedCliGoals(rows: readonly CliRow[]): readonly string[] {
   return Object.entries(goals).flatMap(([command, most]) => {
     const row = rows.find((it) => it.command === command);

@@ -1,6 +1,7 @@
 /**
- * Time until `micro` has answered, as whole processes in turns with one of Node that does nothing:
- * `npm run bench:cli [-- --check] [-- --runs <count>]`. With `--check` the status is 1 when a goal is missed.
+ * Time until `micro` has responded, as whole processes alternating with an empty Node process:
+ * `npm run bench -- cli [--check] [--runs <count>]`. With `--check` the status is 1 when a goal is
+ * missed.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

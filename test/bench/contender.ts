@@ -1,22 +1,28 @@
-/** What is measured; each needs other abilities of a contender. */
+/** The measured suites; each requires other abilities of a contender. */
 export type Suite = "unary" | "download" | "pingpong" | "publish" | "connect";
 
-/** The serving side, in a process of its own. */
+/** The serving side, in a separate process. */
 export interface BenchServer {
-  /** What the calling side needs to reach it. */
+  /** The address that the calling side needs to reach it. */
   readonly address: string;
   close(): Promise<void>;
 }
 
-/** The calling side, in a process of its own. Absent abilities are not measured. */
+/** The calling side, in a separate process. Absent abilities are not measured. */
 export interface BenchCaller {
-  /** One call that answers with its payload, as a user would make it. Resolves with the answer or its length. */
+  /**
+   * One call that returns its payload, as a user would make it. Resolves with the response or its
+   * length.
+   */
   unary?(payload: Uint8Array): Promise<number | { readonly payload: { readonly length: number } }>;
-  /** Reads `count` messages of the payload; resolves with how many came. */
+  /** Reads `count` messages of the payload; resolves with the number received. */
   download?(payload: Uint8Array, count: number): Promise<number>;
-  /** Sends `count` messages on one stream, each after the answer to the one before. */
+  /** Sends `count` messages on one stream, each after the response to the previous one. */
   pingPong?(payload: Uint8Array, count: number): Promise<number>;
-  /** Has `count` events published by one side and heard by the other; resolves when all have come. */
+  /**
+   * Makes one side publish `count` events and the other receive them; resolves when all have
+   * arrived.
+   */
   publish?(payload: Uint8Array, count: number): Promise<number>;
   /** Opens a connection, makes one call and closes it. */
   connectOnce?(): Promise<void>;
@@ -26,9 +32,9 @@ export interface BenchCaller {
 /** One competitor: a file that exports this as `contender`. */
 export interface Contender {
   readonly name: string;
-  /** What it is, in a line: protocol, codec, versions. */
+  /** A one-line description: protocol, codec, versions. */
   readonly about: string;
-  /** Why it cannot run here; undefined when it can. */
+  /** Why it cannot run here; undefined if it can. */
   unavailable?(): Promise<string | undefined>;
   serve(): Promise<BenchServer>;
   connect(address: string): Promise<BenchCaller>;

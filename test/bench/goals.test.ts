@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-/** Rows of a machine on which every contender does exactly the same. */
+/** Rows of a machine on which all contenders perform exactly the same. */
 const rows: readonly Row[] = allCells.flatMap((cell) =>
   goalContenders.map((contender) => ({
     ...cell,

@@ -1,19 +1,19 @@
 import type { Suite } from "./contender.ts";
 import type { Row } from "./table.ts";
 
-/** A figure that has to be reached, as a ratio within one run: the machine's own speed changes by the hour. */
+/** A figure to reach, as a ratio within one run: the machine's own speed varies by the hour. */
 export interface Goal<R = Row> {
   readonly what: string;
   readonly atLeast?: number;
   readonly atMost?: number;
-  /** Undefined when a contender that it needs did not run. */
+  /** Undefined if a required contender did not run. */
   measure(rows: readonly R[]): number | undefined;
 }
 
 type Cell = readonly [suite: Suite, bytes: number, inFlight: number];
 type Figure = "perSecond" | "cpuUsPerOperation" | "p50Us" | "p99Us";
 
-/** A goal of the contenders, with what has to be measured for it. */
+/** A goal for contenders, with the measurements that it requires. */
 interface ContenderGoal extends Goal {
   readonly needs: readonly (readonly [contender: string, cell: Cell])[];
 }
@@ -30,7 +30,7 @@ function find(rows: readonly Row[], contender: string, [suite, bytes, inFlight]:
   );
 }
 
-/** How many times as many operations a second one contender does as another. */
+/** The ratio of the throughputs of two contenders. */
 function faster(
   ours: string,
   theirs: string,
@@ -50,7 +50,7 @@ function faster(
   };
 }
 
-/** One figure of a contender, or its ratio to another one. */
+/** One figure of a contender, or its ratio to another one's. */
 function figure(
   contender: string,
   cell: Cell,
@@ -66,7 +66,7 @@ function figure(
   };
 }
 
-/** What the native transport has to reach. */
+/** The goals of the native transport. */
 export const goals: readonly ContenderGoal[] = [
   {
     what: "128 in flight, times grpc-js",
@@ -145,12 +145,12 @@ export const goals: readonly ContenderGoal[] = [
   })),
 ];
 
-/** Who has to be measured for {@link goals}. */
+/** The contenders to measure for {@link goals}. */
 export const goalContenders: readonly string[] = [
   ...new Set(goals.flatMap(({ needs }) => needs.map(([contender]) => contender))),
 ];
 
-/** Whether a goal needs this contender here, or anybody where none is named. */
+/** Whether a goal needs this contender here, or any contender if none is named. */
 export function isNeeded(
   { suite, bytes, inFlight }: Pick<Row, "suite" | "bytes" | "inFlight">,
   name?: string,
@@ -166,7 +166,7 @@ export function isNeeded(
   );
 }
 
-/** Prints each goal with what was reached; true when all are. */
+/** Prints each goal with the figure reached; true if all are met. */
 export function printGoals<R>(rows: readonly R[], list: readonly Goal<R>[]): boolean {
   let all = true;
   for (const { what, atLeast, atMost, measure } of list) {

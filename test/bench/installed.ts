@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What npm unpacks of some packages and all that they need. */
+/** The size of some packages with all dependencies, unpacked by npm. */
 export interface Installed {
   readonly bytes: number;
   readonly packages: number;
 }
 
 /**
- * Measures packages with their dependencies and the peers that are not optional, as Node finds them from `folder`.
+ * Measures packages with their dependencies and the peers that are not optional, as Node finds them
+ * from `folder`.
  *
- * @param beside packages that are not counted, with what only they need
+ * @param beside packages that are not counted, nor their exclusive dependencies
  */
 export function installed(
   names: readonly string[],

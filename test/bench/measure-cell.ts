@@ -9,10 +9,13 @@ export interface Pace {
   readonly sliceMs: number;
 }
 
-/** Compiled code is what is measured: with less, slow peers would be measured while they are interpreted. */
+/**
+ * Compiled code is measured: with a shorter warm-up, slow peers would be measured while they are
+ * interpreted.
+ */
 const warmUp = { ms: 1_000, atLeast: 8_000, maxMs: 5_000 };
 
-/** What one slice of one contender came to. */
+/** The result of one slice of one contender. */
 interface Measured {
   readonly perSecond: number;
   readonly p50Us: number;
@@ -24,9 +27,10 @@ interface Measured {
 }
 
 /**
- * Warms every contender up, then takes slices of all of them in turn, so that noise hits all alike.
+ * Warms every contender up, then measures slices of all of them in turn, so that noise affects all
+ * alike.
  *
- * @param say told of a contender that fails
+ * @param say called for a contender that fails
  */
 export async function measureCell(
   cell: Cell,

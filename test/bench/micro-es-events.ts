@@ -13,10 +13,10 @@ import {
   registerPublisherServiceHandler,
 } from "./gen/micro/bench/v1/bench_micro.ts";
 
-/** Events that a publisher has on the way at once, as one does that awaits what it publishes now and then. */
+/** Events in flight per publisher, as for a publisher that awaits from time to time. */
 const window = 128;
 
-/** Publishes events of a generated topic, each with what a user gets who says nothing. */
+/** Publishes events of a generated topic, each with default options. */
 export async function publishAll(
   broker: Broker,
   payload: Uint8Array,
@@ -30,7 +30,7 @@ export async function publishAll(
   }
 }
 
-/** A process that publishes on a broker when it is called. */
+/** A process that publishes on a broker on request. */
 export async function servePublisher(broker: Broker): Promise<BenchServer> {
   const server = createServer({
     name: "publisher",
@@ -55,7 +55,7 @@ export async function servePublisher(broker: Broker): Promise<BenchServer> {
   };
 }
 
-/** A process that subscribes, and has the other one publish. */
+/** A process that subscribes, and makes the other one publish. */
 export async function subscribeTo(broker: Broker, address: string): Promise<BenchCaller> {
   const arrivals = new Arrivals();
   const client = createClient({ registry: memoryRegistry() });
@@ -70,7 +70,7 @@ export async function subscribeTo(broker: Broker, address: string): Promise<Benc
   });
   const publish = (payload: Uint8Array, number: number) =>
     publisher.publish({ payload, number }, { address });
-  // Until the publisher has found this subscriber, what it publishes goes to nobody.
+  // Until the publisher has found this subscriber, its events are lost.
   const asking = setInterval(() => void publish(new Uint8Array(0), 1), 100);
   await heard;
   clearInterval(asking);

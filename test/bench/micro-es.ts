@@ -7,21 +7,33 @@ import type {
   Transport,
 } from "@micro-es/runtime";
 import { createClient, createServer, memoryRegistry, silentLogger } from "@micro-es/runtime";
+import type { ServerMessageInterceptor } from "@micro-es/runtime/driver";
 import type { BenchCaller, BenchServer } from "./contender.ts";
 import type * as fast from "./gen/micro/bench/v1/bench_micro.ts";
 
-/** What one of our contenders is made of; everything else is as a user has it who says nothing. */
+/** The setup of one of our contenders; everything else has its defaults. */
 export interface Setup {
-  /** What was generated for the service, with whichever codecs. */
+  /** The generated code of the service, with either kind of codecs. */
   readonly generated: Pick<typeof fast, "createBenchServiceClient" | "registerBenchServiceHandler">;
   readonly transport: Transport;
   readonly serverInterceptors?: readonly ServerInterceptor[];
-  /** Looks at every call of the server. */
+  /** Observes every call of the server. */
   readonly debug?: () => Debug;
   readonly clientInterceptors?: readonly ClientInterceptor[];
-  /** Given to every unary call. */
+  /** Passed to every unary call. */
   readonly options?: CallOptions;
 }
+
+/** Interceptors that only pass on, in the form that sees messages. */
+export const passingOnClient: ClientInterceptor = {
+  unary: (_call, request, next) => next(request),
+  stream: (_call, requests, next) => next(requests),
+};
+export const passingOnServer: ServerMessageInterceptor = {
+  unary: (_context, request, next) => next(request),
+  stream: (_context, requests, next) => next(requests),
+  event: (_context, message, next) => next(message),
+};
 
 /** What a user writes: a class that implements the generated interface. */
 class Bench implements fast.BenchServiceHandler {

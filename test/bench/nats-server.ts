@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { freePort } from "./free-port.ts";
 
-/** Why no nats-server can be started here; undefined when one can. */
+/** Why nats-server cannot be started here; undefined if it can. */
 export async function noNatsServer(): Promise<string | undefined> {
   try {
     execFileSync("nats-server", ["--version"], { stdio: "ignore" });
@@ -13,7 +13,7 @@ export async function noNatsServer(): Promise<string | undefined> {
   }
 }
 
-/** Starts a nats-server of its own, which ends with this process; resolves when it can be reached. */
+/** Starts a separate nats-server, which ends with this process; resolves when it is reachable. */
 export async function startNatsServer(): Promise<{ port: number; stop(): void }> {
   const port = await freePort();
   const server: ChildProcess = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {

@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { basename } from "node:path";
 import type { SliceRequest, SliceResult } from "./slice.ts";
 
-/** What a process has used so far. */
+/** The resources that a process has used so far. */
 export interface Usage {
   readonly cpuUs: number;
   readonly rssBytes: number;
 }
 
-/** Both sides of one contender, each a process. */
+/** Both sides of one contender, each in its own process. */
 export interface Pair {
   readonly name: string;
   slice(request: SliceRequest): Promise<SliceResult>;
@@ -68,7 +68,7 @@ class Side {
     });
   }
 
-  /** The next thing the process says; one question is asked at a time. */
+  /** The next message of the process; one question is asked at a time. */
   answer(): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };

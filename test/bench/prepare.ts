@@ -5,11 +5,13 @@ import { build } from "esbuild";
 import { copyWithoutFeatures } from "./without-features.ts";
 
 const here = import.meta.dirname;
-/** Is made of a runtime of its own, see {@link copyWithoutFeatures}. */
+/** Uses a runtime of its own, see {@link copyWithoutFeatures}. */
 const withoutFeatures = "ablations/cut-out";
 const repository = join(here, "../..");
 
-/** Where contenders are: those that are compared with each other, and ours with one feature each. */
+/**
+ * Folders of contenders: those that are compared with each other, and ours with one feature each.
+ */
 export type ContenderFolder = "contenders" | "ablations";
 
 /** The files of all contenders of a folder, without extension. */
@@ -18,8 +20,9 @@ export function contenderFiles(folder: ContenderFolder): readonly string[] {
 }
 
 /**
- * Installs the peers when they are not there, builds the runtime as users get it, and turns the harness into plain
- * JavaScript: a loader that transpiles while it runs would be measured along. Returns the folder of the result.
+ * Installs missing peers, builds the runtime as users get it, and compiles the harness to plain
+ * JavaScript: a loader that transpiles at run time would be measured as well. Returns the folder of
+ * the result.
  */
 export async function prepare(): Promise<string> {
   const installed = join(here, "node_modules/.package-lock.json");
@@ -67,7 +70,7 @@ async function compile(
   });
 }
 
-/** Packs the runtime and unpacks it where what is built finds it before the workspace's. */
+/** Packs the runtime and unpacks it where the built code finds it before the workspace's. */
 function installRuntime(folder: string): void {
   const target = join(folder, "node_modules/@micro-es/runtime");
   rmSync(target, { recursive: true, force: true });

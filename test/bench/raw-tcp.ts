@@ -1,6 +1,6 @@
 /**
- * Length-prefixed frames echoed over TCP: what the kernel and Node's sockets leave to any protocol. No codec, no names,
- * no deadlines, no flow control.
+ * Length-prefixed frames echoed over TCP: the throughput that the kernel and Node's sockets leave
+ * to any protocol. No codec, no names, no deadlines, no flow control.
  */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";

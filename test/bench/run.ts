@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
   },
 });
 const { check, ablation, only } = options;
-/** Features differ by a few hundredths, so that their slices have to lie close together and be many. */
+/** Features differ by a few percent, so their slices must be close together and numerous. */
 const usual = options.ablation ? { slices: 21, sliceMs: 120 } : { slices: 5, sliceMs: 400 };
 const pace = {
   slices: Number(options.slices ?? usual.slices),
@@ -67,7 +67,7 @@ if (whole && wanted(options.suite, "start-up")) {
   if (check) reached &&= listening;
 }
 if (check && whole && options.suite.length === 0) {
-  // Coming and going a hundred thousand times takes longer than a short run has.
+  // A hundred thousand reconnections take longer than a short run allows.
   reached = printScale(await scale(folder, ["connections", "streams"])) && reached;
 }
 process.exit(reached ? 0 : 1);
@@ -103,9 +103,9 @@ async function startPairs(): Promise<readonly Pair[]> {
   return pairs;
 }
 
-/** True when the goals of starting are reached. */
+/** True when the start-up goals are reached. */
 async function measureStartUp(rounds: number): Promise<boolean> {
-  // Of peers a short run needs none.
+  // A short run needs no peers.
   const names = check && only.length === 0 ? ["micro-es"] : only;
   const started = await startUp(folder, rounds, names);
   if (options.json) for (const row of started) console.log(JSON.stringify(row));

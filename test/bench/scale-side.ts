@@ -1,17 +1,15 @@
-import {
-  type Channel,
-  createServer,
-  memoryRegistry,
-  silentLogger,
-  tcpTransport,
-} from "@micro-es/runtime";
+import { createServer, memoryRegistry, silentLogger, tcpTransport } from "@micro-es/runtime";
+import type { Channel } from "@micro-es/runtime/driver";
 import {
   BenchService_echo,
   BenchService_pingPong,
   registerBenchServiceHandler,
 } from "./gen/micro/bench/v1/bench_micro.ts";
 
-/** One side of the scale suite, in a process of its own: `server`, or what the client does and where. */
+/**
+ * One side of the scale suite, in a separate process: `server`, or the client's task and its
+ * target.
+ */
 const [side = "", address = "", count = "0"] = process.argv.slice(2);
 const transport = tcpTransport();
 const outgoing = () => ({
@@ -89,7 +87,7 @@ async function streams(wanted: number): Promise<number> {
   return echoes;
 }
 
-/** Connects, calls once and leaves, a hundred at a time. */
+/** Connects, calls once and disconnects, a hundred at a time. */
 async function reconnects(wanted: number): Promise<number> {
   let echoes = 0;
   for (let done = 0; done < wanted; done += 100) {
@@ -105,7 +103,7 @@ async function reconnects(wanted: number): Promise<number> {
   return echoes;
 }
 
-/** Lets nobody on before all have come, so that all streams are open at once. */
+/** Blocks until all have arrived, so that all streams are open at once. */
 function barrier(wanted: number): { wait(): Promise<void> } {
   let come = 0;
   let open = () => {};

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 
-/** What many connections, or many streams on one, cost the server. */
+/** The cost of many connections, or of many streams on one, for the server. */
 export interface ScaleRow {
   readonly suite: "connections" | "streams" | "reconnects";
   readonly count: number;
@@ -18,7 +18,8 @@ const runs = [
 ] as const;
 
 /**
- * Opens ten thousand of each, and has each echo ten times; and comes and goes a hundred thousand times.
+ * Opens ten thousand of each, and lets each echo ten times; and reconnects a hundred thousand
+ * times.
  *
  * @param suites default: all
  */
@@ -54,7 +55,7 @@ export async function scale(
   return rows;
 }
 
-/** Prints the rows; true when every echo came and no limit was passed. */
+/** Prints the rows; true if every echo arrived and no limit was exceeded. */
 export function printScale(rows: readonly ScaleRow[]): boolean {
   let all = true;
   for (const row of rows) {

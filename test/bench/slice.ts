@@ -1,12 +1,12 @@
 import type { BenchCaller, Suite } from "./contender.ts";
 
-/** A short stretch of load of one kind. */
+/** A short period of load of one kind. */
 export interface SliceRequest {
   readonly suite: Suite;
   readonly inFlight: number;
   readonly bytes: number;
   readonly ms: number;
-  /** Goes on until so many operations are done, though not longer than {@link maxMs}. */
+  /** Continues until this many operations are done, but not longer than {@link maxMs}. */
   readonly atLeast?: number;
   readonly maxMs?: number;
 }
@@ -19,10 +19,10 @@ export interface SliceResult {
   readonly p99Us: number;
 }
 
-/** Latencies that are kept of one slice, evenly spread over it. */
+/** Latencies kept of one slice, evenly spread over it. */
 const maxSamples = 100_000;
 
-/** Runs a slice and tells what came of it; rejects when any operation fails or answers wrongly. */
+/** Runs a slice and returns the result; rejects when any operation fails or responds wrongly. */
 export async function measure(caller: BenchCaller, slice: SliceRequest): Promise<SliceResult> {
   const payload = new Uint8Array(slice.bytes).fill(7);
   const samples: number[] = [];
@@ -41,7 +41,8 @@ export async function measure(caller: BenchCaller, slice: SliceRequest): Promise
       const now = performance.now();
       if (samples.length < maxSamples) samples.push(now - sent);
       operations++;
-      // Many calls a tick are not each looked at: the clock costs a noticeable part of a fast one.
+      // With many calls per tick, the clock is not read for each: reading it costs a noticeable
+      // part of a fast call.
       for (let more = slice.inFlight >= 16 ? 7 : 0; more > 0; more--) {
         check(await caller.unary(payload), payload);
         operations++;
@@ -69,7 +70,7 @@ export async function measure(caller: BenchCaller, slice: SliceRequest): Promise
   return { operations, elapsedMs, p50Us: at(0.5), p99Us: at(0.99) };
 }
 
-/** Messages that one round of a streaming suite moves. */
+/** Messages moved by one round of a streaming suite. */
 const perRound = { download: 1_000, pingpong: 100, publish: 500 } as const;
 
 function check(

@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-/** Ends by itself when whoever started it is gone, also when that was before it began. */
+/** Ends by itself when its parent is gone, even if that was before it began. */
 const untilOrphaned = `for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== ${process.pid}) process.exit();`;
 
 /**
- * Keeps every processor awake with loops that run only when nothing else wants to (SCHED_IDLE). On a virtual machine
- * the wake-up of an idle processor costs more than a whole call, and would be all that is measured at one in flight.
+ * Keeps every processor awake with loops that run only when the processor is otherwise idle
+ * (SCHED_IDLE). On a virtual machine, waking an idle processor costs more than a whole call, and
+ * would dominate the measurement with one call in flight.
  */
 export function keepAwake(): () => void {
   const loops: ChildProcess[] = [];
@@ -17,7 +18,7 @@ export function keepAwake(): () => void {
       // In a session of its own: the kernel's autogroups would count its time as ours.
       detached: true,
     });
-    // Without chrt the measurement goes on, and says that processors may have slept.
+    // Without chrt the measurement continues, with a note that processors may have slept.
     loop.once("error", () => {});
     loops.push(loop);
     if (loop.pid !== undefined) setGroupPriority(loop.pid, 19);
@@ -28,8 +29,8 @@ export function keepAwake(): () => void {
 }
 
 /**
- * Asks the kernel to prefer this process and its children over what else runs on the machine, where that is allowed:
- * a plain `nice` counts only within the processes of one session.
+ * Asks the kernel to prefer this process and its children over everything else on the machine, if
+ * that is allowed: a plain `nice` counts only within the processes of one session.
  */
 export function preferUs(): void {
   setGroupPriority(process.pid, -15);
@@ -39,6 +40,6 @@ function setGroupPriority(pid: number, nice: number): void {
   try {
     writeFileSync(`/proc/${pid}/autogroup`, String(nice));
   } catch {
-    // Not Linux, no autogroups, or not allowed: the figures are what the machine leaves.
+    // Not Linux, no autogroups, or not allowed: measured without preference.
   }
 }

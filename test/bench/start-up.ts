@@ -2,19 +2,19 @@ import { spawn } from "node:child_process";
 import type { Goal } from "./goals.ts";
 import { installed } from "./installed.ts";
 
-/** Time until a program listens, and what is installed for it. */
+/** The time until a program listens, and the size of its installation. */
 export interface StartUpRow {
   readonly suite: "start-up";
   readonly contender: string;
   readonly inFlight: 1;
-  /** What npm unpacks for it. */
+  /** The size of its packages unpacked by npm. */
   readonly bytes: number;
   readonly packages: number;
-  /** Starts, one after the other. */
+  /** Starts per second, one after the other. */
   readonly perSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
-  /** What the fastest start takes beyond that of a bare listener. */
+  /** The time of the fastest start beyond that of a bare listener. */
   readonly overBareNodeMs: number;
   readonly ratioToGrpcJs: number | null;
   readonly ratioToRawTcp: null;
@@ -23,15 +23,15 @@ export interface StartUpRow {
 interface Program {
   /** Calls `ready` when it listens. */
   readonly source: string;
-  /** What a user installs for it. */
+  /** The packages that a user installs for it. */
   readonly packages: readonly string[];
 }
 
 const ours = ["@micro-es/runtime", "@bufbuild/protobuf"];
 
 /**
- * The first is what Node itself takes; the second what the goal is about. A generated service brings the half of
- * protobuf-es that describes messages, and the defaults bring mDNS.
+ * The first measures Node itself; the goal applies to the second. A generated service loads the
+ * half of protobuf-es that describes messages, and the defaults load mDNS.
  */
 const programs: Readonly<Record<string, Program>> = {
   "bare-node": {
@@ -90,10 +90,13 @@ const programs: Readonly<Record<string, Program>> = {
   },
 };
 
-/** What is beside the runtime in its size: what the project says it is built on. */
+/**
+ * Not counted in the size of the runtime: the packages that the project declares as its
+ * foundations.
+ */
 const foundations = ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node"];
 
-/** What importing the core and listening may take, and what npm may unpack for it. */
+/** The allowed time to import the core and listen, and the allowed size of the installation. */
 export function startUpGoals(folder: string): readonly Goal<StartUpRow>[] {
   return [
     {
@@ -112,7 +115,7 @@ export function startUpGoals(folder: string): readonly Goal<StartUpRow>[] {
 /**
  * Starts each program in turn, and measures from its spawn until it listens.
  *
- * @param wanted the names of the programs, beside bare Node; empty: all
+ * @param wanted the names of the programs, in addition to bare Node; empty: all
  */
 export async function startUp(
   folder: string,
@@ -149,7 +152,7 @@ export async function startUp(
   }));
 }
 
-/** Prints a line a program. */
+/** Prints one line per program. */
 export function printStartUp(rows: readonly StartUpRow[]): void {
   for (const { contender, p50Us, overBareNodeMs, bytes, packages } of rows) {
     const ms = (p50Us / 1000).toFixed(0).padStart(5);

@@ -7,13 +7,16 @@ export interface Row {
   readonly inFlight: number;
   readonly bytes: number;
   readonly perSecond: number;
-  /** Latency of a call or a new connection; in the other suites of a round, as many messages as slice.ts says. */
+  /**
+   * Latency of a call or a new connection; in the other suites of a round, whose number of messages
+   * is in slice.ts.
+   */
   readonly p50Us: number;
   readonly p99Us: number;
-  /** Null when that contender did not run. */
+  /** Null if that contender did not run. */
   readonly ratioToGrpcJs: number | null;
   readonly ratioToRawTcp: number | null;
-  /** Processor time of both sides for one call or message. */
+  /** Processor time of both sides per call or message. */
   readonly cpuUsPerOperation: number;
   readonly clientCpuSecondsPer10k: number;
   readonly serverCpuSecondsPer10k: number;

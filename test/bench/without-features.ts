@@ -1,21 +1,24 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** One question that the path of a unary call asks for the sake of a feature, and what stands there without it. */
+/**
+ * One check on the path of a unary call that exists for a feature, and its replacement without it.
+ */
 interface Cut {
   readonly question: RegExp;
   readonly answer: string;
 }
 
+/** Names may end in a number, which the bundler adds if files share a name. */
 const cuts: readonly Cut[] = [
-  // Signals, and the context of a call that is answered meanwhile.
+  // Signals, and the context of a call whose response arrives meanwhile.
   {
-    question: /let signal = options\.signal \?\? [\s\S]*?return new OutboundCall\(/,
+    question: /let signal\d* = options\.signal \?\? [\s\S]*?return new OutboundCall\(/,
     answer: "return new OutboundCall(",
   },
   {
     question:
-      /callMetadata\(options\.metadata, context\), signal, linked, options\.filters === void 0 \? this\.#filters : this\.#join\(options\.filters\)/,
+      /metadata\d*, signal\d*, linked, options\.filters === void 0 \? this\.#filters : this\.#join\(options\.filters\)/,
     answer: "void 0, void 0, void 0, this.#filters",
   },
   {
@@ -51,43 +54,45 @@ const cuts: readonly Cut[] = [
     question: /if \(!this\.#intercepted\)\s+return this\.#attempts\.unary\(call, request\);/,
     answer: "return this.#attempts.unary(call, request);",
   },
-  // Metadata, of requests and of answers.
+  // Metadata of requests and responses.
   {
-    question: /nextMetadata\(\) \{\s+const previous = this\.attempts\+\+;[\s\S]*?return metadata;/,
+    question:
+      /nextMetadata\(\) \{\s+const previous = this\.attempts\+\+;[\s\S]*?return metadata\d*;/,
     answer: "nextMetadata() { this.attempts++; return void 0;",
   },
   {
     question:
-      /const refusal = callRefusal\(method\.name, outgoing\);\s+if \(refusal !== void 0\)\s+throw refusal;\s+const metadata = outgoing\.metadata\?\.isEmpty[^\n]*\n/,
+      /const (refusal\d*) = callRefusal\d*\(method\.name, outgoing\);\s+if \(\1 !== void 0\)\s+throw \1;\s+const metadata\d* = outgoing\.metadata\?\.isEmpty[^\n]*\n/,
     answer: "",
   },
   {
     question:
-      /metadata === void 0 \? flags : flags \| flag\.metadata, (\w+), id, remainingField\(outgoing\.deadline\)\);\s+if \(metadata !== void 0\)\s+this\.writer\.block\(metadata\);/,
+      /metadata\d* === void 0 \? flags : flags \| flag\d*\.metadata, (\w+), id, remainingField\(outgoing\.deadline\)\);\s+if \(metadata\d* !== void 0\)\s+this\.writer\.block\(metadata\d*\);/,
     answer: "flags, $1, id, remainingField(outgoing.deadline));",
   },
   {
     question:
-      /if \(\(flags & flag\.metadata\) !== 0\)\s+at = blockEnd\(\w+, start, end\);\s+const metadata = at === start \? void 0 : readMetadata\(\w+, start, at\);/,
-    answer: "const metadata = void 0;",
+      /if \(\(flags & flag\d*\.metadata\) !== 0\)\s+at = blockEnd\(\w+, start\d*, end\);\s+const (metadata\d*) = at === start\d* \? void 0 : readMetadata\(\w+, start\d*, at\);/,
+    answer: "const $1 = void 0;",
   },
   {
     question:
-      /const metadata = this\.headersSent [\s\S]*?flags \| \(metadata === void 0[^\n]*\n[\s\S]*?writer\.block\(trailers\);/,
+      /const metadata\d* = this\.headersSent [\s\S]*?flags \| \(metadata\d* === void 0[^\n]*\n[\s\S]*?writer\.block\(trailers\);/,
     answer: "writer.open(frameType.result, flags, method, this.id, aux);",
   },
   {
     question:
-      /if \(\(flags & flag\.metadata\) !== 0\) \{\s+at = blockEnd\((\w+), start, end\);\s+call\.outgoing\.responseMetadata[\s\S]*?call\.outgoing\.trailers[^\n]*\n\s+\}/,
+      /if \(\(flags & flag\d*\.metadata\) !== 0\) \{\s+at = blockEnd\((\w+), start\d*, end\);\s+call\.outgoing\.responseMetadata[\s\S]*?call\.outgoing\.trailers[^\n]*\n\s+\}/,
     answer: "",
   },
   { question: /call\.propagate = this\.#propagate;/, answer: "" },
 ];
 
 /**
- * Copies an installed runtime and takes out what a unary call over TCP asks only because it could have a signal,
- * metadata, an interceptor, an observer, or a deadline or node of its own. It answers the bench and nobody else.
- * @throws Error when a question is not found: the runtime was rewritten, and the list above was not.
+ * Copies an installed runtime and removes the checks of a unary call over TCP that exist only for
+ * signals, metadata, interceptors, observers, and per-call deadlines or nodes. The result works
+ * only for the benchmark.
+ * @throws Error when a check is not found: the runtime was rewritten, and the list above was not.
  */
 export function copyWithoutFeatures(runtime: string): void {
   const target = join(dirname(runtime), "runtime-without-features");

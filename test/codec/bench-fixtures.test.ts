@@ -6,7 +6,7 @@ import { bytesOf, fixtures } from "../bench/codec/fixtures.ts";
 import { largestBundle } from "../bench/codec/report.ts";
 import { generated, protoSources } from "./generated.ts";
 
-// What `npm run bench:codec` measures, without the clock.
+// What `npm run bench -- codec` measures, without the clock.
 
 const { codec, pb, folder } = await generated(
   protoSources(join(import.meta.dirname, "../bench/codec/proto")),

@@ -3,7 +3,10 @@ import { expect } from "vitest";
 import type { TestCodec } from "./generated.ts";
 import { toHex } from "./hex.ts";
 
-/** Expects bytes to decode to what protobuf-es makes of them, and to be written again as it writes them. */
+/**
+ * Expects bytes to decode to what protobuf-es makes of them, and to be written again as it writes
+ * them.
+ */
 export function expectAsReflected(codec: TestCodec, bytes: Uint8Array): Message {
   const message = codec.decode(bytes);
   const reflected = fromBinary(codec.schema, bytes);

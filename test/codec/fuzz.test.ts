@@ -6,7 +6,8 @@ import { sameMessage } from "./same-message.ts";
 
 const generated = await testCodecs();
 const codec = generated.codec("trap3.All");
-// These runs are judged without protoc, which may not be there: nothing that is read may be wrong in them.
+// These runs are judged without protoc, which may not be there: nothing that is read may be wrong
+// in them.
 const nobody: Judge = { text: () => undefined };
 
 test("a few hundred messages, the same for the same seed, are read and written as protobuf-es does it", () => {

@@ -16,16 +16,20 @@ export interface FuzzReport {
   refused: number;
   /** Changed bytes that both read alike. */
   equal: number;
-  /** Disagreements that are explained, most of them because protoc sides with us, with how many there were of each. */
+  /**
+   * Disagreements that are explained, most of them because protoc sides with us, with how many
+   * there were of each.
+   */
   readonly explained: Map<string, number>;
   /** Differences that nobody explained. */
   readonly failures: string[];
 }
 
 /**
- * Compares codecs with protobuf-es on random messages, and on bytes that were changed at random. Where they disagree
- * about changed bytes, protoc decides: it must refuse what we refuse, and see the same in the bytes that came
- * and in those that we write, {@link held what no object can hold} aside.
+ * Compares codecs with protobuf-es on random messages, and on bytes that were changed at random.
+ * Where they disagree about changed bytes, protoc decides: it must refuse what we refuse, and see
+ * the same in the bytes that came and in those that we write, {@link held what no object can hold}
+ * aside.
  */
 export function fuzz(
   codecs: readonly TestCodec[],
@@ -123,7 +127,8 @@ function explain(
   }
   const seen = judge.text(codec.typeName, written);
   if (seen !== original) {
-    // Part of what came may have no place in an object of protobuf-es. That part alone may be missing.
+    // Part of what came may have no place in an object of protobuf-es. That part alone may be
+    // missing.
     const { bytes: kept, lost } = held(codec.schema, bytes);
     return lost.size > 0 && seen === judge.text(codec.typeName, kept)
       ? { ok: true, what: `read as protoc does, but for this: ${[...lost].join("; ")}` }

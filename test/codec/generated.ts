@@ -10,8 +10,9 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { DescMessage } from "@bufbuild/protobuf";
-import { type AnyCodec, type MessageCodec, protobufContentType } from "@micro-es/runtime";
+import type { AnyCodec, MessageCodec } from "@micro-es/runtime";
 import { CodecRegistry } from "@micro-es/runtime/codec";
+import { protobufContentType } from "@micro-es/runtime/driver";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
 
 /** A generated codec of a message type that is only known by its name. */

@@ -18,9 +18,9 @@ import { Random, randomMessage } from "./random-message.ts";
 import { sameMessage } from "./same-message.ts";
 
 /**
- * Random messages of every type of Google's public APIs through generated codecs: bytes as protobuf-es writes them,
- * objects as it reads them. `--part` takes some APIs, for every change; `--messages N` (default 5) is how
- * many of each type. `--seed N` (default 1).
+ * `npm run fuzz -- googleapis`: random messages of every type of Google's public APIs through the
+ * generated codecs: bytes as protobuf-es writes them, objects as it reads them. `--part` takes some
+ * APIs; `--messages N` (default 5) sets the number for each type. `--seed N` (default 1).
  */
 
 const words = process.argv.slice(2);
@@ -95,7 +95,10 @@ function difference(codec: MessageCodec<Message>, random: Random): string | unde
   return undefined;
 }
 
-/** Descriptors for the codecs to be listed with: those of the image, which takes protoc-gen-es minutes to write. */
+/**
+ * Descriptors for the codecs to be listed with: those of the image, which takes protoc-gen-es
+ * minutes to write.
+ */
 function writeSchemas(image: FileDescriptorSet): void {
   const registry = createFileRegistry(image);
   (globalThis as { googleapisRegistry?: unknown }).googleapisRegistry = registry;

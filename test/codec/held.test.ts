@@ -100,8 +100,8 @@ test.each(whole)("an object holds all: $what", ({ codec, bytes }) => {
 
 const judge = available();
 
-// Refused by protobuf-es or misread, so that protoc is asked: an unknown value in a list of a closed enum, and a
-// field with another wire type than its own.
+// Refused by protobuf-es or misread, so that protoc is asked: an unknown value in a list of a
+// closed enum, and a field with another wire type than its own.
 const disputed = new Map([
   [trap2, "60 63"],
   [trap3, "0a 02 61 62"],
@@ -152,7 +152,10 @@ test.skipIf(judge === undefined)("and an error right beside it is found", () => 
   expect(compare(lax, hex("72 01 ff"), judge!)).toMatchObject({ ok: false });
 });
 
-/** protoc comes from a registry of packages: where there is none, only the user of a checkout may go without. */
+/**
+ * protoc comes from a registry of packages: where there is none, only the user of a checkout may go
+ * without.
+ */
 function available(): Judge | undefined {
   try {
     return protocJudge(`${import.meta.dirname}/proto`, ["trap2.proto", "trap3.proto"]);

@@ -8,9 +8,10 @@ export interface Held {
 }
 
 /**
- * Rewrites bytes to what the objects of protobuf-es can hold of them, by the descriptor alone and with neither of the
- * codecs that are compared. Objects have no place for three things: text that is not UTF-8, where the schema allows it; what is
- * no JSON in a Struct that a field holds as JSON; and unknown fields of a wrapper that a field holds as the bare value.
+ * Rewrites bytes to what the objects of protobuf-es can hold of them, by the descriptor alone and
+ * with neither of the codecs that are compared. Objects have no place for three things: text that
+ * is not UTF-8, where the schema allows it; what is no JSON in a Struct that a field holds as JSON;
+ * and unknown fields of a wrapper that a field holds as the bare value.
  *
  * @param bytes are well-formed: protoc reads them
  */
@@ -147,7 +148,10 @@ class Rewriter {
     return writer.finish();
   }
 
-  /** A Value: null in field 1, number 2, text 3, bool 4, Struct 5, list 6. Empty where it has none of these. */
+  /**
+   * A Value: null in field 1, number 2, text 3, bool 4, Struct 5, list 6. Empty where it has none
+   * of these.
+   */
   #value(body: Uint8Array): Uint8Array {
     const wireTypes = [
       WireType.Varint,

@@ -46,7 +46,9 @@ export function protocJudge(folder: string, files: readonly string[]): Judge {
   };
 }
 
-/** protoc prints all entries of a map with one key, of which the last counts, one behind the other. */
+/**
+ * protoc prints all entries of a map with one key, of which the last counts, one behind the other.
+ */
 function lastEntries(text: string): string {
   return text.replace(
     /^( *)(\w+) \{\n\1 {2}key: (.*)\n(?:\1 {2}.*\n)*\1\}\n(?=\1\2 \{\n\1 {2}key: \3\n)/gm,

@@ -16,7 +16,10 @@ const pieces: readonly (readonly number[])[] = [
   [0xfb, 0x07, 0xfc, 0x07],
 ];
 
-/** Bytes with one to three changes: a bit, a byte, a piece put in, taken out or doubled, an end cut off. */
+/**
+ * Bytes with one to three changes: a bit, a byte, a piece put in, taken out or doubled, an end cut
+ * off.
+ */
 export function mutated(bytes: Uint8Array, random: Random): Uint8Array {
   const result = [...bytes];
   for (let changes = 1 + random.below(3); changes > 0; changes--) {

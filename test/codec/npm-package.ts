@@ -6,8 +6,8 @@ import { join } from "node:path";
 export const tools: string = join(import.meta.dirname, "../../.tools");
 
 /**
- * The folder of an npm package that is a tool and no dependency. It is fetched once and kept; nothing of it is
- * installed or run.
+ * The folder of an npm package that is a tool and no dependency. It is fetched once and kept;
+ * nothing of it is installed or run.
  */
 export function npmPackage(name: string, version: string): string {
   const folder = join(tools, `${name.replaceAll("/", "+")}-${version}`);

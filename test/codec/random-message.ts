@@ -32,7 +32,10 @@ export class Random {
   }
 }
 
-/** A message of a type with random contents, of every kind that its fields have, as protobuf-es makes it. */
+/**
+ * A message of a type with random contents, of every kind that its fields have, as protobuf-es
+ * makes it.
+ */
 export function randomMessage(schema: DescMessage, random: Random, depth = 3): Message {
   return create(schema, randomInit(schema, random, depth) as never) as Message;
 }

@@ -95,12 +95,12 @@ test("an initializer is written as the message that create() makes of it", () =>
 test("an imported message uses the codec of its file when the run writes that, and protobuf-es otherwise", () => {
   const compiled = compile(shop, { withOptions: false });
   const order = (files: readonly string[]) =>
-    generate(compiled.request(files, "target=ts,import_extension=ts")).get("shop/order_micro.ts")!;
+    generate(compiled.request(files, "target=ts,import_extension=ts")).get("shop/order_codec.ts")!;
   const together = order(["shop/order.proto", "shop/money.proto"]);
-  expect(together).toContain('import { MoneyCodec } from "./money_micro.ts";');
+  expect(together).toContain('import { MoneyCodec } from "./money_codec.ts";');
   expect(together).not.toContain("reflectCodec");
   const alone = order(["shop/order.proto"]);
-  expect(alone).not.toContain("money_micro");
+  expect(alone).not.toContain("money_codec");
   expect(alone).toMatch(
     /^const MoneyCodec: MessageCodec<Money> = .*reflectCodec\(MoneySchema\);$/m,
   );
@@ -141,15 +141,16 @@ test("a message that goes through protobuf-es may not have a field that runs ove
 
 test("codec=reflect is one line a message", () => {
   const compiled = compile(shop, { withOptions: false });
-  const code = generate(compiled.request(["shop/order.proto"], "target=js,codec=reflect")).get(
-    "shop/order_micro.js",
-  )!;
-  expect(code).toContain("export const OrderCodec = /*@__PURE__*/ codec(OrderSchema);");
+  const files = generate(compiled.request(["shop/order.proto"], "target=js,codec=reflect"));
+  const codecs = files.get("shop/order_codec.js");
+  expect(codecs).toContain("export const OrderCodec = /*@__PURE__*/ codec(OrderSchema);");
+  expect(codecs).not.toMatch(/^(export )?function/m);
+  const code = files.get("shop/order_micro.js")!;
   // Of functions there are those of the service, and no other.
   expect(code.match(/^(export )?function \w+/gm)).toEqual([
     "export function createOrdersClient",
     "export function registerOrdersHandler",
   ]);
   // Nobody asks for what is not sent.
-  expect(code).not.toContain("Money");
+  for (const text of files.values()) expect(text).not.toContain("Money");
 });

@@ -4,8 +4,8 @@ import { testCodecs } from "./generated.ts";
 import { protocJudge } from "./judge.ts";
 
 /**
- * `npm run fuzz:codec`: random messages and bytes through the generated codecs, protobuf-es and protoc.
- * `--inputs N` (default 20,000), `--seed N` (default: the same each time).
+ * `npm run fuzz -- codec`: random messages and bytes through the generated codecs, protobuf-es and
+ * protoc. `--inputs N` (default 20,000), `--seed N` (default: the same each time).
  */
 
 const words = process.argv.slice(2);

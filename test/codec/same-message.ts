@@ -1,6 +1,6 @@
 /**
- * Whether two messages are equal in everything that is their own: names, values, and what their prototypes have
- * as defaults. The prototypes of two makers are not the same objects.
+ * Whether two messages are equal in everything that is their own: names, values, and what their
+ * prototypes have as defaults. The prototypes of two makers are not the same objects.
  */
 export function sameMessage(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;

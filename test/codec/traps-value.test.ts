@@ -1,4 +1,4 @@
-import { create, isMessage, toJson } from "@bufbuild/protobuf";
+import { create, isMessage, toBinary, toJson } from "@bufbuild/protobuf";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import { describe, expect, test } from "vitest";
 import { expectAsReflected, expectWrittenAsReflected } from "./expectations.ts";
@@ -388,6 +388,21 @@ describe("objects", () => {
     expect(() => all3.encode(child)).toThrow(/expected a trap3\.All, got a trap3\.Child/);
     expect(() => all3.encode({ self: child })).toThrow(/trap3\.All\.self/);
     expect(() => all3.encode({ listChild: [child, all3.create()] })).toThrow(/listChild\[1\]/);
+  });
+
+  test("unknown fields of an initializer are dropped, nested too, and those of a message are kept", () => {
+    const $unknown = [{ no: 99, wireType: 0, data: new Uint8Array([1]) }];
+    const kept = { ...child3.create(), $unknown };
+    const choice = { case: "choiceChild", value: { $unknown } };
+    for (const given of [
+      { $unknown },
+      { child: { $unknown }, listChild: [{ $unknown }, kept], mapChild: { a: { $unknown } } },
+      { child: kept, choice },
+      { ...all3.create(), $unknown, child: kept },
+    ]) {
+      const theirs = toBinary(all3.schema, create(all3.schema, given as never));
+      expect(toHex(all3.encode(given))).toBe(toHex(theirs));
+    }
   });
 
   test("trap 48: messages are plain data", () => {

@@ -7,12 +7,14 @@ import { bundleProgram } from "../support/bundle.ts";
 import { conformanceRunner, NoRunner, type Runner } from "./runner.ts";
 
 /**
- * `npm run conformance`: Google's conformance tests on the generated codecs. Twice, the second time with
- * protobuf-es as the encoder, so that an error of the decoder cannot be undone by one of the encoder. With
- * `--plant`, once and with an error in it, which must be found.
+ * `npm run interop -- conformance`: Google's conformance tests on the generated codecs. Twice, the
+ * second time with protobuf-es as the encoder, so that an error of the decoder cannot be undone by
+ * one of the encoder. With `--plant`, once and with an error in it, which must be found.
  */
 
-/** Tests of the binary and the JSON format that the runner has. More or fewer means another runner. */
+/**
+ * Tests of the binary and the JSON format that the runner has. More or fewer means another runner.
+ */
 const expectedTests = 5567;
 
 const passes = process.argv.includes("--plant")

@@ -26,8 +26,8 @@ export class NoRunner extends Error {
 const version = "33.2.0";
 
 /**
- * Fetches the runner once: the npm package has it as a program for Linux, which needs a newer C library than
- * some systems have. Then Debian's is put beside it, without installing anything.
+ * Fetches the runner once: the npm package has it as a program for Linux, which needs a newer C
+ * library than some systems have. Then Debian's is put beside it, without installing anything.
  *
  * @throws NoRunner that says what is missing
  */

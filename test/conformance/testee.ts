@@ -18,8 +18,10 @@ import {
   file_google_protobuf_timestamp,
   file_google_protobuf_wrappers,
 } from "@bufbuild/protobuf/wkt";
-import { type AnyCodec, protobufContentType } from "@micro-es/runtime";
+import type { AnyCodec } from "@micro-es/runtime";
 import { CodecRegistry } from "@micro-es/runtime/codec";
+import { protobufContentType } from "@micro-es/runtime/driver";
+import { exactJson } from "../../runtime/src/codec/exact-json.ts";
 
 /** What is generated from the runner's .proto files for each run. */
 export interface Generated {
@@ -50,9 +52,10 @@ const encodeByReflection = process.env.CONFORMANCE_ENCODE === "reflect";
 const plantError = process.env.CONFORMANCE_ENCODE === "planted error";
 
 /**
- * The program that Google's runner tests: it takes a message in one format and gives it back in another, until
- * the runner closes the pipe. Binary goes through the generated codecs, or, with `CONFORMANCE_ENCODE=reflect`,
- * out through protobuf-es; JSON is protobuf-es' in both directions, on the same objects.
+ * The program that Google's runner tests: it takes a message in one format and gives it back in
+ * another, until the runner closes the pipe. Binary goes through the generated codecs, or, with
+ * `CONFORMANCE_ENCODE=reflect`, out through protobuf-es; JSON is protobuf-es' in both directions,
+ * on the same objects.
  */
 export function serve(generated: Generated): void {
   const codecs = new CodecRegistry(generated.codecs);
@@ -70,7 +73,8 @@ export function serve(generated: Generated): void {
     const head = read(4);
     const bytes = head && read(new DataView(head.buffer).getUint32(0, true));
     if (bytes === undefined) return;
-    // The frame around a test is protobuf-es', so that a codec under test cannot hide its own error.
+    // The frame around a test is protobuf-es', so that a codec under test cannot hide its own
+    // error.
     const request = fromBinary(generated.request, bytes) as ConformanceRequest;
     const result = answer(request);
     write(
@@ -96,7 +100,10 @@ export function serve(generated: Generated): void {
         );
       else if (payload.case === "jsonPayload") {
         const lenient = request.testCategory === ignoreUnknownJson;
-        message = fromJsonString(schema, payload.value, { registry, ignoreUnknownFields: lenient });
+        message = fromJsonString(schema, exactJson(payload.value, schema, registry), {
+          registry,
+          ignoreUnknownFields: lenient,
+        });
       } else return { case: "skipped", value: "this format is not tested" };
     } catch (error) {
       return { case: "parseError", value: String(error) };

@@ -2,16 +2,16 @@ import {
   httpBroker,
   type MdnsRegistryOptions,
   mdnsRegistry,
-  type OutgoingEvent,
   silentLogger,
 } from "@micro-es/runtime";
+import type { OutgoingEvent } from "@micro-es/runtime/driver";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type BrokerProcess, startBrokerProcess } from "../support/broker-process.ts";
 
 const until = (condition: () => boolean | Promise<boolean>) =>
   vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
 
-/** Nothing of it leaves the machine, and every test process has a port of its own. */
+/** No traffic leaves the machine, and every test process has a port of its own. */
 const link: MdnsRegistryOptions = {
   interface: "127.0.0.1",
   group: "239.77.105.98",
@@ -32,7 +32,7 @@ describe("the HTTP broker between processes that multicast DNS finds", () => {
   let audit: BrokerProcess;
 
   beforeAll(async () => {
-    // The publisher watches before there is anybody, so it must hear of subscribers that come later.
+    // The publisher starts watching before there are subscribers, so it must learn of later ones.
     await broker.publish("orders", textEvent("nobody"));
     const [one, two, all] = await Promise.all([
       startBrokerProcess(link, "orders", "workers"),

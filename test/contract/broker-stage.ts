@@ -5,23 +5,25 @@ import {
   type Code,
   type IncomingEvent,
   MicroError,
-  type OutgoingEvent,
   type Subscription,
 } from "@micro-es/runtime";
+import type { OutgoingEvent } from "@micro-es/runtime/driver";
 
 /** Brokers that reach each other, as those of several processes do. */
 export interface BrokerFleet {
   readonly brokers: readonly Broker[];
-  /** Resolves when every broker knows of every subscription; by default that needs no time. */
+  /** Creates another broker that reaches the others. The suite closes it. */
+  join(options: { readonly closeGraceMs: number }): Broker;
+  /** Resolves when every broker knows every subscription; immediately by default. */
   settle?(): Promise<void>;
-  /** Closes what the brokers are built on. The suite closes the brokers themselves before. */
+  /** Closes the foundation of the brokers. The suite closes the brokers themselves first. */
   close?(): Promise<void>;
 }
 
-/** Makes a fleet that shares nothing with another one. Its brokers log nothing. */
+/** Creates a fleet that shares nothing with another one. Its brokers log nothing. */
 export type CreateBrokers = (count: number) => Promise<BrokerFleet>;
 
-/** What a broker does, of how many brokers it takes to see it, and how it is seen. */
+/** A behaviour of a broker, the number of brokers needed to observe it, and the test of it. */
 export type BrokerCase = readonly [name: string, brokers: number, body: BrokerCaseBody];
 
 export type BrokerCaseBody = (
@@ -31,12 +33,26 @@ export type BrokerCaseBody = (
   three: Broker,
 ) => Promise<void>;
 
-/** What the cases share about one fleet. */
+/** The shared state of the cases on one fleet. */
 export class Stage {
   readonly #fleet: BrokerFleet;
+  readonly #joined: Broker[] = [];
 
   constructor(fleet: BrokerFleet) {
     this.#fleet = fleet;
+  }
+
+  /** Adds a broker to the fleet, which a case may close before its end. */
+  join(options: { readonly closeGraceMs: number }): Broker {
+    const broker = this.#fleet.join(options);
+    this.#joined.push(broker);
+    return broker;
+  }
+
+  async close(): Promise<void> {
+    const brokers = [...this.#joined, ...this.#fleet.brokers];
+    await Promise.all(brokers.map((broker) => broker.close()));
+    await this.#fleet.close?.();
   }
 
   async settle(): Promise<void> {
@@ -62,7 +78,7 @@ export class Collector {
   }
 }
 
-/** Something that handlers wait for. */
+/** A gate that handlers wait for. */
 export class Gate {
   open: () => void = () => {};
   readonly opened: Promise<void> = new Promise((resolve) => {

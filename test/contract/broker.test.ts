@@ -4,6 +4,7 @@ import {
   MemoryRegistryNetwork,
   memoryBroker,
   memoryRegistry,
+  type Registry,
   silentLogger,
 } from "@micro-es/runtime";
 import { describe, test } from "vitest";
@@ -16,10 +17,16 @@ const implementations: Readonly<Record<string, CreateBrokers>> = {
   "memory, blocking": async (count) => memoryFleet(count, "block"),
   http: async (count) => {
     const network = new MemoryRegistryNetwork();
-    const registries = Array.from({ length: count }, () => memoryRegistry({ network }));
+    const registries: Registry[] = [];
+    const join = (options: { readonly closeGraceMs?: number } = {}) => {
+      const registry = memoryRegistry({ network });
+      registries.push(registry);
+      return httpBroker({ registry, logger, ...options });
+    };
     return {
-      brokers: registries.map((registry) => httpBroker({ registry, logger })),
-      // Watches of a memory registry are told within the same turn of the event loop.
+      brokers: Array.from({ length: count }, () => join()),
+      join,
+      // A memory registry notifies its watches within the same turn of the event loop.
       settle: () => new Promise((resolve) => setImmediate(resolve)),
       async close() {
         await Promise.all(registries.map((registry) => registry.close()));
@@ -30,9 +37,9 @@ const implementations: Readonly<Record<string, CreateBrokers>> = {
 
 function memoryFleet(count: number, overflow: "drop" | "block"): BrokerFleet {
   const network = new MemoryBrokerNetwork();
-  return {
-    brokers: Array.from({ length: count }, () => memoryBroker({ network, overflow, logger })),
-  };
+  const join = (options: { readonly closeGraceMs?: number } = {}) =>
+    memoryBroker({ network, overflow, logger, ...options });
+  return { brokers: Array.from({ length: count }, () => join()), join };
 }
 
 for (const [name, create] of Object.entries(implementations)) {

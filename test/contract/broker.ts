@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Broker,
-  createTopic,
   deadlineAfter,
   EventRejected,
   type IncomingEvent,
   MicroError,
 } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
+import { createTopic } from "@micro-es/runtime/driver";
 import { type EchoRequest, EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
+import { abortAt, abortMoments } from "./abort-moments.ts";
+import { lossCases } from "./broker-losses.ts";
 import {
   type BrokerCase,
   type CreateBrokers,
@@ -27,17 +29,17 @@ import { deadLetterCases } from "./dead-letters.ts";
 
 export type { BrokerFleet, CreateBrokers } from "./broker-stage.ts";
 
-/** What every broker does, as far as its guarantees say that it does. */
+/** The behaviour of every broker, as far as its guarantees promise it. */
 export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
-  return [...cases, ...deadLetterCases].map(([name, count, body]) => ({
+  return [...cases, ...deadLetterCases, ...lossCases].map(([name, count, body]) => ({
     name,
     async run() {
       const fleet = await create(count);
+      const stage = new Stage(fleet);
       try {
-        await body(new Stage(fleet), ...(fleet.brokers as [Broker, Broker, Broker]));
+        await body(stage, ...(fleet.brokers as [Broker, Broker, Broker]));
       } finally {
-        await Promise.all(fleet.brokers.map((broker) => broker.close()));
-        await fleet.close?.();
+        await stage.close();
       }
     },
   }));
@@ -327,7 +329,7 @@ const cases: readonly BrokerCase[] = [
           await new Promise<void>((resolve) => {
             event.signal.addEventListener("abort", () => {
               reasons.push(event.signal.reason);
-              // It says that all is well, too late: the event has failed by then.
+              // It reports success too late: the event has already failed.
               resolve();
             });
           });
@@ -419,6 +421,33 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
+    "ends a subscription whose signal fires while it is set up, whenever that is",
+    2,
+    async (stage, one, two) => {
+      let seen = 0;
+      const all = await two.subscribe("set-up", () => {});
+      const take = () => void seen++;
+      for (const queue of [undefined, "group"]) {
+        for (const moment of abortMoments) {
+          const subscribing = (signal: AbortSignal) =>
+            one.subscribe("set-up", take, queue === undefined ? { signal } : { queue, signal });
+          const subscription = await abortAt(moment, subscribing);
+          await subscription?.close();
+        }
+      }
+      await stage.settle();
+      for (let index = 0; index < 5; index++) await two.publish("set-up", textEvent(`${index}`));
+      await until(() => all.stats.delivered === 5);
+      // If events take separate paths, a last subscription shows that those of the ended ones are
+      // empty.
+      const last = await one.subscribe("set-up", () => {});
+      await stage.settle();
+      await two.publish("set-up", textEvent("last"));
+      await until(() => last.stats.delivered === 1 && all.stats.delivered === 6);
+      assert.equal(seen, 0);
+    },
+  ],
+  [
     "carries the trace and what is marked from the event that caused another, and nothing else",
     2,
     async (stage, one, two) => {
@@ -468,7 +497,7 @@ const cases: readonly BrokerCase[] = [
       await one.publish("offers", textEvent("too long"), { deadline });
       await one.publish("offers", textEvent("too late"), { deadline: deadline - 100 });
       await until(() => subscription.stats.rejected === 2);
-      // A machine that is slow may have used up the time of the second as well.
+      // A slow machine may have used up the time of the second as well.
       assert.ok(begun.length <= 2 && !begun.includes("too late"));
       for (const reason of reasons) {
         assert.ok(reason instanceof MicroError && reason.code === "deadline_exceeded");

@@ -59,7 +59,7 @@ describe.each(formats)("codec $contentType", (format, contents) => {
   for (const { name, run } of codecContract(format, contents)) test(name, run);
 });
 
-// The same cases for the codec that was generated.
+// The same cases for the generated codec.
 const [generated] = echoCodecs.filter(({ typeName }) => typeName === EchoRequestSchema.typeName);
 const ofMessages = formats.filter(([format]) => format !== bytesFormat);
 describe.each(ofMessages)("codec $contentType of a generated codec", (format, contents) => {

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import type { AnyCodec, Format } from "@micro-es/runtime";
 import type { ContractCase } from "./contract.ts";
 
-/** A message type for the codec suite: what is sent, and what must arrive. */
+/** A message type for the codec suite, with messages to send and the expected results. */
 export interface CodecFixture {
   /** A codec of the type, in any format. */
   readonly codec: AnyCodec;
-  /** Initializers with what they decode to. */
+  /** Initializers, with the messages that they decode to. */
   readonly messages: readonly { readonly init: unknown; readonly received: unknown }[];
-  /** A value that is no initializer of the type. */
+  /** A value that is not a valid initializer of the type. */
   readonly invalid: unknown;
-  /** Bytes that are no such message in this format. */
+  /** Bytes that are not a valid message in this format. */
   readonly malformed: readonly Uint8Array[];
 }
 
-/** What every format does. */
+/** The behaviour of every format. */
 export function codecContract(format: Format, fixture: CodecFixture): readonly ContractCase[] {
   const codec = () => format.codecFor(fixture.codec);
   return [

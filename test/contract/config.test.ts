@@ -1,14 +1,8 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type ConfigTable,
-  envSource,
-  type FileFormat,
-  fileSource,
-  flagsSource,
-  memorySource,
-} from "@micro-es/runtime";
+import { envSource, fileSource, flagsSource, memorySource } from "@micro-es/runtime";
+import type { ConfigTable, FileFormat } from "@micro-es/runtime/driver";
 import { stringify as toToml } from "smol-toml";
 import { describe, test } from "vitest";
 import { stringify as toYaml } from "yaml";

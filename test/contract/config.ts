@@ -1,22 +1,24 @@
 import assert from "node:assert/strict";
-import { type ConfigSource, type ConfigTable, MicroError } from "@micro-es/runtime";
+import { type ConfigSource, MicroError } from "@micro-es/runtime";
+import type { ConfigTable } from "@micro-es/runtime/driver";
+import { abortAt, abortMoments } from "./abort-moments.ts";
 import type { ContractCase } from "./contract.ts";
 
-/** A source under test, and what stands behind it. */
+/** A source under test, and control over its data. */
 export interface ConfigSourceFixture {
   readonly source: ConfigSource;
-  /** What the source has at the beginning. */
+  /** The initial values of the source. */
   readonly initial: ConfigTable;
-  /** Changes what the source has; absent for one that never changes. */
+  /** Changes the values of the source; absent for one that never changes. */
   change?(values: ConfigTable): Promise<void>;
-  /** Makes the source unreadable or nonsense; absent for one that cannot be. */
+  /** Makes the source unreadable or invalid; absent if that is impossible. */
   spoil?(): Promise<void>;
   cleanUp?(): Promise<void>;
 }
 
 /**
- * What every config source does.
- * @param create makes a source anew for every case.
+ * The behaviour of every config source.
+ * @param create creates a new source for every case.
  */
 export function configSourceContract(
   create: () => Promise<ConfigSourceFixture>,
@@ -60,6 +62,26 @@ export function configSourceContract(
       await Promise.all([source.close(), source.close()]);
       await source[Symbol.asyncDispose]();
     }),
+    withSource(
+      "ends a load and a watch whose signal fires while they are set up",
+      async ({ source, initial }) => {
+        for (const moment of abortMoments) {
+          await abortAt(moment, (signal) => source.load({ signal }), { leaves: false });
+          if (source.watch === undefined) continue;
+          const controller = new AbortController();
+          const { signal } = controller;
+          const changes = source.watch({ signal })[Symbol.asyncIterator]();
+          const next = changes.next();
+          await moment.reached();
+          controller.abort();
+          // A load without a result may leave the first state to the watcher.
+          const first = await next;
+          const last = first.done === true ? first : await changes.next();
+          assert.equal(last.done, true, moment.name);
+        }
+        assert.deepEqual(await source.load(), initial);
+      },
+    ),
     watched("loads again what has changed", async ({ source, change }) => {
       await source.load();
       await change({ a: "new", b: { c: "deep" } });

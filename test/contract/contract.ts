@@ -1,10 +1,11 @@
 /**
- * One behaviour that every implementation of an interface must have. Cases know no test runner: give each
- * to yours, as `for (const { name, run } of registryContract(create)) test(name, run)`.
+ * One behaviour that every implementation of an interface must have. Cases are independent of the
+ * test runner: pass each to yours, as in
+ * `for (const { name, run } of registryContract(create)) test(name, run)`.
  */
 export interface ContractCase {
   /** The behaviour in words, as a sentence about the implementation. */
   readonly name: string;
-  /** Rejects when the implementation behaves otherwise. */
+  /** Rejects if the implementation behaves differently. */
   run(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Broker, DeadLetter, DeadLetters, IncomingEvent } from "@micro-es/runtime";
 import { type BrokerCase, rejects, type Stage, textEvent, textOf, until } from "./broker-stage.ts";
 
-/** What a broker that keeps dead letters does with them; one that keeps none passes. */
+/** The behaviour of a broker that keeps dead letters; one that keeps none passes. */
 export const deadLetterCases: readonly BrokerCase[] = [
   [
     "keeps dead letters, to be listed, read and dropped",
@@ -20,7 +20,7 @@ export const deadLetterCases: readonly BrokerCase[] = [
       assert.deepEqual(await deadLetters.topics(), [{ topic: "bills.dead", count: 5 }]);
 
       const letters = await all(deadLetters, "bills.dead");
-      // Several are handled at once, so they may have died in another order.
+      // Several are handled at once, so they may have failed in another order.
       const [first] = letters.filter(({ id }) => id === "bills-0");
       assert.ok(first !== undefined);
       assert.deepEqual(
@@ -52,7 +52,7 @@ export const deadLetterCases: readonly BrokerCase[] = [
       assert.equal(await deadLetters.drop("bills.dead", second), false);
       assert.equal(await deadLetters.read("bills.dead", second), undefined);
       assert.equal(await deadLetters.replay("bills.dead", second), false);
-      // A cursor goes on where it was, also when what it named is gone.
+      // A cursor continues where it was, even if the dead letter it names is gone.
       const rest = await all(deadLetters, "bills.dead", { after: second });
       assert.deepEqual(cursorsOf(rest), cursors.slice(2));
 
@@ -79,7 +79,7 @@ export const deadLetterCases: readonly BrokerCase[] = [
       await publish(one, "jobs", 1);
       let before: string | undefined;
       for (let round = 0; round < 2; round++) {
-        // Nothing of it may be taken for the event that failed before.
+        // No part of it may be taken for the event that failed before.
         await until(async () => {
           const letters = await all(deadLetters, "jobs.dead");
           return letters.length === 1 && letters[0]?.cursor !== before;
@@ -110,7 +110,7 @@ export const deadLetterCases: readonly BrokerCase[] = [
   ],
 ];
 
-/** Subscribes to a topic with a handler that fails for good where it is told to. */
+/** Subscribes to a topic with a handler that fails permanently for chosen events. */
 async function failing(
   stage: Stage,
   broker: Broker,

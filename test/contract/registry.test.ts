@@ -9,7 +9,7 @@ import { describe, test } from "vitest";
 import { startRegistryProcess } from "../support/registry-process.ts";
 import { type RegistryBackend, registryContract } from "./registry.ts";
 
-/** Nothing of it leaves the machine, and every test process has a port of its own. */
+/** No traffic leaves the machine, and every test process has a port of its own. */
 const link: MdnsRegistryOptions = {
   interface: "127.0.0.1",
   group: "239.77.105.99",

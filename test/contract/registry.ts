@@ -4,27 +4,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Code,
   MicroError,
-  maxNodeBytes,
   type Node,
   type Registry,
   type RegistryEvent,
 } from "@micro-es/runtime";
+import { maxNodeBytes } from "@micro-es/runtime/driver";
 import { seededRandom } from "../support/seeded-random.ts";
+import { abortAt, abortMoments } from "./abort-moments.ts";
 import type { ContractCase } from "./contract.ts";
 
 /** One backend with any number of registries on it. */
 export interface RegistryBackend {
-  /** Another registry that sees what the others register. The case closes it. */
+  /** Connects another registry, which sees the registrations of the others. The case closes it. */
   connect(): Registry;
   /**
-   * Registers the node in a process of its own, that can be killed so that it cannot say goodbye. Needed
-   * where registrations are leases.
+   * Registers the node in a separate process that can be killed without deregistering. Needed if
+   * registrations are leases.
    */
   spawn?(node: Node, ttlMs: number): Promise<{ kill(): Promise<void> }>;
   close?(): Promise<void>;
 }
 
-/** Addresses that nothing may ever dial. */
+/** Addresses that must never be dialled. */
 const hostileAddresses: readonly string[] = [
   "",
   "127.0.0.1",
@@ -61,7 +62,7 @@ const hostileAddresses: readonly string[] = [
   "file:/etc/passwd",
 ];
 
-/** Fields that no record may have, each with what the error must name. */
+/** Invalid fields of a record, each with the text that the error must contain. */
 const hostileFields: readonly (readonly [field: string, part: Record<string, unknown>])[] = [
   ["id", { id: "" }],
   ["id", { id: "with space" }],
@@ -94,8 +95,8 @@ const hostileFields: readonly (readonly [field: string, part: Record<string, unk
 ];
 
 /**
- * What every registry does.
- * @param create a backend, anew for every case; the case closes it.
+ * The behaviour of every registry.
+ * @param create creates a new backend for every case; the case closes it.
  */
 export function registryContract(create: () => Promise<RegistryBackend>): readonly ContractCase[] {
   const withBackend = (name: string, run: (context: Context) => Promise<void>): ContractCase => ({
@@ -268,6 +269,47 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.equal((await watch.next()).done, true);
     }),
 
+    withBackend(
+      "ends what its signal cancels, whenever that fires, and keeps no node",
+      async (context) => {
+        const [here, there] = [context.connect(), context.connect()];
+        const watch = context.watch(there);
+        for (const moment of abortMoments) {
+          const node = context.node();
+          const registration = await abortAt(moment, (signal) => here.register(node, { signal }));
+          assert.equal(registration?.active ?? true, true, moment.name);
+          await registration?.close();
+          const reading = { leaves: false };
+          await abortAt(moment, (signal) => here.get(context.service, { signal }), reading);
+          await abortAt(moment, (signal) => here.list({ signal }), reading);
+        }
+        // Once this has arrived, so has everything registered before it.
+        const last = await here.register(context.node());
+        await watch.until(({ nodes }) => nodes.size === 1 && nodes.has(last.node.id));
+        await eventually(async () => {
+          assert.deepEqual(
+            (await here.get(context.service)).map(({ id }) => id),
+            [last.node.id],
+          );
+        });
+      },
+    ),
+
+    withBackend("ends a watch by its signal while it begins", async (context) => {
+      const registry = context.connect();
+      for (const moment of abortMoments) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const watch = registry.watch(context.service, { signal })[Symbol.asyncIterator]();
+        const first = watch.next();
+        await moment.reached();
+        controller.abort();
+        const { value, done } = await first;
+        assert.ok(done === true || value.type === "snapshot", moment.name);
+        assert.equal((await watch.next()).done, true, moment.name);
+      }
+    }),
+
     withBackend("ends a watch by return while it waits", async (context) => {
       const watch = context.connect().watch(context.service)[Symbol.asyncIterator]();
       await watch.next();
@@ -434,7 +476,7 @@ class Context {
   }
 }
 
-/** What events add up to. */
+/** Folds events into the resulting nodes. */
 class Fold {
   readonly nodes = new Map<string, Node>();
   readonly #faults: string[] = [];
@@ -454,13 +496,15 @@ class Fold {
     this.#begun = true;
   }
 
-  /** The first was a snapshot, nothing was added that was there, nothing changed that was not. */
+  /**
+   * The first event was a snapshot, only absent nodes were added, and only present nodes changed.
+   */
   assertOrdered(): void {
     assert.deepEqual(this.#faults, []);
   }
 }
 
-/** Reads a watch to its end and keeps what its events add up to. */
+/** Reads a watch to its end and keeps the result of its events. */
 class Watching extends Fold {
   readonly events: RegistryEvent[] = [];
   readonly ended: Promise<void>;
@@ -521,7 +565,7 @@ function brief(event: RegistryEvent): { type: string; ids: string[] } {
   return { type: event.type, ids: nodes.map(({ id }) => id) };
 }
 
-/** The record without what distinguishes one implementation's objects from another's. */
+/** The record without the differences between implementations' objects. */
 function plain(node: Node | undefined): Node | undefined {
   return node === undefined ? undefined : (JSON.parse(JSON.stringify(node)) as Node);
 }

@@ -1,19 +1,18 @@
 import assert from "node:assert/strict";
-import {
-  type Code,
-  MicroError,
-  type RunLog,
-  type RunSpec,
-  type RunState,
-  type RunStatus,
-  type Runtime,
-} from "@micro-es/runtime";
+import { type Code, MicroError } from "@micro-es/runtime";
+import type {
+  RunLog,
+  RunSpec,
+  RunState,
+  RunStatus,
+  Runtime,
+} from "@micro-es/runtime/runtime/local";
 import type { ContractCase } from "./contract.ts";
 
-/** A runtime that is to be tested: one that gives up on a service soon, see {@link runtimeContract}. */
+/** Creates a runtime to test: one that gives up on a service early, see {@link runtimeContract}. */
 export type CreateRuntime = () => Promise<Runtime>;
 
-/** Services are commands of a POSIX shell, which is to be where they run. */
+/** Services are commands of a POSIX shell, which must exist where they run. */
 const shell = (script: string, more: Partial<RunSpec> = {}): RunSpec => ({
   name: "service",
   command: ["sh", "-c", script],
@@ -24,9 +23,9 @@ const stays = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; do
 const deaf = "trap '' TERM; echo up; while :; do sleep 0.05; done";
 
 /**
- * What every runtime does.
- * @param create makes a runtime whose waits after failures are 50 ms at most, and to which three failures with less than
- * ten seconds between them are a crash loop.
+ * The behaviour of every runtime.
+ * @param create creates a runtime whose waits after failures are at most 50 ms, and for which three
+ * failures less than ten seconds apart are a crash loop.
  */
 export function runtimeContract(create: CreateRuntime): readonly ContractCase[] {
   const withRuntime = (name: string, run: (runtime: Runtime) => Promise<void>): ContractCase => ({
@@ -88,7 +87,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.match(status.reason, /ended with status 3/);
       assert.ok(status.nextStartAt instanceof Date);
       assert.deepEqual(seen.slice(0, 3), ["starting", "running", "backing-off"]);
-      // It goes on trying.
+      // It continues to retry.
       await until(runtime, (now) => now.restarts > status.restarts);
       const mended = await runtime.update("service", { command: ["sh", "-c", stays] });
       assert.equal(mended.failures, 0);
@@ -162,7 +161,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       await firstLine(runtime, "up");
       await runtime.update("service", { graceMs: 60_000 });
       assert.equal((await runtime.read("service")).lastExit?.signal, "SIGKILL");
-      // A second call shortens the grace of the first.
+      // A second call shortens the grace period of the first.
       const slow = runtime.delete("service");
       await runtime.delete("service", { graceMs: 0 });
       await slow;
@@ -236,9 +235,9 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
     withRuntime(
       "leaves nothing of a service that ended, nor of one that is deleted",
       async (runtime) => {
-        // Elsewhere than on this host its processes cannot be looked for.
+        // Its processes can be observed only on this host.
         if (runtime.guarantees.reach !== "host") return;
-        // The shell goes, and what it started stays.
+        // The shell ends, and the process that it started remains.
         await runtime.create(shell("sleep 1000 & echo $!; exit 0", { name: "left" }));
         await reaches(runtime, "stopped", "left");
         await isGone(Number(await firstLine(runtime, /\d+/, "left")));
@@ -281,7 +280,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
   }
 }
 
-/** The first line that a service wrote and that matches. */
+/** The first matching line of a service's output. */
 async function firstLine(
   runtime: Runtime,
   wanted: string | RegExp,
@@ -341,7 +340,7 @@ function textOf(log: RunLog): string {
   return log.type === "line" ? log.text : `lost ${log.lines}`;
 }
 
-/** A process that has ended is there until its parent has noticed. */
+/** A process that has ended exists until its parent has reaped it. */
 async function isGone(pid: number): Promise<void> {
   for (;;) {
     try {

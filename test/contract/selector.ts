@@ -3,18 +3,18 @@ import {
   byEndpoint,
   byLabel,
   byVersion,
-  type Candidate,
   deadlineAfter,
   MicroError,
   type Node,
   type Registry,
   type Selector,
 } from "@micro-es/runtime";
+import type { Candidate } from "@micro-es/runtime/driver";
 import { ScriptedRegistry, turns } from "../support/scripted-registry.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import type { ContractCase } from "./contract.ts";
 
-/** What the suite needs of a selector, and tells it. */
+/** Dependencies of a selector under test. */
 export interface SelectorSetup {
   readonly registry: Registry;
   /** Seeded, so that every run is the same. */
@@ -24,14 +24,14 @@ export interface SelectorSetup {
   readonly discoveryTimeoutMs: number;
 }
 
-/** What is asked of the selector beyond picking evenly. */
+/** Requirements on the selector beyond an even distribution. */
 export interface SelectorContractOptions {
   create(setup: SelectorSetup): Selector;
-  /** It sends less to nodes with more calls in flight, and so to slow ones. */
+  /** Whether it sends less to nodes with more calls in flight, and so to slow ones. */
   readonly adaptive: boolean;
 }
 
-/** The behaviour that every strategy shows. */
+/** The behaviour of every strategy. */
 export function selectorContract(options: SelectorContractOptions): readonly ContractCase[] {
   const cases: ContractCase[] = [];
   const add = (name: string, run: (bench: Bench) => Promise<void>) =>
@@ -276,7 +276,7 @@ class Bench {
     });
   }
 
-  /** Makes the nodes known. */
+  /** Publishes the nodes. */
   async start(list: readonly Node[]): Promise<void> {
     const selected = this.selector.select("echo");
     await turns();
@@ -284,7 +284,7 @@ class Bench {
     (await selected).report(undefined);
   }
 
-  /** Simulates calls, two a millisecond, and answers how many each node got. */
+  /** Simulates calls, two per millisecond, and returns the number that each node received. */
   run(load: {
     readonly calls: number;
     readonly forMs?: number;

@@ -18,14 +18,14 @@ interface Change {
   done: boolean;
 }
 
-/** What a killed writer said, by key, in the order of the changes. */
+/** The facts reported by a killed writer, by key, in the order of the changes. */
 type Ledger = Map<string, Change[]>;
 
 let directory: string;
 let writer: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "micro-store-crash-"));
-  // Where the packages of this repository are found; started without a loader, a writer is up in no time.
+  // Where the packages of this repository are found; without a loader, a writer starts quickly.
   const modules = join(
     dirname(createRequire(import.meta.url).resolve("classic-level")),
     "../.cache",
@@ -56,7 +56,7 @@ test.each(["sync", "async"])(
     let seq = 0;
     for (let round = 0; round < 10; round++) {
       seq = await runAndKill([path, String(seq), sync], ledger, 5 + Math.random() * 150);
-      const store = await fileStore({ path });
+      const store = fileStore({ path });
       await using _ = store;
       expect(await faults(store, ledger)).toEqual([]);
     }
@@ -65,7 +65,7 @@ test.each(["sync", "async"])(
 );
 
 test("the check finds a lost, an old, a revived and a torn record", async () => {
-  await using store = await fileStore({ path: join(directory, "check") });
+  await using store = fileStore({ path: join(directory, "check") });
   const put = async (key: string, text: string, digest = sha256(`${key} ${text}`)) =>
     store.write(key, new TextEncoder().encode(`${digest} ${text}`));
   await put("old", "1 x");
@@ -90,7 +90,9 @@ test("the check finds a lost, an old, a revived and a torn record", async () => 
   ]);
 });
 
-/** Runs the writer, kills it after a while, adds what it said, and returns its last sequence number. */
+/**
+ * Runs the writer, kills it after a while, adds its facts, and returns its last sequence number.
+ */
 async function runAndKill(args: string[], ledger: Ledger, afterMs: number): Promise<number> {
   const child = spawn(process.execPath, [writer, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -111,7 +113,7 @@ async function runAndKill(args: string[], ledger: Ledger, afterMs: number): Prom
   const [, signal] = await ended;
   assert.equal(signal, "SIGKILL", errors);
   let last = Number(args[1]);
-  // What stands behind the last line end was cut off in the middle.
+  // The text after the last line end was cut off by the kill.
   for (const line of output.split("\n").slice(0, -1)) {
     const [what, number, key, kind] = line.split(" ");
     const seq = Number(number);
@@ -127,13 +129,13 @@ async function runAndKill(args: string[], ledger: Ledger, afterMs: number): Prom
   return last;
 }
 
-/** What the store should not have, by the ledger of what was begun and acknowledged. */
+/** The store's deviations from the ledger of begun and acknowledged changes. */
 async function faults(store: Store, ledger: Ledger): Promise<string[]> {
   const found: string[] = [];
   for (const [key, changes] of ledger) {
     const record = await store.read(key);
     const acknowledged = changes.findLastIndex((change) => change.done);
-    // The last acknowledged change, or one that was begun after it, must be what is there.
+    // The store must contain the last acknowledged change, or one that was begun after it.
     const possible = changes.slice(Math.max(acknowledged, 0));
     if (record === undefined) {
       const fine = acknowledged < 0 || possible.some((change) => change.kind === "delete");

@@ -8,11 +8,15 @@ import {
   type StoreRecord,
   type StoreWatchOptions,
 } from "@micro-es/runtime";
+import { abortAt, abortMoments } from "./abort-moments.ts";
 import type { ContractCase } from "./contract.ts";
 
 const utf8 = new TextEncoder();
 
-/** Keys that have broken stores: paths, separators, patterns, names of JavaScript, forms of one letter. */
+/**
+ * Keys that have broken stores: paths, separators, patterns, names from JavaScript, different
+ * encodings of one letter.
+ */
 const hostileKeys: readonly string[] = [
   "../../etc/passwd",
   "/",
@@ -44,8 +48,8 @@ const hostileKeys: readonly string[] = [
 ];
 
 /**
- * What every store does.
- * @param create opens an empty store, anew for every case; the case closes it.
+ * The behaviour of every store.
+ * @param create opens a new empty store for every case; the case closes it.
  */
 export function storeContract(create: () => Promise<Store>): readonly ContractCase[] {
   const withStore = (name: string, run: (store: Store) => Promise<void>): ContractCase => ({
@@ -173,7 +177,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       await store.write("key", utf8.encode("d"), { ...under(9n), ifVersion: 0n, ttlMs: 30 });
       await gone(store, "key", Date.now() + 30);
       await fails("aborted", () => store.write("key", utf8.encode("stale"), under(8n)));
-      // What carries no fence, or another lock's, is not held back by this one.
+      // A change without a fence, or with another lock's, is not held back by this one.
       await store.write("key", utf8.encode("e"));
       await fails("aborted", () => store.write("key", utf8.encode("stale"), under(8n)));
       await store.write("key", utf8.encode("f"), under(1n, "another lock / \u{1F512}"));
@@ -374,6 +378,43 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
         assert.equal(inShort(await watch.next()), "last=v");
       },
     ),
+    withStore("ends a watch by return while it waits, and while it begins", async (store) => {
+      if (!store.guarantees.watch) return;
+      const beginning = store.watch()[Symbol.asyncIterator]();
+      const first = beginning.next();
+      await beginning.return?.();
+      const { done, value } = await first;
+      assert.ok(done === true || value.type === "snapshot");
+      assert.equal((await beginning.next()).done, true);
+      const watch = store.watch()[Symbol.asyncIterator]();
+      assert.equal((await watch.next()).value?.type, "snapshot");
+      const waiting = watch.next();
+      await watch.return?.();
+      assert.equal((await waiting).done, true);
+    }),
+    withStore("ends a listing and a watch whose signal fires while they begin", async (store) => {
+      for (const moment of abortMoments) {
+        const listing = await abortAt(moment, (signal) => keys(store.list({ signal })), {
+          leaves: false,
+        });
+        assert.deepEqual(listing ?? [], []);
+        if (!store.guarantees.watch) continue;
+        const controller = new AbortController();
+        const watch = store.watch({ signal: controller.signal })[Symbol.asyncIterator]();
+        const first = watch.next();
+        const reached = moment.reached();
+        if (reached !== undefined) await reached;
+        controller.abort();
+        const { done, value } = await first;
+        assert.ok(done === true || value.type === "snapshot", moment.name);
+        assert.equal((await watch.next()).done, true, moment.name);
+      }
+    }),
+    withStore("refuses wrong options in the call, before anything is iterated", async (store) => {
+      for (const wrong of [{ limit: -1 }, { offset: -1 }, { limit: 1.5 }, { limit: Number.NaN }]) {
+        await fails("invalid_argument", async () => void store.list(wrong));
+      }
+    }),
     withStore("ends a watch with its signal, and with the store", async (store) => {
       if (!store.guarantees.watch) {
         return fails("unimplemented", async () => store.watch());
@@ -448,9 +489,9 @@ async function keys(records: AsyncIterable<StoreRecord>): Promise<string[]> {
   return found;
 }
 
-/** Waits until a record has expired, and checks that it could not be read a moment too long. */
+/** Waits until a record has expired, and checks that it could not be read for too long. */
 async function gone(store: Store, key: string, expiresAt: number): Promise<void> {
-  // The write may have begun a little later than the caller's look at the clock.
+  // The write may have begun slightly after the caller read the clock.
   const latest = expiresAt + 2_000;
   for (;;) {
     const asked = Date.now();

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Code, type Lock, MicroError, memoryStore, type Sync } from "@micro-es/runtime";
+import { abortAt, abortMoments } from "./abort-moments.ts";
 import type { ContractCase } from "./contract.ts";
 
-/** What several processes have of one backend. */
+/** One backend, as several processes use it. */
 export interface SyncBackend {
-  /** Another one that shares the backend with those before. */
+  /** Connects another sync to the same backend. */
   connect(): Sync;
   close?(): Promise<void>;
 }
@@ -13,26 +14,35 @@ export interface SyncBackend {
 const ttlMs = 500;
 
 /**
- * What every sync does.
- * @param create makes a backend that shares nothing with another one.
+ * The behaviour of every sync.
+ * @param create creates a backend that shares nothing with another one.
  */
 export function syncContract(create: () => Promise<SyncBackend>): readonly ContractCase[] {
-  const withSyncs = (
+  const withBackend = (
     name: string,
-    run: (one: Sync, two: Sync, three: Sync) => Promise<void>,
+    run: (connect: () => Sync) => Promise<void>,
   ): ContractCase => ({
     name,
     async run() {
       const backend = await create();
-      const syncs = [backend.connect(), backend.connect(), backend.connect()] as const;
+      const syncs: Sync[] = [];
+      const connect = () => {
+        const sync = backend.connect();
+        syncs.push(sync);
+        return sync;
+      };
       try {
-        await run(...syncs);
+        await run(connect);
       } finally {
         await Promise.all(syncs.map((sync) => sync.close()));
         await backend.close?.();
       }
     },
   });
+  const withSyncs = (
+    name: string,
+    run: (one: Sync, two: Sync, three: Sync) => Promise<void>,
+  ): ContractCase => withBackend(name, (connect) => run(connect(), connect(), connect()));
   return [
     withSyncs("gives a lock to one holder at a time", async (one, two, three) => {
       let holders = 0;
@@ -232,6 +242,46 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
         await fails("invalid_argument", () => one.lock("id", { waitMs: wrong }));
       }
     }),
+    withBackend(
+      "gives back with close what is being taken, renewed or given back",
+      async (connect) => {
+        const other = connect();
+        const changes = {
+          renewed: (lock: Lock) => lock.renew(),
+          "given back": (lock: Lock) => lock.unlock(),
+          untouched: async () => {},
+        };
+        for (const moment of abortMoments) {
+          for (const [change, begin] of Object.entries(changes)) {
+            const sync = connect();
+            const lock = await sync.lock("closing", { ttlMs: 600_000 });
+            const changing = begin(lock).catch(() => {});
+            await moment.reached();
+            await sync.close();
+            await changing;
+            await (await soon(other, "closing", `${change}, ${moment.name}`)).unlock();
+          }
+          const sync = connect();
+          const taking = sync.lock("closing", { ttlMs: 600_000 });
+          taking.catch(() => {});
+          await moment.reached();
+          await sync.close();
+          await (await soon(other, "closing", `taken, ${moment.name}`)).unlock();
+          const [taken] = await Promise.allSettled([taking]);
+          assert.ok(taken.status === "rejected" || !taken.value.held, moment.name);
+        }
+      },
+    ),
+    withSyncs("takes no lock whose signal fires before it is there", async (one, two) => {
+      for (const moment of abortMoments) {
+        for (const waitMs of [0, 10_000]) {
+          const options = { ttlMs: 600_000, waitMs };
+          const lock = await abortAt(moment, (signal) => one.lock("id", { ...options, signal }));
+          if (lock !== undefined) assert.equal(await lock.unlock(), true);
+          await (await soon(two, "id", moment.name)).unlock();
+        }
+      }
+    }),
     withSyncs("gives back with close what it holds, and ends what waits", async (one, two) => {
       const lock = await one.lock("held");
       const other = await two.lock("other");
@@ -249,6 +299,13 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       await fails("unavailable", () => one.locks());
     }),
   ];
+}
+
+/** Takes a lock that is released by now or in a moment, long before its ttl. */
+async function soon(sync: Sync, id: string, when: string): Promise<Lock> {
+  return sync.lock(id, { waitMs: 5_000 }).catch((error: unknown) => {
+    throw new assert.AssertionError({ message: `${when}: ${String(error)}` });
+  });
 }
 
 /** Waits for a condition, at most ten seconds. */

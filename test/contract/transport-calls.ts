@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { isMessage } from "@bufbuild/protobuf";
-import { Metadata, MicroError, type ServerCall } from "@micro-es/runtime";
+import { Metadata, MicroError } from "@micro-es/runtime";
+import type { ServerCall } from "@micro-es/runtime/driver";
 import { EchoRequestSchema, EchoResponseSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { type EchoMethod, echo } from "../support/echo.ts";
 import type { ContractCase } from "./contract.ts";
@@ -17,7 +18,7 @@ import {
 
 const answerText = (request: { text: string }) => ({ text: request.text });
 
-/** What every transport does with unary calls. */
+/** The behaviour of every transport for unary calls. */
 export function unaryContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
@@ -298,7 +299,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
           await failure(channel.unary(echo.echo, {}, outgoing()), "internal", "executed");
         });
         const told: unknown[] = [];
-        const invalidAnswer = (call: ServerCall, reason: unknown) => {
+        const invalidResponse = (call: ServerCall, reason: unknown) => {
           told.push(call.method.name, reason);
           return new MicroError("internal", "mine", { outcome: "executed" });
         };
@@ -311,7 +312,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
             assert.equal(told[0], echo.echo.name);
             assert.ok(told[1] instanceof Error);
           },
-          { hooks: { invalidAnswer } },
+          { hooks: { invalidResponse } },
         );
       },
     },
@@ -359,7 +360,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
           async ({ channel }) => {
             const call = channel.unary(other, {}, outgoing());
             const error = await failure(call, "unimplemented", "not-executed");
-            // A protocol may leave out the package.
+            // A protocol may omit the package.
             assert.match(error.message, /^no (micro\.test\.v1\.)?EchoService\/Other$/);
           },
           { hooks: { unknownMethod } },
@@ -399,7 +400,8 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
             },
           },
           async ({ channel }) => {
-            // The first call on a connection travels longest, by which the two sides differ in when its deadline passes.
+            // The first call on a connection takes longest to arrive, so the two sides differ about
+            // when its deadline passes.
             await channel.unary(echo.echo, { text: "first" }, outgoing());
             const call = channel.unary(echo.echo, {}, outgoing({ timeoutMs: 60 }));
             await failure(call, "deadline_exceeded", "unknown");
@@ -486,7 +488,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "drops the answer of a call that was given up, and goes on",
+      name: "drops the response of a call that was given up, and goes on",
       run: () => {
         const finish = gate();
         return onLink(

@@ -2,55 +2,59 @@ import assert from "node:assert/strict";
 import {
   type AnyMethod,
   type Awaitable,
-  type Channel,
   type Code,
-  type Dispatcher,
   deadlineAfter,
-  type Listener,
-  type ListenOptions,
   type Metadata,
   MicroError,
   type Outcome,
-  type OutgoingCall,
-  type ServerCall,
   type Transport,
-  type TransportLimits,
 } from "@micro-es/runtime";
+import type {
+  Channel,
+  Dispatcher,
+  Listener,
+  ListenOptions,
+  OutgoingCall,
+  ServerCall,
+  TransportLimits,
+} from "@micro-es/runtime/driver";
 import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";
 import { type EchoResponseInit, echo } from "../support/echo.ts";
 
-/** The implementation that a contract is run on. */
+/** The implementation under test. */
 export interface TransportUnderTest {
   create(limits?: Partial<TransportLimits>): Transport;
-  /** An address that is free to listen at. */
+  /** A free address to listen at. */
   freeAddress(): string;
-  /** An address that is well-formed and where nobody listens. */
+  /** A well-formed address without a listener. */
   readonly nowhere: string;
+  /** Converts the address of a listener into the one to dial. Default: the same address. */
+  readonly dialled?: (address: string) => string;
   /** An address of another transport. Default `http://example.com/`. */
   readonly foreign?: string;
-  /** What is answered to bytes that are no message. Default `invalid_argument`. */
+  /** The error code for bytes that are not a valid message. Default `invalid_argument`. */
   readonly unreadable?: Code;
-  /** How much a writer may be ahead of its reader; the default is what the native protocol counts. */
+  /** How far a writer may be ahead of its reader; the default is the native protocol's. */
   readonly ahead?: Ahead;
 }
 
-/** How a transport counts what a writer may be ahead, in bytes. */
+/** How a transport counts the data that a writer is ahead, in bytes. */
 export interface Ahead {
-  /** What a message counts that is empty but for a few characters, at least. */
+  /** The least that a nearly empty message counts. */
   readonly smallMessage: number;
-  /** What both sides may hold beside `streamWindowBytes`. */
+  /** The amount that both sides may hold in addition to `streamWindowBytes`. */
   readonly beside: number;
 }
 
 const natively: Ahead = { smallMessage: 60, beside: 0 };
 
-/** Messages of that size that a writer may be ahead of its reader, at most. */
+/** The most messages of that size that a writer may be ahead of its reader. */
 export function mostAhead(under: TransportUnderTest, windowBytes: number, payload: number): number {
   const { smallMessage, beside } = under.ahead ?? natively;
   return Math.floor((windowBytes + beside) / Math.max(payload, smallMessage)) + 1;
 }
 
-/** What answers a test's calls, by the name of the rpc. */
+/** Implementations of the rpcs that a test calls, by the name of the rpc. */
 export interface Answers {
   readonly unary?: (request: EchoRequest, call: ServerCall) => Awaitable<unknown>;
   readonly stream?: (
@@ -59,14 +63,18 @@ export interface Answers {
   ) => AsyncIterable<EchoResponseInit>;
 }
 
-/** A dispatcher of the echo service that answers all its rpcs in one way. */
+/** A dispatcher of the echo service that implements all rpcs in one way. */
 export function answering(answers: Answers): Dispatcher {
   const methods = new Map<string, AnyMethod>(
     Object.values(echo).map((method) => [method.name, method]),
   );
   return {
     method: (name) => methods.get(name),
-    methodOfEndpoint: (endpoint) => methods.get(`micro.test.v1.${endpoint.replace(".", "/")}`),
+    methodOfEndpoint(endpoint, service) {
+      const [, rpc] = /^EchoService\.(\w+)$/.exec(endpoint) ?? [];
+      const method = methods.get(`micro.test.v1.EchoService/${rpc}`);
+      return service === undefined || service === method?.service ? method : undefined;
+    },
     unary(call, request) {
       assert.ok(answers.unary, `${call.method.name} was not expected`);
       return answers.unary(request as EchoRequest, call);
@@ -85,11 +93,11 @@ export interface Link {
   readonly channel: Channel;
 }
 
-/** How a test's link differs from the usual. */
+/** Differences of a test's link from the default. */
 export interface LinkOptions extends ListenOptions {
   readonly limits?: Partial<TransportLimits>;
-  /** What the dispatcher has beside its answers. */
-  readonly hooks?: Pick<Dispatcher, "invalidAnswer" | "unknownMethod">;
+  /** Further functions of the dispatcher. */
+  readonly hooks?: Pick<Dispatcher, "invalidResponse" | "unknownMethod">;
 }
 
 /** Runs a test on a link, which must have no call left at its end. */
@@ -112,14 +120,14 @@ export async function onLink(
   }
 }
 
-/** What a caller says of a call. */
+/** The caller's options of a call. */
 export interface CallInit {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly metadata?: Metadata;
 }
 
-/** Longer than anything takes, on a machine that is busy with something else too, in milliseconds. */
+/** Longer than anything takes, even on a busy machine, in milliseconds. */
 const patienceMs = 60_000;
 
 export function outgoing(init: CallInit = {}): OutgoingCall {
@@ -132,7 +140,7 @@ export function outgoing(init: CallInit = {}): OutgoingCall {
   };
 }
 
-/** Fails unless this fails as expected, and returns its error. */
+/** Fails unless the promise rejects as expected, and returns its error. */
 export async function failure(
   operation: Promise<unknown>,
   code: Code,
@@ -148,14 +156,14 @@ export async function failure(
   return error;
 }
 
-/** Every message of a stream. */
+/** Collects every message of a stream. */
 export async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
   const collected: T[] = [];
   for await (const message of messages) collected.push(message);
   return collected;
 }
 
-/** Waits for a condition, without a guess of how long it takes. */
+/** Waits for a condition, without assuming how long it takes. */
 export async function until(condition: () => boolean): Promise<void> {
   const patient = performance.now() + patienceMs;
   while (!condition()) {
@@ -164,7 +172,7 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** Waits until a figure does not change any more. */
+/** Waits until a figure no longer changes. */
 export async function settled(figure: () => number): Promise<number> {
   for (;;) {
     const before = figure();
@@ -173,7 +181,7 @@ export async function settled(figure: () => number): Promise<number> {
   }
 }
 
-/** A promise that somebody else settles. */
+/** A promise that is settled from outside. */
 export interface Gate<T = void> {
   readonly promise: Promise<T>;
   open(value: T): void;
@@ -187,7 +195,7 @@ export function gate<T = void>(): Gate<T> {
   return { promise, open };
 }
 
-/** Resolves when a call is given up, with the reason that its handler's signal has. */
+/** Resolves when a call is cancelled, with the reason of its handler's signal. */
 export function cancellation(call: ServerCall): Promise<MicroError> {
   return new Promise((resolve) => {
     if (call.signal.aborted) resolve(call.signal.reason);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { deadlineAfter, type MicroError } from "@micro-es/runtime";
+import type { MicroError } from "@micro-es/runtime";
 import { echo } from "../support/echo.ts";
 import type { ContractCase } from "./contract.ts";
+import { dialContract } from "./transport-dial.ts";
 import {
   type Answers,
   answering,
@@ -14,7 +15,7 @@ import {
   until,
 } from "./transport-fixture.ts";
 
-/** What every transport does at the beginning and at the end. */
+/** The behaviour of every transport when it starts and closes. */
 export function lifecycleContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
@@ -40,35 +41,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
         }
       },
     },
-    {
-      name: "cannot dial where nobody listens",
-      run: async () => {
-        const error = await failure(
-          under.create().dial(under.nowhere),
-          "unavailable",
-          "not-executed",
-        );
-        assert.ok(error.message.includes(under.nowhere), error.message);
-      },
-    },
-    {
-      name: "does not dial after its deadline or its signal",
-      run: async () => {
-        const transport = under.create();
-        const listener = await transport.listen(under.freeAddress(), answering({}));
-        await failure(
-          transport.dial(listener.address, { signal: AbortSignal.abort() }),
-          "canceled",
-          "not-executed",
-        );
-        await failure(
-          transport.dial(listener.address, { deadline: deadlineAfter(-1) }),
-          "deadline_exceeded",
-          "not-executed",
-        );
-        await listener.close();
-      },
-    },
+    ...dialContract(under),
     {
       name: "cannot listen where somebody does, and can when he has left",
       run: () =>
@@ -337,7 +310,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
 
 type Handles = readonly (readonly [name: string, count: number])[];
 
-/** What keeps the process alive, but for the wait itself. */
+/** The handles that keep the process alive, except for the wait itself. */
 function handles(): Handles {
   const counts = new Map<string, number>();
   for (const name of process.getActiveResourcesInfo()) {

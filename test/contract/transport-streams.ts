@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Metadata, MicroError } from "@micro-es/runtime";
+import type { EndWatcher, WatchedIterator } from "@micro-es/runtime/driver";
 import { type EchoRequestInit, type EchoResponseInit, echo } from "../support/echo.ts";
 import type { ContractCase } from "./contract.ts";
 import {
@@ -16,14 +17,46 @@ import {
   until,
 } from "./transport-fixture.ts";
 
-/** Answers each request as it comes. */
+/** Responds to each request as it arrives. */
 const chat: Answers = {
   async *stream(requests) {
     for await (const request of requests) yield { text: request.text, payload: request.payload };
   },
 };
 
-/** Counts what is taken of it, and whether it was left. */
+/** Yields one response and then nothing until the call is cancelled. */
+const silentAfterOne: Answers = {
+  async *stream(_requests, call) {
+    yield { text: "the only one" };
+    await cancellation(call);
+  },
+};
+
+/** Observes the end of a stream as the client does. */
+class ObservedEnd implements EndWatcher {
+  hasEnded = false;
+  error: MicroError | undefined;
+
+  watch(stream: AsyncIterator<unknown>): void {
+    assert.ok("watchEnd" in stream, "the stream does not report its end");
+    (stream as WatchedIterator<unknown>).watchEnd(this);
+  }
+
+  ended(): void {
+    this.hasEnded = true;
+  }
+
+  failed(reason: Error): void {
+    assert.ok(reason instanceof MicroError);
+    this.error = reason;
+  }
+
+  async rejection(reason: Error): Promise<never> {
+    throw reason;
+  }
+}
+
+/** Counts the messages taken from it, and records whether it was left. */
 class Endless implements AsyncIterable<{ text: string; payload: Uint8Array }> {
   taken = 0;
   left = false;
@@ -42,7 +75,7 @@ class Endless implements AsyncIterable<{ text: string; payload: Uint8Array }> {
   }
 }
 
-/** What every transport does with calls of the streaming kinds. */
+/** The behaviour of every transport for streaming calls. */
 export function streamContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
@@ -110,6 +143,66 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
           const answers = await all(channel.stream(echo.chat, [{}, {}, {}], outgoing()));
           assert.equal(answers.length, 3);
         }),
+    },
+    {
+      name: "ends a stream at its deadline when its caller has stopped reading",
+      run: () =>
+        onLink(under, silentAfterOne, async ({ channel }) => {
+          for (const method of [echo.repeat, echo.chat]) {
+            const end = new ObservedEnd();
+            const call = outgoing({ timeoutMs: 200 });
+            const stream = channel.stream(method, [{}], call)[Symbol.asyncIterator]();
+            assert.equal((await stream.next()).done, false);
+            end.watch(stream);
+            await until(() => channel.openCalls === 0);
+            await until(() => end.error?.code === "deadline_exceeded");
+            await failure(stream.next(), "deadline_exceeded");
+            assert.equal((await stream.next()).done, true);
+          }
+        }),
+    },
+    {
+      name: "ends a stream when it is cancelled and its caller has stopped reading",
+      run: () =>
+        onLink(under, silentAfterOne, async ({ channel }) => {
+          const controller = new AbortController();
+          const end = new ObservedEnd();
+          const call = outgoing({ signal: controller.signal });
+          const stream = channel.stream(echo.chat, [{}], call)[Symbol.asyncIterator]();
+          await stream.next();
+          end.watch(stream);
+          controller.abort();
+          await until(() => channel.openCalls === 0);
+          await until(() => end.error?.code === "canceled");
+          await failure(stream.next(), "canceled");
+        }),
+    },
+    {
+      name: "reports the end of a stream to its watcher when it happens, not when it is read",
+      run: () =>
+        onLink(
+          under,
+          {
+            async *stream(_requests, call) {
+              yield { text: "the only one" };
+              if (call.method.name === echo.chat.name) throw new MicroError("aborted", "no more");
+            },
+          },
+          async ({ channel }) => {
+            const good = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
+            await good.next();
+            const end = new ObservedEnd();
+            end.watch(good);
+            await until(() => end.hasEnded && channel.openCalls === 0);
+            assert.equal((await good.next()).done, true);
+            const bad = channel.stream(echo.chat, [], outgoing())[Symbol.asyncIterator]();
+            await bad.next();
+            const failed = new ObservedEnd();
+            failed.watch(bad);
+            await until(() => failed.error?.code === "aborted" && channel.openCalls === 0);
+            await failure(bad.next(), "aborted");
+          },
+        ),
     },
     {
       name: "carries a conversation",
@@ -562,7 +655,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
   ];
 }
 
-/** Requests that never come. */
+/** Requests that never arrive. */
 function silence(): AsyncIterable<EchoRequestInit> & { readonly left: boolean } {
   let left = false;
   return {

@@ -6,7 +6,7 @@ import { streamContract } from "./transport-streams.ts";
 
 export type { TransportUnderTest } from "./transport-fixture.ts";
 
-/** What every transport does. */
+/** The behaviour of every transport. */
 export function transportContract(under: TransportUnderTest): readonly ContractCase[] {
   return [...unaryContract(under), ...streamContract(under), ...lifecycleContract(under)];
 }

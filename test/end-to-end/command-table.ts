@@ -20,25 +20,30 @@ type Row = readonly [
 ];
 
 /**
- * Every command. A new one gets a row. Each row runs piped and on a terminal,
- * and all in this order, so that a row may build on those before it and has to bear to be run again.
+ * Every command. A new one gets a row. Each row runs piped and on a terminal, and all in this
+ * order, so that a row may build on those before it and has to bear to be run again.
  *
  * @param service name of the project and of its service, of the template `pubsub`
  */
 export function commandRuns(service: string): readonly CommandRun[] {
-  const inMemory = /in the memory of each service.*MICRO_NATS_URL/;
-  const noDeadLetters = /keeps no dead letters.*JetStream/;
+  const topic = `${service.replaceAll("-", "_")}.greeted`;
+  const inMemory = /in its own memory.*MICRO_BACKEND/;
+  const noDeadLetters = /does not store dead letters.*JetStream/;
   const node = new RegExp(`= ${service}-`);
   const ours = new RegExp(`^${service} `, "m");
   const rows: readonly Row[] = [
-    ["new", "micro new spare && rm -r spare", /spare is written, \d+ files/],
+    ["new", "micro new spare && rm -r spare", /spare was created, \d+ files/],
     ["run", "MICRO_ADDRESS=127.0.0.1:0 micro run", /has stopped/, { until: /server listens/ }],
     ["generate", "micro generate", /generated in src\/gen/],
     ["scaffold", "micro scaffold --check", /every method has a handler/],
     ["templates eject", "micro templates eject service/main.ts --force", /main\.ts\.hbs/],
-    ["check", "micro check", /✓ generated code[\s\S]*✓ handlers[\s\S]*- schema .* nothing: /],
-    ["lint", "micro lint", /nothing is found/],
-    ["breaking", "micro breaking --live", /✓ \S+Service, as it is served by .*, is the same/],
+    [
+      "check",
+      "micro check --skip schema",
+      /✓ generated code[\s\S]*✓ handlers[\s\S]*- schema left out/,
+    ],
+    ["lint", "micro lint", /no findings/],
+    ["breaking", "micro breaking --live", /✓ \S+Service, as served by .*, is the same/],
     ["services", "micro services", ours],
     ["registry watch", `micro registry watch ${service}`, node, { until: node }],
     ["describe", `micro describe ${service}`, /rpc Hello\(/],
@@ -46,8 +51,8 @@ export function commandRuns(service: string): readonly CommandRun[] {
     ["health", `micro health ${service}`, /serving/],
     ["stats", `micro stats ${service}`, /Service\/Hello/],
     ["logs", `micro logs ${service}`, /the server listens/],
-    ["pub", `micro pub ${service}.greeted '{"name":"Ada"}'`, /published to/],
-    ["sub", `micro sub ${service}.greeted`, /listening to/, { until: /listening to/ }],
+    ["pub", `micro pub ${topic} '{"name":"Ada"}'`, /published to/],
+    ["sub", `micro sub ${topic}`, /subscribed to/, { until: /subscribed to/ }],
     ["dlq ls", "micro dlq ls", noDeadLetters, { code: 2 }],
     ["dlq show", "micro dlq show a.dead 1", noDeadLetters, { code: 2 }],
     ["dlq replay", "micro dlq replay a.dead 1", noDeadLetters, { code: 2 }],
@@ -57,13 +62,13 @@ export function commandRuns(service: string): readonly CommandRun[] {
     ["store ls", "micro store ls", inMemory, { code: 2 }],
     ["store rm", "micro store rm a", inMemory, { code: 2 }],
     ["config get", "micro config get MICRO_ADDRESS", /127\.0\.0\.1:0/],
-    ["config dump", "micro config dump --sources", /MICRO_STORE +memory +default/],
-    ["lock ls", "micro lock ls", /in the memory.*MICRO_SYNC/, { code: 2 }],
-    ["leader ls", "micro leader ls", /in the memory.*MICRO_SYNC/, { code: 2 }],
-    ["context set", "micro context set spare MICRO_REGISTRY=memory", /spare is kept/],
+    ["config dump", "micro config dump --sources", /MICRO_STORE +memory: +default/],
+    ["lock ls", "micro lock ls", /in its own memory.*MICRO_SYNC/, { code: 2 }],
+    ["leader ls", "micro leader ls", /in its own memory.*MICRO_SYNC/, { code: 2 }],
+    ["context set", "micro context set spare MICRO_REGISTRY=memory", /spare was saved/],
     ["context ls", "micro context ls", /spare +MICRO_REGISTRY=memory/],
     ["context use", "micro context use spare", /commands use spare/],
-    ["context rm", "micro context use && micro context rm spare", /spare is forgotten/],
+    ["context rm", "micro context use && micro context rm spare", /spare was deleted/],
     ["doctor", "micro doctor", /✓ protoc-gen-micro/],
     ["completion", "micro completion bash", /_micro/],
   ];
@@ -96,7 +101,12 @@ export function mistakes(service: string): readonly CommandRun[] {
       /cannot listen at .*another address/,
       { until: /cannot listen/ },
     ],
-    ["services", "MICRO_NATS_URL=nats://127.0.0.1:9 micro services", /npm i nats/, { code: 2 }],
+    [
+      "services",
+      "MICRO_BACKEND=nats://127.0.0.1:9 micro services",
+      /MICRO_BACKEND=nats:\/\/127\.0\.0\.1:9 needs the driver .*npm i @micro-es\/nats/,
+      { code: 64 + 3 },
+    ],
   ];
   return rows.map(runOf);
 }
@@ -105,6 +115,9 @@ function runOf([command, line, shows, more]: Row): CommandRun {
   return { command, line, shows, ...more };
 }
 
-/** Puts a template of the user's with an error in its second line into a folder of its own, and goes there. */
+/**
+ * Puts a template of the user's with an error in its second line into a folder of its own, and goes
+ * there.
+ */
 const brokenTemplate =
   "cd $(mktemp -d) && mkdir -p .micro/templates/service && printf 'a line\\n{{#if name}\\n' >.micro/templates/service/main.ts.hbs &&";

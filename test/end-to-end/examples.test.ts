@@ -3,12 +3,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { natsPrograms } from "../nats/servers.ts";
+import { natsPrograms } from "../../drivers/nats/test/servers.ts";
 
 const repository = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
-/** Runs an npm script at the top of the repository and returns what it printed; rejects when it fails. */
+/**
+ * Runs an npm script at the top of the repository and returns what it printed; rejects when it
+ * fails.
+ */
 async function npm(...args: string[]): Promise<string> {
   const { stdout } = await run("npm", ["run", "--silent", ...args], {
     cwd: repository,
@@ -26,11 +29,11 @@ test("the demo shows every promise and ends with status 0", async () => {
     /bidirectional +ONE! TWO!/,
     /100 more calls +blue answered \d+, red answered \d+/,
     /101 counted by red and blue together/,
-    /101 heard by log/,
+    /101 received by log/,
     /red, process \d+, was killed/,
     /200 calls .* 0 failed/,
     /blue +ended with code 0/,
-    /All as it should be/,
+    /Everything worked/,
   ]) {
     expect(output).toMatch(words);
   }

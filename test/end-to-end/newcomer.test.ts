@@ -1,17 +1,29 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { commands } from "../../cli/src/commands.ts";
+import { long } from "../support/long.ts";
 import { ownFleet } from "../support/process.ts";
 import { type CommandRun, commandRuns, mistakes } from "./command-table.ts";
+import { followDockerfile } from "./dockerfile.ts";
+import { copyPackages } from "./packed-packages.ts";
 import { readmeParts } from "./readme-steps.ts";
 
-// From nothing to a service that was changed and called, with the packed packages and in the README's words.
+// From nothing to a service that was changed and called, with the packed packages and the commands
+// of README.md and docs/getting-started.md.
 
 const repository = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "micro-newcomer-"));
@@ -39,20 +51,19 @@ for (const name of Object.keys(env)) {
 }
 
 beforeAll(async () => {
-  mkdirSync(join(scratch, "micro-es/packages"), { recursive: true });
-  const all = ["protoc-gen-micro", "@micro-es/runtime", "@micro-es/cli"];
-  const workspaces = all.flatMap((name) => ["-w", name]);
-  await run(
-    "npm",
-    ["pack", ...workspaces, "--pack-destination", join(scratch, "micro-es/packages")],
-    { cwd: repository },
-  );
+  const names = ["protoc-gen-micro", "@micro-es/runtime", "@micro-es/cli"];
+  await copyPackages(join(scratch, "micro-es/packages"), names);
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-async function shell(line: string, cwd: string): Promise<{ code: number; output: string }> {
+async function shell(
+  line: string,
+  cwd: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; output: string }> {
   try {
-    const { stdout, stderr } = await run("bash", ["-c", line], { cwd, env, timeout: 300_000 });
+    const options = { cwd, env: { ...env, ...more }, timeout: 300_000 };
+    const { stdout, stderr } = await run("bash", ["-c", line], options);
     return { code: 0, output: stdout + stderr };
   } catch (reason) {
     const { code, stdout, stderr } = reason as { code: number; stdout: string; stderr: string };
@@ -66,11 +77,15 @@ interface Terminal extends AsyncDisposable {
   readonly log: string;
 }
 
-/** Runs `npx micro run` in a terminal of its own, until the service listens. */
-async function start(cwd: string, line = "npx micro run"): Promise<Terminal> {
+/** Runs `npx --no-install micro run` in a terminal of its own, until the service listens. */
+async function start(
+  cwd: string,
+  line = "npx --no-install micro run",
+  more: Readonly<Record<string, string>> = {},
+): Promise<Terminal> {
   const child = spawn("bash", ["-c", line], {
     cwd,
-    env,
+    env: { ...env, ...more },
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
@@ -91,97 +106,194 @@ async function start(cwd: string, line = "npx micro run"): Promise<Terminal> {
       // As Ctrl-C does: to npx, which passes it on, and to micro.
       process.kill(-(child.pid ?? 0), "SIGINT");
       await ended;
-      expect(log).toMatch(/the service has stopped[\s\S]* has stopped/);
-      expect(log).not.toContain("told again");
+      expect(log).toContain("the service has stopped");
+      if (line.includes("micro run"))
+        expect(log).toMatch(/the service has stopped[\s\S]* has stopped/);
+      expect(log).not.toContain("second stop signal");
     },
   };
 }
 
-/** What each command of the README is to show. */
-const shows: readonly (readonly [command: string, shown: RegExp])[] = [
-  ["cd .. && npm exec", /shop is written, \d+ files/],
+/** The output that a command has to match. */
+type Expected = readonly (readonly [command: string, output: RegExp])[];
+
+const firstCall: Expected = [
+  ["cd .. && npm exec", /hello was created, \d+ files/],
+  ["cd hello && npm install", /added \d+ packages/],
+  ["npx --no-install micro run", /generated in \.[\s\S]*the server listens/],
+  ["npx tsx client.ts", /^Hello Ada\n$/],
+];
+
+const projectInOneCommand: Expected = [
+  ["cd .. && npm exec", /shop was created, \d+ files/],
   ["cd shop && npm install", /added \d+ packages[\s\S]*pass 1\b/],
   ["git init", /^$/],
-  ["npx micro run", /generated in \.[\s\S]*the server listens/],
-  ["npx micro call shop Hello", /^\{"message":"Hello Ada"\}\n$/],
+  ["npx --no-install micro run", /generated in \.[\s\S]*the server listens/],
+  ["npx --no-install micro call shop Hello", /^\{"message":"Hello Ada"\}\n$/],
   [
-    "npx micro stats",
+    "npx --no-install micro stats",
     /shop\.v1\.ShopService\/Hello +1 +0 +0 +\d[\s\S]*info +the server listens service=shop/,
   ],
-  ["npx micro scaffold", /^src\/shop-service\.ts: adds bye\n$/],
-  ["npx micro call shop Bye", /^\{"message":"Bye Ada"\}\n$/],
+  ["npx --no-install micro scaffold", /^src\/shop-service\.ts: adds bye\n$/],
+  ["npx --no-install micro call shop Bye", /^\{"message":"Bye Ada"\}\n$/],
   [
-    "npx micro check",
-    /✓ generated code .*\n✓ handlers .*\n✓ schema breaks nobody who uses main's\n$/,
+    "npx --no-install micro check",
+    /✓ generated code .*\n✓ handlers .*\n✓ schema is compatible with main\n$/,
   ],
-  ["npx micro check", /✓ handlers .*\n✗ schema\n/],
+  ["npx --no-install micro check", /✓ handlers .*\n✗ schema\n/],
 ];
+
+/**
+ * Follows the instructions below a heading of a page; returns the log of the process that keeps
+ * running.
+ */
+async function follow(page: string, heading: string, outputs: Expected): Promise<string> {
+  const parts = readmeParts(readFileSync(join(repository, page), "utf8"), heading);
+  const expected = [...outputs];
+  let cwd = join(scratch, "micro-es");
+  let shown = "";
+  let running: Terminal | undefined;
+  onTestFinished(async () => running?.[Symbol.asyncDispose]());
+  for (const part of parts) {
+    if (part.kind === "command") {
+      const [begin, wanted] = expected.shift() ?? ["nothing more", /./];
+      expect(part.command).toContain(begin);
+      if (part.stays) {
+        running = await start(cwd, part.command);
+        shown = running.log;
+      } else {
+        // A reader pauses between two commands, during which the program catches up.
+        const code = part.fails ? 1 : 0;
+        await expect
+          .poll(
+            async () => {
+              const ended = await shell(`${part.command} && pwd >"$WHERE"`, cwd);
+              shown = ended.output;
+              return ended;
+            },
+            { timeout: 120_000 },
+          )
+          .toEqual({ code, output: expect.stringMatching(wanted) });
+        if (!part.fails) cwd = readFileSync(whereFile, "utf8").trim();
+      }
+      expect(shown).toMatch(wanted);
+    } else if (part.kind === "edit") {
+      const file = join(cwd, part.path);
+      const text = readFileSync(file, "utf8");
+      expect(text.split(part.before)).toHaveLength(2);
+      writeFileSync(
+        file,
+        text.replace(part.before, () => part.after),
+      );
+    } else if (part.kind === "shown") {
+      expect(shown).toContain(part.text);
+    } else if (existsSync(join(cwd, part.path))) {
+      expectExcerpt(part.text, readFileSync(join(cwd, part.path), "utf8"));
+    } else {
+      writeFileSync(join(cwd, part.path), part.text);
+    }
+  }
+  expect(expected).toEqual([]);
+  return running?.log ?? "";
+}
+
+/**
+ * Expects the parts of an excerpt between its `…` in a file, in order, whatever their whitespace.
+ */
+function expectExcerpt(excerpt: string, file: string): void {
+  const plainSpace = (text: string) => text.replaceAll(/\s+/g, " ").trim();
+  let rest = plainSpace(file);
+  for (const part of excerpt.split("…").map(plainSpace)) {
+    expect(rest).toContain(part);
+    rest = rest.slice(rest.indexOf(part) + part.length);
+  }
+}
 
 // Each installs a project as npm does, more than once.
 describe("a newcomer with micro", { timeout: 900_000 }, () => {
-  test("starts a project, changes its schema, scaffolds, calls, and is stopped from breaking it, in the README's words", async () => {
-    const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const parts = readmeParts(readme, "A project in one command");
-    const expected = [...shows];
-    let cwd = join(scratch, "micro-es");
-    let shown = "";
-    let running: Terminal | undefined;
-    onTestFinished(async () => running?.[Symbol.asyncDispose]());
-    for (const part of parts) {
-      if (part.kind === "command") {
-        const [begin, wanted] = expected.shift() ?? ["nothing more", /./];
-        expect(part.command).toContain(begin);
-        if (part.stays) {
-          running = await start(cwd, part.command);
-          shown = running.log;
-        } else {
-          // What a person reads between two commands, the program does meanwhile.
-          const code = part.fails ? 1 : 0;
-          await expect
-            .poll(
-              async () => {
-                const ended = await shell(`${part.command} && pwd >"$WHERE"`, cwd);
-                shown = ended.output;
-                return ended;
-              },
-              { timeout: 120_000 },
-            )
-            .toEqual({ code, output: expect.stringMatching(wanted) });
-          if (!part.fails) cwd = readFileSync(whereFile, "utf8").trim();
-        }
-        expect(shown).toMatch(wanted);
-      } else if (part.kind === "edit") {
-        const file = join(cwd, part.path);
-        const text = readFileSync(file, "utf8");
-        expect(text.split(part.before)).toHaveLength(2);
-        writeFileSync(
-          file,
-          text.replace(part.before, () => part.after),
-        );
-      } else if (part.kind === "shown") {
-        expect(shown).toContain(part.text);
-      }
-    }
-    expect(expected).toEqual([]);
-    expect(running?.log).toMatch(/restarts shop: proto\/shop\/v1\/shop\.proto changed/);
+  test("makes the first call as the README describes it", async () => {
+    await follow("README.md", "First call", firstCall);
   });
 
-  test.each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
-    const project = join(scratch, `my-${kind}`);
-    const micro = join(scratch, "shop/node_modules/.bin/micro");
-    const made = await shell(
-      `${micro} new my-${kind} --template ${kind} --packages micro-es/packages`,
-      scratch,
+  test("starts a project, changes its schema, scaffolds, calls, and cannot break it, as docs/getting-started.md describes it", async () => {
+    const log = await follow(
+      "docs/getting-started.md",
+      "A project in one command",
+      projectInOneCommand,
     );
-    expect(made, made.output).toMatchObject({ code: 0 });
-    const tested = await shell("npm install && npm test && npm run lint && npm run build", project);
-    expect(tested, tested.output).toMatchObject({ code: 0 });
-    await using _ = await start(project);
-    const called = await shell(`npx micro call my-${kind} Hello '{"name":"Ada"}'`, project);
-    expect(called.output).toContain("Hello Ada");
-    if (kind !== "fullstack") return;
-    const page = await fetch(`http://localhost:${env.WEB_PORT}/`);
-    expect(await page.text()).toContain("my-fullstack");
+    expect(log).toMatch(/restarts shop: proto\/shop\/v1\/shop\.proto changed/);
+  });
+
+  test.each(long ? ["pubsub", "fullstack"] : ["pubsub"])(
+    "installs, tests and runs a %s",
+    async (kind) => {
+      const project = join(scratch, `my-${kind}`);
+      const micro = join(scratch, "shop/node_modules/.bin/micro");
+      const made = await shell(
+        `${micro} new my-${kind} --template ${kind} --packages micro-es/packages`,
+        scratch,
+      );
+      expect(made, made.output).toMatchObject({ code: 0 });
+      const tested = await shell(
+        "npm install && npm test && npm run lint && npm run build",
+        project,
+      );
+      expect(tested, tested.output).toMatchObject({ code: 0 });
+      await using _ = await start(project);
+      const called = await shell(
+        `npx --no-install micro call my-${kind} Hello '{"name":"Ada"}'`,
+        project,
+      );
+      expect(called.output).toContain("Hello Ada");
+      if (kind !== "fullstack") return;
+      const page = await fetch(`http://localhost:${env.WEB_PORT}/`);
+      expect(await page.text()).toContain("my-fullstack");
+    },
+  );
+});
+
+// Both install the project again.
+describe.runIf(long)("a project of micro new --packages", { timeout: 900_000 }, () => {
+  const project = join(scratch, "my-pubsub");
+  const moved = join(scratch, "moved-packages");
+
+  test("builds as its Dockerfile says, from what it copies only, and the image's command runs", async () => {
+    // What an image is built from is the project; the folder that the packages came from is out of
+    // reach.
+    renameSync(join(scratch, "micro-es/packages"), moved);
+    onTestFinished(() => renameSync(moved, join(scratch, "micro-es/packages")));
+    const image = await followDockerfile(project, async (line, folder, environment) => {
+      const { code, output } = await shell(line, folder, environment);
+      expect(code, `${line}\n${output}`).toBe(0);
+    });
+    const inside = readdirSync(image.folder).sort();
+    expect(inside).toEqual(["dist", "node_modules", "package.json"]);
+    expect(existsSync(join(image.folder, "node_modules/typescript"))).toBe(false);
+    const environment = { ...image.environment, MICRO_ADDRESS: "127.0.0.1:0" };
+    await using running = await start(image.folder, `${image.command.join(" ")} 2>&1`, environment);
+    expect(running.log).toContain("the server listens");
+  });
+
+  test("passes its CI workflow in a clean clone", async () => {
+    const committed = await shell(
+      "git init -q -b main && git add -A && git commit -qm start",
+      project,
+    );
+    expect(committed, committed.output).toMatchObject({ code: 0 });
+    renameSync(join(scratch, "micro-es/packages"), moved);
+    onTestFinished(() => renameSync(moved, join(scratch, "micro-es/packages")));
+    const clone = join(scratch, "clone");
+    await shell(`git clone -q ${project} ${clone}`, scratch);
+    const workflow = readFileSync(join(clone, ".github/workflows/ci.yml"), "utf8");
+    const lines = [...workflow.matchAll(/^ +- run: (.*)$/gm)].map(([, line = ""]) => line);
+    expect(lines).toEqual(["npm ci", "npm run lint", "npm run check", "npm test"]);
+    for (const line of lines) {
+      const { code, output } = await shell(line, clone, { CI: "true" });
+      expect(code, `${line}\n${output}`).toBe(0);
+      expect(output).not.toContain("EBADENGINE");
+      if (line === "npm run check")
+        expect(output).toContain("✓ schema is compatible with origin/main");
+    }
   });
 });
 
@@ -248,12 +360,12 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
   });
 
-  // A script for a shell is no JSON.
+  // A completion script is not JSON.
   const asJson = runs.filter(
     ({ command, until }) => command !== "completion" && until === undefined,
   );
 
-  test.each(asJson)("as JSON, a value a line: $line", async (row) => {
+  test.runIf(long).each(asJson)("as JSON, a value a line: $line", async (row) => {
     const line = row.line.replaceAll(/\bmicro (?=[a-z])/g, "micro --json ");
     const { code, shown } = await typed({ ...row, line }, false);
     expect(code, shown).toBe(row.code ?? 0);
@@ -271,7 +383,7 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
   });
 
-  test.each(runs)("on a terminal: $line", async (row) => {
+  test.runIf(long).each(runs)("on a terminal: $line", async (row) => {
     const { code, shown } = await typed(row, true);
     expect(plain(shown)).toMatch(row.shows);
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);

@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,6 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { copyPackages } from "./packed-packages.ts";
 import { type ReadmeStep, readmeSteps } from "./readme-steps.ts";
 
 const repository = join(import.meta.dirname, "../..");
@@ -23,15 +25,14 @@ const bin = (name: string) => join(repository, "node_modules/.bin", name);
 const run = promisify(execFile);
 
 beforeAll(async () => {
-  mkdirSync(packages, { recursive: true });
-  const all = ["protoc-gen-micro", "@micro-es/runtime", "@micro-es/contract"];
-  await run(
-    "npm",
-    ["pack", ...all.flatMap((name) => ["-w", name]), "--pack-destination", packages],
-    {
-      cwd: repository,
-    },
-  );
+  const names = [
+    "protoc-gen-micro",
+    "@micro-es/runtime",
+    "@micro-es/nats",
+    "@micro-es/etcd",
+    "@micro-es/contract",
+  ];
+  await copyPackages(packages, names);
 });
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -48,7 +49,7 @@ describe("the packed packages", () => {
 
   test("have types that resolve wherever ESM does", async () => {
     const libraries = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
-    expect(libraries).toHaveLength(2);
+    expect(libraries).toHaveLength(4);
     for (const tarball of libraries) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
   });
 
@@ -58,6 +59,37 @@ describe("the packed packages", () => {
       expect(stdout.split("\n").filter((file) => /\.test\.|tsbuildinfo/.test(file))).toEqual([]);
     }
   });
+});
+
+test("the etcd driver is built against the packed runtime alone", async () => {
+  const folder = join(scratch, "driver");
+  const runtime = join(folder, "node_modules/@micro-es/runtime");
+  mkdirSync(runtime, { recursive: true });
+  const tarball = tarballs().find((file) => file.includes("runtime")) ?? "";
+  await run("tar", ["-xzf", tarball, "-C", runtime, "--strip-components=1"]);
+  for (const name of ["@bufbuild", "@connectrpc", "@types", "undici-types"]) {
+    symlinkSync(join(repository, "node_modules", name), join(folder, "node_modules", name));
+  }
+  cpSync(join(repository, "drivers/etcd/src"), join(folder, "src"), { recursive: true });
+  cpSync(join(repository, "drivers/etcd/package.json"), join(folder, "package.json"));
+  const { compilerOptions } = JSON.parse(
+    readFileSync(join(repository, "tsconfig.base.json"), "utf8"),
+  );
+  const own = { rootDir: "src", outDir: "dist", declaration: true, isolatedDeclarations: true };
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ compilerOptions: { ...compilerOptions, ...own }, include: ["src"] }),
+  );
+  await run(bin("tsc"), ["-p", folder]);
+  const program = `
+    import { etcdRegistry } from "./dist/index.js";
+    const registry = etcdRegistry({ endpoints: "127.0.0.1:1", startTimeoutMs: 0 });
+    await registry.get("nobody").catch(({ code }) => console.log(code));
+    await registry.close();`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: folder,
+  });
+  expect(stdout.trim()).toBe("unavailable");
 });
 
 test("a service that listens has loaded the runtime alone, and HTTP with the first request", async () => {
@@ -90,9 +122,42 @@ test("a service that listens has loaded the runtime alone, and HTTP with the fir
   expect(answered?.builtins).toContain("http2");
 });
 
-describe("the README's five steps, word by word in an empty folder", () => {
+test("runtime and driver, installed from their tarballs, are one program", async () => {
+  const folder = join(scratch, "one-program");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  const needed = tarballs().filter((file) => /micro-es-(?:runtime|nats)-/.test(file));
+  expect(needed).toHaveLength(2);
+  const quiet = ["--no-fund", "--no-audit", "--prefer-offline"];
+  await run("npm", ["i", ...quiet, ...needed], { cwd: folder, timeout: 150_000 });
+  const main = join(folder, "main.js");
+  writeFileSync(
+    main,
+    `import { createService, loadDrivers, MicroError } from "@micro-es/runtime";
+     const service = createService({ name: "shop", drivers: await loadDrivers() });
+     try {
+       await service.start();
+     } catch (error) {
+       const ours = error instanceof MicroError && error.constructor === MicroError;
+       console.log(JSON.stringify({ ours, code: error.code, broker: service.broker.name }));
+     }`,
+  );
+  const env = {
+    ...process.env,
+    MICRO_BACKEND: "nats://ada:sec%72et@127.0.0.1:9",
+    MICRO_START_TIMEOUT: "0s",
+    MICRO_ADDRESS: "127.0.0.1:0",
+  };
+  // Started from another folder, so that the packages next to the main module count.
+  const { stdout, stderr } = await run(process.execPath, [main], { cwd: scratch, env });
+  expect(JSON.parse(stdout)).toEqual({ ours: true, code: "unavailable", broker: "jetstream" });
+  expect(stderr).toContain("127.0.0.1:9");
+  expect(stderr).not.toMatch(/secret|sec%72et/);
+});
+
+describe("the five steps of docs/getting-started.md in an empty folder", () => {
   const steps: readonly ReadmeStep[] = readmeSteps(
-    readFileSync(join(repository, "README.md"), "utf8"),
+    readFileSync(join(repository, "docs/getting-started.md"), "utf8"),
   );
   const folder = join(scratch, "hello");
   const env = {
@@ -140,7 +205,9 @@ describe("the README's five steps, word by word in an empty folder", () => {
     }
   });
 
-  /** Types the command into a terminal of its own; resolves when the server says that it listens. */
+  /**
+   * Types the command into a terminal of its own; resolves when the server says that it listens.
+   */
   async function startInBackground(command: string): Promise<() => Promise<void>> {
     const child = spawn("bash", ["-c", command], {
       cwd: folder,

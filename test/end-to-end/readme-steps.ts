@@ -1,4 +1,4 @@
-/** A thing that the README tells its reader to do, or that it says will be shown. */
+/** An instruction of a page to its reader, or the output that the page promises. */
 export type ReadmePart =
   | { readonly kind: "file"; readonly path: string; readonly text: string }
   | {
@@ -20,9 +20,9 @@ export interface ReadmeStep {
   readonly parts: readonly ReadmePart[];
 }
 
-/** Reads the numbered steps out of the README. A step begins with a heading `### 1. …`. */
-export function readmeSteps(readme: string): readonly ReadmeStep[] {
-  return readme
+/** The numbered steps of a page. A step begins with a heading `### 1. …`. */
+export function readmeSteps(page: string): readonly ReadmeStep[] {
+  return page
     .split(/^### (?=\d+\. )/m)
     .slice(1)
     .map((section) => {
@@ -34,29 +34,31 @@ export function readmeSteps(readme: string): readonly ReadmeStep[] {
     });
 }
 
-/** What the README tells its reader below a heading, in its order. */
-export function readmeParts(readme: string, heading: string): readonly ReadmePart[] {
-  const [, section = ""] = readme.split(`\n## ${heading}\n`);
+/** The instructions below a heading of a page, in order. */
+export function readmeParts(page: string, heading: string): readonly ReadmePart[] {
+  const [, section = ""] = page.split(`\n## ${heading}\n`);
   const [own = ""] = section.split(/^## /m);
   return partsOf(own);
 }
 
 /**
- * A code block that follows a line with nothing but a path in backticks is a file, or where it is marked `diff` an edit of
- * one. A block marked `sh` is commands, one a line: one that ends in `# stays` goes on running in a terminal of its own,
- * one that ends in `# fails` does not succeed. A block without a mark is what is shown.
+ * A code block after a line that begins with a path in backticks is a file, or an edit of one if it
+ * is marked `diff`. A block marked `sh` has one command a line: one that ends in `# keeps running`
+ * runs in its own terminal, one that ends in `# fails` exits with an error. A block without a mark
+ * is output.
  */
 function partsOf(section: string): readonly ReadmePart[] {
   const parts: ReadmePart[] = [];
   for (const [, path, language, text = ""] of section.matchAll(
-    /(?:^`([^`]+)`\n\n?)?^```(\w*)\n(.*?)^```$/gms,
+    /(?:^`([^`]+)`(?:, [^`\n]*:)?\n\n?)?^```(\w*)\n(.*?)^```$/gms,
   )) {
     if (path !== undefined) {
       parts.push(language === "diff" ? editOf(path, text) : { kind: "file", path, text });
     } else if (language === "sh") {
       for (const line of text.trim().split("\n")) {
-        const [, command = "", mark] = /^(.*?)(?:\s*# (stays|fails))?$/.exec(line) ?? [];
-        parts.push({ kind: "command", command, stays: mark === "stays", fails: mark === "fails" });
+        const [, command = "", mark] = /^(.*?)(?:\s*# (keeps running|fails))?$/.exec(line) ?? [];
+        const stays = mark === "keeps running";
+        parts.push({ kind: "command", command, stays, fails: mark === "fails" });
       }
     } else if (language === "") {
       parts.push({ kind: "shown", text });
@@ -65,7 +67,7 @@ function partsOf(section: string): readonly ReadmePart[] {
   return parts;
 }
 
-/** An edit by lines that begin with a blank, `-` or `+`. */
+/** An edit, from lines that begin with a space, `-` or `+`. */
 function editOf(path: string, diff: string): ReadmePart {
   const lines = diff.trimEnd().split("\n");
   const without = (mark: string) =>

@@ -1,8 +1,10 @@
-/** How often events were tried, and what became of them, against what had to. */
+/** How often events were tried, and their fate, compared with the expected one. */
 export interface AttemptFigures {
   /** Poisonous events that were not tried exactly as often as allowed. */
   readonly wronglyTried: number;
-  /** Poisonous events that are not exactly once among the dead letters, and others that are there. */
+  /**
+   * Poisonous events that are not exactly once among the dead letters, and others that are there.
+   */
   readonly wronglyBuried: number;
   /** Good events that were not handled exactly once. */
   readonly wronglyHandled: number;

@@ -1,4 +1,4 @@
-/** What became of events, from the ledgers of who published and who handled them. */
+/** The fate of events, from the ledgers of publishers and handlers. */
 export interface DeliveryFigures {
   readonly acked: number;
   /** Published and acknowledged, and never handled. */
@@ -7,13 +7,13 @@ export interface DeliveryFigures {
   readonly unknown: number;
   /** Handlings beyond the first of each event. */
   readonly duplicates: number;
-  /** Handled, though the publisher was told that publishing failed; allowed when it was told "unknown". */
+  /** Handled, although publishing was reported as failed; allowed if the outcome was "unknown". */
   readonly unsure: number;
-  /** Handled, though the publisher was told that it certainly was not published. */
+  /** Handled, although the publisher was told that it certainly was not published. */
   readonly contradicted: number;
 }
 
-/** What a publisher knows. */
+/** What a publisher knows about its events. */
 export interface Published {
   readonly acked: ReadonlySet<string>;
   /** Publishing failed, and may have happened. */

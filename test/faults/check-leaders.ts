@@ -1,7 +1,8 @@
 /**
- * What a candidate wrote down: that it began to lead, did something as leader, or was told that it does so no more. `at` is
- * on one monotonic clock, in milliseconds, and was taken before the candidate looked whether it leads; so at that time
- * it surely did, however long the machine let it wait before the line was written.
+ * A line of a candidate's ledger: that it began to lead, did something as leader, or learned that
+ * it no longer leads. `at` is on one monotonic clock, in milliseconds, and was taken before the
+ * candidate checked whether it leads. So it certainly led at that time, however long the line took
+ * to be written.
  */
 export interface LeaderEntry {
   readonly kind: "leads" | "acts" | "told";
@@ -14,15 +15,21 @@ export interface LeaderFigures {
   readonly terms: number;
   /** Epochs that two candidates had. */
   readonly sharedEpochs: number;
-  /** Terms that began with an epoch that is not larger than all before. */
+  /** Terms that began with an epoch that is not larger than all previous ones. */
   readonly staleEpochs: number;
-  /** Deeds of a leader at a time when one of a larger epoch had begun to lead: two leaders at once. */
+  /** Actions of a leader after one with a larger epoch had begun to lead: two leaders at once. */
   readonly doubleLeaders: number;
-  /** Terms whose leader was told only after the next led, as happens to one that was paused; it did nothing meanwhile. */
+  /**
+   * Terms whose leader learned of their end only after the next one led, as happens to a paused
+   * leader; it did nothing meanwhile.
+   */
   readonly toldLate: number;
 }
 
-/** Looks for two leaders at once by the rule that epochs give: who leads with a larger one has ended all terms before. */
+/**
+ * Looks for two leaders at once, by the rule of epochs: a leader with a larger epoch has ended all
+ * previous terms.
+ */
 export function checkLeaders(entries: readonly LeaderEntry[]): LeaderFigures {
   const terms = entries.filter(({ kind }) => kind === "leads").sort((a, b) => a.at - b.at);
   const candidates = new Map<number, Set<number>>();

@@ -1,4 +1,4 @@
-/** A write that a store took, made under a lock. */
+/** A write accepted by a store, made under a lock. */
 export interface LockedWrite {
   /** The store's version after it; versions order the writes. */
   readonly version: number;
@@ -15,11 +15,11 @@ export interface LockFigures {
   readonly grants: number;
   /** Tokens that were granted twice. */
   readonly repeatedTokens: number;
-  /** Writes that were taken after one with a larger token: two holders at once, as the store saw it. */
+  /** Writes accepted after one with a larger token: two holders at once, as seen by the store. */
   readonly staleWrites: number;
 }
 
-/** Counts what no lock with fencing may let happen. */
+/** Counts violations of a lock with fencing. */
 export function checkLocks(grants: readonly Grant[], writes: readonly LockedWrite[]): LockFigures {
   const tokens = grants.map(({ token }) => token);
   let largest = 0;

@@ -1,11 +1,14 @@
-/** One of a row of events that have the same key. */
+/** One of a sequence of events with the same key. */
 export interface KeyedEvent {
   readonly key: string;
-  /** Grows with each event of the key. */
+  /** Increases with each event of the key. */
   readonly sequence: number;
 }
 
-/** Handlings of a key that came after the handling of a later event of that key, repetitions included. */
+/**
+ * Handlings of a key that came after the handling of a later event of that key, including
+ * repetitions.
+ */
 export function countInversions(handled: readonly KeyedEvent[]): number {
   const last = new Map<string, number>();
   let inversions = 0;

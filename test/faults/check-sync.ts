@@ -1,13 +1,13 @@
-/** What a server's system calls say of acknowledgements. */
+/** Acknowledgements in relation to a server's system calls. */
 export interface SyncFigures {
   readonly acks: number;
-  /** Acknowledgements that went out before a sync that began after the event was written had ended. */
+  /** Acknowledgements sent before a sync that began after the event was written had ended. */
   readonly unsynced: number;
 }
 
 /**
- * Reads a trace of `strace -f -e trace=write,pwrite64,writev,fsync,fdatasync` of a server that stores events whose bodies
- * are `<<1>>`, `<<2>>` and so on.
+ * Reads a trace of `strace -f -e trace=write,pwrite64,writev,fsync,fdatasync` of a server that
+ * stores events whose bodies are `<<1>>`, `<<2>>` and so on.
  * @param ackedEvent the number of the event that the text of a write to a client acknowledges.
  */
 export function checkSyncedAcks(
@@ -16,7 +16,7 @@ export function checkSyncedAcks(
 ): SyncFigures {
   /** Written, and not yet covered by a sync that has begun. */
   let dirty = new Set<number>();
-  /** By thread, what the sync that it is in covers. */
+  /** The events covered by the sync in progress, by thread. */
   const syncing = new Map<string, ReadonlySet<number>>();
   const synced = new Set<number>();
   let acks = 0;

@@ -1,9 +1,12 @@
-/** A time in which somebody held a lock or led, as they saw it, on one monotonic clock, in milliseconds. */
+/**
+ * A period in which a process held a lock or led, from its own view, on one monotonic clock, in
+ * milliseconds.
+ */
 export interface Term {
   /** The lock's token, or the leader's epoch. */
   readonly token: number;
   readonly from: number;
-  /** When the holder was told, gave it back, or was killed. */
+  /** When the holder learned of its end, released it, or was killed. */
   readonly to: number;
 }
 
@@ -11,13 +14,13 @@ export interface TermFigures {
   readonly terms: number;
   /** Terms that began before an earlier one had ended. */
   readonly overlaps: number;
-  /** Terms whose token is not larger than all before. */
+  /** Terms whose token is not larger than all previous ones. */
   readonly staleTokens: number;
   /** The least time between the end of a term and the beginning of the next, in milliseconds. */
   readonly shortestGapMs: number;
 }
 
-/** Looks for two holders at once, and for tokens that do not grow. */
+/** Looks for two holders at once, and for tokens that do not increase. */
 export function checkTerms(terms: readonly Term[]): TermFigures {
   let overlaps = 0;
   let staleTokens = 0;

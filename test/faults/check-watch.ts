@@ -1,4 +1,4 @@
-/** What a watcher is told; `revision` says which change of an item it saw. */
+/** An event received by a watcher; `revision` identifies the change of an item. */
 export type WatchEvent =
   | { readonly type: "snapshot"; readonly items: ReadonlyMap<string, number> }
   | {
@@ -10,19 +10,19 @@ export type WatchEvent =
 export interface WatchFigures {
   readonly events: number;
   readonly snapshots: number;
-  /** Events that do not follow from what was told before, such as an update of an item that is not there. */
+  /** Events that contradict earlier ones, such as an update of an item that is not there. */
   readonly inconsistent: number;
   /** Items that were seen at an earlier change after a later one. */
   readonly backwards: number;
-  /** Items that were told and never written. */
+  /** Items that were reported and never written. */
   readonly invented: number;
-  /** Items on which what was folded together and what is really there differ, at the end. */
+  /** Items whose folded state differs from the actual one at the end. */
   readonly different: number;
 }
 
 /**
- * Folds what a watcher was told, and compares it with the truth.
- * @param written all changes that were ever made, by item; `truth` what is there in the end.
+ * Folds the events of a watcher, and compares the result with the truth.
+ * @param written all changes that were ever made, by item; `truth` the state at the end.
  */
 export function checkWatch(
   events: readonly WatchEvent[],

@@ -2,11 +2,11 @@
 export interface Figure {
   /** The goal's id, such as `B1`. */
   readonly id: string;
-  /** What was done. */
+  /** The injected fault. */
   readonly recipe: string;
-  /** What came of it. */
+  /** The result. */
   readonly found: string;
-  /** What has to come of it. */
+  /** The required result. */
   readonly bound: string;
   readonly holds: boolean;
 }
@@ -14,20 +14,23 @@ export interface Figure {
 /** How much of a recipe is done. */
 export type Length = "short" | "long";
 
-/** Does a recipe and judges what came of it. */
+/** Runs a recipe and judges the result. */
 export type Scenario = (length: Length) => Promise<Figure>;
 
-/** What can be done to a backend. */
+/** The faults that can be injected into a backend. */
 export interface FaultSuite {
-  /** What is under test, with its version. */
+  /** The system under test, with its version. */
   readonly subject: string;
   /** By id. */
   readonly scenarios: Readonly<Record<string, Scenario>>;
-  /** Ids of those that mostly wait; they run, one after another, beside the others. Default: none. */
+  /**
+   * Ids of those that mostly wait; they run one after another, in parallel with the others.
+   * Default: none.
+   */
   readonly waiting?: readonly string[];
 }
 
-/** Prints figures as a table of Markdown. */
+/** Prints figures as a Markdown table. */
 export function printFigures(figures: readonly Figure[]): void {
   console.log("| | recipe | found | bound | |");
   console.log("|---|---|---|---|---|");
@@ -36,7 +39,7 @@ export function printFigures(figures: readonly Figure[]): void {
   }
 }
 
-/** A scenario that could not be done is one whose bound does not hold. */
+/** A scenario that could not run counts as one whose bound does not hold. */
 export function failedFigure(id: string, error: unknown): Figure {
   const found = (error instanceof Error ? error.message : String(error)).replace(/[\n|]/g, " ");
   return { id, recipe: "could not be done", found, bound: "", holds: false };

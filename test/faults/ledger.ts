@@ -2,8 +2,8 @@ import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:
 import { join } from "node:path";
 
 /**
- * What a process did, line by line in a file of its own. A line is with the operating system when `write` returns, so
- * it outlives a SIGKILL.
+ * The actions of a process, line by line in a file of its own. A line has reached the operating
+ * system when `write` returns, so it survives SIGKILL.
  */
 export class Ledger {
   readonly #file: number;
@@ -21,7 +21,7 @@ export class Ledger {
   }
 }
 
-/** All entries of the ledgers in a directory. A last line that was torn by a kill never happened. */
+/** All entries of the ledgers in a directory. A last line that was torn by a kill is ignored. */
 export function readLedgers<T>(directory: string): T[] {
   return readdirSync(directory)
     .filter((file) => file.endsWith(".ledger"))

@@ -2,10 +2,12 @@ import { cpus } from "node:os";
 import { type FaultSuite, type Figure, failedFigure, type Length, printFigures } from "./figure.ts";
 
 /**
- * `npm run faults -- http|nats [--long] [B1 D5 …]`: breaks servers or a backend in the ways of reliability goals while it is used,
- * judges the ledgers, and prints what was found. Status 1 when a bound does not hold.
+ * `npm run faults -- NAME [--long] [B1 D5 …]`: injects the faults of reliability goals into servers
+ * or a backend in use, judges the ledgers, and prints the results. Status 1 when a bound does not
+ * hold.
  */
 const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSuite }>>> = {
+  etcd: () => import("./etcd/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
 };
@@ -27,7 +29,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-// Servers and programs that were started end with `exit`, which a signal alone does not bring about.
+// Started servers and programs end with `exit`, which a signal alone does not cause.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const figures = new Map<string, Figure>();

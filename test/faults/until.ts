@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Waits until a condition holds, and returns how long that took in milliseconds; infinity when it did not hold within
- * the time. A condition that throws does not hold.
+ * Waits until a condition holds, and returns how long that took in milliseconds; infinity if it did
+ * not hold in time. A condition that throws does not hold.
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
-import { type AnyMethod, type Dispatcher, defaultLimits, MicroError } from "@micro-es/runtime";
+import { type AnyMethod, MicroError } from "@micro-es/runtime";
+import { type Dispatcher, defaultLimits } from "@micro-es/runtime/driver";
 import { ClientConnection } from "../../runtime/src/transport/native/client-connection.ts";
 import { type FrameHandler, FrameReader } from "../../runtime/src/transport/native/frame-reader.ts";
 import {
@@ -46,7 +47,10 @@ export class FuzzFinding extends Error {
   }
 }
 
-/** The processor time that one input may take, in milliseconds: more is a hang, however busy the machine is. */
+/**
+ * The processor time that one input may take, in milliseconds: more is a hang, however busy the
+ * machine is.
+ */
 const hangMs = 2_000;
 /** Of so many inputs one goes to a whole connection, and the others to the parser alone. */
 const perConnection = 20;
@@ -55,7 +59,8 @@ const hi = Uint8Array.of(0x0a, 2, 0x68, 0x69);
 
 /**
  * Feeds mutated byte streams to the frame parser, and to both ends of a connection.
- * @throws FuzzFinding at the first input that crashes or hangs one, or makes it hold more than it may.
+ * @throws FuzzFinding at the first input that crashes or hangs one, or makes it hold more than it
+ * may.
  */
 export async function fuzzFrames(options: FuzzOptions): Promise<void> {
   const vectors = wireVectors();
@@ -71,7 +76,8 @@ export async function fuzzFrames(options: FuzzOptions): Promise<void> {
   ];
   const from = options.from ?? 0;
   const { stackTraceLimit } = Error;
-  // Most inputs end in an error, and its stack costs more than all the rest. A single input keeps it.
+  // Most inputs end in an error, and its stack costs more than all the rest. A single input keeps
+  // it.
   if (options.count > 1) Error.stackTraceLimit = 0;
   try {
     for (let index = from; index < from + options.count; index++) {
@@ -268,7 +274,10 @@ function conversations(): Uint8Array[] {
   ].map((frames) => Buffer.concat([...begin, ...frames]));
 }
 
-/** Answers in all ways: at once, later, never, with an error; counts handlers that nobody has cancelled. */
+/**
+ * Answers in all ways: at once, later, never, with an error; counts handlers that nobody has
+ * cancelled.
+ */
 class AnyAnswer implements Dispatcher {
   running = 0;
   readonly #random: Random;

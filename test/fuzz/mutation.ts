@@ -32,7 +32,9 @@ const edges: readonly number[] = [
   0xffff_ffff,
 ];
 
-/** Changes an input in one to five places: bits, bytes, numbers, and whole parts taken from others. */
+/**
+ * Changes an input in one to five places: bits, bytes, numbers, and whole parts taken from others.
+ */
 export function mutate(random: Random, corpus: readonly Uint8Array[]): Uint8Array {
   let bytes = Buffer.from(pick(random, corpus));
   for (let changes = 1 + integer(random, 5); changes > 0; changes--) {

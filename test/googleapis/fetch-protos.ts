@@ -9,8 +9,8 @@ const sha512 =
   "HrKG4IIPUHaU1E4+J8yETm41N39+pm9z+ZBERNcq+q8ltHRcFwTcxSviqJSuxPiZJNTWmdBhp03xcElCRlQPxA==";
 
 /**
- * Google's .proto files, from the npm package that ships them; 70 MB, so not among the dependencies. It is kept in the
- * cache, and taken only with the content that is pinned here.
+ * Google's .proto files, from the npm package that ships them; 70 MB, so not among the
+ * dependencies. It is kept in the cache, and taken only with the content that is pinned here.
  * @returns a folder in which the tree begins
  */
 export function fetchProtos(cache: string): string {

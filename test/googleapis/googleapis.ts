@@ -1,7 +1,8 @@
 /**
- * Generates code for Google's public APIs with protoc-gen-es and protoc-gen-micro, and type-checks all of it under
- * the strict flags that generated code is promised to pass. `npm run googleapis` takes the whole tree, which needs
- * many minutes and 8 GB of memory; with `--part` it takes some APIs, for every change. `--keep` leaves the output.
+ * Generates code for Google's public APIs with protoc-gen-es and protoc-gen-micro, and type-checks
+ * all of it under the strict flags that generated code is promised to pass.
+ * `npm run interop -- googleapis` takes the whole tree, which needs many minutes and 8 GB of
+ * memory; `--part` takes some APIs. `--keep` keeps the output.
  */
 import { execFile } from "node:child_process";
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +18,10 @@ const root = join(import.meta.dirname, "../..");
 const bin = join(root, "node_modules/.bin");
 const run = promisify(execFile);
 
-/** Some of everything: streams of all kinds, editions, proto2, large files, deep imports, common names. */
+/**
+ * Some of everything: streams of all kinds, editions, proto2, large files, deep imports, common
+ * names.
+ */
 const part = [
   "google/api",
   "google/bigtable/v2",
@@ -80,7 +84,9 @@ function link(from: string, to: string): void {
   }
 }
 
-/** Compiles to an image, without the files that buf cannot build. @returns those, with buf's reason */
+/**
+ * Compiles to an image, without the files that buf cannot build. @returns those, with buf's reason
+ */
 async function compile(targets: readonly string[]): Promise<Map<string, string>> {
   const excluded = new Map<string, string>();
   const paths = targets.flatMap((path) => ["--path", `proto/${path}`]);
@@ -102,7 +108,8 @@ async function compile(targets: readonly string[]): Promise<Map<string, string>>
 }
 
 async function generate(): Promise<void> {
-  // protoc-gen-es looks for the comments of each element in the whole file, which takes minutes on the largest.
+  // protoc-gen-es looks for the comments of each element in the whole file, which takes minutes on
+  // the largest.
   await buf("build", "image.binpb", "--exclude-source-info", "-o", "bare.binpb");
   const remember = join(import.meta.dirname, "remember-names.cjs");
   const micro = join(root, "protoc-gen-micro/src/main.ts");
@@ -129,7 +136,8 @@ async function plugin(image: string, command: string[], options: string[]): Prom
       },
     ],
   };
-  // Without a limit: a run over the whole tree takes longer than the two minutes that buf gives itself.
+  // Without a limit: a run over the whole tree takes longer than the two minutes that buf gives
+  // itself.
   await buf("generate", image, "--template", JSON.stringify(template), "--timeout", "0s");
 }
 
@@ -143,7 +151,10 @@ interface Counts {
   methods: number;
 }
 
-/** What the image declares. Services without methods are left out, because nothing is generated for them. */
+/**
+ * What the image declares. Services without methods are left out, because nothing is generated for
+ * them.
+ */
 async function declared(): Promise<Counts> {
   const image = fromBinary(FileDescriptorSetSchema, await readFile(join(folder, "image.binpb")));
   const services = image.file

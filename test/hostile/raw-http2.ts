@@ -14,6 +14,7 @@ export const types = {
   continuation: 9,
 } as const;
 
+export const endStream = 1;
 export const endHeaders = 4;
 const ack = 1;
 
@@ -46,7 +47,7 @@ export function setting(id: number, value: number): Buffer {
 }
 
 /** A header of gRPC for this path, without compression of names. */
-export function grpcHeader(path: string): Buffer {
+export function grpcHeader(path: string, more: Readonly<Record<string, string>> = {}): Buffer {
   const lines = {
     ":method": "POST",
     ":scheme": "http",
@@ -54,17 +55,19 @@ export function grpcHeader(path: string): Buffer {
     ":authority": "localhost",
     "content-type": "application/grpc",
     te: "trailers",
+    ...more,
   };
-  return Buffer.concat(
-    Object.entries(lines).map(([name, value]) =>
-      Buffer.concat([
-        Buffer.of(0, name.length),
-        Buffer.from(name),
-        Buffer.of(value.length),
-        Buffer.from(value),
-      ]),
-    ),
-  );
+  return Buffer.concat(Object.entries(lines).map(([name, value]) => headerLine(name, value)));
+}
+
+/** A line of a header, without compression and of less than 127 bytes each. */
+export function headerLine(name: string, value: string): Buffer {
+  return Buffer.concat([
+    Buffer.of(0, name.length),
+    Buffer.from(name),
+    Buffer.of(value.length),
+    Buffer.from(value),
+  ]);
 }
 
 /** A connection that takes what it is given and looks at nothing but whether it is closed. */

@@ -1,9 +1,10 @@
-import { buildServer, tcpTransport } from "@micro-es/runtime";
+import { tcpTransport } from "@micro-es/runtime";
+import { buildServer } from "@micro-es/runtime/driver";
 import { registerEcho } from "../support/server.ts";
 
 /**
- * A server that others do harm to, in a process of its own, so that its memory is its own. It tells of that, and of how
- * many connections and calls it has, whenever it is asked.
+ * A server that others do harm to, in a process of its own, so that its memory is its own. It tells
+ * of that, and of how many connections and calls it has, whenever it is asked.
  */
 
 const transport = tcpTransport({

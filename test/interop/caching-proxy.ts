@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A proxy before one HTTP server that answers what may be cached a second time by itself. */
+/** A proxy in front of one HTTP server that serves cacheable responses from its cache. */
 export class CachingProxy {
   readonly #server: Server;
   readonly #cached = new Map<string, { headers: IncomingHttpHeaders; body: Buffer }>();

@@ -1,4 +1,7 @@
-/** The sizes, keys and texts that gRPC's interoperability tests prescribe (doc/interop-test-descriptions.md). */
+/**
+ * The sizes, keys and texts that gRPC's interoperability tests prescribe
+ * (doc/interop-test-descriptions.md).
+ */
 export const largeRequest = 271_828;
 export const largeResponse = 314_159;
 export const inputSizes: readonly number[] = [27_182, 8, 1_828, 45_904];
@@ -10,7 +13,7 @@ export const trailingValue: Uint8Array = Uint8Array.of(0xab, 0xab, 0xab);
 export const plainMessage = "test status message";
 export const specialMessage = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
 
-/** The cases that every gRPC implementation has. */
+/** The cases that every gRPC implementation supports. */
 export const coreCases = [
   "empty_unary",
   "large_unary",
@@ -28,7 +31,7 @@ export const coreCases = [
   "timeout_on_sleeping_server",
 ] as const;
 
-/** The cases about messages that are compressed one by one. */
+/** The cases about messages that are compressed individually. */
 export const compressionCases = [
   "client_compressed_unary",
   "server_compressed_unary",
@@ -36,7 +39,7 @@ export const compressionCases = [
   "server_compressed_streaming",
 ] as const;
 
-/** What a case must find. Throws otherwise. */
+/** Asserts a fact in a case. Throws if it does not hold. */
 export function expect(fact: boolean, what: string): asserts fact {
   if (!fact) throw new Error(what);
 }

@@ -1,12 +1,14 @@
-/** The marks that the messages of a case must have, of the calls in their order. */
+/** The expected compression marks of a case's messages, by call. */
 export interface WantedMarks {
   readonly requests?: readonly (readonly boolean[])[];
   readonly answers?: readonly (readonly boolean[])[];
-  /** The first call, which asks whether the server knows what is compressed, and is refused. */
+  /** The first call, which probes whether the server sees compression, and is refused. */
   readonly probe?: readonly boolean[];
 }
 
-/** What goes over the wire in the cases about compression (doc/interop-test-descriptions.md of gRPC). */
+/**
+ * The expected wire contents of the compression cases (doc/interop-test-descriptions.md of gRPC).
+ */
 export const wantedMarks: Readonly<Record<string, WantedMarks>> = {
   client_compressed_unary: { requests: [[true], [false]], probe: [false] },
   server_compressed_unary: { answers: [[true], [false]] },
@@ -14,7 +16,7 @@ export const wantedMarks: Readonly<Record<string, WantedMarks>> = {
   server_compressed_streaming: { answers: [[true, false]] },
 };
 
-/** What is wrong with the marks that were seen in a case; undefined when nothing is. */
+/** The deviation of the observed marks from those of a case; undefined if there is none. */
 export function wrongMarks(
   name: string,
   probe: boolean,

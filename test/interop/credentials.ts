@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** Files with a certificate for localhost, which is its own authority, and its key. */
+/** Files with a self-signed certificate for localhost, and its key. */
 export interface Credentials {
   readonly certFile: string;
   readonly keyFile: string;

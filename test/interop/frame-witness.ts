@@ -2,11 +2,14 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * A proxy for plain HTTP/2 that reads along, and remembers of each gRPC message whether it was marked as compressed:
- * the libraries of gRPC hide that.
+ * A proxy for plain HTTP/2 that records whether each gRPC message was marked as compressed: gRPC's
+ * libraries hide that.
  */
 export class FrameWitness {
-  /** The marks of the messages of each call that had one, in the order of the calls; of requests and of answers. */
+  /**
+   * The marks of the messages of each call that had one, in the order of the calls; of requests and
+   * responses.
+   */
   readonly requests: boolean[][] = [];
   readonly answers: boolean[][] = [];
   readonly #server: Server;
@@ -58,14 +61,14 @@ const frameHeader = 9;
 const dataFrame = 0;
 const padded = 0x8;
 
-/** What is read of one call: where its next message begins. */
+/** The parser state of one call: where its next message begins. */
 interface CallBytes {
   readonly marks: boolean[];
   readonly prefix: number[];
   left: number;
 }
 
-/** Finds the messages of gRPC in the frames of one direction of a connection. */
+/** Finds gRPC messages in the frames of one direction of a connection. */
 class MessageMarks {
   readonly #found: boolean[][];
   readonly #calls = new Map<number, CallBytes>();

@@ -7,7 +7,7 @@ import { runProgram, startServer } from "./process.ts";
 
 const grpcurl = "1.9.3";
 
-/** What a user does with grpcurl, which knows our server by reflection alone. */
+/** Uses of grpcurl, which discovers our server through reflection alone. */
 const uses: Readonly<
   Record<string, (run: (...words: string[]) => Promise<string>) => Promise<void>>
 > = {
@@ -43,12 +43,15 @@ const uses: Readonly<
   },
 };
 
-/** Undefined where there is neither grpcurl nor Go to build it. */
+/** Undefined if there is neither grpcurl nor Go to build it. */
 export function grpcurlProgram(): Promise<string | undefined> {
   return goTool("github.com/fullstorydev/grpcurl/cmd/grpcurl", grpcurl);
 }
 
-/** Runs grpcurl against our server, once with all versions of reflection and once with the older one alone. */
+/**
+ * Runs grpcurl against our server, once with all versions of reflection and once with only the
+ * older one.
+ */
 export async function runGrpcurl(
   credentials: Credentials | undefined,
 ): Promise<readonly CaseResult[] | Missing> {

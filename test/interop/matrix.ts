@@ -11,14 +11,15 @@ export interface CaseResult {
   readonly server: string;
   readonly tls: boolean;
   readonly name: string;
-  /** Why it failed; undefined when it passed. */
+  /** Why it failed; undefined if it passed. */
   readonly error: string | undefined;
 }
 
 /**
- * Runs all cases that both sides have, of each pair, against a server that is started once for all its clients.
+ * Runs all cases that both sides of each pair support, against a server that is started once for
+ * all its clients.
  *
- * @param only the cases to run; all of them when it is left out
+ * @param only the cases to run; all if omitted
  */
 export async function runAgainst(
   server: Peer,
@@ -61,7 +62,10 @@ export async function runAgainst(
   }
 }
 
-/** Runs the cases about compression one by one behind a witness, as the client itself may not see what was compressed. */
+/**
+ * Runs the compression cases one by one behind a witness, as the client itself may not see which
+ * messages were compressed.
+ */
 async function runWatched(
   client: Peer,
   target: Target,

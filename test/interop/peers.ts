@@ -9,7 +9,7 @@ const grpcGo = "1.84.0";
 const here = import.meta.dirname;
 const node = [process.execPath, "--import", "tsx", "--conditions=@micro-es/source"];
 
-/** A command line, and how the environment differs. */
+/** A command line with changes to the environment. */
 export interface Command {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -21,29 +21,31 @@ export interface Target {
   readonly address: string;
   /** The authority that signed the server's certificate; undefined without TLS. */
   readonly ca: string | undefined;
-  /** The server knows which requests are compressed. */
+  /** Whether the server sees which requests are compressed. */
   readonly probe: boolean;
-  /** A proxy before the server that caches, where there is one. */
+  /** A caching proxy in front of the server, if there is one. */
   readonly cache: string | undefined;
 }
 
 /** A gRPC implementation with its two programs. */
 export interface Peer {
   readonly name: string;
-  /** The cases that its client has. */
+  /** The cases that its client supports. */
   readonly clientCases: readonly string[];
-  /** The cases of which its server knows what they ask for. */
+  /** The cases that its server supports. */
   readonly serverCases: readonly string[];
-  /** Whether its server knows which requests are compressed; most libraries hide it. */
+  /** Whether its server sees which requests are compressed; most libraries hide it. */
   readonly seesCompression?: boolean;
   server(credentials: Credentials | undefined): Command;
-  /** Where a line that the server writes says that it listens; undefined when it does not. */
+  /**
+   * The address in an output line that reports where the server listens; undefined for other lines.
+   */
   address(line: string): string | undefined;
-  /** A client that runs the cases and writes a line of JSON for each; or one program for each case. */
+  /** A client that runs the cases and writes a line of JSON for each; or one program per case. */
   client(target: Target, cases: readonly string[]): Command | readonly Command[];
 }
 
-/** A peer that this machine lacks, and how to get it. */
+/** A peer missing on this machine, and how to get it. */
 export interface Missing {
   readonly name: string;
   readonly remedy: string;
@@ -187,7 +189,7 @@ async function grpcGoPeer(): Promise<Peer | Missing> {
       cases.map((name) => ({
         argv: [
           client,
-          // A busy machine is no reason to fail.
+          // A busy machine must not cause failures.
           ...["-soak_per_iteration_max_acceptable_latency_ms", "20000"],
           ...["-soak_overall_timeout_seconds", "100"],
           ...["-server_host", hostOf(address), "-server_port", portOf(address), "-test_case", name],
@@ -197,7 +199,7 @@ async function grpcGoPeer(): Promise<Peer | Missing> {
   };
 }
 
-/** The implementations of others, those that this machine has and those that it lacks. */
+/** Third-party implementations: those present on this machine, and those missing. */
 export async function foreignPeers(descriptors: string): Promise<readonly (Peer | Missing)[]> {
   return [grpcJs, await grpcio(descriptors), await grpcGoPeer()];
 }

@@ -1,7 +1,10 @@
 import type { CaseResult } from "./matrix.ts";
 import { ours } from "./peers.ts";
 
-/** The cases in which our server makes a mistake, each of another kind (`programs/planted-server.ts`). */
+/**
+ * The cases in which our server makes a mistake, each of another kind
+ * (`programs/planted-server.ts`).
+ */
 const ofServer: readonly string[] = [
   "large_unary",
   "client_streaming",
@@ -14,13 +17,16 @@ const ofServer: readonly string[] = [
 ];
 /** The case in which our client makes one: it asks for a byte too few. */
 const ofClient = "large_unary";
-/** What else shows the mistake of `large_unary`, which is in every answer that is asked for by its size. */
+/**
+ * Other cases that reveal the mistake of `large_unary`, which affects every response requested by
+ * size.
+ */
 const likeLargeUnary: readonly string[] = ["unary", "grpcurl: call"];
 
-/** The cases that are run where mistakes are planted, beside those that have none. */
+/** The cases run with planted mistakes, including one without a mistake. */
 export const plantedCases: readonly string[] = [...ofServer, "empty_unary"];
 
-/** What is wrong with what the suite found, of the mistakes that were planted. */
+/** The deviations of the suite's results from the planted mistakes. */
 export function missed(results: readonly CaseResult[]): readonly string[] {
   return results.flatMap((result) => {
     const { client, server, tls, name, error } = result;
@@ -33,7 +39,7 @@ export function missed(results: readonly CaseResult[]): readonly string[] {
 /** Whether a case has to fail. */
 function shows({ client, server, tls, name }: CaseResult): boolean {
   if (server !== ours.name) return name === ofClient;
-  // A page sees no trailers, and within TLS nobody sees what is compressed.
+  // A page sees no trailers, and within TLS compression cannot be observed.
   if (client.startsWith("browser") && name === "custom_metadata") return false;
   if (tls && name === "server_compressed_unary") return false;
   return ofServer.includes(name) || likeLargeUnary.includes(name);

@@ -7,14 +7,17 @@ import type { Command } from "./peers.ts";
 const startMs = 60_000;
 const runMs = 180_000;
 
-/** A server that runs. */
+/** A running server. */
 export interface Running {
   readonly address: string;
-  /** Ends it with SIGTERM or another signal, and with SIGKILL if it does not go; resolves with the status or signal. */
+  /**
+   * Ends it with SIGTERM or another signal, and with SIGKILL if it does not exit; resolves with the
+   * status or signal.
+   */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-/** Starts a server, and waits until a line of its output says where it listens. */
+/** Starts a server, and waits until a line of its output reports where it listens. */
 export async function startServer(
   command: Command,
   addressOf: (line: string) => string | undefined,
@@ -58,9 +61,14 @@ export async function startServer(
   };
 }
 
-/** Runs a program to its end: its status, and what it wrote. */
+/**
+ * Runs a program to its end: its status and its output.
+ *
+ * @param limitMs when it is ended, in milliseconds
+ */
 export async function runProgram(
   command: Command,
+  limitMs: number = runMs,
 ): Promise<{ status: number | string; stdout: string; stderr: string }> {
   const child = start(command);
   let [stdout, stderr] = ["", ""];
@@ -70,7 +78,7 @@ export async function runProgram(
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), runMs);
+  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
   const [code, signal] = await once(child, "close");
   clearTimeout(timer);
   return { status: code ?? signal, stdout, stderr };

@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-/** The first Python that has grpcio; Debian's is not always the one in the path. Undefined where there is none. */
+/**
+ * The first Python with grpcio; Debian's is not always first in the path. Undefined if there is
+ * none.
+ */
 export async function pythonWithGrpc(): Promise<string | undefined> {
   for (const python of ["python3", "/usr/bin/python3"]) {
     try {

@@ -9,8 +9,8 @@ import { pythonWithGrpc } from "./python.ts";
 
 const repository = join(import.meta.dirname, "../..");
 
-/** What each line must bring, by its first word. */
-const answers: Readonly<Record<string, RegExp>> = {
+/** The expected output of each line, by its first word. */
+const outputs: Readonly<Record<string, RegExp>> = {
   curl: /"message":"Hello Ada"/,
   grpcurl: /rpc Hello \(|"message": "Hello Ada"/,
   chromium: /"message":"Hello Ada"/,
@@ -20,12 +20,12 @@ const answers: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * Types the lines of the README under "Anybody can call it" as they stand there: the first starts a greeter, the others
- * call it. A line whose program this machine lacks is left out; what is missing is said by the cases of that program.
+ * Runs the lines of docs/getting-started.md under "Other clients": the first starts a greeter, the
+ * others call it. Skips lines whose program is not installed; the cases of that program report it.
  */
 export async function runReadme(): Promise<readonly CaseResult[]> {
-  const readme = readFileSync(join(repository, "README.md"), "utf8");
-  const [, section = ""] = readme.split("\n## Anybody can call it\n");
+  const readme = readFileSync(join(repository, "docs/getting-started.md"), "utf8");
+  const [, section = ""] = readme.split("\n## Other clients\n");
   const [, block = ""] = /^```\w*\n(.*?)^```$/ms.exec(section) ?? [];
   const [greeter = "", ...lines] = block.trim().split("\n");
   const python = await pythonWithGrpc();
@@ -46,7 +46,7 @@ export async function runReadme(): Promise<readonly CaseResult[]> {
       if (word === "python3" && python === undefined) continue;
       if ((await runProgram(shell(`type ${word}`))).status !== 0) continue;
       const { status, stdout, stderr } = await runProgram(shell(line));
-      const wanted = answers[word];
+      const wanted = outputs[word];
       const good = status === 0 && wanted?.test(stdout) === true;
       const error = good ? undefined : `it ended with ${status} and said ${stdout}${stderr}`;
       results.push({ client: "README", server: ours.name, tls: false, name: line, error });
@@ -57,7 +57,7 @@ export async function runReadme(): Promise<readonly CaseResult[]> {
   return results;
 }
 
-/** What a reader's terminal has, and this one not: tools in the path, and a browser with a window. */
+/** Settings of a reader's terminal: tools in the path, and a browser with a window. */
 async function terminal(python: string | undefined): Promise<string> {
   const grpcurl = await grpcurlProgram();
   return [

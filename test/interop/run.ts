@@ -10,13 +10,15 @@ import { type CaseResult, runAgainst } from "./matrix.ts";
 import { foreignPeers, type Missing, ours, oursNative, type Peer } from "./peers.ts";
 import { missed, plantedCases } from "./planted.ts";
 import { runReadme } from "./readme.ts";
+import { runSequentialCalls } from "./sequential.ts";
 import { printFailures, printTable } from "./table.ts";
 
 /**
- * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of other languages, both
- * ways, with and without TLS, then grpcurl, a browser and the README's lines. Prints case × pair; status 1 when anything failed. What this
- * machine lacks is skipped with a line that says how to get it, and fails where `CI` is set. With `--plant` our programs
- * make mistakes, and status 1 says that one of them was not found, or that something else was.
+ * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of
+ * other languages, both ways, with and without TLS, then grpcurl, a browser and the README's lines.
+ * Prints case × pair; status 1 when anything failed. A program missing on this machine is skipped
+ * with a line that says how to get it, and fails if `CI` is set. With `--plant` our programs make
+ * mistakes, and status 1 means that one of them was not found, or that something else was.
  */
 
 const began = performance.now();
@@ -24,7 +26,7 @@ const scratch = await mkdtemp(join(tmpdir(), "micro-es-interop-"));
 const results: CaseResult[] = [];
 const missing = new Map<string, string>();
 const plant = process.argv.includes("--plant");
-// Our programs look for it.
+// Our programs read it.
 if (plant) process.env.INTEROP_PLANT = "1";
 const only = plant ? plantedCases : undefined;
 try {
@@ -40,17 +42,20 @@ try {
     take(await runGrpcurl(tls));
     take(await runInBrowser(scratch, tls));
   }
-  if (!plant) results.push(...(await runReadme()));
+  if (!plant) {
+    take(await runSequentialCalls(scratch));
+    results.push(...(await runReadme()));
+  }
   const screenshot = process.env.INTEROP_SCREENSHOT;
   if (screenshot !== undefined) await copyFile(join(scratch, "page.png"), screenshot);
 } finally {
   await rm(scratch, { recursive: true });
 }
 
-// One table for what has the same cases.
+// One table for all results with the same cases.
 const kinds = new Map<string, CaseResult[]>();
 for (const result of results) {
-  const kind = /^(?:browser|grpcurl|README)/.exec(result.client)?.[0] ?? "grpc";
+  const kind = /^(?:browser|grpcurl|README|sequential)/.exec(result.client)?.[0] ?? "grpc";
   kinds.set(kind, [...(kinds.get(kind) ?? []), result]);
 }
 for (const of of kinds.values()) {

@@ -24,7 +24,7 @@ export function printTable(results: readonly CaseResult[]): void {
   }
 }
 
-/** Prints what failed, and why. */
+/** Prints failures with their reasons. */
 export function printFailures(results: readonly CaseResult[]): void {
   for (const { client, server, tls, name, error } of results) {
     if (error === undefined) continue;

@@ -1,26 +1,28 @@
 import {
-  type Channel,
   type Code,
-  codeFromNumber,
   deadlineAfter,
   goMicroTransport,
   httpTransport,
-  type Listener,
   Metadata,
   type MetadataInit,
   MicroError,
   type Outcome,
-  type OutgoingCall,
   tcpTransport,
 } from "@micro-es/runtime";
+import {
+  type Channel,
+  codeFromNumber,
+  type Listener,
+  type OutgoingCall,
+} from "@micro-es/runtime/driver";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answering } from "../contract/transport-fixture.ts";
 import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";
 import { type EchoMethod, type EchoRequestInit, echo } from "../support/echo.ts";
 
 /**
- * One table of calls, with one expected result each, over every protocol that one port speaks. Each case is called
- * by its name, which the handler looks up here too.
+ * One table of calls, with one expected result each, over every protocol that one port speaks. Each
+ * case is called by its name, which the handler looks up here too.
  */
 
 interface Answer {

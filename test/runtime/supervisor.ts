@@ -1,12 +1,12 @@
 /**
- * A program that runs services through the local runtime, for tests that kill it or look at what it takes. The first
- * word says what it does; what came of it goes to the test as a message.
+ * A program that runs services through the local runtime, for tests that kill it or look at what it
+ * takes. The first word says what it does; what came of it goes to the test as a message.
  */
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { RunSpec } from "@micro-es/runtime";
+import type { RunSpec } from "@micro-es/runtime/runtime/local";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { unpleasant } from "./services.ts";
 
@@ -52,7 +52,10 @@ function forgetService(): void {
   setInterval(() => {}, 1_000);
 }
 
-/** Runs a service that writes a gigabyte, and tells by how many megabytes this process grew at the most. */
+/**
+ * Runs a service that writes a gigabyte, and tells by how many megabytes this process grew at the
+ * most.
+ */
 async function takeGigabyte(): Promise<void> {
   const runtime = localRuntime();
   await runtime.create(shell("warm", "seq 100000", { restart: "never" }));

@@ -1,11 +1,6 @@
-import {
-  type Client,
-  createClient,
-  createService,
-  createTopic,
-  MicroError,
-} from "@micro-es/runtime";
+import { type Client, createClient, createService, MicroError } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
+import { createTopic } from "@micro-es/runtime/driver";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EchoedSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";
@@ -174,7 +169,7 @@ describe("services in separate processes", () => {
       server.kill("SIGTERM");
       return server.stderr;
     };
-    await expect.poll(tellAgain, { interval: 400 }).toContain("told again to stop");
+    await expect.poll(tellAgain, { interval: 400 }).toContain("second stop signal");
     expect(await server.ended).toBe(128 + 15);
     expect(await hanging).toBeInstanceOf(MicroError);
   });

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { nodeVersions } from "../nodes/versions.ts";
 
 /**
- * `npm run soak:http2`: calls by HTTP/2 that are given up in every phase, from both sides, on every supported version of
- * Node, each in a process that must not end before its time. By hand; `-- --calls 1000000 --seed 7 --node 22`.
+ * `npm run fuzz -- http2`: cancels calls over HTTP/2 in every phase, from both sides, on every
+ * supported Node, each in a process that must not end early. `--calls 1000000 --seed 7 --node 22`
  */
 
 const option = (name: string) => {
@@ -14,7 +14,7 @@ const option = (name: string) => {
 const calls = option("calls") ?? "200000";
 const seed = option("seed") ?? "1";
 let failed = false;
-for (const { version, program } of nodeVersions(option("node"))) {
+for (const { version, program } of nodeVersions(option("node") ?? "all")) {
   if (program === undefined) {
     console.log(`SKIPPED Node ${version}: there is no program of it for this machine`);
     continue;

@@ -13,11 +13,15 @@ export interface BrokerProcess {
   /** Ends it so that it can neither finish nor deregister. */
   kill(): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
-  /** Lets it close its broker; resolves with the exit code of a process that then ends by itself. */
+  /**
+   * Lets it close its broker; resolves with the exit code of a process that then ends by itself.
+   */
   stop(): Promise<number | null>;
 }
 
-/** Starts a process that subscribes over HTTP and is found by multicast DNS; resolves when it has. */
+/**
+ * Starts a process that subscribes over HTTP and is found by multicast DNS; resolves when it has.
+ */
 export async function startBrokerProcess(
   options: MdnsRegistryOptions,
   topic: string,

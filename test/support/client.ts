@@ -1,16 +1,14 @@
 import {
-  buildClient,
   type Client,
-  type ClientParts,
   createSelector,
   MemoryRegistryNetwork,
   memoryRegistry,
   type Node,
-  type Registration,
   type Registry,
-  roundRobin,
   type Selector,
+  strategies,
 } from "@micro-es/runtime";
+import { buildClient, type ClientParts, type Registration } from "@micro-es/runtime/driver";
 import { ScriptedTransport } from "./scripted-transport.ts";
 
 /** A client of scripted nodes, which take turns. */
@@ -30,7 +28,11 @@ export async function scriptedClient(
   parts: Partial<ClientParts> = {},
 ): Promise<ScriptedClient> {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
-  const selector = createSelector({ registry, strategy: roundRobin, discoveryTimeoutMs: 50 });
+  const selector = createSelector({
+    registry,
+    strategy: strategies["round-robin"],
+    discoveryTimeoutMs: 50,
+  });
   const transport = new ScriptedTransport();
   const client = buildClient({ selector, transports: [transport], random: () => 0, ...parts });
   const register = (id: string, more: Partial<Node> = {}) =>

@@ -2,11 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { buildServer, tcpTransport } from "@micro-es/runtime";
+import { tcpTransport } from "@micro-es/runtime";
+import { buildServer } from "@micro-es/runtime/driver";
 import { echoHandler } from "./echo.ts";
 import { registerEcho } from "./server.ts";
 
-/** An echo server in a process of its own. It writes down the text of each `Once` that it begins. */
+/**
+ * An echo server in a process of its own. It writes down the text of each `Once` that it begins.
+ */
 export class EchoProcess {
   readonly address: string;
   /** The texts of the `Once` calls that began there. */

@@ -16,6 +16,8 @@ import {
   EchoResponseSchema,
 } from "../gen/micro/test/v1/echo_pb.ts";
 
+export { createEchoServiceClient } from "../gen/micro/test/v1/echo_micro.ts";
+
 export type EchoRequestInit = MessageInitShape<typeof EchoRequestSchema>;
 export type EchoResponseInit = MessageInitShape<typeof EchoResponseSchema>;
 export type EchoMethod = Method<EchoRequest, EchoRequestInit, EchoResponse, EchoResponseInit>;

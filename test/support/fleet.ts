@@ -1,8 +1,5 @@
 import {
-  buildClient,
-  buildServer,
   type Client,
-  type ClientParts,
   createSelector,
   MemoryNetwork,
   MemoryRegistryNetwork,
@@ -11,9 +8,14 @@ import {
   type Registry,
   type Selector,
   type Server,
-  type ServerParts,
   type Transport,
 } from "@micro-es/runtime";
+import {
+  buildClient,
+  buildServer,
+  type ClientParts,
+  type ServerParts,
+} from "@micro-es/runtime/driver";
 import { type EchoHandler, echoHandler } from "./echo.ts";
 import { registerEcho } from "./server.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Generates code for every buf.gen.yaml of the repository: `npm run generate`. With `--check` nothing is written
- * and the status is 1 when the output that is checked in is not what would be generated.
+ * Generates code for every buf.gen.yaml of the repository: `npm run generate`. With `--check`
+ * nothing is written and the status is 1 when the output that is checked in is not what would be
+ * generated.
  */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -12,6 +13,7 @@ import { promisify } from "node:util";
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
+await requirePinned("@bufbuild/protoc-gen-es");
 if (process.argv.includes("--check")) {
   const different = await check();
   for (const file of different) console.error(`generated code is out of date: ${file}`);
@@ -21,6 +23,21 @@ if (process.argv.includes("--check")) {
   }
 } else {
   await generate(root);
+}
+
+/**
+ * Exits where another version of a package is installed than package.json pins: its output would
+ * differ.
+ */
+async function requirePinned(name: string): Promise<void> {
+  const parse = async (file: string) => JSON.parse((await read(root, file)) ?? "{}");
+  const pinned: string = (await parse("package.json")).devDependencies[name];
+  const { version } = await parse(`node_modules/${name}/package.json`);
+  if (version === pinned) return;
+  console.error(
+    `package.json pins ${name} ${pinned}, but ${version ?? "none"} is installed; run \`npm ci\` first`,
+  );
+  process.exit(1);
 }
 
 async function generate(output: string): Promise<void> {
@@ -59,14 +76,16 @@ async function check(): Promise<string[]> {
 }
 
 async function templates(): Promise<string[]> {
-  const examples = await readdir(join(root, "examples"));
+  const packages = async (folder: string) =>
+    (await readdir(join(root, folder))).map((name) => join(folder, name));
   const candidates = [
     "",
     "runtime",
     "protoc-gen-micro",
     "test",
     "test/bench",
-    ...examples.map((name) => join("examples", name)),
+    ...(await packages("drivers")),
+    ...(await packages("examples")),
   ];
   const found: string[] = [];
   for (const folder of candidates) {

@@ -6,8 +6,8 @@ import { promisify } from "node:util";
 const tools = join(import.meta.dirname, "../../.tools");
 
 /**
- * The program that `go install PACKAGE@VERSION` makes, built when it is first asked for and kept in `.tools`,
- * where test/setup puts it too. Undefined where there is no Go.
+ * The program that `go install PACKAGE@VERSION` makes, built when it is first asked for and kept in
+ * `.tools`, where test/setup puts it too. Undefined where there is no Go.
  *
  * @param version without the `v`
  */

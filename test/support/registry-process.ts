@@ -11,7 +11,9 @@ export interface RegistryProcess {
   /** Ends it so that it cannot say goodbye. */
   kill(): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
-  /** Lets it close its registry; resolves with the exit code of a process that then ends by itself. */
+  /**
+   * Lets it close its registry; resolves with the exit code of a process that then ends by itself.
+   */
   stop(): Promise<number | null>;
 }
 

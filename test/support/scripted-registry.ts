@@ -1,12 +1,5 @@
-import {
-  type BackendState,
-  BackendStatus,
-  type Node,
-  type Registration,
-  type Registry,
-  type RegistryEvent,
-  type StateListener,
-} from "@micro-es/runtime";
+import type { BackendState, Node, Registry, RegistryEvent } from "@micro-es/runtime";
+import { BackendStatus, type Registration, type StateListener } from "@micro-es/runtime/driver";
 
 /** A registry that says what a test tells it to, when it is told to. */
 export class ScriptedRegistry implements Registry {

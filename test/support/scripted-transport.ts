@@ -1,15 +1,17 @@
 import {
   type AnyMethod,
   type Awaitable,
-  type Channel,
-  type ChannelState,
-  type DialOptions,
-  type Listener,
   type Method,
   MicroError,
-  type OutgoingCall,
   type Transport,
 } from "@micro-es/runtime";
+import type {
+  Channel,
+  ChannelState,
+  DialOptions,
+  Listener,
+  OutgoingCall,
+} from "@micro-es/runtime/driver";
 
 /** One attempt, as it reaches a scripted transport. */
 export interface ScriptedCall {
@@ -39,6 +41,10 @@ export class ScriptedTransport implements Transport {
   /** Every unary attempt, in order. */
   readonly calls: ScriptedCall[] = [];
   readonly channels: ScriptedChannel[] = [];
+  /**
+   * Whether its channels are established once they are dialled, or only with their first response.
+   */
+  hasHandshake = true;
   /** Throws where a dial is to fail. */
   onDial: (address: string) => Awaitable<void> = () => undefined;
   /** Answers unary calls. */
@@ -76,11 +82,13 @@ export class ScriptedChannel implements Channel {
   readonly closed: Promise<MicroError | undefined>;
   state: ChannelState = "open";
   openCalls = 0;
+  isEstablished: boolean;
   readonly #transport: ScriptedTransport;
   #settle: (reason: MicroError | undefined) => void = () => undefined;
 
   constructor(transport: ScriptedTransport, address: string) {
     this.#transport = transport;
+    this.isEstablished = transport.hasHandshake;
     this.address = address;
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
@@ -102,7 +110,9 @@ export class ScriptedChannel implements Channel {
     this.#transport.calls.push(scripted);
     this.openCalls++;
     try {
-      return (await this.#transport.onUnary(scripted)) as O;
+      const response = (await this.#transport.onUnary(scripted)) as O;
+      this.isEstablished = true;
+      return response;
     } finally {
       this.openCalls--;
     }

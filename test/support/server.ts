@@ -1,16 +1,18 @@
 import {
-  buildServer,
-  type Channel,
   deadlineAfter,
   type Logger,
   MemoryNetwork,
   type Method,
   MicroError,
   memoryTransport,
-  type OutgoingCall,
   type Server,
-  type ServerParts,
 } from "@micro-es/runtime";
+import {
+  buildServer,
+  type Channel,
+  type OutgoingCall,
+  type ServerParts,
+} from "@micro-es/runtime/driver";
 import { type EchoHandler, echo, echoHandler } from "./echo.ts";
 
 /** One line that something logged. */
@@ -85,7 +87,9 @@ export function registerEcho(server: Server, handler: EchoHandler = echoHandler(
   server.bidi(echo.chat, (requests, context) => handler.chat(requests, context));
 }
 
-/** The error that a call fails with. Fails itself when the call succeeds or throws anything else. */
+/**
+ * The error that a call fails with. Fails itself when the call succeeds or throws anything else.
+ */
 export async function errorOf(
   call: Promise<unknown> | AsyncIterable<unknown>,
 ): Promise<MicroError> {

@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The variable by which a test finds every process that came of what it started, however that left its parents. */
+/**
+ * The variable by which a test finds every process that came of what it started, however that left
+ * its parents.
+ */
 export const survivorVariable = "TEST_FAMILY";
 
 /** A process that is there. */
@@ -10,7 +13,10 @@ export interface Survivor {
   readonly command: string;
 }
 
-/** Every process that has this value of {@link survivorVariable}; one that has ended and was not collected does not count. */
+/**
+ * Every process that has this value of {@link survivorVariable}; one that has ended and was not
+ * collected does not count.
+ */
 export function survivors(family: string): readonly Survivor[] {
   const wanted = `${survivorVariable}=${family}`;
   if (process.platform !== "linux") return byPs(wanted);

@@ -1,22 +1,22 @@
 import { readFile, stat } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { buildImage } from "../schema/sources.ts";
 import type { Generator } from "./generator.ts";
 
-/** The schema that is to be released. */
+/** The schema to be released. */
 export interface BuiltSchema extends ReturnType<Generator["describeSchema"]> {
-  /** As a descriptor set, with source information where it was compiled here. */
+  /** A descriptor set, with source information if it was compiled here. */
   readonly image: Uint8Array;
   readonly files: ReadonlyMap<string, FileDescriptorProto>;
   readonly packages: ReadonlySet<string>;
 }
 
 /**
- * Reads a schema: a folder with a buf.yaml, a `.proto` file, or a descriptor set.
+ * Reads a schema from a folder with a buf.yaml, a `.proto` file, or a descriptor set.
  *
- * @throws UsageError for what is none, with the words of buf.
+ * @throws UsageError for other input, with the message of buf.
  */
 export async function builtSchema(path: string, generator: Generator): Promise<BuiltSchema> {
   const found = await stat(path).catch(() => {
@@ -27,7 +27,7 @@ export async function builtSchema(path: string, generator: Generator): Promise<B
   const { file } = fromBinary(FileDescriptorSetSchema, image);
   const schema = generator.describeSchema(generator.describeFiles(file).files);
   if (schema.services.size + schema.topics.size === 0) {
-    throw new UsageError(`${path} declares no service and no topic, so that nothing can break`);
+    throw new UsageError(`${path} declares no service and no topic to compare`);
   }
   const roots = [
     ...[...schema.services.values()].map(({ desc }) => desc.file),

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runBuf } from "../buf/run-buf.ts";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import type { RuleChoice } from "./rules.ts";
 
-/** Something in the new schema that breaks those who use the old one. */
+/** A change in the new schema that breaks programs on the old one. */
 export interface Change {
   readonly rule: string;
   readonly message: string;
@@ -43,7 +43,7 @@ export async function changesBetween(
     if (!(reason instanceof UsageError) || !/"buf-plugin-micro" failed: exec/.test(reason.message))
       throw reason;
     throw new UsageError(
-      "comparing with a fleet needs buf-plugin-micro, which comes with the generator: npm i -D protoc-gen-micro",
+      "comparing with a fleet needs buf-plugin-micro, which is part of the generator: npm i -D protoc-gen-micro",
     );
   } finally {
     await rm(scratch, { recursive: true, force: true });

@@ -2,17 +2,20 @@ import type { BuiltSchema } from "./built-schema.ts";
 import type { Process } from "./processes.ts";
 import { builtDigest, type Version } from "./versions.ts";
 
-/** A program that uses what a change breaks. */
+/** A program that uses a changed part of the schema. */
 export interface Consumer {
   readonly name: string;
   readonly node: string;
-  /** False where it was built with a schema that nobody serves any more, so that it may be broken or not. */
+  /**
+   * False if it was built with a schema that no running service has, so that it may or may not
+   * break.
+   */
   readonly certain: boolean;
 }
 
 /**
- * Who breaks with a version of a service or topic: its callers, or those who listen, without those that were built
- * with the new schema already.
+ * Programs that break with a version of a service or topic: its callers or subscribers, except
+ * those that were built with the new schema.
  */
 export function consumersOf(
   version: Version,

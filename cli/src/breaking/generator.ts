@@ -1,16 +1,16 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 
-/** What the generator's package knows of schemas. */
+/** Functions of the generator's package for schemas. */
 export type Generator = typeof import("protoc-gen-micro/schema");
 
 /**
- * Loads the generator that a project generates with, or else the one beside this program: digests are compared with those
- * that it writes.
+ * Loads the project's generator, or else the one installed with this program, because digests are
+ * compared with those that it writes.
  *
- * @throws UsageError where there is none.
+ * @throws UsageError if there is none.
  */
 export async function loadGenerator(project: string): Promise<Generator> {
   for (const from of [join(project, "package.json"), import.meta.filename]) {

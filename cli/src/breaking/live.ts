@@ -1,6 +1,6 @@
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import { MicroError } from "@micro-es/runtime";
-import type { Fleet } from "../fleet.ts";
+import type { BackendParts } from "../backend-parts.ts";
 import { type Reflected, reflect } from "../schema/reflection.ts";
 import type { BuiltSchema } from "./built-schema.ts";
 import { type Change, changesBetween } from "./changes.ts";
@@ -11,12 +11,12 @@ import { prunedTo } from "./pruned.ts";
 import type { RuleChoice } from "./rules.ts";
 import { builtDigest, type Version, versionsOf } from "./versions.ts";
 
-/** What came of holding the built schema against one that runs. */
+/** Result of comparing the built schema with a running one. */
 export interface Verdict {
   readonly version: Version;
   readonly state: "same" | "compatible" | "breaks" | "unknown";
   readonly changes: readonly Change[];
-  /** Who uses what breaks, as far as the registry tells. */
+  /** Users of the changed parts, as far as the registry knows them. */
   readonly consumers: readonly Consumer[];
   /** Why it could not be compared. */
   readonly problem?: string;
@@ -24,22 +24,22 @@ export interface Verdict {
 
 export interface LiveComparison {
   readonly verdicts: readonly Verdict[];
-  /** Programs that were built with more than their records have room for, so that they may be missing above. */
+  /** Programs with more schemas than their records have room for; they may be missing above. */
   readonly incomplete: readonly string[];
 }
 
 export interface LiveOptions {
-  readonly fleet: Fleet;
+  readonly fleet: BackendParts;
   readonly generator: Generator;
   readonly built: BuiltSchema;
   readonly rules: RuleChoice;
-  /** Only programs that are found by one of these names; all when empty. */
+  /** Only programs with one of these names; all if empty. */
   readonly services: readonly string[];
   readonly project: string;
   readonly signal: AbortSignal;
 }
 
-/** Holds the built schema against every one that the fleet answers by and listens with. */
+/** Compares the built schema with every schema that the fleet serves or subscribes with. */
 export async function compareWithFleet(options: LiveOptions): Promise<LiveComparison> {
   const { fleet, built, services, signal } = options;
   const processes = await findProcesses(fleet.registry, signal);
@@ -68,7 +68,7 @@ export async function compareWithFleet(options: LiveOptions): Promise<LiveCompar
   return { verdicts, incomplete: [...new Set(incomplete.map(({ name }) => name))] };
 }
 
-/** Undefined for a topic that was never of this schema. */
+/** Undefined for a topic that was never part of this schema. */
 async function judge(
   version: Version,
   describe: (process: Process) => Promise<Reflected>,
@@ -79,7 +79,7 @@ async function judge(
   if (released !== undefined && released === version.digest) return { ...verdict, state: "same" };
   const root = await findRoot(version, describe, generator);
   if (typeof root === "string") {
-    // Of a topic that nobody describes nothing says that it was ever ours.
+    // If no service describes a topic, it may never have been part of this schema.
     if (version.kind === "topic" && released === undefined) return undefined;
     return { ...verdict, state: "unknown", problem: root };
   }
@@ -90,7 +90,10 @@ async function judge(
   return { ...verdict, changes, state: changes.length > 0 ? "breaks" : "compatible" };
 }
 
-/** The running descriptor of a service or of a topic's event, from the first that tells it; or why nobody does. */
+/**
+ * The running descriptor of a service or of a topic's event, from the first process that describes
+ * it, or the reason why none does.
+ */
 async function findRoot(
   { kind, name, processes }: Version,
   describe: (process: Process) => Promise<Reflected>,
@@ -105,7 +108,7 @@ async function findRoot(
           ? registry.getService(name)
           : describeSchema(registry.files).topics.get(name)?.message;
       if (root !== undefined) return root;
-      problem ||= `${process.node.id} describes itself without it`;
+      problem ||= `${process.node.id} has a schema without it`;
     } catch (reason) {
       if (!(reason instanceof MicroError)) throw reason;
       problem ||= `${process.node.id}: ${reason.message}`;

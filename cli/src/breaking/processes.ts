@@ -1,16 +1,19 @@
-import { type BuiltWith, builtWith, type Node, type Registry } from "@micro-es/runtime";
+import type { Node, Registry } from "@micro-es/runtime";
+import { type BuiltWith, builtWith } from "@micro-es/runtime/driver";
 
-/** A running program as the registry tells of it. */
+/** A running program, as registered. */
 export interface Process {
-  /** The service that it is, of those that it answers for. */
+  /** Name of the program's own service. */
   readonly name: string;
   readonly node: Node;
-  /** All names that it is found by. */
+  /** All names under which it is registered. */
   readonly names: readonly string[];
   readonly builtWith: BuiltWith;
 }
 
-/** Every program of the fleet. One that answers for several services has a node for each, at one address. */
+/**
+ * All programs of the fleet. A program with several services has a node for each, at one address.
+ */
 export async function findProcesses(
   registry: Registry,
   signal: AbortSignal,
@@ -24,7 +27,8 @@ export async function findProcesses(
     else others.push(node);
   }
   return [...byAddress.values()].flatMap((ofOne) => {
-    // The node under the program's own name tells of everything; the others of one service each.
+    // The node under the program's own name has all metadata; the others have that of one service
+    // each.
     const [node] = ofOne.toSorted((a, b) => b.endpoints.length - a.endpoints.length);
     if (node === undefined) return [];
     const found = ofOne.map(({ service }) => service);

@@ -10,13 +10,13 @@ import type { Generator } from "./generator.ts";
 
 type SchemaType = Parameters<Generator["typeClosure"]>[0];
 
-/** Files that every schema has, of one version or another. */
+/** Files that every schema contains, in one version or another. */
 const common = /^(google\/protobuf|micro\/v1)\//;
 
 /**
- * The files that a service or event needs, without what in them belongs to others, as a descriptor set: what changed of
- * it can then be found by comparing files with those of the built schema. What every schema has is taken from the latter: a
- * new version of it is no change of this schema.
+ * The files that a service or event needs, without unrelated definitions, as a descriptor set.
+ * Comparing its files with those of the built schema finds the changes. Files that every schema
+ * contains come from the built schema: a new version of them is not a change of this schema.
  */
 export function prunedTo(
   root: DescService | DescMessage,
@@ -46,13 +46,13 @@ export function prunedTo(
   return toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }));
 }
 
-/** The closure, with the types that its nested ones stand in, and with what those need. */
+/** The closure, with the enclosing types of nested ones and their dependencies. */
 function topLevel(
   root: SchemaType,
   typeClosure: Generator["typeClosure"],
 ): ReadonlySet<SchemaType> {
   const kept = new Set<SchemaType>(typeClosure(root));
-  // A set that grows while it is walked is walked to its end.
+  // Iteration includes entries that are added to a set meanwhile.
   for (const type of kept) {
     const around = type.kind === "service" ? undefined : type.parent;
     const inside = type.kind === "message" ? type.nestedMessages : [];

@@ -1,12 +1,12 @@
-/** Which rules of buf are asked; those about the micro.v1 options and topics always are. */
+/** Rules of buf to check; those for the micro.v1 options and topics are always checked. */
 export interface RuleChoice {
   readonly use: readonly string[];
   readonly except: readonly string[];
 }
 
 /**
- * What may not change while both run: the bytes and the JSON of messages, and that there is what is called. `WIRE_JSON` has
- * no rule for the latter.
+ * Changes that are not allowed while both versions run: of the bytes and the JSON of messages, and
+ * deletions of services and rpcs, for which `WIRE_JSON` has no rule.
  */
 export const defaultRules: readonly string[] = [
   "WIRE_JSON",

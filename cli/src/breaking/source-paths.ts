@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { exists } from "../files.ts";
 
-/** Where a file of the schema stands in the project; the name that imports have for it where it stands elsewhere. */
+/** The path of a schema file in the project; its import name if it is outside. */
 export async function sourcePath(
   file: string,
   modules: readonly string[],

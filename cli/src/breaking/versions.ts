@@ -1,21 +1,21 @@
 import type { BuiltSchema } from "./built-schema.ts";
 import type { Process } from "./processes.ts";
 
-/** A schema of a service or topic that some of the fleet was built with. */
+/** A schema of a service or topic with which some of the fleet was built. */
 export interface Version {
   readonly kind: "service" | "topic";
   readonly name: string;
-  /** Undefined where the processes do not publish one. */
+  /** Undefined if the processes do not publish one. */
   readonly digest: string | undefined;
-  /** Who answers by it, or listens. */
+  /** Programs that serve or subscribe with it. */
   readonly processes: readonly Process[];
 }
 
 /**
- * Every schema in the fleet that the built one takes the place of: of its services and topics, of others in their
- * packages, and of topics that it does not know, which may have been its own.
+ * All schemas in the fleet that the built one replaces: of its services and topics, of others in
+ * their packages, and of unknown topics, which may have been deleted from it.
  *
- * @param services only programs that are found by one of these names; all when empty
+ * @param services only programs with one of these names; all if empty
  */
 export function versionsOf(
   processes: readonly Process[],
@@ -52,7 +52,9 @@ function isOurs(service: string, { services, packages }: BuiltSchema): boolean {
   return services.has(service) || packages.has(service.slice(0, service.lastIndexOf(".")));
 }
 
-/** The digest of the same thing in the schema that was built; undefined when it is not there any more. */
+/**
+ * The digest of the same service or topic in the built schema; undefined if it no longer exists.
+ */
 export function builtDigest({ kind, name }: Version, built: BuiltSchema): string | undefined {
   return (kind === "service" ? built.services : built.topics).get(name)?.digest;
 }

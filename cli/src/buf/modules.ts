@@ -2,10 +2,10 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import { parse } from "yaml";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { exists } from "../files.ts";
 
-/** The folders of a project's buf.yaml that hold `.proto` files, relative to the project. */
+/** Folders with `.proto` files in a project's buf.yaml, relative to the project. */
 export async function modulePaths(project: string): Promise<readonly string[]> {
   const text = await readFile(join(project, "buf.yaml"), "utf8").catch(() => "");
   const config = parse(text) as { readonly modules?: readonly { readonly path?: string }[] } | null;
@@ -13,10 +13,10 @@ export async function modulePaths(project: string): Promise<readonly string[]> {
 }
 
 /**
- * Where the modules of a project's buf.yaml are, by the paths that it has for them. A package is looked for as Node does,
- * in the `node_modules` of folders above as well: there npm lays it in a workspace.
+ * Locations of the modules in a project's buf.yaml, by their paths there. Packages are resolved as
+ * Node does, in the `node_modules` of parent folders too, where npm puts them in a workspace.
  *
- * @throws UsageError for a package that is nowhere.
+ * @throws UsageError for a package that does not exist.
  */
 export async function modulePlaces(project: string): Promise<ReadonlyMap<string, string>> {
   const places = new Map<string, string>();
@@ -32,14 +32,14 @@ async function findModule(project: string, path: string): Promise<string> {
     if (folder === dirname(folder)) break;
   }
   throw new UsageError(
-    `${join(project, "buf.yaml")} names ${path}, which is neither in ${project} nor above it; \`npm install\` brings packages`,
+    `${join(project, "buf.yaml")} names ${path}, which is neither in ${project} nor above it; run \`npm install\``,
   );
 }
 
 /**
- * Does something in a folder where buf finds every module of a project. That is the project itself, unless a package is in
- * a folder above: buf looks nowhere but below its buf.yaml, so that it is shown a copy of the schemas, with the package
- * where it is named.
+ * Runs a function in a folder in which buf finds every module of a project. This is the project
+ * itself, unless a package is in a parent folder: buf only searches below its buf.yaml, so it gets
+ * a copy of the schemas with the package at the expected path.
  */
 export async function withModules<T>(
   project: string,

@@ -1,19 +1,22 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { UsageError } from "../command.ts";
 import { commandPath } from "../command-path.ts";
+import { UsageError } from "../errors.ts";
 import { withModules } from "./modules.ts";
 
 const run = promisify(execFile);
 
-/** Status with which buf says that it found something, and not that it failed; but for a schema that does not compile. */
+/**
+ * Exit status of buf if it found something, in contrast to a failure; schemas that do not compile
+ * also have it.
+ */
 const foundSomething = 100;
 
 /**
- * Runs buf on a project, as its npm scripts would. Resolves with the lines that it printed of what it found. What it
- * generates goes into the project, where `--output` names no other folder.
+ * Runs buf on a project, like its npm scripts. Resolves with the printed lines of findings.
+ * Generated files go into the project, unless `--output` names another folder.
  *
- * @throws UsageError when there is no buf, and with its words when it fails.
+ * @throws UsageError if buf is not installed, and with its message if it fails.
  */
 export async function runBuf(args: readonly string[], project: string): Promise<readonly string[]> {
   const env = { ...process.env, PATH: commandPath(process.env, project) };

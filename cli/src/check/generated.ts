@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { runBuf } from "../buf/run-buf.ts";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 
 /** How a generated file differs from what would be generated now. */
 export interface Drift {
@@ -11,7 +11,10 @@ export interface Drift {
   readonly problem: "out of date" | "missing" | "left over";
 }
 
-/** Generates into a folder of its own and compares that with what is there; nothing in the project is written. */
+/**
+ * Generates into a temporary folder and compares the result with the existing files; writes nothing
+ * into the project.
+ */
 export async function generatedDrift(project: string): Promise<readonly Drift[]> {
   const outputs = await outputFolders(project);
   const scratch = await mkdtemp(join(tmpdir(), "micro-check-"));
@@ -32,7 +35,7 @@ export async function generatedDrift(project: string): Promise<readonly Drift[]>
       }
       for (const name of found.filter((it) => !wanted.includes(it))) {
         const file = join(folder, name);
-        // A file that a person put there is theirs.
+        // Hand-written files are ignored.
         if ((await readIfThere(join(project, file)))?.includes("@generated ") === true) {
           drift.push({ file, problem: "left over" });
         }
@@ -44,11 +47,11 @@ export async function generatedDrift(project: string): Promise<readonly Drift[]>
   }
 }
 
-/** Where `buf.gen.yaml` puts what it generates. */
+/** Output folders in `buf.gen.yaml`. */
 export async function outputFolders(project: string): Promise<readonly string[]> {
   const file = join(project, "buf.gen.yaml");
   const text = await readIfThere(file);
-  if (text === undefined) throw new UsageError(`there is no ${file}; run this where it is`);
+  if (text === undefined) throw new UsageError(`there is no ${file}; run this in its folder`);
   const template = parse(text) as {
     readonly plugins?: readonly { readonly out?: string }[];
   } | null;
@@ -57,7 +60,8 @@ export async function outputFolders(project: string): Promise<readonly string[]>
   return [...new Set(folders)];
 }
 
-async function filesBelow(folder: string): Promise<readonly string[]> {
+/** Files below a folder, relative to it and sorted; empty if the folder does not exist. */
+export async function filesBelow(folder: string): Promise<readonly string[]> {
   try {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true });
     return entries
@@ -70,7 +74,8 @@ async function filesBelow(folder: string): Promise<readonly string[]> {
   }
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+/** The text of a file; undefined if it does not exist. */
+export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (reason) {

@@ -1,20 +1,22 @@
 import { resolve } from "node:path";
+import { openBackendParts } from "../backend-parts.ts";
 import type { Consumer } from "../breaking/consumers.ts";
 import type { Verdict } from "../breaking/live.ts";
 import { defaultRules } from "../breaking/rules.ts";
-import { type Command, defineCommand, UsageError } from "../command.ts";
-import { openFleet } from "../fleet.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import type { Output } from "../output.ts";
 import { projectFolder } from "../project-folder.ts";
+import { joined, styled, text } from "../text.ts";
 
-/** Exit codes: something breaks; nothing does that could be compared, and something could not be. */
+/** Exit codes: a change breaks; no compared change breaks, but a schema could not be compared. */
 const breaks = 3;
 const unknown = 4;
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
   options: {
-    live: { type: "boolean", help: "compare with what runs, and name who would break" },
+    live: { type: "boolean", help: "compare with the running fleet, and list what would break" },
     service: {
       type: "string",
       multiple: true,
@@ -30,13 +32,13 @@ export const command: Command = defineCommand({
       type: "string",
       multiple: true,
       value: "rule",
-      help: `with --live: buf's rules or categories; default ${defaultRules.join(", ")}`,
+      help: `with --live: rules or categories of buf; default ${defaultRules.join(", ")}`,
     },
     except: {
       type: "string",
       multiple: true,
       value: "rule",
-      help: "with --live: a rule that is not to be checked",
+      help: "with --live: a rule to leave out",
     },
     against: {
       type: "string",
@@ -44,17 +46,18 @@ export const command: Command = defineCommand({
       help: "compare with the schema at a git reference; default the main branch",
     },
   },
-  details: `Says whether the schema breaks those who use another one of it: the one at a git reference, or with --live each one that
-the running services answer by, listen with and were called by. Services publish what they were built with in the
-registry, so that equal schemas are not compared; of others the descriptors are asked for by gRPC server reflection, which
-needs registerGrpcReflection of @micro-es/runtime/debug/grpc in the service. Rules for the micro.v1 options and topics
-(buf-plugin-micro) are checked beside buf's own.
+  details: `Compares the schema with the one at a git reference, or with --live with each one that running services respond by,
+subscribe with and call by. Services publish the digests of their schemas in the registry, so that equal schemas are not
+compared; the descriptors of others are read by gRPC server reflection, which needs registerGrpcReflection of
+@micro-es/runtime/debug/grpc in the service. Rules for the micro.v1 options and topics
+(buf-plugin-micro) are checked in addition to buf's own. Programs that only call, with createClient, are in no registry: their
+calls are not seen, and they are never listed.
 
-Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does but a running schema that differs could not be had.`,
+Exit code: 0 no change breaks, ${breaks} a change breaks, ${unknown} none does, but a running schema that differs was not available.`,
   examples: [
-    ["micro breaking --live", "before a release: who of the fleet would break?"],
-    ["micro breaking --live --service orders --use FILE", "one service, by stricter rules"],
-    ["micro breaking --against v1.4.0", "with what was released"],
+    ["micro breaking --live", "before a release: list what would break in the fleet"],
+    ["micro breaking --live --service orders --use FILE", "check one service, by stricter rules"],
+    ["micro breaking --against v1.4.0", "compare with the release"],
   ],
   async run({ arguments: [folder], options, output, environment, signal }) {
     const project = await projectFolder(folder);
@@ -65,11 +68,10 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
       const { against, uncompared, changes } = await breakingChanges(project, options.against);
       output.result({ against, changes }, () =>
         changes.length > 0 || against === undefined
-          ? changes.join("\n")
-          : `nothing breaks those who use ${against}'s`,
+          ? joined(changes)
+          : `the schema is compatible with ${against}`,
       );
-      if (uncompared !== undefined)
-        output.note(`the schema is compared with nothing: ${uncompared}`);
+      if (uncompared !== undefined) output.note(`the schema is not compared: ${uncompared}`);
       return changes.length > 0 ? breaks : 0;
     }
     if (options.against !== undefined) {
@@ -82,7 +84,7 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
     const generator = await loadGenerator(project);
     const schema = options.schema === undefined ? project : resolve(options.schema);
     const built = await builtSchema(schema, generator);
-    await using fleet = await openFleet(environment);
+    await using fleet = await openBackendParts(environment);
     output.progress("comparing with the fleet");
     const { verdicts, incomplete } = await compareWithFleet({
       ...{ fleet, generator, built, project, signal },
@@ -92,10 +94,13 @@ Exit code: 0 nothing breaks, ${breaks} something does, ${unknown} nothing does b
     for (const verdict of verdicts) await report(verdict, project, output);
     for (const name of incomplete) {
       output.note(
-        `${name} was built with more than its registry record has room for; it may use what breaks and not be named`,
+        `${name} was built with more schemas than fit into its registry record; it may break without being listed`,
       );
     }
-    if (verdicts.length === 0) output.note("nothing of this schema runs");
+    if (verdicts.length === 0) output.note("no service of this schema runs");
+    if (verdicts.some(({ version, state }) => version.kind === "service" && state !== "same")) {
+      output.note("programs that only call, with createClient, are in no registry and not listed");
+    }
     if (verdicts.some(({ state }) => state === "breaks")) return breaks;
     return verdicts.some(({ state }) => state === "unknown") ? unknown : 0;
   },
@@ -124,23 +129,23 @@ async function report(
   const nodes = processes.map(({ node }) => node.id);
   const value = { kind, name, digest, state, nodes, changes: found, consumers, problem };
   output.result(value, () => {
-    const who = `${kind === "service" ? "as it is served" : "as it is listened to"} by ${counted(processes)}`;
+    const who = `${kind === "service" ? "as served" : "as subscribed to"} by ${counted(processes)}`;
     switch (state) {
       case "same":
-        return `${output.style("green", "✓")} ${name}, ${who}, is the same`;
+        return text`${styled("green", "✓")} ${name}, ${who}, is the same`;
       case "compatible":
-        return `${output.style("green", "✓")} ${name}, ${who}, differs and breaks nobody`;
+        return text`${styled("green", "✓")} ${name}, ${who}, differs and breaks nothing`;
       case "unknown":
-        return `${output.style("yellow", "?")} ${name}, ${who}, differs and cannot be compared: ${problem}`;
+        return text`${styled("yellow", "?")} ${name}, ${who}, differs and cannot be compared: ${problem ?? ""}`;
       case "breaks":
-        return [
-          `${output.style("red", "✗")} ${name}, ${who}`,
+        return joined([
+          text`${styled("red", "✗")} ${name}, ${who}`,
           ...found.map(
             ({ file, line, column, message, rule }) =>
               `    ${file}:${line}:${column}: ${message} (${rule})`,
           ),
           `  ${whoBreaks(kind, consumers)}`,
-        ].join("\n");
+        ]);
     }
   });
 }
@@ -153,7 +158,7 @@ function whoBreaks(kind: "service" | "topic", consumers: readonly Consumer[]): s
     certain.length > 0 ? `${role} that break: ${counted(certain)}` : `no ${role} are known`,
   ];
   if (others.length > 0) {
-    parts.push(`${counted(others)} may too, by a schema that nobody serves any more`);
+    parts.push(`${counted(others)} may break too; no service has their schema any longer`);
   }
   return parts.join("; ");
 }

@@ -1,15 +1,16 @@
 import type { Metadata } from "@micro-es/runtime";
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
-import { openFleet } from "../fleet.ts";
 import { readHeaders } from "../headers.ts";
 import { schemaOptions } from "../schema/schema-options.ts";
 import { findTarget, targetOptions } from "../target.ts";
+import { jsonText } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [
     { name: "service", help: "its name, or an address such as localhost:8080 or https://host" },
-    { name: "method", help: "such as Greeter/Hello, or Hello where only one is called so" },
+    { name: "method", help: "such as Greeter/Hello, or Hello if it is unique" },
     { name: "request", optional: true, help: "JSON, @file, or - for standard input" },
   ],
   options: {
@@ -18,40 +19,40 @@ export const command: Command = defineCommand({
     timeout: {
       type: "string",
       value: "time",
-      help: "such as 500ms; default 30s, none for answers that stream",
+      help: "such as 500ms; default 30s, none for response streams",
     },
     header: {
       type: "string",
       short: "H",
       multiple: true,
       value: "key: value",
-      help: "metadata beside the request",
+      help: "request metadata",
     },
-    include: { type: "boolean", short: "i", help: "show the answer's metadata and trailers" },
-    example: { type: "boolean", help: "call nothing, and print a request to fill in" },
+    include: { type: "boolean", short: "i", help: "show response metadata and trailers" },
+    example: { type: "boolean", help: "print a request to fill in, without calling" },
   },
   details:
-    "Requests and answers are JSON as protobuf maps it; streams are a value a line, both ways. The schema comes from the\nserver's reflection, unless --proto or --descriptor-set gives one.",
+    "Requests and responses are protobuf JSON; streams have one value per line, in both directions. The schema comes from\nthe server's reflection, unless --proto or --descriptor-set is set.",
   examples: [
-    [`micro call greeter Greeter/Hello '{"name":"Ada"}'`, "a service that is found by name"],
-    ["micro call greeter Greeter/Hello --example", "what a request looks like"],
+    [`micro call greeter Greeter/Hello '{"name":"Ada"}'`, "call a service by name"],
+    ["micro call greeter Greeter/Hello --example", "print an example request"],
     [`micro call localhost:50051 acme.v1.Shop/Buy --proto proto <order.json`, "any gRPC server"],
-    ["micro call chat Chat/Talk", "a conversation: a line typed is a message sent"],
+    ["micro call chat Chat/Talk", "talk: each line is sent as a message"],
   ],
   async run({ arguments: [word = "", name = "", request], options, output, environment, signal }) {
     const headers = readHeaders(options.header ?? []);
     const givenTimeoutMs =
       options.timeout === undefined ? undefined : readDuration(options.timeout, "timeout");
-    output.progress(`looking for ${word}`);
-    await using fleet = await openFleet(environment);
-    const target = await findTarget(fleet.registry, word, options, signal);
+    output.progress(`finding ${word}`);
+    await using backend = await openBackendParts(environment);
+    const target = await findTarget(backend.registry, word, options, signal);
     const { JsonCall } = await import("../schema/json-call.ts");
-    const client = fleet.client(target.protocol);
+    const client = backend.client(target.protocol);
     output.progress(`asking ${word} for its schema`);
     const call = await JsonCall.open(client, target, name, options, output, signal);
     output.endProgress();
     if (options.example === true) {
-      output.line(JSON.stringify(call.example(), null, 2));
+      output.line(jsonText(call.example(), true));
       return;
     }
     const show = (label: string) => (metadata: Metadata) => {

@@ -1,6 +1,7 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
-import { type CommandEntry, commands } from "../commands.ts";
+import { type Command, type CommandEntry, defineCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
+import { lines } from "../text.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 
@@ -11,18 +12,18 @@ export const command: Command = defineCommand({
     ['eval "$(micro completion bash)"', "in ~/.bashrc; the same for zsh in ~/.zshrc"],
     ["micro completion fish >~/.config/fish/completions/micro.fish", "for fish"],
   ],
-  async run({ arguments: [shell = ""], output }) {
+  async run({ arguments: [shell = ""], output, commands }) {
     const known = shells.find((it) => it === shell);
     if (known === undefined) {
       const meant = nearest(shell, shells) ?? shells.join(", ");
-      throw new UsageError(`there is no completion for ${shell}; there is for ${meant}`);
+      throw new UsageError(`no completion for ${shell}; supported: ${meant}`);
     }
     const words = await Promise.all(commands.map(wordsOf));
-    output.line(scripts[known](words));
+    output.line(lines(scripts[known](words)));
   },
 });
 
-/** A command's name and the options that it takes. */
+/** A command's name and its options. */
 interface Completed {
   readonly name: string;
   readonly summary: string;
@@ -39,7 +40,7 @@ const firstWords = (all: readonly Completed[]) => [
   ...new Set(all.map(({ name }) => name.split(" ")[0] ?? name)),
 ];
 
-/** The second words of commands of two, by their first. */
+/** The second words of two-word commands, by their first. */
 function secondWords(all: readonly Completed[]): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
   for (const { name } of all) {

@@ -3,15 +3,18 @@ import { openConfig, sourceDetails, sourceOptions } from "../config/sources.ts";
 import { masked, valuesBelow } from "../config/values.ts";
 
 export const command: Command = defineCommand({
-  arguments: [{ name: "prefix", optional: true, help: "only this key and those below it" }],
+  arguments: [{ name: "prefix", optional: true, help: "only this key and keys below it" }],
   options: {
     ...sourceOptions,
-    sources: { type: "boolean", help: "where each value comes from" },
+    sources: { type: "boolean", help: "show the source of each value" },
   },
   details: `${sourceDetails}\nPasswords and tokens are not shown.`,
   examples: [
-    ["micro config dump --sources", "what services here are set to, and by what"],
-    ["micro config dump --sources --from file:config.yaml --from env:SHOP_", "a program's own too"],
+    ["micro config dump --sources", "the settings of services here, and their sources"],
+    [
+      "micro config dump --sources --from file:config.yaml --from env:SHOP_",
+      "include a program's sources",
+    ],
   ],
   async run({ arguments: [prefix], options, output, environment, layers, signal }) {
     output.progress("reading the configuration");
@@ -22,7 +25,7 @@ export const command: Command = defineCommand({
       source,
     }));
     for (const each of output.json ? values : []) output.result(each, () => "");
-    if (values.length === 0) output.note(`nothing is configured at ${prefix}`);
+    if (values.length === 0) output.note(`no value at ${prefix}`);
     if (output.json || values.length === 0) return;
     const withSources = options.sources === true;
     const rows = values.map(({ key, value, source }) => {

@@ -1,21 +1,23 @@
 import type { Config } from "@micro-es/runtime";
-import { type Command, CommandError, defineCommand } from "../command.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { openConfig, sourceDetails, sourceOptions } from "../config/sources.ts";
 import { masked, valuesBelow } from "../config/values.ts";
+import { CommandError } from "../errors.ts";
 import { nearestFew } from "../nearest.ts";
+import { jsonText } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "key", help: "such as database.poolSize, or MICRO_REGISTRY" }],
   options: {
     ...sourceOptions,
-    reveal: { type: "boolean", help: "show a secret as it is" },
+    reveal: { type: "boolean", help: "show a secret in clear text" },
   },
-  details: `${sourceDetails}\nA table is shown as JSON; with --json the value's source too.`,
+  details: `${sourceDetails}\nA table is shown as JSON; --json adds the value's source.`,
   examples: [
-    ["micro config get MICRO_REGISTRY", "how services find each other here"],
+    ["micro config get MICRO_REGISTRY", "show the registry of services here"],
     [
       "micro config get database --from file:config.yaml --from env:SHOP_",
-      "a table of two sources",
+      "a table merged from two sources",
     ],
   ],
   async run({ arguments: [key = ""], options, output, environment, layers, signal }) {
@@ -24,14 +26,14 @@ export const command: Command = defineCommand({
     const values = valuesBelow(config, key);
     if (values.length === 0) {
       const near = nearestFew(key, keysOf(config), 5).join(", ");
-      throw new CommandError("not_found", `nothing is configured at ${key}; there are: ${near}`);
+      throw new CommandError("not_found", `no value at ${key}; there are: ${near}`);
     }
     const value = config.get(key, (found) => found ?? null);
     const shown = options.reveal === true ? value : masked(key, value);
     const sources = [...new Set(values.map(({ source }) => source))].join(", ");
-    output.result({ key, value: shown, source: sources }, () =>
-      typeof shown === "string" ? shown : JSON.stringify(shown, null, 2),
-    );
+    const found = { key, value: shown, source: sources };
+    if (typeof shown === "string") output.data(found, shown);
+    else output.result(found, () => jsonText(shown, true));
   },
 });
 

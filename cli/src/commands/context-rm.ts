@@ -1,11 +1,12 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { readContexts, writeContexts } from "../contexts.ts";
 import { unknownContext } from "../environment.ts";
+import { UsageError } from "../errors.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "name", help: "the environment" }],
   options: {},
-  examples: [["micro context rm staging", "forgets staging"]],
+  examples: [["micro context rm staging", "delete staging"]],
   async run({ arguments: [name = ""], output, environment }) {
     const { current, contexts } = await readContexts(environment);
     const { [name]: gone, ...rest } = contexts;
@@ -14,6 +15,6 @@ export const command: Command = defineCommand({
       contexts: rest,
       ...(current === undefined || current === name ? {} : { current }),
     });
-    output.note(`${name} is forgotten`);
+    output.note(`${name} was deleted`);
   },
 });

@@ -1,30 +1,30 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { contextsFile, readContexts, writeContexts } from "../contexts.ts";
+import { UsageError } from "../errors.ts";
 
 export const command: Command = defineCommand({
   arguments: [
-    { name: "name", help: "what the environment is called" },
-    { name: "variables", rest: true, help: "MICRO_X=value; MICRO_X= takes one out" },
+    { name: "name", help: "name of the environment" },
+    { name: "variables", rest: true, help: "MICRO_X=value; MICRO_X= removes one" },
   ],
-  options: { use: { type: "boolean", help: "use it from now on" } },
-  details:
-    "An environment is a set of MICRO_* variables, the same that services read: which registry, which broker, where.",
+  options: { use: { type: "boolean", help: "make it the default" } },
+  details: "An environment is a set of the MICRO_* variables that services read.",
   examples: [
     [
-      "micro context set staging MICRO_NATS_URL=nats://10.0.0.5:4222 --use",
-      "names an environment and uses it",
+      "micro context set staging MICRO_BACKEND=nats://10.0.0.5:4222 --use",
+      "create an environment and make it the default",
     ],
   ],
   async run({ arguments: [name = "", ...settings], options, output, environment }) {
     if (!/^[\w.-]+$/.test(name)) {
-      throw new UsageError(`"${name}" is no name: letters, digits, "-", "_" and "." make one`);
+      throw new UsageError(`"${name}" is not a valid name: use letters, digits, "-", "_" and "."`);
     }
     const before = await readContexts(environment);
     const variables = { ...before.contexts[name] };
     for (const setting of settings) {
       const [, key, value] = /^(MICRO_[A-Z0-9_]+)=(.*)$/s.exec(setting) ?? [];
       if (key === undefined || value === undefined) {
-        throw new UsageError(`"${setting}" is no variable: write MICRO_X=value`);
+        throw new UsageError(`"${setting}" is not a variable: write MICRO_X=value`);
       }
       if (value === "") delete variables[key];
       else variables[key] = value;
@@ -34,6 +34,6 @@ export const command: Command = defineCommand({
       contexts: { ...before.contexts, [name]: variables },
       ...(options.use === true ? { current: name } : {}),
     });
-    output.note(`${name} is kept in ${contextsFile(environment)}`);
+    output.note(`${name} was saved in ${contextsFile(environment)}`);
   },
 });

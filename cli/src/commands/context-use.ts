@@ -1,11 +1,12 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { readContexts, writeContexts } from "../contexts.ts";
 import { unknownContext } from "../environment.ts";
+import { UsageError } from "../errors.ts";
 
 export const command: Command = defineCommand({
-  arguments: [{ name: "name", optional: true, help: "the environment; none for the shell's own" }],
+  arguments: [{ name: "name", optional: true, help: "the environment; default the shell's own" }],
   options: {},
-  examples: [["micro context use staging", "commands look at staging from now on"]],
+  examples: [["micro context use staging", "use staging from now on"]],
   async run({ arguments: [name], output, environment }) {
     const { contexts } = await readContexts(environment);
     if (name !== undefined && contexts[name] === undefined) {
@@ -16,7 +17,7 @@ export const command: Command = defineCommand({
       ...(name === undefined ? {} : { current: name }),
     });
     output.note(
-      name === undefined ? "commands use the shell's own environment" : `commands use ${name}`,
+      name === undefined ? "commands now use the shell's environment" : `commands use ${name}`,
     );
   },
 });

@@ -1,7 +1,8 @@
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFleet } from "../fleet.ts";
 import { schemaOptions } from "../schema/schema-options.ts";
 import { findTarget, targetOptions } from "../target.ts";
+import { lines, styled, text } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [
@@ -10,12 +11,12 @@ export const command: Command = defineCommand({
       name: "names",
       optional: true,
       rest: true,
-      help: "services or messages; none for all services",
+      help: "services or messages; default all services",
     },
   ],
   options: { ...targetOptions, ...schemaOptions },
   examples: [
-    ["micro describe greeter", "its services, with all messages that they take and give"],
+    ["micro describe greeter", "its services, with their requests and responses"],
     [
       "micro describe localhost:50051 acme.v1.Order",
       "one message of any gRPC server with reflection",
@@ -23,15 +24,15 @@ export const command: Command = defineCommand({
   ],
   async run({ arguments: [word = "", ...names], options, output, environment, signal }) {
     output.progress(`asking ${word}`);
-    await using fleet = await openFleet(environment);
-    const target = await findTarget(fleet.registry, word, options, signal);
+    await using backend = await openBackendParts(environment);
+    const target = await findTarget(backend.registry, word, options, signal);
     const { loadSchema } = await import("../schema/sources.ts");
-    const { describeSchema } = await import("../schema/described.ts");
-    const schema = await loadSchema(fleet.client(target.protocol), target, options, signal);
+    const { describeSchema } = await import("../schema/reflected-schema.ts");
+    const schema = await loadSchema(backend.client(target.protocol), target, options, signal);
     for (const description of describeSchema(schema, names)) {
       output.result(description, () => {
-        const comment = output.style("dim", `// ${description.name}`);
-        return `${comment}\n${description.proto}\n`;
+        const comment = styled("dim", `// ${description.name}`);
+        return text`${comment}\n${lines(description.proto)}\n`;
       });
     }
   },

@@ -1,3 +1,4 @@
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
   chosenArguments,
@@ -6,17 +7,16 @@ import {
   deadLettersOf,
   noSuchLetter,
 } from "../events/dead-letters.ts";
-import { openFleet } from "../fleet.ts";
 
 export const command: Command = defineCommand({
   arguments: chosenArguments,
   options: chosenOptions,
-  details: "What is dropped is gone for good.",
+  details: "Dropped dead letters cannot be restored.",
   examples: [["micro dlq drop orders.dead 17", "one of them"]],
   async run({ arguments: [topic = "", ...words], options, output, environment, signal }) {
     output.progress(`dropping from ${topic}`);
-    await using fleet = await openFleet(environment);
-    const deadLetters = deadLettersOf(fleet.broker);
+    await using backend = await openBackendParts(environment);
+    const deadLetters = deadLettersOf(backend.broker);
     const all = options.all === true;
     const cursors = await chosenCursors(deadLetters, topic, words, all, signal);
     for (const cursor of cursors) {

@@ -1,32 +1,31 @@
 import type { DeadLetters } from "@micro-es/runtime";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { openBackendParts } from "../backend-parts.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { deadLettersOf, noneOn, summaryOf } from "../events/dead-letters.ts";
-import { openFleet } from "../fleet.ts";
 import type { Output } from "../output.ts";
 
 export const command: Command = defineCommand({
-  arguments: [
-    { name: "topic", optional: true, help: "a dead letter topic; none for all that there are" },
-  ],
+  arguments: [{ name: "topic", optional: true, help: "a dead letter topic; default all" }],
   options: {
-    limit: { type: "string", value: "number", help: "dead letters at most; default 100" },
+    limit: { type: "string", value: "number", help: "maximum number of dead letters; default 100" },
     after: {
       type: "string",
       value: "cursor",
-      help: "only those behind it, to go on with a listing",
+      help: "only those after it, to continue a listing",
     },
   },
   details:
-    "An event that failed for good goes to the topic that its subscription names (dead_letter). The JetStream broker keeps it there.",
+    "An event that failed permanently goes to the dead_letter topic of its subscription. The JetStream broker stores it there.",
   examples: [
-    ["micro dlq ls", "topics and how many events are on them"],
-    ["micro dlq ls orders.dead", "the oldest first, with why each was given up"],
+    ["micro dlq ls", "topics and their number of events"],
+    ["micro dlq ls orders.dead", "the oldest first, with the reason of each"],
   ],
   async run({ arguments: [topic], options, output, environment, signal }) {
     const limit = readLimit(options.limit);
-    output.progress("looking for dead letters");
-    await using fleet = await openFleet(environment);
-    const deadLetters = deadLettersOf(fleet.broker);
+    output.progress("finding dead letters");
+    await using backend = await openBackendParts(environment);
+    const deadLetters = deadLettersOf(backend.broker);
     if (topic === undefined) {
       await listTopics(deadLetters, output, signal);
       return;
@@ -70,5 +69,5 @@ async function listTopics(
 function readLimit(text = "100"): number {
   const limit = Number(text);
   if (Number.isInteger(limit) && limit > 0) return limit;
-  throw new UsageError(`--limit takes a whole number from 1, and not "${text}"`);
+  throw new UsageError(`--limit takes a whole number from 1, not "${text}"`);
 }

@@ -1,3 +1,4 @@
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
   chosenArguments,
@@ -6,21 +7,20 @@ import {
   deadLettersOf,
   noSuchLetter,
 } from "../events/dead-letters.ts";
-import { openFleet } from "../fleet.ts";
 
 export const command: Command = defineCommand({
   arguments: chosenArguments,
   options: chosenOptions,
   details:
-    "Publishes the event on its own topic as it was, id, key and metadata included, and then drops the dead letter. Every\nsubscriber of the topic gets it, also those that have handled it before.",
+    "Publishes the event on its own topic with its id, key and metadata, and then drops the dead letter. Every\nsubscriber of the topic receives it, including those that have handled it before.",
   examples: [
     ["micro dlq replay orders.dead 17 19", "two of them"],
-    ["micro dlq replay orders.dead --all", "all that are there now, the oldest first"],
+    ["micro dlq replay orders.dead --all", "all current ones, the oldest first"],
   ],
   async run({ arguments: [topic = "", ...words], options, output, environment, signal }) {
     output.progress(`replaying ${topic}`);
-    await using fleet = await openFleet(environment);
-    const deadLetters = deadLettersOf(fleet.broker);
+    await using backend = await openBackendParts(environment);
+    const deadLetters = deadLettersOf(backend.broker);
     const all = options.all === true;
     const cursors = await chosenCursors(deadLetters, topic, words, all, signal);
     for (const cursor of cursors) {

@@ -1,21 +1,23 @@
 import { type Command, defineCommand } from "../command.ts";
-import { type Check, checks } from "../doctor/checks.ts";
+import type { Check } from "../doctor/check.ts";
+import { checks } from "../doctor/checks.ts";
+import { styled, text } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [],
   options: {},
-  details: "The exit code is 1 when something is wrong that services need.",
-  examples: [["micro doctor", "a line a check, with what to do where one fails"]],
+  details: "The exit code is 1 if something that services need does not work.",
+  examples: [["micro doctor", "one line per check, and how to fix failures"]],
   async run({ output, environment, signal }) {
     let broken = false;
     for (const check of checks) {
-      output.progress(`looking at ${check.name}`);
+      output.progress(`checking ${check.name}`);
       const finding = await examine(check, environment, signal);
       broken ||= finding.state === "wrong";
       output.result({ check: check.name, ...finding }, () => {
-        const mark = output.style(colours[finding.state], marks[finding.state]);
-        const remedy = finding.remedy === undefined ? "" : `\n    ${finding.remedy}`;
-        return `${mark} ${check.name}: ${finding.found}${remedy}`;
+        const mark = styled(colours[finding.state], marks[finding.state]);
+        const fix = finding.fix === undefined ? "" : text`\n    ${finding.fix}`;
+        return text`${mark} ${check.name}: ${finding.found}${fix}`;
       });
     }
     return broken ? 1 : 0;

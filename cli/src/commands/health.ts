@@ -1,8 +1,9 @@
 import type { Node } from "@micro-es/runtime";
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
-import { openFleet } from "../fleet.ts";
 import { findTarget, targetOptions } from "../target.ts";
+import { styled, text } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "service", help: "its name, or an address such as localhost:8080" }],
@@ -11,15 +12,15 @@ export const command: Command = defineCommand({
     timeout: { type: "string", value: "time", help: "for each node; default 5s" },
   },
   details:
-    "Asks each node by itself. The exit code is 1 when one of them does not serve or does not answer.",
-  examples: [["micro health greeter", "a line a node"]],
+    "Checks each node separately. The exit code is 1 if one of them does not serve or does not respond.",
+  examples: [["micro health greeter", "one line per node"]],
   async run({ arguments: [word = ""], options, output, environment, signal }) {
     const timeoutMs = readDuration(options.timeout ?? "5s", "timeout");
     output.progress(`asking ${word}`);
-    await using fleet = await openFleet(environment);
-    const target = await findTarget(fleet.registry, word, options, signal);
+    await using backend = await openBackendParts(environment);
+    const target = await findTarget(backend.registry, word, options, signal);
     const { askHealth } = await import("../debug/health.ts");
-    const client = fleet.client(target.protocol);
+    const client = backend.client(target.protocol);
     const nodes = target.nodes.length > 0 ? target.nodes : [undefined];
     const answers = await Promise.all(
       nodes.map(async (node) => {
@@ -30,8 +31,11 @@ export const command: Command = defineCommand({
     );
     for (const { node, status, good, detail } of answers) {
       const address = node?.address ?? word;
-      output.result({ node: node?.id, address, status, ...(detail === "" ? {} : { detail }) }, () =>
-        `${output.style(good ? "green" : "red", status.padEnd(12))}  ${address}  ${node?.id ?? ""}  ${detail}`.trimEnd(),
+      const mark = styled(good ? "green" : "red", status.padEnd(12));
+      const rest = [address, node?.id ?? "", detail].join("  ").trimEnd();
+      output.result(
+        { node: node?.id, address, status, ...(detail === "" ? {} : { detail }) },
+        () => text`${mark}  ${rest}`,
       );
     }
     return answers.every(({ good }) => good) ? 0 : 1;

@@ -1,7 +1,8 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { openBackendParts } from "../backend-parts.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { type LogLevelName, logLevels } from "../debug/log-levels.ts";
 import { readDuration } from "../duration.ts";
-import { openFleet } from "../fleet.ts";
+import { UsageError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { findTarget, targetOptions } from "../target.ts";
 
@@ -9,16 +10,16 @@ export const command: Command = defineCommand({
   arguments: [{ name: "service", help: "its name, or an address such as localhost:8080" }],
   options: {
     ...targetOptions,
-    follow: { type: "boolean", short: "f", help: "go on with what is logged from now on" },
-    level: { type: "string", value: "level", help: `the least: ${logLevels.join(", ")}` },
-    since: { type: "string", value: "time", help: "only lines that are not older, such as 5m" },
+    follow: { type: "boolean", short: "f", help: "follow new lines" },
+    level: { type: "string", value: "level", help: `minimum level: ${logLevels.join(", ")}` },
+    since: { type: "string", value: "time", help: "only lines of the last 5m, for example" },
     tail: { type: "string", value: "number", help: "the last lines of each process; default 100" },
   },
   details:
-    "The lines of all processes of a service by time, each with where it comes from. A process keeps its last 1,000 lines. With\n--follow processes that come later are heard too. A service tells them that has a debug service:\ncreateService({ debug: debugService() }).",
+    "Shows the lines of all processes of a service by time, each with its origin. A process keeps its last 1,000 lines.\n--follow includes processes that start later. The service needs a debug service:\ncreateService({ debug: debugService() }). If other machines reach it, it also needs a token: MICRO_DEBUG_TOKEN,\nthe same for the service and for this command.",
   examples: [
     ["micro logs greeter -f", "all processes of a service, until Ctrl-C"],
-    ["micro logs greeter --level warn --since 5m", "what went wrong of late"],
+    ["micro logs greeter --level warn --since 5m", "recent warnings and errors"],
   ],
   async run({ arguments: [word = ""], options, output, environment, signal }) {
     const query = {
@@ -27,15 +28,17 @@ export const command: Command = defineCommand({
       maxAgeMs: options.since === undefined ? 0 : readDuration(options.since, "since"),
     };
     output.progress(`asking ${word}`);
-    await using fleet = await openFleet(environment);
-    const target = await findTarget(fleet.registry, word, options, signal);
+    await using backend = await openBackendParts(environment);
+    const target = await findTarget(backend.registry, word, options, signal);
     const { LogReader } = await import("../debug/log-reader.ts");
-    const { placesOf } = await import("../debug/places.ts");
-    const reader = new LogReader(fleet.client(target.protocol), query, output, signal);
-    await reader.showKept(placesOf(target));
+    const { debugCall, endpointsOf } = await import("../debug/endpoints.ts");
+    const debug = debugCall(environment);
+    const client = backend.client(target.protocol);
+    const reader = new LogReader(client, query, debug, output, signal);
+    await reader.showKept(endpointsOf(target, debug));
     if (options.follow !== true) return;
     const joins = target.nodes.length > 0 && options.node === undefined;
-    await reader.follow(joins ? fleet.registry.watch(word, { signal }) : undefined);
+    await reader.follow(joins ? backend.registry.watch(word, { signal }) : undefined);
   },
 });
 
@@ -51,5 +54,5 @@ function readLevel(text: string | undefined): LogLevelName | undefined {
 function readTail(text = "100"): number {
   const tail = Number(text);
   if (/^\d+$/.test(text) && tail <= 0xffff_ffff) return tail;
-  throw new UsageError(`--tail takes a whole number from 0, and not "${text}"`);
+  throw new UsageError(`--tail takes a whole number from 0, not "${text}"`);
 }

@@ -1,7 +1,7 @@
-import type { OutgoingEvent } from "@micro-es/runtime";
+import type { OutgoingEvent } from "@micro-es/runtime/driver";
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { eventSchemaOptions } from "../events/event-schema-options.ts";
-import { openFleet } from "../fleet.ts";
 import { readHeaders } from "../headers.ts";
 import { oneRequest } from "../requests.ts";
 
@@ -15,12 +15,12 @@ export const command: Command = defineCommand({
     type: {
       type: "string",
       value: "name",
-      help: "full name of the message, where the schema names no topic",
+      help: "full name of the message, if the schema has no topic",
     },
     key: {
       type: "string",
       value: "text",
-      help: "orders events; default the field that the schema names",
+      help: "ordering key; default the key field of the schema",
     },
     header: {
       type: "string",
@@ -29,37 +29,37 @@ export const command: Command = defineCommand({
       value: "key: value",
       help: "metadata of the event",
     },
-    raw: { type: "boolean", help: "send the text as it is, without a schema" },
+    raw: { type: "boolean", help: "send the text unchanged, without a schema" },
     "content-type": { type: "string", value: "type", help: "of --raw; default text/plain" },
   },
   details:
-    "The schema comes from a running service that subscribes to the topic, unless an option gives one. With the HTTP broker an\nevent reaches who subscribes now; nobody keeps it.",
+    "The schema comes from a running service that subscribes to the topic, unless an option is set. The HTTP broker\ndelivers an event only to current subscribers and does not store it.",
   examples: [
-    [`micro pub greeter.greeted '{"name":"Ada"}'`, "an event of a schema"],
-    ["micro pub notes hello --raw", "bytes, as they are"],
+    [`micro pub greeter.greeted '{"name":"Ada"}'`, "publish an event of a schema"],
+    ["micro pub notes hello --raw", "publish raw bytes"],
   ],
   async run({ arguments: [topic = "", word], options, output, environment, signal }) {
     const metadata = readHeaders(options.header ?? []);
     const request = await oneRequest(word);
     output.progress(`publishing to ${topic}`);
-    await using fleet = await openFleet(environment);
+    await using backend = await openBackendParts(environment);
     const event =
       options.raw === true
         ? raw(request.text, options["content-type"])
         : await (await import("../events/outgoing-event.ts")).eventOfJson(
-            fleet,
+            backend,
             topic,
             request,
             options,
             signal,
           );
     const key = options.key ?? event.key;
-    await fleet.broker.publish(
+    await backend.broker.publish(
       topic,
       { ...event, metadata, ...(key === undefined ? {} : { key }) },
       { signal },
     );
-    output.note(`published to ${topic} over ${fleet.broker.name}`);
+    output.note(`published to ${topic} over ${backend.broker.name}`);
   },
 });
 

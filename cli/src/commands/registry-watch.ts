@@ -1,22 +1,22 @@
 import type { Node } from "@micro-es/runtime";
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFleet } from "../fleet.ts";
-import type { Output } from "../output.ts";
+import { joined, type RichText, styled, text } from "../text.ts";
 
 export const command: Command = defineCommand({
-  arguments: [{ name: "service", help: "the service whose nodes are watched" }],
+  arguments: [{ name: "service", help: "the service to watch" }],
   options: {},
-  examples: [["micro registry watch greeter", "a line for each node that comes, changes or goes"]],
+  examples: [["micro registry watch greeter", "one line per node that joins, changes or leaves"]],
   async run({ arguments: [service = ""], output, environment, signal }) {
-    output.progress(`looking for ${service}`);
-    await using fleet = await openFleet(environment);
-    // A watch waits for a registry that it cannot reach; whoever asked for it is told.
-    await fleet.registry.get(service, { signal });
-    for await (const event of fleet.registry.watch(service, { signal })) {
+    output.progress(`finding ${service}`);
+    await using backend = await openBackendParts(environment);
+    // A watch waits for a registry that it cannot reach; the user has to be informed.
+    await backend.registry.get(service, { signal });
+    for await (const event of backend.registry.watch(service, { signal })) {
       output.endProgress();
       const nodes = event.type === "snapshot" ? event.nodes : [event.node];
       output.result({ time: new Date().toISOString(), ...event }, () =>
-        nodes.map((node) => line(event.type, node, output)).join("\n"),
+        joined(nodes.map((node) => line(event.type, node))),
       );
       if (event.type === "snapshot" && nodes.length === 0) {
         output.note(`${service} has no node yet; waiting`);
@@ -28,8 +28,8 @@ export const command: Command = defineCommand({
 const marks = { snapshot: "=", added: "+", updated: "~", removed: "-" } as const;
 const styles = { snapshot: "dim", added: "green", updated: "yellow", removed: "red" } as const;
 
-function line(type: keyof typeof marks, node: Node, output: Output): string {
-  const time = output.style("dim", new Date().toISOString().slice(11, 19));
-  const mark = output.style(styles[type], marks[type]);
-  return `${time} ${mark} ${node.id}  ${node.address}  ${node.version}`;
+function line(type: keyof typeof marks, node: Node): RichText {
+  const time = styled("dim", new Date().toISOString().slice(11, 19));
+  const mark = styled(styles[type], marks[type]);
+  return text`${time} ${mark} ${node.id}  ${node.address}  ${node.version}`;
 }

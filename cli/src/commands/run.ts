@@ -1,3 +1,4 @@
+import { aborted } from "../aborted.ts";
 import { type Command, defineCommand } from "../command.ts";
 
 export const command: Command = defineCommand({
@@ -10,19 +11,20 @@ export const command: Command = defineCommand({
     },
   ],
   options: {
-    "no-watch": { type: "boolean", help: "leave services alone when files change; end with them" },
+    "no-watch": { type: "boolean", help: "do not restart services on changes; end when they end" },
   },
   drains: true,
   details:
-    'Generates code, starts every service when those it depends on are ready, and shows what they write. A changed file restarts the\nservices that use it; a changed schema is generated first. A service is a package with a "start" script, or with\n"micro": { "run": "…" } in its package.json, which goes over it. Ctrl-C stops all, a second one kills.',
+    'Generates code, starts every service after its dependencies, and shows their output. A changed file restarts the\nservices that use it; a changed schema is generated first. A service is a package with a "start" script, or with\n"micro": { "run": "…" } in its package.json, which overrides it. Ctrl-C stops all, a second one kills.',
   examples: [
-    ["micro run", "the service in this folder, or all of this npm workspace"],
+    ["micro run", "the service in this folder, or all of this workspace (npm, yarn or pnpm)"],
     ["micro run services/cart services/orders", "these two"],
-    ["micro run --json >run.log", "an object a line: what they write, and what happens to them"],
+    ["micro run --json >run.log", "one object per line: output and status"],
   ],
   async run({ arguments: folders, options, output, environment, signal, urgent }) {
     const { localRuntime } = await import("@micro-es/runtime/runtime/local");
     const { DevLoop } = await import("../run/dev-loop.ts");
+    const { ReloadedFiles } = await import("../run/reloaded-files.ts");
     const { RunView } = await import("../run/run-view.ts");
     const { findWorkspace } = await import("../run/workspace.ts");
     const current = process.cwd();
@@ -31,30 +33,30 @@ export const command: Command = defineCommand({
       output,
       workspace.services.map(({ label }) => label),
     );
+    await using reloaded = await ReloadedFiles.open();
     await using runtime = localRuntime();
     const loop = new DevLoop({
       workspace,
       runtime,
       view,
+      reloaded,
       environment: servicesEnvironment(environment, output),
       watch: options["no-watch"] !== true,
       current,
     });
-    const interrupted = new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    urgent.addEventListener("abort", () => void runtime.close(0), { once: true });
+    const interrupted = aborted(signal);
+    void aborted(urgent).then(() => runtime.close(0));
     const services = async () => {
       await loop.start();
       await (options["no-watch"] === true ? loop.ended() : interrupted);
     };
     await Promise.race([services(), interrupted]);
-    if (signal.aborted) view.note("stops all; Ctrl-C again kills");
+    if (signal.aborted) view.note("stopping; Ctrl-C again kills");
     await loop.close();
   },
 });
 
-/** A service sees a pipe, and not the terminal that its lines are shown on. */
+/** Services write to a pipe, not to the terminal that shows their lines. */
 function servicesEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   output: { readonly json: boolean; readonly coloured: boolean },

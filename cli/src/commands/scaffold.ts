@@ -2,19 +2,20 @@ import { relative, resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
 import { writeChange } from "../file-change.ts";
 import { projectFolder } from "../project-folder.ts";
+import { joined, lines, styled, type Text } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
   options: {
-    out: { type: "string", value: "folder", help: "where new handlers are written; default src" },
-    "dry-run": { type: "boolean", help: "write nothing, and print the difference" },
-    check: { type: "boolean", help: "write nothing, and end with 1 when a method is missing" },
+    out: { type: "string", value: "folder", help: "folder of new handlers; default src" },
+    "dry-run": { type: "boolean", help: "write nothing and print a diff" },
+    check: { type: "boolean", help: "write nothing and exit with 1 if a method is missing" },
   },
   details:
-    "Writes a class for each generated handler interface, or adds the methods that the schema has gained to the class or\nobject that implements it. Everything else in the file stays as it is, byte for byte. Methods that the schema dropped\nor changed are told, and never touched.",
+    "Writes a class for each generated handler interface, or adds new methods of the schema to the class or object that\nimplements it. Everything else in the file is unchanged. Methods that the schema dropped or changed are reported and\nnever changed. TypeScript finds what implements an interface or is passed to registerXHandler, in other packages of\nthe workspace too.",
   examples: [
     ["micro scaffold", "after `micro generate`"],
-    ["micro scaffold --dry-run | less", "what it would do"],
+    ["micro scaffold --dry-run | less", "preview the changes"],
   ],
   async run({ arguments: [folder], options, output }) {
     const project = await projectFolder(folder);
@@ -24,11 +25,17 @@ export const command: Command = defineCommand({
     const { diffOf } = await import("../scaffold/diff.ts");
     const plans = await planScaffold({ project, out: resolve(project, options.out ?? "src") });
     const short = (path: string) => relative(process.cwd(), path) || ".";
+    const { workspaceAround } = await import("../run/workspace.ts");
+    // git refuses a patch with paths above the folder in which it is applied.
+    const isInside = plans.every(
+      ({ change }) => !relative(project, change?.path ?? project).startsWith(".."),
+    );
+    const patched = isInside ? project : ((await workspaceAround(project))?.root.folder ?? project);
     let open = false;
     for (const { handler, missing, change, paste, differences } of plans) {
       if (change !== undefined && writes) await writeChange(change);
       open ||= paste !== undefined || (change !== undefined && options.check === true);
-      const patch = change === undefined ? undefined : diffOf(change, project);
+      const patch = change === undefined ? undefined : diffOf(change, patched);
       const result = {
         handler: handler.name,
         missing,
@@ -39,27 +46,29 @@ export const command: Command = defineCommand({
         differences,
       };
       output.result(result, () => {
-        const lines: string[] = [];
+        const shown: Text[] = [];
         if (change !== undefined && patch !== undefined) {
           const verb = change.before === undefined ? "new" : `adds ${missing.join(", ")}`;
           const line = `${short(change.path)}: ${verb}`;
-          lines.push(
-            writes ? line : options.check === true ? `${line} (missing)` : patch.trimEnd(),
+          shown.push(
+            writes ? line : options.check === true ? `${line} (missing)` : lines(patch.trimEnd()),
           );
         }
         if (paste !== undefined) {
-          lines.push(
+          shown.push(
             `${handler.name} lacks ${missing.join(", ")}, but it is not certain where: ${paste.why}`,
-            paste.text,
+            lines(paste.text),
           );
         }
         for (const { file, line, method, problem } of differences) {
-          lines.push(output.style("yellow", `${short(file)}:${line} ${method}: ${problem}`));
+          shown.push(styled("yellow", `${short(file)}:${line} ${method}: ${problem}`));
         }
-        return lines.join("\n");
+        return joined(shown);
       });
     }
-    if (plans.every((plan) => plan.missing.length === 0)) output.note("every method has a handler");
+    if (plans.length === 0) output.note("no handler here implements a service of the workspace");
+    else if (plans.every(({ missing }) => missing.length === 0))
+      output.note("every method has a handler");
     return open ? 1 : 0;
   },
 });

@@ -1,25 +1,25 @@
+import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFleet } from "../fleet.ts";
 
 export const command: Command = defineCommand({
-  arguments: [{ name: "names", optional: true, rest: true, help: "only these; none for all" }],
+  arguments: [{ name: "names", optional: true, rest: true, help: "only these; default all" }],
   options: {
-    all: { type: "boolean", help: "those too that brokers and the like have for themselves" },
+    all: { type: "boolean", help: "include services of brokers and other parts" },
   },
   examples: [
-    ["micro services", "all that runs"],
+    ["micro services", "list all services"],
     ["micro services --json | jq .name", "their names"],
   ],
   async run({ arguments: names, options, output, environment, signal }) {
-    output.progress("looking for services");
-    await using fleet = await openFleet(environment);
-    const known = names.length > 0 ? names : await fleet.registry.list({ signal });
+    output.progress("finding services");
+    await using backend = await openBackendParts(environment);
+    const known = names.length > 0 ? names : await backend.registry.list({ signal });
     const own = known.filter((name) => !name.startsWith("micro."));
     const wanted = names.length > 0 || options.all === true ? known : own;
     const rows: string[][] = [];
     let found = 0;
     for (const name of wanted) {
-      const nodes = await fleet.registry.get(name, { signal });
+      const nodes = await backend.registry.get(name, { signal });
       found += nodes.length;
       if (output.json) output.result({ name, nodes }, () => "");
       for (const { id, version, address, metadata, endpoints } of nodes) {
@@ -34,7 +34,7 @@ export const command: Command = defineCommand({
     }
     if (found === 0) {
       output.note(
-        "no service runs here; is it on the same network, and are MICRO_REGISTRY and MICRO_MDNS_PORT the same as its?",
+        "no service found; is it on the same network, with the same MICRO_REGISTRY and MICRO_MDNS_PORT?",
       );
     }
   },

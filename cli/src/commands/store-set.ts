@@ -1,6 +1,7 @@
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { openBackendParts } from "../backend-parts.ts";
+import { type Command, defineCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
-import { openFleet } from "../fleet.ts";
+import { UsageError } from "../errors.ts";
 import { oneRequest } from "../requests.ts";
 
 export const command: Command = defineCommand({
@@ -13,20 +14,20 @@ export const command: Command = defineCommand({
     "if-version": {
       type: "string",
       value: "number",
-      help: "only when the key has this version; 0: only when it is new",
+      help: "only if the key has this version; 0: only if it is new",
     },
   },
-  examples: [["micro store set greeting hello --ttl 10m", "for ten minutes"]],
+  examples: [["micro store set greeting hello --ttl 10m", "expires after ten minutes"]],
   async run({ arguments: [key = "", value], options, output, environment }) {
     const ttlMs = options.ttl === undefined ? undefined : readDuration(options.ttl, "ttl");
     const expected = options["if-version"];
     if (expected !== undefined && !/^\d+$/.test(expected)) {
-      throw new UsageError(`--if-version takes a whole number, and not "${expected}"`);
+      throw new UsageError(`--if-version takes a whole number, not "${expected}"`);
     }
     const { text } = await oneRequest(value);
     output.progress(`writing ${key}`);
-    await using fleet = await openFleet(environment);
-    const version = await fleet.store.write(key, Buffer.from(text), {
+    await using backend = await openBackendParts(environment);
+    const version = await backend.store.write(key, Buffer.from(text), {
       ...(ttlMs === undefined ? {} : { ttlMs }),
       ...(expected === undefined ? {} : { ifVersion: BigInt(expected) }),
     });

@@ -1,7 +1,10 @@
 import type { IncomingEvent } from "@micro-es/runtime";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { aborted } from "../aborted.ts";
+import { openBackendParts } from "../backend-parts.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { eventSchemaOptions } from "../events/event-schema-options.ts";
-import { openFleet } from "../fleet.ts";
+import { styled, text } from "../text.ts";
 
 export const command: Command = defineCommand({
   arguments: [{ name: "topic", help: "such as greeter.greeted" }],
@@ -10,33 +13,33 @@ export const command: Command = defineCommand({
     queue: {
       type: "string",
       value: "name",
-      help: "take part in a queue group, and so take events from its members",
+      help: "join a queue group, and so receive some of its events",
     },
     from: {
       type: "string",
       value: "first|time|number",
-      help: "where to begin, where the broker keeps events",
+      help: "where to begin, if the broker stores events",
     },
-    count: { type: "string", value: "number", help: "end after so many events" },
-    raw: { type: "boolean", help: "show bodies as they are, without a schema" },
+    count: { type: "string", value: "number", help: "stop after this number of events" },
+    raw: { type: "boolean", help: "show raw bodies, without a schema" },
   },
-  details: "Without --queue it gets a copy of each event and takes none away from anybody.",
+  details: "Without --queue it receives a copy of each event, in addition to other subscribers.",
   examples: [
-    ["micro sub greeter.greeted", "a line an event, until Ctrl-C"],
-    ["micro sub orders --from first --json", "all that a JetStream broker has kept"],
+    ["micro sub greeter.greeted", "one line per event, until Ctrl-C"],
+    ["micro sub orders --from first --json", "all stored events of a JetStream broker"],
   ],
   async run({ arguments: [topic = ""], options, output, environment, signal }) {
     const count = readCount(options.count);
     const from = readFrom(options.from);
     output.progress(`subscribing to ${topic}`);
-    await using fleet = await openFleet(environment);
+    await using backend = await openBackendParts(environment);
     const { contentOf, contentText } = await import("../events/event-body.ts");
     const { eventSchema } = await import("../events/event-schema.ts");
     const schema =
-      options.raw === true ? undefined : await eventSchema(fleet, topic, options, signal);
+      options.raw === true ? undefined : await eventSchema(backend, topic, options, signal);
     let left = count;
     await new Promise<void>((resolve, reject) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      void aborted(signal).then(resolve);
       const show = (event: IncomingEvent) => {
         if (left <= 0) return;
         const { id, key, typeName, contentType } = event;
@@ -45,8 +48,8 @@ export const command: Command = defineCommand({
         output.result(
           { topic: event.topic, id, key, type: typeName, contentType, metadata, ...content },
           () => {
-            const time = output.style("dim", new Date().toISOString().slice(11, 23));
-            return `${time} ${output.style("bold", typeName || contentType)} ${contentText(content)}`;
+            const time = styled("dim", new Date().toISOString().slice(11, 23));
+            return text`${time} ${styled("bold", typeName || contentType)} ${contentText(content)}`;
           },
         );
         left--;
@@ -54,9 +57,9 @@ export const command: Command = defineCommand({
       };
       const where = from === undefined ? {} : { from };
       const group = options.queue === undefined ? {} : { queue: options.queue };
-      fleet.broker.subscribe(topic, show, { ...where, ...group, signal }).then(() => {
+      backend.broker.subscribe(topic, show, { ...where, ...group, signal }).then(() => {
         output.endProgress();
-        output.note(`listening to ${topic} over ${fleet.broker.name}`);
+        output.note(`subscribed to ${topic} over ${backend.broker.name}`);
       }, reject);
     });
   },
@@ -66,7 +69,7 @@ function readCount(text: string | undefined): number {
   if (text === undefined) return Number.POSITIVE_INFINITY;
   const count = Number(text);
   if (Number.isInteger(count) && count > 0) return count;
-  throw new UsageError(`--count takes a whole number from 1, and not "${text}"`);
+  throw new UsageError(`--count takes a whole number from 1, not "${text}"`);
 }
 
 function readFrom(text: string | undefined): "first" | Date | bigint | undefined {
@@ -75,6 +78,6 @@ function readFrom(text: string | undefined): "first" | Date | bigint | undefined
   const time = new Date(text);
   if (!Number.isNaN(time.getTime())) return time;
   throw new UsageError(
-    `--from takes first, a time such as 2026-01-31T12:00:00Z or a number, and not "${text}"`,
+    `--from takes first, a time such as 2026-01-31T12:00:00Z or a number, not "${text}"`,
   );
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { writeChange } from "../file-change.ts";
 import { exists } from "../files.ts";
 import { nearestFew } from "../nearest.ts";
@@ -15,12 +16,12 @@ export const command: Command = defineCommand({
       help: "such as scaffold/handler.ts, or a folder; none to list them",
     },
   ],
-  options: { force: { type: "boolean", help: "over files that are there" } },
-  details: `Copies built-in templates to ${ownTemplates}, where they go over the built-in ones. They are Handlebars.`,
+  options: { force: { type: "boolean", help: "overwrite existing files" } },
+  details: `Copies built-in templates to ${ownTemplates}, where they override the built-in ones. They are Handlebars templates.`,
   examples: [
-    ["micro templates eject", "which templates there are"],
-    ["micro templates eject scaffold/handler.ts", "a copy to change"],
-    ["micro templates eject project", "all of a folder"],
+    ["micro templates eject", "list the templates"],
+    ["micro templates eject scaffold/handler.ts", "copy a template to change it"],
+    ["micro templates eject project", "copy all of a folder"],
   ],
   async run({ arguments: names, options, output }) {
     const all = await templateNames();
@@ -38,7 +39,7 @@ export const command: Command = defineCommand({
       for (const name of chosen) {
         const path = resolve(ownTemplates, `${name}.hbs`);
         if (options.force !== true && (await exists(path))) {
-          throw new UsageError(`${relative(process.cwd(), path)} is there; --force writes over it`);
+          throw new UsageError(`${relative(process.cwd(), path)} exists; --force overwrites it`);
         }
         const text = await readFile(join(builtInTemplates, `${name}.hbs`), "utf8");
         await writeChange({ path, before: undefined, after: text });

@@ -1,7 +1,8 @@
-import type { Config, ConfigTable, ConfigValue } from "@micro-es/runtime";
-import { isSecret, withoutPassword } from "../secret-variable.ts";
+import type { Config } from "@micro-es/runtime";
+import type { ConfigTable, ConfigValue } from "@micro-es/runtime/driver";
+import { isSecretName, withoutCredentials } from "@micro-es/runtime/redact";
 
-/** One value of a configuration, and where it comes from. */
+/** A configuration value and its source. */
 export interface ShownValue {
   readonly key: string;
   readonly value: ConfigValue;
@@ -19,10 +20,10 @@ export function valuesBelow(config: Config, prefix = ""): readonly ShownValue[] 
   return found.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** A value with its secrets hidden: that of a key which says so, and passwords in addresses. */
+/** A value with its secrets hidden: that of a key which says so, and credentials in URLs. */
 export function masked(key: string, value: ConfigValue): ConfigValue {
-  if (key.split(".").some(isSecret)) return "[secret]";
-  if (typeof value === "string") return withoutPassword(value);
+  if (key.split(".").some(isSecretName)) return "[secret]";
+  if (typeof value === "string") return withoutCredentials(value);
   if (Array.isArray(value)) return value.map((item: ConfigValue) => masked("", item));
   if (!isTable(value)) return value;
   return Object.fromEntries(

@@ -6,7 +6,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "@micro-es/runtime/gen/grpc/health/v1/health_pb.js";
 
-/** Answered by every service that has gRPC's health checking. */
+/** Served by every service with gRPC health checks. */
 const check = {
   service: "",
   name: "grpc.health.v1.Health/Check",
@@ -16,16 +16,18 @@ const check = {
   idempotency: "no_side_effects",
 } as const;
 
-/** How a process is. */
+/** Health of a process. */
 export interface Health {
-  /** gRPC's word for it, `unchecked` where it answers and has no health check, or the code of why it does not answer. */
+  /**
+   * gRPC's status, `unchecked` if it responds but has no health check, or the code of the error.
+   */
   readonly status: string;
   readonly good: boolean;
-  /** Why it is so; empty for what the status says. */
+  /** The reason; empty if the status says it all. */
   readonly detail: string;
 }
 
-/** Asks one process how it is. */
+/** Checks the health of a process. */
 export async function askHealth(client: Client, options: CallOptions): Promise<Health> {
   try {
     const { status } = await client.unary(check, {}, options);
@@ -33,7 +35,7 @@ export async function askHealth(client: Client, options: CallOptions): Promise<H
   } catch (reason) {
     const { code, message } = asMicroError(reason);
     return code === "unimplemented"
-      ? { status: "unchecked", good: true, detail: "it answers, but has no health check" }
+      ? { status: "unchecked", good: true, detail: "it responds, but has no health check" }
       : { status: code, good: false, detail: message };
   }
 }

@@ -1,3 +1,3 @@
-/** Names of the levels of log lines, the least first. */
+/** Names of the levels of log lines, lowest first. */
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevelName = (typeof logLevels)[number];

@@ -2,24 +2,25 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, MicroError, RegistryEvent } from "@micro-es/runtime";
 import { logsMethod } from "@micro-es/runtime/debug";
 import { LogLevel, type LogsResponse } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
-import type { Output, Style } from "../output.ts";
+import type { Output } from "../output.ts";
+import { type Style, styled, text } from "../text.ts";
+import { type DebugCall, debugFailure, type Endpoint, endpointOf } from "./endpoints.ts";
 import { type LogLevelName, logLevels } from "./log-levels.ts";
-import { debugFailure, type Place, placeOf } from "./places.ts";
 
 /** Which lines are read. */
 export interface LogLines {
-  /** The least; undefined for lines of every level. */
+  /** Minimum level; undefined for all. */
   readonly level: LogLevelName | undefined;
-  /** Of those that a process has kept, so many at most. */
+  /** Maximum number of stored lines of a process. */
   readonly tail: number;
-  /** 0: of any age. */
+  /** 0: any age. */
   readonly maxAgeMs: number;
 }
 
-/** Time before a process whose lines broke off is asked again, in milliseconds. */
+/** Time before a process whose lines broke off is read again, in milliseconds. */
 const againMs = 1_000;
 
-/** Time that a process has to tell what it has kept, in milliseconds. */
+/** Time that a process has to send its stored lines, in milliseconds. */
 const keptWithinMs = 10_000;
 
 const levelNumbers: Readonly<Record<LogLevelName, LogLevel>> = {
@@ -34,56 +35,65 @@ const levelStyles: Readonly<Record<LogLevelName, Style>> = {
   warn: "yellow",
   error: "red",
 };
-const placeStyles: readonly Style[] = ["cyan", "magenta", "blue", "green", "yellow"];
+const endpointStyles: readonly Style[] = ["cyan", "magenta", "blue", "green", "yellow"];
 
-/** A process whose lines are read, and up to which. */
+/** A process whose lines are read, and the position. */
 interface Source {
-  readonly place: Place;
+  readonly endpoint: Endpoint;
   readonly style: Style;
   after: bigint;
-  /** It has no lines to tell. */
+  /** It has no log. */
   silent: boolean;
 }
 
-/** Reads what several processes log, and shows it as one. */
+/** Reads the logs of several processes, and shows them as one. */
 export class LogReader {
   readonly #client: Client;
   readonly #lines: LogLines;
+  readonly #debug: DebugCall;
   readonly #output: Output;
   readonly #signal: AbortSignal;
-  /** By node, or by address where there is none. */
+  /** By node, or by address without one. */
   readonly #sources = new Map<string, Source>();
   #width = 0;
 
-  constructor(client: Client, lines: LogLines, output: Output, signal: AbortSignal) {
+  constructor(
+    client: Client,
+    lines: LogLines,
+    debug: DebugCall,
+    output: Output,
+    signal: AbortSignal,
+  ) {
     this.#client = client;
     this.#lines = lines;
+    this.#debug = debug;
     this.#output = output;
     this.#signal = signal;
   }
 
   /**
-   * Shows what processes have kept, by time.
-   * @throws MicroError why none of them tells.
+   * Shows stored lines of the processes, by time.
+   *
+   * @throws MicroError the reason if no process sends any.
    */
-  async showKept(places: readonly Place[]): Promise<void> {
+  async showKept(endpoints: readonly Endpoint[]): Promise<void> {
     const failures: MicroError[] = [];
     const answers = await Promise.all(
-      places.map(async (place) => {
-        const source = this.#add(place);
+      endpoints.map(async (endpoint) => {
+        const source = this.#add(endpoint);
         try {
           const records: LogsResponse[] = [];
           for await (const record of this.#read(source, false)) records.push(record);
           return records.map((record) => ({ source, record }));
         } catch (reason) {
-          const failure = debugFailure(place.address, reason);
+          const failure = debugFailure(endpoint.address, reason);
           source.silent = failure.code === "unimplemented";
           failures.push(failure);
           return [];
         }
       }),
     );
-    if (failures[0] !== undefined && failures.length === places.length) throw failures[0];
+    if (failures[0] !== undefined && failures.length === endpoints.length) throw failures[0];
     const all = answers.flat();
     all.sort((a, b) => millis(a.record) - millis(b.record));
     for (const { source, record } of all) this.#show(source, record);
@@ -91,7 +101,9 @@ export class LogReader {
   }
 
   /**
-   * Shows what is logged from then on, until the signal fires, or until the last process has ended where none can come.
+   * Shows new lines until the signal aborts, or until the last process has ended if no further one
+   * can appear.
+   *
    * @param changes processes that come and go.
    */
   async follow(changes: AsyncIterable<RegistryEvent> | undefined): Promise<void> {
@@ -103,7 +115,7 @@ export class LogReader {
       for (const node of nodes) {
         if (event.type === "removed") this.#sources.delete(node.id);
         else if (!this.#sources.has(node.id)) {
-          following.push(this.#follow(this.#add(placeOf(node, "grpc"))));
+          following.push(this.#follow(this.#add(endpointOf(node, "grpc", this.#debug))));
         }
       }
     }
@@ -111,8 +123,8 @@ export class LogReader {
   }
 
   async #follow(source: Source): Promise<void> {
-    const { address } = source.place;
-    const key = keyOf(source.place);
+    const { address } = source.endpoint;
+    const key = keyOf(source.endpoint);
     let told = false;
     while (!this.#signal.aborted && this.#sources.get(key) === source) {
       try {
@@ -126,9 +138,9 @@ export class LogReader {
       } catch (reason) {
         if (this.#signal.aborted) return;
         const { code, message } = debugFailure(address, reason);
-        if (!told) this.#output.note(`${address} is not heard any more: ${message}`);
+        if (!told) this.#output.note(`${address} stopped sending: ${message}`);
         told = true;
-        if (code === "unimplemented" || source.place.node === undefined) return;
+        if (code === "unimplemented" || source.endpoint.node === undefined) return;
       }
       await sleep(againMs, undefined, { signal: this.#signal }).catch(() => {});
     }
@@ -138,13 +150,13 @@ export class LogReader {
     const { tail, maxAgeMs } = this.#lines;
     const level =
       this.#lines.level === undefined ? LogLevel.UNSPECIFIED : levelNumbers[this.#lines.level];
-    // Where nothing was shown yet, what is kept is asked for once more.
+    // If no line was shown yet, stored lines are requested again.
     const request =
       source.after > 0n
         ? { level, follow, after: source.after }
         : { level, follow, tail, maxAgeMs };
     const records = this.#client.serverStream(logsMethod, request, {
-      ...source.place.call,
+      ...source.endpoint.call,
       timeoutMs: follow ? Number.POSITIVE_INFINITY : keptWithinMs,
       signal: this.#signal,
     });
@@ -154,31 +166,31 @@ export class LogReader {
     }
   }
 
-  #add(place: Place): Source {
-    const style = placeStyles[this.#sources.size % placeStyles.length] ?? "cyan";
-    const source: Source = { place, style, after: 0n, silent: false };
-    this.#sources.set(keyOf(place), source);
-    this.#width = Math.max(this.#width, place.address.length);
+  #add(endpoint: Endpoint): Source {
+    const style = endpointStyles[this.#sources.size % endpointStyles.length] ?? "cyan";
+    const source: Source = { endpoint, style, after: 0n, silent: false };
+    this.#sources.set(keyOf(endpoint), source);
+    this.#width = Math.max(this.#width, endpoint.address.length);
     return source;
   }
 
-  #show({ place, style }: Source, record: LogsResponse): void {
+  #show({ endpoint, style }: Source, record: LogsResponse): void {
     const { level, message, fields, sequence, missed } = record;
-    const { address, node } = place;
+    const { address, node } = endpoint;
     if (missed > 0n) this.#output.note(`${address}: ${missed} lines came too fast to be read`);
     const time = new Date(millis(record)).toISOString();
     const name = logLevels.find((it) => levelNumbers[it] === level);
     const shown = { node: node?.id, address, sequence: Number(sequence), time, level: name ?? "" };
     this.#output.result({ ...shown, message, fields }, () => {
       const words = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`);
-      const prefix = this.#output.style(style, `${address.padEnd(this.#width)} |`);
-      const mark = this.#output.style(levelStyles[name ?? "debug"], (name ?? "").padEnd(5));
-      return `${prefix} ${time.slice(11, 23)} ${mark} ${oneLine(message)}${this.#output.style("dim", words.join(""))}`;
+      const prefix = styled(style, `${address.padEnd(this.#width)} |`);
+      const mark = styled(levelStyles[name ?? "debug"], (name ?? "").padEnd(5));
+      return text`${prefix} ${time.slice(11, 23)} ${mark} ${message}${styled("dim", words.join(""))}`;
     });
   }
 }
 
-function keyOf({ address, node }: Place): string {
+function keyOf({ address, node }: Endpoint): string {
   return node?.id ?? address;
 }
 
@@ -186,14 +198,7 @@ function millis({ time }: LogsResponse): number {
   return time === undefined ? 0 : Number(time.seconds) * 1_000 + time.nanos / 1e6;
 }
 
-/** A value that has blanks in it is put in quotes, so that its end is seen. */
-function quoted(text: string): string {
-  return /^[^\s"=\p{Cc}]+$/u.test(text) || /^[[{]/.test(text)
-    ? oneLine(text)
-    : JSON.stringify(text);
-}
-
-/** Text from elsewhere can neither begin a line nor speak to the terminal. */
-function oneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1));
+/** A value with whitespace is quoted, so that its end is visible. */
+function quoted(value: string): string {
+  return /^[^\s"=\p{Cc}]+$/u.test(value) || /^[[{]/.test(value) ? value : JSON.stringify(value);
 }

@@ -6,43 +6,47 @@ import {
 } from "@micro-es/runtime/gen/micro/debug/v1/debug_pb.js";
 import type { Output } from "../output.ts";
 import { isInfrastructure } from "../schema/find-method.ts";
-import type { Place } from "./places.ts";
+import { joined, type RichText } from "../text.ts";
+import type { Endpoint } from "./endpoints.ts";
 
-/** What a process told of itself, and when, on the monotonic clock. */
+/** Statistics of a process, and when they were taken, on the monotonic clock. */
 export interface TakenStats {
-  readonly place: Place;
+  readonly endpoint: Endpoint;
   readonly stats: StatsResponse;
   readonly takenAt: number;
 }
 
-/** As JSON: numbers, where the wire has numbers of 64 bits. */
-export function statsJson({ place, stats }: TakenStats, all: boolean) {
+/** As JSON: numbers in place of 64-bit integers. */
+export function statsJson({ endpoint, stats }: TakenStats, all: boolean) {
   const { service, version, nodeId, started, ...figures } =
     stats.process ?? create(ProcessStatsSchema);
   return {
     service,
     version,
     node: nodeId,
-    address: place.address,
+    address: endpoint.address,
     process: numbered({ ...figures, started: started && timestampDate(started).toISOString() }),
     methods: shownMethods(stats, all).map(numbered),
     subscriptions: stats.subscriptions.map(numbered),
   };
 }
 
-/** Tables: a row for each process, for each method of each process, and for each topic that it takes. */
+/**
+ * Tables with a row for each process, for each method of each process, and for each subscribed
+ * topic.
+ */
 export function statsTables(
   taken: readonly TakenStats[],
   before: ReadonlyMap<string, TakenStats>,
   all: boolean,
   output: Output,
-): string {
-  const processes = taken.map(({ place, stats }) => {
+): RichText {
+  const processes = taken.map(({ endpoint, stats }) => {
     const { process } = stats;
     return [
       process?.service ?? "",
       process?.version ?? "",
-      place.address,
+      endpoint.address,
       timeText(process?.uptimeMs ?? 0),
       `${((process?.cpu ?? 0) * 100).toFixed(1)} %`,
       `${Math.round(Number(process?.rssBytes ?? 0) / 2 ** 20)} MiB`,
@@ -55,9 +59,9 @@ export function statsTables(
   const methods = taken.flatMap((each) =>
     shownMethods(each.stats, all).map(({ method, calls, errors, inFlight, latency }) => {
       const recent = latency !== undefined && latency.count > 0n;
-      const rate = rates ? [rateText(each, before.get(each.place.address), method)] : [];
+      const rate = rates ? [rateText(each, before.get(each.endpoint.address), method)] : [];
       return [
-        each.place.address,
+        each.endpoint.address,
         method,
         String(calls),
         ...rate,
@@ -69,9 +73,9 @@ export function statsTables(
     }),
   );
   const methodHeadings = ["ADDRESS", "METHOD", "CALLS", ...(rates ? ["CALLS/S"] : [])];
-  const subscriptions = taken.flatMap(({ place, stats }) =>
+  const subscriptions = taken.flatMap(({ endpoint, stats }) =>
     stats.subscriptions.map(({ topic, queue, ...counts }) => [
-      place.address,
+      endpoint.address,
       topic,
       queue,
       ...[counts.delivered, counts.failed, counts.rejected, counts.dropped].map(String),
@@ -89,7 +93,7 @@ export function statsTables(
   if (subscriptions.length > 0) {
     tables.push(output.table([...topicHeadings, "IN FLIGHT", "PENDING"], subscriptions));
   }
-  return tables.join("\n\n");
+  return joined(tables, "\n\n");
 }
 
 function shownMethods({ methods }: StatsResponse, all: boolean) {
@@ -107,7 +111,7 @@ function rateText(now: TakenStats, before: TakenStats | undefined, name: string)
   const callsOf = ({ stats }: TakenStats) =>
     Number(stats.methods.find(({ method }) => method === name)?.calls ?? 0n);
   if (before === undefined) return "-";
-  // A process that began anew at the same place counts from nothing.
+  // A process that restarted at the same address counts from zero.
   const calls = Math.max(0, callsOf(now) - callsOf(before));
   return ((calls / (now.takenAt - before.takenAt)) * 1_000).toFixed(1);
 }
@@ -125,7 +129,7 @@ function timeText(ms: number): string {
   return hours < 72 ? `${hours}h` : `${Math.floor(hours / 24)}d`;
 }
 
-/** The same with numbers for big integers, and without names of messages. */
+/** The same with numbers in place of bigints, and without names of messages. */
 function numbered(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   if (typeof value !== "object" || value === null) return value;

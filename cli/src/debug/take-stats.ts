@@ -1,37 +1,37 @@
 import type { MicroError } from "@micro-es/runtime";
 import { statsMethod } from "@micro-es/runtime/debug";
-import type { Fleet } from "../fleet.ts";
-import { debugFailure, type Place } from "./places.ts";
+import type { BackendParts } from "../backend-parts.ts";
+import { debugFailure, type Endpoint } from "./endpoints.ts";
 import type { TakenStats } from "./stats-table.ts";
 
-/** What processes told, in the order in which they were asked for it, and why others told nothing. */
+/** The statistics of processes, in the order of the request, and the errors of the others. */
 export interface StatsAnswers {
   readonly taken: readonly TakenStats[];
   readonly failures: readonly MicroError[];
 }
 
-/** Asks all of these processes at once for their figures. */
+/** Requests the statistics of all these processes concurrently. */
 export async function takeStats(
-  fleet: Fleet,
-  places: readonly Place[],
+  backend: BackendParts,
+  endpoints: readonly Endpoint[],
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<StatsAnswers> {
-  const [first] = places;
+  const [first] = endpoints;
   if (first === undefined) return { taken: [], failures: [] };
-  const client = fleet.client(first.protocol);
+  const client = backend.client(first.protocol);
   const taken: TakenStats[] = [];
   const failures: MicroError[] = [];
   await Promise.all(
-    places.map(async (place) => {
+    endpoints.map(async (endpoint) => {
       try {
-        const stats = await client.unary(statsMethod, {}, { ...place.call, timeoutMs, signal });
-        taken.push({ place, stats, takenAt: performance.now() });
+        const stats = await client.unary(statsMethod, {}, { ...endpoint.call, timeoutMs, signal });
+        taken.push({ endpoint, stats, takenAt: performance.now() });
       } catch (reason) {
-        failures.push(debugFailure(place.address, reason));
+        failures.push(debugFailure(endpoint.address, reason));
       }
     }),
   );
-  taken.sort((a, b) => places.indexOf(a.place) - places.indexOf(b.place));
+  taken.sort((a, b) => endpoints.indexOf(a.endpoint) - endpoints.indexOf(b.endpoint));
   return { taken, failures };
 }

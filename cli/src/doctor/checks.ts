@@ -2,26 +2,12 @@ import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { commandPath } from "../command-path.ts";
+import type { Check, Finding, Variables } from "./check.ts";
 import { checkMulticast } from "./multicast.ts";
-
-type Variables = Readonly<Record<string, string | undefined>>;
-
-/** What a check found. `missing`: something that only some need. `wrong`: services will not work. */
-export interface Finding {
-  readonly state: "good" | "missing" | "wrong";
-  readonly found: string;
-  /** What to do about it. */
-  readonly remedy?: string;
-}
-
-export interface Check {
-  readonly name: string;
-  examine(environment: Variables, signal: AbortSignal): Promise<Finding>;
-}
 
 const run = promisify(execFile);
 
-/** What `micro doctor` looks at, in its order. */
+/** The checks of `micro doctor`, in order. */
 export const checks: readonly Check[] = [
   { name: "Node.js", examine: checkNode },
   { name: "buf", examine: () => checkTool("buf", ["--version"], "npm i -D @bufbuild/buf") },
@@ -42,7 +28,7 @@ async function checkNode(): Promise<Finding> {
   const { node } = process.versions;
   const [major = 0, minor = 0] = node.split(".").map(Number);
   if (major > 20 || (major === 20 && minor >= 19)) return { state: "good", found: node };
-  return { state: "wrong", found: node, remedy: "install Node.js 20.19 or newer" };
+  return { state: "wrong", found: node, fix: "install Node.js 20.19 or newer" };
 }
 
 async function checkTool(name: string, args: string[], install: string): Promise<Finding> {
@@ -52,15 +38,15 @@ async function checkTool(name: string, args: string[], install: string): Promise
     return { state: "good", found: `${stdout}${stderr}`.trim().split("\n")[0] ?? "" };
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code === "ENOENT") {
-      return { state: "missing", found: "not here; generating code needs it", remedy: install };
+      return { state: "missing", found: "not found; generating code needs it", fix: install };
     }
-    return { state: "wrong", found: `it does not run: ${(reason as Error).message.trim()}` };
+    return { state: "wrong", found: `does not run: ${(reason as Error).message.trim()}` };
   }
 }
 
 async function checkPorts(environment: Variables): Promise<Finding> {
   const address = environment.MICRO_ADDRESS;
-  const [, host = "0.0.0.0", port = "0"] = /^(.*):(\d+)$/.exec(address ?? "") ?? [];
+  const [, host = "127.0.0.1", port = "0"] = /^(.*):(\d+)$/.exec(address ?? "") ?? [];
   const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -75,7 +61,7 @@ async function checkPorts(environment: Variables): Promise<Finding> {
     return {
       state: "wrong",
       found: `a service cannot listen at ${host}:${port}: ${(reason as Error).message}`,
-      remedy: "stop what listens there, or set MICRO_ADDRESS to another place",
+      fix: "stop the process that listens there, or set MICRO_ADDRESS to another address",
     };
   } finally {
     server.close();
@@ -83,17 +69,14 @@ async function checkPorts(environment: Variables): Promise<Finding> {
 }
 
 async function checkBackends(environment: Variables, signal: AbortSignal): Promise<Finding> {
-  const url = environment.MICRO_NATS_URL;
-  if (url === undefined || url === "") {
-    return { state: "good", found: "none is configured; services use what comes with the runtime" };
+  const { openBackendParts } = await import("../backend-parts.ts");
+  await using backend = await openBackendParts(environment);
+  const { name, guarantees } = backend.registry;
+  if (guarantees.reach !== "backend") {
+    return { state: "good", found: "none configured; services use the runtime's embedded parts" };
   }
-  const { openFleet } = await import("../fleet.ts");
-  await using fleet = await openFleet(environment);
-  const names = await fleet.registry.list({
+  const names = await backend.registry.list({
     signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
   });
-  return {
-    state: "good",
-    found: `NATS at ${new URL(url).host} answers, with ${names.length} services`,
-  };
+  return { state: "good", found: `the ${name} registry answers, with ${names.length} services` };
 }

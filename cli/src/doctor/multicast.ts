@@ -1,26 +1,25 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import type { Finding } from "./checks.ts";
+import { withoutCredentials } from "@micro-es/runtime/redact";
+import type { Finding, Variables } from "./check.ts";
 
-type Variables = Readonly<Record<string, string | undefined>>;
-
-/** mDNS' group (RFC 6762); the port is another, so that nobody else hears the question. */
+/** mDNS' group (RFC 6762); the port differs, so that no other program receives the packet. */
 const group = "224.0.0.251";
 
-/** How long a packet may take to come back, in milliseconds. */
+/** Maximum time for a packet to come back, in milliseconds. */
 const patienceMs = 2_000;
 
-/** Whether a packet to mDNS' group comes back, which is how services find each other by default. */
+/** Whether a packet to mDNS' group comes back; by default, services find each other by mDNS. */
 export async function checkMulticast(environment: Variables): Promise<Finding> {
-  if ((environment.MICRO_REGISTRY ?? "mdns") !== "mdns") {
-    return {
-      state: "good",
-      found: `not needed with MICRO_REGISTRY=${environment.MICRO_REGISTRY}`,
-    };
+  const chosen = (["MICRO_REGISTRY", "MICRO_BACKEND"] as const).find((name) => environment[name]);
+  const registry = chosen === undefined ? "mdns:" : (environment[chosen] ?? "");
+  if (!/^mdns(?::|$)/i.test(registry)) {
+    return { state: "good", found: `not needed with ${chosen}=${withoutCredentials(registry)}` };
   }
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   try {
-    return await send(socket, environment.MICRO_MDNS_INTERFACE);
+    const parameters = new URLSearchParams(/\?(.*)/.exec(registry)?.[1]);
+    return await send(socket, parameters.get("interface") ?? environment.MICRO_MDNS_INTERFACE);
   } catch (reason) {
     return { ...nothingComesBack, found: (reason as Error).message };
   } finally {
@@ -31,8 +30,7 @@ export async function checkMulticast(environment: Variables): Promise<Finding> {
 const nothingComesBack: Finding = {
   state: "wrong",
   found: "packets to 224.0.0.251 do not come back",
-  remedy:
-    "on one machine set MICRO_MDNS_INTERFACE=127.0.0.1; across machines use NATS (MICRO_NATS_URL)",
+  fix: "on one machine set MICRO_MDNS_INTERFACE=127.0.0.1; across machines use a registry on a backend (MICRO_REGISTRY)",
 };
 
 async function send(socket: Socket, interface_: string | undefined): Promise<Finding> {

@@ -1,28 +1,30 @@
 import type { Broker, DeadLetter, DeadLetters } from "@micro-es/runtime";
-import { type ArgumentSpec, CommandError, type OptionSpecs, UsageError } from "../command.ts";
+import type { ArgumentSpec, OptionSpecs } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { nearestFew } from "../nearest.ts";
 
-/** The words of commands that work on some of a topic's dead letters. */
+/** Arguments of commands for some of a topic's dead letters. */
 export const chosenArguments = [
   { name: "topic", help: "the dead letter topic, such as orders.dead" },
-  { name: "cursors", optional: true, rest: true, help: "which, as `micro dlq ls` names them" },
+  { name: "cursors", optional: true, rest: true, help: "their cursors in `micro dlq ls`" },
 ] as const satisfies readonly ArgumentSpec[];
 
 export const chosenOptions = {
-  all: { type: "boolean", help: "all that are there now, instead of some" },
+  all: { type: "boolean", help: "all current ones" },
 } as const satisfies OptionSpecs;
 
-/** @throws UsageError where the broker keeps none that this program could see. */
+/** @throws UsageError if the broker stores none that this program could read. */
 export function deadLettersOf({ name, deadLetters }: Broker): DeadLetters {
   if (deadLetters !== undefined && name !== "memory") return deadLetters;
   throw new UsageError(
-    `the ${name} broker keeps no dead letters that can be looked at: they go to who subscribes to their topic, as \`micro sub <topic>\` does; JetStream keeps them, and MICRO_NATS_URL says where it is`,
+    `the ${name} broker does not store dead letters: they go to the subscribers of their topic, such as \`micro sub <topic>\`; JetStream stores them: set MICRO_BROKER or MICRO_BACKEND to its URL`,
   );
 }
 
 /**
- * The cursors that the command line chooses, the oldest first for all of them.
- * @throws UsageError for neither some nor all, and for both.
+ * The cursors selected by the command line, oldest first for all of them.
+ *
+ * @throws UsageError for neither cursors nor `--all`, and for both.
  */
 export async function chosenCursors(
   deadLetters: DeadLetters,
@@ -35,7 +37,7 @@ export async function chosenCursors(
     throw new UsageError(
       all
         ? "--all and cursors exclude each other"
-        : `which dead letters? \`micro dlq ls ${topic}\` lists their cursors; --all takes them all`,
+        : `which dead letters? \`micro dlq ls ${topic}\` lists their cursors; --all selects all`,
     );
   }
   if (!all) return cursors;
@@ -45,7 +47,7 @@ export async function chosenCursors(
   return found;
 }
 
-/** What to say of a topic without dead letters: where there are some. */
+/** The message for a topic without dead letters: which topics have some. */
 export async function noneOn(
   deadLetters: DeadLetters,
   topic: string,
@@ -59,15 +61,15 @@ export async function noneOn(
   return new CommandError("not_found", `there are no dead letters on ${topic}; ${hint}`);
 }
 
-/** The error for a cursor that names nothing. */
+/** The error for an unknown cursor. */
 export function noSuchLetter(topic: string, cursor: string): CommandError {
   return new CommandError(
     "not_found",
-    `there is no dead letter ${cursor} on ${topic}; \`micro dlq ls ${topic}\` lists those that are there`,
+    `there is no dead letter ${cursor} on ${topic}; \`micro dlq ls ${topic}\` lists the existing ones`,
   );
 }
 
-/** What of a dead letter is told without its body, as JSON. */
+/** A dead letter without its body, as JSON. */
 export function summaryOf(letter: DeadLetter) {
   const { cursor, topic, id, key, typeName, contentType, reason, attempts, at, body } = letter;
   const event = { topic, id, key, type: typeName, contentType, bytes: body.length };

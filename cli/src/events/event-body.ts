@@ -11,22 +11,25 @@ import {
   protobufCodec,
   protobufFormat,
 } from "@micro-es/runtime/codec";
+import { jsonText, lines, type Text } from "../text.ts";
 
-/** What of an event says what it carries. */
+/** The fields of an event that determine its content. */
 export interface EventBody {
   readonly body: Uint8Array;
   readonly typeName: string;
   readonly contentType: string;
 }
 
-/** What an event carries: its message where the schema has it, else text, else bytes. */
+/** The content of an event: its message if the schema has it, else text, else bytes. */
 export interface EventContent {
   readonly message?: JsonValue;
   readonly text?: string;
   readonly base64?: string;
 }
 
-/** Where the schema has the event's type, its message is told in JSON's words, in whatever format it came. */
+/**
+ * If the schema has the event's type, its message is shown as JSON, in whatever format it arrived.
+ */
 export function contentOf(event: EventBody, schema: FileRegistry | undefined): EventContent {
   const { body } = event;
   const desc = schema?.getMessage(event.typeName);
@@ -41,7 +44,7 @@ export function contentOf(event: EventBody, schema: FileRegistry | undefined): E
   return { text };
 }
 
-/** The event's message; undefined for JSON that is not just this message, and so says more as it is. */
+/** The event's message; undefined for JSON with additional members, which would be lost. */
 function decode(
   { body, typeName, contentType }: EventBody,
   desc: DescMessage,
@@ -50,7 +53,7 @@ function decode(
   const json = jsonFormatWith({ registry, ignoreUnknownFields: false });
   const codecs = new CodecRegistry([protobufCodec(desc)], [protobufFormat, json]);
   const isJson = codecs.format(contentType) === json;
-  // Publishers of other languages have more names for the binary format than one.
+  // Other languages have several names for the binary format.
   const { contentType: known } = isJson ? json : protobufFormat;
   try {
     return codecs.codec(typeName, known).decode(body);
@@ -60,8 +63,9 @@ function decode(
   }
 }
 
-/** An event's content in one line, or spread over several. */
-export function contentText(content: EventContent, spread = false): string {
-  if (!("message" in content)) return content.text ?? content.base64 ?? "";
-  return JSON.stringify(content.message, null, spread ? 2 : undefined);
+/** An event's content in one line, or over several. */
+export function contentText(content: EventContent, spread = false): Text {
+  if ("message" in content) return jsonText(content.message, spread);
+  const shown = content.text ?? content.base64 ?? "";
+  return spread ? lines(shown) : shown;
 }

@@ -1,7 +1,10 @@
 import type { OptionSpecs } from "../command.ts";
 import { type SchemaOptions, schemaOptions } from "../schema/schema-options.ts";
 
-/** The options that say which messages a topic has; without one a service that subscribes to it is asked. */
+/**
+ * Options for the messages of a topic; the default is the schema of a service that subscribes to
+ * it.
+ */
 export const eventSchemaOptions = {
   ...schemaOptions,
   service: { type: "string", value: "name", help: "the service whose schema has the event" },

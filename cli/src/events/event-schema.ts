@@ -1,32 +1,35 @@
 import { type DescMessage, type FileRegistry, getOption, hasOption } from "@bufbuild/protobuf";
 import type { Client, Registry } from "@micro-es/runtime";
 import { topic as topicOption } from "@micro-es/runtime/gen/micro/v1/options_pb.js";
-import { UsageError } from "../command.ts";
-import type { Fleet } from "../fleet.ts";
+import type { BackendParts } from "../backend-parts.ts";
+import { UsageError } from "../errors.ts";
 import { nearestFew } from "../nearest.ts";
 import { reflect } from "../schema/reflection.ts";
 import { schemaFromFiles } from "../schema/sources.ts";
 import type { EventSchemaOptions } from "./event-schema-options.ts";
 
-/** The schema of a topic's events; undefined when none was given and nobody that runs subscribes to it. */
+/**
+ * The schema of a topic's events; undefined if no option sets it and no running service subscribes
+ * to it.
+ */
 export async function eventSchema(
-  fleet: Fleet,
+  backend: BackendParts,
   topic: string,
   options: EventSchemaOptions,
   signal: AbortSignal,
 ): Promise<FileRegistry | undefined> {
   const given = await schemaFromFiles(options);
   if (given !== undefined) return given.registry;
-  const service = options.service ?? (await subscriberOf(fleet.registry, topic, signal));
+  const service = options.service ?? (await subscriberOf(backend.registry, topic, signal));
   if (service === undefined) return undefined;
-  return (await ask(fleet.client(), service, signal)).registry;
+  return (await ask(backend.client(), service, signal)).registry;
 }
 
 async function ask(client: Client, service: string, signal: AbortSignal) {
   return reflect(client, { service, signal });
 }
 
-/** The name of a service that subscribes to the topic, as its registered endpoints tell. */
+/** The name of a service that subscribes to the topic, from its registered endpoints. */
 async function subscriberOf(
   registry: Registry,
   topic: string,
@@ -42,7 +45,11 @@ async function subscriberOf(
   return undefined;
 }
 
-/** The message that a topic carries, by the schema's own word. @throws UsageError when no message says so. */
+/**
+ * The message of a topic, from the schema.
+ *
+ * @throws UsageError if no message has the topic.
+ */
 export function messageOfTopic(schema: FileRegistry, topic: string): DescMessage {
   const topics = new Map<string, DescMessage>();
   for (const type of schema) {
@@ -59,7 +66,7 @@ export function messageOfTopic(schema: FileRegistry, topic: string): DescMessage
   );
 }
 
-/** The field whose value orders a topic's events; undefined when the schema names none. */
+/** The field that orders a topic's events; undefined if the schema has none. */
 export function keyFieldOf(message: DescMessage): string | undefined {
   if (!hasOption(message, topicOption)) return undefined;
   const { key } = getOption(message, topicOption);

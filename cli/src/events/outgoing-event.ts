@@ -1,28 +1,28 @@
 import { toBinary } from "@bufbuild/protobuf";
-import type { OutgoingEvent } from "@micro-es/runtime";
-import { UsageError } from "../command.ts";
-import type { Fleet } from "../fleet.ts";
+import type { OutgoingEvent } from "@micro-es/runtime/driver";
+import type { BackendParts } from "../backend-parts.ts";
+import { UsageError } from "../errors.ts";
 import type { RequestText } from "../requests.ts";
 import { readMessage } from "../schema/json-message.ts";
 import { eventSchema, keyFieldOf, messageOfTopic } from "./event-schema.ts";
 import type { EventSchemaOptions } from "./event-schema-options.ts";
 
 /**
- * Makes an event of JSON, by the schema of its topic.
+ * Creates an event from JSON, by the schema of its topic.
  *
- * @throws UsageError where nothing says what the topic's events are, and for JSON that is none of them.
+ * @throws UsageError if the topic's type is unknown, and for JSON that does not match it.
  */
 export async function eventOfJson(
-  fleet: Fleet,
+  backend: BackendParts,
   topic: string,
   { text, where }: RequestText,
   options: EventSchemaOptions & { readonly type?: string },
   signal: AbortSignal,
 ): Promise<OutgoingEvent> {
-  const schema = await eventSchema(fleet, topic, options, signal);
+  const schema = await eventSchema(backend, topic, options, signal);
   if (schema === undefined) {
     throw new UsageError(
-      `no service that runs subscribes to ${topic}; --proto or --service says what its events are, --raw sends text as it is`,
+      `no running service subscribes to ${topic}; set --proto or --service for its schema, or send plain text with --raw`,
     );
   }
   const { type } = options;

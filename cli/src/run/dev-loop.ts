@@ -1,18 +1,19 @@
 import { relative } from "node:path";
-import type { RunSpec, RunStatus, Runtime } from "@micro-es/runtime";
-import { runBuf } from "../buf/run-buf.ts";
-import { UsageError } from "../command.ts";
+import type { RunSpec, RunStatus, Runtime } from "@micro-es/runtime/runtime/local";
+import { generate } from "../buf/generate.ts";
 import { commandPath } from "../command-path.ts";
+import { UsageError } from "../errors.ts";
 import { readPackageFile } from "./package-file.ts";
+import type { ReloadedFiles } from "./reloaded-files.ts";
 import type { RunView } from "./run-view.ts";
 import { SourceWatch } from "./source-watch.ts";
 import { StartOrder } from "./start-order.ts";
 import { isSchema } from "./watched-files.ts";
 import type { RunPackage, Workspace } from "./workspace.ts";
 
-/** How long a service waits for one that it needs to be ready, in milliseconds. */
+/** How long a service waits until a dependency is ready, in milliseconds. */
 const readyMs = 10_000;
-/** What a service of Micro-ES writes when it is ready. */
+/** The line that a Micro-ES service logs when it is ready. */
 const readyText = "the server listens";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -21,15 +22,16 @@ export interface DevLoopOptions {
   readonly workspace: Workspace;
   readonly runtime: Runtime;
   readonly view: RunView;
-  /** What services get over the variables of this process. */
+  readonly reloaded: ReloadedFiles;
+  /** Variables of services in addition to those of this process. */
   readonly environment: Variables;
-  /** Whether changed files start services anew. */
+  /** Whether changed files restart services. */
   readonly watch: boolean;
-  /** Shown paths are relative to this. */
+  /** Paths are shown relative to this folder. */
   readonly current: string;
 }
 
-/** Runs the services of a workspace, and does anew what a changed file asks for. */
+/** Runs the services of a workspace, and generates code and restarts services when files change. */
 export class DevLoop {
   readonly #options: DevLoopOptions;
   readonly #order: StartOrder;
@@ -38,13 +40,16 @@ export class DevLoop {
   #work: Promise<void> = Promise.resolve();
   #closing = false;
 
-  /** @throws UsageError for services that need each other. */
+  /** @throws UsageError for circular dependencies. */
   constructor(options: DevLoopOptions) {
     this.#options = options;
     this.#order = new StartOrder(options.workspace);
   }
 
-  /** Generates, and starts every service when those that it needs are ready. Resolves when all have been started. */
+  /**
+   * Generates code, and starts every service when its dependencies are ready. Resolves when all
+   * have been started.
+   */
   async start(): Promise<void> {
     const { workspace, view, runtime, watch } = this.#options;
     runtime.onChange((status) => view.status(status));
@@ -68,7 +73,7 @@ export class DevLoop {
     if (!this.#closing) view.endProgress();
   }
 
-  /** Resolves when every service has ended by itself, as well as it could. */
+  /** Resolves when every service has ended by itself; rejects if one failed. */
   async ended(): Promise<void> {
     const { runtime } = this.#options;
     await new Promise<void>((resolve) => {
@@ -82,7 +87,9 @@ export class DevLoop {
     });
   }
 
-  /** Stops every service before those that it needs. Resolves when all of their output has been shown. */
+  /**
+   * Stops every service before its dependencies. Resolves when all of their output has been shown.
+   */
   async close(): Promise<void> {
     this.#closing = true;
     await this.#watch?.close();
@@ -120,7 +127,7 @@ export class DevLoop {
     view.progress(`waiting for ${service.label} to be ready`);
     if ((await this.#isReady(service)) || this.#closing) return;
     view.note(
-      `${service.label} is not ready; what needs it starts all the same: ${waiting.join(", ")}`,
+      `${service.label} is not ready; starting its dependents anyway: ${waiting.join(", ")}`,
     );
   }
 
@@ -130,7 +137,7 @@ export class DevLoop {
     if (running) await runtime.delete(label);
   }
 
-  /** Waits for a service that others need; false when it is not ready in time. */
+  /** Waits until a dependency is ready; false on a timeout. */
   async #isReady({ label }: RunPackage): Promise<boolean> {
     const { runtime } = this.#options;
     return new Promise((resolve) => {
@@ -154,8 +161,8 @@ export class DevLoop {
   }
 
   #spec(service: RunPackage): RunSpec {
-    const { environment } = this.#options;
-    // Only a service of Micro-ES says when it is ready, and only whether others may start depends on it.
+    const { environment, reloaded } = this.#options;
+    // Only Micro-ES services log when they are ready, and it only matters if others depend on them.
     const saysSo =
       service.dependencies.includes("@micro-es/runtime") &&
       ["debug", "info", undefined, ""].includes(environment.MICRO_LOG_LEVEL);
@@ -164,7 +171,11 @@ export class DevLoop {
       name: service.label,
       command: ["sh", "-c", service.command ?? ""],
       folder: service.folder,
-      environment: { ...environment, PATH: commandPath(environment, service.folder) },
+      environment: {
+        ...environment,
+        ...reloaded.environmentOf(service.label),
+        PATH: commandPath(environment, service.folder),
+      },
       ...(saysSo && isNeeded ? { readyText } : {}),
     };
   }
@@ -182,12 +193,12 @@ export class DevLoop {
       },
       failed: (reason) =>
         view.problem(
-          `changes are not all seen: ${reason.message}; \`micro run --no-watch\` does without`,
+          `not all changes are detected: ${reason.message}; \`micro run --no-watch\` does not watch files`,
         ),
     });
   }
 
-  /** Generates where schemas changed, and starts anew what has changed code in it. */
+  /** Generates if schemas changed, and restarts the services whose code or data changed. */
   async #apply(paths: readonly string[]): Promise<void> {
     if (this.#closing) return;
     const affected = new Map<RunPackage, string>();
@@ -195,7 +206,7 @@ export class DevLoop {
     for (const path of paths) {
       const inGenerator = generators.some((folder) => isBelow(path, folder));
       if (isSchema(path) && inGenerator) continue;
-      for (const service of this.#servicesRunning(path)) affected.set(service, path);
+      for (const service of await this.#servicesToRestart(path)) affected.set(service, path);
     }
     for (const folder of generators) {
       const [schema] = paths.filter((path) => isSchema(path) && isBelow(path, folder));
@@ -208,7 +219,9 @@ export class DevLoop {
         for (const service of this.#servicesUsing(path)) affected.set(service, schema);
       }
       if (written.length === 0 && affected.size === 0) {
-        this.#options.view.note(`${this.#shown(schema)} changed, and nothing generated; all stays`);
+        this.#options.view.note(
+          `${this.#shown(schema)} changed, but no generated code did; nothing restarts`,
+        );
       }
     }
     if (!this.#closing) await this.#restart(affected);
@@ -216,7 +229,7 @@ export class DevLoop {
 
   async #restart(affected: ReadonlyMap<RunPackage, string>): Promise<void> {
     const { runtime, view } = this.#options;
-    // One that still waits for others starts with the new code anyway.
+    // A service that still waits for dependencies starts with the new code anyway.
     const created = new Set((await runtime.list()).map(({ name }) => name));
     for (const path of new Set(affected.values())) {
       const services = [...affected]
@@ -229,22 +242,37 @@ export class DevLoop {
         reason,
       );
       for (const service of services) {
+        await this.#options.reloaded.forget(service.label);
         const now = await readPackageFile(service.folder);
         const { command } = this.#spec({ ...service, command: now?.command ?? service.command });
-        // It may take its grace to stop; what changes meanwhile does not wait for that.
+        // Stopping may take the grace period; further changes do not wait for it.
         runtime.update(service.label, { command }, { reason }).catch((error) => this.#fail(error));
       }
     }
   }
 
-  /** The services that have this file's code in them, where it is no service's own. */
+  /** The services that use a file, except those that reload it themselves. */
+  async #servicesToRestart(path: string): Promise<readonly RunPackage[]> {
+    const { reloaded, view } = this.#options;
+    const found: RunPackage[] = [];
+    for (const service of this.#servicesRunning(path)) {
+      if (!(await reloaded.includes(service.label, path))) found.push(service);
+      else view.note(`${this.#shown(path)} changed; ${service.label} reloads it without a restart`);
+    }
+    return found;
+  }
+
+  /** The services whose code includes this file of a library. */
   #servicesRunning(path: string): readonly RunPackage[] {
     const owner = this.#ownerOf(path);
     if (owner === undefined) return [];
     return this.#order.services.includes(owner) ? [owner] : this.#order.servicesUsing(owner);
   }
 
-  /** The services that use generated code. Others use that of a service as well: it has the clients. */
+  /**
+   * The services that use generated code. A service's generated code, which includes the clients,
+   * is used by others too.
+   */
   #servicesUsing(path: string): readonly RunPackage[] {
     const owner = this.#ownerOf(path);
     return owner === undefined ? [] : this.#order.servicesUsing(owner);
@@ -255,18 +283,18 @@ export class DevLoop {
     return owners.sort((a, b) => b.folder.length - a.folder.length)[0];
   }
 
-  /** Runs buf; false when it fails, which is said and changes nothing. */
+  /** Runs buf; false if it fails, which is shown and changes nothing. */
   async #generate(folder: string, schema?: string): Promise<boolean> {
     const { view } = this.#options;
     const where = this.#shown(folder) || ".";
     view.progress(`generating in ${where}`);
     try {
-      await runBuf(["generate"], folder);
+      await generate(folder);
     } catch (reason) {
       if (!(reason instanceof UsageError)) throw reason;
       view.endProgress();
-      const what = schema === undefined ? "services start" : "all goes on";
-      view.problem(`${reason.message}\n${what} with what was generated before`, {
+      const what = schema === undefined ? "services start" : "services keep running";
+      view.problem(`${reason.message}\n${what} with the code generated before`, {
         type: "generate",
         folder: where,
         ok: false,

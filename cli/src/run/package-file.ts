@@ -1,25 +1,31 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { UsageError } from "../command.ts";
+import { parse } from "yaml";
+import { UsageError } from "../errors.ts";
 
-/** What `micro run` reads of a package.json. */
+/** The parts of a package.json that `micro run` uses. */
 export interface PackageFile {
   readonly name: string;
   readonly folder: string;
-  /** The line of shell that runs it: `micro.run`, or its `start` script with the `prestart` before it. */
+  /** The shell command that runs it: `micro.run`, or its `start` script after its `prestart`. */
   readonly command: string | undefined;
-  /** Whether `micro.run` says how, and not a `start` script. */
+  /** Whether the command comes from `micro.run`, not from a `start` script. */
   readonly declared: boolean;
-  /** What is to run before it, by `micro.after`; undefined where the dependencies tell. */
+  /**
+   * Services to start before it, from `micro.after`; undefined if the dependencies determine them.
+   */
   readonly after: readonly string[] | undefined;
   readonly dependencies: readonly string[];
-  /** Patterns of the folders of a workspace; empty for a package that is none. */
+  /**
+   * Patterns of the folders of an npm, yarn or pnpm workspace; empty for a package that is not a
+   * root.
+   */
   readonly workspaces: readonly string[];
 }
 
 interface Raw {
   readonly name?: unknown;
-  readonly scripts?: { readonly prestart?: string; readonly start?: string };
+  readonly scripts?: { readonly prestart?: unknown; readonly start?: unknown };
   readonly micro?: { readonly run?: unknown; readonly after?: unknown };
   readonly workspaces?: unknown;
   readonly dependencies?: object;
@@ -27,23 +33,24 @@ interface Raw {
   readonly optionalDependencies?: object;
 }
 
-/** The package.json of a folder; undefined when there is none. @throws UsageError for one that is wrong. */
+/**
+ * The package.json of a folder, with the workspace of a pnpm-workspace.yaml next to it; undefined
+ * if the folder has neither.
+ *
+ * @throws UsageError for an invalid file.
+ */
 export async function readPackageFile(folder: string): Promise<PackageFile | undefined> {
   const file = join(folder, "package.json");
-  let raw: Raw;
-  try {
-    raw = JSON.parse(await readFile(file, "utf8")) as Raw;
-  } catch (reason) {
-    if (reason instanceof SyntaxError)
-      throw new UsageError(`${file} is no JSON: ${reason.message}`);
-    const { code } = reason as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw reason;
-  }
+  const pnpm = await pnpmPatterns(folder);
+  const text = await readIfThere(file);
+  if (text === undefined && pnpm === undefined) return undefined;
+  const raw = text === undefined ? {} : parseJson(text, file);
   const { micro = {}, scripts = {} } = raw;
   const declared = micro.run !== undefined;
   if (declared && micro.run !== false && (typeof micro.run !== "string" || micro.run === "")) {
-    throw new UsageError(`"micro.run" of ${file} is to be a command, or false for no service`);
+    throw new UsageError(
+      `"micro.run" of ${file} must be a command, or false to exclude the package`,
+    );
   }
   return {
     name: typeof raw.name === "string" && raw.name !== "" ? raw.name : basename(folder),
@@ -54,8 +61,58 @@ export async function readPackageFile(folder: string): Promise<PackageFile | und
     dependencies: [raw.dependencies, raw.peerDependencies, raw.optionalDependencies].flatMap((it) =>
       Object.keys(it ?? {}),
     ),
-    workspaces: workspacePatterns(raw.workspaces, file),
+    // pnpm reads only its own file; without `packages` the file contains only settings.
+    workspaces: pnpm ?? workspacePatterns(raw.workspaces, file),
   };
+}
+
+/**
+ * The patterns in a folder's pnpm-workspace.yaml; undefined without the file, or if it lists no
+ * packages.
+ */
+async function pnpmPatterns(folder: string): Promise<readonly string[] | undefined> {
+  const file = join(folder, "pnpm-workspace.yaml");
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  try {
+    const { packages } = (parse(text) ?? {}) as { readonly packages?: unknown };
+    return packages === undefined ? undefined : names(packages, `"packages" of ${file}`);
+  } catch (reason) {
+    if (reason instanceof UsageError) throw reason;
+    // Not only syntax errors: errors about multiplying aliases have another class.
+    const [why] = (reason as Error).message.split("\n");
+    throw new UsageError(`${file} is not valid YAML: ${why}`);
+  }
+}
+
+function parseJson(text: string, file: string): Raw {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (reason) {
+    throw new UsageError(`${file} is not valid JSON: ${(reason as SyntaxError).message}`);
+  }
+  if (!isObject(value)) throw new UsageError(`${file} does not contain an object`);
+  for (const name of ["scripts", "micro"]) {
+    if (value[name] !== undefined && !isObject(value[name])) {
+      throw new UsageError(`"${name}" of ${file} must be an object`);
+    }
+  }
+  return value;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (reason) {
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw reason;
+  }
 }
 
 function commandOf(run: unknown): string | undefined {
@@ -63,18 +120,18 @@ function commandOf(run: unknown): string | undefined {
 }
 
 function startCommand({ prestart, start }: NonNullable<Raw["scripts"]>): string | undefined {
-  if (start === undefined || start === "") return undefined;
-  return prestart === undefined ? start : `( ${prestart} ) && ( ${start} )`;
+  if (typeof start !== "string" || start === "") return undefined;
+  return typeof prestart !== "string" ? start : `( ${prestart} ) && ( ${start} )`;
 }
 
 function workspacePatterns(workspaces: unknown, file: string): readonly string[] {
   if (workspaces === undefined) return [];
-  const isObject =
+  const hasPackages =
     typeof workspaces === "object" && workspaces !== null && "packages" in workspaces;
-  return names(isObject ? workspaces.packages : workspaces, `"workspaces" of ${file}`);
+  return names(hasPackages ? workspaces.packages : workspaces, `"workspaces" of ${file}`);
 }
 
 function names(value: unknown, what: string): readonly string[] {
   if (Array.isArray(value) && value.every((it) => typeof it === "string")) return value;
-  throw new UsageError(`${what} is to be a list of strings`);
+  throw new UsageError(`${what} must be a list of strings`);
 }

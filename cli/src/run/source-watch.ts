@@ -7,7 +7,7 @@ import {
   watchedFiles,
 } from "./watched-files.ts";
 
-/** How long nothing may change before what changed is told, in milliseconds. */
+/** Quiet time after a burst of changes before it is reported, in milliseconds. */
 const quietMs = 100;
 
 export interface SourceWatchOptions extends WatchRule {
@@ -17,8 +17,8 @@ export interface SourceWatchOptions extends WatchRule {
 }
 
 /**
- * Tells which files have another content than before, when a burst of changes is over. A file that is written anew with
- * what it had, as generators and formatters do, has not changed.
+ * Reports files whose content changed, after a burst of changes. A file that is rewritten with the
+ * same content, as generators and formatters do, has not changed.
  */
 export class SourceWatch {
   readonly #options: SourceWatchOptions;
@@ -42,7 +42,7 @@ export class SourceWatch {
     this.#watcher.on("error", (reason) => options.failed(reason as Error));
   }
 
-  /** Resolves when no change from now on is missed. */
+  /** Resolves when every later change is detected. */
   static async start(options: SourceWatchOptions): Promise<SourceWatch> {
     const started = new SourceWatch(options);
     await new Promise<void>((resolve) => started.#watcher.once("ready", resolve));
@@ -50,13 +50,13 @@ export class SourceWatch {
     return started;
   }
 
-  /** Looks now: the files below a folder that have changed, which are then not told again. */
+  /** Checks now: returns the changed files below a folder, which are then not reported again. */
   async changedBelow(folder: string): Promise<readonly string[]> {
     const known = [...this.#known.keys()].filter((path) => path.startsWith(`${folder}/`));
     return this.#compare([...known, ...(await watchedFiles(folder, this.#options))]);
   }
 
-  /** Tells nothing while something is done that itself looks at what it has changed. */
+  /** Reports nothing while a function runs that itself checks its changes. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
     this.#held = true;
     try {

@@ -1,15 +1,15 @@
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import type { RunPackage, Workspace } from "./workspace.ts";
 
-/** What stands on what among the packages of a workspace. */
+/** Dependencies among the packages of a workspace. */
 export class StartOrder {
-  /** The services, each after those that it needs. */
+  /** The services, each after its dependencies. */
   readonly services: readonly RunPackage[];
   readonly #needs: ReadonlyMap<RunPackage, readonly RunPackage[]>;
   readonly #isService: (it: RunPackage) => boolean;
 
-  /** @throws UsageError for services that need each other, and for a `micro.after` that names none. */
+  /** @throws UsageError for circular dependencies, and for a `micro.after` with an unknown name. */
   constructor({ packages, services }: Workspace) {
     const byName = new Map(packages.map((it) => [it.name, it]));
     this.#needs = new Map(packages.map((it) => [it, needsOf(it, byName)]));
@@ -18,7 +18,7 @@ export class StartOrder {
     this.services = this.#sorted(services);
   }
 
-  /** The services that are to run before this one: those that it depends on, or that its libraries do. */
+  /** The services to start before this one: its dependencies, and those of its libraries. */
   servicesBefore(service: RunPackage): readonly RunPackage[] {
     const found = new Set<RunPackage>();
     const seen = new Set<RunPackage>();
@@ -38,7 +38,10 @@ export class StartOrder {
     return this.services.filter((it) => this.servicesBefore(it).includes(service));
   }
 
-  /** The services that have code of this package in them: it, and all that depend on it over whatever way. */
+  /**
+   * The services that contain code of this package: itself, and all that depend on it directly or
+   * indirectly.
+   */
   servicesUsing(changed: RunPackage): readonly RunPackage[] {
     const uses = (it: RunPackage, seen: Set<RunPackage>): boolean => {
       if (it === changed) return true;
@@ -72,12 +75,12 @@ function needsOf(it: RunPackage, byName: ReadonlyMap<string, RunPackage>): reado
     const meant = nearest(name, [...all.map(({ label }) => label), ...byName.keys()]);
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
     throw new UsageError(
-      `"micro.after" of ${it.folder}/package.json names ${name}, which is no package here${hint}`,
+      `"micro.after" of ${it.folder}/package.json names ${name}, which is not a package here${hint}`,
     );
   });
 }
 
 function cycle(way: readonly RunPackage[]): string {
   const names = way.map(({ label }) => label).join(" -> ");
-  return `services need each other, so that none can start first: ${names}; "micro": { "after": […] } in a package.json says what to wait for instead of its dependencies`;
+  return `services depend on each other in a circle: ${names}; "micro": { "after": […] } in a package.json replaces its dependencies`;
 }

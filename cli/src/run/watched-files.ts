@@ -6,14 +6,14 @@ import { basename, join } from "node:path";
 const code = /\.([cm]?[jt]sx?|json|ya?ml|toml|html|css|wasm|node)$/;
 const schema = /(\.proto|(^|\/)buf(\.gen|\.lock)?(\.yaml)?)$/;
 const tests = /\.(test|spec)\.[cm]?[jt]sx?$/;
-/** Folders that no service runs from, wherever they stand. */
+/** Folders that no service runs from, anywhere in the tree. */
 const neverWatched = ["node_modules", "coverage", "test", "tests", "__tests__"];
-/** Folders that a service runs from only if its command says so. */
+/** Folders that a service runs from only if its command names them. */
 const built = ["dist", "build", "out"];
 
-/** Which files are looked at for changes. */
+/** Selects the files to watch. */
 export interface WatchRule {
-  /** Lines of shell that run services; one that names `dist` has `dist` watched. */
+  /** Shell commands that run services; one that names `dist` has `dist` watched. */
   readonly commands: readonly string[];
 }
 
@@ -34,13 +34,13 @@ export function isWatchedFile(path: string): boolean {
   return (code.test(name) || schema.test(name)) && !tests.test(name);
 }
 
-/** Every watched file below a folder. */
+/** All watched files below a folder. */
 export async function watchedFiles(folder: string, rule: WatchRule): Promise<readonly string[]> {
   let entries: Dirent[];
   try {
     entries = await readdir(folder, { withFileTypes: true });
   } catch {
-    // It went while it was looked at; that its files are gone is what matters.
+    // The folder was deleted meanwhile; its files are reported as deleted.
     return [];
   }
   const found = await Promise.all(
@@ -53,7 +53,7 @@ export async function watchedFiles(folder: string, rule: WatchRule): Promise<rea
   return found.flat();
 }
 
-/** What tells whether a file is another than before; undefined for one that is not there. */
+/** A fingerprint of a file's content; undefined if it does not exist. */
 export async function fingerprint(path: string): Promise<string | undefined> {
   try {
     return createHash("sha1")

@@ -1,30 +1,31 @@
 import { access } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { glob } from "tinyglobby";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { type PackageFile, readPackageFile } from "./package-file.ts";
 
-/** A package that is run, or that services are made of. */
+/** A package that is a service or a library of services. */
 export interface RunPackage extends PackageFile {
-  /** As it is shown: the package's name without its scope, where that is unique. */
+  /** Display name: the package's name without its scope if that is unique. */
   readonly label: string;
 }
 
-/** What `micro run` works on. */
+/** The workspace of `micro run`. */
 export interface Workspace {
-  /** All packages that are known: those of the workspace, or the folders given. */
+  /** All known packages: those of the workspace, or the given folders. */
   readonly packages: readonly RunPackage[];
-  /** Those of them that are run. */
+  /** The packages that are run. */
   readonly services: readonly RunPackage[];
-  /** Folders with a buf.gen.yaml that concern the services. */
+  /** Folders with a buf.gen.yaml that the services use. */
   readonly generators: readonly string[];
 }
 
 /**
- * Finds what is to be run. A folder is a service, or a workspace of them; none means the current one. The root of a
- * workspace itself counts only with `micro.run`: its `start` script is what runs the others.
+ * Finds the services to run. A folder is a service or a workspace; the default is the current one.
+ * The root of a workspace itself counts only with `micro.run`, because its `start` script runs the
+ * others.
  *
- * @throws UsageError where there is nothing to run, or a package.json is wrong.
+ * @throws UsageError if there is nothing to run, or a package.json is invalid.
  */
 export async function findWorkspace(
   folders: readonly string[],
@@ -37,7 +38,9 @@ export async function findWorkspace(
     const folder = resolve(current, given);
     const found = await readPackageFile(folder);
     if (found === undefined) {
-      throw new UsageError(`there is no package.json in ${folder}; \`micro new\` starts a project`);
+      throw new UsageError(
+        `there is no package.json in ${folder}; \`micro new\` creates a project`,
+      );
     }
     const around = await workspaceOf(found);
     const isRoot = around?.root.folder === folder;
@@ -59,17 +62,28 @@ function nothingToRun(
   members: readonly PackageFile[] | undefined,
 ): string {
   const how = 'needs a "start" script, or "micro": { "run": "…" } in its package.json';
-  if (members === undefined) return `${name} in ${folder} is no service: it ${how}`;
+  if (members === undefined) return `${name} in ${folder} is not a service: it ${how}`;
   const names = members.map((it) => it.name).join(", ") || "none";
   return `no package of the workspace in ${folder} is a service, which ${how}; its packages: ${names}`;
 }
 
-interface Members {
+/** The root of a workspace and its packages. */
+export interface Members {
   readonly root: PackageFile;
   readonly members: readonly PackageFile[];
 }
 
-/** The workspace that a package is the root or a member of, where there is one. */
+/**
+ * The workspace of which a folder is the root or a package; undefined if there is none.
+ *
+ * @throws UsageError for an invalid package.json or pnpm-workspace.yaml.
+ */
+export async function workspaceAround(folder: string): Promise<Members | undefined> {
+  const found = await readPackageFile(folder);
+  return found === undefined ? undefined : workspaceOf(found);
+}
+
+/** The workspace of which a package is the root or a member, if any. */
 async function workspaceOf(it: PackageFile): Promise<Members | undefined> {
   if (it.workspaces.length > 0) return { root: it, members: await membersOf(it) };
   for (let above = dirname(it.folder); above !== dirname(above); above = dirname(above)) {
@@ -84,13 +98,14 @@ async function membersOf({ folder, workspaces }: PackageFile): Promise<readonly 
   if (workspaces.length === 0) return [];
   const files = await glob(
     workspaces.map((pattern) => `${pattern.replace(/\/+$/, "")}/package.json`),
-    { cwd: folder, ignore: ["**/node_modules/**"], absolute: true },
+    { cwd: folder, ignore: ["**/node_modules/**"], absolute: true, expandDirectories: false },
   );
-  const members = await Promise.all(files.sort().map((file) => readPackageFile(dirname(file))));
+  const folders = files.map(dirname).filter((it) => resolve(it) !== resolve(folder));
+  const members = await Promise.all(folders.sort().map(readPackageFile));
   return members.filter((it) => it !== undefined);
 }
 
-/** Folders whose generated code services may use: those of the packages, and of the roots around them. */
+/** Folders whose generated code services may use: those of the packages, and of their roots. */
 async function generatorsOf(
   packages: readonly PackageFile[],
   roots: ReadonlySet<string>,
@@ -107,7 +122,7 @@ async function generatorsOf(
   return folders.filter((_, index) => has[index]);
 }
 
-/** Names without their scopes, and folders where names meet. */
+/** Names without their scopes, or folders if names collide. */
 function withLabels(packages: readonly PackageFile[]): readonly RunPackage[] {
   const short = ({ name }: PackageFile) => name.slice(name.lastIndexOf("/") + 1);
   const isUnique = (of: (it: PackageFile) => string, wanted: string) =>

@@ -5,7 +5,9 @@ import { type Insertion, importInsertions, neededImports } from "./imports.ts";
 import { stubOf } from "./stub.ts";
 import { type Style, styleOf } from "./style.ts";
 
-/** The text of the implementation's file with the methods that it lacks; every other byte stays as it is. */
+/**
+ * The text of the implementation's file with its missing methods; every other byte is unchanged.
+ */
 export function addMethods(
   implementation: Implementation,
   handler: HandlerInterface,
@@ -16,16 +18,16 @@ export function addMethods(
   const style = styleOf(text);
   const isObject = Node.isObjectLiteralExpression(body);
   const types = isObject ? [] : methods.flatMap((method) => method.types);
-  const needed = neededImports(handler, types, source.getFilePath());
+  const needed = neededImports(handler, types, source.getFilePath(), source);
   return insert(text, [
     ...importInsertions(source, needed, style),
     ...memberInsertions(implementation, methods, text, style),
   ]);
 }
 
-/** The stubs alone, for whoever has to paste them. */
-export function stubsOf(methods: readonly HandlerMethod[], style: Style): string {
-  return methods.map((method) => stubOf(method, style, true)).join(style.newline.repeat(2));
+/** Only the stubs, to paste; JavaScript gets them without types. */
+export function stubsOf(methods: readonly HandlerMethod[], style: Style, typed: boolean): string {
+  return methods.map((method) => stubOf(method, style, typed)).join(style.newline.repeat(2));
 }
 
 function memberInsertions(
@@ -62,7 +64,8 @@ function memberInsertions(
     if (comma === null) insertions.push({ at, text: "," });
     else at += comma[0].length;
   }
-  // A comment behind the last member stays with it, and one on lines of its own before the brace with the brace.
+  // A comment after the last member stays with it, and one on separate lines before the brace stays
+  // with the brace.
   at = ts.getTrailingCommentRanges(text, at)?.at(-1)?.end ?? at;
   const after = text.slice(at, body.getEnd() - 1);
   const close = after.includes("\n") ? "" : `${newline}${outer}`;
@@ -70,7 +73,7 @@ function memberInsertions(
   return insertions;
 }
 
-/** Where the braces of a class can begin: behind what it extends and implements. */
+/** The position after which the braces of a class can begin: after its heritage clauses. */
 function headEnd(body: ClassDeclaration | ClassExpression, text: string): number {
   const clauses = body.getHeritageClauses();
   return clauses.at(-1)?.getEnd() ?? text.indexOf("class", body.getStart());
@@ -81,7 +84,7 @@ function indentAt(text: string, position: number): string {
   return /^[ \t]*/.exec(text.slice(start, position))?.[0] ?? "";
 }
 
-/** Of two insertions at one place, the first given comes first. */
+/** Of two insertions at one position, the first one comes first. */
 function insert(text: string, insertions: readonly Insertion[]): string {
   const parts: string[] = [];
   let done = 0;

@@ -1,15 +1,18 @@
-import { Node } from "ts-morph";
+import { type MethodDeclaration, Node, type SourceFile, SyntaxKind } from "ts-morph";
 import type { HandlerInterface } from "./handler-interface.ts";
 import type { Implementation } from "./implementation.ts";
 
-/** A method that the schema does not have any more, or has otherwise. Never touched, only told. */
+/**
+ * A method that the schema no longer has, or has with other types. It is reported and never
+ * changed.
+ */
 export interface Difference {
   readonly method: string;
   readonly line: number;
   readonly problem: string;
 }
 
-/** How an implementation's methods differ from the interface. */
+/** The differences between an implementation's methods and the interface. */
 export function differences(
   { body, source }: Implementation,
   handler: HandlerInterface,
@@ -23,19 +26,22 @@ export function differences(
     const wanted = handler.methods.find(({ name }) => name === method);
     const types = member.getParameters().map((it) => it.getTypeNode()?.getText());
     if (wanted === undefined) {
-      // A method of the class's own looks the same but for the context that only handlers get.
-      if (types.some((type) => type === "CallContext" || type === "EventContext")) {
+      // A method of the class's own looks the same, except for the context parameter of handlers.
+      const isHandler = types.some((type) => type === "CallContext" || type === "EventContext");
+      if (isHandler && isOpenToCallers(member) && !isUsed(source, method)) {
         found.push({
           method,
           line,
-          problem: `${handler.name} has it no more; the schema dropped or renamed it`,
+          problem: `${handler.name} no longer has it; the schema removed or renamed it`,
         });
       }
       continue;
     }
     for (const [at, type] of types.entries()) {
       const { type: now } = wanted.parameters[at] ?? {};
-      if (type !== undefined && now !== undefined && squeeze(type) !== squeeze(now)) {
+      if (type === undefined || now === undefined) continue;
+      const given = withImportedNames(type, source);
+      if (given !== undefined && squeeze(given) !== squeeze(now)) {
         found.push({ method, line, problem: `takes ${type}, and now gets ${now}` });
       }
     }
@@ -43,7 +49,7 @@ export function differences(
       found.push({
         method,
         line,
-        problem: "answers with a stream, and is now asked for one message",
+        problem: "returns a stream, and must now return one message",
       });
     }
     const returned = member.getReturnTypeNode()?.getText();
@@ -52,11 +58,48 @@ export function differences(
       found.push({
         method,
         line,
-        problem: "answers with one message, and is now asked for a stream",
+        problem: "returns one message, and must now return a stream",
       });
     }
   }
   return found;
+}
+
+function isOpenToCallers(member: MethodDeclaration): boolean {
+  return (
+    !member.getName().startsWith("#") &&
+    !member.isStatic() &&
+    !member.hasModifier("private") &&
+    !member.hasModifier("protected")
+  );
+}
+
+/**
+ * Whether the file itself calls or passes on a method of this name; only the server calls methods
+ * of handlers.
+ */
+function isUsed(source: SourceFile, method: string): boolean {
+  return source
+    .getDescendantsOfKind(SyntaxKind.PropertyAccessExpression)
+    .some((access) => access.getName() === method);
+}
+
+/**
+ * A type as the generated interface would write it, with the names that its imports export.
+ * Undefined for a type that the file defines, which may accept the schema's type.
+ */
+function withImportedNames(type: string, source: SourceFile): string | undefined {
+  const plain = /^(?:(AsyncIterable)\s*<\s*)?(?:(\w+)\s*\.\s*)?([\w$]+)\s*>?$/.exec(type.trim());
+  if (plain === null) return undefined;
+  const [, stream, namespace, local = ""] = plain;
+  const own = source.getTypeAlias(local) ?? source.getInterface(local) ?? source.getClass(local);
+  if (own !== undefined || /^(any|unknown|object|never)$/.test(local)) return undefined;
+  const imported = source
+    .getImportDeclarations()
+    .flatMap((declaration) => declaration.getNamedImports())
+    .find((it) => (it.getAliasNode()?.getText() ?? it.getName()) === local);
+  const name = namespace === undefined ? (imported?.getName() ?? local) : local;
+  return stream === undefined ? name : `${stream}<${name}>`;
 }
 
 function squeeze(type: string): string {

@@ -1,40 +1,46 @@
 import { Project, type SourceFile, type Type, type TypeNode, ts } from "ts-morph";
+import { generatedFrom } from "./project-files.ts";
 
-/** A type that a signature names, and how a file gets it. */
+/** A type in a signature, and how a file imports it. */
 export interface NamedType {
-  /** As the signature has it. */
+  /** As written in the signature. */
   readonly name: string;
-  /** As its module exports it. */
+  /** As exported by its module. */
   readonly exported: string;
-  /** The module as the generated file imports it; undefined for what the generated file itself exports. */
+  /**
+   * The module to import it from, relative to the generated file; undefined for the generated file
+   * itself.
+   */
   readonly module: string | undefined;
 }
 
-/** One method that a handler has to have. */
+/** A method that a handler needs. */
 export interface HandlerMethod {
   readonly name: string;
   readonly parameters: readonly { readonly name: string; readonly type: string }[];
-  /** What the handler's own method is declared to return. */
+  /** The declared return type of the handler's method. */
   readonly returns: string;
-  /** Answers with a stream, and is therefore written as a generator. */
+  /** Returns a stream, and is therefore written as a generator. */
   readonly streams: boolean;
-  /** The schema's words on it, without the generator's. */
+  /** The schema's comment, without the generator's additions. */
   readonly docs: string;
   readonly types: readonly NamedType[];
 }
 
-/** An interface that the generator wrote for a service. */
+/** A generated interface of a service. */
 export interface HandlerInterface {
   /** Such as `GreeterHandler`. */
   readonly name: string;
   /** The generated file. */
   readonly file: string;
+  /** The .proto that it was generated from. */
+  readonly proto: string;
   /** How generated files import each other: `.ts`, `.js` or nothing. */
   readonly extension: string;
   readonly methods: readonly HandlerMethod[];
 }
 
-/** A parser that resolves nothing: only the text counts. */
+/** A parser without resolution; it only needs the text. */
 export function newProject(): Project {
   return new Project({
     useInMemoryFileSystem: true,
@@ -44,11 +50,12 @@ export function newProject(): Project {
   });
 }
 
-/** The handler interfaces of one generated file, `…_micro.ts` or `…_micro.d.ts`. */
+/** The handler interfaces of a generated file, `…_micro.ts` or `…_micro.d.ts`. */
 export function handlerInterfaces(file: string, text: string): readonly HandlerInterface[] {
   const source = newProject().createSourceFile(file, text);
   const imported = importedNames(source);
   const extension = extensionOf(source);
+  const proto = generatedFrom(text) ?? "";
   return source.getInterfaces().flatMap((declaration): HandlerInterface[] => {
     const name = declaration.getName();
     const isHandler = name.endsWith("Handler") && declaration.isExported();
@@ -70,16 +77,23 @@ export function handlerInterfaces(file: string, text: string): readonly HandlerI
         const own = source.getTypeAlias(word) ?? source.getInterface(word);
         return own === undefined ? [] : [{ name: word, exported: word, module: undefined }];
       });
-      return { name: method.getName(), parameters, returns, streams, docs: docsOf(method), types };
+      // The generator quotes `new`, which would otherwise be a constructor.
+      const name = method.getName().replaceAll('"', "");
+      return { name, parameters, returns, streams, docs: docsOf(method), types };
     });
-    return [{ name, file, extension, methods }];
+    return [{ name, file, proto, extension, methods }];
   });
 }
 
 function importedNames(source: SourceFile): ReadonlyMap<string, NamedType> {
   const found = new Map<string, NamedType>();
+  const reexported = source
+    .getExportDeclarations()
+    .filter((declaration) => declaration.isNamespaceExport())
+    .map((declaration) => declaration.getModuleSpecifierValue());
   for (const declaration of source.getImportDeclarations()) {
-    const module = declaration.getModuleSpecifierValue();
+    const from = declaration.getModuleSpecifierValue();
+    const module = reexported.includes(from) ? undefined : applicationModule(from);
     for (const specifier of declaration.getNamedImports()) {
       const exported = specifier.getName();
       const name = specifier.getAliasNode()?.getText() ?? exported;
@@ -87,6 +101,11 @@ function importedNames(source: SourceFile): ReadonlyMap<string, NamedType> {
     }
   }
   return found;
+}
+
+/** Codecs are generated into separate files, whose exports applications import from `…_micro`. */
+function applicationModule(module: string): string {
+  return module.startsWith(".") ? module.replace(/_codec((\.[cm]?[jt]s)?)$/, "_micro$1") : module;
 }
 
 function extensionOf(source: SourceFile): string {
@@ -97,7 +116,7 @@ function extensionOf(source: SourceFile): string {
   return relative === undefined ? ".js" : (/\.[cm]?[jt]s$/.exec(relative)?.[0] ?? "");
 }
 
-/** What `Awaitable<…>` holds. */
+/** The type argument of `Awaitable<…>`. */
 function argumentOf(type: TypeNode<ts.TypeNode> | Type): string {
   const text = type.getText();
   const open = text.indexOf("<");

@@ -1,4 +1,4 @@
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import type { ImportDeclaration, SourceFile } from "ts-morph";
 import type { HandlerInterface, NamedType } from "./handler-interface.ts";
 import type { Style } from "./style.ts";
@@ -12,15 +12,26 @@ export interface NeededImport {
   readonly isType: boolean;
 }
 
-/** What a file at `path` has to import for these types of a handler interface, and for the stubs' error. */
+/**
+ * The imports that a file needs for these types of a handler interface, and for the stubs' error.
+ *
+ * @param path of the file
+ * @param source the file, if it exists: new imports follow its style, by `#imports` or the name of
+ * a package too
+ */
 export function neededImports(
   handler: HandlerInterface,
   types: readonly NamedType[],
   path: string,
+  source?: SourceFile,
 ): readonly NeededImport[] {
   const found = new Map<string, NeededImport>();
-  for (const { name, exported, module } of types) {
-    found.set(name, { name, exported, module: moduleFrom(handler, module, path), isType: true });
+  const known = source === undefined ? undefined : importOfHandler(source, handler);
+  for (const { name, exported, module: from } of types) {
+    const module =
+      (from === undefined || from.startsWith(".") ? besides(known, handler, from) : undefined) ??
+      moduleFrom(handler, from, path);
+    found.set(name, { name, exported, module, isType: true });
   }
   found.set("MicroError", {
     name: "MicroError",
@@ -31,7 +42,42 @@ export function neededImports(
   return [...found.values()];
 }
 
-/** The generated file's own module, or one that it imports, as seen from `path`. */
+/**
+ * The module from which the file imports the handler interface or its registration, unless that is
+ * a relative path.
+ */
+function importOfHandler(source: SourceFile, { name }: HandlerInterface): string | undefined {
+  const names = [name, `register${name}`];
+  const module = source
+    .getImportDeclarations()
+    .find((it) => it.getNamedImports().some((named) => names.includes(named.getName())))
+    ?.getModuleSpecifierValue();
+  return module?.startsWith(".") === true ? undefined : module;
+}
+
+/**
+ * The module next to that of the handler interface: `#gen/shop_pb.js` next to `#gen/shop_micro.js`.
+ * A module that names no generated file is assumed to export everything. Undefined if a relative
+ * path is needed.
+ */
+function besides(
+  known: string | undefined,
+  { file }: HandlerInterface,
+  module: string | undefined,
+): string | undefined {
+  if (known === undefined || module === undefined) return known;
+  const own = plainName(file);
+  if (!known.includes(own)) return known;
+  if (dirname(module) !== ".") return undefined;
+  return known.replace(own, plainName(module));
+}
+
+/** A file's name without folder and extension. */
+function plainName(file: string): string {
+  return basename(file).replace(/(\.d)?\.[cm]?[jt]s$/, "");
+}
+
+/** The generated file's own module, or one that it imports, relative to `path`. */
 export function moduleFrom(
   handler: HandlerInterface,
   module: string | undefined,
@@ -52,7 +98,7 @@ export interface Insertion {
   readonly text: string;
 }
 
-/** What makes a file import these names, into the imports that it has where they fit. */
+/** Insertions that import these names, into existing imports if possible. */
 export function importInsertions(
   source: SourceFile,
   needed: readonly NeededImport[],
@@ -90,7 +136,7 @@ export function importInsertions(
   return insertions;
 }
 
-/** One import declaration. */
+/** An import declaration. */
 export function importLine(module: string, needs: readonly NeededImport[], style: Style): string {
   const onlyTypes = needs.every(({ isType }) => isType);
   const words = [...needs]
@@ -111,7 +157,9 @@ function canTake(declaration: ImportDeclaration, need: NeededImport, path: strin
   return sameModule(declaration.getModuleSpecifierValue(), need.module, path);
 }
 
-/** Whether two specifiers in the file at `path` mean the same module, whatever extension they write. */
+/**
+ * Whether two specifiers in the file at `path` refer to the same module, whatever their extensions.
+ */
 export function sameModule(one: string, other: string, path: string): boolean {
   if (one === other) return true;
   if (!one.startsWith(".") || !other.startsWith(".")) return false;
@@ -129,7 +177,7 @@ function declares(source: SourceFile, name: string): boolean {
     );
 }
 
-/** After a hashbang and the comment that heads a file. */
+/** After a hashbang and the file's leading comment. */
 function topOf(source: SourceFile): number {
   const text = source.getFullText();
   return text.startsWith("#!") ? text.indexOf("\n") + 1 : 0;

@@ -1,30 +1,33 @@
-import { join } from "node:path";
-import { UsageError } from "../command.ts";
+import { join, sep } from "node:path";
+import { UsageError } from "../errors.ts";
 import type { FileChange } from "../file-change.ts";
 import { render } from "../templates/render.ts";
 import { addMethods, stubsOf } from "./add-methods.ts";
 import { type Difference, differences } from "./differences.ts";
-import { type HandlerInterface, handlerInterfaces, newProject } from "./handler-interface.ts";
-import { type Implementation, implementationsIn } from "./implementation.ts";
+import type { FoundImplementation } from "./find-implementations.ts";
+import { type HandlerInterface, handlerInterfaces } from "./handler-interface.ts";
+import { HandlerSearch } from "./handler-search.ts";
+import { implementationAt } from "./implementation.ts";
 import { importLine, type NeededImport, neededImports } from "./imports.ts";
-import { isGenerated, type ProjectFile, projectFiles } from "./project-files.ts";
+import { isGenerated, isJavaScript, isTest, type ProjectFile } from "./project-files.ts";
+import { isBelow, openSearchScope } from "./search-scope.ts";
 import { stubOf } from "./stub.ts";
 import { defaultStyle, styleOf } from "./style.ts";
 
-/** What there is to do for one handler interface. */
+/** The work for one handler interface. */
 export interface HandlerPlan {
   readonly handler: HandlerInterface;
-  /** The methods that nobody has written yet. */
+  /** The missing methods. */
   readonly missing: readonly string[];
-  /** What to write; undefined when nothing is missing, or when it is not certain where. */
+  /** The file to write; undefined if nothing is missing, or if the position is not certain. */
   readonly change: FileChange | undefined;
-  /** Why a person has to paste it, and what; undefined when nobody has to. */
+  /** Code that a person has to paste, and why; undefined if not needed. */
   readonly paste: { readonly why: string; readonly text: string } | undefined;
-  /** The files of those who implement it, with what they have otherwise than the schema. */
+  /** Files that implement it, with their differences from the schema. */
   readonly differences: readonly (Difference & { readonly file: string })[];
 }
 
-/** Where to look, and where to write. */
+/** Where to search, and where to write. */
 export interface PlanOptions {
   readonly project: string;
   /** Folder of new handlers. */
@@ -32,76 +35,136 @@ export interface PlanOptions {
 }
 
 /**
- * Compares every generated handler interface below the project with what implements it.
+ * Compares every generated handler interface of the project with its implementations, in the
+ * project or elsewhere in its workspace. Interfaces generated in other packages of the workspace
+ * count if the project implements them.
  *
- * @throws UsageError when no generated file is there.
+ * @throws UsageError if neither the project nor its workspace has generated code.
  */
 export async function planScaffold({ project, out }: PlanOptions): Promise<readonly HandlerPlan[]> {
-  const files = await projectFiles(project);
-  const generated = files.filter(isGenerated);
+  const scope = await openSearchScope(project);
+  const written = scope.asked.flatMap(({ files }) => files);
+  const generated = written.filter(isGenerated);
   if (generated.length === 0) {
-    throw new UsageError(`no generated code is below ${project}; run \`npx micro generate\` first`);
+    throw new UsageError(`no generated code is below ${project}; run \`micro generate\` first`);
   }
-  const written = files.filter((file) => !isGenerated(file));
-  const handlers = generated.flatMap(({ path, text }) => handlerInterfaces(path, text));
+  const search = new HandlerSearch(scope);
+  const candidates = distinct(generated.flatMap(({ path, text }) => handlerInterfaces(path, text)))
+    .map((copies) => {
+      const own = copies.find(({ file }) => isBelow(file, project));
+      const found = search.implementations(copies, own === undefined ? project : undefined);
+      return { own: own !== undefined, copies, found };
+    })
+    .filter(({ own, found }) => own || found.length > 0);
   const plans: HandlerPlan[] = [];
-  for (const handler of handlers) plans.push(await planHandler(handler, written, project, out));
+  for (const { copies, found } of candidates) {
+    const others = candidates
+      .filter((it) => it.copies !== copies && it.found.some((one) => found.some(isSame(one))))
+      .flatMap((it) => it.copies[0]?.methods.map(({ name }) => name) ?? []);
+    plans.push(await planHandler({ copies, found, others, written, project, out }));
+  }
   return plans;
 }
 
-async function planHandler(
-  handler: HandlerInterface,
-  files: readonly ProjectFile[],
-  project: string,
-  out: string,
-): Promise<HandlerPlan> {
-  const found = files
-    .filter(({ text }) => text.includes(handler.name))
-    .flatMap(({ path, text }) =>
-      implementationsIn(newProject().createSourceFile(path, text), handler),
-    );
-  const reported = found.flatMap((implementation) => {
-    const file = implementation.source.getFilePath();
-    return differences(implementation, handler).map((difference) => ({ ...difference, file }));
+/** Interfaces by service: a workspace may generate the same .proto more than once. */
+function distinct(all: readonly HandlerInterface[]): readonly (readonly HandlerInterface[])[] {
+  const found = new Map<string, HandlerInterface[]>();
+  for (const handler of all) {
+    const key = `${handler.proto} ${handler.name}`;
+    found.set(key, [...(found.get(key) ?? []), handler]);
+  }
+  return [...found.values()];
+}
+
+function isSame({ path, start }: FoundImplementation): (other: FoundImplementation) => boolean {
+  return (other) => other.path === path && other.start === start;
+}
+
+interface Planned {
+  /** The interface, and its copies in other packages. */
+  readonly copies: readonly HandlerInterface[];
+  readonly found: readonly FoundImplementation[];
+  /** Methods of other interfaces that the same classes implement. */
+  readonly others: readonly string[];
+  readonly written: readonly ProjectFile[];
+  readonly project: string;
+  readonly out: string;
+}
+
+async function planHandler(planned: Planned): Promise<HandlerPlan> {
+  const { copies, found, others, written, project, out } = planned;
+  const handler = copies.find(({ file }) => isBelow(file, project)) ?? copies[0];
+  if (handler === undefined) throw new Error("a service without a handler interface");
+  const textOf = (path: string) => written.find((file) => file.path === path)?.text ?? "";
+  const reported = found.flatMap((it) => {
+    if (isJavaScript(it.path)) return [];
+    const implementation = implementationAt(it, textOf(it.path));
+    if (implementation === undefined) return [];
+    return differences(implementation, handler)
+      .filter(({ method }) => !others.includes(method))
+      .map((difference) => ({ ...difference, file: it.path }));
   });
-  const [only] = found;
   const base = { handler, differences: reported, paste: undefined, change: undefined };
-  if (only === undefined) {
+  if (found.length === 0) {
     const missing = handler.methods.map(({ name }) => name);
     const path = join(out, `${kebab(serviceOf(handler))}.ts`);
-    if (files.some((file) => file.path === path)) {
-      const why = `${path} is there and nothing in it implements ${handler.name}; say so in it, or name another folder with --out`;
-      return { ...base, missing, paste: { why, text: stubsOf(handler.methods, defaultStyle) } };
+    if (written.some((file) => file.path === path)) {
+      const why = `${path} exists, but nothing in it implements ${handler.name}; implement it there, or choose another folder with --out`;
+      return {
+        ...base,
+        missing,
+        paste: { why, text: stubsOf(handler.methods, defaultStyle, true) },
+      };
     }
     return { ...base, missing, change: await newFile(handler, path, project) };
   }
-  const lacking = (implementation: Implementation) =>
-    handler.methods.filter(({ name }) => !implementation.has.has(name));
-  // Tests and fakes may implement a part; who has most is who is meant, if there is one.
-  const complete = found.find((implementation) => lacking(implementation).length === 0);
-  if (complete !== undefined) return { ...base, missing: [] };
-  const methods = lacking(only);
+  const lacking = (it: FoundImplementation) =>
+    handler.methods.filter(({ name }) => !it.has.has(name));
+  // TypeScript accepts a value of unknown type as a handler, and so does this check.
+  const isComplete = (it: FoundImplementation) => it.unknown || lacking(it).length === 0;
+  const meant = meantBy(found, isComplete);
+  const [only] = meant;
+  if (only === undefined) return { ...base, missing: [] };
+  const methods = handler.methods.filter(({ name }) => meant.some(({ has }) => !has.has(name)));
   const missing = methods.map(({ name }) => name);
-  const path = only.source.getFilePath();
-  const text = only.source.getFullText();
-  const style = styleOf(text);
-  if (found.length > 1) {
-    const places = found.map((it) => it.source.getFilePath()).join(", ");
-    return {
-      ...base,
-      missing,
-      paste: { why: `several implement ${handler.name}: ${places}`, text: stubsOf(methods, style) },
-    };
+  const text = textOf(only.path);
+  const paste = (why: string) => {
+    const stubs = stubsOf(methods, styleOf(text), !isJavaScript(only.path));
+    return { ...base, missing, paste: { why, text: stubs } };
+  };
+  if (meant.length > 1) {
+    return paste(`several implement ${handler.name}: ${meant.map(({ path }) => path).join(", ")}`);
   }
-  if (only.unsure !== undefined) {
-    return {
-      ...base,
-      missing,
-      paste: { why: `${path}: ${only.unsure}`, text: stubsOf(methods, style) },
-    };
-  }
-  const after = addMethods(only, handler, methods);
-  return { ...base, missing, change: { path, before: text, after } };
+  if (only.unsure !== undefined) return paste(`${only.path}: ${only.unsure}`);
+  if (isJavaScript(only.path)) return paste(`${only.path} is JavaScript, which is not changed`);
+  const implementation = implementationAt(only, text);
+  if (implementation === undefined) return paste(`${only.path} does not contain its source`);
+  const after = addMethods(implementation, nearestCopy(copies, only.path), methods);
+  return { ...base, missing, change: { path: only.path, before: text, after } };
+}
+
+/**
+ * The incomplete implementations. Implementations registered outside of tests serve calls, so each
+ * has to be complete. Otherwise tests and fakes may implement a part, and one complete
+ * implementation is enough.
+ */
+function meantBy(
+  found: readonly FoundImplementation[],
+  isComplete: (it: FoundImplementation) => boolean,
+): readonly FoundImplementation[] {
+  const serving = found.filter(({ registered, path }) => registered && !isTest(path));
+  if (serving.length > 0) return serving.filter((it) => !isComplete(it));
+  return found.some(isComplete) ? [] : found;
+}
+
+/** The copy of an interface that a file can import most directly. */
+function nearestCopy(copies: readonly HandlerInterface[], path: string): HandlerInterface {
+  const shared = ({ file }: HandlerInterface) => {
+    const [one, other] = [file.split(sep), path.split(sep)];
+    const differs = one.findIndex((part, at) => part !== other[at]);
+    return differs < 0 ? one.length : differs;
+  };
+  return copies.reduce((best, it) => (shared(it) > shared(best) ? it : best));
 }
 
 async function newFile(

@@ -1,4 +1,4 @@
-/** How a file is written, so that what is added looks like the rest. */
+/** The code style of a file, so that added code matches. */
 export interface Style {
   readonly newline: string;
   readonly quote: '"' | "'";
@@ -9,7 +9,7 @@ export interface Style {
 
 export const defaultStyle: Style = { newline: "\n", quote: '"', semicolon: ";", indent: "  " };
 
-/** Takes the style from the text itself; where it says nothing, the default holds. */
+/** Detects the style from the text; falls back to defaults. */
 export function styleOf(text: string): Style {
   const modules = [...text.matchAll(/\bfrom\s*(["'])[^"'\n]*\1[ \t]*(;?)/g)];
   const [first] = modules;

@@ -6,8 +6,11 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 
-/** How deep messages in messages are shown; one that holds itself would never end. */
+/** Maximum depth of nested messages; recursive messages would never end. */
 const deepest = 4;
+
+/** Maximum number of values in an example: nested messages grow exponentially. */
+const maxValues = 2_000;
 
 /** Messages whose JSON form is not that of their fields. */
 const wellKnown: Readonly<Record<string, JsonValue>> = {
@@ -21,32 +24,51 @@ const wellKnown: Readonly<Record<string, JsonValue>> = {
   "google.protobuf.Value": "any JSON",
 };
 
-/** A request with every field in it, in JSON, to be filled in. Of a oneof it has the first member. */
-export function exampleOf(desc: DescMessage, depth = 0): JsonValue {
+/**
+ * A request with every field, as JSON, to be filled in. A oneof has its first member; a message
+ * with thousands of fields, or of such messages, is truncated.
+ */
+export function exampleOf(desc: DescMessage): JsonValue {
+  return messageExample(desc, { left: maxValues, depth: 0 });
+}
+
+/** The position in an example, and how many more values it may have. */
+interface Room {
+  left: number;
+  depth: number;
+}
+
+function messageExample(desc: DescMessage, room: Room): JsonValue {
   const known = wellKnown[desc.typeName];
   if (known !== undefined) return known;
   const wrapped = /^google\.protobuf\.\w+Value$/.test(desc.typeName) ? desc.fields[0] : undefined;
-  if (wrapped !== undefined) return exampleValue(wrapped, depth);
-  const example: Record<string, JsonValue> = {};
+  if (wrapped !== undefined) return exampleValue(wrapped, room);
+  const example: [string, JsonValue][] = [];
   for (const member of desc.members) {
     const field = member.kind === "oneof" ? member.fields[0] : member;
-    if (field !== undefined) example[field.jsonName] = fieldExample(field, depth);
+    if (field === undefined || room.left-- <= 0) continue;
+    example.push([field.jsonName, fieldExample(field, room)]);
   }
-  return example;
+  // Unlike an assignment, this creates a property of every name, including `__proto__`.
+  return Object.fromEntries(example);
 }
 
-function fieldExample(field: DescField, depth: number): JsonValue {
-  if (field.fieldKind === "list") return depth >= deepest ? [] : [exampleValue(field, depth)];
-  if (field.fieldKind !== "map") return exampleValue(field, depth);
-  if (depth >= deepest) return {};
+function fieldExample(field: DescField, room: Room): JsonValue {
+  if (field.fieldKind === "list") return room.depth >= deepest ? [] : [exampleValue(field, room)];
+  if (field.fieldKind !== "map") return exampleValue(field, room);
+  if (room.depth >= deepest) return {};
   const key =
     field.mapKey === ScalarType.STRING ? "key" : field.mapKey === ScalarType.BOOL ? "true" : "1";
-  return { [key]: exampleValue(field, depth) };
+  return { [key]: exampleValue(field, room) };
 }
 
-function exampleValue(field: DescField, depth: number): JsonValue {
+function exampleValue(field: DescField, room: Room): JsonValue {
   if (field.message !== undefined) {
-    return depth >= deepest ? {} : exampleOf(field.message, depth + 1);
+    if (room.depth >= deepest) return {};
+    room.depth++;
+    const example = messageExample(field.message, room);
+    room.depth--;
+    return example;
   }
   if (field.enum !== undefined) return enumExample(field.enum);
   return scalarExample(field.scalar);

@@ -1,13 +1,14 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { AnyMethod, MethodKind } from "@micro-es/runtime";
+import type { AnyMethod } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
-import { UsageError } from "../command.ts";
+import type { MethodKind } from "@micro-es/runtime/driver";
+import { UsageError } from "../errors.ts";
 import { nearestFew } from "../nearest.ts";
 import type { Reflected } from "./reflection.ts";
 
 /**
- * The method that a word names: `greeter.v1.Greeter/Hello`, `Greeter/Hello`, `Greeter.Hello` or `Hello`, as long as only
- * one fits.
+ * The method for a name: `greeter.v1.Greeter/Hello`, `Greeter/Hello`, `Greeter.Hello` or `Hello`,
+ * if only one matches.
  *
  * @throws UsageError for none or several, with their names.
  */
@@ -18,7 +19,7 @@ export function findMethod(schema: Reflected, word: string): DescMethod {
     const name = nameOf(method).replace("/", ".");
     return name === wanted || name.endsWith(`.${wanted}`);
   });
-  // What every server has, as health checks, is meant only where nothing else is.
+  // Methods that every server has, such as health checks, match only if no other does.
   const own = named.filter(({ parent }) => !isInfrastructure(parent.typeName));
   const fitting = own.length > 0 ? own : named;
   const [first] = fitting;
@@ -31,7 +32,7 @@ export function findMethod(schema: Reflected, word: string): DescMethod {
   );
 }
 
-/** Whether a service belongs to the tools of servers and not to an application. */
+/** Whether a service is a tool of servers and not part of an application. */
 export function isInfrastructure(service: string): boolean {
   return /^(grpc|micro\.debug)\./.test(service);
 }
@@ -41,7 +42,7 @@ export function nameOf(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-/** What the runtime needs to call a method that it knows from its descriptor only. */
+/** The runtime's description of a method, from its descriptor only. */
 export function callable(method: DescMethod): AnyMethod {
   const [input, output] = [protobufCodec(method.input), protobufCodec(method.output)];
   return {
@@ -54,7 +55,7 @@ export function callable(method: DescMethod): AnyMethod {
   };
 }
 
-/** By what stands after the package, which is what people type; those of the application first. */
+/** Names after the package, as people type them; those of the application first. */
 function nearestNames(word: string, methods: readonly DescMethod[]): readonly string[] {
   const own = methods.filter(({ parent }) => !isInfrastructure(parent.typeName));
   const names = new Map(

@@ -1,8 +1,10 @@
 import { type DescMethod, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
 import type { AnyMethod, CallOptions, Client } from "@micro-es/runtime";
+import { CommandError } from "../errors.ts";
 import type { Output } from "../output.ts";
 import { manyRequests, oneRequest } from "../requests.ts";
 import type { Target } from "../target.ts";
+import { jsonText } from "../text.ts";
 import { exampleOf } from "./example.ts";
 import { callable, findMethod, nameOf } from "./find-method.ts";
 import { readMessage } from "./json-message.ts";
@@ -27,10 +29,10 @@ export class JsonCall {
   }
 
   /**
-   * Finds a method in the schema of what is spoken to.
+   * Finds a method in the target's schema.
    *
-   * @param name such as `Greeter/Hello`, or `Hello` where only one is called so
-   * @throws UsageError for a method that is not there; MicroError where the schema cannot be had.
+   * @param name such as `Greeter/Hello`, or `Hello` if it is unique
+   * @throws UsageError for an unknown method; MicroError if the schema is not available.
    */
   static async open(
     client: Client,
@@ -44,7 +46,7 @@ export class JsonCall {
     return new JsonCall(client, schema, findMethod(schema, name), output);
   }
 
-  /** Whether an answer is a stream, which lasts as long as the person who reads it likes. */
+  /** Whether the response is a stream, which lasts as long as the user reads it. */
   get streams(): boolean {
     const { methodKind } = this.#desc;
     return methodKind === "server_streaming" || methodKind === "bidi_streaming";
@@ -55,7 +57,7 @@ export class JsonCall {
     return exampleOf(this.#desc.input);
   }
 
-  /** Sends the request, or what standard input has, and shows what is answered. */
+  /** Sends the request, or the requests on standard input, and shows the responses. */
   async run(request: string | undefined, options: CallOptions): Promise<void> {
     const waiting = `waiting for ${nameOf(this.#desc)}`;
     switch (this.#desc.methodKind) {
@@ -91,7 +93,7 @@ export class JsonCall {
   }
 
   #one(answer: unknown): void {
-    this.#show(answer, process.stdout.isTTY === true);
+    this.#show(answer, this.#output.onTerminal);
   }
 
   async #all(answers: AsyncIterable<unknown>): Promise<void> {
@@ -101,7 +103,16 @@ export class JsonCall {
   #show(answer: unknown, spread: boolean): void {
     this.#output.endProgress();
     const { registry } = this.#schema;
-    const json = toJson(this.#desc.output, answer as Message, { registry });
-    this.#output.result(json, () => JSON.stringify(json, null, spread ? 2 : undefined));
+    let json: JsonValue;
+    try {
+      json = toJson(this.#desc.output, answer as Message, { registry });
+    } catch (reason) {
+      const why = reason instanceof Error ? reason.message : String(reason);
+      throw new CommandError(
+        "data_loss",
+        `${nameOf(this.#desc)} sent a response that cannot be shown as JSON: ${why}`,
+      );
+    }
+    this.#output.result(json, () => jsonText(json, spread));
   }
 }

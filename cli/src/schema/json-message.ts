@@ -7,14 +7,14 @@ import {
   type Message,
   type Registry,
 } from "@bufbuild/protobuf";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 
 /**
- * The message that a JSON text stands for, in protobuf's JSON mapping.
+ * Parses a message from JSON, in protobuf's JSON mapping.
  *
- * @param where what the text is, such as `line 3`; for the error.
- * @throws UsageError that names the field by its path and says what it wants.
+ * @param where the origin of the text for errors, such as `line 3`
+ * @throws UsageError with the path of the field and the expected value.
  */
 export function readMessage(
   desc: DescMessage,
@@ -26,15 +26,37 @@ export function readMessage(
   try {
     json = JSON.parse(text);
   } catch (reason) {
-    throw new UsageError(`${where} is no JSON: ${(reason as Error).message}`);
+    throw new UsageError(`${where} is not valid JSON: ${(reason as Error).message}`);
+  }
+  if (isTooDeep(json)) {
+    throw new UsageError(`${where} is nested more than ${maxDepth} deep`);
   }
   try {
     return fromJson(desc, json, { registry });
   } catch {
     const { path, problem } = locate(desc, json, registry, []);
     const place = path.length === 0 ? "" : ` at ${formatPath(path)}`;
-    throw new UsageError(`${where} is no ${desc.typeName}${place}: ${problem}`);
+    throw new UsageError(`${where} is not a valid ${desc.typeName}${place}: ${problem}`);
   }
+}
+
+/** Maximum nesting of values: the limit of protobuf parsers, including the runtime's. */
+const maxDepth = 100;
+
+/** Without recursion, because values may be too deep for it. */
+function isTooDeep(json: JsonValue): boolean {
+  let level = [json];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) return true;
+    level = level.flatMap((it) =>
+      typeof it === "object" && it !== null ? Object.values(it).filter(isNested) : [],
+    );
+  }
+  return false;
+}
+
+function isNested(value: JsonValue): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 type Path = readonly (string | number)[];
@@ -44,10 +66,10 @@ interface Found {
   readonly problem: string;
 }
 
-/** The deepest place that alone is refused. */
+/** The deepest position that is refused by itself. */
 function locate(desc: DescMessage, json: JsonValue, registry: Registry, path: Path): Found {
   const whole = refusal(desc, json, registry);
-  // Messages with a JSON form of their own, such as timestamps, have no fields to look into.
+  // Messages with a special JSON form, such as timestamps, have no fields to descend into.
   if (!isObject(json) || desc.typeName.startsWith("google.protobuf.")) {
     return { path, problem: shorten(whole) };
   }
@@ -72,7 +94,7 @@ function locate(desc: DescMessage, json: JsonValue, registry: Registry, path: Pa
   return { path, problem: shorten(whole) };
 }
 
-/** The place in a field's value, where that holds messages. */
+/** The position in a field's value, if that contains messages. */
 function inside(
   field: DescField,
   value: JsonValue,
@@ -104,7 +126,7 @@ function refusal(desc: DescMessage, json: JsonValue, registry: Registry): string
   }
 }
 
-/** What protobuf-es says, without the names that the path has already. */
+/** The message of protobuf-es, without names that the path already has. */
 function shorten(message: string | undefined): string {
   return (
     (message ?? "it is refused").replace(/^cannot decode .*? from JSON:? ?/, "") || "it is refused"

@@ -1,9 +1,4 @@
-import { create, createFileRegistry, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
-import {
-  type FileDescriptorProto,
-  FileDescriptorProtoSchema,
-  FileDescriptorSetSchema,
-} from "@bufbuild/protobuf/wkt";
+import type { FileRegistry } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, MicroError } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
 import {
@@ -12,109 +7,111 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "@micro-es/runtime/gen/grpc/reflection/v1/reflection_pb.js";
+import { ReflectedFiles } from "./reflected-files.ts";
 
-/** What a server says of its own schema. */
+/** The schema of a server, from itself. */
 export interface Reflected {
   readonly registry: FileRegistry;
-  /** Full names of the services that it answers, in the order it gave. */
+  /** Full names of its services, in the order it sent them. */
   readonly services: readonly string[];
 }
 
-/** The older of the two versions has the same messages under another name, and so the same bytes. */
+/** The older version has the same messages under another name, and so the same bytes. */
 const versions = ["grpc.reflection.v1", "grpc.reflection.v1alpha"];
 
 /**
- * Asks a server for its services and the files that describe them, by gRPC server reflection, v1 or else v1alpha.
+ * Maximum time for reflection, in milliseconds. Servers with schemas at the limits take less than
+ * one second.
+ */
+const withinMs = 10_000;
+/** Each is requested separately. */
+const maxServices = 10_000;
+
+/**
+ * Reads a server's services and their files by gRPC server reflection, v1 or else v1alpha.
  *
- * @throws MicroError `unimplemented` when it answers neither, and whatever ends the call.
+ * @throws MicroError `unimplemented` if it supports neither, `data_loss` for an invalid schema,
+ * `resource_exhausted` for one beyond the limits, `deadline_exceeded` if it takes more than 10 s,
+ * and any other error of the call.
  */
 export async function reflect(client: Client, options: CallOptions): Promise<Reflected> {
+  const server = options.address ?? options.service ?? "the service";
+  const bounded = { timeoutMs: withinMs, ...options };
   let refused: MicroError | undefined;
   for (const version of versions) {
     try {
-      return await ask(client, version, options);
+      return await ask(client, version, server, bounded);
     } catch (reason) {
-      if (!(reason instanceof MicroError) || reason.code !== "unimplemented") throw reason;
+      if (!(reason instanceof MicroError)) throw reason;
+      if (reason.code === "deadline_exceeded") {
+        throw new MicroError(
+          "deadline_exceeded",
+          `${server} did not send its schema within ${withinMs / 1_000} s; set --proto or --descriptor-set instead`,
+          { cause: reason },
+        );
+      }
+      if (reason.code !== "unimplemented") throw reason;
       refused = reason;
     }
   }
   throw new MicroError(
     "unimplemented",
-    `${options.address ?? "the service"} does not describe itself: it has no gRPC server reflection (registerGrpcReflection of @micro-es/runtime/debug/grpc gives it); --proto or --descriptor-set says what to call instead`,
+    `${server} does not support gRPC server reflection (registerGrpcReflection of @micro-es/runtime/debug/grpc); set --proto or --descriptor-set instead`,
     { cause: refused },
   );
 }
 
-async function ask(client: Client, version: string, options: CallOptions): Promise<Reflected> {
+async function ask(
+  client: Client,
+  version: string,
+  server: string,
+  options: CallOptions,
+): Promise<Reflected> {
   const conversation = new Conversation(client, version, options);
   try {
     const { messageResponse: listed } = await conversation.ask({ case: "listServices", value: "" });
     if (listed.case !== "listServicesResponse") throw unexpected(listed.case);
-    const services = listed.value.service.map(({ name }) => name);
-    const files = new Map<string, FileDescriptorProto>();
-    for (const service of services) {
-      const answer = await conversation.ask({ case: "fileContainingSymbol", value: service });
-      takeFiles(answer, files);
+    if (listed.value.service.length > maxServices) {
+      throw new MicroError(
+        "resource_exhausted",
+        `${server} lists more than ${maxServices} services; set --proto or --descriptor-set instead`,
+      );
     }
-    await completeImports(conversation, files);
-    const file = inOrder(files);
-    return { registry: createFileRegistry(create(FileDescriptorSetSchema, { file })), services };
+    const services = [...new Set(listed.value.service.map(({ name }) => name))];
+    const files = new ReflectedFiles(server);
+    for (const service of services) {
+      if (files.hasService(service)) continue;
+      files.add(filesOf(await conversation.ask({ case: "fileContainingSymbol", value: service })));
+    }
+    // Servers may omit imported files; these are requested by name.
+    for (let name = files.missing; name !== undefined; name = files.missing) {
+      files.add(filesOf(await conversation.ask({ case: "fileByFilename", value: name })));
+      if (!files.has(name)) {
+        throw new MicroError(
+          "not_found",
+          `${server} does not describe ${name}, which its schema imports`,
+        );
+      }
+    }
+    return { registry: files.registry(), services };
   } finally {
     await conversation.end();
   }
 }
 
-/** Servers may leave out what a file imports; it is asked for by name then. */
-async function completeImports(
-  conversation: Conversation,
-  files: Map<string, FileDescriptorProto>,
-): Promise<void> {
-  for (;;) {
-    const missing = new Set<string>();
-    for (const { dependency } of files.values()) {
-      for (const name of dependency) if (!files.has(name)) missing.add(name);
-    }
-    if (missing.size === 0) return;
-    for (const name of missing) {
-      takeFiles(await conversation.ask({ case: "fileByFilename", value: name }), files);
-      if (!files.has(name)) {
-        throw new MicroError(
-          "not_found",
-          `the server does not describe ${name}, which its schema imports`,
-        );
-      }
-    }
-  }
-}
-
-function takeFiles(
-  { messageResponse }: ServerReflectionResponse,
-  files: Map<string, FileDescriptorProto>,
-): void {
-  // A server may list a service that it cannot describe; its other services can still be called.
-  if (messageResponse.case === "errorResponse") return;
+/**
+ * The files in a response; none in an error: a server may list a service that it cannot describe,
+ * and others can still be called.
+ */
+function filesOf({ messageResponse }: ServerReflectionResponse): readonly Uint8Array[] {
+  if (messageResponse.case === "errorResponse") return [];
   if (messageResponse.case !== "fileDescriptorResponse") throw unexpected(messageResponse.case);
-  for (const bytes of messageResponse.value.fileDescriptorProto) {
-    const file = fromBinary(FileDescriptorProtoSchema, bytes);
-    files.set(file.name, file);
-  }
-}
-
-/** Each file after those that it imports, as a registry wants them. */
-function inOrder(files: ReadonlyMap<string, FileDescriptorProto>): FileDescriptorProto[] {
-  const done = new Set<FileDescriptorProto>();
-  const visit = (file: FileDescriptorProto | undefined) => {
-    if (file === undefined || done.has(file)) return;
-    for (const name of file.dependency) visit(files.get(name));
-    done.add(file);
-  };
-  for (const file of files.values()) visit(file);
-  return [...done];
+  return messageResponse.value.fileDescriptorProto;
 }
 
 type Question = ServerReflectionRequest["messageRequest"];
 
-/** One reflection call, in which a question is asked after another. */
+/** A reflection call, in which requests are sent one after another. */
 class Conversation {
   readonly #answers: AsyncIterator<ServerReflectionResponse>;
   #next: ((question: Question | undefined) => void) | undefined;

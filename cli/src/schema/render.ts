@@ -10,7 +10,7 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 
 type Described = DescService | DescMessage | DescEnum;
 
-/** A service, message or enum as it would stand in a `.proto`, with full names where they come from elsewhere. */
+/** A service, message or enum as in a `.proto`, with full names for those of other packages. */
 export function render(desc: Described): string {
   switch (desc.kind) {
     case "service":
@@ -26,7 +26,7 @@ export function render(desc: Described): string {
   }
 }
 
-/** What a message's or service's text names, and is told nothing of: for a description that is complete. */
+/** Receives the types that a message's or service's text names, for a complete description. */
 export function referencesOf(desc: Described): readonly (DescMessage | DescEnum)[] {
   if (desc.kind === "enum") return [];
   if (desc.kind === "service") return desc.methods.flatMap(({ input, output }) => [input, output]);
@@ -75,7 +75,7 @@ function scalarName(type: ScalarType | undefined): string {
   return type === undefined ? "" : ScalarType[type].toLowerCase();
 }
 
-/** A type's name as a file of this package can say it. */
+/** A type's name as a file of this package can write it. */
 function within({ typeName }: { readonly typeName: string }, package_: string): string {
   return package_ !== "" && typeName.startsWith(`${package_}.`)
     ? typeName.slice(package_.length + 1)

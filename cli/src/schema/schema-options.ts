@@ -1,12 +1,12 @@
 import type { OptionSpecs } from "../command.ts";
 
-/** The options that say where a schema comes from; without one the server is asked for its own. */
+/** Options for the source of a schema; the default is the server's reflection. */
 export const schemaOptions = {
   proto: { type: "string", value: "path", help: "the schema: a .proto file, or a folder of them" },
   "descriptor-set": {
     type: "string",
     value: "file",
-    help: "the schema: what `buf build -o file.binpb` writes",
+    help: "the schema: output of `buf build -o file.binpb`",
   },
 } as const satisfies OptionSpecs;
 

@@ -1,21 +1,21 @@
 import { execFile } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createFileRegistry, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@micro-es/runtime";
 import { withModules } from "../buf/modules.ts";
-import { UsageError } from "../command.ts";
 import { commandPath } from "../command-path.ts";
-import { exists } from "../files.ts";
+import { UsageError } from "../errors.ts";
+import { exists, readInput } from "../files.ts";
 import type { Target } from "../target.ts";
 import { type Reflected, reflect } from "./reflection.ts";
 import type { SchemaOptions } from "./schema-options.ts";
 
 const run = promisify(execFile);
 
-/** The schema of what is spoken to, by the options or else by reflection. */
+/** The schema of the target, by the options or else by reflection. */
 export async function loadSchema(
   client: Client,
   target: Target,
@@ -25,7 +25,7 @@ export async function loadSchema(
   return (await schemaFromFiles(options)) ?? reflect(client, { ...target.call, signal });
 }
 
-/** The schema that the options name; undefined when they name none. */
+/** The schema that the options name; undefined if they name none. */
 export async function schemaFromFiles(options: SchemaOptions): Promise<Reflected | undefined> {
   const { proto, "descriptor-set": set } = options;
   if (proto !== undefined && set !== undefined) {
@@ -50,7 +50,7 @@ async function schemaOfProto(path: string): Promise<FileRegistry> {
  * Compiles a `.proto` file or a folder of them to a descriptor set, with source information.
  *
  * @param more options of the input, as buf writes them
- * @throws UsageError with the words of buf, or where there is no buf.
+ * @throws UsageError with the message of buf, or if buf is not installed.
  */
 export async function buildImage(path: string, more = ""): Promise<Uint8Array> {
   const absolute = resolve(path);
@@ -62,7 +62,7 @@ export async function buildImage(path: string, more = ""): Promise<Uint8Array> {
   });
 }
 
-/** The folder whose buf.yaml says of which modules a file or folder is a part. */
+/** The folder whose buf.yaml lists the module of a file or folder. */
 async function projectAround(path: string): Promise<string | undefined> {
   for (let folder = path; ; folder = dirname(folder)) {
     if (await exists(join(folder, "buf.yaml"))) return folder;
@@ -87,14 +87,12 @@ async function runBuild(input: string, shown: string): Promise<Uint8Array> {
   }
 }
 
-/** A schema from a descriptor set: what `buf build -o x.binpb` or `protoc --include_imports -o x` writes. */
+/**
+ * A schema from a descriptor set: the output of `buf build -o x.binpb` or `protoc --include_imports
+ * -o x`.
+ */
 async function schemaOfDescriptorSet(path: string): Promise<FileRegistry> {
-  try {
-    return registryOf(await readFile(path), path);
-  } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code !== "ENOENT") throw reason;
-    throw new UsageError(`there is no ${path}`);
-  }
+  return registryOf(await readInput(path), path);
 }
 
 function registryOf(bytes: Uint8Array, path: string): FileRegistry {
@@ -102,7 +100,7 @@ function registryOf(bytes: Uint8Array, path: string): FileRegistry {
     return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
   } catch (reason) {
     throw new UsageError(
-      `${path} is no descriptor set with all its imports (buf build -o ${path}): ${(reason as Error).message}`,
+      `${path} is not a descriptor set with all its imports (buf build -o ${path}): ${(reason as Error).message}`,
     );
   }
 }

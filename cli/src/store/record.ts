@@ -1,6 +1,6 @@
 import type { StoreRecord } from "@micro-es/runtime";
 
-/** A record as commands show it: its value as text where it is text, else in base64. */
+/** A record as commands show it: its value as text if it is text, else as base64. */
 export interface ShownRecord {
   readonly key: string;
   readonly version: string;

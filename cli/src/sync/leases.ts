@@ -1,7 +1,7 @@
-import type { LockStatus } from "@micro-es/runtime";
+import type { LockStatus } from "@micro-es/runtime/driver";
 import type { Output } from "../output.ts";
 
-/** What the columns of a listing are called. */
+/** The column headings of a listing. */
 export interface LeaseHeadings {
   readonly id: string;
   readonly holder: string;

@@ -1,54 +1,64 @@
-/** The kinds of project that `micro new` can start. */
-export const projectKinds = ["service", "pubsub", "fullstack"] as const;
+/** The kinds of project that `micro new` creates. */
+export const projectKinds = ["service", "pubsub", "fullstack", "driver"] as const;
 export type ProjectKind = (typeof projectKinds)[number];
 
 /**
- * What templates of projects can use. Templates of users rely on it: a name is never taken away within a
+ * The model of project templates. Templates of users depend on it: a name is never removed within a
  * `modelVersion`.
  */
 export interface ProjectModel {
   readonly modelVersion: 1;
-  /** As it was given, such as `order-book`. */
+  /** The given name, such as `order-book`. */
   readonly name: string;
-  /** As protobuf and files of generated code have it, such as `order_book`. */
+  /** In protobuf and names of generated files, such as `order_book`. */
   readonly package: string;
-  /** As types have it, such as `OrderBook`. */
+  /** In types, such as `OrderBook`. */
   readonly pascal: string;
+  /** In values, such as `orderBook`. */
+  readonly camel: string;
   readonly events: boolean;
   readonly web: boolean;
-  /** What to install Micro-ES from: versions, or tarballs. */
-  readonly packages: { readonly runtime: string; readonly generator: string; readonly cli: string };
+  /** Whether `packages` refers to tarballs in the project's folder `vendor`. */
+  readonly vendored: boolean;
+  /** Where to install Micro-ES from: versions, or tarballs. */
+  readonly packages: {
+    readonly runtime: string;
+    readonly generator: string;
+    readonly cli: string;
+    readonly contract: string;
+  };
   readonly versions: typeof versions;
 }
 
-/** What a new project is built with; the same as this repository, which a test holds it to. */
+/** Versions of a new project; the same as this repository's, which a test checks. */
 export const versions = {
   protobuf: "2.17.0",
   buf: "1.74.0",
-  protocGenEs: "2.17.0",
+  protocGenEs: "2.13.0",
   typesNode: "20.19.43",
   tsx: "4.23.15",
   typescript: "7.0.2",
 } as const;
 
-/** The names that a project's name gives. */
-export function namesOf(name: string): Pick<ProjectModel, "name" | "package" | "pascal"> {
+/** The names derived from a project's name. */
+export function namesOf(name: string): Pick<ProjectModel, "name" | "package" | "pascal" | "camel"> {
   const words = name.split("-");
   const pascal = words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join("");
-  return { name, package: words.join("_"), pascal };
+  const camel = pascal.slice(0, 1).toLowerCase() + pascal.slice(1);
+  return { name, package: words.join("_"), pascal, camel };
 }
 
-/** A file of a new project and the template that it comes from. */
+/** A file of a new project and its template. */
 export interface TemplateFile {
   readonly path: string;
   readonly template: string;
 }
 
-/** Every file of a project of this kind. */
+/** All files of a project of this kind. */
 export function projectFiles(kind: ProjectKind, model: ProjectModel): readonly TemplateFile[] {
   const { name, package: package_ } = model;
   const own = (path: string, template: string): TemplateFile => {
-    // A full stack is a service with a page: what they share is the service's.
+    // A full stack project is a service with a page, so it uses the templates of a service.
     const shared = kind === "fullstack" && !["main.ts", "web.ts", "index.html"].includes(template);
     return { path, template: `${shared ? "service" : kind}/${template}` };
   };
@@ -56,6 +66,20 @@ export function projectFiles(kind: ProjectKind, model: ProjectModel): readonly T
     path,
     template: `project/${template}`,
   });
+  if (kind === "driver") {
+    return [
+      own("package.json", "package.json"),
+      own("tsconfig.json", "tsconfig.json"),
+      own("tsconfig.test.json", "tsconfig.test.json"),
+      project(".gitignore", "gitignore"),
+      own("README.md", "README.md"),
+      own("src/index.ts", "index.ts"),
+      own("src/driver.ts", "driver.ts"),
+      own("src/registry.ts", "registry.ts"),
+      own("test/registry.test.ts", "registry.test.ts"),
+      own("test/node.ts", "node.ts"),
+    ];
+  }
   return [
     project("package.json"),
     project("tsconfig.json"),

@@ -1,20 +1,24 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { UsageError } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { exists } from "../files.ts";
 
-/** Where a user's own templates are, seen from the project. A file of a built-in one's name goes over it. */
+/**
+ * Folder of a user's templates, relative to the project. A file with the name of a built-in one
+ * overrides it.
+ */
 export const ownTemplates = ".micro/templates";
 
-/** Where the built-in ones are. */
+/** Folder of the built-in templates. */
 export const builtInTemplates: string = fileURLToPath(new URL("../../templates", import.meta.url));
 
 /**
- * Renders the template of this name, such as `scaffold/handler.ts`: the user's where there is one, else the built-in.
- * A name that the model does not have is an error, and nothing is escaped: what comes out is source code.
+ * Renders a template, such as `scaffold/handler.ts`: the user's if it exists, else the built-in
+ * one. An unknown name in the template is an error, and nothing is escaped, because the output is
+ * source code.
  *
- * @throws UsageError for a template of the user's that is broken, with its place.
+ * @throws UsageError for a broken template of the user's, with its position.
  */
 export async function render(name: string, model: object, project: string): Promise<string> {
   const own = join(project, ownTemplates, `${name}.hbs`);
@@ -34,7 +38,9 @@ export async function render(name: string, model: object, project: string): Prom
   }
 }
 
-/** The line that Handlebars names: of what it cannot parse in words, of a name that the model lacks as `line:column`. */
+/**
+ * The line in Handlebars' message: in words for syntax errors, as `line:column` for unknown names.
+ */
 function lineOf(message: string): string {
   return /on line (\d+)/.exec(message)?.[1] ?? / - (\d+):\d+/.exec(message)?.[1] ?? "1";
 }

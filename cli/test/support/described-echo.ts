@@ -7,7 +7,7 @@ import {
 } from "../../../test/gen/micro/test/v1/echo_micro.ts";
 import { echoHandler } from "../../../test/support/echo.ts";
 
-// An echo service that tools can ask for its schema, its health and how it does. Run by tests with a channel to talk over.
+// An echo service with reflection, health checks and a debug service, and an IPC channel to a test.
 const service = createService({ name: "echo", debug: debugService() });
 const handler: EchoServiceHandler = {
   ...echoHandler(process.env.ECHO_SERVER ?? "echo"),

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
-/** The program as it is built; `npm run test:cli` does that first. */
+/** The built program; `npm test -- cli` builds it first. */
 const program = [process.execPath, fileURLToPath(new URL("../../bin/micro.js", import.meta.url))];
 
 /** How a command ended. */
@@ -15,13 +15,15 @@ export interface Ended {
 export interface MicroOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** What is piped in; nothing by default. */
+  /** Standard input; empty by default. */
   readonly stdin?: string;
 }
 
 export interface TerminalOptions extends MicroOptions {
   /** Presses Ctrl-C when this was shown. */
   readonly interruptAt?: RegExp;
+  /** Leaves the line about progress in the output. */
+  readonly keepProgress?: boolean;
 }
 
 /** Starts `micro` with standard output and standard error as pipes. */
@@ -56,10 +58,20 @@ export async function microInTerminal(
     shown += data;
     if (interruptAt.test(shown)) child.stdin?.write("\u0003");
   });
-  return ended(child);
+  const { stdout, ...rest } = await ended(child);
+  return { ...rest, stdout: options.keepProgress === true ? stdout : withoutProgress(stdout) };
 }
 
-/** Starts `micro` in a pseudo-terminal; what is written to its standard input is typed there. */
+/** The text without the line about progress, which a busy machine shows where a quiet one does not. */
+function withoutProgress(text: string): string {
+  const erase = "\r\u001b[2K";
+  return text
+    .split(erase)
+    .filter((part) => !/^[^\n]*… \d+ s$/.test(part))
+    .join("");
+}
+
+/** Starts `micro` in a pseudo-terminal; its standard input is typed there. */
 export function startMicroInTerminal(
   words: readonly string[],
   options: MicroOptions = {},

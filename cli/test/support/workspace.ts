@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 const repository = join(import.meta.dirname, "../../..");
 
-/** A service that says after a moment that it is up, as a service of Micro-ES does, and that it drains. */
+/** A service that logs after a moment that it listens, as Micro-ES does, and when it drains. */
 export const plainService = `
 setTimeout(() => console.log("up: the server listens"), 50);
 process.on("SIGTERM", () => {
@@ -25,7 +25,7 @@ export function folderWith(files: Readonly<Record<string, string | object>>): st
   return folder;
 }
 
-/** What `npm install` would lay into a project: this repository's packages as they are built, and what they need. */
+/** Installs this repository's built packages and their dependencies into a project. */
 export function installInto(project: string): void {
   const modules = join(project, "node_modules");
   mkdirSync(join(modules, "@micro-es/runtime"), { recursive: true });

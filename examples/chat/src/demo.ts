@@ -33,7 +33,7 @@ try {
   for (const output of outputs) {
     process.stdout.write(output);
     for (const words of ["Ada: hello Grace", "Grace: how are you?", "Ada: fine, goodbye"]) {
-      if (!output.includes(words)) throw new Error(`somebody did not hear "${words}"`);
+      if (!output.includes(words)) throw new Error(`a person did not receive "${words}"`);
     }
   }
   await until("people in the room", people, (names) => names.length === 0);
@@ -41,6 +41,6 @@ try {
   const code = await server.stop();
   if (code !== 0) throw new Error(`chat ended with code ${code}`);
 } catch (error) {
-  console.error(`Not as it should be: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

@@ -17,7 +17,7 @@ class Room {
     this.#said.emit("message", { name, text, time: timestampNow() } satisfies MessageInit);
   }
 
-  /** What is said from now on, until the signal fires. Listens at once, not when it is first read. */
+  /** Messages from now on, until the signal aborts. Listens at once, not at the first read. */
   listen(signal: AbortSignal): AsyncIterable<MessageInit> {
     return until(signal, on(this.#said, "message", { signal }));
   }

@@ -1,7 +1,7 @@
 import { createClient } from "@micro-es/runtime";
 import { createChatClient, type UtteranceInit } from "./gen/chat/v1/chat_micro.ts";
 
-/** One person in a room: says hello to whoever joins, answers a hello, and leaves after `heard` messages. */
+/** A person in a room: greets everyone who joins, responds to a greeting, and leaves. */
 const [name = "Ada", room = "kitchen", patience = "6"] = process.argv.slice(2);
 
 await using client = createClient();

@@ -1,5 +1,5 @@
+import { nats } from "@micro-es/nats";
 import { createClient, MicroError } from "@micro-es/runtime";
-import { natsRegistry } from "@micro-es/runtime/registry/nats";
 import {
   createMailClient,
   createOrdersClient,
@@ -12,12 +12,11 @@ import { delivered } from "./shop.ts";
 const customers = ["Ada", "Barbara", "Grace", "Radia"];
 const orderCount = 120;
 
-const registry = natsRegistry({ bucket: "micro-registry" });
-const client = createClient({ registry });
+const client = createClient({ drivers: [nats] });
 const orders = createOrdersClient(client);
 const confirmed = new Map<string, string>();
 let asked = 0;
-/** Orders whose outcome the customer was not told: the node died, or the machine was too busy for their deadline. */
+/** Orders with an unknown outcome: the node died, or was too slow for their deadline. */
 let unsure = 0;
 
 async function order(customer: string): Promise<void> {
@@ -27,7 +26,7 @@ async function order(customer: string): Promise<void> {
       const { id } = await orders.place({ customer, lines: [{ article: "apples", quantity: 2 }] });
       confirmed.set(id, customer);
     } catch (error) {
-      // Placing is not idempotent, so nobody repeats it for us: the customer does.
+      // Placing is not idempotent, so the client does not retry it; the customer does.
       const again = error instanceof MicroError && /unavailable|deadline_exceeded/.test(error.code);
       if (!again) throw error;
       unsure++;
@@ -39,7 +38,7 @@ async function order(customer: string): Promise<void> {
 
 await Promise.all(customers.map(order));
 console.log(
-  `  ${confirmed.size} orders confirmed; ${unsure} more were placed again, for their node died or was too slow`,
+  `  ${confirmed.size} orders confirmed; ${unsure} more were repeated because their node died or was too slow`,
 );
 
 const shipped = async () => {
@@ -67,11 +66,10 @@ for await (const { article, quantity } of createStockClient(client).watch({})) {
   const gone = (delivered.left.apples ?? 0) - quantity;
   const known = 2 * all;
   if (gone < known || gone > known + 2 * unsure) {
-    throw new Error(`${gone} apples are gone, and ${known} to ${known + 2 * unsure} should be`);
+    throw new Error(`${gone} apples are gone, expected ${known} to ${known + 2 * unsure}`);
   }
   console.log(
     `  ${gone} apples are gone: ${known} in confirmed orders, ${gone - known} in unconfirmed ones`,
   );
 }
 await client.close();
-await registry.close();

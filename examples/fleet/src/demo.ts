@@ -7,12 +7,12 @@ const file = (name: string) => join(import.meta.dirname, `${name}.ts`);
 await using server = await startServer();
 if (server === undefined) {
   console.error(
-    "*** SKIPPED: nats-server is not installed (apt install nats-server), and the fleet needs one ***",
+    "*** SKIPPED: the fleet needs nats-server, which is not installed (apt install nats-server) ***",
   );
   process.exit(process.env.CI === "true" ? 1 : 0);
 }
 const env = {
-  MICRO_NATS_URL: server.url,
+  MICRO_BACKEND: `${server.url}?ackWait=3s`,
   MICRO_ADDRESS: "127.0.0.1:0",
   MICRO_LOG_LEVEL: process.env.MICRO_LOG_LEVEL ?? "error",
 };
@@ -23,7 +23,7 @@ try {
   await using b = start("b", file("node"), { ...env, NODE_NAME: "b" });
   await using c = start("c", file("node"), { ...env, NODE_NAME: "c" });
   const nodes = [a, b, c];
-  // Each node leads once at most: until it is stopped.
+  // A node leads at most once, until it is stopped.
   const leading = new Map(nodes.map((node) => [node, leads(node)]));
   for (const node of nodes) {
     console.log(`node ${node.name} listens at ${String(await node.told("ready"))}`);
@@ -36,21 +36,21 @@ try {
   await customers.told("third");
   leading.delete(leader);
   await leader.kill();
-  console.log(`  node ${leader.name}, process ${leader.pid}, was killed while they do`);
+  console.log(`  node ${leader.name}, process ${leader.pid}, was killed meanwhile`);
   console.log(`  node ${(await Promise.race(leading.values())).name} leads`);
-  if ((await customers.ended) !== 0) throw new Error("the customers went away unhappy");
+  if ((await customers.ended) !== 0) throw new Error("the customers failed");
 
   for (const node of leading.keys()) {
     const code = await node.stop();
     if (code !== 0) throw new Error(`node ${node.name} ended with code ${code}`);
   }
-  console.log("the other two closed; all as it should be");
+  console.log("the other two stopped; every order was shipped");
 } catch (error) {
-  console.error(`Not as it should be: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }
 
-/** The node, once it leads. One that ends before is no concern of whoever waits for the first. */
+/** The node, once it leads. Never resolves for a node that ends before. */
 async function leads(node: Program): Promise<Program> {
   await node.told("leads").catch(() => new Promise(() => {}));
   return node;

@@ -9,7 +9,7 @@ export interface OwnServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts one; undefined when none is installed. `NATS_SERVER` says where the program is. */
+/** Starts a server; undefined if none is installed. `NATS_SERVER` is the path of the program. */
 export async function startServer(): Promise<OwnServer | undefined> {
   const directory = mkdtempSync(join(tmpdir(), "micro-fleet-"));
   const program = process.env.NATS_SERVER ?? "nats-server";
@@ -31,7 +31,7 @@ export async function startServer(): Promise<OwnServer | undefined> {
   return { url: `nats://127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
 }
 
-/** The port, once the server is ready; undefined when there is no such program. */
+/** The port, once the server is ready; undefined if the program does not exist. */
 function listening(child: ChildProcess): Promise<number | undefined> {
   let log = "";
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
+import { nats } from "@micro-es/nats";
 import { createService } from "@micro-es/runtime";
-import { nats } from "@micro-es/runtime/nats";
 import {
   registerMailHandler,
   registerOrdersHandler,
@@ -8,10 +8,10 @@ import {
 import { Shop } from "./shop.ts";
 
 const name = process.env.NODE_NAME ?? "node";
-// MICRO_NATS_URL says where the servers are.
+// MICRO_BACKEND=nats://… puts everything but the calls on NATS.
 const service = createService({
   name: "shop",
-  ...nats({ ackWaitMs: 3_000 }),
+  drivers: [nats],
   require: { broker: { delivery: "at-least-once" }, store: { sharing: "backend" } },
 });
 const shop = new Shop(service);
@@ -26,12 +26,12 @@ service.onReady(() => {
 process.channel?.unref();
 await service.run();
 
-/** One node of the fleet at a time is responsible for the inventory; another takes over when it is gone. */
+/** One node at a time is responsible for the inventory; another one takes over when it dies. */
 async function takeInventory(): Promise<void> {
   try {
     const leadership = await service.sync.lead("inventory", { candidate: name, ttlMs: 1_500 });
     process.send?.({ leads: name, epoch: Number(leadership.epoch) });
   } catch {
-    // The service has stopped while it waited.
+    // The service stopped while it waited.
   }
 }

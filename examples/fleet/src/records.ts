@@ -1,6 +1,6 @@
 import { MicroError, type Store } from "@micro-es/runtime";
 
-/** Reads what stands under a key as JSON; undefined when nothing does. */
+/** Reads the value of a key as JSON; undefined if there is none. */
 export async function readRecord<T>(store: Store, key: string): Promise<T | undefined> {
   const record = await store.read(key);
   return record === undefined
@@ -13,8 +13,8 @@ export async function writeRecord<T>(store: Store, key: string, value: T): Promi
 }
 
 /**
- * Changes what stands under a key, from what is there now to what `change` makes of it; begins again when another node
- * was faster. `undefined` leaves it as it is.
+ * Replaces the value of a key with the result of `change`; retries if another node was faster.
+ * `undefined` leaves the value unchanged.
  */
 export async function changeRecord<T>(
   store: Store,

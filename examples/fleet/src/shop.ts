@@ -24,13 +24,13 @@ import {
 } from "../../shop/src/gen/shop/v1/shop_pb.ts";
 import { changeRecord, readRecord, writeRecord } from "./records.ts";
 
-/** What lies on the shelves, and for which orders something was taken. */
+/** Articles on the shelves, and the orders that articles were reserved for. */
 export interface Shelves {
   readonly left: Readonly<Record<string, number>>;
   readonly reserved: readonly string[];
 }
 
-/** What the shop begins with, so that there is enough for all that order. */
+/** The initial stock, enough for all orders. */
 export const delivered: Shelves = { left: { apples: 10_000, pears: 10_000 }, reserved: [] };
 
 interface OrderRecord {
@@ -40,7 +40,7 @@ interface OrderRecord {
   readonly state: OrderState;
 }
 
-/** The handlers of a node. All that they know stands in the store, so that any node can go on where another ended. */
+/** The handlers of a node. All state is in the store, so nodes can continue each other's work. */
 export class Shop implements OrdersHandler, StockHandler, MailHandler {
   readonly #service: Service;
   readonly #stock: StockClient;
@@ -73,7 +73,7 @@ export class Shop implements OrdersHandler, StockHandler, MailHandler {
 
   async reserve({ orderId, lines }: ReserveRequest): Promise<ReservationInit> {
     await changeRecord<Shelves>(this.#service.store, "shelves", (shelves = delivered) => {
-      // The same order may ask again, when the answer to its first request was lost.
+      // The same order may be reserved again, if the response to its first request was lost.
       if (shelves.reserved.includes(orderId)) return undefined;
       const left = { ...shelves.left };
       for (const { article, quantity } of lines) {
@@ -100,10 +100,10 @@ export class Shop implements OrdersHandler, StockHandler, MailHandler {
     return { subjects };
   }
 
-  /** Stock ships, and mail thanks; each event is handled once by each of the two, on whichever node. */
+  /** Stock ships and mail thanks; each of the two handles an event once, on any node. */
   async onOrderPlaced({ orderId, customer }: OrderPlaced, context: EventContext): Promise<void> {
     await this.#write(customer, orderId, "thanks", "Thank you for your order");
-    // The id makes an event that is published again the same event.
+    // With the same id, an event that is published again counts as the same event.
     const options = { context, id: orderId };
     await ShippedTopic.publish(this.#service.broker, { orderId, customer }, options);
   }
@@ -115,7 +115,7 @@ export class Shop implements OrdersHandler, StockHandler, MailHandler {
     await this.#write(customer, orderId, "shipped", "Your order is on its way");
   }
 
-  /** Under a key of its own, so that an event that comes twice makes one letter. */
+  /** The key is unique to the event, so that an event that arrives twice writes one letter. */
   async #write(customer: string, order: string, kind: string, subject: string): Promise<void> {
     const key = `mail/${customer}/${order}/${kind}`;
     await this.#service.store.write(key, new TextEncoder().encode(`${subject}: ${order}`));

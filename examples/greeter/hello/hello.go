@@ -1,4 +1,4 @@
-// Calls a greeter by gRPC. A program of yours has messages from protoc; to say hello, one like them will do.
+// Calls a greeter by gRPC. StringValue stands in for the messages that protoc would generate.
 package main
 
 import (
@@ -20,10 +20,10 @@ func main() {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	answer := &wrapperspb.StringValue{}
-	err = conn.Invoke(ctx, "/greeter.v1.Greeter/Hello", wrapperspb.String("Ada"), answer)
+	response := &wrapperspb.StringValue{}
+	err = conn.Invoke(ctx, "/greeter.v1.Greeter/Hello", wrapperspb.String("Ada"), response)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(answer.Value)
+	fmt.Println(response.Value)
 }

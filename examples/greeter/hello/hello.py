@@ -1,4 +1,4 @@
-"""Calls a greeter by gRPC. A program of yours has messages from protoc; to say hello, one like them will do."""
+"""Calls a greeter by gRPC. StringValue stands in for the messages that protoc would generate."""
 
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue

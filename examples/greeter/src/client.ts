@@ -5,12 +5,12 @@ import { createGreeterClient } from "./gen/greeter/v1/greeter_micro.ts";
 const client = createClient();
 const greeter = createGreeterClient(client);
 
-function tell(line: string): void {
+function print(line: string): void {
   console.log(`  ${line}`);
 }
 
-/** Calls `hello` so many times, four at once, and counts the answers of each server. */
-async function greet(calls: number, pauseMs = 0, onAnswer?: (answers: number) => void) {
+/** Calls `hello` so many times, four at once, and counts the responses of each server. */
+async function greet(calls: number, pauseMs = 0, onResponse?: (responses: number) => void) {
   const spread: Record<string, number> = {};
   let [begun, answered, failed] = [0, 0, 0];
   const caller = async () => {
@@ -19,10 +19,10 @@ async function greet(calls: number, pauseMs = 0, onAnswer?: (answers: number) =>
       try {
         const { server } = await greeter.hello({ name });
         spread[server] = (spread[server] ?? 0) + 1;
-        onAnswer?.(++answered);
+        onResponse?.(++answered);
       } catch (error) {
         failed++;
-        tell(`greeting ${name} failed: ${error instanceof Error ? error.message : String(error)}`);
+        print(`greeting ${name} failed: ${error instanceof Error ? error.message : String(error)}`);
       }
       await sleep(pauseMs);
     }
@@ -37,34 +37,34 @@ function inWords(spread: Record<string, number>): string {
 }
 
 const { message, server } = await greeter.hello({ name: "Ada" });
-tell(`unary             "${message}", says ${server}`);
+print(`unary             "${message}", says ${server}`);
 
 const ticks: number[] = [];
 for await (const { number } of greeter.watch({ count: 3, interval: { nanos: 20_000_000 } }))
   ticks.push(number);
-tell(`server streaming  ticks ${ticks.join(", ")}`);
+print(`server streaming  ticks ${ticks.join(", ")}`);
 
 const crowd = await greeter.upload([{ name: "Ada" }, { name: "Grace" }, { name: "Barbara" }]);
-tell(`client streaming  "${crowd.message}"`);
+print(`client streaming  "${crowd.message}"`);
 
 const lines: string[] = [];
 for await (const { text } of greeter.chat([{ text: "one" }, { text: "two" }])) lines.push(text);
-tell(`bidirectional     ${lines.join(" ")}`);
+print(`bidirectional     ${lines.join(" ")}`);
 
 const calm = await greet(100);
-tell(`100 more calls    ${inWords(calm.spread)}`);
+print(`100 more calls    ${inWords(calm.spread)}`);
 
-// The demo starts this file with a channel to talk over; started by hand, it has done its work.
+// The demo starts this file with an IPC channel; started by hand, the program ends here.
 if (process.send === undefined) {
   await client.close();
 } else {
   process.on("message", async (question) => {
     if (question === "spread?") process.send?.({ spread: calm.spread });
     if (question !== "more") return;
-    const stormy = await greet(200, 5, (answers) => {
-      if (answers === 50) process.send?.({ halfway: true });
+    const stormy = await greet(200, 5, (responses) => {
+      if (responses === 50) process.send?.({ halfway: true });
     });
-    tell(`200 calls         ${inWords(stormy.spread)}, ${stormy.failed} failed`);
+    print(`200 calls         ${inWords(stormy.spread)}, ${stormy.failed} failed`);
     process.send?.({ survived: { answered: stormy.answered, failed: stormy.failed } });
     await client.close();
     process.disconnect();

@@ -4,8 +4,8 @@ import { promisify } from "node:util";
 import { ownNetwork, type Program, start, until } from "../../support/processes.ts";
 
 /**
- * Generates, starts everything, and checks what came of it. Ends with status 0 when all was as it should be,
- * and with status 1 and the reason otherwise.
+ * Generates code, starts all programs, and checks the results. Exits with status 0 on success, and
+ * with status 1 and the reason otherwise.
  */
 
 const here = import.meta.dirname;
@@ -19,7 +19,7 @@ function step(title: string): void {
   console.log(`\n${++steps}. ${title}`);
 }
 
-function tell(line: string): void {
+function print(line: string): void {
   console.log(`  ${line}`);
 }
 
@@ -46,17 +46,17 @@ async function demo(): Promise<void> {
     cwd: repository,
     env: { ...process.env, PATH: `${join(repository, "node_modules/.bin")}:${process.env.PATH}` },
   });
-  tell("examples/greeter/src/gen/greeter/v1/greeter_micro.ts");
+  print("examples/greeter/src/gen/greeter/v1/greeter_micro.ts");
 
   step("Start: two servers and a subscriber, each a process with a free port");
   const red = program("red", "server.ts");
   const blue = program("blue", "server.ts");
   const log = program("log", "subscriber.ts");
   for (const it of [red, blue, log]) {
-    tell(`${it.name.padEnd(5)} process ${it.pid} listens at ${String(await it.told("ready"))}`);
+    print(`${it.name.padEnd(5)} process ${it.pid} listens at ${String(await it.told("ready"))}`);
   }
 
-  step("Call: a client in a process of its own finds them by the name greeter");
+  step("Call: a client in another process finds them by the name greeter");
   const client = program("client", "client.ts");
   const calls = Number(await client.told("calls"));
   const calm = (await client.ask("spread?", "spread")) as Record<string, number>;
@@ -65,48 +65,50 @@ async function demo(): Promise<void> {
     `one server got no call: ${JSON.stringify(calm)}`,
   );
 
-  step("Events: every greeting was published; who heard it?");
+  step("Events: every greeting was published; which processes received it?");
   const servers = [red, blue];
   const counted = await until(
     "greetings counted by the queue group",
     () => sum(servers, "counted?", "counted"),
     (count) => count >= calls,
   );
-  const heard = await until(
-    "greetings heard by the subscriber",
-    () => sum([log], "heard?", "heard"),
+  const received = await until(
+    "greetings received by the subscriber",
+    () => sum([log], "received?", "received"),
     (count) => count >= calls,
   );
-  tell(`${calls} published`);
-  tell(`${counted} counted by red and blue together: a queue group gets each event once`);
-  tell(`${heard} heard by log: a subscriber outside the group gets all`);
+  print(`${calls} published`);
+  print(`${counted} counted by red and blue together: a queue group gets each event once`);
+  print(`${received} received by log: a subscriber outside the group gets all`);
   check(counted === calls, `the queue group counted ${counted} of ${calls} greetings`);
-  check(heard === calls, `the subscriber heard ${heard} of ${calls} greetings`);
+  check(received === calls, `the subscriber received ${received} of ${calls} greetings`);
 
   step("Failure: red is killed in the middle of 200 calls");
   const halfway = client.told("halfway");
   const survived = client.ask("more", "survived");
   await halfway;
   await red.kill();
-  tell(`red, process ${red.pid}, was killed without warning`);
+  print(`red, process ${red.pid}, was killed without warning`);
   const { answered, failed } = (await survived) as { answered: number; failed: number };
   check(answered === 200 && failed === 0, `${failed} of 200 calls failed`);
 
-  step("Stop: SIGTERM, and everybody finishes what is in flight");
-  check((await client.ended) === 0, "the client did not end well");
+  step("Stop: after SIGTERM, each process finishes what is in flight");
+  check((await client.ended) === 0, "the client failed");
   for (const it of [blue, log]) {
     const code = await it.stop();
-    tell(`${it.name.padEnd(5)} ended with code ${code}`);
+    print(`${it.name.padEnd(5)} ended with code ${code}`);
     check(code === 0, `${it.name} ended with code ${code}`);
   }
 }
 
-console.log("Micro-ES: from a .proto to services that find, call and hear each other");
+console.log(
+  "Micro-ES: from a .proto to services that find and call each other and exchange events",
+);
 try {
   await demo();
-  console.log(`\nAll as it should be, in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+  console.log(`\nEverything worked, in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
 } catch (error) {
-  console.error(`\nNot as it should be: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`\nFailed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 } finally {
   for (const it of programs) await it[Symbol.asyncDispose]();

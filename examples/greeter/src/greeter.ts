@@ -9,7 +9,7 @@ import {
 } from "./gen/greeter/v1/greeter_micro.ts";
 import type { Greeted, HelloRequest, Line, WatchRequest } from "./gen/greeter/v1/greeter_pb.ts";
 
-/** Answers what greeter.proto promises; `server` is its name in every answer. */
+/** Implements greeter.proto; `server` is the name in its responses. */
 export class Greeter implements GreeterHandler {
   readonly #server: string;
   readonly #broker: Broker;
@@ -26,7 +26,7 @@ export class Greeter implements GreeterHandler {
   }
 
   async hello(request: HelloRequest, context: CallContext): Promise<HelloResponseInit> {
-    if (request.name === "") throw new MicroError("invalid_argument", "say who is to be greeted");
+    if (request.name === "") throw new MicroError("invalid_argument", "the name is empty");
     await GreetedTopic.publish(
       this.#broker,
       { name: request.name, server: this.#server },

@@ -6,11 +6,11 @@ import { Greeter } from "./greeter.ts";
 const service = createService({ name: "greeter" });
 const greeter = new Greeter(process.env.GREETER_NAME ?? "greeter", service.broker);
 registerGreeterHandler(service.server, greeter);
-// For grpcurl, and for whatever watches over servers of gRPC.
+// For grpcurl, and for tools that monitor gRPC servers.
 registerGrpcReflection(service.server);
 registerGrpcHealth(service.server);
 
-// The demo starts this file with a channel to talk over; started by hand, it has none.
+// The demo starts this file with an IPC channel; started by hand, it has none.
 process.on("message", (question) => {
   if (question === "counted?") process.send?.({ counted: greeter.counted });
 });

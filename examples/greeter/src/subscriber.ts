@@ -2,15 +2,15 @@ import { createService } from "@micro-es/runtime";
 import { GreetedTopic } from "./gen/greeter/v1/greeter_micro.ts";
 
 const service = createService({ name: "greeting-log" });
-let heard = 0;
+let received = 0;
 
 process.on("message", (question) => {
-  if (question === "heard?") process.send?.({ heard });
+  if (question === "received?") process.send?.({ received });
 });
 process.channel?.unref();
 service.onReady(async () => {
   await GreetedTopic.subscribe(service.broker, ({ name, server }) => {
-    heard++;
+    received++;
     if (process.send === undefined) console.log(`${server} greeted ${name}`);
   });
   process.send?.({ ready: service.server.addresses });

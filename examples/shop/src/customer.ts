@@ -27,7 +27,7 @@ await until(
   async () => (await orders.get({ id: order.id })).state,
   (state) => state === OrderState.SHIPPED,
 );
-console.log("  stock heard of the order and shipped it; orders heard of the shipping");
+console.log("  stock received the order and shipped it; orders received the shipment");
 
 const { subjects } = await until(
   "mail to the customer",
@@ -43,7 +43,7 @@ console.log(`  left in stock: ${levels.join(", ")}`);
 
 try {
   await orders.place({ customer, lines: [{ article: "pears", quantity: 100 }] });
-  throw new Error("an order of 100 pears was taken");
+  throw new Error("an order of 100 pears was accepted");
 } catch (error) {
   if (!(error instanceof MicroError) || error.code !== "failed_precondition") throw error;
   console.log(`  100 pears were refused all the way from stock through orders: ${error.message}`);

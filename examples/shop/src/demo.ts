@@ -13,13 +13,13 @@ try {
   }
   console.log("a customer comes:");
   await using customer = start("customer", file("customer"), network);
-  if ((await customer.ended) !== 0) throw new Error("the customer went away unhappy");
+  if ((await customer.ended) !== 0) throw new Error("the customer failed");
   for (const service of [orders, stock, mail]) {
     const code = await service.stop();
     if (code !== 0) throw new Error(`${service.name} ended with code ${code}`);
   }
   console.log("all closed");
 } catch (error) {
-  console.error(`Not as it should be: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

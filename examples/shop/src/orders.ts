@@ -25,7 +25,7 @@ class Orders implements OrdersHandler {
     if (lines.length === 0)
       throw new MicroError("invalid_argument", "an order needs at least one line");
     const id = randomUUID();
-    // The context goes along, so stock knows when the customer stops waiting.
+    // Passing the context on lets stock know when the customer stops waiting.
     await stock.reserve({ orderId: id, lines }, context);
     const order = { id, customer, lines, state: OrderState.PLACED };
     this.#orders.set(id, order);

@@ -21,7 +21,7 @@ class Stock implements StockHandler {
 
   reserve(request: ReserveRequest): ReservationInit {
     const { orderId, lines } = request;
-    // The same order may ask again, when the answer to its first request was lost.
+    // The same order may be reserved again, if the response to its first request was lost.
     if (this.#reserved.has(orderId)) return { orderId };
     for (const { article, quantity } of lines) {
       const left = this.#shelves.get(article) ?? 0;

@@ -1,6 +1,6 @@
 import type { RuleDescription } from "../rules/lint-rules.ts";
 
-/** The rules about a change of a schema. */
+/** Rules for changes of a schema. */
 export type BreakingRuleId =
   | "MICRO_SERVICE_SAME_NAME"
   | "MICRO_METHOD_SAME_ROLE"
@@ -18,45 +18,46 @@ export type BreakingRuleId =
   | "MICRO_SUBSCRIBER_SAME_QUEUE";
 
 /**
- * What may not change while callers, subscribers and handlers that were built before still run. What protobuf itself
- * has, such as a deleted rpc, is for buf's own rules.
+ * Changes that break callers, subscribers and handlers built with the old schema. buf's own rules
+ * cover protobuf itself, such as deleted rpcs.
  */
 export const breakingRules: Readonly<Record<BreakingRuleId, RuleDescription>> = {
   MICRO_SERVICE_SAME_NAME: {
-    purpose: "Checks that services keep the name that callers find them by.",
+    purpose: "Checks that services keep the name under which callers find them.",
     default: true,
   },
   MICRO_METHOD_SAME_ROLE: {
-    purpose: "Checks that methods do not become subscribers, nor subscribers methods.",
+    purpose:
+      "Checks that methods do not become subscribers, and subscribers do not become methods.",
     default: true,
   },
   MICRO_METHOD_STAYS_IDEMPOTENT: {
-    purpose: "Checks that methods which callers repeat after a failure may still be repeated.",
+    purpose: "Checks that methods that callers repeat after a failure are still safe to repeat.",
     default: true,
   },
   MICRO_METHOD_NOT_NEWLY_REPEATED: {
     purpose:
-      "Checks that callers do not begin to repeat a method whose running handlers may not bear it.",
+      "Checks that callers do not start to repeat a method whose running handlers may not support it.",
     default: true,
   },
   MICRO_TIMEOUT_NO_DECREASE: {
-    purpose: "Checks that methods have no less time than before.",
+    purpose: "Checks that timeouts do not decrease.",
     default: true,
   },
   MICRO_AUTH_NO_DELETE: {
-    purpose: "Checks that methods which need an account still do.",
+    purpose: "Checks that methods that require an account still require one.",
     default: true,
   },
   MICRO_AUTH_NO_ADD: {
-    purpose: "Checks that methods which need no account do not begin to.",
+    purpose: "Checks that methods that require no account do not start to require one.",
     default: true,
   },
   MICRO_SCOPE_NO_DELETE: {
-    purpose: "Checks that methods need every scope that they needed.",
+    purpose: "Checks that methods still require all scopes that they required.",
     default: true,
   },
   MICRO_SCOPE_NO_ADD: {
-    purpose: "Checks that methods need no scope that their callers may lack.",
+    purpose: "Checks that methods do not require additional scopes.",
     default: true,
   },
   MICRO_TOPIC_NO_DELETE: {
@@ -64,15 +65,15 @@ export const breakingRules: Readonly<Record<BreakingRuleId, RuleDescription>> = 
     default: true,
   },
   MICRO_TOPIC_SAME_NAME: {
-    purpose: "Checks that events keep the topic that subscribers listen to.",
+    purpose: "Checks that events keep the topic to which subscribers listen.",
     default: true,
   },
   MICRO_TOPIC_SAME_EVENT: {
-    purpose: "Checks that topics keep their type of event.",
+    purpose: "Checks that topics keep their event type.",
     default: true,
   },
   MICRO_TOPIC_SAME_KEY: {
-    purpose: "Checks that the events of a topic are ordered by the same field.",
+    purpose: "Checks that topics keep the key that orders their events.",
     default: true,
   },
   MICRO_SUBSCRIBER_SAME_QUEUE: {

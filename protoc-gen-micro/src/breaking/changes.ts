@@ -8,18 +8,18 @@ export interface Place {
   readonly optionPath?: readonly number[];
 }
 
-/** Something that was changed and breaks what was built before. */
+/** A breaking change. */
 export interface Change {
   readonly rule: BreakingRuleId;
-  /** What it breaks, and what to do about it. */
+  /** What it breaks and how to avoid that. */
   readonly message: string;
-  /** Where the new schema has it; undefined when the new schema has not even the file. */
+  /** The position in the new schema; undefined if the new schema does not have the file. */
   readonly now: Place | undefined;
-  /** Where the old schema has it. */
+  /** The position in the old schema. */
   readonly was: Place;
 }
 
-/** Takes what the comparisons find. */
+/** Receives the breaking changes that a comparison finds. */
 export type ReportChange = (
   rule: BreakingRuleId,
   now: Place | DescFile | undefined,

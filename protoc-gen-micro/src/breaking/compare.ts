@@ -9,11 +9,11 @@ import { compareTopics } from "./topics.ts";
 const NAME = 1;
 
 /**
- * Finds what of a change breaks callers, subscribers and handlers that were built before.
+ * Finds changes that break callers, subscribers and handlers built with the old schema.
  *
  * @param against the old schema
  * @param files the new one
- * @param concerns whether a file of the old schema is compared
+ * @param concerns whether to compare a file of the old schema
  */
 export function compareSchemas(
   against: readonly DescFile[],
@@ -47,7 +47,7 @@ function compareServices(
       "MICRO_SERVICE_SAME_NAME",
       { element: current.desc, optionPath },
       { element: old.desc, optionPath },
-      `the service was found as ${old.registryName} and is now ${current.registryName}; callers that were built before find nothing: set micro.v1.service.name to the old name`,
+      `the service was registered as ${old.registryName} and is now ${current.registryName}; existing callers cannot find it: set micro.v1.service.name to the old name`,
     );
   }
 }

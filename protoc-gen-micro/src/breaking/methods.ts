@@ -11,10 +11,10 @@ const AUTH_SCOPES = 2;
 const QUEUE = 1;
 const IDEMPOTENCY: readonly number[] = [4, 34];
 
-/** The time of a call where the schema names none, in milliseconds: the runtime's default. */
+/** The runtime's default timeout of a call, in milliseconds. */
 const defaultTimeoutMs = 30_000;
 
-/** Compares the rpcs that a schema had with those that it still has; that one is gone is for buf's own rules. */
+/** Compares the rpcs that both schemas have. buf's own rules report deleted ones. */
 export function compareRpcs(
   was: SchemaSide,
   now: SchemaSide,
@@ -34,8 +34,8 @@ export function compareRpcs(
 function reportRole(name: string, old: Rpc, current: Rpc, report: ReportChange): void {
   const message =
     current.kind === "subscriber"
-      ? `${name} was called and is now a subscriber; callers get unimplemented: add the subscriber under another name`
-      : `${name} was a subscriber and is now called; its queue gets no more events: add the method under another name`;
+      ? `${name} was a method and is now a subscriber; its callers get unimplemented: add the subscriber under another name`
+      : `${name} was a subscriber and is now a method; its queue receives no more events: add the method under another name`;
   report("MICRO_METHOD_SAME_ROLE", at(current, subscribeOption), at(old, subscribeOption), message);
 }
 
@@ -48,7 +48,7 @@ function compareMethod(old: MethodModel, current: MethodModel, report: ReportCha
       "MICRO_TIMEOUT_NO_DECREASE",
       at(current, path),
       at(old, path),
-      `the timeout was ${inWords(before)} and is now ${inWords(after)}; calls that take longer begin to fail`,
+      `the timeout was ${inWords(before)} and is now ${inWords(after)}; calls that take longer will fail`,
     );
   }
   compareAuth(old, current, report);
@@ -61,19 +61,22 @@ function compareRepetition(old: MethodModel, current: MethodModel, report: Repor
       "MICRO_METHOD_STAYS_IDEMPOTENT",
       at(current, IDEMPOTENCY),
       at(old, IDEMPOTENCY),
-      `the method was ${levelOf(old.policy)} and is not any more; callers that were built before repeat a call that may have run: keep the level, or add a method`,
+      `the method was ${levelOf(old.policy)} and no longer is; existing callers repeat calls that may have run: keep the level, or add a method`,
     );
   } else if (!before && after) {
     report(
       "MICRO_METHOD_NOT_NEWLY_REPEATED",
       at(current, IDEMPOTENCY),
       at(old, IDEMPOTENCY),
-      `the method was not to be repeated and is now ${levelOf(current.policy)}; callers repeat a call that may have run on a handler of before: first run handlers everywhere that bear it, then let this pass`,
+      `the method was not idempotent and is now ${levelOf(current.policy)}; callers will repeat calls that may have run on an existing handler: deploy handlers that support it everywhere first, then ignore this finding`,
     );
   }
 }
 
-/** Whether callers send a call again that may have run. They do so without a word in the schema but this one. */
+/**
+ * Whether callers repeat a call that may have run. They do so for this level, even without a retry
+ * in the schema.
+ */
 function isRepeated({ desc, policy }: MethodModel): boolean {
   const singleRequest = desc.methodKind === "unary" || desc.methodKind === "server_streaming";
   return singleRequest && policy.idempotency !== "unknown";
@@ -90,20 +93,20 @@ function timeoutOf({ timeoutMs }: MethodPolicy): number {
 function compareAuth(old: MethodModel, current: MethodModel, report: ReportChange): void {
   const [before, after] = [old.policy.auth, current.policy.auth];
   const place = (rpc: Rpc, ...path: number[]) => at(rpc, [...methodOption, AUTH, ...path]);
-  if (needsAccount(before) && !needsAccount(after)) {
-    const what = after?.public === true ? "is now public" : "has no auth any more";
+  if (requiresAccount(before) && !requiresAccount(after)) {
+    const what = after?.public === true ? "is now public" : "no longer has auth";
     report(
       "MICRO_AUTH_NO_DELETE",
       place(current),
       place(old),
-      `the method needed ${inAuthWords(before)} and ${what}; whoever reaches it can call it`,
+      `the method required ${inAuthWords(before)} and ${what}; anyone who can reach it can call it`,
     );
-  } else if (!needsAccount(before) && needsAccount(after)) {
+  } else if (!requiresAccount(before) && requiresAccount(after)) {
     report(
       "MICRO_AUTH_NO_ADD",
       place(current),
       place(old),
-      `the method needed no account and now needs ${inAuthWords(after)}; callers without are refused: give them one first`,
+      `the method required no account and now requires ${inAuthWords(after)}; callers without one are rejected: give them one first`,
     );
   } else {
     const dropped = scopesOf(before).filter((scope) => !scopesOf(after).includes(scope));
@@ -112,7 +115,7 @@ function compareAuth(old: MethodModel, current: MethodModel, report: ReportChang
         "MICRO_SCOPE_NO_DELETE",
         place(current, AUTH_SCOPES),
         place(old, AUTH_SCOPES),
-        `the method does not need ${inScopeWords(dropped)} any more; accounts without can call it now`,
+        `the method no longer requires ${inScopeWords(dropped)}; accounts without it can now call the method`,
       );
     }
     const added = scopesOf(after).filter((scope) => !scopesOf(before).includes(scope));
@@ -121,13 +124,13 @@ function compareAuth(old: MethodModel, current: MethodModel, report: ReportChang
         "MICRO_SCOPE_NO_ADD",
         place(current, AUTH_SCOPES),
         place(old, AUTH_SCOPES),
-        `the method now needs ${inScopeWords(added)}; callers without are refused: grant it first`,
+        `the method now requires ${inScopeWords(added)}; callers without it are rejected: grant it first`,
       );
     }
   }
 }
 
-function needsAccount(auth: MethodAuth | undefined): boolean {
+function requiresAccount(auth: MethodAuth | undefined): boolean {
   return auth !== undefined && auth.public !== true;
 }
 
@@ -157,7 +160,7 @@ function compareSubscriber(
     "MICRO_SUBSCRIBER_SAME_QUEUE",
     at(current, path),
     at(old, path),
-    `the subscriber's queue group was ${group(before)} and is now ${group(after)}; while both run each event is handled twice, and what the old one had not taken is lost: keep the group`,
+    `the subscriber's queue group was ${group(before)} and is now ${group(after)}; while both run, each event is handled twice, and events pending in the old group are lost: keep the group`,
   );
 }
 

@@ -7,17 +7,17 @@ import type { TopicDeclaration } from "../rules/topic.ts";
 
 export type Rpc = ServiceModel["rpcs"][number];
 
-/** The old or the new schema, with what it declares by name. */
+/** The declarations of the old or the new schema, by name. */
 export interface SchemaSide {
   readonly files: ReadonlyMap<string, DescFile>;
   readonly services: ReadonlyMap<string, ServiceModel>;
-  /** By the full name of the service and its own, such as `acme.v1.Greeter/Hello`. */
+  /** By the full name of the service and the name of the rpc, such as `acme.v1.Greeter/Hello`. */
   readonly rpcs: ReadonlyMap<string, Rpc>;
   readonly topics: ReadonlyMap<string, TopicDeclaration>;
   readonly messages: ReadonlyMap<string, DescMessage>;
 }
 
-/** Reads a schema. Options that are wrong are left to lint and to the generator. */
+/** Reads a schema. Lint and the generator report invalid options. */
 export function readSide(allFiles: readonly DescFile[]): SchemaSide {
   const rules = createRules(allFiles);
   const files = new Map<string, DescFile>();

@@ -8,7 +8,7 @@ import type { SchemaSide } from "./schema-side.ts";
 const NAME = 1;
 const KEY = 2;
 
-/** Compares the topics that a schema had with those that it has. */
+/** Compares the topics of the old schema with those of the new one. */
 export function compareTopics(
   was: SchemaSide,
   now: SchemaSide,
@@ -34,7 +34,7 @@ function compareTopic(
       "MICRO_TOPIC_SAME_EVENT",
       at(current, NAME),
       at(old, NAME),
-      `topic ${topic} had events of type ${old.message.typeName} and now has ${current.message.typeName}; subscribers reject what is of another type: give the new type a topic of its own`,
+      `topic ${topic} had events of type ${old.message.typeName} and now has ${current.message.typeName}; subscribers reject events of another type: give the new type its own topic`,
     );
     return;
   }
@@ -50,7 +50,7 @@ function compareTopic(
     "MICRO_TOPIC_SAME_KEY",
     at(current, KEY),
     at(old, KEY),
-    `topic ${topic} ${change}; events that were ordered are not any more where old and new publishers run: keep the key, or publish to a new topic`,
+    `topic ${topic} ${change}; events lose their order while old and new publishers run: keep the key, or publish to a new topic`,
   );
 }
 
@@ -63,21 +63,24 @@ function reportLost(old: TopicDeclaration, now: SchemaSide, report: ReportChange
       "MICRO_TOPIC_SAME_NAME",
       at(current, NAME),
       at(old, NAME),
-      `topic ${topic} of ${typeName} is now ${JSON.stringify(current.name)}; who subscribes to the old name gets nothing: keep the name, or publish to both until nobody listens`,
+      `topic ${topic} of ${typeName} is now ${JSON.stringify(current.name)}; subscribers of the old name receive nothing: keep the name, or publish to both until it has no subscribers`,
     );
     return;
   }
   const message = now.messages.get(typeName);
-  const stood = sourcePosition(old.message, at(old, NAME).optionPath);
+  const declared = sourcePosition(old.message, at(old, NAME).optionPath);
   report(
     "MICRO_TOPIC_NO_DELETE",
     message === undefined ? nearestFile(file, now) : { element: message },
     at(old, NAME),
-    `topic ${topic}, which stood in ${stood}, is gone; its subscribers get nothing any more: keep it until nobody listens`,
+    `topic ${topic}, declared at ${declared}, was deleted; its subscribers receive nothing: keep it until it has no subscribers`,
   );
 }
 
-/** The file of the same name, or else one of the same package; a report that names none is hard to follow. */
+/**
+ * The file of the same name, or one of the same package, because a finding without a file is hard
+ * to follow.
+ */
 function nearestFile(old: DescFile, now: SchemaSide): DescFile | undefined {
   const same = now.files.get(old.proto.name);
   if (same !== undefined) return same;

@@ -19,20 +19,23 @@ import { describeFiles } from "../schema/describe-files.ts";
 import { InvalidRequest, type Procedures } from "./plugin-rpc.ts";
 import { checkTaste } from "./taste.ts";
 
-/** What is wrong with a schema by itself, and what of a change breaks others. */
-const meant = "MICRO";
-/** What not everybody wants. */
+/** The category of errors in a schema and of breaking changes. */
+const correctness = "MICRO";
+/** The category of conventions. */
 const strict = "MICRO_STRICT";
 
 type Annotation = MessageInitShape<typeof AnnotationSchema>;
 type Methods = (typeof CheckService)["method"];
 
-/** Answers buf. */
+/** The service that buf calls. */
 export const checkService: Procedures<Methods> = {
   listCategories: () => ({
     categories: [
-      { id: meant, purpose: "Checks the micro.v1 options, and what changes of them break." },
-      { id: strict, purpose: "Checks that the micro.v1 options leave nothing unsaid." },
+      { id: correctness, purpose: "Checks the micro.v1 options and breaking changes of them." },
+      {
+        id: strict,
+        purpose: "Checks that the micro.v1 options are complete and follow conventions.",
+      },
     ],
   }),
   listRules: () => ({
@@ -41,7 +44,7 @@ export const checkService: Procedures<Methods> = {
   check: (request) => {
     const [option] = request.options;
     if (option !== undefined) {
-      throw new InvalidRequest(`there is no option ${option.key}; buf-plugin-micro takes none`);
+      throw new InvalidRequest(`unknown option ${option.key}; buf-plugin-micro has no options`);
     }
     const { ruleIds } = request;
     const asked = (rule: string, { default: always }: RuleDescription) =>
@@ -57,7 +60,7 @@ function rulesOf(rules: Readonly<Record<string, RuleDescription>>, type: RuleTyp
     ...rule,
     id,
     type,
-    categoryIds: [rule.default ? meant : strict],
+    categoryIds: [rule.default ? correctness : strict],
   }));
 }
 
@@ -96,7 +99,7 @@ function breaking(
 }
 
 function describe(files: readonly FileDescriptor[]): readonly DescFile[] {
-  // buf sends them in an order of its own.
+  // buf does not send imports first.
   return [...describeFiles(files.flatMap((it) => it.fileDescriptorProto ?? [])).files];
 }
 

@@ -14,23 +14,23 @@ import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { RequestSchema, ResponseSchema, SpecSchema } from "../gen/pluginrpc/v1/pluginrpc_pb.ts";
 
-/** The one version of the protocol that there is. */
+/** The only version of the protocol. */
 const protocolVersion = "1";
 const invalidArgument = 3;
 
-/** What is asked for cannot be; the words reach the user. */
+/** A request that cannot be served; its message is shown to the user. */
 export class InvalidRequest extends Error {
   override readonly name = "InvalidRequest";
 }
 
-/** One function a method of a service. */
+/** The implementation of a service: one function per method. */
 export type Procedures<M extends GenServiceMethods> = {
   readonly [K in keyof M]: (
     request: MessageShape<M[K]["input"]>,
   ) => MessageInitShape<M[K]["output"]>;
 };
 
-/** What a run of a plugin is given and writes to. */
+/** The arguments, input and output of a run of the plugin. */
 export interface PluginRun {
   readonly args: readonly string[];
   readonly input: () => Promise<Uint8Array>;
@@ -38,12 +38,13 @@ export interface PluginRun {
 }
 
 /**
- * Answers one run of a plugin, by PluginRPC (https://github.com/pluginrpc/pluginrpc): `--protocol`, `--spec`, or the
- * path of a method with the request on standard input; `--format` is `binary` or `json`.
+ * Handles a run of the plugin as defined by PluginRPC (https://github.com/pluginrpc/pluginrpc):
+ * `--protocol`, `--spec`, or the path of a method with the request on standard input; `--format` is
+ * `binary` or `json`.
  *
- * @throws InvalidRequest for arguments that mean nothing.
+ * @throws InvalidRequest for invalid arguments
  */
-export async function answerPluginRpc<M extends GenServiceMethods>(
+export async function handlePluginRpc<M extends GenServiceMethods>(
   service: GenService<M>,
   procedures: Procedures<M>,
   { args, input, write }: PluginRun,
@@ -57,14 +58,14 @@ export async function answerPluginRpc<M extends GenServiceMethods>(
   const method = service.methods.find(({ name }) => args.includes(pathOf(service, name)));
   if (method === undefined) {
     throw new InvalidRequest(
-      "this is a plugin of buf, which starts it: name it under `plugins` in buf.yaml, and run `buf lint` or `buf breaking`",
+      "this is a plugin for buf: list it under `plugins` in buf.yaml and run `buf lint` or `buf breaking`",
     );
   }
   const { value } = format.read(RequestSchema, await input());
   const request = (value && anyUnpack(value, method.input)) ?? create(method.input);
   try {
-    const answer = procedures[method.localName as keyof M](request as never);
-    const packed = anyPack(method.output, create(method.output, answer));
+    const response = procedures[method.localName as keyof M](request as never);
+    const packed = anyPack(method.output, create(method.output, response));
     write(format.write(ResponseSchema, create(ResponseSchema, { value: packed })));
   } catch (reason) {
     if (!(reason instanceof InvalidRequest)) throw reason;
@@ -87,7 +88,7 @@ function messageFormat(args: readonly string[], service: DescService): MessageFo
   const name = at < 0 ? "binary" : args[at + 1];
   if (name === "binary") return { read: fromBinary, write: toBinary };
   if (name !== "json") {
-    throw new InvalidRequest(`--format is ${name ?? "missing"}; give binary or json`);
+    throw new InvalidRequest(`--format is ${name ?? "missing"}; use binary or json`);
   }
   const registry = createRegistry(service.file);
   return {

@@ -6,14 +6,14 @@ import type { Element } from "../rules/source-info.ts";
 
 const dotted = /^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+$/;
 
-/** Checks the rules that not everybody wants; the generator does not. */
+/** Checks the conventions, which the generator does not enforce. */
 export function checkTaste({ services, topics }: Declarations, problems: Problems): void {
-  // What is said wrongly is found by another rule, and is said all the same.
+  // An option with an error is not missing.
   const isWrong = (element: Element, rule: LintRuleId) =>
     problems.found.some((problem) => problem.element === element && problem.rule === rule);
   for (const { message, name, key } of topics) {
     if (!dotted.test(name)) {
-      const advice = "name it by small words with dots between, such as shop.order_placed";
+      const advice = "use lower-case words separated by dots, such as shop.order_placed";
       problems.add(
         "MICRO_TOPIC_NAME_DOTTED",
         message,
@@ -26,7 +26,7 @@ export function checkTaste({ services, topics }: Declarations, problems: Problem
         "MICRO_TOPIC_HAS_KEY",
         message,
         topicOption,
-        `topic ${JSON.stringify(name)} has no key, so that its events have no order; set topic.key to the field that orders them`,
+        `topic ${JSON.stringify(name)} has no key, so its events are not ordered; set topic.key to the field that orders them`,
       );
     }
   }
@@ -39,7 +39,7 @@ export function checkTaste({ services, topics }: Declarations, problems: Problem
           "MICRO_METHOD_HAS_TIMEOUT",
           desc,
           methodOption,
-          "nothing says how long a call may take; set timeout here or in the service's defaults",
+          "the method has no timeout; set one here or in the service's defaults",
         );
       }
       if (policy.auth === undefined) {
@@ -47,7 +47,7 @@ export function checkTaste({ services, topics }: Declarations, problems: Problem
           "MICRO_METHOD_HAS_AUTH",
           desc,
           methodOption,
-          "nothing says who may call it; set auth here or in the service's defaults",
+          "the method has no auth; set it here or in the service's defaults",
         );
       }
     }

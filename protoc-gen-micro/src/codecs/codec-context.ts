@@ -1,28 +1,31 @@
-import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
-import type { Code } from "../emit/layout.ts";
+import type { DescEnum, DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
+import { type Code, literal, propertyOf } from "../emit/layout.ts";
+import type { Scope } from "../emit/module-names.ts";
 import type { CodecNames } from "./codec-names.ts";
 
-/** What the code of a file's codecs is written from. */
+/** The input for the code of a file's codecs. */
 export interface CodecContext {
   readonly names: CodecNames;
-  /** Whether the output is TypeScript, and has types. */
+  /** Whether the output has types. */
   readonly typed: boolean;
   /** The type of a message or enum. */
   shape(type: DescMessage | DescEnum): Code;
-  /** Something that the runtime exports for generated code. */
+  /** A function or constant that the runtime exports for generated code. */
   runtime(name: string): Code;
   /** A type that the runtime exports for generated code. */
   runtimeType(name: string): Code;
+  /** The variables of a function. */
+  scope(): Scope;
   /** The codec of a message of another file; undefined for one of this file. */
   codec(message: DescMessage): Code | undefined;
 }
 
-/** A type annotation, where the output has types. */
+/** A type annotation if the output has types, otherwise nothing. */
 export function typed(context: CodecContext, ...annotation: Code[]): Code {
   return context.typed ? annotation : "";
 }
 
-/** The three functions of a message's codec, wherever it comes from. */
+/** The three functions of a message's codec, which may be imported. */
 export function functionsOf(
   context: CodecContext,
   message: DescMessage,
@@ -32,7 +35,7 @@ export function functionsOf(
   return { create: [codec, ".create"], read: [codec, ".read"], write: [codec, ".write"] };
 }
 
-/** Lines of code that are indented as deeply as they are nested. */
+/** Lines of code, indented by their nesting. */
 export class Block {
   readonly lines: Code[] = [];
   #indent: string;
@@ -46,7 +49,7 @@ export class Block {
     return this;
   }
 
-  /** A head that opens a brace, and what stands in it. */
+  /** A head with an opening brace, an indented body and a tail. */
   nest(head: Code, body: () => void, tail: Code = "}"): this {
     this.line(head);
     const outer = this.#indent;
@@ -57,13 +60,13 @@ export class Block {
   }
 }
 
-/** A field's name for use as a member, which protobuf-es has made safe for that. */
-export function member(field: DescField): string {
-  return `message.${field.localName}`;
+/** A member of a message, as an expression. */
+export function member({ localName }: DescField | DescOneof): string {
+  return propertyOf("message", localName);
 }
 
-/** A member that every object inherits something under the name of: it counts when it is the message's own. */
+/** The value of a member whose name every object inherits: only an own property counts. */
 export function ownMember(context: CodecContext, field: DescField): Code {
-  const own = [context.runtime("isOwn"), `(message, ${JSON.stringify(field.localName)})`];
+  const own = [context.runtime("isOwn"), `(message, ${literal(field.localName)})`];
   return ["(", own, ` ? ${member(field)} : undefined)`];
 }

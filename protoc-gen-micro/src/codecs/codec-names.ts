@@ -1,28 +1,23 @@
 import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
-import { safeIdentifier } from "@bufbuild/protoplugin";
-import { NameAllocator } from "../model/name-allocator.ts";
+import type { Name } from "../emit/layout.ts";
 import { identifier } from "../model/pb-names.ts";
 
-/** The functions that make up the codec of one of the file's own messages. */
+/** The functions of the codec of one of the file's own messages. */
 export interface CodecFunctions {
-  readonly create: string;
-  readonly read: string;
-  readonly write: string;
+  readonly create: Name;
+  readonly read: Name;
+  readonly write: Name;
 }
 
-/** What the file may import from the runtime and what its own functions may want to be called. */
-const runtimeNames =
-  /^(read(Group|Key|Enum|Struct|Wrapped|Packed\w*)|write(Struct|Packed\w*)|is(Own|Nonzero)|(message|reflect)Codec)$/;
-
-/** Names of everything in a file that its codecs consist of. None of it is exported. */
+/** The names that the codecs of a file consist of. None of them is exported. */
 export class CodecNames {
-  readonly #take: (wanted: string) => string;
-  readonly #names = new Map<string, string>();
+  readonly #private: (wanted: string) => Name;
+  readonly #names = new Map<string, Name>();
   readonly #functions = new Map<DescMessage, CodecFunctions>();
 
-  /** @param take takes a name on the top level of the file */
-  constructor(take: (wanted: string) => string) {
-    this.#take = (wanted) => take(runtimeNames.test(wanted) ? `${wanted}$` : wanted);
+  /** @param privateName creates a top-level name */
+  constructor(privateName: (wanted: string) => Name) {
+    this.#private = privateName;
   }
 
   functions(message: DescMessage): CodecFunctions {
@@ -30,65 +25,52 @@ export class CodecNames {
     if (functions === undefined) {
       const name = identifier(message);
       functions = {
-        create: this.#take(`new${name}`),
-        read: this.#take(`read${name}`),
-        write: this.#take(`write${name}`),
+        create: this.#private(`new${name}`),
+        read: this.#private(`read${name}`),
+        write: this.#private(`write${name}`),
       };
       this.#functions.set(message, functions);
     }
     return functions;
   }
 
-  /** The constructor of messages whose defaults stand on their prototype. */
-  constructorOf(message: DescMessage): string {
+  /** The constructor of messages whose prototype holds the defaults. */
+  constructorOf(message: DescMessage): Name {
     return this.#named(`${identifier(message)}Message`, message.typeName);
   }
 
   /** The function that reads an entry of a map field. */
-  readEntry(field: DescField): string {
-    const parent = field.parent;
-    return this.#named(`read${identifier(parent)}_${field.localName}`, String(field));
+  readEntry(field: DescField): Name {
+    return this.#named(`read${identifier(field.parent)}_${field.localName}`, String(field));
   }
 
-  /** The function that tells whether a closed enum has a value. */
-  isKnown(desc: DescEnum): string {
+  /** The function that checks whether a closed enum has a value. */
+  isKnown(desc: DescEnum): Name {
     return this.#named(`is${identifier(desc)}`, desc.typeName);
   }
 
-  /** The codec of a message that was not generated along with this file. */
-  foreign(message: DescMessage): string {
+  /** The set of values of a large closed enum. */
+  valuesOf(desc: DescEnum): Name {
+    return this.#named(`valuesOf${identifier(desc)}`, desc.typeName);
+  }
+
+  /** One of the functions into which a function of a large message is split. */
+  part(kind: "read" | "write", message: DescMessage, index: number): Name {
+    return this.#named(`${kind}${identifier(message)}_part${index}`, message.typeName);
+  }
+
+  /** The codec of a message that was not generated together with this file. */
+  foreign(message: DescMessage): Name {
     return this.#named(`${identifier(message)}Codec`, message.typeName);
   }
 
-  #named(wanted: string, key: string): string {
+  #named(wanted: string, key: string): Name {
     const full = `${wanted} ${key}`;
     let name = this.#names.get(full);
     if (name === undefined) {
-      name = this.#take(wanted);
+      name = this.#private(wanted);
       this.#names.set(full, name);
     }
     return name;
   }
-}
-
-/** What functions of codecs call their own parameters and variables, and what else they use or may not declare. */
-const ownVariables =
-  "message writer pos bytes room start entry i keys key value closeLength lengthOf Object undefined " +
-  "arguments eval await let static yield implements interface package private protected public";
-
-/**
- * The variables into which a function takes its message's members, by member. They must hide nothing that the
- * function calls: the file's functions begin with a verb and a name in capitals, and so does what the runtime
- * exports, so a member that looks like one of these gets a `$`.
- */
-export function variableNames(message: DescMessage): ReadonlyMap<string, string> {
-  const allocator = new NameAllocator(ownVariables.split(" "));
-  const names = new Map<string, string>();
-  for (const { localName } of message.members) {
-    const looksCalled =
-      /^(read|write|store|put|new|is|set|check|no)[A-Z]|Codec$|Keys?$|^(required|described)$/;
-    const safe = safeIdentifier(localName);
-    names.set(localName, allocator.take(looksCalled.test(safe) ? `${safe}$` : safe));
-  }
-  return names;
 }

@@ -1,15 +1,17 @@
 import type { DescField } from "@bufbuild/protobuf";
 import { type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
-import { type Code, literal } from "../emit/layout.ts";
+import { type Code, literal, type Name, propertyKey, propertyOf } from "../emit/layout.ts";
 import { Block, type CodecContext, typed } from "./codec-context.ts";
 import { defaultBytes, defaultOf, hasPrototype, isImplicit, isInherited } from "./presence.ts";
 
-/** Writes the function that makes a message with every field at its default. */
+/** Writes the function that creates a message with every field at its default. */
 export function emitCreate(context: CodecContext, message: DescMessage): Code[] {
   const { names } = context;
   const block = new Block(0);
   const head = [
-    `function ${names.functions(message).create}()`,
+    "function ",
+    names.functions(message).create,
+    "()",
     typed(context, ": ", context.shape(message)),
     " {",
   ];
@@ -17,7 +19,7 @@ export function emitCreate(context: CodecContext, message: DescMessage): Code[] 
     const name = names.constructorOf(message);
     emitConstructor(context, message, name, block);
     block.line();
-    block.nest(head, () => block.line(`return new ${name}();`));
+    block.nest(head, () => block.line("return new ", name, "();"));
     return block.lines;
   }
   block.nest(head, () => {
@@ -25,10 +27,10 @@ export function emitCreate(context: CodecContext, message: DescMessage): Code[] 
       "return {",
       () => {
         for (const [name, value] of ownMembers(context, message)) {
-          block.line(name, ": ", value, ",");
+          block.line(propertyKey(name), ": ", value, ",");
         }
       },
-      // TypeScript takes an absent member for the one that every object inherits.
+      // For TypeScript, an absent member is the one that every object inherits.
       [
         "}",
         typed(
@@ -48,16 +50,18 @@ function inheritsAbsent(member: DescField | DescOneof): boolean {
   return isInherited(member.localName);
 }
 
-/** The constructor of messages whose defaults stand on the prototype. */
+/** The constructor of messages whose prototype holds the defaults. */
 function emitConstructor(
   context: CodecContext,
   message: DescMessage,
-  name: string,
+  name: Name,
   block: Block,
 ): void {
   block.nest(
     [
-      `const ${name} = /*@__PURE__*/ `,
+      "const ",
+      name,
+      " = /*@__PURE__*/ ",
       context.runtime("withDefaults"),
       typed(context, "<", context.shape(message), ">"),
       "(",
@@ -67,7 +71,7 @@ function emitConstructor(
         "function () {",
         () => {
           for (const [member, value] of ownMembers(context, message)) {
-            block.line("this.", member, " = ", value, ";");
+            block.line(propertyOf("this", member), " = ", value, ";");
           }
         },
         "},",
@@ -75,10 +79,8 @@ function emitConstructor(
       block.nest(
         "{",
         () => {
-          for (const field of message.fields) {
-            if (field.oneof !== undefined || !isBare(field)) continue;
-            const value = defaultBytes(field) ?? defaultOf(field) ?? context.runtime("noBytes");
-            block.line(field.localName, ": ", value, ",");
+          for (const [name, value] of prototypeMembers(context, message)) {
+            block.line(propertyKey(name), ": ", value, ",");
           }
         },
         "},",
@@ -88,13 +90,28 @@ function emitConstructor(
   );
 }
 
-/** What a message has from the beginning, in the order of its members. */
-function* ownMembers(context: CodecContext, message: DescMessage): Iterable<[string, Code]> {
-  yield ["$typeName", literal(message.typeName)];
+/**
+ * The initial properties of a message in the order of its members. Of two with the same name, the
+ * later one wins.
+ */
+function ownMembers(context: CodecContext, message: DescMessage): Map<string, Code> {
+  const values = new Map<string, Code>([["$typeName", literal(message.typeName)]]);
   for (const member of message.members) {
     const value = initialValue(context, member);
-    if (value !== undefined) yield [member.localName, value];
+    if (value !== undefined) values.set(member.localName, value);
   }
+  return values;
+}
+
+/** The defaults that the prototype holds. */
+function prototypeMembers(context: CodecContext, message: DescMessage): Map<string, Code> {
+  const values = new Map<string, Code>();
+  for (const field of message.fields) {
+    if (field.oneof !== undefined || !isBare(field)) continue;
+    const value = defaultBytes(field) ?? defaultOf(field) ?? context.runtime("noBytes");
+    values.set(field.localName, value);
+  }
+  return values;
 }
 
 function initialValue(context: CodecContext, member: DescField | DescOneof): Code | undefined {

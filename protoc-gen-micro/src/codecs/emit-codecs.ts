@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { EmitContext } from "../emit/context.ts";
-import type { Code } from "../emit/layout.ts";
+import type { Code, Name } from "../emit/layout.ts";
 import type { Run } from "../model/run.ts";
 import { type CodecContext, typed } from "./codec-context.ts";
 import { CodecNames } from "./codec-names.ts";
@@ -9,17 +9,17 @@ import { closedEnums, emitIsKnown } from "./enums.ts";
 import { emitRead, emitReadEntry } from "./read.ts";
 import { emitWrite } from "./write.ts";
 
-/** The names of the functions of a file's codecs, for those who write what refers to them. */
+/** The names of the functions that a file's codecs consist of, for code that refers to them. */
 export function codecNames(context: EmitContext): CodecNames {
-  return new CodecNames(context.names.local);
+  return new CodecNames((wanted) => context.writer.private(wanted));
 }
 
-/** Writes the functions that the file's codecs consist of, below everything that a reader looks for. */
+/** Writes the functions that the file's codecs consist of. */
 export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): void {
   const { writer, model } = context;
   if (writer.target === "dts") return;
   const own = model.messages.filter((message) => message.file === model.file);
-  const foreign = new Map<DescMessage, string>();
+  const foreign = new Map<DescMessage, Name>();
   const codecs: CodecContext = {
     names,
     typed: writer.target === "ts",
@@ -29,18 +29,18 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
       name === "JsonObject"
         ? writer.type(name, "@bufbuild/protobuf")
         : writer.type(name, "@micro-es/runtime/codegenv1"),
+    scope: () => writer.scope(),
     codec(message) {
       if (message.file === model.file) return undefined;
       const theirs = run.names(message.file).messages.get(message);
       if (run.writes(message.file) && theirs !== undefined) {
-        return writer.imported(theirs.codec, message.file);
+        return writer.imported(theirs.codec, message.file, "codec");
       }
       const reference = context.references.messages.get(message);
-      if (reference?.kind === "local") return reference.codec;
+      if (reference?.kind === "local") return writer.declared(reference.codec);
       const name = names.foreign(message);
       foreign.set(message, name);
-      // As a symbol, so that an imported codec of the same name makes way.
-      return writer.own(name);
+      return name;
     },
   };
   const pieces: Code[][] = [];
@@ -61,7 +61,7 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
       ")",
     ];
     const type = typed(codecs, ": ", writer.type("MessageCodec"), "<", codecs.shape(message), ">");
-    pieces.push([["const ", writer.own(name), type, " = ", value, ";"]]);
+    pieces.push([["const ", name, type, " = ", value, ";"]]);
   }
   for (const piece of pieces) writer.code(piece);
 }

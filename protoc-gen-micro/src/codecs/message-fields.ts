@@ -1,8 +1,8 @@
 import type { DescField, DescMessage, ScalarType } from "@bufbuild/protobuf";
 
 /**
- * How a field of a message type holds its value: as the message; as the JSON object that a Struct stands for;
- * or, where a wrapper has a field of its own, as the value that is in the wrapper.
+ * How a field of a message type holds its value: as the message, as the JSON object that a Struct
+ * represents, or, for a singular wrapper outside a oneof, as the wrapped value.
  */
 export function representation(field: DescField): "message" | "struct" | "wrapped" {
   if (field.message === undefined) return "message";
@@ -16,7 +16,9 @@ export function representation(field: DescField): "message" | "struct" | "wrappe
   return bare && wrappedType(field.message) !== undefined ? "wrapped" : "message";
 }
 
-/** The type of what a message of google/protobuf/wrappers.proto wraps; undefined for any other message. */
+/**
+ * The type that a message of google/protobuf/wrappers.proto wraps; undefined for other messages.
+ */
 export function wrappedType(message: DescMessage): ScalarType | undefined {
   if (
     !/^google\.protobuf\.(Double|Float|U?Int(32|64)|Bool|String|Bytes)Value$/.test(message.typeName)
@@ -29,7 +31,7 @@ export function wrappedType(message: DescMessage): ScalarType | undefined {
     : undefined;
 }
 
-/** Whether a field's messages end with a tag, as groups do, instead of having a length. */
+/** Whether a field's messages end with a tag, as groups do, instead of beginning with a length. */
 export function isDelimited(field: DescField): boolean {
   if (field.fieldKind === "message") return field.delimitedEncoding;
   return field.fieldKind === "list" && field.listKind === "message" && field.delimitedEncoding;

@@ -3,8 +3,8 @@ import { Edition, FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { defaultLiteral, zeroLiteral } from "./scalars.ts";
 
 /**
- * Whether the defaults of a message stand on its prototype, so that a field which was set to its default can be
- * told from one that was not set. The rule is protobuf-es': its messages and ours are the same objects.
+ * Whether the prototype of a message holds its defaults, which distinguishes a field set to its
+ * default from an unset one. The rule is that of protobuf-es, because both create the same objects.
  */
 export function hasPrototype(message: DescMessage): boolean {
   if (message.file.edition === Edition.EDITION_PROTO3) return false;
@@ -22,7 +22,7 @@ export function isRequired(field: DescField): boolean {
   return field.presence === FeatureSet_FieldPresence.LEGACY_REQUIRED;
 }
 
-/** The default of a scalar or enum field as a literal; undefined for one of bytes. */
+/** The default of a scalar or enum field as a literal; undefined for bytes. */
 export function defaultOf(field: DescField & { fieldKind: "scalar" | "enum" }): string | undefined {
   if (field.fieldKind === "enum") {
     return String(field.getDefaultValue() ?? field.enum.values[0]!.number);
@@ -34,7 +34,7 @@ export function defaultOf(field: DescField & { fieldKind: "scalar" | "enum" }): 
   return field.longAsString ? defaultLiteral(String(value)) : defaultLiteral(value);
 }
 
-/** The default of a field of bytes, as an expression; undefined for none. */
+/** The default of a bytes field as an expression; undefined if it has none. */
 export function defaultBytes(field: DescField): string | undefined {
   if (field.fieldKind !== "scalar" || field.scalar !== ScalarType.BYTES) return undefined;
   const value = field.getDefaultValue();
@@ -42,7 +42,10 @@ export function defaultBytes(field: DescField): string | undefined {
   return `new Uint8Array([${value.join(", ")}])`;
 }
 
-/** Names that every object inherits: without a look whether it is the object's own, they seem always set. */
+/**
+ * Whether every object inherits a property of this name, so that it seems set unless it is checked
+ * to be own.
+ */
 export function isInherited(name: string): boolean {
   return name in Object.prototype;
 }

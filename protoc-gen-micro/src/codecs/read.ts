@@ -1,5 +1,5 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import type { Code } from "../emit/layout.ts";
+import { type Code, literal } from "../emit/layout.ts";
 import {
   Block,
   type CodecContext,
@@ -13,8 +13,9 @@ import { isInherited } from "./presence.ts";
 import { getter, scalar, tagOf, zeroLiteral } from "./scalars.ts";
 
 /**
- * Writes the function that reads a message. The switch is over numbers, which lie close enough together for a
- * table of jumps, and a case looks at the whole tag, so that a field of the wrong wire type is unknown.
+ * Writes the function that reads a message. It switches on field numbers, which are dense enough
+ * for a jump table; each case compares the whole tag, so that a field with the wrong wire type is
+ * unknown.
  */
 export function emitRead(context: CodecContext, message: DescMessage): Code[] {
   const shape = context.shape(message);
@@ -22,7 +23,9 @@ export function emitRead(context: CodecContext, message: DescMessage): Code[] {
   const { read } = context.names.functions(message);
   block.nest(
     [
-      `function ${read}(`,
+      "function ",
+      read,
+      "(",
       context.typed
         ? [
             "\n  message: ",
@@ -72,7 +75,7 @@ function emitField(context: CodecContext, field: DescField, block: Block): void 
   }
 }
 
-/** The case of a field that comes with one wire type. */
+/** The case of a field with a single wire type. */
 function emitCase(block: Block, number: number, wireType: number, body: () => void): void {
   block.nest(
     `case ${number}:`,
@@ -84,7 +87,7 @@ function emitCase(block: Block, number: number, wireType: number, body: () => vo
   );
 }
 
-/** A case with variables of its own. */
+/** The case of a field with a single wire type, as a block with its own variables. */
 function emitScopedCase(block: Block, number: number, wireType: number, body: () => void): void {
   block.nest(`case ${number}: {`, () => {
     block.line(`if (tag !== ${tagOf(number, wireType)}) break;`);
@@ -93,7 +96,7 @@ function emitScopedCase(block: Block, number: number, wireType: number, body: ()
   });
 }
 
-/** The case of a list, which may come packed or with each element on its own. */
+/** The case of a list, which may be packed or have one tag per element. */
 function emitListCase(
   block: Block,
   number: number,
@@ -115,8 +118,8 @@ function emitListCase(
 /** The statement that sets a field. */
 function assignment(field: DescField, value: Code): Code {
   if (field.oneof === undefined) return [member(field), " = ", value, ";"];
-  const name = field.oneof.localName;
-  return [`message.${name} = { case: ${JSON.stringify(field.localName)}, value: `, value, " };"];
+  const name = literal(field.localName);
+  return [`${member(field.oneof)} = { case: ${name}, value: `, value, " };"];
 }
 
 function emitSingular(
@@ -129,7 +132,12 @@ function emitSingular(
   if (field.fieldKind === "enum" && !field.enum.open) {
     emitScopedCase(block, field.number, wireType, () => {
       block.line("const value = ", context.runtime("getInt32"), "(reader);");
-      block.line(`if (${context.names.isKnown(field.enum)}(value)) `, assignment(field, "value"));
+      block.line(
+        "if (",
+        context.names.isKnown(field.enum),
+        "(value)) ",
+        assignment(field, "value"),
+      );
       block.line(
         "else ",
         context.runtime("keepEnum"),
@@ -159,8 +167,8 @@ function emitMessage(
     });
     return;
   }
-  const oneof = `message.${field.oneof.localName}`;
-  const name = JSON.stringify(field.localName);
+  const oneof = member(field.oneof);
+  const name = literal(field.localName);
   emitScopedCase(block, field.number, wireType, () => {
     block.line(`const before = ${oneof}.case === ${name} ? ${oneof}.value : undefined;`);
     block.line(assignment(field, nested(context, field, "before")));
@@ -177,7 +185,7 @@ function emitMessageList(
   });
 }
 
-/** An expression that reads a nested message on top of what was there before. */
+/** An expression that reads a nested message and merges it into the previous value. */
 export function nested(
   context: CodecContext,
   field: DescField,
@@ -224,9 +232,10 @@ function emitScalarList(
   const { wireType, name, packable, is64 } = scalar(type);
   const list = member(field);
   if (field.listKind === "enum" && !field.enum.open) {
-    const args = `reader, ${list}, end, ${context.names.isKnown(field.enum)}, message, ${field.number}`;
-    const packedEnum = [`${list} = `, context.runtime("readPackedEnum"), `(${args})`];
-    const element = [context.runtime("readEnum"), `(${args.replace(" end,", "")})`];
+    const args = [", ", context.names.isKnown(field.enum), `, message, ${field.number})`];
+    const readPacked = context.runtime("readPackedEnum");
+    const packedEnum = [`${list} = `, readPacked, `(reader, ${list}, end`, args];
+    const element = [context.runtime("readEnum"), `(reader, ${list}`, args];
     emitListCase(block, field.number, packedEnum, 0, element);
     return;
   }
@@ -246,7 +255,7 @@ function emitScalarList(
   }
 }
 
-/** An expression that reads a value, behind its tag. */
+/** An expression that reads a value after its tag. */
 function readExpression(
   context: CodecContext,
   type: ScalarType,
@@ -256,12 +265,14 @@ function readExpression(
   return longAsString && scalar(type).is64 ? ["String(", value, ")"] : value;
 }
 
-/** An open enum has every number; TypeScript may know it as a union of some. */
+/**
+ * A cast to the enum: an open enum may have any number, its TypeScript type only the known ones.
+ */
 function asEnum(context: CodecContext, field: DescField): Code {
   return field.enum === undefined ? "" : typed(context, " as ", context.shape(field.enum));
 }
 
-/** Writes the function that reads an entry of a map field, behind its tag. */
+/** Writes the function that reads an entry of a map field after its tag. */
 export function emitReadEntry(
   context: CodecContext,
   field: DescField & { fieldKind: "map" },
@@ -309,13 +320,13 @@ export function emitReadEntry(
         ];
     if (!closed) block.line(set);
     else {
-      block.line(`if (${context.names.isKnown(field.enum)}(value)) `, set);
+      block.line("if (", context.names.isKnown(field.enum), "(value)) ", set);
       const tag = tagOf(field.number, 2);
       const part = [context.runtime("partOf"), "(reader, start, stop)"];
       block.line("else ", context.runtime("keepField"), `(reader, message, ${tag}, `, part, ");");
     }
   };
-  block.nest([`function ${name}(`, annotation, " {"], () => {
+  block.nest(["function ", name, "(", annotation, " {"], () => {
     if (isString || isBool) {
       readEntry();
       return;
@@ -329,7 +340,7 @@ export function emitReadEntry(
   return block.lines;
 }
 
-/** How the value of a map's entry is kept while the entry is read. */
+/** The variable that holds the value of a map entry while the entry is read. */
 function mapValue(
   context: CodecContext,
   field: DescField & { fieldKind: "map" },

@@ -3,13 +3,13 @@ import { literal } from "../emit/layout.ts";
 
 /** How a scalar type is read and written. Enums are written as `int32`. */
 export interface Scalar {
-  /** What the names of the functions that read and write it end with. */
+  /** The suffix of the names of the functions that read and write it. */
   readonly name: string;
   readonly wireType: 0 | 1 | 2 | 5;
   /** Whether lists may be packed. */
   readonly packable: boolean;
   readonly is64: boolean;
-  /** The most bytes that a value takes; 0 where it may be any number. */
+  /** The maximum size of a value in bytes; 0 for no maximum. */
   readonly most: number;
 }
 
@@ -50,12 +50,12 @@ export function scalar(type: ScalarType): Scalar {
   return scalars[type];
 }
 
-/** A field's number and wire type in one. */
+/** The tag of a field: its number and wire type. */
 export function tagOf(fieldNumber: number, wireType: number): number {
   return ((fieldNumber << 3) | wireType) >>> 0;
 }
 
-/** The bytes that a tag is written as. */
+/** The encoded bytes of a tag. */
 export function tagBytes(tag: number): number[] {
   const bytes: number[] = [];
   let rest = tag;
@@ -64,13 +64,13 @@ export function tagBytes(tag: number): number[] {
   return bytes;
 }
 
-/** The name of the function that reads a value, behind its tag. */
+/** The name of the function that reads a value after its tag. */
 export function getter(type: ScalarType, utf8Validation: boolean): string {
   if (type === ScalarType.STRING && !utf8Validation) return "getUncheckedString";
   return `get${scalar(type).name}`;
 }
 
-/** The literal of the value that a scalar has where nothing is said; undefined for bytes. */
+/** The literal of the zero value of a scalar; undefined for bytes. */
 export function zeroLiteral(type: ScalarType, longAsString: boolean): string | undefined {
   switch (type) {
     case ScalarType.STRING:
@@ -85,7 +85,7 @@ export function zeroLiteral(type: ScalarType, longAsString: boolean): string | u
   }
 }
 
-/** The literal of a default value that the schema gives; bytes excepted. */
+/** The literal of a default value in the schema, except for bytes. */
 export function defaultLiteral(value: string | number | bigint | boolean): string {
   if (typeof value === "string") return literal(value);
   if (typeof value === "bigint") return `${value}n`;

@@ -1,5 +1,5 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { type Code, literal } from "../emit/layout.ts";
+import { type DescField, type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
+import { type Code, literal, type Name } from "../emit/layout.ts";
 import {
   Block,
   type CodecContext,
@@ -8,7 +8,6 @@ import {
   ownMember,
   typed,
 } from "./codec-context.ts";
-import { variableNames } from "./codec-names.ts";
 import { isDelimited, representation, wrappedType } from "./message-fields.ts";
 import {
   defaultBytes,
@@ -20,47 +19,99 @@ import {
 } from "./presence.ts";
 import { scalar, tagBytes, tagOf } from "./scalars.ts";
 
-/** What the functions below write with. */
+/** The state of the functions below. */
 interface WriteContext {
   readonly context: CodecContext;
   readonly block: Block;
-  /** The variable that a member of the message has been put into. */
-  readonly variables: ReadonlyMap<string, string>;
+  /** The variable that holds a member of the message. */
+  readonly variables: ReadonlyMap<DescField | DescOneof, Name>;
 }
 
 /**
- * Writes the function that writes a message, in the order of its fields' numbers. It takes an initializer too,
- * so every member may be absent.
+ * The type checker gives up on functions with about two thousand branches, and V8 runs large
+ * functions slowly.
+ */
+const mostFieldsOfFunction = 100;
+
+/**
+ * Writes the function that writes a message, with fields in the order of their numbers. It also
+ * accepts initializers, so any member may be absent. For a message with very many fields it is
+ * split into several functions.
  */
 export function emitWrite(context: CodecContext, message: DescMessage): Code[] {
-  const block = new Block(0);
-  const self: WriteContext = { context, block, variables: variableNames(message) };
   const { write } = context.names.functions(message);
-  const head = context.typed
-    ? [
-        `function ${write}(message: `,
-        context.shape(message),
-        ", writer: ",
-        context.runtimeType("Writer"),
-        ", pos: number): number {",
-      ]
-    : `function ${write}(message, writer, pos) {`;
-  const name = literal(message.typeName);
-  block.nest(head, () => {
-    block.line(context.runtime("checkType"), `(message, ${name});`);
-    if (message.fields.some(isStored)) {
-      block.line("let bytes", typed(context, ": Uint8Array"), ";");
-    }
-    const declared = new Set<string>();
-    for (const run of runs(message)) emitRun(self, run, declared);
-    block.line("return ", context.runtime("putUnknown"), "(writer, pos, message.$unknown);");
+  const parts = partsOf(message);
+  const block = new Block(0);
+  parts.slice(1).forEach((part, index) => {
+    const name = context.names.part("write", message, index + 1);
+    block.nest(head(context, message, name), () => {
+      emitRuns(context, message, part, block);
+      block.line("return pos;");
+    });
+    block.line();
+  });
+  block.nest(head(context, message, write), () => {
+    block.line(context.runtime("checkType"), `(message, ${literal(message.typeName)});`);
+    emitRuns(context, message, parts[0] ?? [], block);
+    parts.slice(1).forEach((_, index) => {
+      const name = context.names.part("write", message, index + 1);
+      block.line("pos = ", name, "(message, writer, pos);");
+    });
+    const kept = [context.runtime("putKept"), "(writer, pos, message)"];
+    block.line("return message.$unknown === undefined ? pos : ", kept, ";");
   });
   return block.lines;
 }
 
+function head(context: CodecContext, message: DescMessage, name: Name): Code {
+  if (!context.typed) return ["function ", name, "(message, writer, pos) {"];
+  const shape = context.shape(message);
+  const writer = context.runtimeType("Writer");
+  return ["function ", name, "(message: ", shape, ", writer: ", writer, ", pos: number): number {"];
+}
+
+/** Writes the statements that write these fields. */
+function emitRuns(
+  context: CodecContext,
+  message: DescMessage,
+  fields: readonly DescField[][],
+  block: Block,
+): void {
+  const scope = context.scope();
+  const members = new Set(fields.flat().map((field) => field.oneof ?? field));
+  const variables = new Map(
+    message.members
+      .filter((member) => members.has(member))
+      .map((member) => [member, scope.local(member.localName)]),
+  );
+  const self: WriteContext = { context, block, variables };
+  if (fields.some((run) => run.some(isStored))) {
+    block.line("let bytes", typed(context, ": Uint8Array"), ";");
+  }
+  const declared = new Set<DescOneof>();
+  for (const run of fields) emitRun(self, run, declared);
+}
+
+/** The runs of a message's fields, grouped by the function that writes them. */
+function partsOf(message: DescMessage): DescField[][][] {
+  const parts: DescField[][][] = [];
+  let size = mostFieldsOfFunction;
+  for (const run of runs(message)) {
+    // A oneof counts as one field, because only one of its fields is written.
+    const added = run[0]!.oneof === undefined ? run.length : 1;
+    if (size + added > mostFieldsOfFunction) {
+      parts.push([]);
+      size = 0;
+    }
+    parts.at(-1)!.push(run);
+    size += added;
+  }
+  return parts;
+}
+
 /**
- * The fields in the order of their numbers. Those of a oneof are together where nothing stands between them, and
- * so are those whose size is limited, because one look is enough for room for all of them.
+ * The fields in the order of their numbers. Adjacent fields of a oneof form a run, and so do
+ * adjacent fields with a maximum size, because one check makes room for all of them.
  */
 function runs(message: DescMessage): DescField[][] {
   const sorted = [...message.fields].sort((a, b) => a.number - b.number);
@@ -68,7 +119,13 @@ function runs(message: DescMessage): DescField[][] {
   for (const field of sorted) {
     const last = result.at(-1);
     const [before] = last ?? [];
-    if (before !== undefined && field.oneof === before.oneof && belongTogether(before, field)) {
+    const isFull = field.oneof === undefined && last?.length === mostFieldsOfFunction;
+    if (
+      before !== undefined &&
+      !isFull &&
+      field.oneof === before.oneof &&
+      belongTogether(before, field)
+    ) {
       last!.push(field);
     } else result.push([field]);
   }
@@ -79,14 +136,14 @@ function belongTogether(one: DescField, other: DescField): boolean {
   return one.oneof !== undefined || (mostBytes(one) > 0 && mostBytes(other) > 0);
 }
 
-/** The most bytes that a field takes; 0 where there is no limit. */
+/** The maximum size of a field in bytes; 0 for no maximum. */
 function mostBytes(field: DescField): number {
   if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") return 0;
   const { most, wireType } = scalar(scalarType(field));
   return most === 0 ? 0 : tagBytes(tagOf(field.number, wireType)).length + most;
 }
 
-/** Whether some of what a field consists of is stored directly, for which the function needs the bytes at hand. */
+/** Whether part of a field is stored directly, for which the function needs the array of bytes. */
 function isStored(field: DescField): boolean {
   if (field.fieldKind === "map") return true;
   if (field.message !== undefined) return !isDelimited(field);
@@ -97,12 +154,12 @@ function isLimited(field: DescField): boolean {
   return field.message === undefined && scalar(scalarType(field)).most > 0;
 }
 
-/** The scalar type that a field's value is written as. */
+/** The scalar type with which a field's value is written. */
 function scalarType(field: DescField): ScalarType {
   return field.enum !== undefined ? ScalarType.INT32 : field.scalar!;
 }
 
-function emitRun(self: WriteContext, run: readonly DescField[], declared: Set<string>): void {
+function emitRun(self: WriteContext, run: readonly DescField[], declared: Set<DescOneof>): void {
   if (run[0]!.oneof !== undefined) {
     emitOneof(self, run, declared);
     return;
@@ -112,35 +169,37 @@ function emitRun(self: WriteContext, run: readonly DescField[], declared: Set<st
   for (const field of run) emitField(self, field);
 }
 
-/** Writes the statement that makes room for values that are about to be stored. */
+/** Writes the statement that makes room for the values stored next. */
 function emitRoom({ block, context }: WriteContext, size: number): void {
   block.line("bytes = ", context.runtime("room"), `(writer, pos + ${size});`);
 }
 
-function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<string>): void {
+function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<DescOneof>): void {
   const { block, variables } = self;
-  const { localName } = run[0]!.oneof!;
-  const variable = variables.get(localName)!;
-  if (!declared.has(localName)) block.line(`const ${variable} = message.${localName};`);
-  declared.add(localName);
+  const oneof = run[0]!.oneof!;
+  const variable = variables.get(oneof)!;
+  const value = [variable, ".value"];
+  if (!declared.has(oneof)) block.line("const ", variable, ` = ${member(oneof)};`);
+  declared.add(oneof);
   if (run.length === 1) {
     const field = run[0]!;
-    block.nest(`if (${variable}?.case === ${literal(field.localName)}) {`, () => {
-      emitValue(self, field, `${variable}.value`);
+    block.nest(["if (", variable, `?.case === ${literal(field.localName)}) {`], () => {
+      emitValue(self, field, value);
     });
     return;
   }
-  // To compare what is mostly undefined with text costs the engine more than one look before.
-  block.nest(`if (${variable}?.case !== undefined) {`, () => {
-    block.nest(`switch (${variable}.case) {`, () => {
+  // Comparing a case that is mostly undefined with strings is slower than checking for undefined
+  // first.
+  block.nest(["if (", variable, "?.case !== undefined) {"], () => {
+    block.nest(["switch (", variable, ".case) {"], () => {
       for (const field of run) {
         const head = `case ${literal(field.localName)}:`;
         if (field.message === undefined) {
-          block.nest(head, () => emitValue(self, field, `${variable}.value`), "  break;");
+          block.nest(head, () => emitValue(self, field, value), "  break;");
           continue;
         }
         block.nest(`${head} {`, () => {
-          emitValue(self, field, `${variable}.value`);
+          emitValue(self, field, value);
           block.line("break;");
         });
       }
@@ -150,9 +209,9 @@ function emitOneof(self: WriteContext, run: readonly DescField[], declared: Set<
 
 function emitField(self: WriteContext, field: DescField): void {
   const { block, variables } = self;
-  const variable = variables.get(field.localName)!;
+  const variable = variables.get(field)!;
   const value = isInherited(field.localName) ? ownMember(self.context, field) : member(field);
-  block.line(`const ${variable} = `, value, ";");
+  block.line("const ", variable, " = ", value, ";");
   switch (field.fieldKind) {
     case "list":
       emitList(self, field, variable);
@@ -161,19 +220,14 @@ function emitField(self: WriteContext, field: DescField): void {
       emitMap(self, field, variable);
       break;
     case "message":
-      emitGuarded(self, field, variable, `${variable} !== undefined`);
+      emitGuarded(self, field, variable, [variable, " !== undefined"]);
       break;
     default:
       emitGuarded(self, field, variable, isSet(self, field, variable));
   }
 }
 
-function emitGuarded(
-  self: WriteContext,
-  field: DescField,
-  variable: string,
-  condition: Code,
-): void {
+function emitGuarded(self: WriteContext, field: DescField, variable: Code, condition: Code): void {
   const { block, context } = self;
   const tail = isRequired(field) ? ["} else ", context.runtime("required"), "();"] : "}";
   const body = () =>
@@ -183,45 +237,49 @@ function emitGuarded(
   block.nest(["if (", condition, ") {"], body, tail);
 }
 
-/** The condition under which a scalar or enum field is written. */
+/** The condition for writing a scalar or enum field. */
 function isSet(
   { context }: WriteContext,
   field: DescField & { fieldKind: "scalar" | "enum" },
-  variable: string,
+  variable: Code,
 ): Code {
   const zero = defaultOf(field);
-  const given = `${variable} !== undefined`;
+  const given: Code = [variable, " !== undefined"];
   if (isImplicit(field)) {
-    if (zero === undefined) return `${given} && ${variable}.length !== 0`;
+    if (zero === undefined) return [given, " && ", variable, ".length !== 0"];
     if (zero === "false") return variable;
     if (field.fieldKind === "scalar" && isFloating(field.scalar)) {
-      // -0 is not the default.
-      return `${given} && (${variable} !== 0 || Object.is(${variable}, -0))`;
+      // -0 is not the default value.
+      return [given, " && (", variable, " !== 0 || Object.is(", variable, ", -0))"];
     }
-    if (zero === "0n") return [context.runtime("isNonzero"), `(${variable})`];
-    return `${given} && ${variable} !== ${zero}`;
+    if (zero === "0n") {
+      const nonzero = [context.runtime("isNonzero"), "(", variable, ")"];
+      // TypeScript expects every member to be present; an absent one is zero.
+      return isInherited(field.localName) ? [given, " && ", nonzero] : nonzero;
+    }
+    return [given, " && ", variable, ` !== ${zero}`];
   }
   if (!hasPrototype(field.parent)) return given;
   const own = [context.runtime("isOwn"), `(message, ${literal(field.localName)})`];
-  // A value that is not the default cannot be the prototype's, which is quicker to see.
+  // A value that differs from the default is not inherited, which is faster to check.
   const comparable =
     zero !== undefined && zero !== "Number.NaN" && defaultBytes(field) === undefined;
   return comparable
-    ? [`${given} && (${variable} !== ${zero} || `, own, ")"]
-    : [`${given} && `, own];
+    ? [given, " && (", variable, ` !== ${zero} || `, own, ")"]
+    : [given, " && ", own];
 }
 
 function isFloating(type: ScalarType): boolean {
   return type === ScalarType.DOUBLE || type === ScalarType.FLOAT;
 }
 
-/** Writes the statements that write a value of a field, whatever it is. */
-function emitValue(self: WriteContext, field: DescField, value: string): void {
+/** Writes the statements that write a value of a field of any type. */
+function emitValue(self: WriteContext, field: DescField, value: Code): void {
   if (field.message === undefined) emitScalar(self, scalarType(field), field.number, value);
   else emitMessage(self, field, value, field.number);
 }
 
-/** Writes the statements that write a scalar, and make room for it. */
+/** Writes the statements that make room for a scalar and write it. */
 function emitScalar(
   self: WriteContext,
   type: ScalarType,
@@ -240,8 +298,8 @@ function emitScalar(
 }
 
 /**
- * Writes the statements that store a tag and a scalar, for which there is room.
- * @param as what the name of the function that stores it ends with
+ * Writes the statements that store a tag and a scalar for which there is already room.
+ * @param as the suffix of the name of the function that stores it
  */
 function emitStore(
   self: WriteContext,
@@ -257,7 +315,7 @@ function emitStore(
   block.line("pos = ", store, `(bytes, ${plus("pos", size)}, `, value, ");");
 }
 
-/** Writes the statements that store a tag, for which there is room, and returns its size. */
+/** Writes the statements that store a tag for which there is already room, and returns its size. */
 function emitTag({ block }: WriteContext, tag: number): number {
   const bytes = tagBytes(tag);
   bytes.forEach((byte, index) => {
@@ -270,34 +328,38 @@ function plus(variable: string, offset: number): string {
   return offset === 0 ? variable : `${variable} + ${offset}`;
 }
 
-function emitMessage(self: WriteContext, field: DescField, value: string, number: number): void {
+function emitMessage(self: WriteContext, field: DescField, value: Code, number: number): void {
   const { block, context } = self;
   const message = field.message!;
   if (isDelimited(field)) {
     const putTag = context.runtime("putTag");
     const start = [putTag, `(writer, pos, ${tagOf(number, 3)})`];
-    const end = [functionsOf(context, message).write, `(${value}, writer, `, start, ")"];
+    const end = [functionsOf(context, message).write, "(", value, ", writer, ", start, ")"];
     block.line("pos = ", putTag, "(writer, ", end, `, ${tagOf(number, 4)});`);
     return;
   }
   emitOpen(self, number, "start");
   switch (representation(field)) {
     case "struct":
-      block.line("pos = ", context.runtime("writeStruct"), `(${value}, writer, start);`);
+      block.line("pos = ", context.runtime("writeStruct"), "(", value, ", writer, start);");
       break;
     case "wrapped": {
       const type = wrappedType(message)!;
       block.line("pos = start;");
-      block.nest(`if (!(${wrappedZero(type, value)})) {`, () => emitScalar(self, type, 1, value));
+      block.nest(["if (!(", wrappedZero(type, value), ")) {"], () =>
+        emitScalar(self, type, 1, value),
+      );
       break;
     }
     case "message":
-      block.line("pos = ", functionsOf(context, message).write, `(${value}, writer, start);`);
+      block.line("pos = ", functionsOf(context, message).write, "(", value, ", writer, start);");
   }
   emitClose(self, "start");
 }
 
-/** Writes the statements that begin something with a length, which is taken to need one byte, and keep where it starts. */
+/**
+ * Writes the statements that begin a length-delimited value. They reserve one byte for the length.
+ */
 function emitOpen(self: WriteContext, number: number, start: string): void {
   const tag = tagOf(number, 2);
   const size = tagBytes(tag).length + 1;
@@ -306,33 +368,36 @@ function emitOpen(self: WriteContext, number: number, start: string): void {
   self.block.line(`const ${start} = ${plus("pos", size)};`);
 }
 
-/** Writes the statements that end something with a length. A length of more than one byte moves it. */
+/**
+ * Writes the statements that end a length-delimited value. It is moved if its length takes more
+ * than one byte.
+ */
 function emitClose({ block, context }: WriteContext, start: string): void {
   block.line(`if (pos - ${start} < 0x80) writer.bytes[${start} - 1] = pos - ${start};`);
   block.line("else pos = ", context.runtime("closeLength"), `(writer, ${start}, pos);`);
 }
 
-function wrappedZero(type: ScalarType, value: string): string {
-  if (type === ScalarType.BYTES) return `${value}.length === 0`;
-  if (isFloating(type)) return `Object.is(${value}, 0)`;
-  if (type === ScalarType.STRING) return `${value} === ""`;
-  if (type === ScalarType.BOOL) return `${value} === false`;
-  return `${value} === ${scalar(type).is64 ? "0n" : "0"}`;
+function wrappedZero(type: ScalarType, value: Code): Code {
+  if (type === ScalarType.BYTES) return [value, ".length === 0"];
+  if (isFloating(type)) return ["Object.is(", value, ", 0)"];
+  if (type === ScalarType.STRING) return [value, ' === ""'];
+  if (type === ScalarType.BOOL) return [value, " === false"];
+  return [value, ` === ${scalar(type).is64 ? "0n" : "0"}`];
 }
 
 function emitList(
   self: WriteContext,
   field: DescField & { fieldKind: "list" },
-  variable: string,
+  variable: Code,
 ): void {
   const { block, context } = self;
-  const length = [context.runtime("lengthOf"), `(${variable})`];
-  const condition = [`if (${variable} !== undefined && `, length, " !== 0) "];
+  const length = [context.runtime("lengthOf"), "(", variable, ")"];
+  const condition = ["if (", variable, " !== undefined && ", length, " !== 0) "];
   if (field.listKind !== "message" && field.packed) {
     const type = scalarType(field);
     const write = context.runtime(`writePacked${scalar(type).name}`);
     const tag = tagOf(field.number, 2);
-    block.line(condition, "pos = ", write, `(writer, pos, ${tag}, ${variable});`);
+    block.line(condition, "pos = ", write, `(writer, pos, ${tag}, `, variable, ");");
     return;
   }
   block.nest([condition, "{"], () => {
@@ -340,15 +405,15 @@ function emitList(
   });
 }
 
-/** Writes a loop over a list. By index: iterators cost more than many a value, and as much for an empty list. */
+/** Writes a loop over a list, by index, because iterators are slow even for empty lists. */
 function emitLoop(
   { block, context }: WriteContext,
-  list: string,
+  list: Code,
   element: string,
   body: () => void,
 ): void {
-  block.nest(`for (let i = 0; i < ${list}.length; i++) {`, () => {
-    block.line(`const ${element} = ${list}[i]`, typed(context, "!"), ";");
+  block.nest(["for (let i = 0; i < ", list, ".length; i++) {"], () => {
+    block.line(`const ${element} = `, list, "[i]", typed(context, "!"), ";");
     body();
   });
 }
@@ -356,17 +421,17 @@ function emitLoop(
 function emitMap(
   self: WriteContext,
   field: DescField & { fieldKind: "map" },
-  variable: string,
+  variable: Code,
 ): void {
   const { block, context } = self;
   const tag = tagOf(field.number, 2);
   const most = mostBytesOfEntry(field);
-  block.nest(`if (${variable} !== undefined) {`, () => {
+  block.nest(["if (", variable, " !== undefined) {"], () => {
     block.line("const keys = ", keysOf(context, field, variable), ";");
     emitLoop(self, "keys", "key", () => {
-      block.line(`const value = ${variable}[key]`, typed(context, "!"), ";");
+      block.line("const value = ", variable, "[key]", typed(context, "!"), ";");
       if (most > 0) {
-        // One look makes room for all of it, and its length takes one byte.
+        // One check makes room for the whole entry, whose length takes one byte.
         const begin = tagBytes(tag).length + 1;
         emitRoom(self, begin + most);
         emitTag(self, tag);
@@ -387,7 +452,7 @@ function emitMap(
   });
 }
 
-/** The most bytes that an entry of a map takes within its length; 0 where there is no limit. */
+/** The maximum size of a map entry in bytes, without its length; 0 for no maximum. */
 function mostBytesOfEntry(field: DescField & { fieldKind: "map" }): number {
   if (field.mapKind === "message") return 0;
   const key = scalar(field.mapKey).most;
@@ -399,14 +464,18 @@ function mostBytesOfEntry(field: DescField & { fieldKind: "map" }): number {
 function keysOf(
   context: CodecContext,
   { mapKey }: DescField & { fieldKind: "map" },
-  variable: string,
+  variable: Code,
 ): Code {
-  if (mapKey === ScalarType.STRING || mapKey === ScalarType.BOOL) return `Object.keys(${variable})`;
+  if (mapKey === ScalarType.STRING || mapKey === ScalarType.BOOL) {
+    return ["Object.keys(", variable, ")"];
+  }
   const keys = scalar(mapKey).is64 ? "longKeys" : "integerKeys";
-  return [context.runtime(keys), `(${variable})`];
+  return [context.runtime(keys), "(", variable, ")"];
 }
 
-/** Writes the statements that write the key of a map's entry, by one of the functions for scalars. */
+/**
+ * Writes the statements that write the key of a map entry with one of the functions for scalars.
+ */
 function emitKey(self: WriteContext, type: ScalarType, emit: typeof emitStore): void {
   const isBool = type === ScalarType.BOOL;
   const key = isBool ? [self.context.runtime("boolKey"), "(key)"] : "key";

@@ -3,11 +3,11 @@ import type { MethodModel, ServiceModel } from "../model/declarations.ts";
 import { memberNames } from "../model/file-names.ts";
 import { type EmitContext, initType } from "./context.ts";
 import { rpcDoc, sentence, serviceDoc } from "./documentation.ts";
-import { type Code, fits, list } from "./layout.ts";
-import { schemaStatement } from "./schema.ts";
+import { type Code, columnAfter, fits, list, propertyKey } from "./layout.ts";
+import { callsStatement } from "./schema.ts";
 import type { Parameter, Signature } from "./writer.ts";
 
-/** The runtime's word for each kind of rpc, on client and server. */
+/** The runtime's name for each kind of rpc, on client and server. */
 export const callOf: Record<DescMethod["methodKind"], string> = {
   unary: "unary",
   server_streaming: "serverStream",
@@ -15,17 +15,20 @@ export const callOf: Record<DescMethod["methodKind"], string> = {
   bidi_streaming: "bidi",
 };
 
-/** Whether many requests are sent. */
+/** Whether a call sends a stream of requests. */
 export function streamsRequests({ methodKind }: DescMethod): boolean {
   return methodKind === "client_streaming" || methodKind === "bidi_streaming";
 }
 
-/** Whether many messages answer. */
+/** Whether a call receives a stream of responses. */
 export function streamsResponses({ methodKind }: DescMethod): boolean {
   return methodKind === "server_streaming" || methodKind === "bidi_streaming";
 }
 
-/** Writes the client of a service and what makes it; nothing when all its rpcs subscribe. */
+/**
+ * Writes the client of a service and the function that creates it; nothing when all rpcs are
+ * subscribers.
+ */
 export function emitClient(context: EmitContext, service: ServiceModel): void {
   const { writer, names } = context;
   const methods = service.rpcs.filter((rpc) => rpc.kind === "method");
@@ -47,17 +50,17 @@ export function emitClient(context: EmitContext, service: ServiceModel): void {
     },
     {
       parameters: [{ name: "client", type: writer.type("Client") }],
-      returns: writer.own(client),
+      returns: writer.declared(client),
     },
     [
-      schemaStatement(context, "calls", "client", service.desc),
+      callsStatement(context, service.desc),
       "  return {",
       ...methods.map(({ desc }) => {
         const request = streamsRequests(desc) ? "requests" : "request";
         return memberCall(
-          `${members.get(desc)}: (${request}, options) =>`,
+          [propertyKey(members.get(desc)!), `: (${request}, options) =>`],
           `client.${callOf[desc.methodKind]}`,
-          [writer.own(names.methods.get(desc)!), request, "options"],
+          [writer.declared(names.methods.get(desc)!), request, "options"],
         );
       }),
       "  };",
@@ -68,14 +71,14 @@ export function emitClient(context: EmitContext, service: ServiceModel): void {
 function clientSignature(context: EmitContext, { desc }: MethodModel, name: string): Signature {
   const { writer } = context;
   const init = initType(context, desc.input);
-  const stream = writer.own("AsyncIterable");
+  const stream = "AsyncIterable";
   const request: Parameter = streamsRequests(desc)
     ? {
         name: "requests",
-        type: [stream, "<", init, "> | ", writer.own("Iterable"), "<", init, ">"],
+        type: [stream, "<", init, "> | Iterable<", init, ">"],
       }
     : { name: "request", type: init };
-  const result = streamsResponses(desc) ? stream : writer.own("Promise");
+  const result = streamsResponses(desc) ? stream : "Promise";
   return {
     name,
     parameters: [request, { name: "options", type: writer.type("CallOptions"), optional: true }],
@@ -83,11 +86,11 @@ function clientSignature(context: EmitContext, { desc }: MethodModel, name: stri
   };
 }
 
-/** `    head call(args),`, broken where there is no room. */
-function memberCall(head: string, call: string, args: readonly Code[]): Code {
+/** `    head call(args),`, on several lines where it does not fit on one. */
+function memberCall(head: Code, call: string, args: readonly Code[]): Code {
   const style = { open: "(", close: ")", indent: 6, trailingComma: true };
   const flat = [call, "(", args.flatMap((arg, index) => (index === 0 ? [arg] : [", ", arg])), ")"];
-  if (fits(flat, { before: `    ${head} `.length, after: 1 }))
+  if (fits(flat, { before: columnAfter(head, 4) + 1, after: 1 }))
     return ["    ", head, " ", flat, ","];
   const broken = list(args, style, { before: "      ".length + call.length, after: 1 });
   return ["    ", head, "\n      ", call, broken, ","];

@@ -1,13 +1,16 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { FileModel } from "../model/file-model.ts";
 import type { FileNames } from "../model/file-names.ts";
-import type { References } from "../model/references.ts";
+import type { MessageReference, References } from "../model/references.ts";
 import type { MicroOptions } from "../plugin-options.ts";
-import type { Code, Name } from "./layout.ts";
+import { type Code, columnAfter, list, type Name } from "./layout.ts";
+import type { OutputKind } from "./output-path.ts";
 import type { Writer } from "./writer.ts";
 
-/** What every part of an output file is written from. */
+/** The input for each part of an output file. */
 export interface EmitContext {
+  /** Which of the two output files is written. */
+  readonly kind: OutputKind;
   readonly writer: Writer;
   readonly options: MicroOptions;
   readonly model: FileModel;
@@ -15,39 +18,57 @@ export interface EmitContext {
   readonly references: References;
 }
 
-/** The type of what may be given for a message. */
-export function initType({ writer, references }: EmitContext, message: DescMessage): Name {
-  const reference = references.messages.get(message)!;
-  return reference.kind === "imported"
-    ? writer.imported(reference.init, reference.from, true)
-    : writer.own(reference.init);
+/** The type of a message's initializer. */
+export function initType(context: EmitContext, message: DescMessage): Name {
+  const reference = context.references.messages.get(message)!;
+  return messageName(context, reference, reference.init, true);
 }
 
 /** The codec of a message. */
 export function codecValue(context: EmitContext, message: DescMessage): Name {
   const reference = context.references.messages.get(message)!;
-  return reference.kind === "imported"
-    ? context.writer.imported(reference.codec, reference.from)
-    : context.writer.own(reference.codec);
+  return messageName(context, reference, reference.codec, false);
+}
+
+function messageName(
+  { kind, writer, model }: EmitContext,
+  reference: MessageReference,
+  name: string,
+  typeOnly: boolean,
+): Name {
+  if (reference.kind === "imported") {
+    return writer.imported(name, reference.from, "codec", typeOnly);
+  }
+  return reference.kind === "exported" && kind === "micro"
+    ? writer.imported(name, model.file, "codec", typeOnly)
+    : writer.declared(name);
 }
 
 /**
- * The codec of a message along with its descriptor, which formats other than protobuf's work from. Codecs that
- * are generated come without, so that who uses one alone has no descriptors to load.
+ * The codec of a message together with its descriptor, which formats other than protobuf need. A
+ * generated codec has no descriptor, so a program that uses only such codecs does not load any.
+ *
+ * @param line the indentation of its line, and the number of columns before it
  */
-export function describedCodec(context: EmitContext, message: DescMessage): Code {
+export function describedCodec(
+  context: EmitContext,
+  message: DescMessage,
+  line: { readonly indent: number; readonly before: number },
+): Code {
   const codec = codecValue(context, message);
   const { kind } = context.references.messages.get(message)!;
   if (context.options.codec === "reflect" || kind === "local") return codec;
   const { writer } = context;
-  const described = writer.value("described");
-  return ["/*@__PURE__*/ ", described, "(", codec, ", ", writer.schema(message), ")"];
+  const head = ["/*@__PURE__*/ ", writer.value("described")];
+  const style = { open: "(", close: ")", indent: line.indent, trailingComma: true };
+  const room = { before: columnAfter(head, line.before), after: 1 };
+  return [head, list([codec, writer.schema(message)], style, room)];
 }
 
-/** The topic whose events a message is. */
+/** The topic of an event. */
 export function topicValue(context: EmitContext, message: DescMessage): Name {
   const reference = context.references.topics.get(message)!;
   return reference.kind === "imported"
-    ? context.writer.imported(reference.name, reference.from)
-    : context.writer.own(reference.name);
+    ? context.writer.imported(reference.name, reference.from, "micro")
+    : context.writer.declared(reference.name);
 }

@@ -4,7 +4,7 @@ import { inWords } from "../rules/duration.ts";
 import type { MethodPolicy } from "../rules/method-policy.ts";
 import { sourceLocation } from "../rules/source-info.ts";
 
-/** What is said of a service, on its client and on its handler. */
+/** The documentation of a service: its comment and its location in the schema. */
 export function serviceDoc(service: DescService): string {
   return documentation(commentOf(service), [
     `@generated from ${service.toString()}`,
@@ -12,7 +12,10 @@ export function serviceDoc(service: DescService): string {
   ]);
 }
 
-/** What is said of an rpc: its comment, what was resolved for it in words, and where it comes from. */
+/**
+ * The documentation of an rpc: its comment, its resolved policy in words, and its location in the
+ * schema.
+ */
 export function rpcDoc(rpc: MethodModel | SubscriberModel): string {
   const words = rpc.kind === "method" ? policyInWords(rpc.policy) : subscriptionInWords(rpc);
   return documentation(
@@ -24,7 +27,9 @@ export function rpcDoc(rpc: MethodModel | SubscriberModel): string {
   );
 }
 
-/** What is said of a topic. */
+/**
+ * The documentation of a topic: the comment of its event and the event's location in the schema.
+ */
 export function topicDoc(message: DescMessage): string {
   return documentation(commentOf(message), [
     `@generated from ${message.toString()}`,
@@ -32,7 +37,7 @@ export function topicDoc(message: DescMessage): string {
   ]);
 }
 
-/** A sentence of our own on something that belongs to a service or message. */
+/** A sentence of the generator about something that belongs to a service or message. */
 export function sentence(text: string, of: DescService | DescMessage): string {
   return documentation([text], deprecation(of.deprecated || of.file.deprecated));
 }
@@ -49,7 +54,7 @@ function isDeprecated(service: DescService): boolean {
   return service.deprecated || service.file.deprecated;
 }
 
-/** The comments before and behind an element, without the blank that comments begin with. */
+/** The comments before and after an element, without the space that comments begin with. */
 function commentOf(element: DescService | DescMethod | DescMessage): string[] {
   const location = sourceLocation(element);
   return [location?.leadingComments, location?.trailingComments]
@@ -75,20 +80,19 @@ function policyInWords(policy: MethodPolicy): string {
   if (auth?.public === true) parts.push("public");
   else if (auth?.scopes !== undefined) {
     const scopes = auth.scopes.length === 1 ? "scope" : "scopes";
-    parts.push(`needs the ${scopes} ${auth.scopes.join(", ")}`);
-  } else if (auth !== undefined) parts.push("needs an account");
+    parts.push(`requires the ${scopes} ${auth.scopes.join(", ")}`);
+  } else if (auth !== undefined) parts.push("requires an account");
   const words = parts.join("; ");
   return words === "" ? "" : `${words[0]!.toUpperCase()}${words.slice(1)}.`;
 }
 
 function subscriptionInWords({ topicName, subscription }: SubscriberModel): string {
   const { queue, maxInFlight, maxDeliveries, deadLetter } = subscription;
-  const parts = [`Takes the events of ${topicName}`];
-  if (queue === undefined) parts.push("every instance gets each");
-  else parts.push(`each goes to one instance of the queue group ${queue}`);
+  const parts = [`Receives the events of ${topicName}`];
+  if (queue === undefined) parts.push("every instance receives each event");
+  else parts.push(`one instance in the queue group ${queue} receives each event`);
   if (maxInFlight !== undefined) parts.push(`at most ${maxInFlight} at once`);
-  if (maxDeliveries !== undefined)
-    parts.push(`at most ${maxDeliveries} deliveries of one that fails`);
-  if (deadLetter !== undefined) parts.push(`those that fail for good go to ${deadLetter}`);
+  if (maxDeliveries !== undefined) parts.push(`at most ${maxDeliveries} deliveries of an event`);
+  if (deadLetter !== undefined) parts.push(`events that keep failing go to ${deadLetter}`);
   return `${parts.join("; ")}.`;
 }

@@ -3,19 +3,22 @@ import { memberNames } from "../model/file-names.ts";
 import { callOf, streamsRequests, streamsResponses } from "./client.ts";
 import { type EmitContext, initType } from "./context.ts";
 import { rpcDoc, sentence, serviceDoc } from "./documentation.ts";
-import { type Code, fits } from "./layout.ts";
-import { schemaStatement } from "./schema.ts";
+import { type Code, fits, propertyOf } from "./layout.ts";
+import { servesStatement } from "./schema.ts";
 import { subscriberSignature, subscribeStatement } from "./subscribers.ts";
 import type { Parameter, Signature } from "./writer.ts";
 
-/** Writes the interface that a service's implementation has, and what registers one. */
+/**
+ * Writes the interface that implementations of a service implement, and the function that registers
+ * one.
+ */
 export function emitHandler(context: EmitContext, service: ServiceModel): void {
   const { writer, names } = context;
   if (service.rpcs.length === 0) return;
   const members = memberNames(service);
   const { handler, registerHandler } = names.services.get(service.desc)!;
   writer.interface(
-    { name: handler, exported: true, doc: serviceDoc(service.desc) },
+    { name: handler, exported: true, doc: handlerDoc(context, service) },
     service.rpcs.map((rpc) => {
       const member = members.get(rpc.desc)!;
       const signature =
@@ -34,12 +37,16 @@ export function emitHandler(context: EmitContext, service: ServiceModel): void {
     {
       parameters: [
         { name: "server", type: writer.type("Server") },
-        { name: "handler", type: writer.own(handler) },
+        { name: "handler", type: writer.declared(handler) },
       ],
       returns: "void",
     },
     [
-      schemaStatement(context, "serves", "server", service.desc),
+      servesStatement(
+        context,
+        service.desc,
+        service.rpcs.map(({ desc }) => members.get(desc)!),
+      ),
       ...service.rpcs.map((rpc) => {
         const member = members.get(rpc.desc)!;
         return rpc.kind === "method"
@@ -50,10 +57,19 @@ export function emitHandler(context: EmitContext, service: ServiceModel): void {
   );
 }
 
+/** The service's own comment is on the client, if there is one. */
+function handlerDoc({ names, options }: EmitContext, { desc, rpcs }: ServiceModel): string {
+  const hasClient = options.client && rpcs.some((rpc) => rpc.kind === "method");
+  if (!hasClient) return serviceDoc(desc);
+  const { registerHandler } = names.services.get(desc)!;
+  const text = `Handler for the service ${desc.typeName}; register it with {@link ${registerHandler}}.`;
+  return sentence(text, desc);
+}
+
 function handlerSignature(context: EmitContext, { desc }: MethodModel, name: string): Signature {
   const { writer } = context;
   const shape = writer.shape(desc.input);
-  const stream = writer.own("AsyncIterable");
+  const stream = "AsyncIterable";
   const request: Parameter = streamsRequests(desc)
     ? { name: "requests", type: [stream, "<", shape, ">"] }
     : { name: "request", type: shape };
@@ -65,14 +81,17 @@ function handlerSignature(context: EmitContext, { desc }: MethodModel, name: str
   };
 }
 
-/** The call goes through the handler each time, so that it keeps its `this` and can be spied on later. */
+/**
+ * Each call looks the method up on the handler, which keeps `this` and lets tests replace methods
+ * later.
+ */
 function registerStatement(context: EmitContext, { desc }: MethodModel, member: string): Code {
   const { writer, names } = context;
   const request = streamsRequests(desc) ? "requests" : "request";
-  const method = writer.own(names.methods.get(desc)!);
+  const method = writer.declared(names.methods.get(desc)!);
   const call = `server.${callOf[desc.methodKind]}(`;
   const take = `(${request}, context) =>`;
-  const forward = `handler.${member}(${request}, context)`;
+  const forward = `${propertyOf("handler", member)}(${request}, context)`;
   const head = [`  ${call}`, method, `, ${take}`];
   const flat = [head, ` ${forward});`];
   if (fits(flat, { before: 0, after: 0 })) return flat;

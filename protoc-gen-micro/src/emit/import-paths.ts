@@ -3,7 +3,7 @@ import type { EcmaScriptPluginOptions, GeneratedFile } from "@bufbuild/protoplug
 
 type PathOptions = Pick<EcmaScriptPluginOptions, "importExtension" | "rewriteImports">;
 
-/** The paths that the output files of a run import from, each worked out once. */
+/** Import paths between the output files of a run, computed once each. */
 export class ImportPaths {
   readonly #extension: string;
   readonly #rewrites: readonly { readonly pattern: RegExp; readonly target: string }[];
@@ -18,11 +18,15 @@ export class ImportPaths {
     }));
   }
 
-  /** Where the output of protoc-gen-es for a file is, from the root of the output or in a package. */
+  /**
+   * The path of the output of protoc-gen-es for a file, from the root of the output or in a
+   * package.
+   */
   ofPb(file: DescFile, output: GeneratedFile): string {
     let path = this.#pb.get(file);
     if (path === undefined) {
-      // protoplugin works out the names of all that a file declares, though its path depends on none of them.
+      // protoplugin would compute the names of all declarations in the file, on which its path does
+      // not depend.
       const empty: DescFile = { ...file, messages: [], enums: [], services: [], extensions: [] };
       path = output.importSchema(empty).from;
       this.#pb.set(file, path);
@@ -31,10 +35,11 @@ export class ImportPaths {
   }
 
   /**
-   * A path as it stands in an import statement, by the plugin options `rewrite_imports` and `import_extension`.
+   * The path to write in an import statement, subject to the plugin options `rewrite_imports` and
+   * `import_extension`.
    *
    * @param importer path of the output file from the root of the output, `./acme/orders_micro.js`
-   * @param from the same for another file, or the name of a package
+   * @param from the path of another output file, or the name of a package
    */
   between(importer: string, from: string): string {
     let path = this.#rewritten.get(from);
@@ -63,7 +68,7 @@ function isRelative(path: string): boolean {
   return relativeStart.test(path);
 }
 
-/** The path of a file as one in another folder imports it. */
+/** The path of a file relative to the folder of an importer. */
 function relativePath(importer: string, path: string): string {
   const folder = segments(importer).slice(0, -1);
   const target = segments(path);
@@ -80,7 +85,8 @@ function segments(path: string): string[] {
     .filter((segment) => segment !== "");
 }
 
-// A glob of `*`, which stays within one segment of a path, and `**/`, which stands for any number of them.
+// A glob of `*`, which matches within one path segment, and `**/`, which matches any number of
+// segments.
 function globPattern(glob: string): RegExp {
   const source = glob.replace(/\*\*\/|\*|[.+?^$(){}|[\]\\]/g, (part) => {
     if (part === "**/") return "([^/]+/)*";

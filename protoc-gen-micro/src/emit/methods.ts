@@ -1,10 +1,14 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import type { MethodModel, ServiceModel } from "../model/declarations.ts";
 import type { RetryPolicy } from "../rules/method-policy.ts";
 import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { sentence } from "./documentation.ts";
-import { type Code, expanded, list, literal } from "./layout.ts";
+import { type Code, expanded, labelled, list, literal } from "./layout.ts";
 
-/** Writes the table of a service: one constant a method, with everything the runtime knows of it. */
+/**
+ * Writes a constant for each method of a service, with everything that the runtime needs to know
+ * about it.
+ */
 export function emitMethods(context: EmitContext, service: ServiceModel): void {
   const { writer, names, options } = context;
   for (const rpc of service.rpcs) {
@@ -21,7 +25,7 @@ export function emitMethods(context: EmitContext, service: ServiceModel): void {
       { name: names.methods.get(desc)!, exported: options.exportMethods, doc },
       { name: writer.type("Method"), args },
       (_, indent) =>
-        expanded(members(context, service, rpc), {
+        expanded(members(context, service, rpc, indent + 2), {
           open: "{",
           close: "}",
           indent,
@@ -31,14 +35,21 @@ export function emitMethods(context: EmitContext, service: ServiceModel): void {
   }
 }
 
-function members(context: EmitContext, service: ServiceModel, rpc: MethodModel): Code[] {
+function members(
+  context: EmitContext,
+  service: ServiceModel,
+  rpc: MethodModel,
+  indent: number,
+): Code[] {
   const { desc, policy } = rpc;
+  const codec = (label: string, message: DescMessage) =>
+    labelled(label, indent, (line) => describedCodec(context, message, line));
   const code: Code[] = [
     `service: ${literal(service.registryName)}`,
     `name: ${literal(`${service.desc.typeName}/${desc.name}`)}`,
     `kind: ${literal(desc.methodKind)}`,
-    ["input: ", describedCodec(context, desc.input)],
-    ["output: ", describedCodec(context, desc.output)],
+    codec("input: ", desc.input),
+    codec("output: ", desc.output),
     `idempotency: ${literal(policy.idempotency)}`,
   ];
   if (policy.timeoutMs !== undefined) code.push(`timeoutMs: ${policy.timeoutMs}`);

@@ -1,152 +1,143 @@
-import { createImportSymbol, type GeneratedFile, type Printable } from "@bufbuild/protoplugin";
+import type { GeneratedFile } from "@bufbuild/protoplugin";
 import type { ImportPaths } from "./import-paths.ts";
-import { type Code, isList, literal, type Name } from "./layout.ts";
+import { type Code, isList, lineWidth, literal, verbatim } from "./layout.ts";
+import { type Import, ModuleNames } from "./module-names.ts";
 
-/** What another module exports, as this one knows it. */
-interface Imported {
-  readonly identifier: string;
-  /** Whether some use of it needs more than its type. */
-  isValue: boolean;
-}
+type Imports = ReadonlyMap<string, ReadonlyMap<string, Import>>;
 
 /**
- * The text of an output file while it is written, and the names in it. Names are text from the beginning, and changed in the
- * end where they need an alias, which few do.
+ * How a module imports others: `require` is CommonJS; of the rest, only JavaScript modules are
+ * loaded by URL.
+ */
+export type ModuleStyle = "typescript" | "declarations" | "module" | "require";
+
+/**
+ * The text of an output file while it is written. Names are inserted as preferred, and replaced at
+ * the end if they are taken, which is rare.
  */
 export class ModuleText {
-  /** The file's own import path. What comes from there keeps its name, and others make way. */
+  readonly names: ModuleNames = new ModuleNames();
+  /** The import path of the file itself. */
   readonly #self: string;
+  readonly #style: ModuleStyle;
   readonly #paths: ImportPaths;
   readonly #pieces: string[] = [];
-  /** By the module that they come from, as types and as values. */
-  readonly #names = new Map<string, Map<string, Name>>();
-  /** Names that stand in the text, by the order in which they do first. */
-  readonly #used: Name[] = [];
-  readonly #exports: { readonly place: number; readonly keyword: string; readonly name: string }[] =
-    [];
+  readonly #exports: string[] = [];
 
-  constructor(self: string, paths: ImportPaths) {
+  constructor(self: string, style: ModuleStyle, paths: ImportPaths) {
     this.#self = self;
+    this.#style = style;
     this.#paths = paths;
+    if (style === "require")
+      this.names.reserve("exports module require __dirname __filename Object");
   }
 
   get isEmpty(): boolean {
     return this.#pieces.length === 0;
   }
 
-  /** A name that is global or that the file declares. */
-  own(name: string): Name {
-    return this.name(name, this.#self, false);
-  }
-
-  /** A name that is imported where it is used. */
-  name(name: string, from: string, typeOnly: boolean): Name {
-    const key = typeOnly ? `type ${from}` : from;
-    let names = this.#names.get(key);
-    if (names === undefined) {
-      names = new Map();
-      this.#names.set(key, names);
-    }
-    let found = names.get(name);
-    if (found === undefined) {
-      found = { name, from, typeOnly, places: [] };
-      names.set(name, found);
-    }
-    return found;
-  }
-
   add(code: Code): void {
-    if (typeof code === "string") this.#pieces.push(code);
-    else if (isList(code)) for (const part of code) this.add(part);
+    if (typeof code === "string") {
+      this.names.reserve(code);
+      this.#pieces.push(code);
+    } else if (isList(code)) for (const part of code) this.add(part);
+    else if (code.kind === "verbatim") this.#pieces.push(code.text);
     else {
-      if (code.places.length === 0) this.#used.push(code);
-      code.places.push(this.#pieces.length);
+      this.names.use(code, this.#pieces.length);
       this.#pieces.push(code.name);
     }
   }
 
-  /** `export` with the beginning of a declaration. */
+  /** Begins an exported declaration. */
   export(keyword: string, name: string): void {
-    this.#exports.push({ place: this.#pieces.length, keyword, name });
-    this.#pieces.push(`export ${keyword} ${name}`);
+    this.#exports.push(name);
+    this.add(verbatim(this.#style === "require" ? `${keyword} ` : `export ${keyword} `));
+    this.add(this.names.declared(name));
   }
 
   /**
-   * Hands the text over to its file. An ES module is written here, and not by protoplugin, which goes through all pieces several
-   * times, and does all of that twice for `target=ts`.
+   * Adds a statement that exports everything that a module exports.
+   * @param values its constants, which CommonJS has to list
+   */
+  reexport(from: string, values: readonly string[]): void {
+    if (this.#style === "require") {
+      const lines = values.map((name, index) => [
+        verbatim(`${index === 0 ? "" : "\n"}exports.${name} = `),
+        this.names.imported(name, from, false),
+        ";",
+      ]);
+      this.add(lines);
+    } else this.add(verbatim(`export * from ${literal(this.#pathTo(from))};`));
+  }
+
+  /**
+   * Prints the text to its file. It is a single piece, because protoplugin would walk all pieces
+   * several times and does not know which names are taken.
    */
   print(file: GeneratedFile): void {
     if (this.isEmpty) return;
-    file.print(file.jsImportStyle === "module" ? this.#esModule() : this.#printables(file));
-  }
-
-  #esModule(): string {
-    const statements = this.#importStatements(this.#imports());
+    const imports = this.names.resolve((name, to) => {
+      for (const place of name.places) this.#pieces[place] = to;
+    });
+    const statements = this.#importStatements(imports);
     if (statements.length > 0) statements.push("\n");
-    return statements.join("") + this.#pieces.join("");
+    const text = statements.join("") + this.#pieces.join("");
+    file.print(this.#style === "require" ? text + this.#exportStatements() : text);
   }
 
-  /** What is imported from each module; the text has aliases from here on. */
-  #imports(): Map<string, Map<string, Imported>> {
-    const taken = new Set(this.#exports.map(({ name }) => name));
-    for (const { from, name } of this.#used) if (from === this.#self) taken.add(name);
-    const modules = new Map<string, Map<string, Imported>>();
-    for (const { name, from, typeOnly, places } of this.#used) {
-      if (from === this.#self) continue;
-      let exports = modules.get(from);
-      if (exports === undefined) {
-        exports = new Map();
-        modules.set(from, exports);
-      }
-      let imported = exports.get(name);
-      if (imported === undefined) {
-        imported = { identifier: freeName(name, taken), isValue: false };
-        taken.add(imported.identifier);
-        exports.set(name, imported);
-      }
-      imported.isValue ||= !typeOnly;
-      if (imported.identifier === name) continue;
-      for (const place of places) this.#pieces[place] = imported.identifier;
-    }
-    return modules;
-  }
-
-  #importStatements(modules: ReadonlyMap<string, ReadonlyMap<string, Imported>>): string[] {
+  #importStatements(modules: Imports): string[] {
     const statements: string[] = [];
-    for (const [from, exports] of modules) {
-      const path = literal(this.#paths.between(this.#self, from));
-      const all = [...exports].sort(([a], [b]) => a.localeCompare(b));
+    const paths = [...modules.keys()].map((from) => [this.#pathTo(from), from] as const);
+    for (const [path, from] of paths.sort(byDistance)) {
+      const all = [...modules.get(from)!].sort(([a], [b]) => a.localeCompare(b));
       const types = all.filter(([, { isValue }]) => !isValue);
       const values = all.filter(([, { isValue }]) => isValue);
-      if (types.length > 0) statements.push(`import type ${nameList(types)} from ${path};\n`);
-      if (values.length > 0) statements.push(`import ${nameList(values)} from ${path};\n`);
+      if (this.#style === "require") {
+        if (values.length > 0) statements.push(requireStatement(values, path));
+        continue;
+      }
+      if (types.length > 0) statements.push(importStatement("import type", types, path));
+      if (values.length > 0) statements.push(importStatement("import", values, path));
     }
     return statements;
   }
 
-  /** The text as protoplugin makes a CommonJS module of it. */
-  #printables(file: GeneratedFile): Printable[] {
-    const printables: Printable[] = [...this.#pieces];
-    for (const { name, from, typeOnly, places } of this.#used) {
-      const symbol = createImportSymbol(name, from, typeOnly);
-      for (const place of places) printables[place] = symbol;
-    }
-    for (const { place, keyword, name } of this.#exports) {
-      printables[place] = file.export(keyword, name);
-    }
-    return printables;
+  #pathTo(from: string): string {
+    const path = this.#paths.between(this.#self, from);
+    if (this.#style !== "module" || !path.startsWith(".")) return path;
+    return path.replace(/[%#?]/g, encodeURIComponent);
+  }
+
+  #exportStatements(): string {
+    return `\n${this.#exports.map((name) => `\nexports.${name} = ${name};`).join("")}`;
   }
 }
 
-function freeName(name: string, taken: ReadonlySet<string>): string {
-  let free = name;
-  for (let attempt = 1; taken.has(free); attempt++) free = `${name}$${attempt}`;
-  return free;
+/** Packages first, then modules from the farthest folder to this one. */
+function byDistance([one]: readonly [string, string], [other]: readonly [string, string]): number {
+  return levelsUp(other) - levelsUp(one) || one.localeCompare(other);
 }
 
-function nameList(names: readonly (readonly [name: string, Imported])[]): string {
-  const parts = names.map(([name, { identifier }]) =>
-    identifier === name ? name : `${name} as ${identifier}`,
+function levelsUp(path: string): number {
+  return path.startsWith(".") ? path.split("../").length - 1 : Number.MAX_SAFE_INTEGER;
+}
+
+type ImportedNames = readonly (readonly [name: string, Import])[];
+
+function importStatement(keyword: string, names: ImportedNames, path: string): string {
+  return nameListStatement(`${keyword} `, names, " as ", ` from ${literal(path)};`);
+}
+
+function requireStatement(names: ImportedNames, path: string): string {
+  return nameListStatement("const ", names, ": ", ` = require(${literal(path)});`);
+}
+
+/** A statement with a list of names, on one line or with one name on each. */
+function nameListStatement(head: string, names: ImportedNames, as: string, tail: string): string {
+  const items = names.map(([name, { identifier }]) =>
+    identifier === name ? name : `${name}${as}${identifier}`,
   );
-  return `{ ${parts.join(", ")} }`;
+  const flat = `${head}{ ${items.join(", ")} }${tail}\n`;
+  if (flat.length - 1 <= lineWidth) return flat;
+  return `${head}{\n${items.map((item) => `  ${item},\n`).join("")}}${tail}\n`;
 }

@@ -1,9 +1,9 @@
 import type { ServiceModel, SubscriberModel } from "../model/declarations.ts";
 import { type EmitContext, topicValue } from "./context.ts";
-import { type Code, expanded, fits, list, literal } from "./layout.ts";
+import { type Code, expanded, fits, list, literal, propertyOf } from "./layout.ts";
 import type { Signature } from "./writer.ts";
 
-/** The method of a handler that takes a topic's events. */
+/** The handler method that receives the events of a topic. */
 export function subscriberSignature(
   { writer }: EmitContext,
   { desc }: SubscriberModel,
@@ -19,7 +19,7 @@ export function subscriberSignature(
   };
 }
 
-/** The statement that subscribes it. */
+/** The statement that subscribes this method. */
 export function subscribeStatement(
   context: EmitContext,
   service: ServiceModel,
@@ -36,7 +36,7 @@ export function subscribeStatement(
   options.push(`service: ${literal(service.registryName)}`);
 
   const topic = topicValue(context, desc.input);
-  const take = `(event, context) => handler.${member}(event, context)`;
+  const take = `(event, context) => ${propertyOf("handler", member)}(event, context)`;
   const object = { open: "{", close: "}", indent: 2, trailingComma: true };
   const head = ["  server.subscribe(", topic, `, ${take}, `];
   if (fits([head, "{"], { before: 0, after: 0 })) return [head, expanded(options, object), ");"];

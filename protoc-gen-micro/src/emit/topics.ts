@@ -2,19 +2,19 @@ import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import { schemaDigest } from "../schema/digest.ts";
 import { describedCodec, type EmitContext, initType } from "./context.ts";
 import { topicDoc } from "./documentation.ts";
-import { type Code, expanded, literal } from "./layout.ts";
+import { type Code, expanded, labelled, literal, propertyOf } from "./layout.ts";
 
-/** Writes the topics of the file's events, and those that its subscribers keep to themselves. */
+/** Writes the topics of the file's events, and unexported ones for its subscribers. */
 export function emitTopics(context: EmitContext): void {
   const { writer, references } = context;
   for (const [message, { kind, name, topic }] of references.topics) {
     if (kind === "imported") continue;
-    const members: Code[] = [
+    const members = (indent: number): Code[] => [
       `name: ${literal(topic.name)}`,
-      ["codec: ", describedCodec(context, message)],
+      labelled("codec: ", indent, (line) => describedCodec(context, message, line)),
+      `digest: ${literal(schemaDigest(message))}`,
+      ...(topic.key === undefined ? [] : [["key: (event) => ", keyOf(topic.key)]]),
     ];
-    members.push(`digest: ${literal(schemaDigest(message))}`);
-    if (topic.key !== undefined) members.push(["key: (event) => ", keyOf(context, topic.key)]);
     writer.constant(
       { name, exported: kind === "exported", doc: topicDoc(message) },
       { name: writer.type("Topic"), args: [writer.shape(message), initType(context, message)] },
@@ -22,26 +22,27 @@ export function emitTopics(context: EmitContext): void {
         "/*@__PURE__*/ ",
         writer.topic(),
         "(",
-        expanded(members, { open: "{", close: "}", indent, trailingComma: true }),
+        expanded(members(indent + 2), { open: "{", close: "}", indent, trailingComma: true }),
         ")",
       ],
     );
   }
 }
 
-/** The key of an event that may be given in part: an absent field counts as its default. */
-function keyOf({ writer }: EmitContext, field: DescField): Code {
-  const value = `event.${field.localName}`;
+/** The key of an event's initializer: an absent field counts as its default. */
+function keyOf(field: DescField): Code {
+  const value = propertyOf("event", field.localName);
   const fallback = defaultOf(field);
   if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
     return `${value} ?? ${literal(fallback)}`;
   }
-  // Not every default has a literal that reads back as the same text, such as a large 64-bit number.
+  // Some defaults, such as large 64-bit numbers, have no literal that converts back to the same
+  // text.
   const plain = fallback === "true" || fallback === "false" || /^-?\d{1,15}$/.test(fallback);
-  return [writer.own("String"), `(${value} ?? ${plain ? fallback : literal(fallback)})`];
+  return `String(${value} ?? ${plain ? fallback : literal(fallback)})`;
 }
 
-/** The text of a field's default value. */
+/** The default value of a field as text. */
 function defaultOf(field: DescField): string {
   if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") return "";
   const value = field.getDefaultValue();

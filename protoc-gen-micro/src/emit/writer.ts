@@ -4,15 +4,20 @@ import { pbNames } from "../model/pb-names.ts";
 import type { ImportPaths } from "./import-paths.ts";
 import {
   type Code,
-  columnBehind,
+  columnAfter,
   firstLineFits,
   join,
   type ListStyle,
   lineWidth,
   list,
+  methodKey,
   type Name,
+  type Verbatim,
+  verbatim,
 } from "./layout.ts";
-import { ModuleText } from "./module-text.ts";
+import type { Scope } from "./module-names.ts";
+import { type ModuleStyle, ModuleText } from "./module-text.ts";
+import { type OutputKind, outputPath } from "./output-path.ts";
 
 export type Target = "ts" | "js" | "dts";
 
@@ -22,14 +27,14 @@ export interface Parameter {
   readonly optional?: boolean;
 }
 
-/** A function's or method's head. */
+/** The signature of a function or method. */
 export interface Signature {
   readonly name: string;
   readonly parameters: readonly Parameter[];
   readonly returns: Code;
 }
 
-/** What can stand on the top level of an output file. */
+/** A top-level declaration of an output file. */
 interface Declaration {
   readonly name: string;
   readonly exported: boolean;
@@ -37,61 +42,91 @@ interface Declaration {
 }
 
 /**
- * Writes one output file in one of the three targets: everything is said once, and what a target does not have
- * (types in JavaScript, bodies in declarations) is left out here.
+ * Writes an output file for one of the three targets. Callers describe everything once; the writer
+ * leaves out what a target does not have, such as types in JavaScript and bodies in declarations.
  */
 export class Writer {
   readonly #file: GeneratedFile;
   readonly target: Target;
+  readonly #source: DescFile;
   readonly #paths: ImportPaths;
   readonly #text: ModuleText;
 
-  /** @param path of the file without its extension */
-  constructor(file: GeneratedFile, target: Target, path: string, paths: ImportPaths) {
+  /** @param source the .proto file, and which of its output files this is */
+  constructor(
+    file: GeneratedFile,
+    target: Target,
+    source: { readonly file: DescFile; readonly kind: OutputKind },
+    paths: ImportPaths,
+  ) {
     this.#file = file;
     this.target = target;
+    this.#source = source.file;
     this.#paths = paths;
-    this.#text = new ModuleText(`./${path}.js`, paths);
+    this.#text = new ModuleText(outputPath(source.file, source.kind), styleOf(file, target), paths);
   }
 
-  /** A name that is global or that this file declares. */
-  own(name: string): Name {
-    return this.#text.own(name);
+  /** A top-level declaration with a name that other files rely on. */
+  declared(name: string): Name {
+    return this.#text.names.declared(name);
+  }
+
+  /** The name of a new unexported top-level declaration. */
+  private(wanted: string): Name {
+    return this.#text.names.private(wanted);
+  }
+
+  /** The variables of a function. */
+  scope(): Scope {
+    return this.#text.names.scope();
   }
 
   /** The type of a message or enum. */
   shape(message: DescMessage | DescEnum): Name {
     const name = pbNames(message.file).shapes.get(message)!;
-    return this.#text.name(name, this.#pbPath(message.file), true);
+    return this.#text.names.imported(name, this.#pbPath(message.file), true);
   }
 
   /** The constant that describes a message. */
   schema(message: DescMessage, typeOnly: boolean = this.target === "dts"): Name {
     const name = pbNames(message.file).descriptors.get(message)!;
-    return this.#text.name(name, this.#pbPath(message.file), typeOnly);
+    return this.#text.names.imported(name, this.#pbPath(message.file), typeOnly);
   }
 
-  /** Something that the output of another file exports. */
-  imported(name: string, from: DescFile, typeOnly = false): Name {
-    return this.#text.name(name, this.#pbPath(from).replace(/_pb\.js$/, "_micro.js"), typeOnly);
+  /** An export of another output file. */
+  imported(name: string, from: DescFile, kind: OutputKind, typeOnly = false): Name {
+    return this.#text.names.imported(name, this.#outputPath(from, kind), typeOnly);
+  }
+
+  /**
+   * Re-exports everything that the codec file exports.
+   * @param values the constants among its exports
+   */
+  reexportCodecs(values: readonly string[]): void {
+    this.#separate();
+    this.#text.add(verbatim("// Initializers and codecs of the messages.\n"));
+    this.#text.reexport(outputPath(this.#source, "codec"), values);
   }
 
   type(name: string, from = "@micro-es/runtime"): Name {
-    return this.#text.name(name, from, true);
+    return this.#text.names.imported(name, from, true);
   }
 
   value(name: string): Name {
-    return this.#text.name(name, "@micro-es/runtime/codegenv1", false);
+    return this.#text.names.imported(name, "@micro-es/runtime/codegenv1", false);
   }
 
-  /** What makes a topic, and can load more than the rest. */
+  /** Creates a topic. It has an entry of its own, because it may load more than the others. */
   topic(): Name {
-    return this.#text.name("topic", "@micro-es/runtime/codegenv1/topic", false);
+    return this.#text.names.imported("topic", "@micro-es/runtime/codegenv1/topic", false);
   }
 
-  /** What makes a codec that works from its descriptor, and loads more of protobuf-es than the rest. */
+  /**
+   * Creates a codec from a descriptor. It has an entry of its own, because it loads more of
+   * protobuf-es.
+   */
   reflective(name: "codec" | "reflectCodec"): Name {
-    return this.#text.name(name, "@micro-es/runtime/codegenv1/reflect", false);
+    return this.#text.names.imported(name, "@micro-es/runtime/codegenv1/reflect", false);
   }
 
   typeAlias(declaration: Declaration, type: TypeReference): void {
@@ -109,7 +144,7 @@ export class Writer {
         "\n",
         docComment(method.doc, 2),
         "  ",
-        this.#signature(method, { indent: 2, before: 2, after: 1 }),
+        this.#signature(methodKey(method.name), method, { indent: 2, before: 2, after: 1 }),
         ";",
       ]),
       "\n}",
@@ -120,12 +155,12 @@ export class Writer {
   function(declaration: Declaration, signature: Omit<Signature, "name">, body: Code[]): void {
     const keyword = this.target === "dts" ? "declare function" : "function";
     const before = `export ${keyword} ${declaration.name}`.length;
-    const head = this.#signature({ ...signature, name: "" }, { indent: 0, before, after: 2 });
+    const head = this.#signature(verbatim(""), signature, { indent: 0, before, after: 2 });
     const block = this.target === "dts" ? ";" : [" {\n", body.map((line) => [line, "\n"]), "}"];
     this.#declare(declaration, keyword, [head, block]);
   }
 
-  /** @param value is given the columns before it, and by how many its line is indented */
+  /** @param value receives the columns before it and the indentation of its line */
   constant(
     declaration: Declaration,
     type: TypeReference,
@@ -140,7 +175,7 @@ export class Writer {
       this.#declare(declaration, keyword, [annotation, ";"]);
       return;
     }
-    const column = columnBehind(annotation, before) + " = ".length;
+    const column = columnAfter(annotation, before) + " = ".length;
     const beside = value(column, 0);
     const code = firstLineFits(beside, { before: column, after: 1 })
       ? [" = ", beside]
@@ -148,13 +183,13 @@ export class Writer {
     this.#declare(declaration, keyword, [annotation, code, ";"]);
   }
 
-  /** Lines of code that stand together and that the file keeps to itself. */
+  /** A block of lines without public declarations. */
   code(lines: readonly Code[]): void {
     this.#separate();
     this.#text.add(join(lines, "\n"));
   }
 
-  /** Hands everything over to the file. */
+  /** Prints everything to the file. */
   finish(): void {
     this.#text.print(this.#file);
   }
@@ -163,17 +198,18 @@ export class Writer {
     this.#separate();
     this.#text.add(docComment(doc, 0));
     if (exported) this.#text.export(keyword, name);
-    else this.#text.add([`${keyword} `, this.own(name)]);
+    else this.#text.add([verbatim(`${keyword} `), this.declared(name)]);
     this.#text.add(rest);
   }
 
-  /** An empty line before what follows, which is whole lines without the last line break. */
+  /** Adds an empty line before the next declaration. */
   #separate(): void {
     if (!this.#text.isEmpty) this.#text.add("\n\n");
   }
 
   #signature(
-    { name, parameters, returns }: Signature,
+    name: Verbatim,
+    { parameters, returns }: Omit<Signature, "name">,
     line: { indent: number; before: number; after: number },
   ): Code {
     if (this.target === "js") return [name, "(", parameters.map((p) => p.name).join(", "), ")"];
@@ -184,8 +220,8 @@ export class Writer {
     ]);
     const style: ListStyle = { open: "(", close: ")", indent: line.indent, trailingComma: true };
     const room = {
-      before: line.before + name.length,
-      after: columnBehind(returns, ": ".length) + line.after,
+      before: line.before + name.text.length,
+      after: columnAfter(returns, ": ".length) + line.after,
     };
     return [name, list(items, style, room), ": ", returns];
   }
@@ -193,11 +229,19 @@ export class Writer {
   #typeReference({ name, args }: TypeReference, before: number, after: string): Code {
     if (args.length === 0) return name;
     const style = { open: "<", close: ">", indent: 0, trailingComma: false };
-    return [name, list(args, style, { before: columnBehind(name, before), after: after.length })];
+    return [name, list(args, style, { before: columnAfter(name, before), after: after.length })];
   }
 
   #pbPath(file: DescFile): string {
     return this.#paths.ofPb(file, this.#file);
+  }
+
+  #outputPath(file: DescFile, kind: OutputKind): string {
+    // `map_imports` may import the _pb file of this .proto from a package, but not the files that
+    // this run writes.
+    return file === this.#source
+      ? outputPath(file, kind)
+      : this.#pbPath(file).replace(/_pb\.js$/, `_${kind}.js`);
   }
 }
 
@@ -207,15 +251,20 @@ export interface TypeReference {
   readonly args: readonly Code[];
 }
 
-/** A doc comment with its line break; nothing for an empty text. */
-export function docComment(text: string, indent: number): string {
-  if (text === "") return "";
+function styleOf({ jsImportStyle }: GeneratedFile, target: Target): ModuleStyle {
+  if (target !== "js") return target === "ts" ? "typescript" : "declarations";
+  return jsImportStyle === "module" ? "module" : "require";
+}
+
+/** A doc comment with a line break after it; nothing for an empty text. */
+export function docComment(text: string, indent: number): Verbatim {
+  if (text === "") return verbatim("");
   const margin = " ".repeat(indent);
   const lines = text.replaceAll("*/", "*\\/").split("\n");
   const [only] = lines;
   if (lines.length === 1 && indent + `/** ${only} */`.length <= lineWidth) {
-    return `${margin}/** ${only} */\n`;
+    return verbatim(`${margin}/** ${only} */\n`);
   }
   const body = lines.map((line) => `${margin} *${line === "" ? "" : ` ${line}`}\n`);
-  return `${margin}/**\n${body.join("")}${margin} */\n`;
+  return verbatim(`${margin}/**\n${body.join("")}${margin} */\n`);
 }

@@ -14,14 +14,14 @@ import { type Subscription, subscription } from "../rules/subscription.ts";
 import { type TopicDeclaration, topicDeclaration } from "../rules/topic.ts";
 import { checkKnown } from "../rules/unknown-fields.ts";
 
-/** An rpc that is called. */
+/** An rpc that clients call. */
 export interface MethodModel {
   readonly kind: "method";
   readonly desc: DescMethod;
   readonly policy: MethodPolicy;
 }
 
-/** An rpc that takes the events of a topic. */
+/** An rpc that receives the events of a topic. */
 export interface SubscriberModel {
   readonly kind: "subscriber";
   readonly desc: DescMethod;
@@ -31,20 +31,20 @@ export interface SubscriberModel {
 
 export interface ServiceModel {
   readonly desc: DescService;
-  /** The name it is registered and found by. */
+  /** The name under which the registry finds it. */
   readonly registryName: string;
-  /** In the order of the .proto. */
+  /** In the order of the .proto file. */
   readonly rpcs: readonly (MethodModel | SubscriberModel)[];
 }
 
-/** What a .proto file declares for Micro-ES, with the options read, checked and resolved. */
+/** The services and topics of a .proto file, with their options read, checked and resolved. */
 export interface Declarations {
   readonly file: DescFile;
   readonly services: readonly ServiceModel[];
   readonly topics: readonly TopicDeclaration[];
 }
 
-/** Reads a file; what is wrong in its options goes to `problems`. */
+/** Reads a file, and reports mistakes in its options to `problems`. */
 export function declarationsOf(file: DescFile, rules: Rules, problems: Problems): Declarations {
   const services = file.services.map((desc) => serviceModel(desc, rules, problems));
   const topics: TopicDeclaration[] = [];

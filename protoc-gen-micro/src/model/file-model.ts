@@ -5,16 +5,16 @@ import type { Problems } from "../rules/problems.ts";
 import type { Rules } from "../rules/read.ts";
 import { type Declarations, declarationsOf } from "./declarations.ts";
 
-/** What is written for a .proto file. */
+/** The input for the output files of a .proto file. */
 export interface FileModel extends Declarations {
   /**
-   * Messages that the output needs a codec of, in the order they are first used: those that are sent, and under
-   * `codec=fast` all of the file, because messages are parts of others.
+   * Messages whose codecs the output needs, in the order of first use: those that are sent and,
+   * with `codec=fast`, all messages of the file, because messages contain others.
    */
   readonly messages: readonly DescMessage[];
 }
 
-/** Makes the model of a file; what is wrong in its options goes to `problems`. */
+/** Creates the model of a file, and reports mistakes in its options to `problems`. */
 export function createFileModel(
   file: DescFile,
   rules: Rules,

@@ -12,27 +12,27 @@ export interface ServiceNames {
 }
 
 export interface MessageNames {
-  /** The type of what may be given for the message. */
+  /** The type of the message's initializer. */
   readonly init: string;
   readonly codec: string;
 }
 
-/** The names of everything that stands on the top level of an output file. */
+/** The top-level names of the output files of a .proto file. */
 export interface FileNames {
   readonly services: ReadonlyMap<DescService, ServiceNames>;
-  /** Names of the codecs and types of the file's own messages, which the file exports. */
+  /** The exported initializer types and codecs of the file's own messages. */
   readonly messages: ReadonlyMap<DescMessage, MessageNames>;
   readonly topics: ReadonlyMap<DescMessage, string>;
   readonly methods: ReadonlyMap<DescMethod, string>;
   /** The list of all codecs. */
   readonly codecs: string;
-  /** Takes a name for what the file needs and does not export. */
+  /** Allocates the name of something that is not exported. */
   readonly local: (wanted: string) => string;
 }
 
 /**
- * Names what a file exports. They depend on nothing but the file and the options, so that other files, and
- * other runs of the plugin, come to the same names when they import them.
+ * Allocates the names of a file's exports. They depend on the file and the options alone, so that
+ * other files and other runs of the plugin arrive at the same names for their imports.
  */
 export function fileNames(model: FileModel): FileNames {
   const allocator = new NameAllocator(pbNames(model.file).all);
@@ -83,11 +83,12 @@ export function messageNames(message: DescMessage, take: (wanted: string) => str
 }
 
 /**
- * The properties of client and handler, by rpc. protobuf-es has escaped what every object has; `then` is ours,
- * because `await` takes an object with such a method for a promise.
+ * The method names of client and handler, by rpc. protobuf-es already escapes names that every
+ * object has. In addition, `await` treats an object with a `then` method as a promise, and
+ * `__proto__` in an object literal sets the prototype.
  */
 export function memberNames(service: ServiceModel): ReadonlyMap<DescMethod, string> {
-  const allocator = new NameAllocator(["then"]);
+  const allocator = new NameAllocator(["then", "__proto__"]);
   return new Map(service.rpcs.map(({ desc }) => [desc, allocator.take(desc.localName)]));
 }
 

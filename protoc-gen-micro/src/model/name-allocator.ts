@@ -1,11 +1,11 @@
 /**
- * Gives out names within one scope. One that is taken gets a `$`, then `$1`, `$2`, …, as protoc-gen-es does it:
- * no name in a .proto has a dollar sign.
+ * Allocates unique names within a scope. A name that is taken gets the suffix `$`, then `$1`, `$2`,
+ * …, as in protoc-gen-es: names in a .proto cannot contain a dollar sign.
  */
 export class NameAllocator {
   readonly #taken: Set<string>;
 
-  /** @param taken names that belong to somebody else */
+  /** @param taken names that are not available */
   constructor(taken: Iterable<string>) {
     this.#taken = new Set(taken);
   }

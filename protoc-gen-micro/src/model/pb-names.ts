@@ -4,7 +4,7 @@ import { safeIdentifier } from "@bufbuild/protoplugin";
 
 /** The names that protoc-gen-es exports from the `_pb` file of a .proto. */
 export interface PbNames {
-  /** Every name, for those who must not clash with one. */
+  /** All names, to avoid clashes with them. */
   readonly all: ReadonlySet<string>;
   /** The type of a message or enum. */
   readonly shapes: ReadonlyMap<AnyDesc, string>;
@@ -15,9 +15,9 @@ export interface PbNames {
 const cache = new WeakMap<DescFile, PbNames>();
 
 /**
- * Works out the names that protoc-gen-es gives: types first, then descriptors, with `$`, `$1`, … behind a name
- * that is taken. protoplugin does the same, but goes through the whole file for every name it is asked
- * for, which takes minutes on files of a thousand messages.
+ * Computes the names that protoc-gen-es uses: types first, then descriptors, with the suffix `$`,
+ * `$1`, … if a name is taken. protoplugin computes the same names, but walks the whole file for
+ * each of them, which takes minutes for a file with a thousand messages.
  */
 export function pbNames(file: DescFile): PbNames {
   let names = cache.get(file);

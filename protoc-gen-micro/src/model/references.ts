@@ -4,7 +4,10 @@ import { type MessageNames, messageNames } from "./file-names.ts";
 import { identifier } from "./pb-names.ts";
 import type { Run } from "./run.ts";
 
-/** How an output file comes by something: exports it, has one that it keeps to itself, or imports it from `from`. */
+/**
+ * Where a declaration comes from: the file exports it, declares it for itself, or imports it from
+ * the output of `from`.
+ */
 export type Origin =
   | { readonly kind: "exported" }
   | { readonly kind: "local" }
@@ -27,9 +30,9 @@ export function resolveReferences(file: DescFile, run: Run): References {
 }
 
 /**
- * The codec of an imported message comes from the output of its file where this run writes that and it exports
- * one; otherwise the file makes one for itself. So there are no two exports of one codec, and no import of
- * something that may not be there.
+ * The codec of an imported message comes from the output of its file if this run writes that output
+ * and it exports the codec; otherwise the importing file declares its own. So each codec is
+ * exported once, and no import may be missing.
  */
 function resolveMessages(file: DescFile, run: Run): Map<DescMessage, MessageReference> {
   const references = new Map<DescMessage, MessageReference>();
@@ -50,8 +53,8 @@ function resolveMessages(file: DescFile, run: Run): Map<DescMessage, MessageRefe
 }
 
 /**
- * The topics of the file's messages, and those that its subscribers take. Under `topics=false` nobody exports
- * one, and a subscriber has its own.
+ * The topics of the file's messages and of its subscribers. With `topics=false` no file exports
+ * topics, and those of subscribers are local.
  */
 function resolveTopics(file: DescFile, run: Run): Map<DescMessage, TopicReference> {
   const { options } = run;

@@ -9,17 +9,17 @@ import { type FileNames, fileNames } from "./file-names.ts";
 /** One run of the plugin over the files of a request. */
 export interface Run {
   readonly options: MicroOptions;
-  /** Whether this run writes the output of a file. */
+  /** Whether this run generates the output of a file. */
   writes(file: DescFile): boolean;
   model(file: DescFile): FileModel;
   names(file: DescFile): FileNames;
-  /** The topic of a message; undefined when it is no event. */
+  /** The topic of a message; undefined when the message is not an event. */
   topic(message: DescMessage): TopicDeclaration | undefined;
 }
 
 /**
  * Reads and checks all files of a run.
- * @throws InvalidSchema when any option in the files to generate is wrong
+ * @throws InvalidSchema when the files to generate have invalid options
  */
 export function createRun(
   files: readonly DescFile[],
@@ -38,7 +38,7 @@ export function createRun(
   const run: Run = {
     options,
     writes: (file) => written.has(file),
-    // What is wrong in a file that is only imported is reported by the run that generates it.
+    // Problems in a file that is only imported are reported by the run that generates it.
     model: (file) =>
       cached(models, file, () => createFileModel(file, rules, options, new Problems())),
     names: (file) => cached(names, file, () => fileNames(run.model(file))),

@@ -1,12 +1,12 @@
-/** What buf is told of a rule. */
+/** A rule as described to buf. */
 export interface RuleDescription {
   /** A sentence. */
   readonly purpose: string;
-  /** Whether buf checks it without being asked. */
+  /** Whether buf checks it unless buf.yaml lists other rules. */
   readonly default: boolean;
 }
 
-/** The rules about a schema as it stands. */
+/** Rules for a single version of a schema. */
 export type LintRuleId =
   | "MICRO_OPTION_KNOWN"
   | "MICRO_SERVICE_NAME"
@@ -24,67 +24,66 @@ export type LintRuleId =
   | "MICRO_METHOD_HAS_AUTH";
 
 /**
- * Every rule about the micro.v1 options. What a default one finds the generator refuses, because it cannot be
- * meant; the others are a matter of taste, and for `buf lint` alone.
+ * All rules for the micro.v1 options. The generator enforces the default ones, which detect
+ * contradictions; the others are conventions that only `buf lint` checks.
  */
 export const lintRules: Readonly<Record<LintRuleId, RuleDescription>> = {
   MICRO_OPTION_KNOWN: {
-    purpose: "Checks that the micro.v1 options have no field that this version does not know.",
+    purpose: "Checks that the micro.v1 options have no fields unknown to this version.",
     default: true,
   },
   MICRO_SERVICE_NAME: {
-    purpose: "Checks that micro.v1.service names can be names in a registry.",
+    purpose: "Checks that micro.v1.service names are valid registry names.",
     default: true,
   },
   MICRO_TIMEOUT: {
-    purpose: "Checks that timeouts are durations above zero that a timer can wait.",
+    purpose: "Checks that timeouts are above zero and within the range of a timer.",
     default: true,
   },
   MICRO_RETRY: {
-    purpose: "Checks that retries have 2 to 5 attempts, waits above zero and codes of gRPC.",
+    purpose: "Checks that retries have 2 to 5 attempts, backoffs above zero and gRPC codes.",
     default: true,
   },
   MICRO_RETRY_IDEMPOTENT: {
-    purpose: "Checks that only methods that may be repeated are retried.",
+    purpose: "Checks that only methods that are safe to repeat have a retry.",
     default: true,
   },
   MICRO_AUTH: {
-    purpose:
-      "Checks that a method is not both public and in need of scopes, and that scopes have a name.",
+    purpose: "Checks that no method is public and requires scopes, and no scope is empty.",
     default: true,
   },
   MICRO_TOPIC_NAME: {
-    purpose: "Checks that topics have a name that brokers take.",
+    purpose: "Checks that topic names are valid for every broker.",
     default: true,
   },
   MICRO_TOPIC_UNIQUE: {
-    purpose: "Checks that a topic has one type of event.",
+    purpose: "Checks that each topic has a single event type.",
     default: true,
   },
   MICRO_TOPIC_KEY: {
-    purpose: "Checks that the key of a topic is a scalar field of its event.",
+    purpose: "Checks that topic keys are scalar fields of the event.",
     default: true,
   },
   MICRO_SUBSCRIBER: {
     purpose:
-      "Checks that subscribers take one event of a topic, return Empty, and cannot feed themselves.",
+      "Checks that subscribers receive one event of a topic, return Empty, and do not dead-letter to their own topic.",
     default: true,
   },
   MICRO_TOPIC_NAME_DOTTED: {
     purpose:
-      "Checks that topics are named by small words with dots between, such as shop.order_placed.",
+      "Checks that topic names are lower-case words separated by dots, such as shop.order_placed.",
     default: false,
   },
   MICRO_TOPIC_HAS_KEY: {
-    purpose: "Checks that every topic says by which field its events are ordered.",
+    purpose: "Checks that every topic has a key, which orders its events.",
     default: false,
   },
   MICRO_METHOD_HAS_TIMEOUT: {
-    purpose: "Checks that every method, or its service, says how long a call may take.",
+    purpose: "Checks that every method or its service sets a timeout.",
     default: false,
   },
   MICRO_METHOD_HAS_AUTH: {
-    purpose: "Checks that every method, or its service, says who may call it.",
+    purpose: "Checks that every method or its service sets auth.",
     default: false,
   },
 };

@@ -8,7 +8,10 @@ import type { Problems } from "./problems.ts";
 import { methodOption, serviceOption } from "./read.ts";
 import type { Element } from "./source-info.ts";
 
-/** What holds for the calls of a method, with defaults merged in; the runtime's `Method` has the same words. */
+/**
+ * The policy for calls of a method, with defaults merged in; the names are those of the runtime's
+ * `Method`.
+ */
 export interface MethodPolicy {
   readonly idempotency: "unknown" | "idempotent" | "no_side_effects";
   readonly timeoutMs?: number;
@@ -32,7 +35,7 @@ const DEFAULT_BACKOFF_MS = 50;
 const DEFAULT_MAX_BACKOFF_MS = 1000;
 const MAX_ATTEMPTS = 5;
 
-/** The gRPC codes in lower case, as the runtime's `Code`. */
+/** The gRPC codes in lower case, as in the runtime's `Code`. */
 const codes: readonly string[] = [
   "canceled",
   "unknown",
@@ -59,10 +62,10 @@ const AUTH = 3;
 const SERVICE_DEFAULTS = 2;
 
 /**
- * Merges the service's defaults and the method's own rule: the method's timeout and each part of its retry
- * replace the service's, its auth replaces the service's as a whole, because half of two access rules is
- * none. A service's retry holds for those of its methods that may be retried; on a method itself it is an
- * error where it cannot hold.
+ * Merges the service's defaults with the method's own rule. The method's timeout and each part of
+ * its retry replace the service's. Its auth replaces the service's as a whole, because a mix of two
+ * access rules is neither of them. A service's retry applies to those of its methods that may be
+ * retried; on a method that may not, it is an error.
  */
 export function methodPolicy(
   method: DescMethod,
@@ -72,7 +75,7 @@ export function methodPolicy(
 ): MethodPolicy {
   const idempotency = idempotencyOf(method);
   const place: Place = { element: method, path: methodOption, problems };
-  const retryProblem = whyNotRetried(
+  const retryProblem = retryObstacle(
     method,
     idempotency,
     mergedRetry(rule?.retry, defaults?.retry),
@@ -93,7 +96,7 @@ export function methodPolicy(
   };
 }
 
-/** Checks the defaults of a service, once and not for each method. */
+/** Checks the defaults of a service, once for all its methods. */
 export function checkDefaults(service: Element, rule: ServiceRule, problems: Problems): void {
   if (rule.defaults === undefined) return;
   const path = [...serviceOption, SERVICE_DEFAULTS];
@@ -127,7 +130,7 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
       "MICRO_RETRY",
       place,
       [RETRY, 1],
-      `${given}; give 2 to ${MAX_ATTEMPTS}, the first attempt included`,
+      `${given}; use 2 to ${MAX_ATTEMPTS}, including the first attempt`,
     );
   }
   const backoffMs = merged.backoff ? milliseconds(merged.backoff) : DEFAULT_BACKOFF_MS;
@@ -138,7 +141,7 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
     report("MICRO_RETRY", place, [RETRY, 3], `retry.max_backoff ${maxBackoffMs}`);
   } else if (maxBackoffMs !== undefined && Number(backoffMs) > maxBackoffMs) {
     const both = `retry.max_backoff (${maxBackoffMs} ms) is less than backoff (${backoffMs} ms)`;
-    report("MICRO_RETRY", place, [RETRY, 3], `${both}; give at least as much`);
+    report("MICRO_RETRY", place, [RETRY, 3], `${both}; use at least the backoff`);
   }
   for (const code of rule.on) {
     if (codes.includes(code)) continue;
@@ -149,14 +152,14 @@ function checkRetry(rule: RetryRule, defaults: RetryRule | undefined, place: Pla
       "MICRO_RETRY",
       place,
       [RETRY, 4],
-      `retry.on has ${JSON.stringify(code)}, which is no gRPC code; ${remedy}`,
+      `retry.on has ${JSON.stringify(code)}, which is not a gRPC code; ${remedy}`,
     );
   }
 }
 
 function checkAuth(rule: AuthRule, place: Place): void {
   if (rule.public && rule.scopes.length > 0) {
-    const both = `auth is public and needs the scopes ${rule.scopes.join(", ")}`;
+    const both = `auth is public and requires the scopes ${rule.scopes.join(", ")}`;
     report("MICRO_AUTH", place, [AUTH], `${both}; remove one of the two`);
   }
   if (rule.scopes.some((scope) => scope.trim() === "")) {
@@ -164,7 +167,7 @@ function checkAuth(rule: AuthRule, place: Place): void {
       "MICRO_AUTH",
       place,
       [AUTH, 2],
-      "auth.scopes has an empty scope; give it a name or remove it",
+      "auth.scopes contains an empty scope; name it or remove it",
     );
   }
 }
@@ -181,22 +184,23 @@ function idempotencyOf(method: DescMethod): MethodPolicy["idempotency"] {
 }
 
 /**
- * Why a method cannot be retried. One that is not idempotent can, if the schema says outright that only
- * `unavailable` counts: the runtime repeats it only when the failed attempt is known not to have run.
+ * Why a method cannot be retried; undefined if it can. A method that is not idempotent can be
+ * retried if the schema limits retries to `unavailable`: the runtime then repeats only attempts
+ * that are known not to have run.
  */
-function whyNotRetried(
+function retryObstacle(
   method: DescMethod,
   idempotency: MethodPolicy["idempotency"],
   retry: RetryRule | undefined,
 ): string | undefined {
   if (method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming") {
-    return "retry needs a single request, because a stream cannot be sent again; remove retry";
+    return "retry requires a single request, because a stream cannot be sent twice; remove retry";
   }
   if (idempotency !== "unknown") return undefined;
   if (retry !== undefined && retry.on.length > 0 && retry.on.every((c) => c === "unavailable")) {
     return undefined;
   }
-  return 'retry needs a method that may be repeated; set idempotency_level to IDEMPOTENT or NO_SIDE_EFFECTS, remove retry, or say on: "unavailable" to retry only what was never run';
+  return 'retry requires a method that is safe to repeat; set idempotency_level to IDEMPOTENT or NO_SIDE_EFFECTS, remove retry, or set on: "unavailable" to retry only attempts that never ran';
 }
 
 function mergedRetry(

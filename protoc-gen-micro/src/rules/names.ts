@@ -2,16 +2,19 @@ import type { DescService } from "@bufbuild/protobuf";
 
 const VALID = /^[A-Za-z0-9._-]+$/;
 
-/** What the name of a service, topic or queue may not be, as a clause for an error message. */
+/**
+ * Why a name of a service, topic or queue is invalid, as a clause for an error message; undefined
+ * if it is valid.
+ */
 export function nameProblem(name: string): string | undefined {
-  if (name === "") return "is empty; give it a name";
+  if (name === "") return "is empty; set a name";
   if (VALID.test(name)) return undefined;
   return `is ${JSON.stringify(name)}; use only letters, digits, dots, hyphens and underscores`;
 }
 
 /**
- * The name a service is registered by when the schema gives none: its package without a trailing version, so
- * `acme.greeter` for `acme.greeter.v1`. Without a package it is the service's own name in kebab case.
+ * The default registry name of a service: its package without a trailing version, so `acme.greeter`
+ * for `acme.greeter.v1`. Without a package it is the service's own name in kebab case.
  */
 export function defaultServiceName(service: DescService): string {
   const packageName = service.file.proto.package;

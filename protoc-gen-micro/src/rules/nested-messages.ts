@@ -1,6 +1,6 @@
 import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 
-/** All messages that a file declares, nested ones behind their parent. Map entries are not among them. */
+/** All messages in a file, each followed by its nested messages, without map entries. */
 export function* nestedMessages(parent: DescFile | DescMessage): Iterable<DescMessage> {
   const messages = parent.kind === "file" ? parent.messages : parent.nestedMessages;
   for (const message of messages) {

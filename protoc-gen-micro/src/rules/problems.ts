@@ -1,27 +1,27 @@
 import type { LintRuleId } from "./lint-rules.ts";
 import { type Element, sourcePosition } from "./source-info.ts";
 
-/** The .proto files say something with the micro.v1 options that cannot be meant. */
+/** The .proto files cannot be generated, most often because of contradictory micro.v1 options. */
 export class InvalidSchema extends Error {
   override readonly name = "InvalidSchema";
 }
 
-/** Something in a schema that breaks a rule. */
+/** A violation of a rule in a schema. */
 export interface Problem {
   readonly rule: LintRuleId;
-  /** What the option stands on. */
+  /** The element that has the option. */
   readonly element: Element;
-  /** Field numbers that lead from there to the option, as in protobuf's source information. */
+  /** The field numbers from the element to the option, as in protobuf's source information. */
   readonly optionPath: readonly number[];
-  /** What is wrong, and what to do about it. */
+  /** The mistake and how to fix it. */
   readonly message: string;
 }
 
-/** Collects everything that is wrong in a run, so that one run shows all of it. */
+/** Collects the problems of a run, so that all are reported at once. */
 export class Problems {
   readonly #found: Problem[] = [];
 
-  /** All problems, in the order they were found. */
+  /** All problems in the order they were found. */
   get found(): readonly Problem[] {
     return this.#found;
   }

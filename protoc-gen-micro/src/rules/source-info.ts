@@ -1,10 +1,11 @@
 import type { DescFile, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { SourceCodeInfo_Location } from "@bufbuild/protobuf/wkt";
+import { sourceFile } from "./source-paths.ts";
 
-/** What options and comments can stand on. */
+/** An element that can have options and comments. */
 export type Element = DescFile | DescService | DescMethod | DescMessage;
 
-// Field numbers of descriptor.proto, of which paths into a file consist.
+// Field numbers of descriptor.proto, which form the paths into a file.
 const FILE_MESSAGE = 4;
 const FILE_SERVICE = 6;
 const SERVICE_METHOD = 2;
@@ -12,23 +13,27 @@ const MESSAGE_NESTED = 3;
 
 const indexes = new WeakMap<DescFile, Map<string, SourceCodeInfo_Location>>();
 
-/** Where an element stands in its .proto; undefined when the file came without source information. */
+/** The location of an element in its .proto; undefined without source information. */
 export function sourceLocation(element: Element): SourceCodeInfo_Location | undefined {
   return locationsOf(fileOf(element)).get(sourcePath(element).join());
 }
 
-/** `file:line:column` of an option on an element, or as near to it as the source information goes. */
+/**
+ * `file:line:column` of an option on an element, or of the nearest position in the source
+ * information. The file is a path relative to the working directory if it is found there.
+ */
 export function sourcePosition(element: Element, optionPath: readonly number[] = []): string {
   const file = fileOf(element);
   const path = nearestPath(element, optionPath);
   const [line, column] = locationsOf(file).get(path.join())?.span ?? [];
-  if (line === undefined || column === undefined) return file.proto.name;
-  return `${file.proto.name}:${line + 1}:${column + 1}`;
+  const name = sourceFile(file.proto.name);
+  if (line === undefined || column === undefined) return name;
+  return `${name}:${line + 1}:${column + 1}`;
 }
 
 /**
- * The path to an option on an element, or to what is around it where the source information has no place for the
- * option itself; empty where it has none at all.
+ * The path to an option on an element, or to its nearest parent if the source information has no
+ * location for the option itself; empty if it has none at all.
  */
 export function nearestPath(element: Element, optionPath: readonly number[] = []): number[] {
   const locations = locationsOf(fileOf(element));
@@ -67,7 +72,10 @@ function sourcePath(element: Element): number[] {
   }
 }
 
-/** Indexed once a file: a search for each of a thousand rpcs would go through all locations each time. */
+/**
+ * An index of each file's locations: a search for each of a thousand rpcs would walk all of them
+ * each time.
+ */
 function locationsOf(file: DescFile): Map<string, SourceCodeInfo_Location> {
   let index = indexes.get(file);
   if (index === undefined) {

@@ -4,7 +4,7 @@ import { nameProblem } from "./names.ts";
 import type { Problems } from "./problems.ts";
 import { methodOption, subscribeOption } from "./read.ts";
 
-/** How a subscriber rpc takes its events; the runtime's `SubscriberOptions` has the same words. */
+/** The options of a subscriber rpc; the names are those of the runtime's `SubscriberOptions`. */
 export interface Subscription {
   readonly queue?: string;
   readonly maxInFlight?: number;
@@ -15,7 +15,7 @@ export interface Subscription {
 const QUEUE = 1;
 const DEAD_LETTER = 4;
 
-/** Checks an rpc that carries `micro.v1.subscribe`, and reads how it subscribes. */
+/** Checks an rpc with `micro.v1.subscribe` and reads its options. */
 export function subscription(
   rpc: DescMethod,
   rule: SubscribeRule,
@@ -31,22 +31,22 @@ export function subscription(
     report([], `subscribes to ${rpc.input.typeName}, which has no topic; add ${option} to it`);
   }
   if (rpc.output.typeName !== "google.protobuf.Empty") {
-    const empty = "a subscriber returns google.protobuf.Empty";
-    report([], `${empty}, because nobody gets its answer; it returns ${rpc.output.typeName}`);
+    const empty = "a subscriber must return google.protobuf.Empty";
+    report([], `${empty}, because its response is discarded; it returns ${rpc.output.typeName}`);
   }
   if (rpc.methodKind !== "unary") {
-    report([], "a subscriber takes one event at a time; remove stream");
+    report([], "a subscriber receives one event at a time; remove stream");
   }
-  const senseless = (["timeout", "retry", "auth"] as const).filter(
+  const meaningless = (["timeout", "retry", "auth"] as const).filter(
     (part) => methodRule?.[part] !== undefined,
   );
-  if (senseless.length > 0) {
-    const parts = senseless.join(", ");
+  if (meaningless.length > 0) {
+    const parts = meaningless.join(", ");
     problems.add(
       "MICRO_SUBSCRIBER",
       rpc,
       methodOption,
-      `${parts} of a subscriber: it is never called; remove micro.v1.method`,
+      `${parts} of a subscriber has no effect, because clients cannot call it; remove micro.v1.method`,
     );
   }
   const queueProblem = rule.queue === "" ? undefined : nameProblem(rule.queue);
@@ -55,7 +55,7 @@ export function subscription(
   if (deadLetterProblem !== undefined) {
     report([DEAD_LETTER], `subscribe.dead_letter ${deadLetterProblem}`);
   } else if (rule.deadLetter !== "" && rule.deadLetter === topicName) {
-    const loop = "is the topic it subscribes to, so that a failed event would come back for ever";
+    const loop = "is the topic it subscribes to, so a failed event would return forever";
     report([DEAD_LETTER], `subscribe.dead_letter ${rule.deadLetter} ${loop}; name another topic`);
   }
   return {

@@ -6,11 +6,11 @@ import { nestedMessages } from "./nested-messages.ts";
 import type { Problems } from "./problems.ts";
 import { type Rules, topicOption } from "./read.ts";
 
-/** What `micro.v1.topic` says of a message. */
+/** The topic of a message, declared by `micro.v1.topic`. */
 export interface TopicDeclaration {
   readonly message: DescMessage;
   readonly name: string;
-  /** The field that orders events. */
+  /** The field that orders the events. */
   readonly key: DescField | undefined;
 }
 
@@ -37,8 +37,8 @@ function keyField(
 ): DescField | undefined {
   if (rule.key === "") return undefined;
   const field = message.fields.find((candidate) => candidate.name === rule.key);
-  const usable = message.fields.filter((candidate) => whyNoKey(candidate) === undefined);
-  const wrong = field === undefined ? "names no field of the message" : whyNoKey(field);
+  const usable = message.fields.filter((candidate) => keyObstacle(candidate) === undefined);
+  const wrong = field === undefined ? "is not a field of the message" : keyObstacle(field);
   if (wrong === undefined) return field;
   const names = usable.map((candidate) => candidate.name);
   const guess = field === undefined ? nearest(rule.key, names) : undefined;
@@ -57,7 +57,7 @@ function keyField(
   return undefined;
 }
 
-/** Reports messages that share a topic, where one of them is among the files that are checked. */
+/** Reports messages that share a topic if at least one of them is in a checked file. */
 export function checkTopicNames(
   allFiles: readonly DescFile[],
   checked: ReadonlySet<DescFile>,
@@ -85,21 +85,21 @@ function reportSharedTopic(
 ): void {
   const [reported, other] = checked.has(second.file) ? [second, first] : [first, second];
   if (!checked.has(reported.file)) return;
-  const shared = `topic.name ${JSON.stringify(name)} is the topic of ${other.typeName} too`;
+  const shared = `topic.name ${JSON.stringify(name)} is also the topic of ${other.typeName}`;
   problems.add(
     "MICRO_TOPIC_UNIQUE",
     reported,
     [...topicOption, NAME],
-    `${shared}; a topic has one type of event, rename one`,
+    `${shared}; a topic has a single event type, so rename one of them`,
   );
 }
 
-/** Why the field's value is no key, as a clause for an error message. */
-function whyNoKey(field: DescField): string | undefined {
+/** Why a field cannot be a key, as a clause for an error message; undefined if it can. */
+function keyObstacle(field: DescField): string | undefined {
   if (field.fieldKind === "list") return "is a repeated field";
   if (field.fieldKind === "map") return "is a map";
   if (field.fieldKind === "message") return "is a message";
   if (field.oneof !== undefined) return `is a member of the oneof ${field.oneof.name}`;
-  if (field.scalar === ScalarType.BYTES) return "is a field of bytes";
+  if (field.scalar === ScalarType.BYTES) return "is a bytes field";
   return undefined;
 }

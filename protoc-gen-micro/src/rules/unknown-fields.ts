@@ -3,8 +3,8 @@ import type { Problems } from "./problems.ts";
 import type { Element } from "./source-info.ts";
 
 /**
- * Reports an option that this version does not know, which a newer `micro/v1/options.proto` may have: to leave
- * it out in silence would generate something else than the schema says.
+ * Reports fields of an option that this version does not know, such as those of a newer
+ * `micro/v1/options.proto`. Ignoring them would generate code that contradicts the schema.
  */
 export function checkKnown(
   element: Element,
@@ -14,7 +14,7 @@ export function checkKnown(
 ): void {
   if (rule === undefined) return;
   for (const { no } of rule.$unknown ?? []) {
-    const what = `${rule.$typeName} has a field ${no} that this protoc-gen-micro does not know`;
+    const what = `${rule.$typeName} has a field ${no} that this version of protoc-gen-micro does not know`;
     problems.add("MICRO_OPTION_KNOWN", element, [...path, no], `${what}; update protoc-gen-micro`);
   }
   for (const value of Object.values(rule)) {

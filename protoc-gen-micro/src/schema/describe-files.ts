@@ -2,8 +2,8 @@ import { create, createFileRegistry, type FileRegistry } from "@bufbuild/protobu
 import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
 /**
- * Describes files that come in any order, with all that they import.
- * @throws Error that names an import which is not among them.
+ * Creates a registry of files that are in any order and include all their imports.
+ * @throws Error that names a missing import
  */
 export function describeFiles(files: Iterable<FileDescriptorProto>): FileRegistry {
   return createFileRegistry(create(FileDescriptorSetSchema, { file: importsFirst(files) }));

@@ -8,8 +8,8 @@ type TypeProto = SchemaType["proto"];
 const files = new WeakMap<DescFile, ReadonlyMap<TypeProto, Uint8Array>>();
 
 /**
- * The bytes of a type's descriptor. Those of a file are written all at once: a writer for each type costs more than
- * what it writes.
+ * The encoded descriptor of a type. All types of a file are encoded at once, because a writer for
+ * each costs more than the encoding.
  */
 export function descriptorBytes(type: SchemaType): Uint8Array {
   let descriptors = files.get(type.file);
@@ -24,7 +24,7 @@ function descriptorsOf(file: DescFile): ReadonlyMap<TypeProto, Uint8Array> {
   const { messageType, enumType, service } = file.proto;
   const types = create(FileDescriptorProtoSchema, { messageType, enumType, service });
   const found = new Map<TypeProto, Uint8Array>();
-  // By the numbers of the fields, here and below.
+  // Keyed by field number, here and below.
   collect(
     toBinary(FileDescriptorProtoSchema, types),
     { 4: messageType.values(), 5: enumType.values(), 6: service.values() },
@@ -33,7 +33,7 @@ function descriptorsOf(file: DescFile): ReadonlyMap<TypeProto, Uint8Array> {
   return found;
 }
 
-/** Cuts the types out of the bytes of what declares them, in the order of its lists. */
+/** Cuts the encoded types out of their encoded parent, in the order of its lists. */
 function collect(
   bytes: Uint8Array,
   lists: Readonly<Record<number, Iterator<TypeProto>>>,

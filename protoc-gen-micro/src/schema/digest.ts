@@ -10,17 +10,18 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { descriptorBytes } from "./descriptor-bytes.ts";
 import { type SchemaType, typeClosure } from "./type-closure.ts";
 
-/** A client, a handler and each target of one run ask for the digest of the same service. */
+/** The client, the handler and each target of a run use the digest of the same service. */
 const digests = new WeakMap<DescService | DescMessage, string>();
 
-/** What a type adds to the digest of each service and event that is made of it. */
+/** The part of a type in the digests of the services and events that use it. */
 const contributions = new WeakMap<SchemaType, Uint8Array>();
 
 const syntaxes = new WeakMap<DescFile, Uint8Array>();
 
 /**
- * Tells schemas of a service or an event apart: 16 hexadecimal digits that are the same for the same descriptors of it and
- * of every type that its messages are made of, whatever their comments and the files that they stand in are.
+ * Identifies the schema of a service or an event by 16 hexadecimal digits. They depend on its
+ * descriptor and on those of all types that its messages use, and not on comments or on the files
+ * that contain the types.
  */
 export function schemaDigest(root: DescService | DescMessage): string {
   let digest = digests.get(root);
@@ -42,7 +43,10 @@ function contributionOf(type: SchemaType): Uint8Array {
   return contribution;
 }
 
-/** What the file says of all its types: by it the same field has presence or not, and an enum is open or closed. */
+/**
+ * The syntax, edition and features of a file, which determine the presence of fields and whether
+ * enums are open or closed.
+ */
 function syntaxOf(file: DescFile): Uint8Array {
   let bytes = syntaxes.get(file);
   if (bytes === undefined) {

@@ -2,10 +2,10 @@ import type { DescEnum, DescMessage, DescService } from "@bufbuild/protobuf";
 
 export type SchemaType = DescService | DescMessage | DescEnum;
 
-/** A service or an event with every type that its messages are made of. */
+/** A service or an event with all types that its messages use. */
 export function typeClosure(root: SchemaType): ReadonlySet<SchemaType> {
   const found = new Set<SchemaType>([root]);
-  // A set that grows while it is walked is walked to its end.
+  // Iteration of a set includes elements that are added meanwhile.
   for (const type of found) for (const part of partsOf(type)) found.add(part);
   return found;
 }

@@ -1,4 +1,7 @@
-/** A file before a change and after it; what breaks others has a mark. Without `now` the file is deleted. */
+/**
+ * A file before a change and after it; what breaks others has a mark. Without `now` the file is
+ * deleted.
+ */
 export interface SchemaChange {
   readonly file: string;
   readonly was: string;

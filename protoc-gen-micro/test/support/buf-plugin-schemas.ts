@@ -10,7 +10,10 @@ message Request { string id = 1; }
 message Response { string id = 1; }
 `;
 
-/** Schemas with marks where the rules of `buf lint` find something; what has no mark is as it should be. */
+/**
+ * Schemas with marks where the rules of `buf lint` find something; what has no mark is as it should
+ * be.
+ */
 export const schemas: Readonly<Record<string, string>> = {
   "service_name.proto": `${head("service_name")}
 service Fine {

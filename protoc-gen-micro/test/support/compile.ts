@@ -44,8 +44,8 @@ export class Compiled {
 }
 
 /**
- * Compiles .proto sources, as a user's buf does. One process for all of them: it costs a third of a second.
- * `micro/v1/options.proto` is there unless told otherwise.
+ * Compiles .proto sources, as a user's buf does. One process for all of them: it costs a third of a
+ * second. `micro/v1/options.proto` is there unless told otherwise.
  */
 export function compile(
   sources: Readonly<Record<string, string>>,
@@ -85,7 +85,10 @@ export function generate(
   return new Map(response.file.map((file) => [file.name ?? "", file.content ?? ""]));
 }
 
-/** What protoc-gen-es writes beside our files. It is CommonJS, and its package exports only the program. */
+/**
+ * What protoc-gen-es writes beside our files. It is CommonJS, and its package exports only the
+ * program.
+ */
 export const protocGenEs: Plugin = (
   createRequire(import.meta.url)(
     join(repository, "node_modules/@bufbuild/protoc-gen-es/dist/cjs/src/protoc-gen-es-plugin.js"),

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { Project, ts } from "ts-morph";
 import { strictConfig } from "./workspace.ts";
 
-/** What an editor asks TypeScript about a folder. The compiler is ts-morph's: TypeScript 7 has no such interface. */
+/**
+ * What an editor asks TypeScript about a folder. The compiler is ts-morph's: TypeScript 7 has no
+ * such interface.
+ */
 export class Editor {
   readonly #service: ts.LanguageService;
   readonly #texts = new Map<string, string>();

@@ -7,7 +7,8 @@ import { type Compiled, generate, protocGenEs, repository } from "./compile.ts";
 const run = promisify(execFile);
 
 /**
- * A folder inside the repository, where generated code finds its packages. Remove it with {@link remove}.
+ * A folder inside the repository, where generated code finds its packages. Remove it with
+ * {@link remove}.
  */
 export class Workspace {
   readonly folder: string;
@@ -55,7 +56,10 @@ export class Workspace {
     return stdout.split("\n").filter((line) => /error TS/.test(line) && !line.startsWith(".."));
   }
 
-  /** Runs a module of the folder in a Node of its own, with the runtime's sources. @returns its output */
+  /**
+   * Runs a module of the folder in a Node of its own, with the runtime's sources. @returns its
+   * output
+   */
   async run(name: string): Promise<string> {
     const args = ["--import", "tsx", "--conditions=@micro-es/source", join(this.folder, name)];
     const { stdout } = await run(process.execPath, args, { cwd: repository });

@@ -1,20 +1,44 @@
-import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
-import { type Deadline, DeadlineSweep, deadlineAfter } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
+import { type Abortable, unwatchAbort, watchAbort } from "../base/abort-watch.ts";
+import { type Deadline, DeadlineSweep, deadlineAfter } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
 import type { EventRecord } from "./event.ts";
 
-/** Bodies that wait in one queue unless told otherwise, in bytes together. */
+/** Default limit on the bodies waiting in one queue, in bytes in total. */
 export const defaultMaxPendingBytes: number = 64 * 1024 * 1024;
 
 /** One event on its way to one subscription or queue group. */
 export interface Delivery {
   readonly record: EventRecord;
-  /** Handlings that were begun. */
+  /** Number of attempts started. */
   attempts: number;
-  /** When it may be taken again, after a handling that failed. */
+  /** When it may be handled again after a failed attempt. */
   dueAt: Deadline;
-  /** Set when it was given up and is being dead-lettered: why, and how often that was tried. */
+  /**
+   * Set while the failed event is being dead-lettered: the reason, and how often publishing the
+   * dead letter was tried.
+   */
   burial: Burial | undefined;
+  /** Why the event fails without being handled, for example because it does not decode. */
+  readonly failure: Error | undefined;
+  /** Where the event stays until it is settled; undefined if the broker keeps nothing. */
+  readonly source: DeliverySource | undefined;
+}
+
+/** The broker's side of a delivery whose event stays with the broker until it is settled. */
+export interface DeliverySource {
+  /**
+   * Called before each attempt. A promise delays the attempt until it resolves. If it resolves to
+   * false, the event belongs to another member by now and is not handled here; if it rejects, the
+   * attempt is made again later.
+   */
+  beforeHandling(delivery: Delivery): Promise<boolean> | undefined;
+  /** The event is waiting here for redelivery. */
+  postponed(): void;
+  /**
+   * Called once: the event was handled or failed permanently, or, with `settled` false, it returns
+   * to the broker.
+   */
+  settle(delivery: Delivery, settled: boolean): void;
 }
 
 export interface Burial {
@@ -25,29 +49,32 @@ export interface Burial {
 
 /** Takes deliveries from a {@link DeliveryQueue}. */
 export interface Consumer {
-  /** Events that wait for this consumer at most. */
+  /** Maximum number of events waiting for this consumer. */
   readonly maxPending: number;
   readonly inFlight: number;
-  /** Whether it takes one more now. */
+  /** Whether it can take another event now. */
   readonly ready: boolean;
   take(delivery: Delivery): void;
-  /** Told of an event that the queue lost while this consumer stood first in line. */
+  /** Reports an event that the queue lost while this consumer was first in line. */
   lost(record: EventRecord): void;
 }
 
 /**
- * The events that wait for one subscription, or for the members of one queue group. Bounded in events and in
- * bytes. Events of one key are handed out one after the other, the next only when the one before is done for
- * good, so that redelivery does not break their order; events without a key are handed out as they came.
+ * The events waiting for one subscription, or for the members of one queue group. Bounded in events
+ * and in bytes. Events with the same key are handed out one at a time, the next only when the
+ * previous one is done for good, so that redelivery preserves their order. Events without a key are
+ * handed out in order of arrival.
  */
 export class DeliveryQueue {
   readonly #topic: string;
   readonly #maxPendingBytes: number;
   readonly #onSeal: (() => void) | undefined;
-  readonly #onEnd: ((record: EventRecord, handled: boolean) => void) | undefined;
   readonly #consumers: Consumer[] = [];
   readonly #ready = new Fifo<Delivery>();
-  /** By key, what waits behind the one event of that key that is ready, delayed or being handled. */
+  /**
+   * By key: the events queued behind the one event of that key that is ready, delayed or being
+   * handled.
+   */
   readonly #lanes = new Map<string, Fifo<Delivery>>();
   readonly #delayed = new Set<Delivery>();
   readonly #publishers = new Set<WaitingPublisher>();
@@ -58,33 +85,39 @@ export class DeliveryQueue {
   #sealed = false;
   #turn = 0;
 
-  /**
-   * @param onSeal called once, when the queue takes no more events.
-   * @param onEnd called once for each event that was taken: it was handled or given up for good, or it is lost here.
-   */
-  constructor(
-    topic: string,
-    maxPendingBytes: number,
-    onSeal?: () => void,
-    onEnd?: (record: EventRecord, handled: boolean) => void,
-  ) {
+  /** @param onSeal called once, when the queue stops accepting events. */
+  constructor(topic: string, maxPendingBytes: number, onSeal?: () => void) {
     this.#topic = topic;
     this.#maxPendingBytes = maxPendingBytes;
     this.#onSeal = onSeal;
-    this.#onEnd = onEnd;
   }
 
-  /** Whether it takes no more events. */
+  /** Whether the queue has stopped accepting events. */
   get sealed(): boolean {
     return this.#sealed;
   }
 
-  /** Events that wait, those that wait for their redelivery included. */
+  /** Events waiting, including those waiting for redelivery. */
   get pending(): number {
     return this.#ready.length + this.#blocked + this.#delayed.size;
   }
 
-  /** Consumers that joined and did not leave. */
+  /** Pending events that only need a consumer with free capacity. */
+  get startable(): number {
+    return this.#ready.length;
+  }
+
+  /** Pending events that are waiting for redelivery. */
+  get postponed(): number {
+    return this.#delayed.size;
+  }
+
+  /** Whether there is room for another body. */
+  get hasRoomForBytes(): boolean {
+    return this.#bytes < this.#maxPendingBytes;
+  }
+
+  /** Consumers that have joined and not left. */
   get consumers(): number {
     return this.#consumers.length;
   }
@@ -94,7 +127,7 @@ export class DeliveryQueue {
     this.wake();
   }
 
-  /** Takes no more events; those that wait are still handed out. */
+  /** Stops accepting events; those already waiting are still handed out. */
   seal(): void {
     if (this.#sealed) return;
     this.#sealed = true;
@@ -103,7 +136,10 @@ export class DeliveryQueue {
     this.#onSeal?.();
   }
 
-  /** After the last one left, what still waits is lost: it is returned, and nothing is taken any more. */
+  /**
+   * Removes a consumer. After the last one leaves, the queue accepts nothing further. Waiting
+   * events return to their source; events without one are lost, and returned.
+   */
   leave(consumer: Consumer): readonly EventRecord[] {
     const index = this.#consumers.indexOf(consumer);
     if (index >= 0) this.#consumers.splice(index, 1);
@@ -113,13 +149,13 @@ export class DeliveryQueue {
   }
 
   /**
-   * Takes an event, or answers false when there is no room; then one consumer is told of the loss.
-   * @param attempts handlings that were begun elsewhere before.
+   * Enqueues an event, or returns false if there is no room; the loss is then reported to one
+   * consumer.
    */
-  offer(record: EventRecord, attempts = 0): boolean {
+  offer(record: EventRecord): boolean {
     if (this.#sealed) return false;
     if (this.#publishers.size === 0 && this.#hasRoom(record)) {
-      this.#accept(record, attempts);
+      this.#accept(newDelivery(record));
       return true;
     }
     const consumer = this.#consumers[this.#turn++ % Math.max(1, this.#consumers.length)];
@@ -128,12 +164,24 @@ export class DeliveryQueue {
   }
 
   /**
-   * Takes an event as soon as there is room.
-   * @throws MicroError `canceled` by the signal, `resource_exhausted` when as many publishers wait as events
-   * may.
+   * Enqueues an event that was requested from the broker, even if there is no room; returns false
+   * when the queue is sealed.
+   */
+  accept(record: EventRecord, source: DeliverySource, attempts = 0, failure?: Error): boolean {
+    if (this.#sealed) return false;
+    this.#accept({ ...newDelivery(record), source, attempts, failure });
+    return true;
+  }
+
+  /**
+   * Enqueues an event as soon as there is room.
+   * @throws MicroError `canceled` by the signal, `resource_exhausted` when as many publishers are
+   * waiting as events may.
    */
   async put(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#publishers.size === 0 && this.#hasRoom(record)) return this.#accept(record);
+    if (this.#publishers.size === 0 && this.#hasRoom(record)) {
+      return this.#accept(newDelivery(record));
+    }
     if (this.#sealed) return;
     if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
     if (this.#publishers.size >= this.#maxPending()) {
@@ -159,9 +207,9 @@ export class DeliveryQueue {
     });
   }
 
-  /** The delivery is over, one way or another; the next of its key may follow. */
+  /** Ends a delivery, whatever its outcome; the next event of its key may follow. */
   done(delivery: Delivery): void {
-    this.#onEnd?.(delivery.record, true);
+    delivery.source?.settle(delivery, true);
     const key = delivery.record.key;
     if (key !== undefined) {
       const lane = this.#lanes.get(key);
@@ -176,24 +224,25 @@ export class DeliveryQueue {
     this.wake();
   }
 
-  /** Hands the delivery out again after a while; false when nobody is left to take it. */
+  /** Hands the delivery out again after a delay; returns false if no consumer is left. */
   retry(delivery: Delivery, delayMs: number): boolean {
     if (this.#consumers.length === 0) return false;
     this.#bytes += delivery.record.body.length;
     delivery.dueAt = deadlineAfter(delayMs);
     this.#delayed.add(delivery);
     this.#sweep.watch(delivery.dueAt);
+    delivery.source?.postponed();
     return true;
   }
 
-  /** Hands out at once what waits for its redelivery; for a subscription that is closing. */
+  /** Hands out immediately the events waiting for redelivery; used when a subscription closes. */
   expedite(): void {
     for (const delivery of this.#delayed) this.#ready.push(delivery);
     this.#delayed.clear();
     this.wake();
   }
 
-  /** Hands out what can be, once the code that is running is through. */
+  /** Hands out events to ready consumers once the current code has finished. */
   wake(): void {
     if (this.#wakeScheduled) return;
     this.#wakeScheduled = true;
@@ -214,7 +263,7 @@ export class DeliveryQueue {
     this.#admit();
   }
 
-  /** The consumer that has least to do; those that have equally little, in turn. */
+  /** The least busy consumer; ties are broken round-robin. */
   #pick(): Consumer | undefined {
     const count = this.#consumers.length;
     let best: Consumer | undefined;
@@ -240,8 +289,8 @@ export class DeliveryQueue {
     return sum;
   }
 
-  #accept(record: EventRecord, attempts = 0): void {
-    const delivery: Delivery = { record, attempts, dueAt: 0, burial: undefined };
+  #accept(delivery: Delivery): void {
+    const { record } = delivery;
     this.#bytes += record.body.length;
     const lane = record.key === undefined ? undefined : this.#lanes.get(record.key);
     if (lane !== undefined) {
@@ -254,12 +303,12 @@ export class DeliveryQueue {
     this.wake();
   }
 
-  /** Lets publishers in that wait for room. */
+  /** Admits publishers that are waiting for room. */
   #admit(): void {
     for (const publisher of this.#publishers) {
       if (!this.#hasRoom(publisher.record)) return;
       this.#publishers.delete(publisher);
-      this.#accept(publisher.record);
+      this.#accept(newDelivery(publisher.record));
       publisher.admitted();
     }
   }
@@ -280,19 +329,28 @@ export class DeliveryQueue {
 
   #clear(): readonly EventRecord[] {
     this.#sweep.close();
-    const lost: EventRecord[] = [];
-    for (const delivery of this.#delayed) lost.push(delivery.record);
+    const left: Delivery[] = [...this.#delayed];
     this.#delayed.clear();
     for (const queue of [this.#ready, ...this.#lanes.values()]) {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        lost.push(next.record);
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) left.push(next);
     }
     this.#lanes.clear();
     this.#blocked = 0;
     this.#bytes = 0;
-    for (const record of lost) this.#onEnd?.(record, false);
-    return lost;
+    for (const delivery of left) delivery.source?.settle(delivery, false);
+    return left.filter(({ source }) => source === undefined).map(({ record }) => record);
   }
+}
+
+function newDelivery(record: EventRecord): Delivery {
+  return {
+    record,
+    attempts: 0,
+    dueAt: 0,
+    burial: undefined,
+    failure: undefined,
+    source: undefined,
+  };
 }
 
 interface WaitingPublisher extends Abortable {
@@ -300,7 +358,7 @@ interface WaitingPublisher extends Abortable {
   admitted(): void;
 }
 
-/** First in, first out, in constant time however long it is. */
+/** First in, first out, in constant time at any length. */
 class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;

@@ -1,25 +1,33 @@
 import { randomUUID } from "node:crypto";
-import { MicroError } from "../error.ts";
-import { Metadata, maxMetadataBytes } from "../metadata.ts";
+import { MicroError } from "../base/error.ts";
+import { Metadata, maxMetadataBytes } from "../base/metadata.ts";
+import { checkJsonElements } from "../codec/json-elements.ts";
 import { reservedEventKeys } from "./broker.ts";
 import { checkDescription, checkTopic, type EventRecord, tooLarge } from "./event.ts";
 
 /**
- * An event on go-micro's HTTP and NATS brokers: the JSON of its `Message{Header map[string]string, Body
- * []byte}`, the body in padded base64. Names of headers are compared without regard to case.
+ * An event on go-micro's HTTP and NATS brokers: the JSON of its
+ * `Message{Header map[string]string, Body []byte}`, with the body in padded base64. Header names
+ * are case-insensitive.
  */
 interface Envelope {
   readonly Header: Readonly<Record<string, string>>;
   readonly Body: string;
 }
 
-/** The largest envelope of an event with a body of this many bytes, in bytes. */
+/**
+ * Maximum number of values in an envelope's JSON, including names: enough for the maximum number of
+ * headers in metadata and as many again that are left out of it.
+ */
+const maxElements = 1_024;
+
+/** The maximum size of an envelope whose body has this many bytes, in bytes. */
 export function maxEnvelopeBytes(maxEventBytes: number): number {
-  // Base64, and a header whose every character JSON may write as six.
+  // Base64, plus headers in which JSON may escape every character as six.
   return Math.ceil(maxEventBytes / 3) * 4 + 6 * maxMetadataBytes + 16 * 1024;
 }
 
-/** The event as the bytes of its envelope. */
+/** Encodes the event as an envelope. */
 export function encodeEnvelope(record: EventRecord): Buffer {
   const { id, topic, body, contentType, typeName, key, metadata } = record;
   const header = new Map<string, string>();
@@ -42,17 +50,17 @@ export function encodeEnvelope(record: EventRecord): Buffer {
   return Buffer.from(JSON.stringify(envelope));
 }
 
-/** An event that came from outside, and the headers that metadata cannot hold, which are left out of it. */
+/** A decoded event, and the headers that metadata cannot hold and that are left out of it. */
 export interface DecodedEnvelope {
   readonly record: EventRecord;
   readonly skipped: readonly string[];
 }
 
 /**
- * Reads an envelope, whoever wrote it.
+ * Decodes an envelope from any sender.
  * @param defaultTopic the topic of an event whose header does not name one.
- * @throws MicroError `invalid_argument` when it is none or names no topic, `resource_exhausted` when its body
- * or its headers are over the limit.
+ * @throws MicroError `invalid_argument` when it is not a valid envelope or names no topic,
+ * `resource_exhausted` when its body or headers exceed the limit.
  */
 export function decodeEnvelope(
   bytes: Buffer,
@@ -90,13 +98,14 @@ export function decodeEnvelope(
   return { record, skipped };
 }
 
-/** What a go-micro subscriber takes an event without a content type for. */
+/** The content type that a go-micro subscriber assumes for an event without one. */
 const defaultContentType = "application/protobuf";
 
 function parse(bytes: Buffer): {
   readonly header: Readonly<Record<string, unknown>>;
   readonly body: unknown;
 } {
+  checkJsonElements(bytes, maxElements, "an event envelope");
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString("utf8"));
@@ -118,7 +127,8 @@ function decodeBody(topic: string, body: unknown, maxEventBytes: number): Uint8A
   if (body === null || body === undefined) return new Uint8Array(0);
   if (typeof body !== "string") throw malformed("Body is not a string");
   const bytes = Buffer.from(body, "base64");
-  // Node skips what is not base64, so a body that has it comes out shorter than its length says.
+  // Node skips characters that are not base64, so a body containing them decodes to fewer bytes
+  // than its length implies.
   if (body.length % 4 !== 0 || bytes.length !== Buffer.byteLength(body, "base64")) {
     throw malformed("Body is not base64");
   }
@@ -141,7 +151,7 @@ function append(metadata: Metadata, key: string, value: string): boolean {
   }
 }
 
-/** Go's `strings.Title`, which is how go-micro's metadata looks a key up that it does not find as it is. */
+/** Go's `strings.Title`, which go-micro's metadata applies when it does not find a key as given. */
 function titleCase(key: string): string {
   return key.replace(/(^|[^a-z0-9_])([a-z])/g, (_, before: string, letter: string) => {
     return before + letter.toUpperCase();

@@ -1,19 +1,19 @@
-import { type Deadline, remainingMs } from "../deadline.ts";
-import type { Metadata } from "../metadata.ts";
+import { type Deadline, remainingMs } from "../base/deadline.ts";
+import type { Metadata } from "../base/metadata.ts";
 
-/** Metadata of an event: until when it is of use, in milliseconds since 1970. */
+/** Metadata key of an event: its deadline, in milliseconds since 1970. */
 export const eventDeadlineKey = "micro-deadline";
 
 /**
- * Says in an event's metadata until when it is of use. It is a time of the wall clock, because an event may rest in a
- * broker, where no time that remains can be counted down.
+ * Writes the deadline into an event's metadata. It is a wall-clock time, because an event may rest
+ * in a broker, where a remaining time could not be counted down.
  */
 export function setEventDeadline(metadata: Metadata, deadline: Deadline | undefined): void {
   if (deadline === undefined || deadline === Number.POSITIVE_INFINITY) return;
   metadata.set(eventDeadlineKey, String(Math.round(Date.now() + remainingMs(deadline))));
 }
 
-/** Until when an event is of use, on this process's clock; infinity when it does not say so in earnest. */
+/** The deadline of an event on this process's clock; infinity if it has none or an invalid one. */
 export function eventDeadline(metadata: Metadata): Deadline {
   const said = metadata.get(eventDeadlineKey);
   if (typeof said !== "string" || !/^\d{1,15}$/.test(said)) return Number.POSITIVE_INFINITY;

@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { type ParentContext, selectMetadata } from "../call.ts";
-import type { Deadline } from "../deadline.ts";
-import { MicroError } from "../error.ts";
-import { Metadata } from "../metadata.ts";
+import { abortError } from "../base/abort.ts";
+import type { Deadline } from "../base/deadline.ts";
+import { MicroError } from "../base/error.ts";
+import { LinkedSignal } from "../base/linked-signal.ts";
+import { Metadata } from "../base/metadata.ts";
+import { checkOptions } from "../base/option-check.ts";
+import { type ParentContext, selectMetadata } from "../call/call.ts";
 import {
   type IncomingEvent,
   type OutgoingEvent,
@@ -10,8 +13,9 @@ import {
   reservedEventKeys,
 } from "./broker.ts";
 import { setEventDeadline } from "./event-deadline.ts";
+import { publishKinds } from "./option-kinds.ts";
 
-/** An event that a broker took: checked, complete, and never changed from then on. */
+/** An event that a broker accepted: validated, complete and immutable. */
 export interface EventRecord {
   readonly id: string;
   readonly topic: string;
@@ -21,22 +25,22 @@ export interface EventRecord {
   readonly key: string | undefined;
   readonly metadata: Metadata;
   /**
-   * Names the dead letter that this event was before it was published again, so that a broker which keeps an id once
-   * does not take it for the event before.
+   * Identifies the dead letter that this event was before it was republished, so that a broker
+   * which deduplicates by id does not mistake it for the original event.
    */
   readonly replay?: string;
 }
 
-/** The largest body of an event, in bytes, unless a broker is told otherwise. */
+/** Default limit on the body of an event, in bytes. */
 export const defaultMaxEventBytes: number = 4 * 1024 * 1024;
 
-/** The longest name of a topic. */
+/** Maximum length of a topic name. */
 export const maxTopicLength = 255;
 
-/** The longest name of a queue group. */
+/** Maximum length of a queue group name. */
 export const maxQueueLength = 128;
 
-/** The longest ordering key, in UTF-16 code units. */
+/** Maximum length of an ordering key, in UTF-16 code units. */
 export const maxKeyLength = 1024;
 
 const namePattern = /^[A-Za-z0-9._-]+$/;
@@ -44,12 +48,14 @@ const visibleAscii = /^[\x21-\x7e]+$/;
 const contentTypePattern = /^[\x20-\x7e]+$/;
 const typeNamePattern = /^[A-Za-z0-9_.]*$/;
 
-/** @throws MicroError `invalid_argument` when it is no name for a topic; wildcards are none. */
+/**
+ * @throws MicroError `invalid_argument` when it is not a valid topic name; wildcards are not valid.
+ */
 export function checkTopic(topic: string): void {
   checkName("topic", topic, maxTopicLength);
 }
 
-/** @throws MicroError `invalid_argument` when it is no name for a queue group. */
+/** @throws MicroError `invalid_argument` when it is not a valid queue group name. */
 export function checkQueue(queue: string): void {
   checkName("queue", queue, maxQueueLength);
 }
@@ -63,7 +69,7 @@ function checkName(what: string, name: string, longest: number): void {
 }
 
 /**
- * What a publisher gave, as the event that the broker takes. The body is not copied.
+ * Converts a published event to the record that the broker accepts. The body is not copied.
  * @throws MicroError `invalid_argument` or `resource_exhausted`, as {@link Broker.publish} does.
  */
 export function eventRecord(
@@ -73,6 +79,9 @@ export function eventRecord(
   maxEventBytes: number,
 ): EventRecord {
   checkTopic(topic);
+  if (options !== undefined) {
+    checkOptions<PublishOptions>(`publish to ${topic}`, options, publishKinds);
+  }
   const { body, contentType, typeName, key, id } = event;
   if (!(body instanceof Uint8Array))
     throw refused(`an event on ${topic} needs a Uint8Array as body`);
@@ -90,7 +99,7 @@ export function eventRecord(
 }
 
 /**
- * Checks what is said about a body, by a publisher here or by one out there.
+ * Validates the description of a body, from a local or a remote publisher.
  * @throws MicroError `invalid_argument`.
  */
 export function checkDescription(
@@ -114,13 +123,36 @@ export function checkDescription(
   }
 }
 
-/** What ends the wait of a publisher: its own signal, or that of the call on whose behalf it publishes. */
-export function cancellation({ signal, context }: PublishOptions): AbortSignal | undefined {
-  if (context === undefined) return signal;
-  return signal === undefined ? context.signal : AbortSignal.any([signal, context.signal]);
+/**
+ * Publishes with the signal that cancels it: the publisher's own, or that of the call that caused
+ * the publication.
+ */
+export async function withCancellation<T>(
+  { signal, context }: PublishOptions,
+  publish: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (signal === undefined || context === undefined) return publish(signal ?? context?.signal);
+  const linked = new LinkedSignal(signal, context.signal);
+  try {
+    return await publish(linked.signal);
+  } finally {
+    linked.release();
+  }
 }
 
-/** The metadata that propagates from the context, under that of the event itself. */
+/**
+ * The error for a publication whose signal aborted, either before the event was sent or when it may
+ * have been sent.
+ */
+export function abortedPublication(reason: unknown, mayBeSent: boolean): MicroError {
+  const error = abortError(reason);
+  if (!mayBeSent) return error;
+  return new MicroError(error.code, error.message, { cause: reason, outcome: "unknown" });
+}
+
+/**
+ * Merges the metadata propagated from the context with that of the event, which takes precedence.
+ */
 function outgoingMetadata(
   topic: string,
   event: OutgoingEvent,
@@ -144,7 +176,7 @@ function outgoingMetadata(
   return metadata;
 }
 
-/** The error for an event whose body is over the limit. */
+/** The error for an event whose body exceeds the limit. */
 export function tooLarge(topic: string, bytes: number, limit: number): MicroError {
   return new MicroError(
     "resource_exhausted",
@@ -157,7 +189,10 @@ function refused(message: string): MicroError {
   return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }
 
-/** One delivery of an event, as its handler sees it. What few handlers ask for is made when first read. */
+/**
+ * One delivery of an event, as its handler sees it. Rarely used properties are created on first
+ * read.
+ */
 export class DeliveredEvent implements IncomingEvent {
   readonly id: string;
   readonly topic: string;
@@ -197,7 +232,7 @@ export class DeliveredEvent implements IncomingEvent {
     return this;
   }
 
-  /** A copy of its own, because several subscribers and attempts share what was published. */
+  /** A copy, because several subscribers and attempts share the published event. */
   get metadata(): Metadata {
     this.#metadata ??= new Metadata(this.#received);
     return this.#metadata;
@@ -216,7 +251,7 @@ export class DeliveredEvent implements IncomingEvent {
     return this.#controller.signal;
   }
 
-  /** Fires the signal. Only the first reason counts. */
+  /** Aborts the signal. Only the first reason counts. */
   cancel(reason: MicroError): void {
     if (this.#cancelled !== undefined) return;
     this.#cancelled = reason;

@@ -1,17 +1,17 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { afterEach, expect, test, vi } from "vitest";
+import { silentLogger } from "../base/logger.ts";
 import { bytesCodec } from "../codec/bytes.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
-import { silentLogger } from "../logger.ts";
 import type { Broker, IncomingEvent, OutgoingEvent } from "./broker.ts";
-import { MemoryBrokerNetwork, memoryBroker } from "./memory.ts";
+import { MemoryBrokerNetwork, memoryBroker } from "./memory/broker.ts";
 import { createTopic } from "./topic.ts";
 
 const until = (condition: () => boolean | Promise<boolean>) =>
   vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
 
-// Any message type would do; this one is at hand without generated code.
+// Any message type would do; this one is available without generated code.
 const topic = createTopic({
   name: "acme.things",
   codec: protobufCodec(AnySchema),

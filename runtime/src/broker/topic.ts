@@ -1,8 +1,11 @@
-import { declareSchema } from "../built-with.ts";
-import type { Awaitable } from "../call.ts";
+import { messageOf } from "../base/error.ts";
+import type { MetadataInit } from "../base/metadata.ts";
+import { callback, checkOptions, part, required, text } from "../base/option-check.ts";
+import type { Awaitable } from "../call/call.ts";
+import { declareSchema } from "../call/schema-digests.ts";
 import type { Codec } from "../codec/codec.ts";
 import { essence } from "../codec/content-type.ts";
-import type { MetadataInit } from "../metadata.ts";
+import { decodeWithin, defaultMaxElements } from "../codec/message-elements.ts";
 import {
   type Broker,
   EventRejected,
@@ -11,34 +14,39 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from "./broker.ts";
+import { checkTopic } from "./event.ts";
 
-/** What is published with a typed event beside the message. */
+/** Options for publishing a typed event, in addition to the message. */
 export interface TopicPublishOptions extends PublishOptions {
   readonly metadata?: MetadataInit;
   /** Identifies the event. Default: a new UUID. */
   readonly id?: string;
 }
 
-/** What a topic is made of; generated code writes it. */
+/** Definition of a topic; written by generated code. */
 export interface TopicDefinition<M, I> {
   readonly name: string;
   readonly codec: Codec<M, I>;
-  /** The ordering key of an event, from the field that the schema names. */
+  /** Returns the ordering key of an event, from the field that the schema names. */
   readonly key?: (message: I) => string;
-  /** Tells schemas of the event apart. */
+  /** Distinguishes schemas of the event. */
   readonly digest?: string;
 }
 
-/** A topic whose events are messages of one type. Generated files export one for each `micro.v1.topic`. */
+/**
+ * A topic whose events are messages of one type. Generated files export one for each
+ * `micro.v1.topic`.
+ */
 export interface Topic<M, I = M> extends TopicDefinition<M, I> {
   /**
    * Publishes a message.
-   * @throws MicroError as {@link Broker.publish}; `invalid_argument` when the message does not fit its type.
+   * @throws MicroError as {@link Broker.publish} does; `invalid_argument` when the message does not
+   * match its type.
    */
   publish(broker: Broker, message: I, options?: TopicPublishOptions): Promise<void>;
   /**
-   * Handles each message. An event whose bytes are not such a message never reaches the handler: it is
-   * rejected, which is counted and, where the subscription names a dead letter topic, kept there.
+   * Handles each message. An event whose bytes do not decode never reaches the handler: it is
+   * rejected, which is counted, and kept on the subscription's dead letter topic if there is one.
    */
   subscribe(
     broker: Broker,
@@ -47,8 +55,15 @@ export interface Topic<M, I = M> extends TopicDefinition<M, I> {
   ): Promise<Subscription>;
 }
 
-/** Makes a topic out of its definition. */
+/** Creates a topic from its definition. */
 export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I> {
+  checkOptions("createTopic", definition, {
+    name: required(text),
+    codec: required(part("a Codec", "BytesCodec", "encode", "decode")),
+    key: callback,
+    digest: text,
+  });
+  checkTopic(definition.name);
   const { name, codec, key, digest } = definition;
   return {
     ...definition,
@@ -57,7 +72,12 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
     },
     subscribe(broker, handler, options) {
       if (digest !== undefined) declareSchema(broker, "subscribes", name, digest);
-      return broker.subscribe(name, (event) => deliver(event, handler), options);
+      const { maxMessageElements = defaultMaxElements } = options ?? {};
+      return broker.subscribe(
+        name,
+        (event) => deliver(event, handler, maxMessageElements),
+        options,
+      );
     },
   };
 
@@ -84,6 +104,7 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
   function deliver(
     event: IncomingEvent,
     handler: (message: M, event: IncomingEvent) => Awaitable<void>,
+    maxElements: number,
   ): Awaitable<void> {
     if (event.typeName !== "" && event.typeName !== codec.typeName) {
       throw new EventRejected(
@@ -91,32 +112,34 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
       );
     }
     const format = essence(event.contentType);
-    if (format === codec.contentType) return handler(decode(codec, event), event);
+    if (format === codec.contentType) return handler(decode(codec, event, maxElements), event);
     return inOtherFormat(codec, format).then(
-      (other) => handler(decode(other, event), event),
+      (other) => handler(decode(other, event, maxElements), event),
       (cause) => {
         throw undecodable(event, cause);
       },
     );
   }
 
-  function decode(decoder: Codec<M, I>, event: IncomingEvent): M {
+  function decode(decoder: Codec<M, I>, event: IncomingEvent, maxElements: number): M {
+    const { body } = event;
     try {
-      return decoder.decode(event.body);
+      return decodeWithin(decoder, body, 0, body.length, false, maxElements);
     } catch (cause) {
       throw undecodable(event, cause);
     }
   }
 
   function undecodable(event: IncomingEvent, cause: unknown): EventRejected {
-    const reason = cause instanceof Error ? cause.message : cause;
-    return new EventRejected(`event ${event.id} on ${name} does not decode: ${reason}`, { cause });
+    return new EventRejected(`event ${event.id} on ${name} does not decode: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
 /**
- * Other names of the two formats of events. A Go publisher on go-micro's gRPC client names gRPC's content types
- * and sends the body without gRPC's frame.
+ * Other names for the two formats of events. A Go publisher that uses go-micro's gRPC client sends
+ * gRPC's content types, and the body without gRPC's frame.
  */
 const protobufNames = new Set([
   "application/protobuf",
@@ -127,7 +150,10 @@ const protobufNames = new Set([
 ]);
 const jsonNames = new Set(["application/json", "application/grpc+json"]);
 
-/** The codec for an event that is in another format than this side publishes in. Formats load when one comes. */
+/**
+ * The codec for an event in a format other than the one published here. Formats are loaded when the
+ * first such event arrives.
+ */
 async function inOtherFormat<M, I>(codec: Codec<M, I>, format: string): Promise<Codec<M, I>> {
   if (protobufNames.has(format)) {
     const { protobufFormat } = await import("../codec/protobuf.ts");

@@ -3,8 +3,8 @@ import { type ScriptedClient, scriptedClient } from "../../../test/support/clien
 import { echo } from "../../../test/support/echo.ts";
 import type { ScriptedCall } from "../../../test/support/scripted-transport.ts";
 import { errorOf } from "../../../test/support/server.ts";
-import { deadlineAfter, remainingMs } from "../deadline.ts";
-import { MicroError, type Outcome } from "../error.ts";
+import { deadlineAfter, remainingMs } from "../base/deadline.ts";
+import { MicroError, type Outcome } from "../base/error.ts";
 import { byLabel, byVersion } from "../selector/filters.ts";
 import type { ClientParts } from "./rpc-client.ts";
 
@@ -78,6 +78,57 @@ describe("an attempt that fails", () => {
     if (attempts > 1) expect(error.message).toContain(`attempt ${attempts}`);
   });
 
+  test.each([
+    ["unknown", ["unknown", "not-executed"]],
+    ["unknown", ["executed", "unknown", "not-executed"]],
+    ["executed", ["executed", "not-executed"]],
+    ["executed", ["unknown", "executed"]],
+    ["not-executed", ["not-executed", "not-executed"]],
+  ] as const)("leaves the call %s after attempts that were %j", async (expected, outcomes) => {
+    const policy = { ...quick.retry, attempts: outcomes.length };
+    const { client, transport } = await start(["a", "b"], { retry: policy });
+    const left = [...outcomes] as Outcome[];
+    const fail = () => {
+      const outcome = left.shift() ?? "not-executed";
+      throw left.length > 0
+        ? unavailable(outcome)
+        : new MicroError("resource_exhausted", "refused", { outcome });
+    };
+    transport.onUnary = fail;
+    const error = await errorOf(client.unary(echo.echo, {}));
+    expect(error).toMatchObject({ code: "resource_exhausted", outcome: expected });
+    expect(transport.calls).toHaveLength(outcomes.length);
+
+    left.push(...outcomes);
+    // biome-ignore lint/correctness/useYield: it fails before its first response
+    transport.onStream = async function* () {
+      fail();
+    };
+    const repeatable: typeof echo.repeat = { ...echo.repeat, idempotency: "idempotent" };
+    const responses = client.serverStream(repeatable, {})[Symbol.asyncIterator]();
+    const ofStream = await errorOf(responses.next());
+    expect(ofStream).toMatchObject({ code: "resource_exhausted", outcome: expected });
+  });
+
+  test("leaves the outcome open when the call is cancelled before its next attempt", async () => {
+    const { client, transport } = await start(["a"], {
+      retry: { backoffMs: 60_000, maxBackoffMs: 60_000, attempts: 3 },
+    });
+    const controller = new AbortController();
+    const failed = new Promise<void>((resolve) => {
+      transport.onUnary = () => {
+        if (transport.calls.length === 1) setImmediate(resolve);
+        throw unavailable("unknown");
+      };
+    });
+    const call = errorOf(
+      client.unary(echo.echo, {}, { signal: controller.signal, timeoutMs: 600_000 }),
+    );
+    await failed;
+    controller.abort();
+    expect(await call).toMatchObject({ code: "canceled", outcome: "unknown" });
+  });
+
   test("tells the server how many went before", async () => {
     const { client, transport } = await start(["a"], quick);
     const metadata = { own: "kept" };
@@ -91,13 +142,19 @@ describe("an attempt that fails", () => {
     ).toEqual([undefined, "1", "2"]);
   });
 
-  test("passes an answer of the handler on as it is", async () => {
+  test("passes a response of the handler on as it is", async () => {
     const { client, transport } = await start(["a"], quick);
     const answer = new MicroError("not_found", "no such greeting", { outcome: "executed" });
     transport.onUnary = () => {
       throw answer;
     };
-    expect(await errorOf(client.unary(echo.echo, {}))).toBe(answer);
+    const error = await errorOf(client.unary(echo.echo, {}));
+    expect(error).toMatchObject({
+      code: "not_found",
+      message: "no such greeting",
+      outcome: "executed",
+    });
+    expect(error.cause).toBeUndefined();
   });
 
   test("counts once for its node, however it ends", async () => {
@@ -171,11 +228,15 @@ describe("the deadline", () => {
     ["the schema's", 5_000, undefined, undefined, 5_000],
     ["the client's over the schema's", 5_000, 7_000, undefined, 7_000],
     ["the call's over both", 5_000, 7_000, 60_000, 60_000],
-  ])("is %s", async (_what, schema, ofClient, ofCall, expected) => {
+  ])("is %s", async (_what, schema, ofClient, withCallContext, expected) => {
     const parts = ofClient === undefined ? {} : { timeoutMs: ofClient };
     const { client, transport } = await start(["a"], parts);
     const method = schema === undefined ? echo.echo : { ...echo.echo, timeoutMs: schema };
-    await client.unary(method, {}, ofCall === undefined ? {} : { timeoutMs: ofCall });
+    await client.unary(
+      method,
+      {},
+      withCallContext === undefined ? {} : { timeoutMs: withCallContext },
+    );
     const left = remainingMs(transport.calls[0]!.call.deadline);
     expect(left).toBeLessThanOrEqual(expected);
     expect(left).toBeGreaterThan(expected - 4_000);
@@ -433,7 +494,7 @@ describe("streams", () => {
       code: "unavailable",
     });
     expect(begun).toBe(1);
-    // What lies in an array can be sent again.
+    // Requests in an array can be sent again.
     expect((await errorOf(client.clientStream(method, [{ text: "one" }]))).message).toMatch(
       /attempt/,
     );

@@ -1,30 +1,33 @@
-import { type Deadline, monotonicNow, remainingMs, turnNow } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import type { Logger } from "../logger.ts";
-import type { RetryPolicy } from "../method.ts";
+import { type Deadline, monotonicNow, remainingMs, turnNow } from "../base/deadline.ts";
+import { asMicroError, MicroError, readableThrown } from "../base/error.ts";
+import type { Logger } from "../base/logger.ts";
+import type { RetryPolicy } from "../call/method.ts";
 import type { Candidate, Selector } from "../selector/selector.ts";
 import type { Channel } from "../transport/transport.ts";
-import { cancelled, ofCall } from "./call-error.ts";
+import { cancelled, rejectWithCaller, withCallContext } from "./call-error.ts";
+import type { CancellableWaits } from "./cancellable-wait.ts";
 import type { ChannelPool } from "./channel-pool.ts";
 import type { ChannelSlot } from "./channel-slot.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { Attempt, OutboundCall } from "./outbound-call.ts";
 import { decideRetry, type RetryDecision, retryPolicy } from "./retry.ts";
 import { UnaryAttempt, type UnaryAttemptOwner } from "./unary-attempt.ts";
-import type { Waits } from "./waits.ts";
 
-/** What attempts are made with. */
+/** What {@link Attempts} needs from its client. */
 export interface AttemptsOptions {
   readonly selector: Selector;
   readonly pool: ChannelPool;
-  readonly waits: Waits;
+  readonly waits: CancellableWaits;
   readonly open: OpenCalls;
   readonly retry: Partial<RetryPolicy> | false | undefined;
   readonly logger: Logger;
   readonly random: () => number;
 }
 
-/** Makes the attempts of calls: each to a node and over a connection, and after a failure perhaps another. */
+/**
+ * Makes the attempts of calls: each goes to a node over a connection, and a failure may lead to
+ * another attempt.
+ */
 export class Attempts implements UnaryAttemptOwner {
   readonly #selector: Selector;
   readonly #pool: ChannelPool;
@@ -38,32 +41,67 @@ export class Attempts implements UnaryAttemptOwner {
     this.#options = options;
   }
 
-  /** A unary call. The usual one selects, sends and waits for its answer, and makes nothing beside. */
+  /**
+   * Makes a unary call. A typical call selects a node, sends the request and waits for its
+   * response, and allocates nothing else.
+   */
   unary(call: OutboundCall, request: unknown): Promise<unknown> {
     const answer = new Promise(keepSettlers);
     call.answer = answer;
+    const { resolve } = settlers;
     this.#open.begin();
-    this.#start(new UnaryAttempt(call, request, settlers.resolve, settlers.reject, this));
+    this.#begin(call, request, resolve);
     return answer;
   }
 
   attemptAnswered(attempt: UnaryAttempt, message: unknown): void {
     const { call } = attempt;
-    attempt.report(turnNow() - attempt.sentAt);
+    this.report(attempt, turnNow() - attempt.sentAt);
     call.budget.deposit();
     this.#open.end(call);
     attempt.resolve(message);
   }
 
   attemptFailed(attempt: UnaryAttempt, reason: unknown): void {
-    const { call, request, resolve, reject } = attempt;
-    this.prepareNext(call, attempt, reason, false).then(
-      () => this.#start(new UnaryAttempt(call, request, resolve, reject, this)),
+    const { call, request, resolve } = attempt;
+    this.#prepareNext(call, attempt, reason, false).then(
       (error) => {
-        this.#open.end(call);
-        reject(error);
+        if (error === undefined) this.#begin(call, request, resolve);
+        else this.#fail(call, error, resolve);
       },
+      (unexpected) => this.#fail(call, asMicroError(unexpected, "internal"), resolve),
     );
+  }
+
+  /**
+   * Reports the outcome of an attempt to the selector; a selector that throws does not affect the
+   * call.
+   */
+  report(attempt: Attempt, latencyMs: number | undefined, error?: MicroError): void {
+    try {
+      attempt.report(latencyMs, error);
+    } catch (reason) {
+      this.#options.logger.error(
+        { target: attempt.call.target, error: readableThrown(reason) },
+        "the selector threw when it was told how an attempt ended",
+      );
+    }
+  }
+
+  #begin(call: OutboundCall, request: unknown, resolve: UnaryAttempt["resolve"]): void {
+    let attempt: UnaryAttempt;
+    try {
+      attempt = new UnaryAttempt(call, request, resolve, this);
+    } catch (reason) {
+      this.#fail(call, asMicroError(reason, "internal"), resolve);
+      return;
+    }
+    this.#start(attempt);
+  }
+
+  #fail(call: OutboundCall, error: MicroError, resolve: UnaryAttempt["resolve"]): void {
+    this.#open.end(call);
+    resolve(rejectWithCaller(error, call));
   }
 
   #start(attempt: UnaryAttempt): void {
@@ -71,10 +109,9 @@ export class Attempts implements UnaryAttemptOwner {
     try {
       const routed = this.route(call, attempt);
       if (routed instanceof Promise) {
-        routed.then(
-          (channel) => this.#send(attempt, channel, monotonicNow()),
-          (reason) => attempt.failed(reason),
-        );
+        routed
+          .then((channel) => this.#send(attempt, channel, monotonicNow()))
+          .catch((reason) => attempt.failed(reason));
       } else {
         this.#send(attempt, routed, call.attempts === 1 ? call.beganAt : monotonicNow());
       }
@@ -97,22 +134,25 @@ export class Attempts implements UnaryAttemptOwner {
     );
   }
 
-  /** The connection for an attempt; a promise only when something must be waited for. */
+  /** The connection for an attempt; a promise only if the call has to wait. */
   route(call: OutboundCall, attempt: Attempt): Channel | Promise<Channel> {
     const { address } = call.options;
     if (address !== undefined) {
-      const slot = this.#pool.toAddress(address);
+      const slot = this.#pool.toAddress(address, call.options.service ?? call.method.service);
       return slot.ready() ?? this.#connect(call, slot);
     }
     const selected = this.#selector.select(call.target, attempt);
     if (selected instanceof Promise) return this.#routeLater(call, attempt, selected);
     attempt.candidate = selected;
-    return this.#pool.toNode(selected.node).ready() ?? this.#routeLater(call, attempt, selected);
+    return (
+      this.#pool.toNode(selected.node, call.target).ready() ??
+      this.#routeLater(call, attempt, selected)
+    );
   }
 
   /**
-   * What follows a failed attempt: resolves when it is time for the next one.
-   * @param committed whether the call cannot be repeated any more, whatever its policy.
+   * Handles a failed attempt: resolves when it is time for the next one.
+   * @param committed whether the call can no longer be repeated, whatever its policy.
    * @throws MicroError the error of the call, when there is no further attempt.
    */
   async prepareNext(
@@ -121,10 +161,25 @@ export class Attempts implements UnaryAttemptOwner {
     reason: unknown,
     committed: boolean,
   ): Promise<void> {
+    const error = await this.#prepareNext(call, attempt, reason, committed);
+    if (error !== undefined) throw withCallContext(error, call);
+  }
+
+  /**
+   * As {@link prepareNext}, but resolves with the error of the call, before the call's context is
+   * added.
+   */
+  async #prepareNext(
+    call: OutboundCall,
+    attempt: Attempt,
+    reason: unknown,
+    committed: boolean,
+  ): Promise<MicroError | undefined> {
     const error = asMicroError(reason, "unknown");
-    attempt.report(this.#latencyMs(call, attempt), error);
+    this.report(attempt, this.#latencyMs(call, attempt), error);
+    call.attemptFailed(error.outcome);
     const decision = this.#decide(call, attempt, error, committed);
-    if (decision === undefined) throw ofCall(error, call);
+    if (decision === undefined) return error;
     const { waitMs, transparent } = decision;
     if (transparent) call.transparentRetries++;
     if (attempt.candidate !== undefined) call.avoid(attempt.candidate.node.id);
@@ -133,12 +188,13 @@ export class Attempts implements UnaryAttemptOwner {
       { method: method.name, target, address, attempts, waitMs, error },
       "an attempt failed and is followed by another",
     );
-    if (waitMs === 0) return;
+    if (waitMs === 0) return undefined;
     const what = `before attempt ${attempts + 1}, after: ${error.message}`;
     try {
       await this.#options.waits.pause(waitMs, { signal, deadline, what });
+      return undefined;
     } catch (interrupted) {
-      throw ofCall(asMicroError(interrupted, "canceled"), call);
+      return asMicroError(interrupted, "canceled");
     }
   }
 
@@ -150,7 +206,7 @@ export class Attempts implements UnaryAttemptOwner {
   ): RetryDecision | undefined {
     if (call.signal?.aborted === true) return undefined;
     const { options, method } = call;
-    // The selector has waited as long as it is worth: asking again would only wait again.
+    // The selector has already waited as long as is useful; asking again would only wait again.
     if (attempt.candidate === undefined && options.address === undefined) return undefined;
     const failed = {
       error,
@@ -165,13 +221,13 @@ export class Attempts implements UnaryAttemptOwner {
     return decideRetry(failed, () => call.budget.withdraw(), this.#options.random);
   }
 
-  /** How long a stream stays open says nothing of how fast its node is. */
+  /** How long a stream stays open says nothing about the speed of its node. */
   #latencyMs(call: OutboundCall, attempt: Attempt): number | undefined {
     if (attempt.channel === undefined || call.method.kind !== "unary") return undefined;
     return monotonicNow() - attempt.sentAt;
   }
 
-  /** As {@link route}, where the nodes are not known or the node is not connected to. */
+  /** As {@link route}, when the nodes are not known or the node is not connected. */
   async #routeLater(
     call: OutboundCall,
     attempt: Attempt,
@@ -180,7 +236,7 @@ export class Attempts implements UnaryAttemptOwner {
     let candidate = await this.#known(call, selected);
     for (;;) {
       attempt.candidate = candidate;
-      const slot = this.#pool.toNode(candidate.node);
+      const slot = this.#pool.toNode(candidate.node, call.target);
       const { refusal } = slot;
       const passed = call.tried?.has(candidate.node.id) === true;
       if (refusal === undefined || passed || slot.ready() !== undefined) {
@@ -188,7 +244,7 @@ export class Attempts implements UnaryAttemptOwner {
           throw ofNode(reason, candidate);
         });
       }
-      // It will not be dialled for a while: another node can have the call at once.
+      // The node is backing off from a failed dial, so another node can take the call immediately.
       attempt.exclude = call.avoid(candidate.node.id);
       candidate.report(undefined, refusal);
       attempt.candidate = undefined;
@@ -196,7 +252,9 @@ export class Attempts implements UnaryAttemptOwner {
     }
   }
 
-  /** The selector ends its wait by signal and deadline; this one ends it when the client is closed. */
+  /**
+   * The selector ends its wait on signal and deadline; this also ends it when the client is closed.
+   */
   #known(
     call: OutboundCall,
     selected: Candidate | Promise<Candidate>,
@@ -218,21 +276,17 @@ export class Attempts implements UnaryAttemptOwner {
   }
 }
 
-/** What settles the promise that was made last: an executor of each call's own would be two objects more a call. */
-const settlers: {
-  resolve: (message: unknown) => void;
-  reject: (reason: unknown) => void;
-} = { resolve: () => {}, reject: () => {} };
+/** Settles the promise created last: a separate executor per call would cost two more objects. */
+const settlers: { resolve: (message: unknown) => void } = { resolve: () => {} };
 
-function keepSettlers(
-  resolve: (message: unknown) => void,
-  reject: (reason: unknown) => void,
-): void {
+function keepSettlers(resolve: (message: unknown) => void): void {
   settlers.resolve = resolve;
-  settlers.reject = reject;
 }
 
-/** A registry that gives an address which is none is a node that is not there, and no fault of the call. */
+/**
+ * An invalid address from a registry means that the node does not exist; it is not the call's
+ * fault.
+ */
 function ofNode(reason: unknown, { node }: Candidate): MicroError {
   const error = asMicroError(reason, "unavailable");
   if (error.code !== "invalid_argument") return error;

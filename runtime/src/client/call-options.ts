@@ -1,18 +1,48 @@
-import type { ParentContext } from "../call.ts";
-import { MicroError } from "../error.ts";
-import { Metadata, type MetadataInit } from "../metadata.ts";
-import type { AnyMethod } from "../method.ts";
+import { Metadata, type MetadataInit } from "../base/metadata.ts";
+import { checkName, checkOption, checkOptions, type OptionKind } from "../base/option-check.ts";
+import type { ParentContext } from "../call/call.ts";
+import type { AnyMethod } from "../call/method.ts";
 import type { CallOptions } from "./client.ts";
+import { callKinds } from "./option-kinds.ts";
 
-/** Time for a call when neither schema, client nor call say how much, in milliseconds. */
+/**
+ * Default timeout of a call when neither the schema, the client nor the call sets one, in
+ * milliseconds.
+ */
 export const defaultTimeoutMs = 30_000;
 
-/** Options of a call that was made with none. */
+const kinds: ReadonlyMap<string, OptionKind> = new Map(Object.entries(callKinds));
+const names: readonly string[] = [...kinds.keys()];
+/** Names that resemble no option, cached so that each is compared with all options only once. */
+const foreignNames = new Set<string>();
+const mostForeignNames = 1_024;
+
+/**
+ * Validates the options of a call. It runs on every call, so it checks only the options present and
+ * allocates nothing.
+ * @throws MicroError `invalid_argument` that names the option, the values allowed and the value
+ * given.
+ */
+export function checkCallOptions(method: string, options: CallOptions): void {
+  if (options === noOptions) return;
+  // A string has its indexes as names, and other values have none.
+  if (typeof options !== "object") checkOptions<CallOptions>(method, options, callKinds);
+  for (const name in options) {
+    const kind = kinds.get(name);
+    if (kind !== undefined) checkOption(method, name, kind, options[name as keyof CallOptions]);
+    else if (!foreignNames.has(name)) {
+      checkName(method, name, names);
+      if (foreignNames.size < mostForeignNames) foreignNames.add(name);
+    }
+  }
+}
+
+/** The options of a call made without any. */
 export const noOptions: CallOptions = Object.freeze({});
 
 /**
- * The options as they count. A handler's context that stands where options are expected is nothing but a
- * context, whatever else it has under the names of options.
+ * Normalizes the options. A handler's context passed as the options is used only as a context, even
+ * if it has properties with the names of options.
  */
 export function callOptions(given: CallOptions | undefined): CallOptions {
   if (given === undefined) return noOptions;
@@ -22,10 +52,8 @@ export function callOptions(given: CallOptions | undefined): CallOptions {
 }
 
 /**
- * When the call must have ended: the earliest of its own deadline, its context's and its timeout, which is the
- * call's, or else the client's, the schema's, or 30 s.
- *
- * @throws MicroError `invalid_argument` for a time that is no number.
+ * The deadline of the call: the earliest of its own deadline, its context's and its timeout. The
+ * timeout is the call's, or else the client's, the schema's, or 30 s.
  */
 export function callDeadline(
   method: AnyMethod,
@@ -35,18 +63,16 @@ export function callDeadline(
 ): number {
   const timeoutMs = options.timeoutMs ?? clientTimeoutMs ?? method.timeoutMs ?? defaultTimeoutMs;
   let deadline = now + timeoutMs;
-  if (options.deadline !== undefined && !(deadline < options.deadline)) deadline = options.deadline;
+  if (options.deadline !== undefined && options.deadline < deadline) deadline = options.deadline;
   const parent = options.context?.deadline;
   if (parent !== undefined && parent < deadline) deadline = parent;
-  if (!Number.isNaN(deadline)) return deadline;
-  throw new MicroError(
-    "invalid_argument",
-    `${method.name} cannot be called with timeoutMs ${timeoutMs} and deadline ${options.deadline}: give numbers`,
-    { outcome: "not-executed" },
-  );
+  return deadline;
 }
 
-/** What is sent beside the request: what propagates from the context, and over it the call's own. */
+/**
+ * The metadata sent in addition to the request: what propagates from the context, overridden by the
+ * call's own.
+ */
 export function callMetadata(
   own: MetadataInit | undefined,
   context: ParentContext | undefined,

@@ -1,38 +1,50 @@
-import { type Backoff, backoffMs } from "../backoff.ts";
-import { deadlineAfter, monotonicNow } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import type { Logger } from "../logger.ts";
+import { type Backoff, backoffMs } from "../base/backoff.ts";
+import { deadlineAfter, monotonicNow } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
+import type { Logger } from "../base/logger.ts";
+import { settleAll } from "../base/settle-all.ts";
 import type { Channel, Transport } from "../transport/transport.ts";
 
-/** What the connections of every address share. */
+/** Options shared by the connections of all addresses. */
 export interface ChannelSlotOptions {
-  /** Connections to one address at most. */
+  /** Maximum number of connections to one address. */
   readonly maxConnections: number;
   readonly dialTimeoutMs: number;
-  /** Waits between dials that fail. */
+  /** Delays between failed dials. */
   readonly reconnect: Backoff;
   readonly logger: Logger;
   readonly random: () => number;
 }
 
-/** Open calls on every connection of an address at which another connection is opened, if one more may be. */
+/** Time that a dial in progress gets to end when the client closes, in milliseconds. */
+const partingMs = 1_000;
+
+/**
+ * Another connection to an address is opened when every existing one has this many open calls, up
+ * to the limit.
+ */
 const callsBeforeAnother = 1_024;
 
-/** What is connected to one address. */
+/** The connections to one address. */
 export class ChannelSlot {
   readonly address: string;
-  /** What nodes at the address must speak for this to be theirs; undefined when they do not say. */
+  /** The protocol required of nodes at the address; undefined if they do not specify one. */
   readonly protocol: string | undefined;
-  /** Ids of the known nodes that were called here. */
+  /**
+   * The service whose servers are verified by name; undefined if the connections are shared by all
+   * services.
+   */
+  readonly service: string | undefined;
+  /** Ids of the known nodes called through this slot. */
   readonly users: Set<string> = new Set();
-  /** Whether a call asked for it since this was last set to false. */
+  /** Whether a call has used it since this was last set to false. */
   used = true;
   closed = false;
   readonly #transport: Transport;
   readonly #options: ChannelSlotOptions;
   readonly #stop = new AbortController();
   #channels: Channel[] = [];
-  /** Channels that take no further call but have some open. */
+  /** Channels that accept no new calls but still have open ones. */
   readonly #leaving = new Set<Channel>();
   #dialing: Promise<Channel> | undefined;
   #failures = 0;
@@ -42,11 +54,13 @@ export class ChannelSlot {
   constructor(
     address: string,
     protocol: string | undefined,
+    service: string | undefined,
     transport: Transport,
     options: ChannelSlotOptions,
   ) {
     this.address = address;
     this.protocol = protocol;
+    this.service = service;
     this.#transport = transport;
     this.#options = options;
   }
@@ -62,7 +76,7 @@ export class ChannelSlot {
     return this.#dialing !== undefined;
   }
 
-  /** Why it is not dialled now; undefined when it may be. */
+  /** Why the address cannot be dialled now; undefined if it can. */
   get refusal(): MicroError | undefined {
     const waitMs = this.#notBefore - monotonicNow();
     if (waitMs <= 0) return undefined;
@@ -74,7 +88,7 @@ export class ChannelSlot {
     );
   }
 
-  /** A channel that takes calls, if there is one. */
+  /** A channel that accepts calls, if there is one. */
   ready(): Channel | undefined {
     this.used = true;
     const first = this.#channels[0];
@@ -86,8 +100,8 @@ export class ChannelSlot {
   }
 
   /**
-   * A channel, newly dialled if need be; calls that come together share one dial.
-   * @throws MicroError `not-executed`, at once while the address is backed off from.
+   * Returns a channel, dialling if necessary; concurrent calls share one dial.
+   * @throws MicroError `not-executed`, immediately while the address is backing off.
    */
   async connect(): Promise<Channel> {
     const ready = this.ready();
@@ -99,13 +113,16 @@ export class ChannelSlot {
     return this.#dialOnce();
   }
 
-  /** Somebody new is at the address: what failed before says nothing of it. */
+  /**
+   * Resets the backoff, for example because a new node is at the address and earlier failures say
+   * nothing about it.
+   */
   forgive(): void {
     this.#failures = 0;
     this.#notBefore = 0;
   }
 
-  /** Lets open calls end for at most `graceMs`, and closes. Idempotent. */
+  /** Waits at most `graceMs` for open calls, and closes. Idempotent. */
   async close(graceMs: number): Promise<void> {
     this.closed = true;
     this.#stop.abort(
@@ -114,8 +131,21 @@ export class ChannelSlot {
       }),
     );
     const channels = [...this.#channels, ...this.#leaving];
-    await Promise.all(channels.map((channel) => channel.close(graceMs)));
-    await this.#dialing?.catch(() => undefined);
+    const [failure] = await settleAll(channels, (channel) => channel.close(graceMs));
+    // A transport that ignores the signal must not keep the client from closing.
+    if (this.#dialing !== undefined) await this.#dialEnds(this.#dialing);
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  #dialEnds(dialing: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, partingMs);
+      const ended = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      dialing.then(ended, ended);
+    });
   }
 
   #leastLoaded(): Channel | undefined {
@@ -154,6 +184,7 @@ export class ChannelSlot {
       channel = await this.#transport.dial(this.address, {
         deadline: deadlineAfter(dialTimeoutMs),
         signal: this.#stop.signal,
+        ...(this.service !== undefined && { service: this.service }),
       });
     } catch (reason) {
       const error = this.#dialError(reason);
@@ -173,7 +204,7 @@ export class ChannelSlot {
 
   #dialError(reason: unknown): MicroError {
     const cause = asMicroError(reason, "unavailable");
-    // The time for dialling is this client's affair: for the call the node is not to be had.
+    // The dial timeout is internal to this client: to the call, the node is unavailable.
     const code = cause.code === "deadline_exceeded" ? "unavailable" : cause.code;
     return new MicroError(code, cause.message, { outcome: "not-executed", cause });
   }
@@ -197,10 +228,13 @@ export class ChannelSlot {
     this.#leaving.delete(channel);
     if (this.closed || reason === undefined) return;
     this.#options.logger.debug({ address: this.address, error: reason }, "connection ended");
-    const steady = monotonicNow() - openedAt >= this.#options.reconnect.firstMs;
-    if (steady) this.forgive();
+    const lasted = monotonicNow() - openedAt >= this.#options.reconnect.firstMs;
+    // Many servers and proxies end connections after some time or some calls; the next one is as
+    // good.
+    if (channel.isEstablished !== false || lasted) this.forgive();
     else if (this.#failures > 0) this.#failed(reason);
-    // The first redial is immediate; another connection that does not last is backed off from.
+    // A server may close a connection just as it is used for the first time; only a second such
+    // connection counts as a failed dial.
     else this.#failures = 1;
   }
 }

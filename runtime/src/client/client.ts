@@ -1,101 +1,129 @@
-import type { ParentContext } from "../call.ts";
-import type { Deadline } from "../deadline.ts";
-import type { Metadata, MetadataInit } from "../metadata.ts";
-import type { AnyMethod, Method, RetryPolicy } from "../method.ts";
+import type { Deadline } from "../base/deadline.ts";
+import type { Metadata, MetadataInit } from "../base/metadata.ts";
+import type { LoggingPart } from "../base/part-logger.ts";
+import type { Awaitable, ParentContext } from "../call/call.ts";
+import type { AnyMethod, Method, RetryPolicy } from "../call/method.ts";
 import type { NodeFilter } from "../selector/selector.ts";
 
 /**
- * How one call is made. A handler's context can stand here as it is: it then carries deadline, cancellation
- * and what propagates to the outgoing call. To say more, put it under `context`.
+ * Options for one call. A handler's context can be passed as the options: the outgoing call then
+ * inherits its deadline, cancellation and propagated metadata. To combine it with other options,
+ * pass it as `context`.
  */
 export interface CallOptions {
-  /** The incoming call or event on whose behalf this one is made. */
+  /** The incoming call or event that caused this call. */
   readonly context?: ParentContext;
   /**
-   * Time for the whole call, all attempts together, in milliseconds; `Infinity` for a stream that stays open
-   * as long as its reader likes. Over the client's and the schema's.
+   * Timeout of the whole call including all attempts, in milliseconds; `Infinity` for a stream of
+   * unlimited duration. Overrides the client's and the schema's.
    */
   readonly timeoutMs?: number;
-  /** A deadline on the monotonic clock; the earlier of it, `timeoutMs` and the context's counts. */
+  /**
+   * A deadline on the monotonic clock; the earliest of this, `timeoutMs` and the context's applies.
+   */
   readonly deadline?: Deadline;
   /** Cancels the call on both sides. */
   readonly signal?: AbortSignal;
-  /** Sent beside the request. */
+  /** Metadata sent in addition to the request. */
   readonly metadata?: MetadataInit;
   /**
-   * Over the client's policy and the schema's, field by field. `false` turns it off; what certainly did not
-   * run is sent again all the same, to another node if there is one.
+   * Overrides the client's and the schema's policy, field by field. `false` disables retries by
+   * policy; a call that certainly did not run is still sent again, to another node if there is one.
    */
   readonly retry?: Partial<RetryPolicy> | false;
-  /** Says that this very call may be repeated, or may not, whatever the schema says. */
+  /** Whether this call may be repeated; overrides the schema. */
   readonly idempotent?: boolean;
   /** Calls this service name instead of the schema's. */
   readonly service?: string;
-  /** Calls this address and asks no registry. */
+  /** Calls this address without using the registry. */
   readonly address?: string;
-  /** Nodes that may take the call; all must agree, and so must the client's own filters. */
+  /** Filters for the node; it must pass all of them and the client's own. */
   readonly filters?: readonly NodeFilter[];
   /**
-   * Whether requests may be compressed, where the transport is told to do that (`httpTransport({ compression })`): not
-   * for secrets, and not for what is compressed already. A function is asked before each request of a stream. Default
-   * true.
+   * Whether requests may be compressed, if compression is enabled on the transport
+   * (`httpTransport({ compression })`). Disable it for secrets and for data that is already
+   * compressed. A function is called before each request of a stream. Default true.
    */
   readonly compress?: boolean | (() => boolean);
-  /** Called once when the other side's metadata is there, before the first message. */
+  /** Called once with the server's metadata, before the first message. */
   readonly onResponseMetadata?: (metadata: Metadata) => void;
-  /** Called once when the call has ended, also with an error. */
+  /** Called once when the call has ended, even with an error. */
   readonly onTrailers?: (trailers: Metadata) => void;
 }
 
-/** A call as interceptors see it: one for all its attempts. */
+/** A call as interceptors see it: one object for all attempts. */
 export interface ClientCall {
   readonly method: AnyMethod;
-  /** Name of the service that is called, or the address where there is no name. */
+  /** Name of the called service, or the address if there is no name. */
   readonly target: string;
   readonly deadline: Deadline;
-  /** What will be sent; interceptors may change it before they call `next`. */
+  /** Metadata to send; interceptors may change it before they call `next`. */
   readonly metadata: Metadata;
-  /** The call's own options, as they were given. */
+  /** The call's own options, as passed by the caller. */
   readonly options: CallOptions;
-  /** How many attempts were begun. */
+  /** Number of attempts started. */
   readonly attempts: number;
-  /** What the other side sent before its answer; undefined until it is there. */
+  /** Metadata that the server sent before its response; undefined until it arrives. */
   readonly responseMetadata: Metadata | undefined;
-  /** What the other side sent at the end; undefined until it is there. */
+  /** Trailers that the server sent at the end; undefined until they arrive. */
   readonly trailers: Metadata | undefined;
 }
 
 /**
- * Stands around every call of a client. The first in the list is the outermost. Each may answer by itself,
- * change what it passes on, or call `next` again; all attempts of a retry happen inside `next`.
+ * Runs around every call of every kind; suited to metadata, timing and logging. `next` makes the
+ * attempts; its promise settles when the call has ended, for a stream when the stream has ended. A
+ * failed call stays failed unless the interceptor throws another error.
+ *
+ * @example
+ * ```ts
+ * import type { ClientInterceptorFunction } from "@micro-es/runtime";
+ *
+ * const traced: ClientInterceptorFunction = async (call, next) => {
+ *   call.metadata.set("x-request-id", crypto.randomUUID());
+ *   await next();
+ * };
+ * ```
  */
-export interface ClientInterceptor {
-  unary?(
+export type ClientInterceptorFunction = (
+  call: ClientCall,
+  next: () => Promise<void>,
+) => Awaitable<void>;
+
+/**
+ * Sees and may change the messages themselves. Each function may also respond without `next`, or
+ * call it again; all attempts of a retry happen inside `next`. Both are required, so that every
+ * kind of call is covered; a function with nothing to do returns `next(request)`.
+ */
+export interface ClientMessageInterceptor {
+  unary(
     call: ClientCall,
     request: unknown,
     next: (request: unknown) => Promise<unknown>,
   ): Promise<unknown>;
-  /** For the three streaming kinds; a single request or answer is a stream of one. */
-  stream?(
+  /** For the three streaming kinds; a single request or response is a stream of one. */
+  stream(
     call: ClientCall,
     requests: AsyncIterable<unknown> | Iterable<unknown>,
     next: (requests: AsyncIterable<unknown> | Iterable<unknown>) => AsyncIterable<unknown>,
   ): AsyncIterable<unknown>;
 }
 
+/** Surrounds every call of a client. The first in the list is the outermost. */
+export type ClientInterceptor = ClientInterceptorFunction | ClientMessageInterceptor;
+
 /**
- * Calls methods of services by name. Generated clients stand on it: `createGreeterClient(client)`.
+ * Calls methods of services by name. Generated clients use it: `createGreeterClient(client)`.
  *
- * Every call has a deadline (30 s unless the schema, the client or the call says otherwise) that holds over
- * all its attempts, and fails with a MicroError only.
+ * Every call has a deadline (30 s unless the schema, the client or the call sets another) that
+ * covers all its attempts, and fails only with a MicroError.
  */
-export interface Client extends AsyncDisposable {
+export interface Client extends AsyncDisposable, LoggingPart {
   unary<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     request: IInit,
     options?: CallOptions,
   ): Promise<O>;
-  /** The call begins when the result is iterated, and is cancelled when the iteration is left. */
+  /** The call starts when the result is iterated, and is cancelled when the iteration is left. */
   serverStream<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     request: IInit,
@@ -106,12 +134,14 @@ export interface Client extends AsyncDisposable {
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     options?: CallOptions,
   ): Promise<O>;
-  /** The call begins when the result is iterated, and is cancelled when the iteration is left. */
+  /** The call starts when the result is iterated, and is cancelled when the iteration is left. */
   bidi<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     options?: CallOptions,
   ): AsyncIterable<O>;
-  /** Takes no further call, waits for the open ones at most `graceMs` (default 0), and closes. Idempotent. */
+  /**
+   * Rejects new calls, waits at most `graceMs` (default 0) for open ones, and closes. Idempotent.
+   */
   close(graceMs?: number): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { type ScriptedClient, scriptedClient } from "../../../test/support/clien
 import { echo } from "../../../test/support/echo.ts";
 import { turns } from "../../../test/support/scripted-registry.ts";
 import { errorOf } from "../../../test/support/server.ts";
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
 import type { ClientParts } from "./rpc-client.ts";
 
 const open: ScriptedClient[] = [];
@@ -21,7 +21,7 @@ async function start(nodes: readonly string[], parts: Partial<ClientParts> = {})
 const refused = new MicroError("unavailable", "connection refused", { outcome: "not-executed" });
 const reconnect = { firstMs: 1_000, factor: 1.6, mostMs: 120_000, jitter: 0 };
 
-/** Calls until it succeeds or fails, and says which. */
+/** Makes a call and returns whether it succeeded or failed. */
 async function outcome(it: ScriptedClient): Promise<string> {
   return it.client.unary(echo.once, {}).then(
     () => "ok",
@@ -98,7 +98,7 @@ describe("connections", () => {
     };
     expect(await dialsWithin(1_000)).toBe(1);
     const dials = it.transport.dials.length + (await dialsWithin(119_000)) - 1;
-    // gRPC's arithmetic: 1, 1.6, 2.56 … seconds between dials make no more than eleven in two minutes.
+    // gRPC's arithmetic: 1, 1.6, 2.56 … seconds between dials allow at most eleven in two minutes.
     expect(dials).toBeLessThanOrEqual(11 + 1);
     expect(dials).toBeGreaterThanOrEqual(8);
     it.transport.onDial = () => undefined;
@@ -141,18 +141,37 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("that do not last are dialled at once only the first time", async () => {
+  test("that responded are dialled at once each time they are lost, however short their life", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     const it = await start(["a"], { reconnect });
-    const lose = async () => {
+    it.transport.hasHandshake = false;
+    for (let loss = 0; loss < 8; loss++) {
       expect(await outcome(it)).toBe("ok");
       it.transport.channels.at(-1)?.break();
+      await turns();
+    }
+    expect(it.transport.dials).toHaveLength(8);
+  });
+
+  test("that were lost before they were established are dialled at once only the first time", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const it = await start(["a"], { reconnect, retry: false });
+    it.transport.hasHandshake = false;
+    const lost = new MicroError("unavailable", "the connection was lost", { outcome: "unknown" });
+    it.transport.onUnary = ({ channel }) => {
+      channel.break();
+      throw lost;
+    };
+    const lose = async () => {
+      expect(await outcome(it)).toContain("the connection was lost");
       await turns();
     };
     await lose();
     await lose();
     expect(await outcome(it)).toContain("not dialled again for 1600 ms");
+    expect(it.transport.dials).toHaveLength(2);
     vi.advanceTimersByTime(1_600);
+    it.transport.onUnary = () => ({});
     expect(await outcome(it)).toBe("ok");
   });
 

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { EchoProcess } from "../../../test/support/echo-process.ts";
 import { Fleet } from "../../../test/support/fleet.ts";
-import { MicroError } from "../error.ts";
-import type { Method } from "../method.ts";
-import { tcpTransport } from "../transport/tcp.ts";
+import { MicroError } from "../base/error.ts";
+import type { Method } from "../call/method.ts";
+import { tcpTransport } from "../transport/tcp/transport.ts";
 import type { Client } from "./client.ts";
 
 let fleet: Fleet;
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => fleet[Symbol.asyncDispose]());
 
-/** Calls from eight sides until it is stopped. */
+/** Makes calls from eight concurrent loops until it is stopped. */
 class Load {
   calls = 0;
   readonly failures: { readonly text: string; readonly error: MicroError }[] = [];
@@ -32,7 +32,7 @@ class Load {
     });
   }
 
-  /** Waits until so many calls more were made. */
+  /** Waits until this many more calls have been made. */
   async goOn(calls: number): Promise<void> {
     const enough = this.calls + calls;
     while (this.calls < enough) await new Promise((resolve) => setTimeout(resolve, 5));

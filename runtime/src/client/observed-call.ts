@@ -1,16 +1,17 @@
-import { asMicroError, type MicroError } from "../error.ts";
-import { Metadata } from "../metadata.ts";
+import { asMicroError, type MicroError } from "../base/error.ts";
+import { Metadata } from "../base/metadata.ts";
 import type { CallOptions } from "./client.ts";
 import type { OutboundCall } from "./outbound-call.ts";
 
-/** Whether a call's options want to hear of more than its answer. */
+/** Whether a call's options have listeners for more than its response. */
 export function isObserved(options: CallOptions): boolean {
   return options.onResponseMetadata !== undefined || options.onTrailers !== undefined;
 }
 
 /**
- * An answer that came through interceptors: whatever was thrown becomes a MicroError, and a call that no attempt was
- * made for is released. Interceptors that return what `next` gave them leave nothing to do.
+ * Wraps a response that passed through interceptors: any thrown value becomes a MicroError, and a
+ * call without an attempt is released. If the interceptors returned what `next` gave them, there is
+ * nothing to do.
  */
 export function intercepted<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
   if (answer === call.answer) return answer;
@@ -22,8 +23,8 @@ function fail(reason: unknown): never {
 }
 
 /**
- * An answer that came through interceptors or has listeners: those are called, whatever was thrown becomes a
- * MicroError, and a call that no attempt was made for is released.
+ * Wraps a response that passed through interceptors or has listeners: the listeners are called, any
+ * thrown value becomes a MicroError, and a call without an attempt is released.
  */
 export async function observed<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
   const listeners = new Listeners(call);
@@ -39,7 +40,7 @@ export async function observed<O>(call: OutboundCall, answer: Promise<O>): Promi
   }
 }
 
-/** As {@link observed}, for the answers of a stream. */
+/** As {@link observed}, for the responses of a stream. */
 export async function* observedStream<O>(
   call: OutboundCall,
   answers: AsyncIterable<O>,

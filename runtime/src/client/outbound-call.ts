@@ -1,26 +1,29 @@
-import type { Deadline } from "../deadline.ts";
-import type { MicroError } from "../error.ts";
-import { Metadata, type MetadataInit } from "../metadata.ts";
-import type { AnyMethod } from "../method.ts";
+import type { Deadline } from "../base/deadline.ts";
+import type { MicroError, Outcome } from "../base/error.ts";
+import type { LinkedSignal } from "../base/linked-signal.ts";
+import { Metadata, type MetadataInit } from "../base/metadata.ts";
+import type { AnyMethod } from "../call/method.ts";
 import type { Candidate, NodeFilter, SelectOptions } from "../selector/selector.ts";
 import type { Channel, OutgoingCall } from "../transport/transport.ts";
 import type { CallOptions, ClientCall } from "./client.ts";
-import type { LinkedSignal } from "./linked-signal.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
-/** Metadata that tells a server how many attempts of this call were made before, from the second attempt on. */
+/**
+ * Metadata key that tells a server how many earlier attempts this call had; sent from the second
+ * attempt on.
+ */
 export const previousAttemptsKey = "micro-previous-attempts";
 
-/** One attempt of a call: what a transport needs of it, and the selector. */
+/** One attempt of a call, as the transport and the selector see it. */
 export class Attempt implements OutgoingCall, SelectOptions {
   readonly call: OutboundCall;
   readonly metadata: Metadata | undefined;
   exclude: ReadonlySet<string> | undefined;
   responseMetadata: Metadata | undefined = undefined;
   trailers: Metadata | undefined = undefined;
-  /** The node it goes to; undefined before the selection, and for a call by address. */
+  /** The selected node; undefined before the selection, and for a call by address. */
   candidate: Candidate | undefined = undefined;
-  /** The connection it went to; undefined before there was one. */
+  /** The connection used; undefined until there is one. */
   channel: Channel | undefined = undefined;
   /** When the request was handed to the connection. */
   sentAt = 0;
@@ -48,7 +51,7 @@ export class Attempt implements OutgoingCall, SelectOptions {
     return this.call.options.compress;
   }
 
-  /** Tells the selector how the attempt ended, once however often it is said. */
+  /** Reports the outcome of the attempt to the selector, once however often it is called. */
   report(latencyMs: number | undefined, error?: MicroError): void {
     if (this.candidate === undefined || this.#reported) return;
     this.#reported = true;
@@ -68,17 +71,25 @@ export class OutboundCall implements ClientCall {
   readonly budget: RetryBudget;
   attempts = 0;
   transparentRetries = 0;
+  /**
+   * Combined outcome of the failed attempts so far: if any of them may have run, the call may have
+   * run.
+   */
+  outcome: Outcome = "not-executed";
   /** The last attempt. */
   current: Attempt | undefined = undefined;
-  /** What the attempts answer a unary call with, before interceptors. It fails with a MicroError only. */
+  /**
+   * The response that the attempts of a unary call produced, before interceptors. It fails only
+   * with a MicroError.
+   */
   answer: Promise<unknown> | undefined = undefined;
-  /** Ids of the nodes that were tried. */
+  /** Ids of the nodes already tried. */
   tried: Set<string> | undefined = undefined;
   readonly #linked: LinkedSignal | undefined;
   readonly #given: MetadataInit | undefined;
   #metadata: Metadata | undefined = undefined;
 
-  /** @param linked what `signal` was made by, where it stands for two. */
+  /** @param linked the source of `signal`, if it combines two signals. */
   constructor(
     method: AnyMethod,
     options: CallOptions,
@@ -104,7 +115,7 @@ export class OutboundCall implements ClientCall {
   }
 
   get metadata(): Metadata {
-    // A copy: what an interceptor adds is not the business of whoever gave it.
+    // A copy, so that an interceptor's additions do not change the caller's object.
     this.#metadata ??= new Metadata(this.#given);
     return this.#metadata;
   }
@@ -117,19 +128,19 @@ export class OutboundCall implements ClientCall {
     return this.current?.trailers;
   }
 
-  /** Where the last attempt went. */
+  /** The address of the last attempt. */
   get address(): string | undefined {
     return this.options.address ?? this.current?.candidate?.node.address;
   }
 
-  /** The next attempt. */
+  /** Starts the next attempt. */
   begin(): Attempt {
     const attempt = new Attempt(this, this.nextMetadata());
     this.current = attempt;
     return attempt;
   }
 
-  /** Counts the next attempt, and says what it sends beside the request. */
+  /** Counts the next attempt, and returns the metadata it sends in addition to the request. */
   nextMetadata(): Metadata | undefined {
     const previous = this.attempts++;
     let metadata = this.#metadata;
@@ -143,7 +154,13 @@ export class OutboundCall implements ClientCall {
     return metadata;
   }
 
-  /** Remembers that a node was tried, so that another is taken while there is one. */
+  /** Adds the outcome of a failed attempt. */
+  attemptFailed(outcome: Outcome): void {
+    if (outcome === "not-executed" || this.outcome === "unknown") return;
+    this.outcome = outcome;
+  }
+
+  /** Records that a node was tried, so that another one is preferred while there is one. */
   avoid(nodeId: string): ReadonlySet<string> {
     this.tried ??= new Set();
     return this.tried.add(nodeId);
@@ -154,7 +171,7 @@ export class OutboundCall implements ClientCall {
     return this.#linked !== undefined;
   }
 
-  /** The call is over; nothing holds on to it any more. */
+  /** Releases what the call holds, now that it has ended. */
   release(): void {
     this.#linked?.release();
   }

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
-import { createClient } from "../create-client.ts";
-import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { buildServer } from "../server/rpc-server.ts";
-import { tcpTransport } from "../transport/tcp.ts";
+import { createClient } from "../service/create-client.ts";
+import { tcpTransport } from "../transport/tcp/transport.ts";
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {

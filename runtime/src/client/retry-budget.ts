@@ -1,22 +1,26 @@
 /** How many retries the calls to one service may cause. */
 export interface RetryBudgetOptions {
-  /** Retries that each successful call allows. Default 0.2. */
+  /** Retries earned by each successful call. Default 0.2. */
   readonly ratio: number;
-  /** Retries a second that are allowed whatever succeeds. Default 10. */
+  /** Retries allowed per second, whether or not calls succeed. Default 10. */
   readonly perSecond: number;
-  /** The most retries that can be saved up. Default 1,000. */
+  /** Maximum number of retries that can be saved up. Default 1,000. */
   readonly most: number;
 }
 
 export const defaultRetryBudget: RetryBudgetOptions = { ratio: 0.2, perSecond: 10, most: 1_000 };
 
-/** A new budget holds what it gets by time alone in so many seconds (Finagle's retry budget). */
+/**
+ * A new budget starts with what it earns by time alone in this many seconds (Finagle's retry
+ * budget).
+ */
 const reserveSeconds = 10;
 
 /**
- * Keeps retries from adding to an overload: each takes a token, and tokens come from calls that succeed (as in
- * gRFC A6) and slowly from time (as in Finagle's budget). When everything fails, little more is sent than
- * without retries; when one node of many dies, there are enough for all of its calls.
+ * Keeps retries from amplifying an overload: each takes a token, and tokens are earned by
+ * successful calls (as in gRFC A6) and slowly over time (as in Finagle's budget). When everything
+ * fails, little more is sent than without retries. When one node of many dies, there are enough
+ * tokens to retry all of its calls.
  */
 export class RetryBudget {
   readonly #options: RetryBudgetOptions;
@@ -32,13 +36,13 @@ export class RetryBudget {
     this.#filledAt = now();
   }
 
-  /** A call has succeeded. */
+  /** Credits a successful call. */
   deposit(): void {
     const tokens = this.#tokens + this.#options.ratio;
     this.#tokens = tokens > this.#options.most ? this.#options.most : tokens;
   }
 
-  /** Takes the token for a retry; false when there is none. */
+  /** Takes the token for a retry; returns false if there is none. */
   withdraw(): boolean {
     const now = this.#now();
     const earned = ((now - this.#filledAt) / 1_000) * this.#options.perSecond;

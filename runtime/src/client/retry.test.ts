@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
-import { backoffMs } from "../backoff.ts";
-import { type Code, MicroError, type Outcome } from "../error.ts";
-import type { AnyMethod, RetryPolicy } from "../method.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { type Code, type Outcome, UncheckedMicroError } from "../base/error.ts";
+import type { AnyMethod, RetryPolicy } from "../call/method.ts";
 import { decideRetry, defaultRetry, type FailedAttempt, retryPolicy } from "./retry.ts";
 
 const policy: RetryPolicy = { ...defaultRetry, on: ["unavailable", "aborted"] };
@@ -14,7 +14,8 @@ function decide(
 ) {
   const { retryAfterMs, budget = true, ...rest } = more;
   let withdrawn = 0;
-  const error = new MicroError(code, "failed", {
+  // A foreign error may contain any push-back.
+  const error = new UncheckedMicroError(code, "failed", {
     outcome,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });

@@ -1,8 +1,8 @@
-import { backoffMs } from "../backoff.ts";
-import type { MicroError } from "../error.ts";
-import type { AnyMethod, RetryPolicy } from "../method.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { MicroError } from "../base/error.ts";
+import type { AnyMethod, RetryPolicy } from "../call/method.ts";
 
-/** What holds for methods that may be repeated and whose schema says nothing about retries. */
+/** The policy for repeatable methods whose schema does not define retries. */
 export const defaultRetry: RetryPolicy = {
   attempts: 3,
   backoffMs: 50,
@@ -10,44 +10,54 @@ export const defaultRetry: RetryPolicy = {
   on: ["unavailable"],
 };
 
-/** The most attempts of one call, whatever a policy says (gRFC A6). */
+/** Maximum number of attempts of one call, whatever a policy says (gRFC A6). */
 export const maxAttempts = 5;
 
-/** The most times that a call which certainly did not run is sent again without asking a policy. */
+/**
+ * Maximum number of times that a call which certainly did not run is sent again without consulting
+ * a policy.
+ */
 export const maxTransparentRetries = 3;
 
-/** What is known of a call when an attempt has failed. */
+/** The state of a call after a failed attempt. */
 export interface FailedAttempt {
   readonly error: MicroError;
-  /** Attempts that were begun, this one included. */
+  /** Number of attempts started, including this one. */
   readonly attempts: number;
-  /** How many of the attempts after the first were made without asking the policy. */
+  /** Number of attempts after the first that were made without consulting the policy. */
   readonly transparentRetries: number;
-  /** Whether the method or the call says that a repetition does no harm. */
+  /** Whether the method or the call is declared safe to repeat. */
   readonly idempotent: boolean;
-  /** Whether an answer was seen or a request is gone that cannot be had again. */
+  /** Whether a response was seen, or a request was consumed that cannot be read again. */
   readonly committed: boolean;
-  /** Whether a server can have refused it. False when it never left, or its connection is ending anyway. */
+  /**
+   * Whether a server may have refused it. False if it was never sent, or its connection was ending
+   * anyway.
+   */
   readonly refused: boolean;
-  /** Undefined when retries are turned off. */
+  /** Undefined if retries are disabled. */
   readonly policy: RetryPolicy | undefined;
   readonly remainingMs: number;
 }
 
-/** What to do about a failed attempt. `transparent`: it was no fault of the call and costs no policy's attempt. */
+/**
+ * What to do about a failed attempt. `transparent`: it was not the call's fault and does not count
+ * as an attempt of the policy.
+ */
 export interface RetryDecision {
   readonly waitMs: number;
   readonly transparent: boolean;
 }
 
 /**
- * Whether and when a failed attempt is followed by another; undefined when its error is the call's.
+ * Decides whether and when a failed attempt is followed by another; undefined when its error is the
+ * call's.
  *
- * What certainly did not run is sent again, whatever the method is. What may have run or did run is repeated
- * only where the call may be repeated and its policy names the code. Both draw on the budget, except for
- * attempts that no server has seen.
+ * A call that certainly did not run is sent again, whatever its method. A call that did or may have
+ * run is repeated only if it is safe to repeat and its policy names the code. Both draw on the
+ * budget, except for attempts that no server has seen.
  *
- * @param withdraw takes a retry from the budget; false when there is none.
+ * @param withdraw takes a retry from the budget; returns false if there is none.
  */
 export function decideRetry(
   failed: FailedAttempt,
@@ -57,7 +67,7 @@ export function decideRetry(
   const { error, policy, attempts, transparentRetries } = failed;
   if (failed.committed || error.code === "canceled" || attempts >= maxAttempts) return undefined;
   const pushBackMs = error.retryAfterMs ?? 0;
-  // gRFC A6: a push-back that is negative or no number asks for no retry at all.
+  // gRFC A6: a push-back that is negative or not a number means that the call must not be retried.
   if (!(pushBackMs >= 0)) return undefined;
 
   const transparent = isTransparent(error) && transparentRetries < maxTransparentRetries;
@@ -69,14 +79,14 @@ export function decideRetry(
     factor: 2,
     jitter: 0.2,
   };
-  // The first transparent retry is immediate: another node can have the call at once.
+  // The first transparent retry is immediate, because another node can take the call right away.
   const waitMs = Math.max(pushBackMs, retries === 0 ? 0 : backoffMs(backoff, retries, random));
   if (waitMs >= failed.remainingMs) return undefined;
   const free = transparent && !failed.refused;
   return free || withdraw() ? { waitMs, transparent } : undefined;
 }
 
-/** Did not run, and may well run elsewhere or later. */
+/** Whether the attempt did not run, and is likely to succeed elsewhere or later. */
 function isTransparent(error: MicroError): boolean {
   if (error.outcome !== "not-executed") return false;
   if (error.code === "unavailable") return true;
@@ -90,8 +100,8 @@ function isAllowed({ error, policy, attempts, transparentRetries, idempotent }: 
 }
 
 /**
- * The policy of a call: {@link defaultRetry}, and over it, field by field, what the schema, the client and the
- * call say, in that order. Undefined when the last to speak turned retries off.
+ * The policy of a call: {@link defaultRetry}, overridden field by field by the schema, the client
+ * and the call, in that order. Undefined if the last of them to set it disabled retries.
  */
 export function retryPolicy(
   method: AnyMethod,

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { Fleet } from "../../../test/support/fleet.ts";
 import { errorOf } from "../../../test/support/server.ts";
-import type { CallContext } from "../call.ts";
-import { monotonicNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
-import { Metadata } from "../metadata.ts";
-import type { CallOptions, ClientInterceptor } from "./client.ts";
+import { monotonicNow } from "../base/deadline.ts";
+import { MicroError } from "../base/error.ts";
+import { Metadata } from "../base/metadata.ts";
+import type { CallContext } from "../call/call.ts";
+import type { CallOptions, ClientInterceptor, ClientMessageInterceptor } from "./client.ts";
 
 let fleet: Fleet;
 beforeEach(() => {
@@ -115,6 +115,12 @@ describe("a call by service name", () => {
   });
 });
 
+/** A message interceptor that changes nothing. */
+const passing: ClientMessageInterceptor = {
+  unary: (_call, request, next) => next(request),
+  stream: (_call, requests, next) => next(requests),
+};
+
 describe("interceptors", () => {
   const tracing = (name: string, log: string[]): ClientInterceptor => ({
     async unary(call, request, next) {
@@ -133,7 +139,7 @@ describe("interceptors", () => {
   test("stand around every kind of call, the first outermost", async () => {
     await fleet.server();
     const log: string[] = [];
-    const client = fleet.client({ interceptors: [tracing("a", log), {}, tracing("b", log)] });
+    const client = fleet.client({ interceptors: [tracing("a", log), passing, tracing("b", log)] });
     await client.unary(echo.echo, { text: "x" });
     expect(log.splice(0)).toEqual(["a Echo to echo", "b Echo to echo", "b after 1", "a after 1"]);
     await texts(client.serverStream(echo.repeat, { count: 1 }));
@@ -172,6 +178,7 @@ describe("interceptors", () => {
     const client = fleet.client({
       interceptors: [
         {
+          ...passing,
           async unary(call, request, next) {
             call.metadata.set("token", "-t");
             const answer = await next({ ...(request as object), text: "changed" });
@@ -252,6 +259,51 @@ describe("interceptors", () => {
     }
   });
 
+  test("that are functions see calls of all kinds, what is sent and how they end", async () => {
+    await fleet.server("echo", {
+      echo: (_request, context) => ({ text: context.requestMetadata.get("token") ?? "" }),
+      chat: async function* (_requests, context) {
+        yield { text: context.requestMetadata.get("token") ?? "" };
+        throw new MicroError("aborted", "no more");
+      },
+    });
+    const ends: string[] = [];
+    const client = fleet.client({
+      interceptors: [
+        async (call, next) => {
+          call.metadata.set("token", "t");
+          try {
+            await next();
+            ends.push(`${call.method.kind} ended`);
+          } catch (error) {
+            ends.push(`${call.method.kind} failed`);
+            throw new MicroError("unknown", "wrapped", { cause: error });
+          }
+        },
+      ],
+    });
+    expect((await client.unary(echo.echo, {})).text).toBe("t");
+    expect(await texts(client.serverStream(echo.repeat, { text: "r", count: 2 }))).toHaveLength(2);
+    await client.clientStream(echo.collect, words("x"));
+    const error = await errorOf(client.bidi(echo.chat, words("x")));
+    expect(error).toMatchObject({ code: "unknown", message: "wrapped" });
+    for await (const _ of client.serverStream(echo.repeat, { count: 5 })) break;
+    expect(ends).toEqual([
+      "unary ended",
+      "server_streaming ended",
+      "client_streaming ended",
+      "bidi_streaming failed",
+      "server_streaming failed",
+    ]);
+  });
+
+  test("are refused when they would see only some of the calls", () => {
+    const bad = [{ unary: () => Promise.resolve({}) }] as never;
+    expect(() => fleet.client({ interceptors: bad })).toThrow(
+      /interceptors\[0\] has no function stream/,
+    );
+  });
+
   test("see a failure once, after all attempts", async () => {
     let handled = 0;
     await fleet.server("echo", {
@@ -265,6 +317,7 @@ describe("interceptors", () => {
       retry: { backoffMs: 1 },
       interceptors: [
         {
+          ...passing,
           unary: (call, request, next) => next(request).finally(() => attempts.push(call.attempts)),
         },
       ],
@@ -275,7 +328,7 @@ describe("interceptors", () => {
 });
 
 describe("a handler's context as call options", () => {
-  /** Three services, each calling the next with its context, and what each saw. */
+  /** Three services, each calling the next with its context, and what each of them received. */
   async function chain(viaOptions: boolean) {
     const seen: { name: string; remainingMs: number; metadata: Record<string, string> }[] = [];
     const client = fleet.client();

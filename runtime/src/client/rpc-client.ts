@@ -1,79 +1,66 @@
-import type { Backoff } from "../backoff.ts";
-import { monotonicNow, turnNow } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import { type Logger, silentLogger } from "../logger.ts";
-import type { AnyMethod, Method, MethodKind, RetryPolicy } from "../method.ts";
+import type { Backoff } from "../base/backoff.ts";
+import { monotonicNow, turnNow } from "../base/deadline.ts";
+import { asMicroError, MicroError, messageOf } from "../base/error.ts";
+import { LinkedSignal } from "../base/linked-signal.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
+import { Metadata } from "../base/metadata.ts";
+import { checkOptions } from "../base/option-check.ts";
+import { PartLogger } from "../base/part-logger.ts";
+import { closeInOrder, closeWithin, partName } from "../base/settle-all.ts";
+import type { AnyMethod, Method, MethodKind } from "../call/method.ts";
 import type { NodeFilter, Selector } from "../selector/selector.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Attempts } from "./attempts.ts";
-import { alreadyLate, cancelled, clientClosed, notOneAnswer, wrongKind } from "./call-error.ts";
-import { callDeadline, callMetadata, callOptions } from "./call-options.ts";
+import { alreadyLate, cancelled, clientClosed, notOneResponse, wrongKind } from "./call-error.ts";
+import { callDeadline, callMetadata, callOptions, checkCallOptions } from "./call-options.ts";
+import { CancellableWaits } from "./cancellable-wait.ts";
 import { ChannelPool } from "./channel-pool.ts";
-import type { CallOptions, Client, ClientInterceptor } from "./client.ts";
-import { aroundStream, aroundUnary, type StreamCaller, type UnaryCaller } from "./interceptors.ts";
-import { LinkedSignal } from "./linked-signal.ts";
+import { checkRequests, noRequest } from "./check-requests.ts";
+import type { CallOptions, Client } from "./client.ts";
+import type { ClientParts } from "./client-parts.ts";
+import {
+  aroundStream,
+  aroundUnary,
+  clientInterceptors,
+  type StreamCaller,
+  type UnaryCaller,
+} from "./interceptors.ts";
 import { intercepted, isObserved, observed, observedStream } from "./observed-call.ts";
 import { OpenCalls } from "./open-calls.ts";
+import { clientPartKinds } from "./option-kinds.ts";
 import { OutboundCall } from "./outbound-call.ts";
 import { defaultRetryBudget, RetryBudget, type RetryBudgetOptions } from "./retry-budget.ts";
 import { StreamCall } from "./stream-call.ts";
-import { Waits } from "./waits.ts";
 
-/** What a client is made of. What is given stays the giver's: the client closes its connections only. */
-export interface ClientParts {
-  readonly selector: Selector;
-  /** The first that speaks a node's protocol and accepts its address is taken. */
-  readonly transports: readonly Transport[];
-  /** Time for a call that says nothing else, in milliseconds; over the schema's. Default: the schema's, or 30,000. */
-  readonly timeoutMs?: number;
-  /** Stand around every call, the first outermost. */
-  readonly interceptors?: readonly ClientInterceptor[];
-  /** Over the schema's policies; `false` turns retries off. */
-  readonly retry?: Partial<RetryPolicy> | false;
-  /** How many retries the calls to one service may cause; `false`: any number. */
-  readonly retryBudget?: Partial<RetryBudgetOptions> | false;
-  /** Nodes that calls may go to, beside what each call says. */
-  readonly filters?: readonly NodeFilter[];
-  /** Connections to one node; another is opened when there are over a thousand calls on each. Default 1. */
-  readonly maxConnectionsPerNode?: number;
-  /** Addresses that are connected to at once. Default 4,096. */
-  readonly maxAddresses?: number;
-  /** Time for opening a connection, in milliseconds; then another node is tried. Default 5,000. */
-  readonly dialTimeoutMs?: number;
-  /** Waits between dials of an address that fail. Default: 1 s, times 1.6, up to 120 s, ±20 %. */
-  readonly reconnect?: Partial<Backoff>;
-  /** Connections that were not used for this long are closed, in milliseconds. Default 300,000. */
-  readonly idleMs?: number;
-  /** Default: none. */
-  readonly logger?: Logger;
-  /** Chance in waits, from 0 up to but without 1. Default `Math.random`. */
-  readonly random?: () => number;
-  /** Closed after the client, in this order; for whoever made them for this client alone. */
-  readonly owned?: readonly { close(): Promise<void> }[];
-}
+export type { ClientParts } from "./client-parts.ts";
 
-/** As gRPC's connection backoff protocol. */
+/** Time limit for closing a part of a client, in milliseconds; as in a service. */
+const partingMs = 2_000;
+
+/** As in gRPC's connection backoff protocol. */
 const defaultReconnect: Backoff = { firstMs: 1_000, factor: 1.6, mostMs: 120_000, jitter: 0.2 };
 
-/** Services and addresses whose retry budgets are kept. */
+/** Maximum number of services and addresses whose retry budgets are kept. */
 const maxBudgets = 1_024;
 
-/** A client of these parts; `createClient` knows good ones. */
+/** Creates a client from these parts; `createClient` provides good defaults. */
 export function buildClient(parts: ClientParts): Client {
+  checkOptions("buildClient", parts, clientPartKinds);
   return new RpcClient(parts);
 }
 
 class RpcClient implements Client {
   readonly #timeoutMs: number | undefined;
   readonly #pool: ChannelPool;
-  readonly #waits = new Waits();
+  readonly #waits = new CancellableWaits();
   readonly #attempts: Attempts;
   readonly #unary: UnaryCaller;
   readonly #stream: StreamCaller;
   readonly #intercepted: boolean;
-  readonly #logger: Logger;
+  readonly #logger: PartLogger;
+  readonly #selector: Selector;
   readonly #filters: readonly NodeFilter[];
-  /** The client's filters and a call's as one, by the array that the call gives. */
+  /** The client's filters combined with a call's, by the call's array. */
   readonly #joined = new WeakMap<readonly NodeFilter[], readonly NodeFilter[]>();
   readonly #budgets = new Map<string, RetryBudget>();
   readonly #budget: RetryBudgetOptions;
@@ -84,7 +71,8 @@ class RpcClient implements Client {
 
   constructor(parts: ClientParts) {
     const random = parts.random ?? Math.random;
-    this.#logger = parts.logger ?? silentLogger;
+    this.#logger = new PartLogger(parts.logger, silentLogger);
+    this.#selector = parts.selector;
     this.#timeoutMs = parts.timeoutMs;
     this.#owned = parts.owned ?? [];
     this.#pool = new ChannelPool({
@@ -113,12 +101,17 @@ class RpcClient implements Client {
       logger: this.#logger,
       random,
     });
-    const interceptors = parts.interceptors ?? [];
+    const interceptors = clientInterceptors(parts.interceptors);
     this.#intercepted = interceptors.length > 0;
     this.#unary = aroundUnary(interceptors, (call, request) => this.#attempts.unary(call, request));
     this.#stream = aroundStream(interceptors, (call, requests) => ({
       [Symbol.asyncIterator]: () => new StreamCall(call, requests, this.#attempts, this.#open),
     }));
+  }
+
+  useLogger(logger: Logger): void {
+    this.#logger.use(logger);
+    this.#selector.useLogger?.(logger);
   }
 
   unary<I, IInit, O, OInit>(
@@ -128,6 +121,7 @@ class RpcClient implements Client {
   ): Promise<O> {
     let call: OutboundCall;
     try {
+      if (typeof request !== "object" || request === null) throw noRequest(method.name, request);
       call = this.#begin(method as unknown as AnyMethod, "unary", options);
     } catch (reason) {
       return Promise.reject(asMicroError(reason, "internal"));
@@ -153,11 +147,11 @@ class RpcClient implements Client {
     const answers = this.#streaming(method, "client_streaming", requests, options);
     const iterator = answers[Symbol.asyncIterator]();
     const first = await iterator.next();
-    if (first.done === true) throw notOneAnswer(method.name, method.service, "no message");
+    if (first.done === true) throw notOneResponse(method.name, method.service, "no message");
     const second = await iterator.next();
     if (second.done === true) return first.value;
     await iterator.return?.();
-    throw notOneAnswer(method.name, method.service, "several messages");
+    throw notOneResponse(method.name, method.service, "several messages");
   }
 
   bidi<I, IInit, O, OInit>(
@@ -191,14 +185,19 @@ class RpcClient implements Client {
     if (this.#closing !== undefined) throw clientClosed(method.name);
     if (method.kind !== kind) throw wrongKind(method, kind);
     const options = callOptions(given);
+    checkCallOptions(method.name, options);
     const { context, address } = options;
     const target = address ?? options.service ?? method.service;
-    // Thirty seconds that nobody asked for need no look at the clock of their own.
+    // The default timeout of thirty seconds does not need its own reading of the clock.
     const timed = options.timeoutMs !== undefined || options.deadline !== undefined;
     const beganAt = timed ? monotonicNow() : turnNow();
     const deadline = callDeadline(method, options, this.#timeoutMs, beganAt);
     if (deadline <= beganAt) throw alreadyLate(method.name, target);
     let signal = options.signal ?? context?.signal;
+    // Validated before anything begins; a copy is sent anyway.
+    let metadata = callMetadata(options.metadata, context);
+    if (metadata !== undefined && !(metadata instanceof Metadata))
+      metadata = new Metadata(metadata);
     if (signal?.aborted === true || context?.signal.aborted === true) {
       const reason = signal?.aborted === true ? signal.reason : context?.signal.reason;
       throw cancelled(reason, `before ${method.name} on ${target} was called`, "not-executed");
@@ -214,7 +213,7 @@ class RpcClient implements Client {
       target,
       beganAt,
       deadline,
-      callMetadata(options.metadata, context),
+      metadata,
       signal,
       linked,
       options.filters === undefined ? this.#filters : this.#join(options.filters),
@@ -230,12 +229,15 @@ class RpcClient implements Client {
   ): AsyncIterable<O> {
     return {
       [Symbol.asyncIterator]: () => {
+        let call: OutboundCall | undefined;
         try {
-          const call = this.#begin(method as unknown as AnyMethod, kind, options);
+          checkRequests(method.name, kind, requests);
+          call = this.#begin(method as unknown as AnyMethod, kind, options);
           const answers = this.#stream(call, requests) as AsyncIterable<O>;
           const plain = !this.#intercepted && !isObserved(call.options);
           return plain ? answers[Symbol.asyncIterator]() : observedStream(call, answers);
         } catch (reason) {
+          call?.release();
           const error = asMicroError(reason, "unknown");
           return { next: () => Promise.reject(error) };
         }
@@ -245,12 +247,13 @@ class RpcClient implements Client {
 
   async #close(graceMs: number): Promise<void> {
     await this.#open.wait(graceMs);
-    this.#unfollow();
-    this.#waits.close(
-      new MicroError("canceled", "the client was closed", { outcome: "not-executed" }),
+    const reason = new MicroError("canceled", "the client was closed", { outcome: "not-executed" });
+    await closeInOrder(
+      () => this.#unfollow(),
+      () => this.#waits.close(reason),
+      () => this.#pool.close(0),
+      ...this.#owned.map((part) => () => closeOwned(part)),
     );
-    await this.#pool.close(0);
-    for (const part of this.#owned) await part.close();
   }
 
   #join(filters: readonly NodeFilter[]): readonly NodeFilter[] {
@@ -277,4 +280,17 @@ class RpcClient implements Client {
 
 function names(transports: readonly Transport[]): string {
   return transports.map(({ name }) => name).join(" or ") || "no transport";
+}
+
+/** A part that never settles must not keep the others from being closed. */
+async function closeOwned(part: { close(): Promise<void> }): Promise<void> {
+  try {
+    await closeWithin(partingMs, part);
+  } catch (cause) {
+    throw new MicroError(
+      asMicroError(cause).code,
+      `${partName(part)}, a part of the client, did not close: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
 }

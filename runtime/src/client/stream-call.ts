@@ -1,8 +1,13 @@
-import { monotonicNow } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import type { BufferedIterator, Channel, EndWatcher } from "../transport/transport.ts";
+import { monotonicNow } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
+import type {
+  BufferedIterator,
+  Channel,
+  EndWatcher,
+  WatchedIterator,
+} from "../transport/transport.ts";
 import type { Attempts } from "./attempts.ts";
-import { ofCall } from "./call-error.ts";
+import { rejectWithCaller, withCallContext } from "./call-error.ts";
 import type { Requests } from "./interceptors.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { Attempt, OutboundCall } from "./outbound-call.ts";
@@ -11,12 +16,16 @@ type Answer = IteratorResult<unknown, undefined>;
 
 const ended: Answer = { done: true, value: undefined };
 
-/** What an attempt is reported as whose reader left before anything came. */
+/** Reported for an attempt whose reader left before anything arrived. */
 const left = new MicroError("canceled", "the reader left");
 
 /**
- * The answers of one streaming call. Attempts are repeated until the first answer is there, and only while no
- * request was taken that cannot be had again; from then on it is the transport's stream.
+ * The responses of one streaming call. Attempts are repeated until the first response arrives, and
+ * only while no request was consumed that cannot be read again; from then on it is the transport's
+ * stream.
+ *
+ * The call counts as open until its stream has ended, which the transport reports when it happens:
+ * a reader that stops reading does not keep a call open.
  */
 export class StreamCall implements AsyncIterableIterator<unknown, undefined>, EndWatcher {
   readonly #call: OutboundCall;
@@ -24,11 +33,16 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   readonly #requests: RepeatableRequests;
   readonly #open: OpenCalls;
   #attempt: Attempt | undefined;
-  #answers: AsyncIterator<unknown> | undefined;
-  /** The same, where it can say at once what has come. */
+  #responses: AsyncIterator<unknown> | undefined;
+  /** The same stream, if it can return buffered messages synchronously. */
   #buffered: BufferedIterator<unknown, undefined> | undefined;
+  /** Whether the transport reports the end, so that reads need not check for it. */
+  #watched = false;
   #first: Promise<Answer> | undefined;
-  #state: "new" | "starting" | "flowing" | "ended" = "new";
+  /** The state of the reader. */
+  #reading: "new" | "starting" | "flowing" | "over" = "new";
+  /** Whether the call is counted as open. */
+  #counted = false;
 
   constructor(call: OutboundCall, requests: Requests, attempts: Attempts, open: OpenCalls) {
     this.#call = call;
@@ -38,15 +52,16 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   }
 
   next(): Promise<Answer> {
-    if (this.#state === "flowing") {
+    if (this.#reading === "flowing") {
       const buffered = this.#buffered;
       if (buffered === undefined) return this.#next();
       const ready = buffered.buffered();
       return ready === undefined ? buffered.next() : Promise.resolve(ready);
     }
-    if (this.#state === "ended") return Promise.resolve(ended);
+    if (this.#reading === "over") return Promise.resolve(ended);
     if (this.#first === undefined) {
-      this.#state = "starting";
+      this.#reading = "starting";
+      this.#counted = true;
       this.#open.begin();
       this.#first = this.#start();
       return this.#first;
@@ -56,12 +71,12 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   }
 
   async return(): Promise<Answer> {
-    const { answers, attempt } = { answers: this.#answers, attempt: this.#attempt };
-    const flowing = this.#state === "flowing";
-    if (this.#state === "ended") return ended;
-    this.#end();
-    attempt?.report(undefined, flowing ? undefined : left);
-    await answers?.return?.();
+    if (this.#reading === "over") return ended;
+    const flowing = this.#reading === "flowing";
+    if (this.#reading === "new") this.#call.release();
+    this.#reading = "over";
+    this.#settle(flowing ? undefined : left);
+    await this.#responses?.return?.();
     return ended;
   }
 
@@ -70,41 +85,48 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   }
 
   ended(): void {
-    this.#succeed();
+    if (!this.#counted) return;
+    this.#call.budget.deposit();
+    this.#settle(undefined);
   }
 
-  failed(reason: Error): Error {
-    return this.#state === "ended" ? reason : this.#fail(asMicroError(reason, "unknown"));
+  failed(reason: Error): void {
+    this.#settle(asMicroError(reason, "unknown"));
+  }
+
+  rejection(reason: Error): Promise<never> {
+    return rejectWithCaller(asMicroError(reason, "unknown"), this.#call);
   }
 
   async #next(): Promise<Answer> {
     try {
-      const answer = await this.#answers!.next();
+      const answer = await this.#responses!.next();
       if (answer.done !== true) return answer;
-      this.#succeed();
+      this.ended();
       return ended;
     } catch (reason) {
-      throw this.#fail(asMicroError(reason, "unknown"));
+      const error = asMicroError(reason, "unknown");
+      this.failed(error);
+      throw withCallContext(error, this.#call);
     }
   }
 
   async #start(): Promise<Answer> {
     for (;;) {
-      const attempt = this.#call.begin();
-      this.#attempt = attempt;
+      let attempt: Attempt | undefined;
       try {
+        attempt = this.#call.begin();
+        this.#attempt = attempt;
         attempt.channel = await this.#attempts.route(this.#call, attempt);
         if (this.#hasLeft()) return this.#abandon(attempt);
         const answer = await this.#begin(attempt.channel, attempt).next();
         if (this.#hasLeft()) return ended;
-        this.#state = "flowing";
-        if (answer.done !== true) {
-          this.#buffered?.watchEnd(this);
-          return answer;
-        }
-        this.#succeed();
-        return ended;
+        this.#reading = "flowing";
+        if (answer.done === true) this.ended();
+        else if (this.#watched) (this.#responses as WatchedIterator<unknown>).watchEnd(this);
+        return answer.done === true ? ended : answer;
       } catch (reason) {
+        if (attempt === undefined) throw this.#failBeforeAttempt(reason);
         if (this.#hasLeft()) return this.#abandon(attempt);
         await this.#prepareNext(attempt, reason);
         if (this.#hasLeft()) return ended;
@@ -116,52 +138,51 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     attempt.sentAt = monotonicNow();
     const answers = channel.stream(this.#call.method, this.#requests.forAttempt(), attempt);
     const iterator = answers[Symbol.asyncIterator]();
-    this.#answers = iterator;
+    this.#responses = iterator;
+    this.#watched = isWatched(iterator);
     this.#buffered = isBuffered(iterator) ? iterator : undefined;
     return iterator;
   }
 
-  /** Waits for the time of the next attempt, or ends the call. */
+  /** Waits until the next attempt is due, or ends the call. */
   async #prepareNext(attempt: Attempt, reason: unknown): Promise<void> {
-    this.#answers = undefined;
+    this.#responses = undefined;
     try {
       await this.#attempts.prepareNext(this.#call, attempt, reason, this.#requests.taken);
     } catch (error) {
       if (this.#hasLeft()) return;
-      this.#end();
+      this.#reading = "over";
+      this.#settle(undefined);
       throw error;
     }
   }
 
+  #failBeforeAttempt(reason: unknown): MicroError {
+    this.#reading = "over";
+    this.#settle(undefined);
+    return withCallContext(asMicroError(reason, "unknown"), this.#call);
+  }
+
   #hasLeft(): boolean {
-    return this.#state === "ended";
+    return this.#reading === "over";
   }
 
   #abandon(attempt: Attempt): Answer {
-    attempt.report(undefined, left);
+    this.#attempts.report(attempt, undefined, left);
     return ended;
   }
 
-  #succeed(): void {
-    if (this.#state === "ended") return;
-    // How long a stream stays open says nothing of how fast its node is.
-    this.#attempt?.report(undefined);
-    this.#call.budget.deposit();
-    this.#end();
+  /** Ends the call. How long a stream stays open says nothing about the speed of its node. */
+  #settle(error: MicroError | undefined): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.#open.end(this.#call);
+    if (this.#attempt !== undefined) this.#attempts.report(this.#attempt, undefined, error);
   }
+}
 
-  #fail(error: MicroError): MicroError {
-    this.#attempt?.report(undefined, error);
-    this.#end();
-    return ofCall(error, this.#call);
-  }
-
-  #end(): void {
-    if (this.#state === "ended") return;
-    if (this.#state === "new") this.#call.release();
-    else this.#open.end(this.#call);
-    this.#state = "ended";
-  }
+function isWatched(iterator: AsyncIterator<unknown>): iterator is WatchedIterator<unknown> {
+  return typeof (iterator as Partial<WatchedIterator<unknown>>).watchEnd === "function";
 }
 
 function isBuffered(
@@ -170,9 +191,9 @@ function isBuffered(
   return typeof (iterator as Partial<BufferedIterator<unknown, undefined>>).buffered === "function";
 }
 
-/** The requests of a call, which can be given to another attempt as long as none was taken from them. */
+/** The requests of a call, which can be passed to another attempt as long as none was consumed. */
 class RepeatableRequests {
-  /** Whether a request was taken that cannot be had again. */
+  /** Whether a request was consumed that cannot be read again. */
   taken = false;
   readonly #requests: Requests;
 
@@ -180,7 +201,10 @@ class RepeatableRequests {
     this.#requests = requests;
   }
 
-  /** What an attempt sends: an array as it is, since it can be read again, and anything else watched. */
+  /**
+   * The requests for one attempt: an array as it is, since it can be read again; anything else is
+   * tracked.
+   */
   forAttempt(): Requests {
     if (Array.isArray(this.#requests)) return this.#requests;
     return { [Symbol.asyncIterator]: () => new WatchedRequests(this.#requests, this) };
@@ -198,18 +222,24 @@ class WatchedRequests implements AsyncIterator<unknown> {
   }
 
   next(): Promise<IteratorResult<unknown>> {
-    if (this.#iterator === undefined) {
-      this.#owner.taken = true;
-      this.#iterator =
-        Symbol.asyncIterator in this.#requests
-          ? this.#requests[Symbol.asyncIterator]()
-          : this.#requests[Symbol.iterator]();
+    try {
+      if (this.#iterator === undefined) {
+        this.#owner.taken = true;
+        this.#iterator =
+          Symbol.asyncIterator in this.#requests
+            ? this.#requests[Symbol.asyncIterator]()
+            : this.#requests[Symbol.iterator]();
+      }
+      const next = this.#iterator.next();
+      return next instanceof Promise ? next : Promise.resolve(next);
+    } catch (reason) {
+      return Promise.reject(reason);
     }
-    const next = this.#iterator.next();
-    return next instanceof Promise ? next : Promise.resolve(next);
   }
 
-  /** Before the first request this ends nothing: the next attempt may still take it. */
+  /**
+   * Before the first request this ends nothing: the next attempt may still consume the requests.
+   */
   async return(): Promise<IteratorResult<unknown>> {
     await this.#iterator?.return?.();
     return ended;

@@ -1,10 +1,10 @@
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
 import type { Codec, Format } from "./codec.ts";
 
-/** The content type of bytes that nobody looks into. */
+/** The content type of opaque bytes. */
 export const bytesContentType = "application/octet-stream";
 
-/** A codec that passes bytes on as they are, for gateways and for payloads that have no schema. */
+/** A codec that passes bytes through unchanged, for gateways and for payloads without a schema. */
 export const bytesCodec: Codec<Uint8Array> = {
   typeName: "",
   contentType: bytesContentType,
@@ -34,7 +34,10 @@ function requireBytes(message: unknown): void {
   );
 }
 
-/** Opaque bytes. Only {@link bytesCodec} is in it: a message cannot be turned into bytes without a format. */
+/**
+ * Opaque bytes. The format contains only {@link bytesCodec}: a message cannot be turned into bytes
+ * without a format.
+ */
 export const bytesFormat: Format = {
   contentType: bytesContentType,
   codecFor(codec) {

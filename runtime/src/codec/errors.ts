@@ -1,27 +1,25 @@
-import { MicroError } from "../error.ts";
+import { type MicroError, messageOf, UncheckedMicroError } from "../base/error.ts";
 
-/** The error of a message that cannot be written. */
+/** The error of a message that cannot be encoded. */
 export function cannotEncode(what: string, cause: unknown): MicroError {
-  return new MicroError("invalid_argument", `cannot encode ${what}: ${reasonOf(cause)}`, {
+  return new UncheckedMicroError("invalid_argument", `cannot encode ${what}: ${messageOf(cause)}`, {
     cause,
     outcome: "not-executed",
   });
 }
 
-/** The error of bytes that are not the message they should be. */
+/** The error of bytes that are not the expected message. */
 export function cannotDecode(what: string, cause: unknown): MicroError {
-  return new MicroError("invalid_argument", `cannot decode ${what}: ${reasonOf(cause)}`, { cause });
+  return new UncheckedMicroError("invalid_argument", `cannot decode ${what}: ${messageOf(cause)}`, {
+    cause,
+  });
 }
 
-/** The error of a format that is asked for a type it knows no descriptor of. */
+/** The error of a format that lacks the descriptor of a requested type. */
 export function needsSchema(contentType: string, typeName: string): MicroError {
-  return new MicroError(
+  return new UncheckedMicroError(
     "unimplemented",
     `${contentType} needs the descriptor of ${typeName || "an untyped message"}, and its codec has none`,
     { outcome: "not-executed" },
   );
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -6,23 +6,28 @@ import {
   type Registry,
   toJsonString,
 } from "@bufbuild/protobuf";
+import { isMicroError } from "../base/error.ts";
 import type { AnyCodec, Codec, Format } from "./codec.ts";
 import { jsonContentType } from "./content-type.ts";
 import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
+import { exactJson } from "./exact-json.ts";
+import { defaultMaxElements } from "./message-elements.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
-/** How {@link jsonFormatWith} writes and reads. */
+/** Options of {@link jsonFormatWith}. */
 export interface JsonFormatOptions {
   /** Types that a `google.protobuf.Any` may hold. Without it an Any cannot be written as JSON. */
   readonly registry?: Registry;
-  /** Whether a member that the schema does not have is skipped; otherwise it is an error. Default true. */
+  /**
+   * Whether to skip a member that the schema does not have; otherwise it is an error. Default true.
+   */
   readonly ignoreUnknownFields?: boolean;
 }
 
 /**
- * Protobuf's JSON mapping (ProtoJSON), with options. Unknown members are skipped unless told otherwise,
+ * Protobuf's JSON mapping (ProtoJSON), with options. Unknown members are skipped by default,
  * because a newer sender must not break an older receiver.
  */
 export function jsonFormatWith(options: JsonFormatOptions = {}): Format {
@@ -63,12 +68,16 @@ function jsonCodec(schema: DescMessage, options: JsonFormatOptions): AnyCodec {
         throw cannotEncode(`${schema.typeName} as JSON`, cause);
       }
     },
-    decode(bytes) {
-      try {
-        return fromJsonString(schema, decoder.decode(bytes), readOptions);
-      } catch (cause) {
-        throw cannotDecode(`JSON as ${schema.typeName}`, cause);
-      }
-    },
+    decode: (bytes) => decodeWithin(bytes, defaultMaxElements),
+    decodeWithin,
   };
+
+  function decodeWithin(bytes: Uint8Array, maxElements: number): unknown {
+    try {
+      const text = exactJson(decoder.decode(bytes), schema, registry, maxElements);
+      return fromJsonString(schema, text, readOptions);
+    } catch (cause) {
+      throw isMicroError(cause) ? cause : cannotDecode(`JSON as ${schema.typeName}`, cause);
+    }
+  }
 }

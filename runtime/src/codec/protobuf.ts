@@ -12,8 +12,8 @@ import { protobufContentType } from "./content-type.ts";
 import { cannotDecode, cannotEncode, needsSchema } from "./errors.ts";
 
 /**
- * The codec of a message in protobuf's binary format, which works from the descriptor (protobuf-es).
- * This is what generated files use under `codec=reflect`.
+ * The codec of a message in protobuf's binary format, driven by the descriptor (protobuf-es).
+ * Generated files use it under `codec=reflect`.
  */
 export function protobufCodec<Desc extends DescMessage>(
   schema: Desc,
@@ -40,7 +40,7 @@ export function protobufCodec<Desc extends DescMessage>(
   };
 }
 
-/** Protobuf's binary format: every codec that a generated file exports is in it already. */
+/** Protobuf's binary format: the codecs that generated files export are already in it. */
 export const protobufFormat: Format = {
   contentType: protobufContentType,
   codecFor(codec) {

@@ -1,4 +1,4 @@
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
 import { bytesFormat } from "./bytes.ts";
 import type { AnyCodec, Format } from "./codec.ts";
 import { essence } from "./content-type.ts";
@@ -6,8 +6,9 @@ import { jsonFormat } from "./json.ts";
 import { protobufFormat } from "./protobuf.ts";
 
 /**
- * Finds the codec for a message that is only known by its type name and content type, as a broker message,
- * a trace or a dead letter is. Nothing registers itself: pass the `…Codecs` lists of generated files.
+ * Finds the codec for a message known only by its type name and content type, such as a broker
+ * message, a trace or a dead letter. Nothing registers itself: pass the `…Codecs` lists of
+ * generated files.
  */
 export class CodecRegistry {
   readonly #formats = new Map<string, Format>();
@@ -22,13 +23,13 @@ export class CodecRegistry {
     this.add(codecs);
   }
 
-  /** Adds message types. A type that is there already is replaced. */
+  /** Adds message types. A type that is already present is replaced. */
   add(codecs: Iterable<AnyCodec>): this {
     for (const codec of codecs) this.#types.set(codec.typeName, codec);
     return this;
   }
 
-  /** The names of the message types that are known. */
+  /** The names of the known message types. */
   get typeNames(): readonly string[] {
     return [...this.#types.keys()];
   }
@@ -40,7 +41,7 @@ export class CodecRegistry {
 
   /**
    * The codec for a type in a content type.
-   * @throws MicroError `unimplemented` that names what is not known.
+   * @throws MicroError `unimplemented` that names the unknown type or content type.
    */
   codec(typeName: string, contentType: string): AnyCodec {
     const format = this.format(contentType);

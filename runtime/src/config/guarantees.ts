@@ -1,9 +1,12 @@
 import type { ConfigGuarantees, ConfigSource } from "./config.ts";
 
-/** From the narrowest on. */
+/** In ascending order. */
 const reaches = ["process", "host", "backend"] as const;
 
-/** What a configuration out of sources promises. @param kept whether last good values are kept in a file. */
+/**
+ * The guarantees of a configuration from these sources. @param kept whether last good values are
+ * kept in a file.
+ */
 export function guaranteesOf(sources: readonly ConfigSource[], kept: boolean): ConfigGuarantees {
   const each = sources.map(({ guarantees }) => guarantees);
   return {

@@ -1,6 +1,6 @@
-import type { Logger } from "../logger.ts";
+import type { Logger } from "../base/logger.ts";
 
-/** A logger whose failures do not stop what it is told of. */
+/** Wraps a logger so that its failures do not interrupt the caller. */
 export function guardLogger(logger: Logger): Logger {
   const guard =
     (level: keyof Logger): Logger["info"] =>

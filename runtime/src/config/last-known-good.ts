@@ -1,12 +1,13 @@
-import { open, readFile, rename } from "node:fs/promises";
 import { resolve } from "node:path";
-import { asMicroError, MicroError } from "../error.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
+import { readOwnFile, replaceFile } from "../base/files.ts";
 import type { ConfigTable } from "./config.ts";
-import { checkTable, isTable } from "./table.ts";
+import { checkTable, isTable } from "./config-table.ts";
 
 /**
- * The last good values of sources, kept in a file for a start at which a source cannot be read. The file is
- * readable by its owner only, because configuration has secrets.
+ * The last good values of sources, kept in a file for a start at which a source cannot be read. The
+ * file is readable only by its owner, because configuration contains secrets, and is read only if
+ * no other user can have written it.
  */
 export class LastKnownGood {
   readonly #path: string;
@@ -18,13 +19,15 @@ export class LastKnownGood {
   }
 
   /**
-   * The kept values by the name of their source; empty when nothing is kept.
-   * @throws MicroError when there is a file, and it cannot be read or understood.
+   * The kept values by the name of their source; empty if nothing is kept.
+   * @throws MicroError when there is a file that cannot be read or parsed.
    */
   async load(): Promise<ReadonlyMap<string, ConfigTable>> {
     const place = `last known good configuration ${this.#path}`;
     try {
-      const kept: unknown = JSON.parse(await readFile(this.#path, "utf8"));
+      const text = await readOwnFile(this.#path);
+      if (text === undefined) return new Map();
+      const kept: unknown = JSON.parse(text);
       if (!isTable(kept) || !isTable(kept.sources)) throw new Error("not of this program's format");
       return new Map(
         Object.entries(kept.sources).map(([name, values]) => [
@@ -33,7 +36,6 @@ export class LastKnownGood {
         ]),
       );
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
       const { code, message } = asMicroError(error, "data_loss");
       throw new MicroError(code, `cannot read the ${place}: ${message}; delete it`, {
         cause: error,
@@ -42,7 +44,7 @@ export class LastKnownGood {
   }
 
   /**
-   * Keeps values in place of those before. Of several calls during one writing only the last is written.
+   * Replaces the kept values. Of several calls during one write only the last is written.
    * @throws MicroError `unavailable` when the file cannot be written.
    */
   async save(sources: ReadonlyMap<string, ConfigTable>): Promise<void> {
@@ -54,19 +56,11 @@ export class LastKnownGood {
   }
 
   async #write(): Promise<void> {
-    const temporary = `${this.#path}.${process.pid}.new`;
     try {
       while (this.#wanted !== undefined) {
         const text = this.#wanted;
         this.#wanted = undefined;
-        const handle = await open(temporary, "w", 0o600);
-        try {
-          await handle.writeFile(text);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-        await rename(temporary, this.#path);
+        await replaceFile(this.#path, text, { durable: true });
       }
     } catch (error) {
       throw new MicroError(

@@ -1,14 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { getEventListeners } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { MicroError } from "../error.ts";
-import { createLogger } from "../logger.ts";
+import { MicroError } from "../base/error.ts";
+import { createLogger } from "../base/logger.ts";
 import type { ConfigSnapshot, ConfigSource } from "./config.ts";
-import { envSource } from "./env.ts";
-import { fileSource } from "./file.ts";
+import { envSource } from "./env/source.ts";
+import { fileSource } from "./file/source.ts";
 import { loadConfig } from "./load.ts";
-import { memorySource } from "./memory.ts";
+import { memorySource } from "./memory/source.ts";
 import { integer, text } from "./readers.ts";
 
 /** Waits for a condition, patiently enough for a busy machine. */
@@ -44,7 +45,7 @@ describe("values", () => {
     expect(config.has("db.tags")).toBe(true);
     expect(config.has("log")).toBe(false);
     expect(config.get("log", text, "warn")).toBe("warn");
-    expect(() => config.get("db..port", integer)).toThrow("is no path");
+    expect(() => config.get("db..port", integer)).toThrow("is not the path");
   });
 
   test("an error names path, source and what was expected", async () => {
@@ -177,6 +178,41 @@ describe("changes", () => {
     inner.set({ a: 4 });
     await until(() => config.get("a", integer) === 4);
   });
+
+  test("a source is followed on although the signal of the loading fired, and leaves no listener on it", async () => {
+    const controller = new AbortController();
+    let loads = 0;
+    let watches = 0;
+    const source: ConfigSource = {
+      ...memorySource({}, "restless"),
+      name: "restless",
+      state: "healthy",
+      onStateChange: () => () => {},
+      load: async () => ({ loads: ++loads }),
+      watch: () => {
+        if (++watches === 3) throw new Error("cannot be watched now");
+        return (async function* () {})();
+      },
+      close: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const signals: AbortSignal[] = [];
+    const load = source.load;
+    const noting: ConfigSource = {
+      ...source,
+      load: (options) => {
+        signals.push(options!.signal!);
+        return load(options);
+      },
+    };
+    await using config = await loadConfig([noting], { logger, signal: controller.signal });
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+    controller.abort();
+    await until(() => config.get("loads", integer) >= 3);
+    expect(watches).toBeGreaterThan(3);
+    expect(config.state).toBe("healthy");
+    expect(signals.map(({ aborted }) => aborted)).not.toContain(true);
+  });
 });
 
 describe("a source that cannot be read", () => {
@@ -244,7 +280,7 @@ describe("a source that cannot be read", () => {
     await until(() => second.get("a", integer) === 3);
     expect(second.snapshot.stale).toEqual([]);
     expect(second.state).toBe("healthy");
-    // What it still keeps would go over the damage that is done next.
+    // The values that it still keeps would overwrite the damage done next.
     await second.close();
 
     writeFileSync(path, "nonsense");
@@ -252,6 +288,32 @@ describe("a source that cannot be read", () => {
     await expect(loadConfig(sources(), { logger, lastKnownGood })).rejects.toMatchObject({
       code: "data_loss",
       message: expect.stringContaining("delete it"),
+    });
+  });
+
+  test("what is last known good is neither written nor read through a link of others", async () => {
+    const path = join(directory, "app.json");
+    const lastKnownGood = join(directory, "kept.json");
+    const victim = join(directory, "victim");
+    writeFileSync(path, '{"a": 1}');
+    writeFileSync(victim, "precious");
+    symlinkSync(victim, lastKnownGood);
+    symlinkSync(victim, `${lastKnownGood}.${process.pid}.new`);
+    const config = await loadConfig([fileSource(path)], { logger, lastKnownGood });
+    writeFileSync(path, '{"a": 2}');
+    await until(() => config.get("a", integer) === 2);
+    await config.close();
+    expect(readFileSync(victim, "utf8")).toBe("precious");
+    expect(readFileSync(lastKnownGood, "utf8")).toContain('"a":2');
+
+    // Planted by another user who can write to the folder: a start must not use their values.
+    writeFileSync(victim, readFileSync(lastKnownGood), { mode: 0o600 });
+    rmSync(lastKnownGood);
+    symlinkSync(victim, lastKnownGood);
+    writeFileSync(path, "nonsense");
+    await expect(loadConfig([fileSource(path)], { logger, lastKnownGood })).rejects.toMatchObject({
+      code: "permission_denied",
+      message: expect.stringMatching(/kept\.json is not trusted: it is a symbolic link; delete it/),
     });
   });
 
@@ -269,4 +331,16 @@ describe("a source that cannot be read", () => {
     });
     await expect(loadConfig([hanging], { logger, signal })).rejects.toBeInstanceOf(MicroError);
   });
+});
+
+test("a close names every source that could not be closed", async () => {
+  const failing = (name: string) => {
+    const source = memorySource({}, name);
+    source.close = () => Promise.reject(new Error(`${name} is stuck`));
+    return source;
+  };
+  const config = await loadConfig([failing("one"), failing("two")]);
+  await expect(config.close()).rejects.toThrow(
+    "config sources did not close: one: one is stuck; two: two is stuck",
+  );
 });

@@ -1,7 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import { createLogger, type Logger } from "../logger.ts";
+import { pauseUntilAborted, throwIfAborted, untilAborted } from "../base/abort.ts";
+import { type BackendState, BackendStatus, type StateListener } from "../base/backend-state.ts";
+import { asMicroError, MicroError, messageOf } from "../base/error.ts";
+import { LinkedSignal } from "../base/linked-signal.ts";
+import { createLogger, type Logger } from "../base/logger.ts";
+import { callback, checkOptions, durationMs, logger, signal, text } from "../base/option-check.ts";
+import { PartLogger } from "../base/part-logger.ts";
+import { settleAll } from "../base/settle-all.ts";
 import type {
   Config,
   ConfigGuarantees,
@@ -10,49 +14,68 @@ import type {
   ConfigSource,
   ConfigTable,
 } from "./config.ts";
+import { checkTable, equalValues, parsePath, valueAt } from "./config-table.ts";
+import { type ConfigView, createView } from "./config-view.ts";
 import { guaranteesOf } from "./guarantees.ts";
 import { guardLogger } from "./guarded-logger.ts";
 import { LastKnownGood } from "./last-known-good.ts";
-import { Latest } from "./latest.ts";
+import { LatestValue } from "./latest-value.ts";
 import { type Merged, merge } from "./merge.ts";
-import { checkTable, equalValues, parsePath, valueAt } from "./table.ts";
-import { type ConfigView, createView } from "./view.ts";
 
-/** What {@link loadConfig} does beside merging. */
+/** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
   /**
-   * Throws when a configuration must not come into force: at the start, loading fails with it; later, the last
-   * good values stay. It must not wait for anything.
+   * Throws to reject a configuration: at the start, loading fails with the error; later, the last
+   * good values stay. It must be synchronous.
    */
   readonly validate?: (candidate: ConfigView) => void;
-  /** Told of every source that is lost, found again or wrong. Default: warnings to standard error. */
+  /**
+   * Receives a report of every source that is lost, recovered or invalid. Default: the service's
+   * logger; before there is one, warnings go to standard error.
+   */
   readonly logger?: Logger;
   /**
-   * A file that keeps the last good values of all sources that can change, secrets among them, readable by its
-   * owner only. With it a start succeeds although such a source cannot be read, and the snapshot names it in
-   * `stale`.
+   * A file that keeps the last good values of all sources that can change, including secrets,
+   * readable only by its owner. With it a start succeeds although such a source cannot be read, and
+   * the snapshot lists the source in `stale`.
    */
   readonly lastKnownGood?: string;
-  /** How long one source may take to be loaded, in milliseconds. Default 10 000. */
+  /** Maximum time to load one source, in milliseconds. Default 10 000. */
   readonly loadTimeoutMs?: number;
-  /** Gives up loading. */
+  /** Cancels the first load. It has no effect on a loaded configuration. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Configuration out of sources, a later one winning over an earlier: defaults first, then files, the
- * environment, flags. Changes of sources are taken over until it is closed, and closing it closes the sources.
+ * Loads configuration from sources, a later one overriding an earlier one: defaults first, then
+ * files, the environment, flags. Changes of sources are applied until the configuration is closed;
+ * closing it closes the sources.
  *
- * @throws MicroError what a source that cannot be loaded throws, or the reason of `validate` as
- * `invalid_argument`; then all sources are closed.
+ * @throws MicroError with the error of a source that cannot be loaded, or the reason of `validate`
+ * as `invalid_argument`; all sources are then closed.
+ *
+ * @example
+ * ```ts
+ * import { envSource, fileSource, loadConfig, read } from "@micro-es/runtime";
+ *
+ * const config = await loadConfig([fileSource("app.yaml"), envSource({ prefix: "APP_" })]);
+ * const port = config.get("http.port", read.integer);
+ * ```
  */
 export async function loadConfig(
   sources: readonly ConfigSource[],
   options: LoadConfigOptions = {},
 ): Promise<Config> {
+  checkOptions("loadConfig", options, {
+    validate: callback,
+    logger,
+    lastKnownGood: text,
+    loadTimeoutMs: durationMs(1),
+    signal,
+  });
   const config = new LoadedConfig(sources, options);
   try {
-    await config.start();
+    await config.open();
     return config;
   } catch (error) {
     await config.close();
@@ -60,7 +83,12 @@ export async function loadConfig(
   }
 }
 
-/** A source with what it last said. */
+/** Creates the configuration that {@link loadConfig} returns; its `open` loads it. */
+export function configOf(sources: readonly ConfigSource[], options: LoadConfigOptions): Config {
+  return new LoadedConfig(sources, options);
+}
+
+/** A source with its latest values. */
 interface Followed {
   readonly source: ConfigSource;
   /** The last good table; undefined until there is one. */
@@ -70,18 +98,19 @@ interface Followed {
   problem: MicroError | undefined;
 }
 
-/** Time before a watch that ended by itself is begun again, in milliseconds. */
+/** Wait before a watch that ended by itself is restarted, in milliseconds. */
 const rewatchMs = 1000;
 
 class LoadedConfig implements Config {
   readonly name: string = "config";
   readonly guarantees: ConfigGuarantees;
   readonly #options: LoadConfigOptions;
+  readonly #partLogger: PartLogger;
   readonly #logger: Logger;
   readonly #sources: readonly Followed[];
   readonly #lastKnownGood: LastKnownGood | undefined;
   readonly #status = new BackendStatus();
-  readonly #changes = new Latest<ConfigSnapshot>();
+  readonly #changes = new LatestValue<ConfigSnapshot>();
   readonly #closing = new AbortController();
   readonly #unsubscribe: (() => void)[] = [];
   #view: ConfigView = createView(
@@ -93,13 +122,15 @@ class LoadedConfig implements Config {
   #lastProblem: string | undefined;
   #following: Promise<void>[] = [];
   #saving: Promise<void> = Promise.resolve();
+  #opening: Promise<void> | undefined;
   #started = false;
   #closed: Promise<void> | undefined;
 
   constructor(sources: readonly ConfigSource[], options: LoadConfigOptions) {
     this.#options = options;
     this.guarantees = guaranteesOf(sources, options.lastKnownGood !== undefined);
-    this.#logger = guardLogger(options.logger ?? createLogger({ level: "warn" }));
+    this.#partLogger = new PartLogger(options.logger, createLogger({ level: "warn" }));
+    this.#logger = guardLogger(this.#partLogger);
     this.#sources = sources.map((source) => ({
       source,
       latest: undefined,
@@ -110,8 +141,12 @@ class LoadedConfig implements Config {
     if (lastKnownGood !== undefined) this.#lastKnownGood = new LastKnownGood(lastKnownGood);
   }
 
+  useLogger(logger: Logger): void {
+    this.#partLogger.use(logger);
+  }
+
   get snapshot(): ConfigSnapshot {
-    return this.#view.snapshot;
+    return this.#loaded.snapshot;
   }
 
   get state(): BackendState {
@@ -123,21 +158,22 @@ class LoadedConfig implements Config {
   }
 
   get<T>(path: string, reader: ConfigReader<T>, fallback?: T): T {
-    return this.#view.get(path, reader, fallback);
+    return this.#loaded.get(path, reader, fallback);
   }
 
   has(path: string): boolean {
-    return this.#view.has(path);
+    return this.#loaded.has(path);
   }
 
   sourceOf(path: string): string | undefined {
-    return this.#view.sourceOf(path);
+    return this.#loaded.sourceOf(path);
   }
 
   watch(
     path?: string,
     options: { readonly signal?: AbortSignal } = {},
   ): AsyncIterable<ConfigSnapshot> {
+    checkOptions("watch the configuration", options, { signal });
     const names = path === undefined ? [] : parsePath(path);
     let last = valueAt(this.snapshot.values, names);
     const accepts = ({ values }: ConfigSnapshot) => {
@@ -158,12 +194,29 @@ class LoadedConfig implements Config {
     return this.close();
   }
 
-  async start(): Promise<void> {
+  open(): Promise<void> {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  /** @throws MicroError `failed_precondition` before the sources are loaded. */
+  get #loaded(): ConfigView {
+    if (this.#started) return this.#view;
+    throw new MicroError(
+      "failed_precondition",
+      "the configuration is not loaded yet; a service loads it when it starts, before onStart",
+    );
+  }
+
+  async #open(): Promise<void> {
     this.#requireDistinctNames();
-    // Watched first and loaded then, so that no change falls between.
+    // Watches begin before loading, so that no change is missed in between.
     const watches = this.#sources.map((followed) => this.#beginWatch(followed));
-    await Promise.all(this.#sources.map((followed) => this.#load(followed)));
+    const { signal } = this.#options;
+    await Promise.all(this.#sources.map((followed) => this.#load(followed, signal)));
     if (this.#sources.some(({ latest }) => latest === undefined)) await this.#standIn();
+    throwIfAborted(signal);
+    throwIfAborted(this.#closing.signal);
     this.#started = true;
     this.#apply();
     if (this.#invalid !== undefined) throw this.#invalid;
@@ -180,9 +233,16 @@ class LoadedConfig implements Config {
     this.#closing.abort();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#changes.close();
-    await Promise.all(this.#sources.map(({ source }) => source.close()));
+    const sources = this.#sources.map(({ source }) => source);
+    const failures = await settleAll(sources, (source) => source.close());
     await Promise.all(this.#following);
     await this.#saving;
+    const [first] = failures;
+    if (first === undefined) return;
+    const each = failures.map(({ name, reason }) => `${name}: ${messageOf(reason)}`);
+    throw new MicroError("internal", `config sources did not close: ${each.join("; ")}`, {
+      cause: first.reason,
+    });
   }
 
   #requireDistinctNames(): void {
@@ -198,32 +258,45 @@ class LoadedConfig implements Config {
     }
   }
 
-  async #load(followed: Followed): Promise<void> {
+  /**
+   * Loads a source and keeps its values, or the reason why it has none.
+   * @param signal cancels the first load only: later loads belong to the configuration and end when
+   * it is closed.
+   * @throws MicroError only when the signal fires.
+   */
+  async #load(followed: Followed, signal?: AbortSignal): Promise<void> {
     const { source } = followed;
-    const { loadTimeoutMs = 10_000, signal } = this.#options;
+    const { loadTimeoutMs = 10_000 } = this.#options;
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), loadTimeoutMs);
-    const signals = [timeout.signal, this.#closing.signal];
-    const limit = AbortSignal.any(signal === undefined ? signals : [...signals, signal]);
+    const timer = setTimeout(
+      () =>
+        timeout.abort(
+          new MicroError(
+            "unavailable",
+            `the config source ${source.name} was not loaded within ${loadTimeoutMs} ms`,
+          ),
+        ),
+      loadTimeoutMs,
+    );
+    const limit = new LinkedSignal(timeout.signal, this.#closing.signal, signal);
     try {
-      const loaded = await Promise.race([source.load({ signal: limit }), aborted(limit)]);
+      // A source may ignore its signal.
+      const loaded = await untilAborted(source.load({ signal: limit.signal }), limit.signal);
       followed.latest = checkTable(loaded, source.name);
       followed.problem = undefined;
     } catch (error) {
-      if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
-      followed.problem = timeout.signal.aborted
-        ? new MicroError(
-            "unavailable",
-            `the config source ${source.name} was not loaded within ${loadTimeoutMs} ms`,
-            { cause: error },
-          )
-        : asMicroError(error);
+      throwIfAborted(signal);
+      followed.problem = asMicroError(error);
     } finally {
       clearTimeout(timer);
+      limit.release();
     }
   }
 
-  /** Takes last known good values for sources that could not be loaded, or throws why they could not. */
+  /**
+   * Uses the last known good values of sources that could not be loaded, or throws the reason why
+   * they could not.
+   */
   async #standIn(): Promise<void> {
     const kept = await this.#lastKnownGood?.load();
     for (const followed of this.#sources) {
@@ -242,25 +315,35 @@ class LoadedConfig implements Config {
     return source.watch?.({ signal: this.#closing.signal });
   }
 
-  /** Takes over what a source says, until the configuration is closed; never rejects. */
+  /** Applies a source's changes until the configuration is closed; never rejects. */
   async #follow(followed: Followed, first: AsyncIterable<ConfigTable>): Promise<void> {
+    const { signal } = this.#closing;
     let watch: AsyncIterable<ConfigTable> | undefined = first;
-    while (watch !== undefined && !this.#closing.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        for await (const values of watch) this.#take(followed, values);
+        for await (const values of watch ?? []) this.#take(followed, values);
       } catch (error) {
-        followed.problem = asMicroError(error);
-        this.#noteProblem(followed);
-        this.#apply();
+        this.#failed(followed, error);
       }
-      const { signal } = this.#closing;
-      await sleep(rewatchMs, undefined, { signal, ref: false }).catch(() => {});
+      await pauseUntilAborted(rewatchMs, signal);
       if (signal.aborted) return;
-      watch = this.#beginWatch(followed);
-      // What changed while nobody watched is still to be learnt.
+      try {
+        watch = this.#beginWatch(followed);
+      } catch (error) {
+        watch = undefined;
+        this.#failed(followed, error);
+        continue;
+      }
+      // Only loading reveals changes made between the two watches.
       await this.#load(followed);
       this.#apply();
     }
+  }
+
+  #failed(followed: Followed, error: unknown): void {
+    followed.problem = asMicroError(error);
+    this.#noteProblem(followed);
+    this.#apply();
   }
 
   #take(followed: Followed, values: ConfigTable): void {
@@ -287,16 +370,16 @@ class LoadedConfig implements Config {
   #noteProblem({ source, problem }: Followed): void {
     this.#logger.error(
       { source: source.name, error: problem },
-      "a config source is not as it should be, and its last good values stay in force",
+      "config source is invalid; keeping its last good values",
     );
   }
 
-  /** Puts into force what the sources say, where it is valid. */
+  /** Applies the sources' values, if they are valid. */
   #apply(): void {
     if (!this.#started || this.#closing.signal.aborted) return;
     this.#invalid = undefined;
     if (!this.#tryTables(({ latest }) => latest)) {
-      // One wrong source must not keep back the others.
+      // One invalid source must not hold back the others.
       for (const one of this.#sources) {
         if (one.latest === one.accepted || one.accepted === undefined) continue;
         this.#tryTables((other) => (other === one ? other.latest : other.accepted));
@@ -305,7 +388,7 @@ class LoadedConfig implements Config {
     this.#refreshState();
   }
 
-  /** Puts one choice of tables into force, and tells whether it was valid. */
+  /** Applies one selection of tables, and returns whether it was valid. */
   #tryTables(choose: (followed: Followed) => ConfigTable | undefined): boolean {
     const tables = this.#sources.map(choose);
     const merged = merge(
@@ -376,12 +459,4 @@ class LoadedConfig implements Config {
       this.#logger.warn({ error }, "the last known good configuration was not kept");
     });
   }
-}
-
-/** Rejects when a signal fires; for sources that do not heed it themselves. */
-function aborted(signal: AbortSignal): Promise<never> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ConfigTable } from "./config.ts";
+import { checkTable, equalValues } from "./config-table.ts";
 import { merge } from "./merge.ts";
-import { checkTable, equalValues } from "./table.ts";
 
 const names = fc.constantFrom("a", "b", "c", "toString", "hasOwnProperty", "", "0");
 const hostileNames = fc.oneof(names, fc.constantFrom("__proto__", "constructor", "prototype"));
@@ -20,7 +20,7 @@ function tables(name: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
   return fc.array(fc.tuple(name, value), { maxLength: 4 }).map(Object.fromEntries);
 }
 
-/** What merging means, written plainly for two. */
+/** The rules of merging, written plainly for two tables. */
 function mergeTwo(a: ConfigTable, b: ConfigTable): ConfigTable {
   const both: Record<string, unknown> = { ...a };
   for (const [name, value] of Object.entries(b)) {
@@ -63,7 +63,7 @@ test("no input changes the prototype of objects, and what is refused is refused 
       try {
         const layers = inputs.map((input, i) => ({
           source: String(i),
-          // As a parser would hand it over: names stand in the table itself.
+          // As a parser returns it: names are own properties of the table.
           values: checkTable(JSON.parse(JSON.stringify(input)), "test"),
         }));
         const { values } = merge(layers);

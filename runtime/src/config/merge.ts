@@ -1,5 +1,5 @@
 import type { ConfigTable, ConfigValue } from "./config.ts";
-import { isTable } from "./table.ts";
+import { isTable } from "./config-table.ts";
 
 /** The values of one source. */
 export interface Layer {
@@ -7,14 +7,16 @@ export interface Layer {
   readonly values: ConfigTable;
 }
 
-/** Several sources as one. */
+/** The merged values of several sources. */
 export interface Merged {
   readonly values: ConfigTable;
   /** Name of the source of each leaf, by its path. */
   readonly sources: ReadonlyMap<string, string>;
 }
 
-/** What keeps names apart in a key of {@link Merged.sources}; no dot, because a name may have one. */
+/**
+ * Separates names in a key of {@link Merged.sources}; not a dot, because a name may contain one.
+ */
 const between = "\0";
 
 /** The key of a path in {@link Merged.sources}. */
@@ -22,7 +24,10 @@ export function pathKey(path: readonly string[]): string {
   return path.join(between);
 }
 
-/** Merges layers, the later over the earlier: tables name by name, everything else as a whole. */
+/**
+ * Merges layers, later ones overriding earlier ones: tables name by name, everything else as a
+ * whole.
+ */
 export function merge(layers: readonly Layer[]): Merged {
   const sources = new Map<string, string>();
   return { values: mergeTables(layers, [], sources), sources };
@@ -61,7 +66,9 @@ function mergeTables(
   return Object.freeze(merged);
 }
 
-/** The tables behind the last value that is none: it replaced what came before. */
+/**
+ * The tables after the last value that is not a table: that value replaced everything before it.
+ */
 function tablesAtTheEnd(candidates: readonly Candidate[]): Layer[] {
   const tables: Layer[] = [];
   for (const { source, value } of candidates) {

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import type { MicroError } from "../error.ts";
+import type { MicroError } from "../base/error.ts";
 import type { ConfigReader, ConfigValue } from "./config.ts";
 import {
   between,
@@ -18,7 +18,7 @@ import {
 } from "./readers.ts";
 import { schema } from "./schema.ts";
 
-/** What a reader makes of values, and which it refuses. */
+/** The values that a reader accepts, with their results, and those that it rejects. */
 const readers: [string, ConfigReader<unknown>, [ConfigValue, unknown][], ConfigValue[]][] = [
   [
     "text",
@@ -118,7 +118,7 @@ const readers: [string, ConfigReader<unknown>, [ConfigValue, unknown][], ConfigV
       [{ a: 1 }, { a: 1 }],
       ['{"a":{"b":[1]}}', { a: { b: [1] } }],
     ],
-    ["[1]", "{", "x", 5, '{"__proto__":{"a":1}}'],
+    ["[1]", "{", "x", 5, '{"__proto__":{"a":1}}', '{"a":1,"a":2}'],
   ],
   [
     "record",

@@ -1,21 +1,29 @@
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
+import {
+  durationTextInWords,
+  flagInWords,
+  oneOfInWords,
+  rangeInWords,
+} from "../base/value-words.ts";
 import type { ConfigReader, ConfigTable, ConfigValue } from "./config.ts";
+import { checkTable, describe, isTable } from "./config-table.ts";
+import { parseJson } from "./json-syntax.ts";
 import { Secret } from "./secret.ts";
-import { checkTable, describe, isTable } from "./table.ts";
 
 /*
- * Values from the environment and from flags are text, so each reader takes the text form of its type as well.
- * A missing value, and null, is `not_found`; a value of another form is `invalid_argument`.
+ * Values from the environment and from flags are text, so each reader also accepts the text form of
+ * its type. A missing value, or null, is `not_found`; a value of another form is
+ * `invalid_argument`.
  */
 
-/** Text as it is. A number or a boolean is refused: in a file, put it in quotes. */
+/** Text. A number or a boolean is rejected: in a file, quote it. */
 export const text: ConfigReader<string> = (value, path) => {
   const found = require(value, path, "text");
   if (typeof found === "string") return found;
   throw unexpected("text; put it in quotes", found, path);
 };
 
-/** A number, or text that is one in decimal notation: `1.5`, `-2`, `1e3`. */
+/** A number, or its text in decimal notation: `1.5`, `-2`, `1e3`. */
 export const number: ConfigReader<number> = (value, path) => {
   const found = require(value, path, "a number");
   if (typeof found === "number") return found;
@@ -26,7 +34,7 @@ export const number: ConfigReader<number> = (value, path) => {
   throw unexpected("a number", found, path);
 };
 
-/** A whole number that a JavaScript number holds exactly, or text that is one: digits only. */
+/** A whole number that a JavaScript number holds exactly, or its text: digits only. */
 export const integer: ConfigReader<number> = (value, path) => {
   const found = require(value, path, "a whole number");
   const parsed = typeof found === "string" && /^[+-]?\d+$/.test(found) ? Number(found) : found;
@@ -49,12 +57,15 @@ const truths: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ["off", false],
 ]);
 
-/** True or false; as text or number `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`, in any case. */
+/**
+ * True or false; also the text or number `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`, in
+ * any case.
+ */
 export const boolean: ConfigReader<boolean> = (value, path) => {
-  const found = require(value, path, "true or false");
+  const found = require(value, path, flagInWords);
   const truth = truths.get(typeof found === "string" ? found.toLowerCase() : found);
   if (truth !== undefined) return truth;
-  throw unexpected("true or false", found, path);
+  throw unexpected(flagInWords, found, path);
 };
 
 const durationUnits: Readonly<Record<string, number>> = {
@@ -66,11 +77,11 @@ const durationUnits: Readonly<Record<string, number>> = {
 };
 
 /**
- * A duration in milliseconds: text of numbers with units `ms`, `s`, `m`, `h` and `d`, as `250ms`, `1.5s` or
- * `1h30m`. A number without a unit is refused, except 0.
+ * A duration in milliseconds: text of numbers with units `ms`, `s`, `m`, `h` and `d`, such as
+ * `250ms`, `1.5s` or `1h30m`. A number without a unit is rejected, except 0.
  */
 export const duration: ConfigReader<number> = (value, path) => {
-  const what = "a duration with its unit, such as 250ms, 1.5s or 2h";
+  const what = durationTextInWords;
   const found = require(value, path, what);
   if (found === 0 || found === "0") return 0;
   if (typeof found === "string" && /^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(found)) {
@@ -96,7 +107,7 @@ const byteUnits: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 };
 
-/** A number of bytes, as such or as text with a unit: `512`, `4MiB` (2^20), `1.5MB` (10^6). */
+/** A number of bytes, or text with a unit: `512`, `4MiB` (2^20), `1.5MB` (10^6). */
 export const bytes: ConfigReader<number> = (value, path) => {
   const what = "a number of bytes, such as 4096, 4MiB or 1.5GB";
   const found = require(value, path, what);
@@ -109,7 +120,7 @@ export const bytes: ConfigReader<number> = (value, path) => {
   throw unexpected(what, found, path);
 };
 
-/** A list whose items the given reader reads; text is split at its commas. */
+/** A list whose items are read by the given reader; text is split at commas. */
 export function list<T>(of: ConfigReader<T>): ConfigReader<readonly T[]> {
   return (value, path) => {
     const found = require(value, path, "a list");
@@ -124,10 +135,10 @@ export function list<T>(of: ConfigReader<T>): ConfigReader<readonly T[]> {
   };
 }
 
-/** One of these texts. */
+/** One of these strings. */
 export function oneOf<const T extends string>(...choices: readonly T[]): ConfigReader<T> {
   return (value, path) => {
-    const what = `one of ${choices.join(", ")}`;
+    const what = oneOfInWords(choices);
     const found = require(value, path, what);
     const choice = choices.find((other) => other === found);
     if (choice !== undefined) return choice;
@@ -135,7 +146,7 @@ export function oneOf<const T extends string>(...choices: readonly T[]): ConfigR
   };
 }
 
-/** What the given reader reads, from `least` to `most`; for numbers, durations and bytes. */
+/** A value from the given reader, between `least` and `most`; for numbers, durations and bytes. */
 export function between(
   of: ConfigReader<number>,
   least: number,
@@ -144,11 +155,11 @@ export function between(
   return (value, path) => {
     const found = of(value, path);
     if (found >= least && found <= most) return found;
-    throw unexpected(`a value from ${least} to ${most}`, value, path);
+    throw unexpected(`a value ${rangeInWords(least, most)}`, value, path);
   };
 }
 
-/** Text that is not shown anywhere; errors about it do not show it either. */
+/** Text that is never shown, not even in errors about it. */
 export const secret: ConfigReader<Secret> = (value, path) => {
   const found = require(value, path, "a secret text");
   if (typeof found === "string") return new Secret(found);
@@ -156,21 +167,19 @@ export const secret: ConfigReader<Secret> = (value, path) => {
   throw wrong(path, `expected a secret text, found a ${kind}`);
 };
 
-/** A table as it is, or text that is one in JSON. */
+/** A table, or its text as JSON. */
 export const table: ConfigReader<ConfigTable> = (value, path) => {
   const found = require(value, path, "a table");
   if (isTable(found)) return found;
   if (typeof found === "string") {
-    try {
-      return checkTable(JSON.parse(found), `config ${path}`);
-    } catch (error) {
-      if (error instanceof MicroError) throw error;
-    }
+    const result = parseJson(found);
+    if ("value" in result) return checkTable(result.value, `config ${path}`);
+    if (result.problem.cause === undefined) throw wrong(path, result.problem.reason);
   }
   throw unexpected("a table, or a JSON object as text", found, path);
 };
 
-/** A table whose values the given reader reads, by their names. */
+/** A table whose values are read by the given reader, by name. */
 export function record<T>(of: ConfigReader<T>): ConfigReader<Readonly<Record<string, T>>> {
   return (value, path) =>
     Object.fromEntries(

@@ -1,7 +1,10 @@
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
 import type { ConfigReader } from "./config.ts";
 
-/** What of the Standard Schema specification (https://standardschema.dev, version 1) a reader needs. */
+/**
+ * The part of the Standard Schema specification (https://standardschema.dev, version 1) that a
+ * reader needs.
+ */
 export interface StandardSchema<T> {
   readonly "~standard": {
     readonly version: 1;
@@ -10,20 +13,21 @@ export interface StandardSchema<T> {
   };
 }
 
-/** What a schema's validation comes to. */
+/** The result of a schema's validation. */
 export type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
-/** What is wrong with a value, and where in it. */
+/** A problem with a value, and its path. */
 export interface StandardIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
 /**
- * Reads a value by a schema of zod, valibot, arktype or another library that follows Standard Schema. A missing
- * value goes to the schema as undefined, so its defaults hold. Schemas that validate asynchronously are refused.
+ * Reads a value with a schema from zod, valibot, arktype or another library that implements
+ * Standard Schema. A missing value is passed to the schema as undefined, so its defaults apply.
+ * Schemas that validate asynchronously are rejected.
  */
 export function schema<T>(standard: StandardSchema<T>): ConfigReader<T> {
   return (value, path) => {

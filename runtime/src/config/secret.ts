@@ -1,8 +1,16 @@
 const hidden = "[secret]";
 
 /**
- * A value that must not be shown. Printing, logging, inspecting or serializing it shows `[secret]`; only
- * {@link Secret.reveal} gives the value.
+ * A value that must not be shown. Printing, logging, inspecting or serializing it shows `[secret]`;
+ * only {@link Secret.reveal} returns the value.
+ *
+ * @example
+ * ```ts
+ * import { Secret } from "@micro-es/runtime";
+ *
+ * const password = new Secret("hunter2");
+ * `${password}`; // "[secret]"
+ * ```
  */
 export class Secret<T = string> {
   readonly #value: T;
@@ -11,7 +19,7 @@ export class Secret<T = string> {
     this.#value = value;
   }
 
-  /** The value itself, for the one place that needs it. */
+  /** Returns the value itself, for the one place that needs it. */
   reveal(): T {
     return this.#value;
   }
@@ -29,7 +37,7 @@ export class Secret<T = string> {
   }
 }
 
-// What console.log and util.inspect call.
+// Called by console.log and util.inspect.
 Object.defineProperty(Secret.prototype, Symbol.for("nodejs.util.inspect.custom"), {
   value: () => hidden,
 });

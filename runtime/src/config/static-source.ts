@@ -1,4 +1,4 @@
-import { type BackendState, BackendStatus, type StateListener } from "../backend.ts";
+import { type BackendState, BackendStatus, type StateListener } from "../base/backend-state.ts";
 import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 
 /** A source that does not change while the process runs. */

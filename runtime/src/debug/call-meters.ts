@@ -1,10 +1,10 @@
-import type { ServerCall } from "../call.ts";
-import { monotonicNow } from "../deadline.ts";
-import { type Code, MicroError } from "../error.ts";
-import type { AnyMethod } from "../method.ts";
+import { monotonicNow } from "../base/deadline.ts";
+import { type Code, isMicroError } from "../base/error.ts";
+import type { ServerCall } from "../call/call.ts";
+import type { AnyMethod } from "../call/method.ts";
 import { LatencyHistogram, type LatencySummary } from "./latency-histogram.ts";
 
-/** What is known of a method's calls. */
+/** Summary of a method's calls. */
 export interface MethodSummary {
   readonly method: string;
   /** Calls that have ended. */
@@ -29,19 +29,22 @@ export class MethodMeter {
     this.#method = method;
   }
 
-  /** A call begins; returns when that was, for {@link end}. */
+  /** Starts timing a call; returns the start time, for {@link end}. */
   begin(): number {
     this.#started++;
     return monotonicNow();
   }
 
-  /** A call that began then has ended. A caller that has given it up got the reason of that. */
+  /**
+   * Records the end of a call that started at that time. A cancelled call counts with the error
+   * code of its cancellation.
+   */
   end(call: ServerCall, beganAt: number, failed: boolean, reason: unknown): void {
     const now = monotonicNow();
     this.#ended++;
     this.#latency.add(now - beganAt, now);
     if (call.cancelled !== undefined) this.fail(call.cancelled.code);
-    else if (failed) this.fail(reason instanceof MicroError ? reason.code : "internal");
+    else if (failed) this.fail(isMicroError(reason) ? reason.code : "internal");
   }
 
   /** Counts an error. */
@@ -60,7 +63,7 @@ export class MethodMeter {
   }
 }
 
-/** A meter for each method that was called. */
+/** One meter for each method that was called. */
 export class CallMeters {
   readonly #meters = new Map<AnyMethod, MethodMeter>();
 

@@ -1,18 +1,14 @@
-/** Lets those who wait for the next change of something know of it. */
+import { type AbortSignals, waitUntilAborted } from "../base/abort.ts";
+
+/** Notifies waiters of the next change. */
 export class Changes {
   readonly #waiting = new Set<() => void>();
 
-  /** Resolves with the next change, or when the signal fires. */
-  next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const changed = () => {
-        this.#waiting.delete(changed);
-        signal.removeEventListener("abort", changed);
-        resolve();
-      };
+  /** Resolves with the next change, or when the signal aborts. */
+  next(signal: AbortSignals): Promise<void> {
+    return waitUntilAborted(signal, (changed) => {
       this.#waiting.add(changed);
-      signal.addEventListener("abort", changed);
-      if (signal.aborted) changed();
+      return () => this.#waiting.delete(changed);
     });
   }
 

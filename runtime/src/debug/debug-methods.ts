@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Method } from "../call/method.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
 import {
   DebugService,
@@ -11,9 +12,8 @@ import {
   type StatsResponse,
   StatsResponseSchema,
 } from "../gen/micro/debug/v1/debug_pb.ts";
-import type { Method } from "../method.ts";
 
-/** Asks a service with a debug service how its process does. */
+/** Returns the statistics of a process from its debug service. */
 export const statsMethod: Method<
   StatsRequest,
   MessageInitShape<typeof StatsRequestSchema>,
@@ -28,7 +28,7 @@ export const statsMethod: Method<
   output: protobufCodec(StatsResponseSchema),
 };
 
-/** Asks a service with a debug service what its process logs. */
+/** Returns the log lines of a process from its debug service. */
 export const logsMethod: Method<
   LogsRequest,
   MessageInitShape<typeof LogsRequestSchema>,

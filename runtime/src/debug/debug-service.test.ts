@@ -47,18 +47,21 @@ afterEach(async () => {
   for (const each of opened.splice(0).reverse()) await each[Symbol.asyncDispose]();
 });
 
-/** An echo service that tells of itself, and who calls it. */
-async function start(options: Parameters<typeof debugService>[0] = {}) {
+/** An echo service with a debug service, and a client for it. */
+async function start(
+  options: Parameters<typeof debugService>[0] = {},
+  place: { readonly address?: string; readonly environment?: Record<string, string> } = {},
+) {
   const lines: string[] = [];
   const write = (_fields: object, message: string) => void lines.push(message);
   const service = createService({
     name: "echo",
     version: "1.2.3",
-    address: "127.0.0.1:0",
+    address: place.address ?? "127.0.0.1:0",
     registry: memoryRegistry(),
     logger: { debug: write, info: write, warn: write, error: write },
     debug: debugService(options),
-    environment: { MICRO_LOG_LEVEL: "info", MICRO_BROKER: "memory" },
+    environment: { MICRO_LOG_LEVEL: "info", MICRO_BROKER: "memory", ...place.environment },
   });
   registerEchoServiceHandler(service.server, {
     ...echoHandler("echo"),
@@ -87,8 +90,82 @@ async function start(options: Parameters<typeof debugService>[0] = {}) {
   const read = (request: MessageInitShape<typeof LogsRequestSchema> = {}) =>
     client.serverStream(logs, request, { address, timeoutMs: 60_000 });
   const echo = createEchoServiceClient(client);
-  return { service, echo, address, ask, read, lines };
+  return { service, echo, address, ask, read, lines, client };
 }
+
+describe("who may ask", () => {
+  type Place = NonNullable<Parameters<typeof start>[1]>;
+  /**
+   * The results of both methods for a call with this metadata: `ok`, or the code and message of the
+   * error.
+   */
+  async function answers(place: Place, metadata: Record<string, string> = {}, token?: string) {
+    const started = await start(token === undefined ? {} : { token }, place);
+    const { client, address, lines } = started;
+    const port = address.slice(address.lastIndexOf(":") + 1);
+    const options = { address: `127.0.0.1:${port}`, metadata };
+    const said = (reason: MicroError) => `${reason.code}: ${reason.message}`;
+    const statsSaid = await client.unary(stats, {}, options).then(() => "ok", said);
+    const logsSaid = await (async () => {
+      for await (const _ of client.serverStream(logs, {}, options));
+      return "ok";
+    })().catch(said);
+    return { stats: statsSaid, logs: logsSaid, lines, port };
+  }
+
+  test("everybody of this machine, where no other machine reaches the service", async () => {
+    expect(await answers({})).toMatchObject({ stats: "ok", logs: "ok" });
+  });
+
+  test("nobody without a token, where other machines reach it, and the log says so once", async () => {
+    const { stats, logs, lines } = await answers({ address: "0.0.0.0:0" });
+    const refusal =
+      /^permission_denied: .* needs a token, because other machines reach .*MICRO_DEBUG_TOKEN/;
+    expect(stats).toMatch(refusal);
+    expect(logs).toMatch(refusal);
+    expect(lines.filter((line) => line.startsWith("refused to show"))).toHaveLength(1);
+  });
+
+  test("nobody by a proxy of this machine without a token", async () => {
+    for (const line of ["x-forwarded-for", "forwarded", "via", "x-real-ip"]) {
+      const { stats, logs } = await answers({}, { [line]: "203.0.113.9" });
+      expect(stats).toMatch(/^permission_denied: .* by a proxy/);
+      expect(logs).toMatch(/^permission_denied: .* by a proxy/);
+    }
+  });
+
+  test("callers with the token of option or environment, wherever it listens, and no others", async () => {
+    for (const address of ["127.0.0.1:0", "0.0.0.0:0"]) {
+      for (const [token, environment] of [
+        ["secret", undefined],
+        ["secret", { MICRO_DEBUG_TOKEN: "another" }],
+        [undefined, { MICRO_DEBUG_TOKEN: "secret" }],
+      ] as const) {
+        const place = { address, ...(environment === undefined ? {} : { environment }) };
+        const ask = (metadata: Record<string, string>) => answers(place, metadata, token);
+        const right = await ask({ authorization: "Bearer secret", "x-forwarded-for": "10.0.0.1" });
+        expect(right).toMatchObject({ stats: "ok", logs: "ok" });
+        for (const authorization of ["Bearer another", "Bearer ", "secret", "Basic secret"]) {
+          const { stats, logs } = await ask({ authorization });
+          expect(stats).toMatch(/^unauthenticated: .* needs its token/);
+          expect(logs).toMatch(/^unauthenticated: /);
+        }
+        expect((await ask({})).stats).toMatch(/^unauthenticated: /);
+      }
+    }
+  });
+
+  test("nobody reads over HTTP what a handler's error hides", async () => {
+    const { port } = await answers({ address: "0.0.0.0:0" });
+    const response = await fetch(`http://127.0.0.1:${port}/micro.debug.v1.DebugService/Stats`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ code: "permission_denied" });
+  });
+});
 
 async function all(records: AsyncIterable<LogsResponse>): Promise<LogsResponse[]> {
   const found: LogsResponse[] = [];
@@ -189,7 +266,7 @@ describe("the debug service", () => {
       order: "7",
       name: "Ada",
       big: '"1"',
-      error: '{"name":"TypeError","message":"no"}',
+      error: expect.stringMatching(/^{"name":"TypeError","message":"no","stack":"TypeError: no/),
     });
     const errors = await all(read({ level: LogLevel.ERROR }));
     expect(errors.map(({ message }) => message)).toEqual(["failed"]);
@@ -202,7 +279,7 @@ describe("the debug service", () => {
     const { service, read } = await start({ logLines: 10 });
     const following = read({ tail: 0, follow: true })[Symbol.asyncIterator]();
     const first = following.next();
-    // The call has to be there before the line that it is to hear of.
+    // The call has to start before the line that it is to receive is logged.
     await expect.poll(() => service.server.stats.inFlight).toBe(1);
     service.logger.info({}, "heard");
     expect((await first).value).toMatchObject({ message: "heard", missed: 0n });

@@ -1,9 +1,12 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { LinkedSignal } from "../base/linked-signal.ts";
+import type { LogLevel } from "../base/logger.ts";
+import { checkOptions, countOrNone, text } from "../base/option-check.ts";
 import type { Subscription } from "../broker/broker.ts";
 import { type LogsRequest, LogLevel as Numbered } from "../gen/micro/debug/v1/debug_pb.ts";
-import type { LogLevel } from "../logger.ts";
 import { CallMeters, type MethodSummary } from "./call-meters.ts";
 import type { Debug, DebuggedService } from "./debug.ts";
+import { DebugAccess } from "./debug-access.ts";
 import { logsMethod, statsMethod } from "./debug-methods.ts";
 import { type LogQuery, LogRing } from "./log-ring.ts";
 import { MeteredDispatcher } from "./metered-dispatcher.ts";
@@ -11,21 +14,38 @@ import { ProcessMeter } from "./process-meter.ts";
 
 export { logsMethod, statsMethod } from "./debug-methods.ts";
 
-/** What a {@link debugService} keeps. */
+/** Options for a {@link debugService}. */
 export interface DebugServiceOptions {
-  /** Lines of the log that are kept, of 4 MiB at most; 0 tells nobody of any. Default 1,000. */
+  /** Number of log lines kept, of at most 4 MiB in total; 0 disables logs. Default 1,000. */
   readonly logLines?: number;
+  /**
+   * Token that callers must send, as `authorization: Bearer …`. Default `MICRO_DEBUG_TOKEN`.
+   * Without one, the service responds only while all its listeners are on loopback addresses or
+   * unix sockets, and never to a call that came through a proxy.
+   */
+  readonly token?: string;
 }
 
 /**
- * Lets a service tell how it does, on the port that it listens at: `micro.debug.v1.DebugService` has the calls, errors and
- * times of each method, what the process takes, and the last lines of the log. `micro stats` and `micro logs` ask it:
- * `createService({ name: "greeter", debug: debugService() })`.
+ * Reports a service's statistics and logs on the port that it listens on:
+ * `micro.debug.v1.DebugService` returns the calls, errors and latencies of each method, the
+ * resources used by the process, and the last lines of the log. `micro stats` and `micro logs` call
+ * it. To enable it: `createService({ name: "greeter", debug: debugService() })`.
  *
- * Whoever can call the service can ask, and reads what `service.logger` was given. Each call costs two looks at the
- * clock and one small object.
+ * Callers need its {@link DebugServiceOptions.token | token} if other machines can reach the
+ * service, because they can read everything written to `service.logger`. The overhead of each call
+ * is two readings of the clock and one small object.
+ *
+ * @example
+ * ```ts
+ * import { createService } from "@micro-es/runtime";
+ * import { debugService } from "@micro-es/runtime/debug";
+ *
+ * const service = createService({ name: "greeter", debug: debugService() });
+ * ```
  */
 export function debugService(options: DebugServiceOptions = {}): Debug {
+  checkOptions("debugService", options, { logLines: countOrNone, token: text });
   const { logLines = 1_000 } = options;
   const meters = new CallMeters();
   const ring = new LogRing(logLines);
@@ -36,24 +56,34 @@ export function debugService(options: DebugServiceOptions = {}): Debug {
     dispatcher: (dispatcher) => new MeteredDispatcher(dispatcher, meters),
     register(service) {
       const { server } = service;
-      server.unary(statsMethod, () => ({
-        process: processOf(service, meter),
-        methods: server.methods.map((method) => statsOf(meters.of(method).summary)),
-        subscriptions: server.subscriptions.map(subscriptionOf),
-      }));
+      const access = new DebugAccess(service, options.token ?? service.debugToken);
+      server.unary(statsMethod, (_request, context) => {
+        access.check(context);
+        return {
+          process: processOf(service, meter),
+          methods: server.methods.map((method) => statsOf(meters.of(method).summary)),
+          subscriptions: server.subscriptions.map(subscriptionOf),
+        };
+      });
       if (logLines === 0) return;
-      server.serverStream(logsMethod, async function* (request, { signal }) {
-        const until = AbortSignal.any([signal, server.draining]);
-        for await (const record of ring.read(queryOf(request), until)) {
-          const { sequence, missed, time, level, message, fields } = record;
-          yield {
-            sequence: BigInt(sequence),
-            missed: BigInt(missed),
-            time: timestampFromDate(time),
-            level: numbers[level],
-            message,
-            fields,
-          };
+      server.serverStream(logsMethod, async function* (request, context) {
+        access.check(context);
+        const { signal } = context;
+        const until = new LinkedSignal(signal, server.draining);
+        try {
+          for await (const record of ring.read(queryOf(request), until.signal)) {
+            const { sequence, missed, time, level, message, fields } = record;
+            yield {
+              sequence: BigInt(sequence),
+              missed: BigInt(missed),
+              time: timestampFromDate(time),
+              level: numbers[level],
+              message,
+              fields,
+            };
+          }
+        } finally {
+          until.release();
         }
       });
     },

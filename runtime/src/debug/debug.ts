@@ -1,4 +1,4 @@
-import type { Logger, LogLevel } from "../logger.ts";
+import type { Logger, LogLevel } from "../base/logger.ts";
 import type { Server } from "../server/server.ts";
 import type { Dispatcher } from "../transport/transport.ts";
 
@@ -6,25 +6,31 @@ import type { Dispatcher } from "../transport/transport.ts";
 export interface DebuggedService {
   readonly name: string;
   readonly version: string;
-  /** Of the node that the service is registered as. */
+  /** Id of the node that the service is registered as. */
   readonly nodeId: string;
   readonly server: Server;
+  readonly logger: Logger;
+  /**
+   * Token that callers must send, as set by the environment; an option of the debug service
+   * overrides it.
+   */
+  readonly debugToken: string | undefined;
 }
 
 /**
- * Sees what a service does, and tells of it. A service without one pays nothing: what it sees stands around the parts
- * and not in them. It belongs to one service.
+ * Observes a service and reports on it. A service without one pays nothing: it wraps the parts
+ * instead of being built into them. It belongs to one service.
  */
 export interface Debug extends AsyncDisposable {
   /**
-   * Stands before the logger of the service.
-   * @param level the least level that the service logs.
+   * Wraps the logger of the service.
+   * @param level the minimum level that the service logs.
    */
   logger(logger: Logger, level: LogLevel): Logger;
-  /** Stands between the transports of the service and its handlers. */
+  /** Wraps the dispatcher between the transports of the service and its handlers. */
   dispatcher(dispatcher: Required<Dispatcher>): Dispatcher;
-  /** Adds methods of its own to the server, before that starts. */
+  /** Adds its own methods to the server, before the server starts. */
   register(service: DebuggedService): void;
-  /** Ends what it looks at by itself. Idempotent. */
+  /** Stops its own measurements. Idempotent. */
   close(): Promise<void>;
 }

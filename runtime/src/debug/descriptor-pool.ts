@@ -11,17 +11,21 @@ import {
   MethodDescriptorProtoSchema,
   ServiceDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
+import type { AnyMethod } from "../call/method.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import type { AnyMethod } from "../method.ts";
 
-/** The files that describe services and all they use, found by name and by what they define. */
+/**
+ * The descriptor files of services and their dependencies, found by name and by the symbols they
+ * define.
+ */
 export class DescriptorPool {
   readonly services: readonly string[];
   readonly #files = new Map<string, FileDescriptorProto>();
   readonly #bySymbol = new Map<string, string>();
 
   /**
-   * @param services described services; what else `methods` belong to is described by the methods themselves.
+   * @param services described services; further services that `methods` belong to are described
+   * from the methods themselves.
    * @param events codecs of messages that belong to no method
    */
   constructor(
@@ -41,7 +45,7 @@ export class DescriptorPool {
     this.services = [...names].sort();
   }
 
-  /** A file with all that it imports, itself first, in binary; undefined when it is not known. */
+  /** A file and all its imports in binary, the file itself first; undefined if it is not known. */
   fileByName(name: string): readonly Uint8Array[] | undefined {
     const found = new Map<string, FileDescriptorProto>();
     const visit = (path: string) => {
@@ -55,7 +59,7 @@ export class DescriptorPool {
     return [...found.values()].map((file) => toBinary(FileDescriptorProtoSchema, file));
   }
 
-  /** The file that defines a service, method, message, field or enum of this full name. */
+  /** The file that defines a service, method, message, field or enum with this full name. */
   fileOfSymbol(symbol: string): readonly Uint8Array[] | undefined {
     const owner = this.#bySymbol.get(symbol) ?? this.#bySymbol.get(parentOf(symbol));
     return owner === undefined ? undefined : this.fileByName(owner);
@@ -80,7 +84,10 @@ export class DescriptorPool {
     for (const dependency of file.dependencies) this.#addFile(dependency);
   }
 
-  /** A file for a service whose own is not known, as its messages come from others. */
+  /**
+   * Generates a file for a service whose own file is not known, because its messages come from
+   * others.
+   */
   #describe(service: string, all: readonly AnyMethod[]): void {
     const methods = all.filter(
       (it) => serviceOf(it) === service && it.input.schema && it.output.schema,

@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code as ConnectCode, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { listenForAbort } from "../base/abort.ts";
+import { MicroError } from "../base/error.ts";
+import type { Method } from "../call/method.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
-import { MicroError } from "../error.ts";
 import {
   Health,
   type HealthCheckRequest,
@@ -10,7 +12,6 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as Serving,
 } from "../gen/grpc/health/v1/health_pb.ts";
-import type { Method } from "../method.ts";
 import type { Server } from "../server/server.ts";
 import { HealthStatus, type ServingStatus } from "./health-status.ts";
 
@@ -22,14 +23,25 @@ type HealthMethod = Method<
 >;
 
 /**
- * Answers gRPC health checks (`grpc.health.v1.Health`) of a server: it serves, as does each of its services, until
- * it drains. What is returned tells otherwise. Call it before the server starts.
+ * Serves gRPC health checks (`grpc.health.v1.Health`) on a server: the server and each of its
+ * services are serving until the server drains. Use the returned status to report otherwise. Call
+ * it before the server starts.
+ *
+ * @example
+ * ```ts
+ * import { createService } from "@micro-es/runtime";
+ * import { registerGrpcHealth } from "@micro-es/runtime/debug/grpc";
+ *
+ * const service = createService({ name: "greeter" });
+ * registerGrpcHealth(service.server);
+ * ```
  */
 export function registerGrpcHealth(server: Server): HealthStatus {
   const health = new HealthStatus();
+  server.addReadinessCheck("gRPC health", () => serverStatus(health) === "serving");
   const known = (service: string) =>
     health.get(service) ?? (hasService(server, service) ? serverStatus(health) : undefined);
-  server.draining.addEventListener("abort", () => health.shutDown(), { once: true });
+  listenForAbort(server.draining, () => health.shutDown());
   server.unary(checkMethod, ({ service }) => {
     const status = known(service);
     if (status === undefined) throw new MicroError("not_found", notKnown(service));
@@ -44,7 +56,7 @@ export function registerGrpcHealth(server: Server): HealthStatus {
   return health;
 }
 
-/** Answers gRPC health checks in a server of Connect, where `health` says how it is. */
+/** Serves gRPC health checks in a Connect server; `health` holds the status. */
 export function grpcHealthRoutes(health: HealthStatus): (router: ConnectRouter) => void {
   return (router) => {
     router.service(Health, {

@@ -1,7 +1,8 @@
 import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
+import { codeToNumber } from "../base/error.ts";
+import type { Method } from "../call/method.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
-import { codeToNumber } from "../error.ts";
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -14,17 +15,27 @@ import {
   ServerReflectionResponseSchema as AlphaResponseSchema,
   ServerReflection as ServerReflectionAlpha,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import type { Method } from "../method.ts";
 import type { Server } from "../server/server.ts";
 import { DescriptorPool } from "./descriptor-pool.ts";
 
-/** The older of the two versions has the same messages under another name, and so the same bytes. */
+/**
+ * The older of the two versions has the same messages under another name, and so the same bytes.
+ */
 const reflectionServices = [ServerReflection.typeName, ServerReflectionAlpha.typeName];
 
 /**
- * Answers gRPC server reflection, v1 and v1alpha, from the methods and events that have a handler, so that `grpcurl list`,
- * `describe` and calls by name work. Call it before the server starts. Methods whose codecs have no descriptor are
- * not described.
+ * Serves gRPC server reflection, v1 and v1alpha, for the methods and events that have a handler, so
+ * that `grpcurl list`, `describe` and calls by name work. Call it before the server starts. Methods
+ * whose codecs have no descriptor are not described.
+ *
+ * @example
+ * ```ts
+ * import { createService } from "@micro-es/runtime";
+ * import { registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
+ *
+ * const service = createService({ name: "greeter" });
+ * registerGrpcReflection(service.server);
+ * ```
  */
 export function registerGrpcReflection(server: Server): void {
   let pool: DescriptorPool | undefined;
@@ -38,7 +49,7 @@ export function registerGrpcReflection(server: Server): void {
   }
 }
 
-/** Answers gRPC server reflection, v1 and v1alpha, in a server of Connect that has these services. */
+/** Serves gRPC server reflection, v1 and v1alpha, in a Connect server with these services. */
 export function grpcReflectionRoutes(
   services: readonly DescService[],
 ): (router: ConnectRouter) => void {

@@ -19,7 +19,7 @@ import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { buildServer } from "../server/rpc-server.ts";
 import type { Server } from "../server/server.ts";
-import { tcpTransport } from "../transport/tcp.ts";
+import { tcpTransport } from "../transport/tcp/transport.ts";
 import { grpcHealthRoutes, registerGrpcHealth } from "./grpc-health.ts";
 import { grpcReflectionRoutes, registerGrpcReflection } from "./grpc-reflection.ts";
 import { HealthStatus } from "./health-status.ts";

@@ -1,4 +1,4 @@
-/** Services that tools and balancers of gRPC ask of a server: health and reflection. */
+/** Services that gRPC tools and load balancers expect from a server: health and reflection. */
 export * from "./grpc-health.ts";
 export * from "./grpc-reflection.ts";
 export * from "./health-status.ts";

@@ -1,27 +1,30 @@
 import { Changes } from "./changes.ts";
 
-/** What is known of a service: whether it answers calls. */
+/** The status of a service: whether it responds to calls. */
 export type ServingStatus = "serving" | "not_serving";
 
 /** The name of a server as a whole, in gRPC's health checking. */
 export const wholeServer = "";
 
 /**
- * Whether services answer calls, for those who ask and those who wait for changes. A watcher gets the newest
- * status; one that reads slowly misses those in between.
+ * The serving status of services, to read and to watch. A watcher receives the latest status; a
+ * slow one misses those in between.
  */
 export class HealthStatus {
   readonly #statuses = new Map<string, ServingStatus>();
   readonly #changes = new Changes();
   #over = false;
 
-  /** @param services that are known from the start, and serve; the whole server is one of them. */
+  /**
+   * @param services services known from the start, as serving; the whole server is always one of
+   * them.
+   */
   constructor(services: Iterable<string> = []) {
     this.#statuses.set(wholeServer, "serving");
     for (const service of services) this.#statuses.set(service, "serving");
   }
 
-  /** How a service is; undefined when it is not known. */
+  /** The status of a service; undefined if it is not known. */
   get(service: string): ServingStatus | undefined {
     return this.#statuses.get(service);
   }
@@ -32,14 +35,16 @@ export class HealthStatus {
     this.#changes.tell();
   }
 
-  /** Nothing is served any more: watchers hear of it, and are at their end. */
+  /** Marks everything as not serving: watchers are notified, and then end. */
   shutDown(): void {
     for (const service of this.#statuses.keys()) this.#statuses.set(service, "not_serving");
     this.#over = true;
     this.#changes.tell();
   }
 
-  /** The status now, and at each change, until the signal fires or everything is shut down. */
+  /**
+   * Yields the current status and each change, until the signal aborts or everything is shut down.
+   */
   async *watch(
     service: string,
     signal: AbortSignal,

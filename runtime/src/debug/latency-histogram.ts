@@ -1,11 +1,11 @@
-/** Buckets of each power of two; a quantile is right to half a bucket, some 6 %. */
+/** Buckets per power of two; a quantile is accurate to half the width of a bucket, about 6 %. */
 const perOctave = 8;
 const octaveBits = 3;
 /** Enough for 2^32 µs, more than an hour. */
 const buckets = (32 - octaveBits + 1) * perOctave;
 const maxMicros = 2 ** 31;
 
-/** What a histogram has seen; times in milliseconds. */
+/** Summary of a histogram; times in milliseconds. */
 export interface LatencySummary {
   readonly count: number;
   readonly meanMs: number;
@@ -29,7 +29,10 @@ class Window {
   }
 }
 
-/** How long something took, over the last one to two windows of time. It takes the same memory however much it sees. */
+/**
+ * A histogram of latencies over the last one to two time windows. Its memory use does not depend on
+ * the number of values.
+ */
 export class LatencyHistogram {
   readonly #windowMs: number;
   #current = new Window();
@@ -67,7 +70,7 @@ export class LatencyHistogram {
     };
   }
 
-  /** The middle of the bucket that the value of this rank is in. */
+  /** The middle of the bucket that contains the value of this rank. */
   #quantile(rank: number): number {
     let seen = 0;
     for (let bucket = 0; bucket < buckets && rank > 0; bucket++) {
@@ -80,7 +83,7 @@ export class LatencyHistogram {
   #turn(now: number): void {
     const [old, last] = [this.#previous, this.#current];
     old.clear();
-    // Nothing came for a whole window: the last one is too old as well.
+    // Nothing was recorded for a whole window, so the previous one has expired as well.
     if (now >= this.#endsAt + this.#windowMs) last.clear();
     this.#current = old;
     this.#previous = last;
@@ -96,7 +99,7 @@ function bucketOf(micros: number): number {
   return (octave - octaveBits + 1) * perOctave + within;
 }
 
-/** The least number of microseconds in a bucket. */
+/** The lower bound of a bucket, in microseconds. */
 function startOf(bucket: number): number {
   if (bucket < perOctave) return bucket;
   const octave = Math.floor(bucket / perOctave) - 1;

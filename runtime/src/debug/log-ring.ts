@@ -1,57 +1,60 @@
-import { readableValue } from "../log-value.ts";
-import type { LogFields, Logger, LogLevel } from "../logger.ts";
+import { toLoggable } from "../base/loggable.ts";
+import type { LogFields, Logger, LogLevel } from "../base/logger.ts";
 import { Changes } from "./changes.ts";
 
-/** One line that was logged. */
+/** One logged line. */
 export interface LogRecord {
-  /** Grows by one with each record, from 1. */
+  /** Sequence number, starting at 1 and incremented by one for each record. */
   readonly sequence: number;
   readonly time: Date;
   readonly level: LogLevel;
   readonly message: string;
-  /** Text as it is, everything else as JSON. */
+  /** Strings unchanged, everything else as JSON. */
   readonly fields: Readonly<Record<string, string>>;
 }
 
-/** A record, and how many before it were gone when it was read. */
+/** A record, and how many records before it were already gone when it was read. */
 export interface ReadRecord extends LogRecord {
   readonly missed: number;
 }
 
-/** Which records are read. */
+/** Selects the records to read. */
 export interface LogQuery {
-  /** Of those that are there, so many at most, the last. */
+  /** Maximum number of existing records, the most recent ones. */
   readonly tail: number;
   readonly follow: boolean;
-  /** The least level. */
+  /** The minimum level. */
   readonly level: LogLevel;
   readonly notBefore: Date;
-  /** Only those behind this sequence number. */
+  /** Only records after this sequence number. */
   readonly after: number;
 }
 
 const levels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
-/** The longest message and field, in characters, and the most fields of a record that are kept. */
+/**
+ * Maximum length of messages and fields, in characters, and maximum number of fields kept per
+ * record.
+ */
 const maxText = 4_096;
 const maxFields = 32;
-/** What all records take together at most, in characters. */
+/** Limit on all records together, in characters. */
 const maxCharacters = 4 * 1024 * 1024;
 
-/** Keeps the last lines that were logged, and tells those who follow of new ones. */
+/** Keeps the last logged lines, and notifies followers of new ones. */
 export class LogRing {
   readonly #limit: number;
   readonly #changes = new Changes();
-  /** By sequence number, in their order. */
+  /** By sequence number, in order. */
   readonly #records = new Map<number, { readonly record: LogRecord; readonly size: number }>();
   #last = 0;
   #characters = 0;
 
-  /** @param limit how many records are kept. */
+  /** @param limit maximum number of records kept. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** A logger that also logs here what is not below a level. */
+  /** Wraps a logger so that lines at or above a level are also kept here. */
   before(logger: Logger, level: LogLevel): Logger {
     const least = levels.indexOf(level);
     const at = (own: "debug" | "info" | "warn" | "error") => {
@@ -88,7 +91,7 @@ export class LogRing {
     this.#changes.tell();
   }
 
-  /** Records that a query asks for, the oldest first; with `follow` until the signal fires. */
+  /** The records that a query selects, oldest first; with `follow`, until the signal aborts. */
   async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<ReadRecord, undefined> {
     const { follow, notBefore } = query;
     const least = levels.indexOf(query.level);
@@ -108,7 +111,8 @@ export class LogRing {
         await this.#changes.next(signal);
         continue;
       }
-      // Who reads more slowly than is logged misses what has left meanwhile, and is told how much.
+      // A reader slower than the log misses records that were dropped in the meantime, and is told
+      // how many.
       const first = this.#last - this.#records.size + 1;
       missed += Math.max(0, first - read - 1);
       read = Math.max(read + 1, first);
@@ -122,7 +126,7 @@ export class LogRing {
 
 function textOf(value: unknown): string {
   try {
-    const text = typeof value === "string" ? value : JSON.stringify(value, readableValue);
+    const text = typeof value === "string" ? value : JSON.stringify(value, toLoggable);
     return String(text).slice(0, maxText);
   } catch (error) {
     return `a value that cannot be written: ${error}`.slice(0, maxText);

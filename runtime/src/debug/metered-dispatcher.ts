@@ -1,6 +1,6 @@
-import type { ServerCall } from "../call.ts";
-import type { MicroError } from "../error.ts";
-import type { AnyMethod } from "../method.ts";
+import type { MicroError } from "../base/error.ts";
+import type { ServerCall } from "../call/call.ts";
+import type { AnyMethod } from "../call/method.ts";
 import type {
   Dispatcher,
   StepIterator,
@@ -9,7 +9,7 @@ import type {
 } from "../transport/transport.ts";
 import type { CallMeters, MethodMeter } from "./call-meters.ts";
 
-/** Counts and times every call that a dispatcher answers, those that it refuses included. */
+/** Counts and times every call of a dispatcher, including the calls it refuses. */
 export class MeteredDispatcher implements Dispatcher {
   readonly #inner: Required<Dispatcher>;
   readonly #meters: CallMeters;
@@ -23,7 +23,7 @@ export class MeteredDispatcher implements Dispatcher {
     return this.#inner.method(name);
   }
 
-  methodOfEndpoint(endpoint: string, service: string): AnyMethod | undefined {
+  methodOfEndpoint(endpoint: string, service: string | undefined): AnyMethod | undefined {
     return this.#inner.methodOfEndpoint(endpoint, service);
   }
 
@@ -45,9 +45,9 @@ export class MeteredDispatcher implements Dispatcher {
     return new MeteredStream(call, this.#meters.of(call.method), answers);
   }
 
-  invalidAnswer(call: ServerCall, reason: unknown): MicroError {
-    const error = this.#inner.invalidAnswer(call, reason);
-    // The call has ended well for its handler, and has not for its caller.
+  invalidResponse(call: ServerCall, reason: unknown): MicroError {
+    const error = this.#inner.invalidResponse(call, reason);
+    // The call succeeded for its handler, but failed for its caller.
     this.#meters.of(call.method).fail(error.code);
     return error;
   }
@@ -77,7 +77,7 @@ class MeteredUnary implements UnaryReceiver {
   }
 }
 
-/** Passes a stream's answers on as they come, with nothing between but a look at whether it has ended. */
+/** Passes a stream's responses through unchanged; it only checks whether the stream has ended. */
 class MeteredStream
   implements AsyncIterableIterator<unknown>, StepIterator<unknown>, StepReceiver<unknown>
 {

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 
-/** How this process does. Times in milliseconds, memory in bytes. */
+/** Statistics of this process. Times in milliseconds, memory in bytes. */
 export interface ProcessSummary {
   readonly host: string;
   readonly pid: number;
@@ -12,20 +12,20 @@ export interface ProcessSummary {
   readonly heapUsedBytes: number;
   readonly heapTotalBytes: number;
   readonly externalBytes: number;
-  /** Time over which the rest is told. */
+  /** The interval that the other values cover. */
   readonly intervalMs: number;
-  /** Processor time as a part of the interval; 1 is one core. */
+  /** CPU time as a fraction of the interval; 1 is one core. */
   readonly cpu: number;
   readonly eventLoopDelayP50Ms: number;
   readonly eventLoopDelayP99Ms: number;
   readonly eventLoopDelayMaxMs: number;
-  /** Part of the interval in which the event loop did something. */
+  /** Fraction of the interval in which the event loop was active. */
   readonly eventLoopUtilization: number;
 }
 
-/** An interval is told of to all who ask, and begins anew with the question after this time. */
+/** All callers see the same interval; the first call after this time starts a new one. */
 const intervalMs = 60_000;
-/** How often the delay of the event loop is looked at; what it tells includes this. */
+/** Sampling interval of the event loop delay; the measured values include it. */
 const resolutionMs = 10;
 
 interface Interval {
@@ -34,7 +34,7 @@ interface Interval {
   readonly utilization: ReturnType<typeof performance.eventLoopUtilization>;
 }
 
-/** Looks at this process from its making until it is closed. */
+/** Measures this process from construction until it is closed. */
 export class ProcessMeter {
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: resolutionMs });
   #interval: Interval = beginInterval();
@@ -85,7 +85,7 @@ function beginInterval(): Interval {
   };
 }
 
-/** What the histogram measured, in nanoseconds, without the time that it waited on purpose. */
+/** Converts a measured delay in nanoseconds, without the sampling interval. */
 function lateness(nanos: number): number {
   return Number.isFinite(nanos) ? Math.max(0, nanos / 1e6 - resolutionMs) : 0;
 }

@@ -1,42 +1,32 @@
 import { isIP } from "node:net";
-import { parseAddress } from "../address.ts";
-import { AddressRanges } from "../address-ranges.ts";
+import { parseAddress } from "../base/address.ts";
+import { AddressRanges } from "../base/address-ranges.ts";
+import { isUndialable } from "../base/dialable-address.ts";
 
-/** Who announced a record. */
+/** The announcer of a record. */
 export interface RecordSource {
-  /** The IP address that its packet came from. */
+  /** The source IP address of the packet. */
   readonly host: string;
-  /** Whether that is this machine. */
+  /** Whether it is this machine. */
   readonly local: boolean;
 }
 
 /**
- * Whether a record from outside may name this address. A registry drops records whose address it refuses,
- * so nothing ever dials it.
+ * Whether a record from outside may contain this address. A registry drops records with a rejected
+ * address, so it is never dialled.
  */
 export type AllowAddress = (address: string, source: RecordSource) => boolean;
 
 const loopback = new AddressRanges(["127.0.0.0", 8], ["::1", 128]);
 const unspecified = new AddressRanges(["0.0.0.0", 32], ["::", 128]);
 const linkLocal = new AddressRanges(["169.254.0.0", 16], ["fe80::", 10]);
-/** Wildcards, multicast, the reserved class E with broadcast, and where clouds serve instance metadata. */
-const never = new AddressRanges(
-  ["0.0.0.0", 8],
-  ["224.0.0.0", 4],
-  ["240.0.0.0", 4],
-  ["169.254.169.254", 32],
-  ["169.254.170.2", 32],
-  ["100.100.100.200", 32],
-  ["::", 128],
-  ["ff00::", 8],
-  ["fd00:ec2::254", 128],
-);
 
 /**
- * The policy for a registry that anybody on the link can write to. An address from another machine must be
- * an IP address that is neither loopback nor link-local, unless it is the announcer's own link-local one.
- * Names and unix sockets are taken from this machine only; wildcards, multicast, cloud metadata services
- * and `memory:` from nobody.
+ * The policy for a registry that any machine on the link can write to. An address from another
+ * machine must be an IP address that is neither loopback nor link-local, unless it is the
+ * announcer's own link-local one. Names and unix sockets are accepted from this machine only;
+ * wildcards, multicast, cloud metadata services and `memory:` are never accepted. An IPv6 address
+ * that maps to an IPv4 address is checked as both.
  */
 export function allowLinkAddress(address: string, source: RecordSource): boolean {
   const parsed = parseAddress(address);
@@ -44,9 +34,9 @@ export function allowLinkAddress(address: string, source: RecordSource): boolean
   if (parsed.kind === "unix") return source.local;
   const host = parsed.host.split("%")[0] ?? "";
   if (isIP(host) === 0) return source.local;
-  if (never.has(host)) return false;
+  if (isUndialable(host)) return false;
   if (source.local) return true;
-  return !loopback.has(host) && (!linkLocal.has(host) || host === source.host);
+  return !loopback.reaches(host) && (!linkLocal.reaches(host) || host === source.host);
 }
 
 /** Whether an IP address means "every address of this machine". */

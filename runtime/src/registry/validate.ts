@@ -1,5 +1,6 @@
-import { type Address, parseAddress } from "../address.ts";
-import { asMicroError, MicroError } from "../error.ts";
+import { type Address, parseAddress } from "../base/address.ts";
+import { isUndialable } from "../base/dialable-address.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
 import { isUnspecified } from "./link-address.ts";
 import {
   defaultTtlMs,
@@ -9,25 +10,29 @@ import {
   type Node,
 } from "./registry.ts";
 
-/** The most metadata entries of a node, and of each of its endpoints. */
+/** Maximum number of metadata entries of a node, and of each of its endpoints. */
 export const maxNodeMetadataEntries = 128;
 
 const servicePattern = /^[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*$/;
 const visible = /^[!-~]*$/;
 const keyPattern = /^[!-~](?:[ -~]*[!-~])?$/;
 const controls = /\p{Cc}/u;
-/** An endpoint's metadata may hold a description of several lines (go-micro takes it from doc comments). */
+/**
+ * An endpoint's metadata may contain a multi-line description (go-micro takes it from doc
+ * comments).
+ */
 const controlsButLines = /(?![\t\n\r])\p{Cc}/u;
 
-const shortestTtlMs = 100;
-const longestTtlMs = 24 * 60 * 60 * 1_000;
+/** Minimum time to live of a registration, in milliseconds. */
+export const shortestTtlMs = 100;
+export const longestTtlMs: number = 24 * 60 * 60 * 1_000;
 
 /**
- * Checks a record and returns a frozen copy that has the fields of {@link Node} and nothing else. Every
- * registry does it with what is registered and with all that comes from outside.
+ * Validates a record and returns a frozen copy that has the fields of {@link Node} and nothing
+ * else. Every registry applies it to registrations and to all records from outside.
  *
- * @throws MicroError `invalid_argument` that names the field; `resource_exhausted` is never used, a record
- * over {@link maxNodeBytes} is an invalid one.
+ * @throws MicroError `invalid_argument` that names the field; a record over {@link maxNodeBytes} is
+ * also `invalid_argument`, never `resource_exhausted`.
  */
 export function validateNode(node: Node): Node {
   if (typeof node !== "object" || node === null) throw refused("node", "must be an object");
@@ -59,8 +64,8 @@ export function validateNode(node: Node): Node {
 }
 
 /**
- * Checks the name of a service: labels of letters, digits, `_` and `-` of at most 63 characters, separated
- * by dots, 128 in all, so that it is a name in every backend.
+ * Validates the name of a service: labels of letters, digits, `_` and `-` of at most 63 characters,
+ * separated by dots, 128 characters in total, so that it is valid in every backend.
  *
  * @throws MicroError `invalid_argument`.
  */
@@ -81,7 +86,7 @@ export function validateServiceName(service: string): string {
 }
 
 /**
- * The time to live of a registration, checked.
+ * Validates the time to live of a registration.
  *
  * @throws MicroError `invalid_argument` when it is not 100 ms to 24 hours.
  */
@@ -103,6 +108,13 @@ function checkAddress(text: string): void {
     if (address.port === 0) throw refused("address", "must have a port from 1 to 65535", text);
     if (isUnspecified(address.host)) {
       throw refused("address", "must be one that others can dial, not a wildcard", text);
+    }
+    if (isUndialable(address.host)) {
+      throw refused(
+        "address",
+        "must be that of a service, not multicast, reserved or a cloud's metadata service",
+        text,
+      );
     }
   }
 }
@@ -157,7 +169,7 @@ function copyEndpoints(
 }
 
 function spend(budget: { left: number }, text: string): void {
-  // A UTF-16 unit is at least one byte, so a megabyte is refused without being measured.
+  // A UTF-16 unit is at least one byte, so a megabyte is rejected without being measured.
   budget.left -= text.length > budget.left ? text.length : Buffer.byteLength(text);
   if (budget.left < 0) throw refused("node", `is over ${maxNodeBytes} bytes in all`);
 }

@@ -1,40 +1,49 @@
-import type { MicroError } from "../error.ts";
+import type { MicroError } from "../base/error.ts";
 import type { Node } from "../registry/registry.ts";
 import { FailureRecord } from "./ejection.ts";
 import type { RatedCandidate } from "./strategy.ts";
 
 /**
- * Time in which a latency that is not confirmed fades to a third. Shorter than Finagle's and Envoy's 10 s: between
- * fast nodes one pause of a process is worth many calls, and would keep a node out for as long.
+ * Time in which an unconfirmed latency decays to a third. Shorter than the 10 s of Finagle and
+ * Envoy: between fast nodes one pause of a process is worth many calls, and would keep a node out
+ * for as long.
  */
 const decayMs = 2_000;
 
-/** Answers that a node gives before its latency counts: the first ones pay for connections and cold code. */
-const warmUpAnswers = 10;
+/**
+ * Responses a node returns before its latency counts: the first ones pay for connections and cold
+ * code.
+ */
+const warmUpResponses = 10;
 
-/** Elapsed times below this change a latency by 2.5 % at most; for so little no exponential is computed. */
+/**
+ * Elapsed times below this change a latency by at most 2.5 %, so the exponential is not computed.
+ */
 const negligibleMs = 50;
 
-/** A failed call counts as at least this slow, or a node that fails at once would look like the fastest. */
+/**
+ * A failed call counts as at least this slow; otherwise a node that fails immediately would look
+ * like the fastest.
+ */
 const failureLatencyMs = 20;
 
-/** How much slower than it was a node looks after each failure. */
+/** Factor by which each failure increases a node's apparent latency. */
 const failureFactor = 4;
 
-/** What an answer counts as that took no time by the clock: 0 means that there was none yet. */
+/** Latency of a response that took no measurable time: 0 means that there was no response yet. */
 const leastLatencyMs = 0.001;
 
-/** No penalty goes beyond this, in milliseconds. */
+/** Upper limit of any penalty, in milliseconds. */
 const worstLatencyMs = 10_000;
 
-/** Who is told of a node's calls. */
+/** Receives the failures of a node's calls. */
 export interface CandidateOwner {
   now(): number;
-  /** A call failed by fault of the node; `record` says for the how manieth time in a row. */
+  /** A call failed through the fault of the node; `record` says how many times in a row. */
   failed(candidate: NodeCandidate): void;
 }
 
-/** A node, and what its calls have taught about it. */
+/** A node, and what its calls have revealed about it. */
 export class NodeCandidate implements RatedCandidate {
   node: Node;
   inFlight = 0;
@@ -45,7 +54,10 @@ export class NodeCandidate implements RatedCandidate {
   #measuredAt = 0;
   #answers = 0;
 
-  /** @param lastSelection not above 0; chance here keeps many clients from all starting with one node. */
+  /**
+   * @param lastSelection at most 0; random values keep many clients from all starting with the same
+   * node.
+   */
   constructor(node: Node, owner: CandidateOwner, lastSelection: number) {
     this.node = node;
     this.#owner = owner;
@@ -53,7 +65,7 @@ export class NodeCandidate implements RatedCandidate {
   }
 
   latencyMs(now: number): number {
-    if (this.#answers < warmUpAnswers) return 0;
+    if (this.#answers < warmUpResponses) return 0;
     const elapsedMs = now - this.#measuredAt;
     if (elapsedMs < negligibleMs) return this.#latencyMs;
     return this.#latencyMs * Math.exp(-elapsedMs / decayMs);
@@ -68,39 +80,43 @@ export class NodeCandidate implements RatedCandidate {
     } else if (isFaultOfNode(error)) {
       const known = Math.max(latencyMs ?? 0, this.latencyMs(now));
       const penalty = Math.max(failureLatencyMs, known * failureFactor);
-      // A node that fails has shown what it can do, however new it is.
-      this.#answers = warmUpAnswers;
+      // A failure is conclusive, however new the node is.
+      this.#answers = warmUpResponses;
       this.#measured(Math.max(known, Math.min(worstLatencyMs, penalty)), now);
       if (ejects(error)) {
         this.record.failures++;
         this.#owner.failed(this);
       }
     } else if (error.code !== "canceled" && error.outcome === "executed") {
-      // The node answered, only not as the caller liked it.
+      // The node responded, although not as the caller wanted.
       this.record.failures = 0;
       if (latencyMs !== undefined) this.#measured(latencyMs, now);
     }
   }
 
   #measured(latencyMs: number, now: number): void {
-    if (this.#answers < warmUpAnswers) {
+    if (this.#answers < warmUpResponses) {
       this.#answers++;
       this.#latencyMs = Math.max(latencyMs, leastLatencyMs);
       this.#measuredAt = now;
       return;
     }
     const elapsedMs = now - this.#measuredAt;
-    // The beginning of the exponential is a line, and most answers come so soon after the last.
+    // The exponential starts out linear, and most responses follow the previous one that soon.
     const share =
       elapsedMs < negligibleMs ? 1 - elapsedMs / decayMs : Math.exp(-elapsedMs / decayMs);
     const faded = this.#latencyMs * share;
-    // Rises at once and falls slowly: a node that became slow is noticed by its first slow answer.
+    // Rises immediately and falls slowly, so that a slow node is noticed by its first slow
+    // response.
     this.#latencyMs = Math.max(latencyMs, faded + latencyMs * (1 - share), leastLatencyMs);
     this.#measuredAt = now;
   }
 }
 
-/** Whether an error says something bad of the node. The caller's own doing, cancellation above all, does not. */
+/**
+ * Whether an error counts against the node. Errors caused by the caller, such as a cancellation, do
+ * not.
+ */
 function isFaultOfNode(error: MicroError): boolean {
   switch (error.code) {
     case "unavailable":
@@ -109,7 +125,7 @@ function isFaultOfNode(error: MicroError): boolean {
     case "data_loss":
       return true;
     case "resource_exhausted":
-      // Without a push-back it is as likely the request that was too large.
+      // Without a push-back the request may just as well have been too large.
       return error.retryAfterMs !== undefined;
     case "deadline_exceeded":
       return error.outcome !== "not-executed";
@@ -118,7 +134,7 @@ function isFaultOfNode(error: MicroError): boolean {
   }
 }
 
-/** Whether an error counts towards ejection: the node was not there, or did not answer. */
+/** Whether an error counts towards ejection: the node was unreachable, or did not respond. */
 function ejects(error: MicroError): boolean {
   return error.code === "unavailable" || error.code === "deadline_exceeded";
 }

@@ -1,15 +1,21 @@
 /**
- * When nodes that fail call after call are left out for a while (gRPC's and Envoy's outlier detection, the
- * part that looks at consecutive failures). When no other node is left, ejected ones are used all the same.
+ * When nodes that fail consecutive calls are ejected for a while (the consecutive-failure part of
+ * gRPC's and Envoy's outlier detection). When no other node is left, ejected ones are used anyway.
  */
 export interface EjectionPolicy {
-  /** Failures in a row that eject a node. Default 5. */
+  /** Consecutive failures that eject a node. Default 5. */
   readonly failures: number;
-  /** How long the first ejection lasts, in milliseconds; the nth lasts n times as long. Default 30,000. */
+  /**
+   * How long the first ejection lasts, in milliseconds; the nth lasts n times as long. Default
+   * 30,000.
+   */
   readonly baseMs: number;
-  /** The longest ejection, in milliseconds. Default 300,000. */
+  /** Maximum duration of an ejection, in milliseconds. Default 300,000. */
   readonly maxMs: number;
-  /** The share of a service's nodes that may be out at once, though always one. Default 0.5. */
+  /**
+   * Maximum share of a service's nodes ejected at once; one node can always be ejected. Default
+   * 0.5.
+   */
   readonly maxShare: number;
 }
 
@@ -20,26 +26,26 @@ export const defaultEjection: EjectionPolicy = {
   maxShare: 0.5,
 };
 
-/** A node that stayed in for this long has one ejection less on its account, in milliseconds. */
+/** A node not ejected for this long has one ejection less on its record, in milliseconds. */
 const forgiveMs = 10_000;
 
-/** One node's record of failures in a row. It knows no clock: it is told the time. */
+/** One node's record of consecutive failures. It has no clock; callers pass the time. */
 export class FailureRecord {
   /** Failures since the last success. */
   failures = 0;
-  /** Until when it is out; 0 when it is not. */
+  /** Until when the node is ejected; 0 if it is not. */
   ejectedUntil = 0;
   #ejections = 0;
   #returnedAt = 0;
 
-  /** Puts the node out. */
+  /** Ejects the node. */
   eject(policy: EjectionPolicy, now: number): void {
     const forgiven = Math.floor((now - this.#returnedAt) / forgiveMs);
     this.#ejections = Math.max(0, this.#ejections - forgiven) + 1;
     this.ejectedUntil = now + Math.min(policy.maxMs, policy.baseMs * this.#ejections);
   }
 
-  /** Takes the node back on probation: its next failure puts it out again. */
+  /** Readmits the node on probation: its next failure ejects it again. */
   readmit(policy: EjectionPolicy, now: number): void {
     this.ejectedUntil = 0;
     this.#returnedAt = now;

@@ -1,8 +1,8 @@
 import type { Strategy } from "./strategy.ts";
 
 /**
- * The node with the fewest calls of this process that it has not answered yet; of several, the one whose
- * last call is the longest ago. It looks at every node for each call.
+ * Picks the node with the fewest calls in flight from this process; ties go to the least recently
+ * selected node. It examines every node for each call.
  */
 export const leastLoaded: Strategy = {
   name: "least-loaded",

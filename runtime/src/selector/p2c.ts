@@ -1,12 +1,13 @@
 import type { RatedCandidate, Strategy } from "./strategy.ts";
 
 /**
- * The better of two nodes drawn at random (power of two choices), by what a call would cost there: peak
- * latency times calls in flight, as in Finagle's and Envoy's peak EWMA. It needs the same time for any number
- * of nodes, and clients that know the same do not all run to the same node.
+ * Picks the better of two nodes drawn at random (power of two choices), by the estimated cost of a
+ * call: peak latency times calls in flight, as in Finagle's and Envoy's peak EWMA. Its cost does
+ * not depend on the number of nodes, and clients with the same information do not all choose the
+ * same node.
  *
- * A node that has hardly answered yet is taken to be as fast as the one it is compared with. So a new node has
- * no more calls in flight than the others until it shows what it can do.
+ * A node with few responses so far is assumed to be as fast as the one it is compared with. So a
+ * new node has no more calls in flight than the others until its latency is known.
  */
 export const p2c: Strategy = {
   name: "p2c",

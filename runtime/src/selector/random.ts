@@ -1,6 +1,6 @@
 import type { Strategy } from "./strategy.ts";
 
-/** Any node, each as likely as the others. */
+/** Picks a node at random, with equal probability. */
 export const random: Strategy = {
   name: "random",
   pick: (candidates, chance) => candidates[Math.floor(chance() * candidates.length)]!,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { ScriptedRegistry, turns } from "../../../test/support/scripted-registry.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
 import type { Node } from "../registry/registry.ts";
 import { p2c } from "./p2c.ts";
 import { createSelector, type SelectorOptions } from "./registry-selector.ts";

@@ -1,7 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { turnNow } from "../deadline.ts";
-import { MicroError } from "../error.ts";
-import { type Logger, silentLogger } from "../logger.ts";
+import { turnNow } from "../base/deadline.ts";
+import { MicroError } from "../base/error.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
+import {
+  callback,
+  checkOptions,
+  count,
+  durationMs,
+  list,
+  logger,
+  numberBetween,
+  type OptionKindsOf,
+  optionsOf,
+  orFalse,
+  part,
+  required,
+} from "../base/option-check.ts";
+import { registry } from "../base/option-kinds.ts";
+import { PartLogger } from "../base/part-logger.ts";
 import type { Registry, RegistryEvent } from "../registry/registry.ts";
 import { defaultEjection, type EjectionPolicy } from "./ejection.ts";
 import { p2c } from "./p2c.ts";
@@ -15,47 +31,81 @@ import type {
 import { ServiceNodes, type ServiceNodesOptions } from "./service-nodes.ts";
 import type { Strategy } from "./strategy.ts";
 
-/** What {@link createSelector} may be told. */
+/** Options for {@link createSelector}. */
 export interface SelectorOptions {
   readonly registry: Registry;
   /** Default {@link p2c}. */
   readonly strategy?: Strategy;
-  /** Hold for every call, beside the call's own. */
+  /** Filters for every call, in addition to the call's own. */
   readonly filters?: readonly NodeFilter[];
-  /** When failing nodes are left out; `false`: never. */
+  /** When failing nodes are ejected; `false`: never. */
   readonly ejection?: Partial<EjectionPolicy> | false;
-  /** How long a call waits for a first node of its service, in milliseconds. Default 2,000. */
+  /** How long a call waits for the first node of its service, in milliseconds. Default 2,000. */
   readonly discoveryTimeoutMs?: number;
-  /** Services that are followed at once; past it the one that was not called lately is dropped. Default 1,024. */
+  /**
+   * Maximum number of services followed at once; beyond it a service not called recently is
+   * dropped. Default 1,024.
+   */
   readonly maxServices?: number;
-  /** A service that was not called for this long is no longer followed, in milliseconds. Default 300,000. */
+  /**
+   * A service that was not called for this long is no longer followed, in milliseconds. Default
+   * 300,000.
+   */
   readonly idleMs?: number;
   /** Default: none. */
   readonly logger?: Logger;
   /** Default `Math.random`. */
   readonly random?: () => number;
-  /** Milliseconds on a clock that never goes back. Default: the process's monotonic clock. */
+  /** Milliseconds on a monotonic clock. Default: the process's monotonic clock. */
   readonly now?: () => number;
 }
 
-/** Waits between attempts to watch a registry that fails, in milliseconds: from, and at most. */
+const ejectionKinds: OptionKindsOf<EjectionPolicy> = {
+  failures: count,
+  baseMs: durationMs(0),
+  maxMs: durationMs(0),
+  maxShare: numberBetween(0, 1),
+};
+
+/** First and maximum delay between attempts to watch a failing registry, in milliseconds. */
 const rewatchMs = { first: 100, most: 10_000 };
 
-/** Nodes that the error of a call names. */
+/** Maximum number of nodes named in a call's error. */
 const namedNodes = 5;
 
 /**
- * The selector over a registry. It follows each service from its first call on, goes on with the last known
- * nodes when the registry is lost, and leaves out nodes that fail call after call.
+ * Creates a selector over a registry. It follows each service from its first call on, keeps using
+ * the last known nodes when the registry is lost, and ejects nodes that fail consecutive calls.
+ *
+ * @example
+ * ```ts
+ * import { createClient, createSelector, memoryRegistry, strategies } from "@micro-es/runtime";
+ *
+ * const registry = memoryRegistry();
+ * const selector = createSelector({ registry, strategy: strategies["round-robin"] });
+ * const client = createClient({ registry, selector });
+ * ```
  */
 export function createSelector(options: SelectorOptions): Selector {
+  checkOptions("createSelector", options, {
+    registry: required(registry),
+    strategy: part("a Strategy", "p2c", "pick"),
+    filters: list,
+    ejection: orFalse(optionsOf<EjectionPolicy>(ejectionKinds)),
+    discoveryTimeoutMs: durationMs(1),
+    maxServices: count,
+    idleMs: durationMs(0, Number.POSITIVE_INFINITY),
+    logger,
+    random: callback,
+    now: callback,
+  });
   return new RegistrySelector(options);
 }
 
 class RegistrySelector implements Selector {
   readonly name: string;
   readonly #registry: Registry;
-  readonly #logger: Logger;
+  readonly #logger: PartLogger;
   readonly #discoveryTimeoutMs: number;
   readonly #maxServices: number;
   readonly #idleMs: number;
@@ -71,7 +121,7 @@ class RegistrySelector implements Selector {
     const strategy = options.strategy ?? p2c;
     this.name = strategy.name;
     this.#registry = options.registry;
-    this.#logger = options.logger ?? silentLogger;
+    this.#logger = new PartLogger(options.logger, silentLogger);
     this.#discoveryTimeoutMs = options.discoveryTimeoutMs ?? 2_000;
     this.#maxServices = options.maxServices ?? 1_024;
     this.#idleMs = options.idleMs ?? 300_000;
@@ -91,6 +141,10 @@ class RegistrySelector implements Selector {
           "a node failed call after call and is left out for a while",
         ),
     };
+  }
+
+  useLogger(logger: Logger): void {
+    this.#logger.use(logger);
   }
 
   select(service: string, options?: SelectOptions): Candidate | Promise<Candidate> {
@@ -165,7 +219,9 @@ class RegistrySelector implements Selector {
     return nodes;
   }
 
-  /** Follows the registry until the signal fires. A watch that fails is begun again, and nodes are kept. */
+  /**
+   * Watches the registry until the signal aborts. A failed watch is restarted, and nodes are kept.
+   */
   async #watch(nodes: ServiceNodes, signal: AbortSignal): Promise<void> {
     let waitMs = rewatchMs.first;
     while (!signal.aborted) {
@@ -193,7 +249,7 @@ class RegistrySelector implements Selector {
     }
   }
 
-  /** A registry that has lost its backend knows of no node that left. */
+  /** A registry that has lost its backend cannot know that a node left. */
   #isLoss(event: RegistryEvent): boolean {
     if (this.#registry.state !== "lost") return false;
     return event.type === "removed" || (event.type === "snapshot" && event.nodes.length === 0);
@@ -206,7 +262,10 @@ class RegistrySelector implements Selector {
     }
   }
 
-  /** Makes room for another service: by the oldest that was not called lately, or else the oldest. */
+  /**
+   * Makes room for another service by dropping the oldest one not called recently, or else the
+   * oldest.
+   */
   #dropOne(): void {
     let oldest: ServiceNodes | undefined;
     for (const nodes of this.#services.values()) {

@@ -1,8 +1,8 @@
 import type { Strategy } from "./strategy.ts";
 
 /**
- * One node after the other: the one whose last call is the longest ago. So the turn is right under any
- * filter, and a new node is next. It looks at every node for each call.
+ * Picks the least recently selected node, so that the order is right under any filter and a new
+ * node is next. It examines every node for each call.
  */
 export const roundRobin: Strategy = {
   name: "round-robin",

@@ -1,4 +1,4 @@
-import type { MicroError } from "../error.ts";
+import type { MicroError } from "../base/error.ts";
 import { maxNodesPerService, type Node, type RegistryEvent } from "../registry/registry.ts";
 import { type CandidateOwner, NodeCandidate } from "./candidate.ts";
 import type { EjectionPolicy } from "./ejection.ts";
@@ -6,7 +6,7 @@ import type { NodeChangeListener, NodeFilter, SelectOptions } from "./selector.t
 import type { Strategy } from "./strategy.ts";
 import { Waiters } from "./waiters.ts";
 
-/** What the nodes of every service share. */
+/** State shared by the nodes of all services. */
 export interface ServiceNodesOptions {
   readonly strategy: Strategy;
   readonly filters: readonly NodeFilter[];
@@ -19,24 +19,24 @@ export interface ServiceNodesOptions {
 
 const noFilters: readonly NodeFilter[] = [];
 
-/** The known nodes of one service, and the choice among them. */
+/** The known nodes of one service, and the selection among them. */
 export class ServiceNodes implements CandidateOwner {
   readonly service: string;
   readonly waiters: Waiters = new Waiters();
-  /** Whether a call asked for the service since this was last set to false. */
+  /** Whether a call has selected from the service since this was last set to false. */
   used = true;
   readonly #options: ServiceNodesOptions;
   readonly #candidates = new Map<string, NodeCandidate>();
-  /** What each array of filters leaves, ejected nodes taken out; made anew at each change. */
+  /** The nodes that pass each array of filters, without ejected ones; recomputed at each change. */
   #views = new WeakMap<readonly NodeFilter[], readonly NodeCandidate[]>();
   /** The view of the last call: nearly every call of a client has the same filters. */
   #lastFilters: readonly NodeFilter[] | undefined;
   #lastView: readonly NodeCandidate[] | undefined;
   readonly #others: NodeCandidate[] = [];
   #selections = 0;
-  /** When the next ejected node comes back; Infinity when none is out. */
+  /** When the next ejected node is readmitted; Infinity if none is ejected. */
   #readmitAt = Number.POSITIVE_INFINITY;
-  /** The time of the last report: near enough to now for fading latencies, and free. */
+  /** The time of the last report: close enough to now for decaying latencies, and free. */
   #lastReportAt: number;
 
   constructor(service: string, options: ServiceNodesOptions) {
@@ -53,7 +53,10 @@ export class ServiceNodes implements CandidateOwner {
     return Array.from(this.#candidates.values(), (candidate) => candidate.node);
   }
 
-  /** A node for one call, counted as in flight; undefined when none passes the filters. */
+  /**
+   * Selects a node for one call and counts the call as in flight; undefined if no node passes the
+   * filters.
+   */
   select(options: SelectOptions | undefined): NodeCandidate | undefined {
     this.used = true;
     if (this.#readmitAt !== Number.POSITIVE_INFINITY) this.#readmit();
@@ -85,7 +88,7 @@ export class ServiceNodes implements CandidateOwner {
     if (this.#candidates.size > 0) this.waiters.wake();
   }
 
-  /** Forgets all nodes. */
+  /** Removes all nodes. */
   clear(reason: MicroError): void {
     for (const id of [...this.#candidates.keys()]) this.#remove(id);
     this.#changed();
@@ -121,7 +124,8 @@ export class ServiceNodes implements CandidateOwner {
         known.node = node;
         return;
       }
-      // Elsewhere it is another node, whatever it is called: nothing that was learned holds.
+      // At another address it is a different node, even with the same id, so its history does not
+      // apply.
       this.#remove(node.id);
     }
     if (this.#candidates.size >= maxNodesPerService) return;
@@ -153,7 +157,7 @@ export class ServiceNodes implements CandidateOwner {
     return view;
   }
 
-  /** The nodes that pass; ejected ones only when there is no other. */
+  /** The nodes that pass; ejected ones only if there is no other. */
   #usable(filters: readonly NodeFilter[]): readonly NodeCandidate[] {
     const passing: NodeCandidate[] = [];
     for (const candidate of this.#candidates.values()) {

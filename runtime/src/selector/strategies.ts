@@ -4,7 +4,7 @@ import { random } from "./random.ts";
 import { roundRobin } from "./round-robin.ts";
 import type { Strategy } from "./strategy.ts";
 
-/** The names that a strategy may be asked for by, in options and in the environment. */
+/** Names of the strategies, for options and the environment. */
 export type StrategyName = "random" | "round-robin" | "least-loaded" | "p2c";
 
 /** The strategies by name. */

@@ -1,27 +1,27 @@
 import type { Candidate } from "./selector.ts";
 
-/** A candidate with all that a strategy may judge it by. */
+/** A candidate with everything that a strategy may judge it by. */
 export interface RatedCandidate extends Candidate {
-  /** Number of the selection that took it last; at most 0 when none did. */
+  /** Number of the selection that last chose it; at most 0 if none did. */
   readonly lastSelection: number;
   /**
-   * What its answers took lately, in milliseconds: the peak, which fades towards newer answers. 0 while it
-   * has not answered often enough to tell.
-   * @param now the time that {@link Strategy.pick} was given.
+   * Recent response time, in milliseconds: the peak, which decays towards newer responses. 0 until
+   * there are enough responses.
+   * @param now the time that was passed to {@link Strategy.pick}.
    */
   latencyMs(now: number): number;
 }
 
 /**
- * Picks one of the nodes that may take a call. A strategy keeps nothing: what there is to remember stands on
- * the candidates, so one strategy serves every service and every filter.
+ * Picks one of the nodes that may take a call. A strategy is stateless: its state is kept on the
+ * candidates, so one strategy serves every service and every filter.
  */
 export interface Strategy {
   /** Such as `round-robin`. */
   readonly name: string;
   /**
    * @param candidates never empty.
-   * @param random the selector's source of chance, from 0 up to but without 1.
+   * @param random the selector's random source, from 0 up to but excluding 1.
    * @param now milliseconds on the clock of {@link RatedCandidate.latencyMs}.
    */
   pick(candidates: readonly RatedCandidate[], random: () => number, now: number): RatedCandidate;

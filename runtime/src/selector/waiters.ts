@@ -1,16 +1,16 @@
-import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
-import { type Deadline, remainingMs } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
+import { type Abortable, unwatchAbort, watchAbort } from "../base/abort-watch.ts";
+import { type Deadline, remainingMs } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
 
-/** The most calls that wait for a first node of one service. */
+/** Maximum number of calls that wait for the first node of one service. */
 export const maxWaiters = 16_384;
 
-/** How one call waits. */
+/** Options of one call's wait. */
 export interface WaitOptions {
   readonly timeoutMs: number;
   readonly deadline: Deadline | undefined;
   readonly signal: AbortSignal | undefined;
-  /** What is waited for, for the messages of errors. */
+  /** Such as `node of greeter`; used in error messages. */
   readonly what: string;
   /** The error of a wait that ran out of time before its deadline. */
   readonly missing: () => MicroError;
@@ -42,11 +42,11 @@ export class Waiters {
         else reject(error);
       });
       this.#waiting.add(waiter);
-      if (options.signal?.aborted === true) waiter.aborted(options.signal.reason);
+      if (options.signal !== undefined) watchAbort(options.signal, waiter);
     });
   }
 
-  /** Ends every wait, with an error or, without one, well. */
+  /** Ends every wait: rejects with the error, or resolves without one. */
   wake(error?: MicroError): void {
     for (const waiter of [...this.#waiting]) waiter.settle(error);
   }
@@ -68,7 +68,6 @@ class Waiter implements Abortable {
       () => this.settle(leftMs <= timeoutMs ? tooLate(what) : missing()),
       Math.max(0, Math.min(timeoutMs, leftMs)),
     );
-    if (signal !== undefined) watchAbort(signal, this);
   }
 
   aborted(reason: unknown): void {

@@ -1,13 +1,14 @@
-import { monotonicNow } from "../deadline.ts";
-import type { MicroError } from "../error.ts";
-import type { Logger } from "../logger.ts";
+import { monotonicNow } from "../base/deadline.ts";
+import type { MicroError } from "../base/error.ts";
+import type { Logger } from "../base/logger.ts";
 
-/** The least time between two lines, in milliseconds. */
+/** Minimum time between two lines, in milliseconds. */
 const gapMs = 1_000;
 
 /**
- * Logs connections that broke the protocol or a limit. Whoever opens many such must not fill the log, so there is
- * a line a second at most, with the number of those before it that had none.
+ * Logs connections that broke the protocol or exceeded a limit. To keep a peer that opens many of
+ * them from filling the log, it writes at most one line a second, with the number of connections
+ * not logged before it.
  */
 export class ConnectionLog {
   readonly #logger: Logger;

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { contextKey, deadlineAfter, MicroError, type Server } from "@micro-es/runtime";
+import type { ServerMessageInterceptor } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { EchoRequestSchema, EchoResponseSchema } from "../../../test/gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../../test/support/echo.ts";
@@ -76,22 +77,22 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
         throw proxy;
       }),
   },
-  "an answer of undefined": {
+  "a response of undefined": {
     method: echo.echo,
     says: /undefined where micro.test.v1.EchoResponse is due/,
     add: (server) => server.unary(echo.echo, (() => undefined) as Wrong),
   },
-  "an answer of null, later": {
+  "a response of null, later": {
     method: echo.echo,
     says: /null where/,
     add: (server) => server.unary(echo.echo, (async () => null) as Wrong),
   },
-  "an answer of text": {
+  "a response of text": {
     method: echo.echo,
     says: /of type string/,
     add: (server) => server.unary(echo.echo, (() => secret) as Wrong),
   },
-  "an answer of another message": {
+  "a response of another message": {
     method: echo.echo,
     says: /EchoRequest where micro.test.v1.EchoResponse is due/,
     add: (server) =>
@@ -107,7 +108,7 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
     says: /swordfish/,
     add: (server) =>
       server.unary(echo.echo, (() => ({
-        // biome-ignore lint/suspicious/noThenProperty: what is tested
+        // biome-ignore lint/suspicious/noThenProperty: the case under test
         then() {
           throw new Error(secret);
         },
@@ -128,17 +129,17 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
   },
   "a stream that is an array": {
     method: echo.repeat,
-    says: /an array where an async iterable is due/,
+    says: /an array where an async iterable is required/,
     add: (server) => server.serverStream(echo.repeat, (() => [{ text: secret }]) as Wrong),
   },
   "a stream that is undefined": {
     method: echo.chat,
-    says: /undefined where an async iterable is due/,
+    says: /undefined where an async iterable is required/,
     add: (server) => server.bidi(echo.chat, (() => undefined) as Wrong),
   },
   "a stream that is a promise": {
     method: echo.chat,
-    says: /a promise where an async iterable is due/,
+    says: /a promise where an async iterable is required/,
     add: (server) => server.bidi(echo.chat, (async () => failingAfterTwo()) as Wrong),
   },
   "an iterator whose next returns nothing": {
@@ -191,6 +192,7 @@ describe("a handler's fault is its own call's", () => {
                 {
                   unary: (_context, request, next) => next(request),
                   stream: (_context, requests, next) => next(requests),
+                  event: (_context, message, next) => next(message),
                 },
               ]
             : [],
@@ -214,6 +216,23 @@ describe("a handler's fault is its own call's", () => {
       });
     }
   }
+
+  test.each([
+    ["internal", "error"],
+    ["not_found", "debug"],
+  ] as const)("the cause of a MicroError %s is logged at %s and not sent", async (code, level) => {
+    await using running = await startMemoryServer((server) => {
+      server.unary(echo.echo, () => {
+        throw new MicroError(code, "no such row", { cause: new Error("swordfish") });
+      });
+    });
+    const error = await errorOf(call(running.channel, echo.echo, {}));
+    expect(error).toMatchObject({ code, message: "no such row", outcome: "executed" });
+    expect(error.cause).toBeUndefined();
+    const line = running.log.lines.find(({ fields }) => /swordfish/.test(String(fields.error)));
+    expect(line?.level).toBe(level);
+    expect(line?.fields.method).toBe(echo.echo.name);
+  });
 
   test("a logger that throws changes nothing for the caller", async () => {
     const broken = () => {
@@ -251,7 +270,7 @@ describe("what a handler says with a MicroError reaches its caller", () => {
     const details = [{ typeName: "google.rpc.BadRequest", value: new Uint8Array([1]) }];
     await using running = await startMemoryServer((server) =>
       server.unary(echo.echo, () => {
-        // As a failed further call would claim, wrongly for this one.
+        // As an error of a nested call would claim, which is wrong for this call.
         throw new MicroError("unavailable", "stock is closed", {
           outcome: "not-executed",
           retryAfterMs: 70,
@@ -355,7 +374,7 @@ describe("limits", () => {
     );
     expect(error.code).toBe("deadline_exceeded");
     await expect.poll(() => cancelled).toBeInstanceOf(MicroError);
-    // It may be at work still, so nobody gets its place yet.
+    // It may still be running, so its place is not free yet.
     expect(server.stats.inFlight).toBe(1);
     await expect.poll(() => server.stats).toMatchObject({ inFlight: 0, abandoned: 1 });
     expect(log.lines.at(-1)?.message).toContain("long after its call was cancelled");
@@ -427,6 +446,13 @@ describe("registration of handlers", () => {
   });
 });
 
+/** A message interceptor that changes nothing. */
+const passing: ServerMessageInterceptor = {
+  unary: (_context, request, next) => next(request),
+  stream: (_context, requests, next) => next(requests),
+  event: (_context, message, next) => next(message),
+};
+
 describe("interceptors", () => {
   test("stand around every kind of call, the first outermost, and share values", async () => {
     const order: string[] = [];
@@ -444,6 +470,7 @@ describe("interceptors", () => {
         yield* next(requests);
         order.push(`${name} out`);
       },
+      event: (_context: Wrong, message: Wrong, next: Wrong) => next(message),
     });
     await using running = await startMemoryServer(
       (server) => {
@@ -464,6 +491,7 @@ describe("interceptors", () => {
     await using running = await startMemoryServer(undefined, {
       interceptors: [
         {
+          ...passing,
           async unary(context, request, next) {
             if (context.method.name.endsWith("Once")) return { text: "from the cache" };
             const answer = (await next({ ...(request as object), text: "changed" })) as object;
@@ -490,6 +518,7 @@ describe("interceptors", () => {
       {
         interceptors: [
           {
+            ...passing,
             async unary(context, request, next) {
               if (context.method === echo.once) {
                 throw new MicroError("unauthenticated", "who are you?", {
@@ -515,7 +544,7 @@ describe("interceptors", () => {
 
   test("that throw something else fail the call as internal", async () => {
     await using running = await startMemoryServer(undefined, {
-      interceptors: [{ unary: () => Promise.reject(new Error(secret)) }],
+      interceptors: [{ ...passing, unary: () => Promise.reject(new Error(secret)) }],
     });
     const error = await errorOf(running.channel.unary(echo.echo, {}, outgoing()));
     expect(error.code).toBe("internal");

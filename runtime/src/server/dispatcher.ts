@@ -1,52 +1,53 @@
-import { deadlineExceeded, type ServerCall } from "../call.ts";
-import { hasPassed } from "../deadline.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import type { Logger } from "../logger.ts";
-import { type AnyMethod, endpointOf } from "../method.ts";
+import { hasPassed } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
+import type { Logger } from "../base/logger.ts";
+import { deadlineExceeded, type ServerCall } from "../call/call.ts";
+import type { CallKind } from "../call/connection-peer.ts";
+import { type AnyMethod, endpointOf } from "../call/method.ts";
 import type { Dispatcher, UnaryReceiver } from "../transport/transport.ts";
 import { Admission } from "./admission.ts";
-import { checkAnswer } from "./answer-shape.ts";
-import { AnswerStream, type AnswerStreamOwner, FailedStream } from "./answer-stream.ts";
-import { Faults } from "./faults.ts";
+import { HandlerErrors } from "./handler-errors.ts";
 import type { Handler } from "./handlers.ts";
-import { intercept } from "./interceptors.ts";
-import type { ServerInterceptor, ServerStats } from "./server.ts";
+import { intercept, type ServerInterception } from "./interceptors.ts";
+import { FailedStream, ResponseStream, type ResponseStreamOwner } from "./response-stream.ts";
+import type { ServerStats } from "./server.ts";
 import { unknownMethod } from "./unknown-method.ts";
+import { validateResponse } from "./validate-response.ts";
 
-/** What a {@link HandlerDispatcher} is made of. */
+/** Options for a {@link HandlerDispatcher}. */
 export interface DispatcherOptions {
   /** Name of the server, for messages. */
   readonly name: string;
-  readonly interceptors: readonly ServerInterceptor[];
+  readonly interceptors: readonly ServerInterception[];
   readonly maxConcurrentCalls: number;
   readonly maxConcurrentStreams: number;
   readonly abandonAfterMs: number;
-  /** Keys of incoming metadata that go along with outgoing calls. */
+  /** Keys of incoming metadata to propagate to outgoing calls. */
   readonly propagate: readonly string[];
   readonly logger: Logger;
 }
 
-/** A method with what answers it. */
+/** A method and its handler. */
 interface Entry {
   readonly method: AnyMethod;
   readonly handler: Handler;
 }
 
 /**
- * Answers calls with the handlers that were registered for their methods. Whatever a handler does, its own
- * call gets an answer and no other notices.
+ * Dispatches calls to the handlers registered for their methods. Whatever a handler does, its own
+ * call gets a response and no other call is affected.
  *
- * This is on the path of every call: without interceptors a call costs a look-up and a few counters here, and
- * one `then` when its handler is asynchronous.
+ * This is on the path of every call: without interceptors a call costs a lookup and a few counters
+ * here, and one `then` when its handler is asynchronous.
  */
-export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
+export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   readonly #name: string;
   readonly #entries = new Map<string, Entry>();
-  /** Methods by the name that go-micro gives them, which several packages can have. */
+  /** Methods by go-micro's name, which methods of several packages may share. */
   readonly #endpoints = new Map<string, AnyMethod[]>();
-  readonly #interceptors: readonly ServerInterceptor[];
+  readonly #interceptors: readonly ServerInterception[];
   readonly #propagate: readonly string[];
-  readonly #faults: Faults;
+  readonly #faults: HandlerErrors;
   readonly #calls: Admission;
   readonly #streams: Admission;
   #failed = 0;
@@ -55,8 +56,8 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     this.#name = options.name;
     this.#interceptors = options.interceptors;
     this.#propagate = options.propagate;
-    this.#faults = new Faults(options.logger);
-    const admit = (what: string, limit: number) =>
+    this.#faults = new HandlerErrors(options.logger);
+    const admit = (what: CallKind, limit: number) =>
       new Admission({
         what,
         limit,
@@ -83,7 +84,7 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     return Array.from(this.#entries.values(), (entry) => entry.method);
   }
 
-  /** Adds a method. @throws MicroError `already_exists` when there is a handler for it. */
+  /** Adds a method. @throws MicroError `already_exists` when it already has a handler. */
   add(method: AnyMethod, handler: Handler): void {
     if (this.#entries.has(method.name)) {
       throw new MicroError(
@@ -105,9 +106,10 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     return this.#entries.get(name)?.method;
   }
 
-  methodOfEndpoint(endpoint: string, service: string): AnyMethod | undefined {
-    const methods = this.#endpoints.get(endpoint);
-    if (methods === undefined || methods.length === 1) return methods?.[0];
+  methodOfEndpoint(endpoint: string, service: string | undefined): AnyMethod | undefined {
+    const methods = this.#endpoints.get(endpoint) ?? [];
+    const only = methods.length === 1 ? methods[0] : undefined;
+    if (service === undefined || service === this.#name) return only;
     return methods.find((method) => method.service === service);
   }
 
@@ -155,12 +157,12 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
     } catch (refusal) {
       return new FailedStream(asMicroError(refusal));
     }
-    return new AnswerStream(call, requests, answering, this);
+    return new ResponseStream(call, requests, answering, this);
   }
 
-  invalidAnswer(call: ServerCall, reason: unknown): MicroError {
-    // The encoder's `invalid_argument` would blame the caller; to him this is a fault of the handler.
-    const fault = new TypeError(`the answer to ${call.method.name} cannot be written`, {
+  invalidResponse(call: ServerCall, reason: unknown): MicroError {
+    // The encoder's `invalid_argument` would blame the caller, but the fault is the handler's.
+    const fault = new TypeError(`the response to ${call.method.name} cannot be written`, {
       cause: reason,
     });
     return this.failed(call, fault);
@@ -189,7 +191,7 @@ export class HandlerDispatcher implements Dispatcher, AnswerStreamOwner {
 
   #answer(call: ServerCall, message: unknown, receiver: UnaryReceiver): void {
     try {
-      checkAnswer(call.method, message);
+      validateResponse(call.method, message);
     } catch (reason) {
       this.#fail(call, reason, receiver);
       return;

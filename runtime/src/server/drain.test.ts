@@ -1,6 +1,4 @@
 import {
-  buildServer,
-  createTopic,
   MemoryNetwork,
   MemoryRegistryNetwork,
   memoryBroker,
@@ -9,13 +7,14 @@ import {
   type Registry,
   silentLogger,
 } from "@micro-es/runtime";
+import { buildServer, createTopic } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { errorOf, outgoing } from "../../../test/support/server.ts";
 
 const topic = createTopic({ name: "echo.echoed", codec: echo.echo.input });
 
-/** A server with one call that is answered when the test says so. */
+/** A server with one call that completes when the test says so. */
 async function busyServer(drainDelayMs = 0) {
   const transport = memoryTransport({ network: new MemoryNetwork() });
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
@@ -50,7 +49,7 @@ describe("drain", () => {
     const drained = server.drain();
     await expect.poll(() => registry.get("echo")).toEqual([]);
     expect(server.state).toBe("draining");
-    // A caller that has not heard of it yet is answered.
+    // A caller that does not know of the drain yet still gets a response.
     expect((await channel.unary(echo.echo, { text: "late" }, outgoing())).text).toBe("late");
 
     await expect.poll(() => channel.state).toBe("draining");

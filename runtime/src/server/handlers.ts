@@ -1,18 +1,18 @@
-import type { Awaitable, CallContext, ServerCall } from "../call.ts";
-import { MicroError } from "../error.ts";
-import type { AnyMethod } from "../method.ts";
-import { iteratorOf } from "./answer-shape.ts";
-import type { StreamAnswer } from "./answer-stream.ts";
+import { MicroError } from "../base/error.ts";
+import type { Awaitable, CallContext, ServerCall } from "../call/call.ts";
+import type { AnyMethod } from "../call/method.ts";
+import type { StreamResponse } from "./response-stream.ts";
+import { iteratorOf } from "./validate-response.ts";
 
-/** Answers a unary call. */
+/** Handles a unary call. */
 export type UnaryAnswer = (call: ServerCall, request: unknown) => Awaitable<unknown>;
 
-/** Answers calls of the one method it was registered for, as its kind has it. */
+/** Handles calls of the method it was registered for, according to the method's kind. */
 export type Handler =
   | { readonly unary: UnaryAnswer; readonly stream?: undefined }
-  | { readonly stream: StreamAnswer; readonly unary?: undefined };
+  | { readonly stream: StreamResponse; readonly unary?: undefined };
 
-/** A handler of one request and many answers, as one of many requests. */
+/** Adapts a server-streaming handler to a stream of requests. */
 export function serverStreamHandler(
   method: AnyMethod,
   handler: (request: unknown, context: CallContext) => AsyncIterable<unknown>,
@@ -22,7 +22,7 @@ export function serverStreamHandler(
   };
 }
 
-/** A handler of many requests and one answer, as one of many answers. */
+/** Adapts a client-streaming handler to a stream of responses. */
 export function clientStreamHandler(
   handler: (requests: AsyncIterable<unknown>, context: CallContext) => Awaitable<unknown>,
 ): Handler {
@@ -33,7 +33,7 @@ export function clientStreamHandler(
   };
 }
 
-/** Waits for the request, and is the handler's own iterator from then on. */
+/** Waits for the request, and then delegates to the handler's own iterator. */
 class SingleRequestStream implements AsyncIterableIterator<unknown> {
   readonly #method: AnyMethod;
   readonly #handler: (request: unknown, context: CallContext) => AsyncIterable<unknown>;

@@ -1,111 +1,78 @@
 import { randomUUID } from "node:crypto";
-import { advertisedAddress } from "../advertised-address.ts";
-import type { Broker, Subscription } from "../broker/broker.ts";
+import { untilAborted } from "../base/abort.ts";
+import { advertisedAddress } from "../base/advertised-address.ts";
+import { asMicroError, MicroError, messageOf } from "../base/error.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
+import { checkOptions } from "../base/option-check.ts";
+import { type EndFailure, partName, settleAll } from "../base/settle-all.ts";
+import type { Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
-import { builtWithMetadata } from "../built-with.ts";
-import type { Awaitable, CallContext } from "../call.ts";
-import type { Client } from "../client/client.ts";
+import type { Awaitable, CallContext } from "../call/call.ts";
+import type { AnyMethod, Method, MethodKind } from "../call/method.ts";
+import { builtWithMetadata } from "../call/schema-digests.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import { asMicroError, MicroError } from "../error.ts";
-import { type Logger, silentLogger } from "../logger.ts";
-import type { AnyMethod, Method, MethodKind } from "../method.ts";
-import type { Node, Registration, Registry } from "../registry/registry.ts";
-import type { Dispatcher, Listener, Transport } from "../transport/transport.ts";
+import type { Node, Registration } from "../registry/registry.ts";
+import type { Dispatcher, Listener } from "../transport/transport.ts";
+import { accessNotEnforced, methodsWithAccess } from "./access-check.ts";
 import { ConnectionLog } from "./connection-log.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
-import { describe } from "./faults.ts";
-import { GracePeriod } from "./grace.ts";
+import { GracePeriod } from "./grace-period.ts";
+import { describe } from "./handler-errors.ts";
 import { clientStreamHandler, type Handler, serverStreamHandler } from "./handlers.ts";
-import { registerAll } from "./presence.ts";
-import { RecordRenewal } from "./record-renewal.ts";
-import { nodesOf, type ServerRecord } from "./registration.ts";
+import { type ServerInterception, serverInterceptors } from "./interceptors.ts";
+import { nodesOf, type ServerRecord } from "./node-records.ts";
+import { serverPartKinds, subscriberKinds } from "./option-kinds.ts";
+import { Readiness } from "./readiness.ts";
+import { registerAll } from "./register-nodes.ts";
+import { Reregistration } from "./reregistration.ts";
 import type {
   EventContext,
   Server,
-  ServerInterceptor,
   ServerState,
   ServerStats,
   SubscriberOptions,
 } from "./server.ts";
+import type { ServerListen, ServerParts } from "./server-parts.ts";
 import { createSubscriber, noBroker, type Subscriber } from "./subscribers.ts";
 
-/** One place where a server listens. */
-export interface ServerListen {
-  readonly transport: Transport;
-  /** Such as `0.0.0.0:0`, `unix:/run/greeter.sock` or `memory:greeter`; port 0 takes a free one. */
-  readonly address: string;
-  /**
-   * Where others reach it, when that is not where it listens, as behind a port mapping; without a port it
-   * takes the listener's. `false` keeps the address out of the registry.
-   *
-   * Default: the first place of a server is registered and the others are not, so that callers do not take
-   * one server for several.
-   */
-  readonly advertise?: string | false;
-}
+export type { ServerListen, ServerParts } from "./server-parts.ts";
 
-/** What {@link buildServer} puts together. */
-export interface ServerParts {
-  /** Name of the service that this is a server of. */
-  readonly name: string;
-  /** Unique for each start; part of the ids of its nodes. Default: a new UUID. */
-  readonly id?: string;
-  /** Default `latest`. */
-  readonly version?: string;
-  /** What callers may choose this server by, such as `zone`. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly listen: readonly ServerListen[];
-  /** Without one, the server is found by its address only. */
-  readonly registry?: Registry;
-  /** What subscribers take their events from. Without one, a subscriber cannot be registered. */
-  readonly broker?: Broker;
-  /** What the program calls others with; the registry is told what its calls were built with. */
-  readonly client?: Client;
-  /** Around every call, the first outermost. */
-  readonly interceptors?: readonly ServerInterceptor[];
-  /** Puts something between the transports and the server that sees every call as they do. */
-  readonly observe?: (dispatcher: Required<Dispatcher>) => Dispatcher;
-  /** Unary calls whose handlers are at work at once; more are refused. Default 1,024. */
-  readonly maxConcurrentCalls?: number;
-  /** Calls of the streaming kinds that are open at once; more are refused. Default 16,384. */
-  readonly maxConcurrentStreams?: number;
-  /** Time for a handler to end after its call was cancelled; then it is not counted any more. Default 30,000. */
-  readonly abandonAfterMs?: number;
-  /** Keys of incoming metadata that go along with calls and events made while a call is answered. */
-  readonly propagate?: readonly string[];
-  /** The node disappears this long after its process died, in milliseconds. Default 15,000. */
-  readonly ttlMs?: number;
-  /** Time between leaving the registry and refusing calls, in milliseconds. Default 250. */
-  readonly drainDelayMs?: number;
-  /** Default: nothing is logged. */
-  readonly logger?: Logger;
-  /** Closed after the server; for whoever made them for this server alone. */
-  readonly owned?: readonly { close(): Promise<void> }[];
-}
-
-/** The least time that closing gives registry and broker to forget a server, in milliseconds. */
+/**
+ * Minimum time that closing gives the registry and the broker to remove a server, in milliseconds.
+ */
 const partingMs = 1_000;
+/** Delay before retrying a failed registration under a new id, in milliseconds. */
+const registerAgainMs = 5_000;
 
-/** Makes a server out of its parts. It opens nothing before `start`. */
+/** Creates a server from its parts. It opens nothing before `start`. */
 export function buildServer(parts: ServerParts): Server {
+  checkOptions("buildServer", parts, serverPartKinds);
   return new RpcServer(parts);
 }
 
 class RpcServer implements Server {
   readonly #parts: ServerParts;
-  readonly #id: string;
+  /** Id of its nodes; replaced after another process has registered it. */
+  #id: string;
+  #registeredAs: string | undefined;
   readonly #logger: Logger;
+  readonly #interceptors: readonly ServerInterception[];
   readonly #dispatcher: HandlerDispatcher;
-  /** What transports bring their calls to. */
+  /** The dispatcher to which transports pass their calls. */
   readonly #entrance: Dispatcher;
   readonly #subscribers: Subscriber[] = [];
   readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
   readonly #drainBegun = new AbortController();
+  /** Aborts when the server is closed, which ends a start that waits for a registry or a broker. */
+  readonly #closeBegun = new AbortController();
+  /** Failures while closing. */
+  readonly #unclosed: EndFailure[] = [];
+  readonly #readiness: Readiness;
   #listeners: Listener[] = [];
   #subscriptions: Subscription[] = [];
   #registrations: readonly Registration[] = [];
-  #recordRenewal: RecordRenewal | undefined;
+  #recordRenewal: Reregistration | undefined;
   #state: ServerState = "created";
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -116,15 +83,17 @@ class RpcServer implements Server {
     this.#id = parts.id ?? randomUUID();
     this.#logger = parts.logger ?? silentLogger;
     this.#connections = new ConnectionLog(this.#logger);
+    this.#interceptors = serverInterceptors(parts.interceptors);
     this.#dispatcher = new HandlerDispatcher({
       name: parts.name,
-      interceptors: parts.interceptors ?? [],
+      interceptors: this.#interceptors,
       maxConcurrentCalls: parts.maxConcurrentCalls ?? 1_024,
       maxConcurrentStreams: parts.maxConcurrentStreams ?? 16_384,
       abandonAfterMs: parts.abandonAfterMs ?? 30_000,
       propagate: parts.propagate ?? [],
       logger: this.#logger,
     });
+    this.#readiness = new Readiness(this.#logger);
     this.#entrance = parts.observe?.(this.#dispatcher) ?? this.#dispatcher;
   }
 
@@ -202,8 +171,16 @@ class RpcServer implements Server {
     options: SubscriberOptions = {},
   ): void {
     this.#checkNotStarted(`subscribe to ${topic.name}`);
+    checkOptions(`subscribe to ${topic.name}`, options, subscriberKinds);
     if (this.#parts.broker === undefined) throw noBroker(this.#parts.name, topic.name);
-    this.#subscribers.push(createSubscriber(topic, handler, options, this.#parts.propagate ?? []));
+    const propagate = this.#parts.propagate ?? [];
+    this.#subscribers.push(
+      createSubscriber(topic, handler, options, propagate, this.#interceptors),
+    );
+  }
+
+  addReadinessCheck(name: string, isReady: () => boolean): void {
+    this.#readiness.add(name, isReady);
   }
 
   start(): Promise<void> {
@@ -221,7 +198,10 @@ class RpcServer implements Server {
 
   close(graceMs = 0): Promise<void> {
     this.#grace.shorten(graceMs);
-    this.#closing ??= this.#close();
+    if (this.#closing === undefined) {
+      this.#closeBegun.abort(this.#closedDuringStart());
+      this.#closing = this.#close();
+    }
     return this.#closing;
   }
 
@@ -245,7 +225,7 @@ class RpcServer implements Server {
     if (this.#state === "created" && this.#starting === undefined) return;
     throw new MicroError(
       "failed_precondition",
-      `server ${this.#parts.name} cannot ${what} any more: it has started; register all before that`,
+      `server ${this.#parts.name} cannot ${what} after its start; register everything before`,
       { outcome: "not-executed" },
     );
   }
@@ -259,16 +239,21 @@ class RpcServer implements Server {
   }
 
   /**
-   * Subscribers come after the listeners and before the registration: when a caller can find the server,
-   * everything it does is in force.
+   * Subscribers start after the listeners and before the registration: once a caller can find the
+   * server, all of it is active.
    */
   async #start(): Promise<void> {
+    this.#checkAccess();
     try {
-      for (const place of this.#parts.listen) this.#listeners.push(await this.#listen(place));
+      for (const place of this.#parts.listen) {
+        const listening = this.#listen(place);
+        this.#listeners.push(await this.#unlessClosed(listening, (it) => it.close()));
+      }
       const { broker } = this.#parts;
       if (broker !== undefined) {
         for (const subscriber of this.#subscribers) {
-          this.#subscriptions.push(await subscriber.subscribe(broker));
+          const subscribing = subscriber.subscribe(broker);
+          this.#subscriptions.push(await this.#unlessClosed(subscribing, (it) => it.close()));
         }
       }
       await this.#register();
@@ -281,22 +266,48 @@ class RpcServer implements Server {
       { service: this.#parts.name, id: this.#id, addresses: this.addresses },
       "the server listens",
     );
+    const { name, listenWarning } = this.#parts;
+    if (listenWarning !== undefined) {
+      this.#logger.warn({ service: name, addresses: this.addresses }, listenWarning);
+    }
+  }
+
+  /**
+   * @throws MicroError `failed_precondition` when the schema restricts callers and `auth: false`
+   * was not given.
+   */
+  #checkAccess(): void {
+    const { name, auth } = this.#parts;
+    const restricted = methodsWithAccess(this.methods);
+    if (restricted.length === 0) return;
+    if (auth !== false) throw accessNotEnforced(name, restricted);
+    this.#logger.warn(
+      { service: name, methods: restricted.map((method) => method.name) },
+      "auth is off: the account and scopes that the schema requires of callers are not checked",
+    );
   }
 
   async #listen({ transport, address }: ServerListen): Promise<Listener> {
     try {
       return await transport.listen(address, this.#entrance, {
         onConnectionError: (error, peer) => this.#connections.add(transport.name, peer, error),
+        onRefusedOrigin: (origin) =>
+          this.#logger.warn(
+            { service: this.#parts.name, origin },
+            "a web page may not call from this origin; allow it by MICRO_CORS_ORIGINS or http.cors.origins",
+          ),
+        onRefusedHost: (host) =>
+          this.#logger.warn(
+            { service: this.#parts.name, address, host },
+            "refused requests for a host that is not one of this service; allow it by MICRO_HOSTS or the option hosts",
+          ),
+        notReady: () => this.#readiness.probe(this.#state),
       });
     } catch (reason) {
       const error = asMicroError(reason);
-      const remedy =
-        error.code === "already_exists"
-          ? "; stop the other, or listen at another address: port 0 takes a free one"
-          : "";
       throw new MicroError(
         error.code,
-        `service ${this.#parts.name} cannot listen at ${address}: ${error.message}${remedy}`,
+        `service ${this.#parts.name} cannot listen at ${address}: ${error.message}`,
         { outcome: "not-executed", cause: reason },
       );
     }
@@ -305,28 +316,64 @@ class RpcServer implements Server {
   async #register(): Promise<void> {
     const { registry, ttlMs } = this.#parts;
     if (registry === undefined) return;
-    const options = ttlMs === undefined ? {} : { ttlMs };
-    const register = () => registerAll(registry, this.#nodes(), options, this.#logger);
-    this.#registrations = await register();
-    this.#recordRenewal = new RecordRenewal(this.#builtWith(), () => this.#renew(register));
+    const register = async (signal: AbortSignal) => {
+      const id = this.#id;
+      const onTakenOver = () => this.#onTakenOver(id);
+      const options = { ...(ttlMs === undefined ? {} : { ttlMs }), signal, onTakenOver };
+      const registered = await registerAll(registry, this.#nodes(), options, this.#logger);
+      this.#registeredAs = id;
+      return registered;
+    };
+    this.#registrations = await this.#unlessClosed(register(this.#closeBegun.signal), (late) =>
+      this.#all("deregister", late, (it) => it.close()),
+    );
+    this.#recordRenewal = new Reregistration(this.#builtWith(), () => this.#renew(register));
+    if (this.#registeredAs !== this.#id) this.#recordRenewal.request();
   }
 
-  /** Registers the same nodes with what is known of them now. */
-  async #renew(register: () => Promise<readonly Registration[]>): Promise<void> {
+  /**
+   * Another process has registered a node under this server's id, by mistake or to receive its
+   * calls.
+   */
+  #onTakenOver(id: string): void {
+    // All nodes of a server share its id, and each may report this.
+    if (id !== this.#id) return;
+    this.#id = randomUUID();
+    this.#logger.error(
+      { service: this.#parts.name, id, newId: this.#id },
+      "another process has registered this server's id; it is registered again under a new one",
+    );
+    this.#recordRenewal?.request();
+  }
+
+  /**
+   * Registers the same nodes with their current data. A server that leaves in the meantime stays
+   * deregistered.
+   */
+  async #renew(register: (signal: AbortSignal) => Promise<readonly Registration[]>): Promise<void> {
+    const leaving = this.#drainBegun.signal;
+    if (leaving.aborted) return;
     const before = this.#registrations;
     try {
-      this.#registrations = await register();
+      const renewed = await register(leaving);
+      if (leaving.aborted) {
+        await this.#all("deregister", renewed, (it) => it.close());
+        return;
+      }
+      this.#registrations = renewed;
     } catch (error) {
+      if (leaving.aborted) return;
       this.#logger.warn(
         { service: this.#parts.name, error: describe(error) },
-        "the registry was not told what schemas the service was built with",
+        "cannot update the service in the registry",
       );
+      if (this.#registeredAs !== this.#id) this.#recordRenewal?.request(registerAgainMs);
       return;
     }
     await this.#all("replace the record of", before, (it) => it.close());
   }
 
-  /** What generated code was given, and has said what it was built with. */
+  /** The parts from generated code, which report the schemas they were built with. */
   #builtWith(): readonly object[] {
     const { client, broker } = this.#parts;
     return [this, client, broker].filter((it) => it !== undefined);
@@ -354,7 +401,7 @@ class RpcServer implements Server {
       const at = {
         address: advertisedAddress(listener.address, wanted),
         transport: transport.name,
-        protocol: transport.protocol,
+        protocol: transport.listenProtocol ?? transport.protocol,
       };
       return nodesOf(record, at, index === 0 ? "" : `-${index}`);
     });
@@ -366,14 +413,15 @@ class RpcServer implements Server {
     this.#state = "draining";
     this.#drainBegun.abort();
     await this.#grace.wait(this.#recordRenewal?.stop() ?? Promise.resolve());
-    if (this.#registrations.length > 0) {
-      await this.#all("deregister", this.#registrations, (it) => it.close());
-      // Callers who have not heard of it yet go on calling, and are answered.
+    const { length: registered } = this.#registrations;
+    await this.#all("deregister", this.#registrations, (it) => it.close());
+    if (registered > 0 || this.#readiness.isProbed) {
+      // Callers and load balancers that have not noticed yet keep calling, and get their responses.
       await this.#grace.pause(this.#parts.drainDelayMs ?? 250);
     }
     await Promise.all([
       this.#all("unsubscribe", this.#subscriptions, (it) => it.close()),
-      this.#all("drain", this.#listeners, (it) => it.drain()),
+      this.#all("drain", this.#listeners, (it) => it.drain(), listenerName),
     ]);
   }
 
@@ -384,10 +432,48 @@ class RpcServer implements Server {
     this.#grace.end();
     this.#dispatcher.close();
     this.#state = "closed";
-    await this.#all("close", this.#parts.owned ?? [], (it) => it.close());
+    for (const part of this.#parts.owned ?? []) {
+      await this.#part(
+        this.#all("close", [part], (it) => it.close(), partName),
+        partName(part),
+      );
+    }
+    if (this.#unclosed.length > 0) throw this.#notClosed();
   }
 
-  /** Ends all that is open, with little time for a registry or broker that does not answer. */
+  /**
+   * The log contains the thrown errors; the caller of `close` learns that they happened, and where.
+   */
+  #notClosed(): MicroError {
+    const said = this.#unclosed.map(({ name, reason }) => `${name} (${messageOf(reason)})`);
+    const names = [...new Set(said)];
+    return new MicroError(
+      "internal",
+      `server ${this.#parts.name} is closed, but these did not close cleanly: ${names.join(", ")}`,
+      { cause: this.#unclosed[0]?.reason },
+    );
+  }
+
+  /** Waits for a part to close, with a time limit. */
+  async #part(closing: Promise<unknown>, name: string): Promise<void> {
+    const parting = new GracePeriod(partingMs);
+    let closed = false;
+    await parting.wait(
+      closing.then(() => {
+        closed = true;
+      }),
+    );
+    parting.end();
+    if (closed) return;
+    const reason = new MicroError("deadline_exceeded", `it did not close within ${partingMs} ms`);
+    this.#unclosed.push({ name, reason });
+    this.#warn(reason, `the server could not close ${name} cleanly`);
+  }
+
+  /**
+   * Closes everything that is open, with little time for a registry or broker that does not
+   * respond.
+   */
   async #release(): Promise<void> {
     const parting = new GracePeriod(partingMs);
     await parting.wait(
@@ -397,27 +483,64 @@ class RpcServer implements Server {
       ]),
     );
     parting.end();
-    await this.#all("close", this.#listeners, (it) => it.close());
+    await this.#part(
+      this.#all("close", this.#listeners, (it) => it.close(), listenerName),
+      "its listeners",
+    );
     this.#registrations = [];
     this.#subscriptions = [];
     this.#listeners = [];
   }
 
-  /** Waits for a start that is under way; its failure is for whoever called it. */
+  /** Waits for a start in progress; its failure is reported to the caller of `start`. */
   async #started(): Promise<void> {
     await this.#starting?.catch(() => {});
   }
 
-  /** Does the same with all, and logs the failures: the rest must be ended all the same. */
-  async #all<T>(what: string, all: readonly T[], end: (one: T) => Promise<void>): Promise<void> {
-    const results = await Promise.allSettled(all.map((one) => end(one)));
-    for (const result of results) {
-      if (result.status === "rejected") {
-        this.#logger.warn(
-          { service: this.#parts.name, error: describe(result.reason) },
-          `the server could not ${what} cleanly`,
-        );
-      }
+  /**
+   * Runs an operation on all items and logs failures, so that the remaining items are still
+   * processed.
+   * @param nameOf given if a failure counts as a failure of the close, and not only as an earlier
+   * loss.
+   */
+  async #all<T>(
+    what: string,
+    all: readonly T[],
+    end: (one: T) => unknown,
+    nameOf?: (one: T) => string,
+  ): Promise<void> {
+    for (const failure of await settleAll(all, end, nameOf)) {
+      const name = nameOf === undefined ? "" : ` ${failure.name}`;
+      if (nameOf !== undefined) this.#unclosed.push(failure);
+      this.#warn(failure.reason, `the server could not ${what}${name} cleanly`);
     }
   }
+
+  #warn(reason: unknown, message: string): void {
+    try {
+      this.#logger.warn({ service: this.#parts.name, error: describe(reason) }, message);
+    } catch (failure) {
+      process.emitWarning(`the logger threw at "${message}": ${messageOf(failure)}`);
+    }
+  }
+
+  /**
+   * Waits for something that the start opens, unless the server is closed in the meantime; anything
+   * opened after that is undone.
+   */
+  #unlessClosed<T>(opening: Promise<T>, undo: (late: T) => unknown): Promise<T> {
+    return untilAborted(opening, this.#closeBegun.signal, {
+      late: (opened) => this.#all("undo its start", [opened], undo),
+    });
+  }
+
+  #closedDuringStart(): MicroError {
+    return new MicroError("canceled", `server ${this.#parts.name} was closed while it started`, {
+      outcome: "not-executed",
+    });
+  }
+}
+
+function listenerName({ address }: Listener): string {
+  return `the listener at ${address}`;
 }

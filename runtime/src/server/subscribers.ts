@@ -1,11 +1,12 @@
+import { MicroError } from "../base/error.ts";
 import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
-import type { Awaitable } from "../call.ts";
+import type { Awaitable } from "../call/call.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import { MicroError } from "../error.ts";
+import { type EventAnswer, interceptEvent, type ServerInterception } from "./interceptors.ts";
 import type { EventContext, SubscriberOptions } from "./server.ts";
 
-/** A topic with what takes its events, and how to begin. */
+/** A topic with its handler, and how to subscribe. */
 export interface Subscriber {
   readonly topic: string;
   readonly codec: AnyCodec;
@@ -13,19 +14,27 @@ export interface Subscriber {
   subscribe(broker: Broker): Promise<Subscription>;
 }
 
-/** What a server subscribes with when it starts; the broker logs and redelivers what the handler fails at. */
+/**
+ * Creates the subscriber that a server starts; the broker logs failures of the handler and
+ * redelivers the events.
+ */
 export function createSubscriber<M, I>(
   topic: Topic<M, I>,
   handler: (message: M, context: EventContext) => Awaitable<void>,
   options: SubscriberOptions,
   propagate: readonly string[],
+  interceptors: readonly ServerInterception[],
 ): Subscriber {
-  const { name: _name, service: _service, ...subscribeOptions } = options;
+  const { name, service: _service, ...subscribeOptions } = options;
+  const intercepted =
+    interceptors.length === 0
+      ? handler
+      : interceptEvent(handler as EventAnswer, interceptors, name ?? topic.name);
   return {
     topic: topic.name,
     codec: topic.codec as AnyCodec,
     options,
-    subscribe: (broker) => topic.subscribe(broker, handler, { propagate, ...subscribeOptions }),
+    subscribe: (broker) => topic.subscribe(broker, intercepted, { propagate, ...subscribeOptions }),
   };
 }
 

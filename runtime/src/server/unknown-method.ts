@@ -1,15 +1,15 @@
-import { MicroError } from "../error.ts";
-import { nearest } from "./nearest.ts";
+import { MicroError } from "../base/error.ts";
+import { nearest } from "../base/suggest.ts";
 
-/** The most of an unknown name that is looked at and said back; it comes from outside. */
+/** Maximum length of an unknown name that is examined and repeated; the name is untrusted. */
 const longestName = 200;
 
-/** The most methods that a message names. */
+/** Maximum number of methods that a message names. */
 const mostNamed = 5;
 
 /**
- * The error of a call of a method that a server does not have: it says which one may have been meant, or what
- * there is.
+ * The error of a call to a method that a server does not have: it suggests the method that may have
+ * been meant, or lists those available.
  */
 export function unknownMethod(
   server: string,

@@ -1,4 +1,6 @@
-import { MicroError } from "../error.ts";
+import { MicroError } from "../base/error.ts";
+import { checkOptions } from "../base/option-check.ts";
+import { listKinds } from "./option-kinds.ts";
 import type { ListOptions } from "./store.ts";
 
 const encoder = new TextEncoder();
@@ -6,8 +8,8 @@ const loneSurrogate = /\p{Surrogate}/u;
 
 /**
  * The UTF-8 bytes of a key.
- * @throws MicroError `invalid_argument` for a key that is no text, empty, too long, or not well-formed Unicode:
- * two keys with lone surrogates would be the same bytes.
+ * @throws MicroError `invalid_argument` for a key that is not text, empty, too long, or not
+ * well-formed Unicode: two keys with lone surrogates would have the same bytes.
  */
 export function keyBytes(key: string, maxBytes: number): Uint8Array {
   if (typeof key !== "string" || key === "") {
@@ -22,8 +24,8 @@ export function keyBytes(key: string, maxBytes: number): Uint8Array {
 }
 
 /**
- * Compares two keys in the order of their UTF-8 bytes. JavaScript's own order is that of UTF-16, which puts
- * the characters above U+FFFF before U+E000 to U+FFFF.
+ * Compares two keys by the order of their UTF-8 bytes. JavaScript's own order is that of UTF-16,
+ * which puts the characters above U+FFFF before U+E000 to U+FFFF.
  */
 export function compareKeys(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
@@ -35,12 +37,12 @@ export function compareKeys(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Moves surrogates behind all other code units. */
+/** Ranks surrogates after all other code units. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
-/** A listing with its defaults. */
+/** The options of a listing with defaults applied. */
 export interface Listing {
   readonly prefix: string;
   readonly suffix: string;
@@ -50,24 +52,17 @@ export interface Listing {
   readonly signal: AbortSignal | undefined;
 }
 
-/** @throws MicroError `invalid_argument` for a limit or offset that is no count. */
+/** @throws MicroError `invalid_argument` for a limit or offset that is not a valid count. */
 export function checkListing(options: ListOptions = {}): Listing {
+  checkOptions("list the store", options, listKinds);
   const { prefix = "", suffix = "", limit = Number.POSITIVE_INFINITY, offset = 0, after } = options;
-  if (limit !== Number.POSITIVE_INFINITY) requireCount("limit", limit);
-  requireCount("offset", offset);
   for (const text of [prefix, suffix, after ?? ""]) requireWellFormed("store listing", text);
   return { prefix, suffix, limit, offset, after, signal: options.signal };
 }
 
-function requireCount(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw refuse(`the ${name} of a store listing must be a whole number from 0, not ${value}`);
-  }
-}
-
 function requireWellFormed(what: string, text: string): void {
   if (loneSurrogate.test(text)) {
-    throw refuse(`a ${what} must be well-formed Unicode, and this one has half a surrogate pair`);
+    throw refuse(`a ${what} must be well-formed Unicode, and this one has an unpaired surrogate`);
   }
 }
 

@@ -3,13 +3,14 @@ import { compareKeys } from "./key.ts";
 const chunkSize = 512;
 
 /**
- * A set of keys in the order of their UTF-8 bytes, as a list of short sorted lists: adding and removing moves
- * a few hundred pointers however many keys there are. A cursor is a key and stays valid while others write.
+ * A set of keys in the order of their UTF-8 bytes, as a list of short sorted lists: adding and
+ * removing moves a few hundred pointers however many keys there are. A cursor is a key and stays
+ * valid across other writes.
  */
 export class SortedKeys {
   readonly #chunks: string[][] = [];
 
-  /** Adds a key; nothing changes when it is there. */
+  /** Adds a key; no effect if it is present. */
   add(key: string): void {
     if (this.#chunks.length === 0) {
       this.#chunks.push([key]);
@@ -23,7 +24,7 @@ export class SortedKeys {
     if (chunk.length > chunkSize) this.#chunks.splice(index + 1, 0, chunk.splice(chunkSize / 2));
   }
 
-  /** Removes a key; nothing changes when it is not there. */
+  /** Removes a key; no effect if it is absent. */
   remove(key: string): void {
     const index = this.#chunkOf(key);
     const chunk = this.#chunks[index];
@@ -34,24 +35,24 @@ export class SortedKeys {
     if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
-  /** The first key that is not before this one. */
+  /** The first key that is equal to or after this one. */
   from(key: string): string | undefined {
     const chunk = this.#chunks[this.#chunkOf(key)];
     return chunk?.[lowerBound(chunk, key)];
   }
 
-  /** The first key behind this one. */
+  /** The first key after this one. */
   after(key: string): string | undefined {
-    // No key lies between a key and the same with a NUL behind it.
+    // No key lies between a key and that key followed by NUL.
     return this.from(`${key}\0`);
   }
 
-  /** The first key of all. */
+  /** The first of all keys. */
   first(): string | undefined {
     return this.#chunks[0]?.[0];
   }
 
-  /** Index of the first chunk whose last key is not before this one. */
+  /** Index of the first chunk whose last key is equal to or after this one. */
   #chunkOf(key: string): number {
     let low = 0;
     let high = this.#chunks.length;

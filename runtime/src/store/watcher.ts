@@ -1,18 +1,18 @@
-import { type Abortable, unwatchAbort, watchAbort } from "../abort-watch.ts";
-import type { MicroError } from "../error.ts";
+import { type Abortable, unwatchAbort, watchAbort } from "../base/abort-watch.ts";
+import type { MicroError } from "../base/error.ts";
 import type { StoreEvent, StoreRecord } from "./store.ts";
 
-/** Events that wait for one reader; past it they give way to a snapshot. */
+/** Maximum number of events queued for one reader; beyond it a snapshot replaces them. */
 export const maxWatcherEvents = 1_024;
 
-/** Takes what a store has to tell to one watch. */
+/** Receives a store's events for one watch. */
 export interface WatchSink {
   readonly prefix: string;
-  /** Everything that there is now, in place of all that was told before. */
+  /** All current records, replacing everything sent before. */
   snapshot(records: readonly StoreRecord[]): void;
   written(record: StoreRecord): void;
   deleted(key: string): void;
-  /** The watch cannot go on, and ends with this. */
+  /** Ends the watch with this error, because it cannot continue. */
   fail(error: MicroError): void;
 }
 
@@ -26,8 +26,8 @@ interface Waiting {
 const done: Result = { done: true, value: undefined };
 
 /**
- * One iteration of a watch. It holds a bounded number of events: a reader that is further behind begins anew, with a
- * snapshot, when it has read what it has.
+ * One iteration of a watch. It queues a limited number of events: a reader that falls further
+ * behind starts over with a snapshot after reading the queued ones.
  */
 export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, WatchSink, Abortable {
   readonly prefix: string;
@@ -41,8 +41,9 @@ export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, Watch
   #ended = false;
 
   /**
-   * @param begin tells the sink a snapshot and then changes, until the function that it returned is called.
-   * @param open has it until it ends.
+   * @param begin sends the sink a snapshot and then changes, until the function that it returned is
+   * called.
+   * @param open contains the watch until it ends.
    */
   constructor(
     prefix: string,
@@ -54,10 +55,6 @@ export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, Watch
     this.#begin = begin;
     this.#signal = signal;
     this.#open = open;
-    if (signal?.aborted === true) {
-      this.#ended = true;
-      return;
-    }
     open.add(this);
     if (signal !== undefined) watchAbort(signal, this);
   }
@@ -129,12 +126,15 @@ export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, Watch
   }
 }
 
-/** The watches of a store of one process, which tells them what it changes. */
+/** The watches of a store in one process, which reports its changes to them. */
 export class StoreWatchers {
   readonly #watchers = new Set<StoreWatcher>();
   readonly #sinks = new Set<WatchSink>();
 
-  /** @param snapshot tells the sink what there is, at once or between two changes; then changes are told as well. */
+  /**
+   * @param snapshot sends the sink the current records, immediately or between two changes; changes
+   * are sent afterwards.
+   */
   watch(
     prefix: string,
     signal: AbortSignal | undefined,
@@ -153,7 +153,7 @@ export class StoreWatchers {
     return new StoreWatcher(prefix, signal, begin, this.#watchers);
   }
 
-  /** @param record made for each watch, so that none can change what another sees. */
+  /** @param record creates a copy for each watch, so that none can change what another sees. */
   written(key: string, record: () => StoreRecord): void {
     for (const sink of this.#sinks) if (key.startsWith(sink.prefix)) sink.written(record());
   }

@@ -1,20 +1,24 @@
-import { MicroError } from "../error.ts";
-import type { LeaseClaim, Leases } from "./leases.ts";
+import { MicroError } from "../base/error.ts";
+import type { LeaseBackend, LeaseClaim } from "./lease-backend.ts";
 
-/** The part of a ttl after which a lease counts as lost here, so that its holder knows before anybody else has it. */
+/**
+ * The fraction of a ttl after which a lease counts as lost locally, so that its holder knows before
+ * another one gets it.
+ */
 const trustedPart = 0.9;
 /** The longest delay of a Node timer. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * A lease that was granted: renews it, and says when it is lost. It is trusted from the moment its last renewal was
- * asked for, on this process's monotonic clock, which is earlier than the backend's reckoning.
+ * A granted lease: renews it, and reports when it is lost. It is trusted from the moment when its
+ * last renewal was requested, on this process's monotonic clock, which is earlier than the
+ * backend's time.
  */
 export class HeldLease {
   readonly claim: LeaseClaim;
   readonly token: bigint;
   readonly #what: string;
-  readonly #leases: Leases;
+  readonly #leases: LeaseBackend;
   readonly #automatic: boolean;
   readonly #onEnd: (lease: HeldLease) => void;
   readonly #controller = new AbortController();
@@ -25,11 +29,11 @@ export class HeldLease {
 
   /**
    * @param what names it in errors, such as `lock orders`.
-   * @param asked when the grant was asked for, on the monotonic clock.
+   * @param asked when the grant was requested, on the monotonic clock.
    */
   constructor(
     what: string,
-    leases: Leases,
+    leases: LeaseBackend,
     claim: LeaseClaim,
     token: bigint,
     asked: number,
@@ -50,7 +54,7 @@ export class HeldLease {
     return !this.#over && performance.now() < this.#trustedUntil;
   }
 
-  /** Reading it after a pause says at once what the timer has not yet said. */
+  /** Reading it after a pause detects an expiry that the timer has not yet reported. */
   get signal(): AbortSignal {
     if (!this.#over && !this.held) this.#lose("it was not renewed in time");
     return this.#controller.signal;
@@ -67,27 +71,38 @@ export class HeldLease {
     return this.#renewing;
   }
 
-  /** Gives it back; false when it was lost before. */
+  /** Releases it; false if it was lost before. */
   end(): Promise<boolean> {
     this.#ending ??= this.#end();
     return this.#ending;
   }
 
-  /** Gives it back because of something else than its holder's wish. */
+  /**
+   * Releases it for a reason other than its holder's request. Resolves when no change of it is in
+   * progress.
+   */
   async revoke(reason: string): Promise<void> {
-    const held = this.held;
     this.#lose(reason);
-    if (held) await this.#leases.release(this.claim).catch(() => false);
+    if (this.#ending === undefined) await this.#release();
+    else await this.#ending;
   }
 
   async #end(): Promise<boolean> {
     clearTimeout(this.#timer);
     const lost = this.#controller.signal.aborted || performance.now() >= this.#trustedUntil;
+    const released = await this.#release();
     this.#onEnd(this);
-    // A renewal under way would take the lease again after its release.
+    return (released ?? !lost) && !lost;
+  }
+
+  /**
+   * Ends the lease in the backend. False if it no longer belonged to this claim; undefined if that
+   * cannot be determined, in which case its ttl ends it.
+   */
+  async #release(): Promise<boolean | undefined> {
+    // A renewal in progress would take the lease again after its release.
     await this.#renewing?.catch(() => {});
-    const released = await this.#leases.release(this.claim).catch(() => !lost);
-    return released && !lost;
+    return this.#leases.release(this.claim).catch(() => undefined);
   }
 
   async #renew(): Promise<void> {
@@ -98,7 +113,13 @@ export class HeldLease {
     const asked = performance.now();
     const mine = await this.#leases.renew(this.claim);
     if (!mine) this.#lose("another holder has it");
-    if (!this.held) throw this.#lost();
+    if (!this.held) {
+      // Renewed too late for this holder, the lease would only keep out the next one. end()
+      // releases it by itself.
+      if (mine && this.#ending === undefined)
+        await this.#leases.release(this.claim).catch(() => {});
+      throw this.#lost();
+    }
     this.#trustedUntil = Math.max(this.#trustedUntil, asked + this.claim.ttlMs * trustedPart);
     this.#arm();
   }
@@ -121,10 +142,11 @@ export class HeldLease {
         `the ${this.#what} with token ${this.token} is lost: ${reason}; stop what it protects`,
       ),
     );
-    this.#onEnd(this);
+    // Closing the sync waits for anything that may still take the lease again.
+    void Promise.resolve(this.#renewing?.catch(() => {})).then(() => this.#onEnd(this));
   }
 
-  /** Wakes at the next renewal, or at the end of trust. */
+  /** Sets the timer for the next renewal, or for the end of trust. */
   #arm(): void {
     clearTimeout(this.#timer);
     if (this.#over) return;
@@ -139,7 +161,7 @@ export class HeldLease {
       this.#lose("it was not renewed in time");
       return;
     }
-    // A renewal that fails is tried again until trust ends; the state of the backend says why it fails.
+    // A failed renewal is retried until trust ends; the backend's state reports the reason.
     if (this.#automatic) this.renew().catch(() => {});
     this.#arm();
   }

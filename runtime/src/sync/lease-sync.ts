@@ -2,10 +2,14 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
-import type { BackendState, StateListener } from "../backend.ts";
-import { asMicroError, MicroError } from "../error.ts";
+import { abortError, listenForAbort, throwIfAborted, untilAborted } from "../base/abort.ts";
+import type { BackendState, StateListener } from "../base/backend-state.ts";
+import { MicroError } from "../base/error.ts";
+import { checkOptions } from "../base/option-check.ts";
+import { FifoLock } from "./fifo-lock.ts";
 import { HeldLease } from "./held-lease.ts";
-import type { LeaseClaim, Leases } from "./leases.ts";
+import type { LeaseBackend, LeaseClaim } from "./lease-backend.ts";
+import { leadKinds, lockKinds, lockListKinds } from "./option-kinds.ts";
 import {
   defaultLockTtlMs,
   type LeaderStatus,
@@ -15,26 +19,23 @@ import {
   type LockListOptions,
   type LockOptions,
   type LockStatus,
-  minLockTtlMs,
   type Sync,
   type SyncGuarantees,
 } from "./sync.ts";
-import { WaitingLine } from "./waiting-line.ts";
 
 const maxIdBytes = 512;
-/** The longest ttl, in milliseconds: a lease is to end some time. */
-const maxTtlMs = 24 * 3_600_000;
 
-/** Locks and leader election on anything that can grant leases. */
+/** Locks and leader election on any backend that can grant leases. */
 export class LeaseSync implements Sync {
   readonly guarantees: SyncGuarantees;
-  readonly #leases: Leases;
-  readonly #line = new WaitingLine();
+  readonly #leases: LeaseBackend;
+  readonly #line = new FifoLock();
   readonly #held = new Set<HeldLease>();
+  readonly #attempts = new Set<Promise<HeldLease>>();
   readonly #closing: AbortController = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(leases: Leases, guarantees: SyncGuarantees) {
+  constructor(leases: LeaseBackend, guarantees: SyncGuarantees) {
     this.#leases = leases;
     this.guarantees = guarantees;
     setMaxListeners(0, this.#closing.signal);
@@ -53,6 +54,7 @@ export class LeaseSync implements Sync {
   }
 
   async lock(id: string, options: LockOptions = {}): Promise<Lock> {
+    checkOptions(`take the lock ${id}`, options, lockKinds);
     const holder = options.holder ?? `${hostname()}/${process.pid}`;
     const lease = await this.#acquire("lock", id, holder, options);
     return {
@@ -71,6 +73,7 @@ export class LeaseSync implements Sync {
   }
 
   async lead(id: string, options: LeadOptions = {}): Promise<Leadership> {
+    checkOptions(`take the leader ${id}`, options, leadKinds);
     const candidate = options.candidate ?? randomUUID();
     const lease = await this.#acquire("leader", id, candidate, options);
     return {
@@ -112,13 +115,12 @@ export class LeaseSync implements Sync {
     return this.close();
   }
 
-  async #list(
-    kind: LeaseKind,
-    { prefix = "", signal }: LockListOptions = {},
-  ): Promise<readonly LockStatus[]> {
+  async #list(kind: LeaseKind, options: LockListOptions = {}): Promise<readonly LockStatus[]> {
+    checkOptions(`list ${kind}s`, options, lockListKinds);
+    const { prefix = "", signal } = options;
     this.#requireOpen(`list ${kind}s`);
-    if (signal?.aborted === true) throw canceled(signal.reason);
-    const leases = await this.#leases.list(signal);
+    throwIfAborted(signal);
+    const leases = await untilAborted(this.#leases.list(signal), signal);
     return leases
       .flatMap(({ key, value, token, since, expiresAt }): LockStatus[] => {
         const id = idOf(kind, key);
@@ -132,7 +134,7 @@ export class LeaseSync implements Sync {
   async #close(): Promise<void> {
     this.#closing.abort(closedError("wait for a lock"));
     await Promise.all([...this.#held].map((lease) => lease.revoke("its sync was closed")));
-    await this.#line.empty();
+    await Promise.allSettled(this.#attempts);
     await this.#leases.close();
   }
 
@@ -145,26 +147,30 @@ export class LeaseSync implements Sync {
     const what = `${kind} ${id}`;
     this.#requireOpen(`take the ${what}`);
     const { ttlMs = defaultLockTtlMs, waitMs = Number.POSITIVE_INFINITY, signal } = options;
-    if (!(ttlMs >= minLockTtlMs && ttlMs <= maxTtlMs)) {
-      throw invalid(`the ttlMs of ${what} is ${ttlMs}; it takes ${minLockTtlMs} to ${maxTtlMs}`);
-    }
     if (Buffer.byteLength(value) > maxIdBytes) {
-      throw invalid(`the name of who takes the ${what} is longer than ${maxIdBytes} bytes`);
+      throw invalid(`the name of the holder of the ${what} is longer than ${maxIdBytes} bytes`);
     }
-    if (!(waitMs >= 0)) throw invalid(`the waitMs of ${what} is ${waitMs}; it takes 0 and more`);
     const claim: LeaseClaim = { key: keyOf(kind, id), owner: randomUUID(), ttlMs, value };
     const wait: Wait = new Wait(what, waitMs, [signal, this.#closing.signal]);
     const contend = () => this.#contend(claim, what, wait, options.renewal !== "manual");
+    // A caller that tries only once does not wait for its turn.
+    const attempt = waitMs === 0 ? contend() : this.#line.stand(claim.key, wait.signal, contend);
+    this.#attempts.add(attempt);
     try {
-      // Who asks only once does not wait for its turn.
-      if (waitMs === 0) return await contend();
-      return await this.#line.stand(claim.key, wait.signal, contend);
+      return await untilAborted(attempt, [signal, this.#closing.signal], {
+        late: (lease) => lease.end(),
+      });
     } finally {
-      wait.end();
+      attempt
+        .catch(() => {})
+        .finally(() => {
+          this.#attempts.delete(attempt);
+          wait.end();
+        });
     }
   }
 
-  /** First in this process's line: asks the backend until it grants. */
+  /** Runs at the head of this process's queue: polls the backend until it grants the lease. */
   async #contend(
     claim: LeaseClaim,
     what: string,
@@ -178,12 +184,10 @@ export class LeaseSync implements Sync {
         const lease = new HeldLease(what, this.#leases, claim, token, asked, automatic, (ended) =>
           this.#held.delete(ended),
         );
-        if (this.#closing.signal.aborted) {
-          await lease.end();
-          throw closedError(`take the ${what}`);
-        }
         this.#held.add(lease);
-        return lease;
+        if (!wait.cancelled) return lease;
+        await lease.end();
+        throw wait.signal.reason;
       }
       wait.requireTime();
       await this.#leases.untilFree(claim.key, wait.signal);
@@ -196,21 +200,24 @@ export class LeaseSync implements Sync {
   }
 }
 
-/** The time that one caller gives to getting a lock. */
+/** The time that one caller allows for getting a lock. */
 class Wait {
   readonly #what: string;
   readonly #waitMs: number;
   readonly #controller = new AbortController();
-  readonly #signals: readonly (AbortSignal | undefined)[];
+  readonly #stopListening: () => void;
+  /** Whether a signal fired; a lock granted just after the time limit is still accepted. */
+  cancelled = false;
   readonly #timer: NodeJS.Timeout | undefined;
 
   constructor(what: string, waitMs: number, signals: readonly (AbortSignal | undefined)[]) {
     this.#what = what;
     this.#waitMs = waitMs;
-    this.#signals = signals;
-    const fired = signals.find((signal) => signal?.aborted === true);
-    if (fired !== undefined) throw canceled(fired.reason);
-    for (const signal of signals) signal?.addEventListener("abort", this.#abort, { once: true });
+    for (const signal of signals) throwIfAborted(signal);
+    this.#stopListening = listenForAbort(signals, (reason) => {
+      this.cancelled = true;
+      this.#controller.abort(abortError(reason));
+    });
     if (waitMs > 0 && waitMs < 2 ** 31) {
       this.#timer = setTimeout(() => this.#controller.abort(this.#tooLong()), waitMs);
     }
@@ -220,7 +227,10 @@ class Wait {
     return this.#controller.signal;
   }
 
-  /** @throws MicroError when the wait is over, as it is for one that asks only once. */
+  /**
+   * @throws MicroError when the wait is over; for a caller that tries only once, it is over at
+   * once.
+   */
   requireTime(): void {
     if (this.signal.aborted) throw this.signal.reason;
     if (this.#waitMs === 0) throw this.#tooLong();
@@ -228,12 +238,8 @@ class Wait {
 
   end(): void {
     clearTimeout(this.#timer);
-    for (const signal of this.#signals) signal?.removeEventListener("abort", this.#abort);
+    this.#stopListening();
   }
-
-  readonly #abort = (event: Event): void => {
-    this.#controller.abort(canceled((event.target as AbortSignal).reason));
-  };
 
   #tooLong(): MicroError {
     return new MicroError(
@@ -244,11 +250,7 @@ class Wait {
   }
 }
 
-function canceled(reason: unknown): MicroError {
-  return asMicroError(reason, "canceled", { outcome: "not-executed" });
-}
-
-/** Locks and leaders stand beside each other in one backend, each under the name of its kind. */
+/** Locks and leaders share one backend, each under the name of its kind. */
 type LeaseKind = "lock" | "leader";
 
 function keyOf(kind: LeaseKind, id: string): string {

@@ -1,11 +1,21 @@
-import { deadlineExceeded } from "../call.ts";
-import { hasPassed } from "../deadline.ts";
-import { asMicroError, MicroError, type Outcome } from "../error.ts";
-import type { Metadata } from "../metadata.ts";
-import type { AnyMethod } from "../method.ts";
+import { hasPassed } from "../base/deadline.ts";
+import {
+  asMicroError,
+  isMicroError,
+  MicroError,
+  messageOf,
+  type Outcome,
+  wellFormed,
+} from "../base/error.ts";
+import type { Metadata } from "../base/metadata.ts";
+import { deadlineExceeded } from "../call/call.ts";
+import type { AnyMethod } from "../call/method.ts";
 import type { OutgoingCall } from "./transport.ts";
 
-/** The error of a call whose signal fired: `canceled`, or `deadline_exceeded` where it was a timeout. */
+/**
+ * Returns the error of a call whose signal was aborted: `canceled`, or `deadline_exceeded` for a
+ * timeout.
+ */
 export function cancelledBy(reason: unknown, what: string, outcome: Outcome): MicroError {
   const cause = asMicroError(reason, "canceled");
   const timeout = cause.code === "deadline_exceeded";
@@ -16,17 +26,20 @@ export function cancelledBy(reason: unknown, what: string, outcome: Outcome): Mi
   );
 }
 
-/** What a caller may see of something that a handler threw: a MicroError as it is, of anything else nothing. */
+/**
+ * Returns the error that a caller sees for what a handler threw. A MicroError is passed on as it
+ * is; any other value reveals nothing.
+ */
 export function answerError(reason: unknown, method: string): MicroError {
-  if (reason instanceof MicroError) return reason;
+  if (isMicroError(reason)) return wellFormed(reason);
   return new MicroError("internal", `the handler of ${method} failed`, {
     outcome: "executed",
     cause: reason,
   });
 }
 
-/** The error of an answer that is no message of the method's output type. */
-export function invalidAnswer(method: AnyMethod, reason: unknown): MicroError {
+/** Returns the error for a response that is not a valid message of the method's output type. */
+export function invalidResponse(method: AnyMethod, reason: unknown): MicroError {
   return new MicroError(
     "internal",
     `the handler of ${method.name} returned what is no ${method.output.typeName || "message"}`,
@@ -34,36 +47,45 @@ export function invalidAnswer(method: AnyMethod, reason: unknown): MicroError {
   );
 }
 
-/** Metadata of an answer in bytes; where there is too much of it, the call has been executed all the same. */
+/** Encodes the metadata of a response. If it exceeds a limit, the call has still been executed. */
 export function encodeMetadata(metadata: Metadata, method: AnyMethod): Uint8Array {
   try {
     return metadata.encode();
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw new MicroError("resource_exhausted", `the answer of ${method.name}: ${text}`, {
-      outcome: "executed",
-      cause,
-    });
+    throw new MicroError(
+      "resource_exhausted",
+      `the response of ${method.name}: ${messageOf(cause)}`,
+      {
+        outcome: "executed",
+        cause,
+      },
+    );
   }
 }
 
-/** The error of an answer that came and cannot be read. */
-export function undecodableAnswer(reason: unknown, method: string): MicroError {
-  const text = reason instanceof Error ? reason.message : String(reason);
-  return new MicroError("internal", `the answer of ${method} cannot be read: ${text}`, {
-    outcome: "executed",
-    cause: reason,
-  });
+/** Returns the error for a response that arrived but cannot be decoded within the limits. */
+export function undecodableResponse(reason: unknown, method: string): MicroError {
+  const tooMuch = isMicroError(reason) && reason.code === "resource_exhausted";
+  return new MicroError(
+    tooMuch ? "resource_exhausted" : "internal",
+    `the response of ${method} cannot be read: ${messageOf(reason)}`,
+    {
+      outcome: "executed",
+      cause: reason,
+    },
+  );
 }
 
-/** The error of a message that does not encode or decode, with what it means for its call. */
+/**
+ * Returns the error for a message that cannot be encoded or decoded, with the outcome of its call.
+ */
 export function codecError(reason: unknown, outcome: Outcome): MicroError {
   const error = asMicroError(reason, "invalid_argument", { outcome });
   if (error.outcome === outcome) return error;
   return new MicroError(error.code, error.message, { outcome, cause: reason });
 }
 
-/** The error of a message that is over the limit. */
+/** Returns the error for a message over the size limit. */
 export function messageTooLarge(
   what: string,
   bytes: number,
@@ -77,7 +99,16 @@ export function messageTooLarge(
   );
 }
 
-/** The error of a call on a channel that takes none. */
+/** Returns the error that replaces a response when the client leaves its responses unread. */
+export function responseUnread(method: string): MicroError {
+  return new MicroError(
+    "resource_exhausted",
+    `the response of ${method} was dropped, because too many bytes wait on the connection for its client; read them, or make fewer calls at once`,
+    { outcome: "executed" },
+  );
+}
+
+/** Returns the error for a call on a channel that accepts no new calls. */
 export function channelNotOpen(address: string, state: string): MicroError {
   return new MicroError(
     "unavailable",
@@ -86,7 +117,7 @@ export function channelNotOpen(address: string, state: string): MicroError {
   );
 }
 
-/** The error of a call that would be one too many on its connection. */
+/** Returns the error for a call that exceeds the limit of its connection. */
 export function tooManyCalls(address: string, limit: number): MicroError {
   return new MicroError(
     "resource_exhausted",
@@ -95,14 +126,14 @@ export function tooManyCalls(address: string, limit: number): MicroError {
   );
 }
 
-/** The error of a call that comes in while the listener drains. */
+/** Returns the error for a call that arrives while the listener drains. */
 export function listenerDraining(address: string): MicroError {
   return new MicroError("unavailable", `${address} is draining and takes no further call`, {
     outcome: "not-executed",
   });
 }
 
-/** The error of a method that nobody answers here. */
+/** Returns the error for a method that is not served here. */
 export function unknownMethod(name: string, address: string): MicroError {
   return new MicroError(
     "unimplemented",
@@ -111,7 +142,7 @@ export function unknownMethod(name: string, address: string): MicroError {
   );
 }
 
-/** The error of a call that was cut off because its connection ended. */
+/** Returns the error for a call that was cut off because its connection ended. */
 export function connectionLost(method: string, reason: MicroError, outcome: Outcome): MicroError {
   return new MicroError("unavailable", `${method} was not answered: ${reason.message}`, {
     outcome,
@@ -119,7 +150,7 @@ export function connectionLost(method: string, reason: MicroError, outcome: Outc
   });
 }
 
-/** The error of a content type that a method is not spoken in here. */
+/** Returns the error for a content type that a method does not support here. */
 export function unknownContentType(contentType: string, method: AnyMethod): MicroError {
   return new MicroError(
     "unimplemented",
@@ -128,7 +159,7 @@ export function unknownContentType(contentType: string, method: AnyMethod): Micr
   );
 }
 
-/** Why a call must not begin at all: its signal has fired, or its deadline has passed. */
+/** Returns why a call must not begin: its signal is aborted, or its deadline has passed. */
 export function callRefusal(method: string, call: OutgoingCall): MicroError | undefined {
   if (call.signal?.aborted === true) {
     return cancelledBy(call.signal.reason, method, "not-executed");
@@ -139,17 +170,19 @@ export function callRefusal(method: string, call: OutgoingCall): MicroError | un
   return undefined;
 }
 
-/** Why a handler's signal fires when nobody waits for its answer any more. */
+/** Returns the reason with which a handler's signal aborts when no caller is waiting any longer. */
 export function callerGone(method: string): MicroError {
-  return new MicroError("canceled", `the caller of ${method} gave the call up or is gone`);
+  return new MicroError("canceled", `the caller of ${method} cancelled the call or disconnected`);
 }
 
-/** Why the requests of a call that has ended cannot be read. */
+/** Returns the error for reading the requests of a call that has ended. */
 export function callEnded(method: string): MicroError {
   return new MicroError("canceled", `the call of ${method} has ended, so no request comes`);
 }
 
-/** The error of a call whose caller takes the method for another kind than it is. */
+/**
+ * Returns the error for a call whose caller and server disagree on whether the method is streaming.
+ */
 export function wrongKind(method: AnyMethod, streaming: boolean): MicroError {
   const called = streaming ? "a stream" : "unary";
   return new MicroError(

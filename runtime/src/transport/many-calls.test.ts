@@ -3,8 +3,8 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { answering, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../test/support/echo.ts";
-import { asMicroError } from "../error.ts";
-import { tcpTransport } from "./tcp.ts";
+import { asMicroError } from "../base/error.ts";
+import { tcpTransport } from "./tcp/transport.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -61,7 +61,7 @@ test("forgets ten thousand calls that one signal aborts, and tells every handler
   const grown = (await heapBytes()) - before;
   expect(channel.openCalls).toBe(0);
   expect(listener.openCalls).toBe(0);
-  // A tenth of what 10,000 calls hold: what is left is the engine's own.
+  // A tenth of what 10,000 calls hold: the rest is the engine's own.
   expect(grown).toBeLessThan(2 * 1024 * 1024);
   await channel.close();
   await listener.close();

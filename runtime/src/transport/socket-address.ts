@@ -1,21 +1,26 @@
-import { type Address, formatAddress, parseAddress } from "../address.ts";
-import { MicroError } from "../error.ts";
+import { type Address, formatAddress, parseAddress } from "../base/address.ts";
+import { MicroError } from "../base/error.ts";
 
-/** Where a socket connects to or listens. An empty host is every interface, and this machine for who dials. */
+/**
+ * Where a socket connects or listens. An empty host means every interface when listening, and this
+ * machine when dialing.
+ */
 export type SocketAddress =
   | { readonly kind: "host"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** What every system takes as the path of a unix socket, in bytes (macOS has the least room). */
+/**
+ * The longest unix socket path that every system accepts, in bytes (macOS has the lowest limit).
+ */
 const maxPathBytes = 103;
 
 /**
- * Reads an address that a socket can have: `host:port`, `[v6]:port`, `:port` or `unix:/path`.
- * @throws MicroError `invalid_argument` that says what is wrong with it.
+ * Parses a socket address: `host:port`, `[v6]:port`, `:port` or `unix:/path`.
+ * @throws MicroError `invalid_argument` that says what is wrong with the address.
  */
 export function readSocketAddress(text: string): SocketAddress {
-  // The short form names no host, so it is no address that could be given to anybody else.
-  if (text.startsWith(":"))
+  // The short form names no host, so it cannot be parsed as an address to hand out.
+  if (/^:\d/.test(text))
     return { ...readSocketAddress(`localhost${text}`), host: "" } as SocketAddress;
   const address: Address = parseAddress(text);
   if (address.kind === "memory") {
@@ -32,7 +37,7 @@ export function readSocketAddress(text: string): SocketAddress {
   return address;
 }
 
-/** A host and a port as an address, with IPv4 in its own form where it came as IPv6. */
+/** Formats a host and a port as an address. An IPv4 address mapped to IPv6 is written as IPv4. */
 export function hostAndPort(host: string, port: number): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
   return formatAddress({ kind: "host", host: mapped ?? host, port });

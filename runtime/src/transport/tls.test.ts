@@ -2,13 +2,15 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Listener, MicroError, Transport } from "@micro-es/runtime";
+import { connect as connectTls } from "node:tls";
+import type { MicroError, Transport } from "@micro-es/runtime";
+import type { Listener } from "@micro-es/runtime/driver";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { answering, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../test/support/echo.ts";
-import { goMicroTransport } from "./go-micro.ts";
-import { httpTransport } from "./http.ts";
-import { tcpTransport } from "./tcp.ts";
+import { goMicroTransport } from "../go-micro/transport.ts";
+import { httpTransport } from "./http/transport.ts";
+import { tcpTransport } from "./tcp/transport.ts";
 import { ReloadableIdentity, type ServerTlsOptions, type TlsIdentity } from "./tls.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "micro-es-tls-"));
@@ -123,4 +125,75 @@ test.each(Object.entries(ways))("an insecure client is warned of, aloud: %s", as
     code: "MICRO_TLS_INSECURE",
     message: expect.stringContaining("insecure"),
   });
+});
+
+test.each(["127.0.0.1:0", `unix:${folder}/tls.sock`])(
+  "the end of one TLS connection leaves the others open: %s",
+  async (place) => {
+    const transport = tcpTransport({
+      tls: { server: { identity: identity("server") }, client: { insecure: true } },
+    });
+    const dispatcher = answering({ unary: ({ text }) => ({ text }) });
+    const listener = await transport.listen(place, dispatcher);
+    open.push(listener);
+    const channels = await Promise.all([0, 1, 2].map(() => transport.dial(listener.address)));
+    const [first, ...others] = channels;
+    await first?.close();
+    await expect.poll(() => listener.connections).toBe(2);
+    for (const channel of others) {
+      open.push(channel);
+      expect(await channel.unary(echo.echo, { text: "hi" }, outgoing())).toMatchObject({
+        text: "hi",
+      });
+    }
+  },
+);
+
+test("a pair that does not fit replaces nothing", () => {
+  const reloadable = new ReloadableIdentity(identity("server"));
+  const bad = { key: identity("server").key, cert: identity("next").cert } as TlsIdentity;
+  expect(() => reloadable.replace(bad)).toThrow();
+  expect(reloadable.current).toBe(identity("server"));
+});
+
+test("a client accepts only the server whose identity it pins", async () => {
+  const { address } = await serve({ identity: identity("server") });
+  const client = (serverIdentity: string | string[]) =>
+    tcpTransport({
+      tls: { client: { identity: { ca: identity("server").cert }, serverIdentity } },
+    });
+  expect(await say(client("localhost"), address)).toBe("hi");
+  expect(await say(client(["spiffe://a/b", "localhost"]), address)).toBe("hi");
+  for (const wrong of ["orders.example", "spiffe://trust.example/orders"]) {
+    await expect(say(client(wrong), address)).rejects.toThrow("serverIdentity");
+  }
+});
+
+test("a session is not resumed where client certificates are required", async () => {
+  const { address } = await serve({
+    identity: { ...identity("server"), ca: identity("client").cert } as TlsIdentity,
+    requireClientCertificate: true,
+  });
+  const port = Number(address.split(":")[1]);
+  const dial = (session?: Buffer) =>
+    new Promise<{ reused: boolean; session: Buffer | undefined }>((resolve, reject) => {
+      let seen: Buffer | undefined;
+      const socket = connectTls({
+        ...{ host: "127.0.0.1", port, rejectUnauthorized: false, ...identity("client") },
+        ...(session !== undefined && { session }),
+      });
+      socket.on("session", (ticket) => {
+        seen = ticket;
+      });
+      socket.on("error", reject);
+      socket.once("secureConnect", () => {
+        socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        socket.once("data", () => {
+          resolve({ reused: socket.isSessionReused(), session: seen });
+          socket.destroy();
+        });
+      });
+    });
+  const first = await dial();
+  expect((await dial(first.session)).reused).toBe(false);
 });

@@ -1,30 +1,70 @@
-import type { SecureContextOptions } from "node:tls";
-import { MicroError } from "../error.ts";
+import type { PeerCertificate, SecureContextOptions, TLSSocket } from "node:tls";
+import { MicroError } from "../base/error.ts";
+import { onCertificateExpiry } from "./certificate-expiry.ts";
+import type { Transport } from "./transport.ts";
 
-/** The certificate that one side shows, and the authorities whose certificates it trusts. PEM. */
+/**
+ * The certificate that one side presents, and the authorities whose certificates it trusts, in PEM.
+ */
 export type TlsIdentity = Pick<SecureContextOptions, "key" | "cert" | "ca" | "passphrase" | "crl">;
 
-/** TLS as a listener speaks it, TLS 1.2 at least. Connections without it are refused. */
+/** TLS options of a listener. TLS 1.2 is the minimum; connections without TLS are refused. */
 export interface ServerTlsOptions {
-  /** Replaces the certificate of all further connections when it is {@link ReloadableIdentity.replace | replaced}. */
+  /**
+   * The listener's certificate. When it is {@link ReloadableIdentity.replace | replaced}, further
+   * connections use the new one.
+   */
   readonly identity: TlsIdentity | ReloadableIdentity;
-  /** Whether a client must show a certificate that `ca` has signed (mutual TLS). Default false. */
+  /**
+   * Whether a client must present a certificate signed by `ca` (mutual TLS). Such connections end
+   * when the certificate expires, and sessions are not resumed. Default false.
+   */
   readonly requireClientCertificate?: boolean;
 }
 
-/** TLS as a client speaks it. */
+/** TLS options of a client. */
 export interface ClientTlsOptions {
   readonly identity?: TlsIdentity | ReloadableIdentity;
-  /** The name that the server's certificate must have, when it is not the host of the address. */
+  /**
+   * The name that the server's certificate must have, if it differs from the host of the address.
+   */
   readonly serverName?: string;
   /**
-   * Takes whatever certificate a server shows, of these connections only. Anybody on the way can then read and
-   * change what is sent: a warning of the process says so.
+   * The identity that the server's certificate must have instead of the dialed name: a DNS name or
+   * a SPIFFE id (`spiffe://trust.example/orders`), or one of several, compared exactly with the
+   * certificate's alternative names. Use it where addresses come from a registry, because registry
+   * records may name any host that has a certificate from a trusted authority.
+   */
+  readonly serverIdentity?: string | readonly string[];
+  /**
+   * The identities of individual services, by the name that they are called by; overrides
+   * `serverIdentity`. It applies to every connection that is opened for calls to the service, even
+   * if a call names the address.
+   */
+  readonly serverIdentities?: Readonly<Record<string, string | readonly string[]>>;
+  /**
+   * Accepts any server certificate, on these connections only. An attacker on the network can then
+   * read and change what is sent; the process emits a warning about it.
    */
   readonly insecure?: boolean;
 }
 
-/** A certificate that can be replaced while connections are open; those keep the old one. */
+/**
+ * A certificate that can be replaced while connections are open. Open connections keep the old one.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from "node:fs";
+ * import { ReloadableIdentity, tcpTransport } from "@micro-es/runtime";
+ *
+ * const read = () => ({
+ *   key: readFileSync("tls.key", "utf8"),
+ *   cert: readFileSync("tls.crt", "utf8"),
+ * });
+ * const identity = new ReloadableIdentity(read());
+ * const transport = tcpTransport({ tls: { server: { identity } } });
+ * ```
+ */
 export class ReloadableIdentity {
   #current: TlsIdentity;
   readonly #listeners = new Set<(identity: TlsIdentity) => void>();
@@ -37,9 +77,22 @@ export class ReloadableIdentity {
     return this.#current;
   }
 
+  /**
+   * Replaces the identity.
+   * @throws Node's error if the key and the certificate do not match; the previous identity stays
+   * in use.
+   */
   replace(identity: TlsIdentity): void {
+    // Validates where no listener would, as on a client.
+    process.getBuiltinModule?.("node:tls").createSecureContext(identity);
+    const before = this.#current;
+    try {
+      for (const listener of this.#listeners) listener(identity);
+    } catch (reason) {
+      for (const listener of this.#listeners) listener(before);
+      throw reason;
+    }
     this.#current = identity;
-    for (const listener of this.#listeners) listener(identity);
   }
 
   /** Calls the listener at each change, until the returned function is called. */
@@ -49,7 +102,7 @@ export class ReloadableIdentity {
   }
 }
 
-/** The identity as it is now. */
+/** Returns the current identity. */
 export function currentIdentity(
   identity: TlsIdentity | ReloadableIdentity | undefined,
 ): TlsIdentity {
@@ -57,28 +110,100 @@ export function currentIdentity(
   return identity ?? {};
 }
 
-/** What Node's `connect` takes of a client's options. */
-export function connectOptions(options: ClientTlsOptions, host: string): object {
+/**
+ * Implements `Transport.pinsService` for a transport with these options. Undefined if no service
+ * has an identity of its own.
+ */
+export function servicePins(
+  options: ClientTlsOptions | undefined,
+): Pick<Transport, "pinsService"> | undefined {
+  const { serverIdentities } = options ?? {};
+  if (serverIdentities === undefined) return undefined;
+  return { pinsService: (service) => Object.hasOwn(serverIdentities, service) };
+}
+
+/**
+ * Converts a client's options to those of Node's `connect`.
+ *
+ * @param service name of the service that is called there
+ */
+export function connectOptions(
+  options: ClientTlsOptions,
+  host: string,
+  service: string | undefined,
+): object {
+  const isPinned = service !== undefined && servicePins(options)?.pinsService?.(service) === true;
+  const expected = isPinned ? options.serverIdentities?.[service] : options.serverIdentity;
   const name = options.serverName ?? host;
   return {
     ...currentIdentity(options.identity),
     minVersion: "TLSv1.2",
-    // Names of hosts only: TLS has no place for a number.
+    // SNI supports host names only, not IP addresses.
     ...(!/^[\d.]+$|:/.test(name) && { servername: name }),
     rejectUnauthorized: options.insecure !== true,
+    ...(expected !== undefined && {
+      checkServerIdentity: checkIdentity(
+        [expected].flat(),
+        isPinned ? `tls.client.serverIdentities.${service}` : "tls.client.serverIdentity",
+      ),
+    }),
   };
 }
 
-/** Says aloud that connections are not verified. */
+function checkIdentity(expected: readonly string[], option: string) {
+  return (_host: string, { subjectaltname = "" }: PeerCertificate): Error | undefined => {
+    // Node quotes names that contain commas and quotes; none of the expected names do.
+    const names = subjectaltname.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+    const found = names.map((name) => name.trim());
+    const isExpected = (name: string) =>
+      name.includes("://")
+        ? found.includes(`URI:${name}`)
+        : found.some((it) => it.toLowerCase() === `dns:${name.toLowerCase()}`);
+    if (expected.some(isExpected)) return undefined;
+    return new Error(
+      `the server's certificate is for ${subjectaltname.slice(0, 256) || "no name"}, not for ${expected.join(" or ")} (${option})`,
+    );
+  };
+}
+
+/** Emits a process warning that connections are not verified. */
 export function warnIfInsecure(options: ClientTlsOptions | undefined, transport: string): void {
   if (options?.insecure !== true) return;
   process.emitWarning(
-    `${transport} verifies no server's certificate (tls.insecure): anybody on the way can read and change calls`,
+    `${transport} verifies no server's certificate (tls.insecure): anyone on the network path can read and change calls`,
     { code: "MICRO_TLS_INSECURE" },
   );
 }
 
-/** The error of a handshake that failed. */
+/**
+ * Calls back with the reason when a client's connection must end because a certificate of the
+ * server expires.
+ */
+export function onServerExpiry(
+  socket: TLSSocket,
+  { insecure = false }: ClientTlsOptions,
+  end: (reason: MicroError) => void,
+): void {
+  const watch = () => onCertificateExpiry(socket, (at) => end(expired("server", at)));
+  if (insecure) return;
+  // Missing from Node's types.
+  const { secureConnecting } = socket as { readonly secureConnecting?: boolean };
+  if (secureConnecting === true) socket.once("secureConnect", watch);
+  else watch();
+}
+
+/**
+ * Returns the error of a connection that ends because a certificate of the peer, or of its issuers,
+ * has expired.
+ */
+export function expired(side: "client" | "server", at: Date): MicroError {
+  return new MicroError(
+    "unauthenticated",
+    `the ${side}'s certificate, or one of its issuers, expired at ${at.toISOString()}`,
+  );
+}
+
+/** Returns the error of a failed handshake. */
 export function handshakeFailed(cause: Error | undefined): MicroError {
   const what = cause instanceof Error ? cause.message : String(cause);
   return new MicroError("unauthenticated", `the TLS handshake failed: ${what}`, {

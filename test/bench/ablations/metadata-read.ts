@@ -1,7 +1,7 @@
 import { Metadata, tcpTransport } from "@micro-es/runtime";
 import type { Contender } from "../contender.ts";
 import * as generated from "../gen/micro/bench/v1/bench_micro.ts";
-import { callOver, type Setup, serveOn } from "../micro-es.ts";
+import { callOver, passingOnServer, type Setup, serveOn } from "../micro-es.ts";
 
 const setup: Setup = {
   generated,
@@ -16,6 +16,7 @@ const setup: Setup = {
   },
   serverInterceptors: [
     {
+      ...passingOnServer,
       unary(context, request, next) {
         if (!context.requestMetadata.has("x-tenant")) throw new Error("there is no tenant");
         return next(request);

@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-/** How much a bundle weighs that can decode and encode one type of message. */
+/** The size of a bundle that can decode and encode one type of message. */
 export interface BundleSize {
   readonly contender: string;
   readonly minified: number;
   readonly gzipped: number;
 }
 
-/** The first is the one that the goal is for. */
+/** The goal applies to the first. */
 const entries: Readonly<Record<string, string>> = {
   "micro-es": `
     import { PingCodec } from "./small_micro.ts";

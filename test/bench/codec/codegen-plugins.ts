@@ -12,15 +12,15 @@ export type Target = "js+dts" | "ts";
 
 const root = join(import.meta.dirname, "../../..");
 
-/** The plugin in one file, as it is published. */
+/** The plugin in one file, as published. */
 export function bundled(folder: string): string {
   execFileSync(process.execPath, [join(root, "protoc-gen-micro/scripts/bundle.js"), folder]);
   return join(folder, "main.js");
 }
 
 /**
- * Runs both plugins on the same files in turns, and returns the seconds that each took at best. What they write goes to
- * `es`, and to `both` together.
+ * Runs both plugins on the same files alternately, and returns the best time of each in seconds.
+ * The output goes to `es`, and to `both` together.
  */
 export function pluginRuns(
   image: FileDescriptorSet,

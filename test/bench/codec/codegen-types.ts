@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { strictConfig } from "../../../protoc-gen-micro/test/support/workspace.ts";
 import type { Target } from "./codegen-plugins.ts";
 
-/** What the type checker needed. */
+/** The cost of a type check. */
 export interface Check {
   readonly seconds: number;
   readonly megabytes: number;
@@ -14,8 +14,9 @@ const root = join(import.meta.dirname, "../../..");
 const tsc = join(root, "node_modules/.bin/tsc");
 
 /**
- * Type-checks what protoc-gen-es wrote, alone and with what protoc-gen-micro wrote beside it, in turns. The runtime's
- * declarations, which the latter imports, are built first and count for it.
+ * Type-checks the output of protoc-gen-es, alone and together with that of protoc-gen-micro,
+ * alternately. The runtime's declarations, which the latter imports, are built first and count for
+ * it.
  */
 export function typeChecks(
   output: string,
@@ -27,7 +28,7 @@ export function typeChecks(
   const folders = ["es", "both"].map((name) => join(output, name));
   const config = strictConfig({
     customConditions: [],
-    // Declarations are what there is to check for js+dts.
+    // For js+dts only declarations can be checked.
     skipLibCheck: target === "ts",
     // The fetch types that Connect's declarations need.
     lib: ["es2023", "esnext.disposable", "dom", "dom.iterable"],
@@ -52,7 +53,7 @@ export function typeChecks(
 function typeCheck(folder: string): Check {
   const args = ["-p", ".", "--pretty", "false", "--extendedDiagnostics"];
   const { stdout } = spawnSync(tsc, args, { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
-  // Only what was generated is measured; other people's declarations have errors of their own.
+  // Only generated code is measured; third-party declarations have errors of their own.
   const errors = stdout
     .split("\n")
     .filter((line) => /error TS/.test(line) && !line.startsWith(".."));

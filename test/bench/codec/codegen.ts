@@ -6,10 +6,11 @@ import { typeChecks } from "./codegen-types.ts";
 import { shareOfGoals } from "./guard.ts";
 
 /**
- * `npm run bench:codegen`: how long the plugin takes, codecs included, beside protoc-gen-es on the same input, and what
- * its output costs the type checker on top of protoc-gen-es'. Google's APIs are the input, some of them or,
- * with `--all`, the whole tree. `--json` prints a line a figure; `--check` ends with status 1 when one is missed, `--guard`
- * when it is missed by far. `--target` measures one target, `--repeat N` as often, `--keep` keeps the output.
+ * `npm run bench -- codegen`: the time of the plugin, including codecs, compared with protoc-gen-es
+ * on the same input, and the additional cost of its output for the type checker. The input is
+ * Google's APIs: some of them or, with `--all`, the whole tree. `--json` prints a line for each
+ * figure; `--check` exits with 1 when a goal is missed, `--guard` when it is missed by far.
+ * `--target` measures one target, `--repeat N` sets the number of runs, `--keep` keeps the output.
  */
 
 interface Figure {
@@ -18,7 +19,7 @@ interface Figure {
   readonly unit: string;
   readonly ours: number;
   readonly theirs: number;
-  /** The most that ours may be, in multiples of theirs; undefined where there is only the number to know. */
+  /** The allowed multiple of protoc-gen-es' figure; undefined if the figure is only informative. */
   readonly goal?: number;
 }
 
@@ -60,7 +61,7 @@ function bench(): { files: number; figures: Figure[] } {
       goal: pluginGoal,
     });
     const { alone, both } = typeChecks(output, target, Math.min(repeats, 3));
-    // The type checker reads the code of codecs where they are TypeScript, and that alone is more than the goal.
+    // For TypeScript the type checker reads the code of codecs, which alone exceeds the goal.
     const goal = target === "ts" ? {} : { goal: typesGoal };
     figures.push({
       what: "type check time",

@@ -5,7 +5,7 @@ import { type Case, casesOf } from "./contender.ts";
 import { contenders } from "./contenders/index.ts";
 import { sliceOf } from "./measure.ts";
 
-/** What is measured of a fixture. */
+/** The measured operations on a fixture. */
 export type Operation = "decode" | "encode" | "encode into";
 
 interface Question {
@@ -14,7 +14,7 @@ interface Question {
 }
 
 interface Answer {
-  /** Operations a second of CPU time; absent where the contender has none such. */
+  /** Operations per second of CPU time; absent if the contender does not support the operation. */
   readonly rate?: number;
   readonly bytes: number;
 }
@@ -22,14 +22,14 @@ interface Answer {
 const file = fileURLToPath(import.meta.url);
 
 /**
- * A contender in a process of its own, which works only while it is asked. In one process they would slow each other down, and
- * some even share classes.
+ * A contender in a separate process, which works only on request. In one process contenders would
+ * slow each other down, and some even share classes.
  */
 export class ContenderProcess {
   readonly name: string;
   readonly #child: ChildProcess;
 
-  /** @param folder holds what `prepare` generated */
+  /** @param folder the output of `prepare` */
   constructor(name: string, folder: string) {
     this.name = name;
     this.#child = fork(file, [name, folder]);

@@ -2,35 +2,35 @@ import { join } from "node:path";
 import type { DescMessage } from "@bufbuild/protobuf";
 import { bytesOf, type Fixture, fixtures } from "./fixtures.ts";
 
-/** A codec that is measured, for one fixture. */
+/** The codec of a contender, for one fixture. */
 export interface Loaded {
   decode(bytes: Uint8Array): unknown;
-  /** Into an array that nobody else writes to. */
+  /** Into an array that no other code writes to. */
   encode(message: unknown): Uint8Array;
   /** Into an array that the caller owns. */
   encodeInto?(message: unknown, target: Uint8Array): number;
 }
 
-/** One of those that are measured. */
+/** A measured implementation. */
 export interface Contender {
   readonly name: string;
-  /** @param folder holds what `prepare` generated */
+  /** @param folder the output of `prepare` */
   load(fixture: Fixture, folder: string): Promise<Loaded>;
 }
 
-/** A contender's codec for a fixture, and the bytes of that. */
+/** A contender's codec for a fixture, and the fixture's bytes. */
 export interface Case {
   readonly fixture: Fixture;
   readonly codec: Loaded;
   readonly bytes: Uint8Array;
 }
 
-/** Where results go, so that nobody can tell that they are of no use. */
+/** Stores results, so that the engine cannot remove the work as unused. */
 let sink: unknown;
 
 /**
- * A contender's codecs for all fixtures. Each has met all of them before anything is measured, as in a program that has more
- * than one message.
+ * A contender's codecs for all fixtures. Each has processed all of them before the measurement, as
+ * in a program with more than one message.
  */
 export async function casesOf(contender: Contender, folder: string): Promise<Case[]> {
   const cases: Case[] = [];

@@ -6,13 +6,13 @@ export interface Fixture {
   /** The .proto file in `proto`, without its extension. */
   readonly proto: string;
   readonly typeName: string;
-  /** The message as protobuf-es' `create` takes it. */
+  /** The message as an initializer for protobuf-es' `create`. */
   readonly init: object;
-  /** Whether the goals are for it. The others show what the three do not. */
+  /** Whether the goals apply to it. The other fixtures show what those three do not. */
   readonly hasGoals: boolean;
 }
 
-/** Numbers that look random and are the same in each run. */
+/** Pseudo-random numbers, the same in each run. */
 export function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -41,8 +41,8 @@ function small(): object {
 const growing = Array.from({ length: 30 }, (_, i) => Math.floor(1.57 ** i));
 
 /**
- * Like `buf-perf` of protobuf.js' benchmark: lists and maps of thirty, half of the bytes in long texts and blobs, and seventeen
- * messages of eight fields and a list.
+ * Like `buf-perf` of protobuf.js' benchmark: lists and maps of thirty, half of the bytes in long
+ * texts and blobs, and seventeen messages of eight fields and a list.
  */
 function every(): object {
   const pick = <T>(from: readonly T[]) => growing.map((n) => from[n % from.length]!);
@@ -142,8 +142,8 @@ function fleet(): object {
 }
 
 /**
- * Like `vector-tile` of protobuf.js' benchmark: features with two short packed lists each, of numbers of one or two bytes, and
- * small messages for their values.
+ * Like `vector-tile` of protobuf.js' benchmark: features with two short packed lists each, of
+ * numbers of one or two bytes, and small messages for their values.
  */
 function map(): object {
   const random = numbers(2);

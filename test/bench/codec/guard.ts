@@ -1,7 +1,7 @@
 /**
- * How much of each goal is asked for: all of it with `--check`, for people who look at the numbers on a quiet machine; 70 %
- * with `--guard`, in CI, where other machines and other loads must not fail a change, and a lost third must. Undefined
- * where the figures are only shown.
+ * The required share of each goal: all of it with `--check`, for developers who compare figures on
+ * a quiet machine; 70 % with `--guard`, in CI, where other machines and other load must not fail a
+ * change, but the loss of a third must. Undefined if the figures are only shown.
  */
 export function shareOfGoals(words: readonly string[]): number | undefined {
   if (words.includes("--check")) return 1;

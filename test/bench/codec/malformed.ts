@@ -4,27 +4,28 @@ import { protobufEs } from "./contenders/protobuf-es.ts";
 import { numbers } from "./fixtures.ts";
 import { type Measurement, measure, median } from "./measure.ts";
 
-/** How much slower a fixture is decoded once malformed bytes have been refused. */
+/** The slowdown of decoding a fixture after malformed bytes have been rejected. */
 export interface Slowdown {
   readonly fixture: string;
   readonly kind: MalformedKind;
-  /** The time that decoding takes afterwards, in multiples of the time before. */
+  /** The decoding time afterwards, as a multiple of the time before. */
   readonly times: number;
 }
 
-/** Bytes that end too early, or some of which are others. */
+/** Bytes that end too early, or some of which were changed. */
 export type MalformedKind = "truncated" | "changed";
 
 const inputs = 12_000;
 /** Of large messages only the beginning is changed, so that feeding them takes little time. */
 const largest = 16 * 1024;
 
-/** Ours, and the one beside it that never meets malformed bytes. */
+/** Our codec, and the reference that never receives malformed bytes. */
 type Pair = readonly [Case, Case];
 
 /**
- * Measures decoding beside one that never meets malformed bytes, feeds ours with such of one kind after the other, and
- * measures again. What an engine once saw go wrong it provides for ever after, so this comes last in a process.
+ * Measures decoding relative to a codec that never receives malformed bytes, feeds ours with one
+ * kind of them after the other, and measures again. An engine adapts permanently to failures that
+ * it has seen, so this comes last in a process.
  */
 export async function slowdowns(folder: string, rounds: number): Promise<Slowdown[]> {
   const others = await casesOf(protobufEs, folder);
@@ -40,7 +41,7 @@ export async function slowdowns(folder: string, rounds: number): Promise<Slowdow
   });
 }
 
-/** How often ours decodes in the time in which the other does it once. */
+/** How often ours decodes in the time in which the reference does it once. */
 function timesOfOther(pair: Pair, rounds: number): number {
   const measurements = pair.map(
     ({ codec, bytes }, key): Measurement<number> => ({
@@ -54,7 +55,7 @@ function timesOfOther(pair: Pair, rounds: number): number {
   return median(own!.rates.map((rate, round) => rate / others!.rates[round]!));
 }
 
-/** Where results go, so that nobody can tell that they are of no use. */
+/** Stores results, so that the engine cannot remove the work as unused. */
 let sink: unknown;
 
 function feed(pairs: readonly Pair[], kind: MalformedKind): void {

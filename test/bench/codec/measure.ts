@@ -1,9 +1,9 @@
-/** What is measured, and how often it was done in a second of CPU time. */
+/** A measurement, with its rate per second of CPU time. */
 export interface Measured<K> {
   readonly key: K;
-  /** Operations a second, the median of the rounds. */
+  /** Operations per second, the median of the rounds. */
   readonly rate: number;
-  /** The rates of the rounds, in their order: those of one round were measured one after another. */
+  /** The rates of the rounds, in order: those of one round were measured one after another. */
   readonly rates: readonly number[];
 }
 
@@ -15,8 +15,8 @@ export interface Measurement<K> {
 const sliceMs = 40;
 
 /**
- * Measures everything in turn, round after round, so that whatever else the machine does hits all alike. Time is
- * CPU time of the process, garbage collection included.
+ * Measures everything in turn, round after round, so that other load affects all alike. Time is CPU
+ * time of the process, including garbage collection.
  */
 export function measure<K>(measurements: readonly Measurement<K>[], rounds: number): Measured<K>[] {
   const slices = measurements.map(({ key, run }) => ({
@@ -31,8 +31,8 @@ export function measure<K>(measurements: readonly Measurement<K>[], rounds: numb
 }
 
 /**
- * Finds how often something fits into a slice, while it is compiled, and returns what runs one and says how often it was
- * done in a second of CPU time.
+ * Determines how often an operation fits into a slice, while it is compiled, and returns a function
+ * that runs one slice and returns its rate per second of CPU time.
  */
 export function sliceOf(run: () => void): () => number {
   let times = 1;
@@ -45,7 +45,7 @@ export function sliceOf(run: () => void): () => number {
 }
 
 function cpuSeconds(run: () => void, times: number): number {
-  // What others have left behind is not to be swept up at the expense of this one.
+  // Garbage of earlier measurements must not be collected at the expense of this one.
   collectGarbage();
   const before = process.cpuUsage();
   for (let i = 0; i < times; i++) run();

@@ -14,10 +14,10 @@ import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema } from "@bufbui
 import { compile, generate, protocGenEs } from "../../../protoc-gen-micro/test/support/compile.ts";
 
 const here = import.meta.dirname;
-/** Where what is generated goes: below the contenders' packages, which it imports. */
+/** The folder of generated code: below the contenders' packages, which the code imports. */
 const generated = join(here, ".cache");
 
-/** Installs the contenders where they are not, and generates everybody's code. Returns the folder of it. */
+/** Installs missing contenders, and generates the code of all of them. Returns its folder. */
 export function prepare(): string {
   const modules = join(here, "node_modules");
   const lock = join(here, "package-lock.json");

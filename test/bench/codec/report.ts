@@ -10,23 +10,23 @@ export interface Row {
   readonly bytes: number;
   readonly contender: string;
   readonly operation: Operation;
-  /** Operations a second of CPU time, by round. */
+  /** Operations per second of CPU time, by round. */
   readonly rates: readonly number[];
 }
 
 const ours = "micro-es";
 const base = "protobuf-es";
-/** Whom to be ahead of everywhere. */
+/** The contender that must be beaten everywhere. */
 const mustBeBeaten = "protobuf.js static";
 
-/** What is to be reached on each fixture, in multiples of protobuf-es. */
+/** The goals for each fixture, as multiples of protobuf-es. */
 const goals: readonly { operation: Operation; times: number; upTo: number }[] = [
   { operation: "decode", times: 3.5, upTo: Number.POSITIVE_INFINITY },
   { operation: "encode", times: 2.5, upTo: Number.POSITIVE_INFINITY },
   { operation: "encode into", times: 4, upTo: 64 * 1024 },
 ];
 
-/** The most that a bundle with the codec of one small message may weigh, in bytes gzipped. */
+/** The largest bundle with the codec of one small message, in bytes after gzip. */
 export const largestBundle = 5 * 1024;
 
 /** @param share how much of each goal must be reached */
@@ -57,7 +57,7 @@ export function missed(
     }
   }
   const bundle = sizes.find(({ contender }) => contender === ours)!;
-  // What is not measured by a clock is not given any slack.
+  // A figure that does not depend on time gets no slack.
   if (bundle.gzipped > largestBundle) {
     failures.push(`bundle of one message: ${bundle.gzipped} bytes gzipped, not ${largestBundle}`);
   }
@@ -92,7 +92,7 @@ export function table(rows: readonly Row[], sizes: readonly BundleSize[]): strin
   return lines.join("\n");
 }
 
-/** How often a contender does it in the time in which protobuf-es does it once. */
+/** The operations of a contender in the time in which protobuf-es does one. */
 function ratio(rows: readonly Row[], row: Row): number {
   const operation = row.operation === "encode into" ? "encode" : row.operation;
   const reference = rows.find(
@@ -101,7 +101,7 @@ function ratio(rows: readonly Row[], row: Row): number {
   return reference === undefined ? Number.NaN : times(row, reference);
 }
 
-/** Rounds are compared one by one: what slows the machine down slows all of a round. */
+/** Rounds are compared one by one: load on the machine slows down the whole round. */
 function times(row: Row, reference: Row): number {
   return median(row.rates.map((rate, round) => rate / reference.rates[round]!));
 }

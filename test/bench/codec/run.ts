@@ -9,10 +9,10 @@ import { prepare } from "./prepare.ts";
 import { missed, type Row, table } from "./report.ts";
 
 /**
- * `npm run bench:codec`: our codecs beside others, as a table of medians. `--json` prints a line for each figure instead,
- * `--check` ends with status 1 when a figure is missed, `--guard` when it is missed by far, `--processes N` and `--rounds N`
- * in each of them measure more or less often, and names of fixtures choose some. `--malformed` says how much slower
- * decoding is after malformed bytes.
+ * `npm run bench -- codec`: our codecs compared with others, as a table of medians. `--json` prints
+ * a line for each figure instead, `--check` exits with 1 when a goal is missed, `--guard` when it
+ * is missed by far, `--processes N` and `--rounds N` set how often to measure, and names of
+ * fixtures select some. `--malformed` measures the slowdown of decoding after malformed bytes.
  */
 
 const words = process.argv.slice(2);
@@ -45,7 +45,10 @@ if (share !== undefined) {
   process.exitCode = failures.length > 0 ? 1 : 0;
 }
 
-/** Has one process of each contender work in turns, a slice each, so that whatever else the machine does hits all alike. */
+/**
+ * Lets one process of each contender work in turns, one slice each, so that other load affects all
+ * alike.
+ */
 async function measureProcesses(rounds: number): Promise<void> {
   const processes = contenders.map(({ name }) => new ContenderProcess(name, folder));
   for (const fixture of chosen) {

@@ -1,13 +1,13 @@
 import { Metadata, tcpTransport } from "@micro-es/runtime";
 import type { Contender } from "../contender.ts";
 import * as generated from "../gen/micro/bench/v1/bench_micro.ts";
-import { callOver, type Setup, serveOn } from "../micro-es.ts";
+import { callOver, passingOnClient, passingOnServer, type Setup, serveOn } from "../micro-es.ts";
 
 const setup: Setup = {
   generated,
   transport: tcpTransport(),
-  clientInterceptors: [{ unary: (_call, request, next) => next(request) }],
-  serverInterceptors: [{ unary: (_context, request, next) => next(request) }],
+  clientInterceptors: [passingOnClient],
+  serverInterceptors: [passingOnServer],
   options: {
     timeoutMs: 5_000,
     signal: new AbortController().signal,

@@ -2,7 +2,10 @@ import { httpBroker, mdnsRegistry, silentLogger } from "@micro-es/runtime";
 import type { Contender } from "../contender.ts";
 import { servePublisher, subscribeTo } from "../micro-es-events.ts";
 
-/** Both sides are children of one process, so both come to the same port, and nothing leaves the machine. */
+/**
+ * Both sides are children of one process, so both compute the same port, and no traffic leaves the
+ * machine.
+ */
 function broker() {
   const port = 20_000 + (process.ppid % 20_000);
   const registry = mdnsRegistry({ interface: "127.0.0.1", port });

@@ -4,7 +4,7 @@ import type { Contender } from "../contender.ts";
 import { MessageTopic } from "../gen/micro/bench/v1/bench_micro.ts";
 import { publishAll } from "../micro-es-events.ts";
 
-/** Both sides live in the calling process; the serving one only keeps the shape of the harness. */
+/** Both sides live in the calling process; the serving one only satisfies the harness. */
 export const contender: Contender = {
   name: "micro-es-events-memory",
   about: "events of a generated topic through the memory broker, in one process",

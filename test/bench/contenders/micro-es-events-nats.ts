@@ -1,12 +1,12 @@
+import { natsBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
 import type { Contender } from "../contender.ts";
 import { servePublisher, subscribeTo } from "../micro-es-events.ts";
 import { noNatsServer, startNatsServer } from "../nats-server.ts";
 
 const broker = (port: string) => natsBroker({ servers: `127.0.0.1:${port}`, logger: silentLogger });
 
-/** Its address is that of the publisher, and the port of the nats-server behind it. */
+/** Its address combines that of the publisher and the port of its nats-server. */
 export const contender: Contender = {
   name: "micro-es-events-nats",
   about: "events of a generated topic through core NATS",

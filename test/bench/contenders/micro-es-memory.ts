@@ -3,7 +3,7 @@ import type { Contender } from "../contender.ts";
 import * as generated from "../gen/micro/bench/v1/bench_micro.ts";
 import { callOver, serveOn } from "../micro-es.ts";
 
-/** Both sides live in the calling process; the serving one only keeps the shape of the harness. */
+/** Both sides live in the calling process; the serving one only satisfies the harness. */
 export const contender: Contender = {
   name: "micro-es-memory",
   about: "as micro-es, through the memory transport in one process",

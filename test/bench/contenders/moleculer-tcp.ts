@@ -2,7 +2,10 @@ import { ServiceBroker } from "moleculer";
 import { Arrivals } from "../arrivals.ts";
 import type { BenchCaller, Contender } from "../contender.ts";
 
-/** Moleculer's TCP transporter, found by a fixed list of addresses so that nothing leaves the machine. */
+/**
+ * Moleculer's TCP transporter, with a fixed list of addresses so that no traffic leaves the
+ * machine.
+ */
 function broker(nodeID: string, port: number, urls: readonly string[]): ServiceBroker {
   return new ServiceBroker({
     nodeID,
@@ -22,7 +25,7 @@ async function connect(address: string): Promise<BenchCaller> {
   client.createService({ name: "listener", events: { "bench.event": () => arrivals.came() } });
   await client.start();
   await client.waitForServices("bench");
-  // The other side must have heard of the listener, or its first events go to nobody.
+  // The other side must know the listener, or its first events are lost.
   await client.call("bench.knows", {}, { timeout: 10_000 });
   return {
     async unary(payload) {
@@ -39,7 +42,7 @@ async function connect(address: string): Promise<BenchCaller> {
   };
 }
 
-/** Its messages are JSON, so bytes travel as base64, as a user of it would send them. */
+/** Its messages are JSON, so bytes are sent as base64, as one of its users would do. */
 function base64({ buffer, byteOffset, length }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, length).toString("base64");
 }

@@ -6,7 +6,7 @@ import { firstValueFrom, lastValueFrom } from "rxjs";
 import type { BenchCaller, Contender } from "../contender.ts";
 import { freePort } from "../free-port.ts";
 
-/** Nest's TCP messages are JSON, so bytes travel as base64, as a user of it would send them. */
+/** Nest's TCP messages are JSON, so bytes are sent as base64, as one of its users would do. */
 class Bench {
   #received = 0;
 
@@ -20,7 +20,7 @@ class Bench {
     return this.#received;
   }
 }
-// Decorators by hand, because erasable TypeScript has none.
+// Decorators are applied by hand, because erasable TypeScript has none.
 function decorate(decorator: unknown, name: "echo" | "event" | "received"): void {
   const descriptor = Object.getOwnPropertyDescriptor(Bench.prototype, name);
   (decorator as MethodDecorator)(Bench.prototype, name, descriptor as PropertyDescriptor);
@@ -49,7 +49,7 @@ async function connect(address: string): Promise<BenchCaller> {
       const answer = await firstValueFrom(client.send<{ payload: string }>("echo", message));
       return Buffer.from(answer.payload, "base64").length;
     },
-    /** Its events go from client to server; the server is asked what has come. */
+    /** Its events go from client to server; the server is asked for the number received. */
     async publish(payload, count) {
       const before = await received();
       const message = { payload: base64(payload) };

@@ -11,7 +11,10 @@ import { bundleProgram } from "../../support/bundle.ts";
 
 const here = import.meta.dirname;
 
-/** Writes what is generated of the suite's .proto files beside the programs, which import it, and checks their types. */
+/**
+ * Writes what is generated of the suite's .proto files beside the programs, which import it, and
+ * checks their types.
+ */
 export function generateService(protos: string): void {
   const sources: Record<string, string> = {};
   for (const name of readdirSync(protos, { recursive: true, encoding: "utf8" })) {

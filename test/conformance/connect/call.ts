@@ -1,13 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import {
-  type CallOptions,
-  type Client,
-  codeToNumber,
-  type Metadata,
-  MicroError,
-} from "@micro-es/runtime";
+import { type CallOptions, type Client, type Metadata, MicroError } from "@micro-es/runtime";
+import { codeToNumber } from "@micro-es/runtime/driver";
 import {
   type ClientCompatRequest,
   type ClientResponseResult,
@@ -30,7 +25,10 @@ import {
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 import { toLines, toMetadata } from "./lines.ts";
 
-/** One call that the suite asks for, made through the generated client, with all that is to be told of it. */
+/**
+ * One call that the suite asks for, made through the generated client, with all that is to be told
+ * of it.
+ */
 export class SuiteCall {
   readonly #request: ClientCompatRequest;
   readonly #client: ConformanceServiceClient;
@@ -191,7 +189,9 @@ export class SuiteCall {
   }
 }
 
-/** The text of an error as the server wrote it: our client says before it what was called and where. */
+/**
+ * The text of an error as the server wrote it: our client says before it what was called and where.
+ */
 function asWritten(error: MicroError): string {
   return error.cause instanceof MicroError ? asWritten(error.cause) : error.message;
 }

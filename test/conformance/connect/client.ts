@@ -87,7 +87,7 @@ function clientFor(request: ClientCompatRequest): Client {
     get: useGetHttpMethod,
     compressMinBytes: 0,
     ...(compression === Compression.GZIP && { compression: "gzip" as const }),
-    ...(messageReceiveLimit > 0 && { maxAnswerBytes: messageReceiveLimit }),
+    ...(messageReceiveLimit > 0 && { maxResponseBytes: messageReceiveLimit }),
     ...(serverTlsCert.length > 0 && { tls: { client: { identity } } }),
   } as const;
   const key = JSON.stringify(options);

@@ -1,6 +1,9 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 
-/** Messages between the runner and a program under test: each stands behind its length in four bytes, big-endian. */
+/**
+ * Messages between the runner and a program under test: each stands behind its length in four
+ * bytes, big-endian.
+ */
 
 /** The messages that come in, as they come. */
 export async function* readFrames<T extends DescMessage>(

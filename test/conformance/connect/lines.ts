@@ -1,10 +1,16 @@
 import { Metadata } from "@micro-es/runtime";
 import type { Header } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
-/** Proves that the suite fails when something is wrong: of several values of one name, only the first is told. */
+/**
+ * Proves that the suite fails when something is wrong: of several values of one name, only the
+ * first is told.
+ */
 const plantError = process.env.CONFORMANCE_PLANT === "1";
 
-/** A header as the suite gives it, and expects it: bytes are in base64, without padding, as on the wire. */
+/**
+ * A header as the suite gives it, and expects it: bytes are in base64, without padding, as on the
+ * wire.
+ */
 type Line = Pick<Header, "name" | "value">;
 
 export function toMetadata(lines: readonly Line[]): Metadata {

@@ -6,12 +6,16 @@ import { bundle, generateService } from "./build.ts";
 import { type ConnectRunner, connectRunner, NoConnectRunner, runnerVersion } from "./runner.ts";
 
 /**
- * `npm run conformance:connect`: the conformance suite of the Connect project, against our server and our client, with
- * no list of known failures. `--mode server` or `client` runs one of them; `--run PATTERN` some cases; `--plant` puts an
- * error into both programs, which must be found.
+ * `npm run interop -- connect-conformance`: the conformance suite of the Connect project, against
+ * our server and our client, with no list of known failures. `--mode server` or `client` runs one
+ * of them; `--run PATTERN` some cases; `--plant` puts an error into both programs, which must be
+ * found.
  */
 
-/** Cases that each mode has with `features.yaml`. More or fewer means another runner, or that something was not run. */
+/**
+ * Cases that each mode has with `features.yaml`. More or fewer means another runner, or that
+ * something was not run.
+ */
 const expected = { server: 3800, client: 4814 };
 
 /** The most cases that are run again, and how often. */
@@ -74,9 +78,10 @@ interface Outcome {
 }
 
 /**
- * Runs the few cases that failed once more. The suite's own gRPC server is one of Go's net/http, which by HTTP/1.1 closes a
- * request's body when its handler answers first; whether a conversation is answered first is a race within that server
- * ("http: invalid Read on closed Body"). What is wrong with us fails each time.
+ * Runs the few cases that failed once more. The suite's own gRPC server is one of Go's net/http,
+ * which by HTTP/1.1 closes a request's body when its handler answers first; whether a conversation
+ * is answered first is a race within that server ("http: invalid Read on closed Body"). What is
+ * wrong with us fails each time.
  */
 async function runAgain(
   first: Outcome,

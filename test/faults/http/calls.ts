@@ -11,11 +11,11 @@ import {
 } from "@micro-es/runtime";
 import type { Published } from "../check-delivery.ts";
 
-/** The two ways that our client speaks to our servers over TCP. */
+/** The two protocols that our client speaks to our servers over TCP. */
 export const protocols = ["native", "grpc"] as const;
 export type Protocol = (typeof protocols)[number];
 
-/** A client of servers at fixed addresses, which are nodes of `echo` to it. */
+/** A client of servers at fixed addresses, which it sees as nodes of `echo`. */
 export async function clientOf(
   addresses: readonly string[],
   protocol: Protocol,
@@ -38,12 +38,12 @@ export async function clientOf(
   };
 }
 
-/** What callers were told of their calls, by the ids of these. */
+/** The results that callers received for their calls, by id. */
 export class CallLedger implements Published {
   readonly acked = new Set<string>();
   readonly unsure = new Set<string>();
   readonly refused = new Set<string>();
-  /** Failures that are no MicroErrors, or say that they are a handler's. */
+  /** Failures that are not MicroErrors, or claim to come from a handler. */
   readonly strange = new Set<string>();
 
   async note(id: string, call: Promise<unknown>): Promise<void> {

@@ -1,19 +1,19 @@
 import { join } from "node:path";
 import { echo } from "../../support/echo.ts";
 import { ownFleet } from "../../support/process.ts";
+import { FaultProxy } from "../../support/proxy.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
-import { FaultProxy } from "../proxy.ts";
 import { scratchDirectory } from "../scratch.ts";
 import { until } from "../until.ts";
 import { CallLedger, clientOf, protocols } from "./calls.ts";
 import { RestartableServer } from "./servers.ts";
 
-/** Calls that are under way at each cut. */
+/** Calls in flight at each cut. */
 const atOnce = 32;
 
-/** Connections are cut while calls that must not be repeated have been asked and not answered. */
+/** Connections are cut while non-repeatable calls are waiting for their responses. */
 export async function connectionsCut(length: Length): Promise<Figure> {
   const rounds = Math.ceil((length === "long" ? 10_000 : 256) / atOnce);
   const found: string[] = [];
@@ -27,7 +27,7 @@ export async function connectionsCut(length: Length): Promise<Figure> {
     const ledger = new CallLedger();
     const executed = () => readLedgers<{ id: string }>(scratch.path).map(({ id }) => id);
     for (let round = 1; round <= rounds; round++) {
-      // A client of its own: one whose connections are cut again and again dials ever more seldom.
+      // A client of its own: one whose connections are cut repeatedly dials less and less often.
       await using of = await clientOf([port], protocol);
       const calls = Array.from({ length: atOnce }, (_, index) => {
         const id = `call-${round}-${index}`;

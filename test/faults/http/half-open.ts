@@ -1,15 +1,15 @@
 import { echo } from "../../support/echo.ts";
 import { ownFleet } from "../../support/process.ts";
+import { FaultProxy } from "../../support/proxy.ts";
 import type { Figure, Length } from "../figure.ts";
-import { FaultProxy } from "../proxy.ts";
 import { until } from "../until.ts";
 import { clientOf, protocols } from "./calls.ts";
 import { RestartableServer } from "./servers.ts";
 
-/** Room for a machine that is at work elsewhere, in milliseconds. */
+/** Slack for a busy machine, in milliseconds. */
 const slackMs = 1_000;
 
-/** Everything to and from one of two servers is swallowed, with no word to either end. */
+/** All traffic to and from one of two servers is dropped, without notice to either end. */
 export async function serverHalfOpen(length: Length): Promise<Figure> {
   const [keepaliveIntervalMs, keepaliveTimeoutMs] =
     length === "long" ? [10_000, 5_000] : [2_000, 1_000];
@@ -33,7 +33,8 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
       return servers.size === 2;
     };
     await until(reached, 20_000);
-    // Of these, which wait for longer than all else, the ones that are there tell when their connection is dead.
+    // These wait longer than everything else, so those on the dead connection reveal when it is
+    // detected.
     const waiting = new AbortController();
     const deaths: number[] = [];
     const long = Array.from({ length: 16 }, () =>
@@ -41,7 +42,7 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
         .unary(echo.once, { delayMs: 60_000 }, { signal: waiting.signal, timeoutMs: 90_000 })
         .catch(() => deaths.push(performance.now())),
     );
-    // The silence begins after an answer, which both have given here.
+    // The silence begins after a response, which both have sent here.
     servers.clear();
     await until(reached, 20_000);
     proxy.swallow(true);
@@ -74,7 +75,7 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
     id: "R9",
     recipe: `1 of 2 servers half-open: nothing passes and no end is told (keepalive ${keepaliveIntervalMs} + ${keepaliveTimeoutMs} ms)`,
     found: found.join("; "),
-    bound: `no call outlives its deadline, dead within ${deadMs} ms (and ${slackMs} ms for a busy machine), then the other answers within 1 s`,
+    bound: `no call outlives its deadline, dead within ${deadMs} ms (and ${slackMs} ms for a busy machine), then the other responds within 1 s`,
     holds,
   };
 }

@@ -9,7 +9,10 @@ import { scratchDirectory } from "../scratch.ts";
 import { CallLedger, clientOf, protocols } from "./calls.ts";
 import { RestartableServer } from "./servers.ts";
 
-/** One of three servers is killed under load: what may be repeated succeeds, and of the rest only what was there fails. */
+/**
+ * One of three servers is killed under load: repeatable calls succeed, and of the rest only those
+ * on that server fail.
+ */
 export async function serverKilled(length: Length): Promise<Figure> {
   const found: string[] = [];
   let holds = true;
@@ -28,7 +31,7 @@ export async function serverKilled(length: Length): Promise<Figure> {
     const { client } = of;
     const once = new CallLedger();
     const repeatable = new CallLedger();
-    /** The calls of which the answer was waited for when the server was killed. */
+    /** The calls that were waiting for a response when the server was killed. */
     const open = new Set<string>();
     let inFlight = new Set<string>();
     try {
@@ -64,7 +67,8 @@ export async function serverKilled(length: Length): Promise<Figure> {
     const { duplicates, lost, contradicted } = checkDelivery(once, executed);
     const failedRepeatable =
       repeatable.unsure.size + repeatable.refused.size + repeatable.strange.size;
-    // What was sent between the kill and the news of it was not open before; it must be a handful at most.
+    // Calls sent between the kill and its detection were not open before; there must be only a
+    // handful.
     const late = [...once.unsure].filter((id) => !inFlight.has(id)).length;
     found.push(
       `${protocol}: of ${once.acked.size + once.unsure.size + once.refused.size} not repeatable calls ${once.unsure.size} unknown, ${late} of them sent after the kill, ${once.refused.size} refused, ${duplicates} twice; ${failedRepeatable} of ${repeatable.acked.size + failedRepeatable} repeatable failed`,

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What a client under load has seen. */
+/** The results of a client under load. */
 export interface LoadFigures {
   readonly calls: number;
   readonly failed: number;
@@ -12,10 +12,11 @@ export interface LoadFigures {
 }
 
 /**
- * Calls at a fixed rate, however long answers take, until a line comes by standard input; then waits for the rest and
- * writes the figures. Writes `ready` when a hundred calls in a row have succeeded.
+ * Calls at a fixed rate, however long responses take, until a line arrives on standard input; then
+ * waits for the rest and writes the figures. Writes `ready` when a hundred calls in a row have
+ * succeeded.
  *
- * @param perSecond calls in a second
+ * @param perSecond calls per second
  */
 export async function underLoad(perSecond: number, call: () => Promise<unknown>): Promise<void> {
   for (let inARow = 0; inARow < 100; ) {

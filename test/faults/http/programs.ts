@@ -7,8 +7,8 @@ const bundles = new Map<string, Promise<string>>();
 let folder: string | undefined;
 
 /**
- * The command that runs a program of this folder. It is made one file before, because a program that is compiled while it
- * starts takes the processor from those that are measured.
+ * The command that runs a program of this folder. The program is bundled first, because compiling
+ * it at start-up would take processor time from the measured programs.
  *
  * @param program its path in this folder
  */

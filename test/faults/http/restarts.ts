@@ -13,13 +13,13 @@ import { programCommand } from "./programs.ts";
 import { RestartableServer } from "./servers.ts";
 
 const here = import.meta.dirname;
-/** What is done in each form: restarts in all, and calls in a second of all clients together. */
+/** The size of each form: total restarts, and calls per second of all clients together. */
 const forms: Readonly<Record<Length, { readonly restarts: number; readonly perSecond: number }>> = {
   short: { restarts: 3, perSecond: 100 },
   long: { restarts: 9, perSecond: 500 },
 };
 
-/** Three servers are restarted one after another while clients of four kinds call all of them. */
+/** Three servers are restarted one after another while four kinds of clients call all of them. */
 export async function rollingRestart(length: Length): Promise<Figure> {
   const { restarts, perSecond } = forms[length];
   const { clients, exits } = await restartUnderLoad(restarts, perSecond, "SIGTERM");
@@ -44,7 +44,7 @@ export async function rollingRestart(length: Length): Promise<Figure> {
   };
 }
 
-/** The same without a drain: the harness must see it. */
+/** The same without a drain: the harness must detect it. */
 export async function abruptRestart(): Promise<Figure> {
   const { clients } = await restartUnderLoad(1, forms.short.perSecond, "SIGKILL");
   const failed = clients.reduce((sum, { figures }) => sum + figures.failed, 0);
@@ -83,7 +83,7 @@ async function restartUnderLoad(
       const server = servers[turn % servers.length]!;
       exits.push(await server.stop(signal));
       await server.start();
-      // Clients with a fixed list find a server that is back at their own pace.
+      // Clients with a fixed list find a restarted server at their own pace.
       await sleep(1_500);
     }
     const runs = clients.map(async ({ name, client }) => ({

@@ -5,8 +5,8 @@ import { registerEcho } from "../../support/server.ts";
 import { Ledger } from "../ledger.ts";
 
 /**
- * The server that is restarted, killed and cut off: `server.ts '{"address", "ledger"?}'`. It writes down the text of
- * every `Once` that begins. Everything else is said by the environment.
+ * The server that is restarted, killed and cut off: `server.ts '{"address", "ledger"?}'`. It
+ * records the text of every `Once` that begins. Everything else comes from the environment.
  */
 const { address, ledger: path } = JSON.parse(process.argv[2] ?? "{}") as {
   readonly address: string;
@@ -19,7 +19,7 @@ registerEcho(service.server, {
   ...handler,
   async once(request) {
     ledger?.write({ id: request.text });
-    // The work goes on whether or not somebody still waits for it.
+    // The work continues whether or not the caller still waits for it.
     await sleep(request.delayMs);
     return { text: request.text, server: address };
   },

@@ -3,10 +3,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { type Running, startServer } from "../../interop/process.ts";
 import { programCommand } from "./programs.ts";
 
-/** What keeps a fleet of these tests apart from all others on the machine. */
+/** Variables that isolate a fleet of these tests from all others on the machine. */
 export type FleetEnvironment = Readonly<Record<string, string>>;
 
-/** A server at a port of its own that can be ended and started again. */
+/** A server at a fixed port that can be stopped and restarted. */
 export class RestartableServer implements AsyncDisposable {
   readonly address: string;
   readonly #environment: FleetEnvironment;
@@ -19,7 +19,7 @@ export class RestartableServer implements AsyncDisposable {
     this.#ledger = ledger;
   }
 
-  /** @param ledger the file where it writes down what it begins */
+  /** @param ledger the file in which it records the calls that it begins */
   static async start(environment: FleetEnvironment, ledger?: string): Promise<RestartableServer> {
     const server = new RestartableServer(`127.0.0.1:${await freePort()}`, environment, ledger);
     await server.start();
@@ -37,7 +37,7 @@ export class RestartableServer implements AsyncDisposable {
     );
   }
 
-  /** Resolves with the status that it ended with, or the signal. */
+  /** Resolves with its exit status or signal. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | string> {
     const running = this.#running;
     this.#running = undefined;

@@ -4,7 +4,7 @@ import { serverHalfOpen } from "./half-open.ts";
 import { serverKilled } from "./killed.ts";
 import { abruptRestart, rollingRestart } from "./restarts.ts";
 
-/** What is done to servers and connections, by the goal that it proves. */
+/** The faults injected into servers and connections, by the goal that each proves. */
 export const suite: FaultSuite = {
   subject: "servers on one port, native and gRPC",
   scenarios: {

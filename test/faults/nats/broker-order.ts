@@ -1,6 +1,6 @@
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import { countInversions, type KeyedEvent } from "../check-order.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";

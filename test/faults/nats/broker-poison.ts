@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 import { connect } from "nats";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import { checkAttempts } from "../check-attempts.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 import { Publisher } from "./publisher.ts";
 
-/** One event in a hundred always fails, and at first nothing takes dead letters. */
+/** One event in a hundred always fails, and at first dead letters cannot be stored. */
 export async function poisonBuried(length: Length): Promise<Figure> {
   const [count, downMs] = length === "long" ? [10_000, 10_000] : [2_000, 4_000];
   const maxDeliveries = 4;
@@ -16,7 +16,7 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   const tools = await connect({ servers: server.url });
   const manager = await tools.jetstreamManager();
   await manager.streams.add({ name: "micro-events", subjects: ["micro.events.work.*"] });
-  // Little time, so that publishing a dead letter fails often while they are down.
+  // A short timeout, so that publishing a dead letter fails often while they are down.
   await using broker = jetstreamBroker({
     servers: server.url,
     timeoutMs: 500,

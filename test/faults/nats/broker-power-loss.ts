@@ -2,19 +2,22 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { type NatsServer, startNats } from "../../nats/server.ts";
-import { natsPrograms } from "../../nats/servers.ts";
+import { type NatsServer, startNats } from "../../../drivers/nats/test/server.ts";
+import { natsPrograms } from "../../../drivers/nats/test/servers.ts";
 import { checkSyncedAcks, type SyncFigures } from "../check-sync.ts";
 import type { Figure, Length } from "../figure.ts";
 import { scratchDirectory } from "../scratch.ts";
 import { until } from "../until.ts";
 
-/** The first release that can be told to sync before it acknowledges. */
+/** The first release that can be configured to sync before it acknowledges. */
 const firstSyncing = [2, 10];
 
-/** With `sync_interval: always` each acknowledgement follows a sync; without, the same trace shows that it does not. */
+/**
+ * With `sync_interval: always` each acknowledgement follows a sync; without it, the same trace
+ * shows that it does not.
+ */
 export async function acksFollowSyncs(length: Length): Promise<Figure> {
   const count = length === "long" ? 1_000 : 200;
   const program = natsPrograms().find(({ version }) => canSync(version));
@@ -51,7 +54,7 @@ async function traced(program: string, config: string, count: number): Promise<S
   await using server = await startNats({ program, config });
   await using broker = jetstreamBroker({ servers: server.url, logger: silentLogger });
   const event = { contentType: "text/plain", typeName: "" };
-  // The stream is there before the trace begins, so that its numbers are those of the events.
+  // The stream exists before the trace begins, so that its numbers are those of the events.
   await broker.publish("work", { ...event, body: Buffer.from("before") });
   const file = join(scratch.path, "trace");
   const stop = await trace(server, file);

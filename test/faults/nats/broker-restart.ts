@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker, natsBroker } from "@micro-es/nats";
 import { type Broker, silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
 import { connect } from "nats";
-import { type NatsServer, startNats } from "../../nats/server.ts";
+import { type NatsServer, startNats } from "../../../drivers/nats/test/server.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 
 const event = { contentType: "text/plain", typeName: "" };
 const markers = 20;
 
-/** The server restarts; subscriptions must come back soon, and each once. */
+/** The server restarts; subscriptions must come back soon, each exactly once. */
 export async function subscriptionsComeBack(length: Length): Promise<Figure> {
   const restarts = length === "long" ? 20 : 4;
   await using server = await startNats();
@@ -44,7 +43,7 @@ export async function subscriptionsComeBack(length: Length): Promise<Figure> {
   };
 }
 
-/** One kind of subscription, and how it is asked whether it is there. */
+/** One kind of subscription, and how its presence is checked. */
 async function line(name: string, topic: string, members: readonly Broker[], queue?: string) {
   const seen: string[] = [];
   for (const member of members) {
@@ -59,7 +58,7 @@ async function line(name: string, topic: string, members: readonly Broker[], que
       );
       return;
     }
-    // Another connection, which is there at once.
+    // Another connection, which is available at once.
     const tools = await connect({ servers: server.url });
     for (const text of texts) tools.publish(topic, text);
     await tools.drain();
@@ -72,10 +71,10 @@ async function line(name: string, topic: string, members: readonly Broker[], que
         return seen.length > before;
       };
       if ((await until(asking, 10_000, 20)) > 10_000) throw new Error(`${name} does not come back`);
-      // On core NATS every member has to be back before it counts who gets what.
+      // On core NATS every member has to be back before deliveries can be counted.
       await until(() => members.every(({ state }) => state === "healthy"), 10_000);
     },
-    /** Of some events, those that do not come exactly once. */
+    /** The number of events that do not arrive exactly once. */
     async countWrong(server: NatsServer, publisher: Broker, round: number): Promise<number> {
       const texts = Array.from({ length: markers }, (_, index) => `${round}/${index}`);
       await send(server, publisher, texts);
@@ -86,7 +85,7 @@ async function line(name: string, topic: string, members: readonly Broker[], que
   };
 }
 
-/** There is nothing that could keep an event; publishing must say so. */
+/** No stream can store an event; publishing must report it. */
 export async function nothingKeepsEvents(length: Length): Promise<Figure> {
   const count = length === "long" ? 1_000 : 200;
   await using bare = await startNats({ jetstream: false });

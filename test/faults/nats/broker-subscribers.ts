@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker, natsBroker } from "@micro-es/nats";
 import { type Broker, memoryBroker, type Subscription, silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 
 const event = { body: Buffer.alloc(1_000), contentType: "text/plain", typeName: "" };
 
-/** One of ten subscribers of core NATS takes a hundred times as long; the others and the process must not notice. */
+/**
+ * One of ten subscribers of core NATS takes a hundred times as long; the others and the process
+ * must not be affected.
+ */
 export async function slowSubscriber(length: Length): Promise<Figure> {
   const runMs = length === "long" ? 60_000 : 6_000;
   const maxPending = 500;
@@ -46,7 +48,10 @@ export async function slowSubscriber(length: Length): Promise<Figure> {
   };
 }
 
-/** Subscribers that throw and that never end, beside two that work, on every broker that there is without a network of its own. */
+/**
+ * Subscribers that throw and that never end, together with two that work, on every broker that
+ * needs no network of its own.
+ */
 export async function hostileSubscribers(length: Length): Promise<Figure> {
   const count = length === "long" ? 20_000 : 1_000;
   const maxPending = 100;

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker, natsBroker } from "@micro-es/nats";
 import { type Broker, silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 import { Publisher } from "./publisher.ts";
 
-/** A member joins its group and leaves it again and again while events come. */
+/** A member joins its group and leaves it repeatedly while events arrive. */
 export async function membersLeave(length: Length): Promise<Figure> {
   const times = length === "long" ? 1_000 : 100;
   await using server = await startNats();

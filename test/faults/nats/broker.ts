@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 import { connect } from "nats";
-import { type Program, startProgram } from "../../nats/program.ts";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
+import { type Program, startProgram } from "../../support/argument-program.ts";
+import { FaultProxy } from "../../support/proxy.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
-import { FaultProxy } from "../proxy.ts";
 import { until } from "../until.ts";
 import { Publisher } from "./publisher.ts";
 
@@ -18,14 +18,14 @@ const logger = silentLogger;
 const slowConsumerFile = new URL("slow-consumer.ts", import.meta.url).href;
 const consumerFile = new URL("consumer.ts", import.meta.url).href;
 
-/** Four consumers of a queue group, one of which is killed and replaced again and again. */
+/** Four consumers of a queue group, one of which is repeatedly killed and replaced. */
 export async function consumersKilled(length: Length): Promise<Figure> {
   const [count, everyMs] = length === "long" ? [1_000_000, 5_000] : [50_000, 2_500];
   const maxInFlight = 64;
   const server = await startNats();
   const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));
   const start = () => startProgram(consumerFile, { servers: server.url, directory, maxInFlight });
-  // Long enough that a machine with much else to do makes no publication fail.
+  // Long enough that no publication fails on a busy machine.
   const broker = jetstreamBroker({ servers: server.url, timeoutMs: 60_000, logger });
   const publisher = new Publisher(broker);
   try {
@@ -67,7 +67,9 @@ export async function consumersKilled(length: Length): Promise<Figure> {
   }
 }
 
-/** The server is killed while events are published; what it acknowledged must be there afterwards. */
+/**
+ * The server is killed while events are published; every acknowledged event must exist afterwards.
+ */
 export async function serverKilled(length: Length): Promise<Figure> {
   const [count, kills] = length === "long" ? [200_000, 20] : [10_000, 5];
   const server = await startNats();
@@ -99,7 +101,9 @@ export async function serverKilled(length: Length): Promise<Figure> {
   }
 }
 
-/** The links of publisher and consumer are cut at random; nothing is lost, and nothing stored twice. */
+/**
+ * The links of publisher and consumer are cut at random; nothing is lost, and nothing stored twice.
+ */
 export async function linkCut(length: Length): Promise<Figure> {
   const [count, cuts] = length === "long" ? [100_000, 200] : [10_000, 20];
   const server = await startNats();
@@ -153,7 +157,7 @@ export async function linkCut(length: Length): Promise<Figure> {
   }
 }
 
-/** Handlers take five times the time after which an event goes to another member. */
+/** Handlers take five times the time after which an event is redelivered to another member. */
 export async function longHandlers(length: Length): Promise<Figure> {
   const count = length === "long" ? 500 : 50;
   const ackWaitMs = 600;
@@ -193,14 +197,15 @@ export async function longHandlers(length: Length): Promise<Figure> {
 }
 
 /**
- * A member is paused until its event is with another, and then ends its handling. JetStream takes any acknowledgement of
- * an event for that of its last delivery, so the member itself must know that it is too late.
+ * A member is paused until its event is delivered to another, and then ends its handling. JetStream
+ * takes any acknowledgement of an event for that of its last delivery, so the member itself must
+ * know that it is too late.
  */
 async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
   const ackWaitMs = 600;
   await using server = await startNats();
   await using broker = jetstreamBroker({ servers: server.url, ackWaitMs, logger });
-  // Long enough that it surely is paused in its handler, however busy the machine is.
+  // Long enough that it is certainly paused in its handler, however busy the machine is.
   const argument = { servers: server.url, ackWaitMs, handlerMs: 3_000 };
   const member = await startProgram(slowConsumerFile, argument);
   const tools = await connect({ servers: server.url });
@@ -231,7 +236,7 @@ async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
   return { redelivered, counted };
 }
 
-/** What consumers wrote down, once that is all that was published or nothing more comes. */
+/** The consumers' ledgers, once they contain everything published or no longer grow. */
 async function settledLedgers(
   directory: string,
   wanted: ReadonlySet<string>,
@@ -248,7 +253,7 @@ async function settledLedgers(
   return [];
 }
 
-/** The ids of all events in the stream, read by NATS' own library and not by ours. */
+/** The ids of all events in the stream, read with NATS' own library instead of ours. */
 async function storedIds(servers: string): Promise<readonly string[]> {
   const connection = await connect({ servers });
   try {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/runtime/sync/nats";
+import { natsSync } from "@micro-es/nats";
 import type { LeaderEntry } from "../check-leaders.ts";
 import { machineNow } from "../check-terms.ts";
 import { Ledger } from "../ledger.ts";
 
-/** Stands for leader for as long as it lives, and writes down what it does as leader. */
+/** Stands for election as long as it lives, and records its actions as leader. */
 const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
   directory: string;

@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 import { Ledger } from "../ledger.ts";
 
-/** A member of a queue group that writes down what it handled, until it is killed. */
+/** A member of a queue group that records the events it handled, until it is killed. */
 const { servers, directory, maxInFlight } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
   directory: string;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/runtime/sync/nats";
-import { startProgram } from "../../nats/program.ts";
-import { startNats } from "../../nats/server.ts";
+import { natsSync } from "@micro-es/nats";
+import { startNats } from "../../../drivers/nats/test/server.ts";
+import { startProgram } from "../../support/argument-program.ts";
 import { checkLeaders, type LeaderEntry } from "../check-leaders.ts";
 import { machineNow } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
@@ -50,7 +50,7 @@ export async function leadersKilled(length: Length): Promise<Figure> {
       toldLate > 0,
   };
 
-  /** The first that led with a larger epoch, as it said itself. */
+  /** The first leader with a larger epoch, by its own report. */
   async function nextLeader(after: number) {
     const said = () =>
       candidates

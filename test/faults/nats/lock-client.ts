@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { natsStore, natsSync } from "@micro-es/nats";
 import { MicroError } from "@micro-es/runtime";
-import { natsStore } from "@micro-es/runtime/store/nats";
-import { natsSync } from "@micro-es/runtime/sync/nats";
 import { Ledger } from "../ledger.ts";
 
 /**
- * Takes a lock again and again and writes under it, once with its fence and once without. It never looks whether it
- * still holds the lock, as a program that was paused between the look and the write could not either.
+ * Takes a lock repeatedly and writes under it, once with its fence and once without. It never
+ * checks whether it still holds the lock, just as a program that was paused between the check and
+ * the write could not.
  */
 const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;

@@ -1,4 +1,4 @@
-import { natsSync } from "@micro-es/runtime/sync/nats";
+import { natsSync } from "@micro-es/nats";
 
 /** Takes a lock and keeps it until it is killed. */
 const { servers, id, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {

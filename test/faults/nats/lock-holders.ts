@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/runtime/sync/nats";
-import { startProgram } from "../../nats/program.ts";
-import { startNats } from "../../nats/server.ts";
+import { natsSync } from "@micro-es/nats";
+import { startNats } from "../../../drivers/nats/test/server.ts";
+import { startProgram } from "../../support/argument-program.ts";
+import { FaultProxy } from "../../support/proxy.ts";
 import { checkTerms, type Term } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
-import { FaultProxy } from "../proxy.ts";
 import { until } from "../until.ts";
 
-/** Holders lose their link or stand still, while others wait for their locks. */
+/** Holders lose their link or are suspended, while others wait for their locks. */
 export async function holdersCutOff(length: Length): Promise<Figure> {
   const [cuts, pauses] = length === "long" ? [500, 50] : [40, 5];
   const ttlMs = 600;
@@ -68,12 +68,12 @@ export async function holdersCutOff(length: Length): Promise<Figure> {
   };
 }
 
-/** Stops this process as a signal or a collector of garbage would. */
+/** Suspends this process as a signal or garbage collection would. */
 function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Holders are killed, and two hundred wait in line. */
+/** Holders are killed, and two hundred callers are queued. */
 export async function holdersKilled(length: Length): Promise<Figure> {
   const [kills, waiters] = length === "long" ? [40, 200] : [4, 200];
   const ttlMs = 1_000;
@@ -110,13 +110,13 @@ export async function holdersKilled(length: Length): Promise<Figure> {
   return {
     id: "S3",
     recipe: `${kills} holders with a ttl of ${ttlMs} ms killed; ${waiters} waiters of one process`,
-    found: `the next had the lock ${Math.round(slowest)} ms later at most; ${order.length} of ${waiters} served, ${inversions} before who came first`,
+    found: `the next had the lock ${Math.round(slowest)} ms later at most; ${order.length} of ${waiters} served, ${inversions} out of order`,
     bound: `at most ${ttlMs + 1_000} ms; ${waiters}, 0`,
     holds: slowest <= ttlMs + 1_000 && order.length === waiters && inversions === 0,
   };
 }
 
-/** Locks that ended are given back by who had them, when others hold them. */
+/** Former holders release locks that others hold by now. */
 export async function lateUnlocks(length: Length): Promise<Figure> {
   const [count, atOnce] = length === "long" ? [10_000, 100] : [500, 50];
   const ttlMs = 100;

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/runtime/sync/nats";
-import { startProgram } from "../../nats/program.ts";
-import { startNats } from "../../nats/server.ts";
+import { natsSync } from "@micro-es/nats";
+import { startNats } from "../../../drivers/nats/test/server.ts";
+import { startProgram } from "../../support/argument-program.ts";
 import { checkLocks } from "../check-locks.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
@@ -29,7 +29,7 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
     const end = performance.now() + runMs;
     let pauses = 0;
     while (performance.now() < end) {
-      // Whoever took the lock last is most likely in the middle of its writes.
+      // The last holder of the lock is most likely in the middle of its writes.
       const before = clients.map(({ lines }) => lines.length);
       await sleep(5 + 20 * Math.random());
       const holder = clients.find(({ lines }, index) => lines.length > (before[index] ?? 0));
@@ -58,7 +58,9 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
   }
 }
 
-/** The server is away for longer than the ttl of a lock that somebody holds and somebody else wants. */
+/**
+ * The server is down for longer than the ttl of a lock that one process holds and another wants.
+ */
 export async function syncAway(length: Length): Promise<Figure> {
   const awayMs = length === "long" ? 30_000 : 5_000;
   const ttlMs = 1_500;

@@ -1,4 +1,4 @@
-import { natsRegistry } from "@micro-es/runtime/registry/nats";
+import { natsRegistry } from "@micro-es/nats";
 
 /** A process that registers some nodes and then does nothing until it is ended. */
 const { servers, ids, who, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {

@@ -1,7 +1,7 @@
 import { type Broker, MicroError } from "@micro-es/runtime";
 import type { Published } from "../check-delivery.ts";
 
-/** Publishes events, many at once, and keeps what it was told about each. */
+/** Publishes events, many at once, and keeps the result of each. */
 export class Publisher implements Published {
   readonly acked = new Set<string>();
   readonly unsure = new Set<string>();

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
-import { jetstreamBroker } from "@micro-es/runtime/broker/jetstream";
 
-/** A member of a queue group that says when it begins and when it ends each handling. */
+/** A member of a queue group that reports the beginning and end of each handling. */
 const { servers, ackWaitMs, handlerMs } = JSON.parse(process.argv[2] ?? "{}") as {
   servers: string;
   ackWaitMs: number;

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { natsStore } from "@micro-es/nats";
 import type { Store } from "@micro-es/runtime";
-import { natsStore } from "@micro-es/runtime/store/nats";
 import { connect } from "nats";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 
 const value = Buffer.from("v");
 const hourMs = 3_600_000;
 
-/** Records expire while the server restarts; then somebody sets the clock. */
+/** Records expire while the server restarts; then the clock is set. */
 export async function recordsExpire(length: Length): Promise<Figure> {
   const count = length === "long" ? 10_000 : 1_000;
   await using server = await startNats();
@@ -53,7 +53,10 @@ export async function recordsExpire(length: Length): Promise<Figure> {
   };
 }
 
-/** How long after a time the bucket holds nothing that expires, by NATS' own library. */
+/**
+ * How long after a time the bucket no longer contains expiring records, according to NATS' own
+ * library.
+ */
 async function untilEmpty(servers: string, since: number): Promise<number> {
   const tools = await connect({ servers });
   const bucket = await tools.jetstream().views.kv("micro-store", { bindOnly: true });
@@ -65,7 +68,10 @@ async function untilEmpty(servers: string, since: number): Promise<number> {
   return Date.now() - since;
 }
 
-/** What the wall clock does to expiry: how many records come back, and whether one of 60 days is still there. */
+/**
+ * The effect of the wall clock on expiry: how many records come back, and whether one of 60 days is
+ * still there.
+ */
 async function withClock(reader: Store, writer: Store): Promise<[revived: number, kept: boolean]> {
   const realNow = Date.now;
   let revived = 0;
@@ -75,7 +81,7 @@ async function withClock(reader: Store, writer: Store): Promise<[revived: number
     Date.now = () => realNow() - hourMs;
     if ((await reader.read("key/soon")) !== undefined) revived++;
     await writer.write("key/half", value, { ttlMs: hourMs / 2 });
-    // Expiry follows the clock forward, at once.
+    // Expiry follows the clock forward immediately.
     Date.now = () => realNow() + hourMs;
     if ((await reader.read("key/half")) !== undefined) revived++;
     return [revived, (await reader.read("long")) !== undefined];

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { natsStore } from "@micro-es/nats";
 import { MicroError, type Store } from "@micro-es/runtime";
-import { natsStore } from "@micro-es/runtime/store/nats";
-import { startNats } from "../../nats/server.ts";
+import { startNats } from "../../../drivers/nats/test/server.ts";
 import type { Figure, Length } from "../figure.ts";
 
 /** Stores of several connections increment one counter by compare-and-set. */
@@ -32,11 +32,11 @@ export async function racingIncrements(length: Length): Promise<Figure> {
   }
 }
 
-/** What came of tries to increment. */
+/** Results of attempts to increment. */
 interface Tries {
-  /** Another was faster. */
+  /** Another process was faster. */
   refused: number;
-  /** It is not known whether they incremented. */
+  /** The outcome is unknown. */
   unsure: number;
 }
 
@@ -55,7 +55,7 @@ async function increment(store: Store, tries: Tries): Promise<void> {
         return;
       }
       tries.refused++;
-      // Whoever tries again at once mostly keeps the others from it.
+      // Retrying at once mostly gets in the way of the others.
       await sleep(20 * Math.random());
     }
   }

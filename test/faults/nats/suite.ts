@@ -1,5 +1,6 @@
-import { natsVersion } from "../../nats/server.ts";
+import { natsVersion } from "../../../drivers/nats/test/server.ts";
 import type { FaultSuite } from "../figure.ts";
+import { registryScenarios } from "../registry/scenarios.ts";
 import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
 import { keysKeepOrder } from "./broker-order.ts";
 import { poisonBuried } from "./broker-poison.ts";
@@ -10,13 +11,11 @@ import { membersLeave } from "./broker-unsubscribe.ts";
 import { leadersKilled } from "./leaders.ts";
 import { holdersCutOff, holdersKilled, lateUnlocks } from "./lock-holders.ts";
 import { lockHoldersPaused, syncAway } from "./locks.ts";
-import { nodesKilled, registryAway } from "./registry.ts";
-import { machineBusy, nodesPaused, nodesStop } from "./registry-nodes.ts";
-import { watchCut } from "./registry-watch.ts";
+import { startRegistryServer } from "./registry-server.ts";
 import { racingIncrements } from "./store.ts";
 import { recordsExpire } from "./store-expiry.ts";
 
-/** What is done to NATS, by the goal that it proves. */
+/** The faults injected into NATS, by the goal that each proves. */
 export const suite: FaultSuite = {
   subject: `nats-server ${natsVersion}`,
   scenarios: {
@@ -32,12 +31,7 @@ export const suite: FaultSuite = {
     B10: nothingKeepsEvents,
     B11: keysKeepOrder,
     B12: hostileSubscribers,
-    D1: nodesKilled,
-    D2: nodesStop,
-    D3: machineBusy,
-    D4: nodesPaused,
-    D5: registryAway,
-    D6: watchCut,
+    ...registryScenarios(startRegistryServer),
     S1: lockHoldersPaused,
     S2: holdersCutOff,
     S3: holdersKilled,

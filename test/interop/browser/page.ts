@@ -12,7 +12,10 @@ import {
   specialMessage,
 } from "../cases.ts";
 
-/** What a page of another origin calls, with the clients that browsers have. Shows what came of it as a table. */
+/**
+ * Calls made by a page of another origin, with the clients that browsers have. Shows the results as
+ * a table.
+ */
 
 const baseUrl = new URLSearchParams(location.search).get("server") ?? "";
 const ways: Readonly<Record<string, Transport>> = {

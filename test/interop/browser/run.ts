@@ -14,8 +14,8 @@ const flags =
   "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
 /**
- * Calls our server from a page of another origin in headless Chromium: gRPC-Web, Connect and plain `fetch`, by HTTP/1.1
- * and, with TLS, by HTTP/2.
+ * Calls our server from a page of another origin in headless Chromium: gRPC-Web, Connect and plain
+ * `fetch`, over HTTP/1.1 and, with TLS, over HTTP/2.
  *
  * @param scratch an empty folder; `page.png` in it shows the page afterwards
  */
@@ -65,7 +65,7 @@ export async function runInBrowser(
   }
 }
 
-/** A site of its own with the page and its script. */
+/** Serves the page and its script on an origin of its own. */
 async function servePage() {
   const bundle = await build({
     entryPoints: [join(here, "page.ts")],

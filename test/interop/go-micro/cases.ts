@@ -4,18 +4,18 @@ import { type Broker, type Code, MicroError } from "@micro-es/runtime";
 import { EchoedTopic, type EchoServiceClient } from "../../gen/micro/test/v1/echo_micro.ts";
 import type { GoMicroPeer, PeerReply } from "./peer.ts";
 
-/** A fleet of one program in Go and one in TypeScript. */
+/** A fleet of one Go program and one TypeScript program. */
 export interface Fleet {
   readonly protocol: "mucp" | "grpc";
-  /** Whether a connection ends, and says so by that. */
+  /** Whether connections can end, and the other side notices. */
   readonly onSockets: boolean;
   readonly peer: GoMicroPeer;
-  /** Calls the program in Go by its name. */
+  /** Calls the Go program by its name. */
   readonly client: EchoServiceClient;
   readonly broker: Broker;
-  /** Why handlers of ours were cancelled. */
+  /** The reasons why our handlers were cancelled. */
   readonly cancelled: readonly MicroError[];
-  /** Texts of the events that we heard. */
+  /** Texts of the events that we received. */
   readonly heard: readonly string[];
 }
 
@@ -31,7 +31,9 @@ export const theirs = "echo-go";
 const texts = ({ answers = [] }: PeerReply) => answers.map(({ text = "" }) => text);
 const indexes = ({ answers = [] }: PeerReply) => answers.map(({ index = 0 }) => index);
 
-/** go-micro's error in what Go says of one; a stream by gRPC has it within gRPC's own text. */
+/**
+ * go-micro's error within the text of a Go error; a stream over gRPC embeds it in gRPC's own text.
+ */
 function errorOf({ error }: PeerReply): { code: number; detail: string; id: string } {
   assert.ok(error, "the call did not fail");
   return JSON.parse(error.text.slice(error.text.indexOf("{")));
@@ -81,7 +83,7 @@ const goToTs: readonly InteropCase[] = [
       { contentType, requests: [{ text: "a", count: 5 }] },
       (reply) => {
         assert.deepEqual(texts(reply), ["a", "a", "a", "a", "a"]);
-        // Of a stream's answers go-micro's client decodes each into what was asked for.
+        // go-micro's client decodes each response of a stream into the requested message.
         assert.deepEqual(indexes(reply), [0, 1, 2, 3, 4]);
         assert.equal(reply.eof, true);
       },
@@ -163,7 +165,7 @@ const goToTs: readonly InteropCase[] = [
         requests: [{ text: "a" }, { text: "b" }],
         closeSend: true,
       });
-      // The client of mucp has no way to say that all was said.
+      // The mucp client cannot signal the end of its requests.
       if (protocol === "mucp") assert.equal(reply.error?.text, "streamer not implemented");
       else assert.deepEqual(texts(reply), ["a b"]);
     },
@@ -186,7 +188,10 @@ async function collect<T>(answers: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Between two answers of a stream, as go-micro's server overwrites one that it has not sent yet. */
+/**
+ * The interval between two responses of a stream, because go-micro's server overwrites one that it
+ * has not sent yet.
+ */
 const apartMs = 100;
 
 const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
@@ -281,7 +286,7 @@ const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
       const texts: string[] = [];
       for await (const { text } of client.chat(requests)) {
         texts.push(text);
-        // On NATS a server of go-micro's does not say that it has done.
+        // On NATS a go-micro server does not signal the end of a stream.
         if (!onSockets && texts.length === requests.length) break;
       }
       assert.deepEqual(texts, ["a", "b", "c"]);

@@ -3,16 +3,19 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 /**
- * A program that is written with go-micro, and that these tests drive: it serves `micro.test.v1.EchoService` of
- * test/proto, and calls, publishes and subscribes when it is told to.
+ * A program written with go-micro that these tests drive: it serves `micro.test.v1.EchoService` of
+ * test/proto, and calls, publishes and subscribes on request.
  *
- * It is started as `peer -name N -protocol mucp|grpc -network local|nats -nats URL -subscribe TOPIC`, with go-micro's own
- * defaults under `local` and its NATS registry, transport and broker under `nats`. It says what it has to say in lines of
- * JSON: `{"ready":true}` when it is registered, `{"event":{"topic","message","header"}}` for an event,
- * `{"id","answers","error"}` for a command. Commands come in as {@link PeerCommand}; its end is the end of its input.
+ * It is started as
+ * `peer -name N -protocol mucp|grpc -network local|nats -nats URL -subscribe TOPIC`, with
+ * go-micro's own defaults under `local` and its NATS registry, transport and broker under `nats`.
+ * Its output is lines of JSON: `{"ready":true}` when it is registered,
+ * `{"event":{"topic","message","header"}}` for an event, `{"id","answers","error"}` for a command.
+ * Commands arrive as {@link PeerCommand}; it ends at the end of its input.
  *
- * Its handlers do what echo.proto says, and three things more: the text `metadata:Key` is answered with what came under
- * that key, `deadline` with the remaining milliseconds as index, and the error `plain` is one that is not go-micro's.
+ * Its handlers follow echo.proto, with three additions: the text `metadata:Key` returns the
+ * metadata received under that key, `deadline` the remaining milliseconds as index, and the error
+ * `plain` is one that is not go-micro's.
  */
 export interface PeerCommand {
   readonly do: "unary" | "stream" | "publish";
@@ -21,11 +24,11 @@ export interface PeerCommand {
   readonly endpoint?: string;
   /** Messages are in protobuf's JSON. */
   readonly request?: object;
-  /** What a stream sends, after the empty message that opens it. */
+  /** The requests of a stream, after the empty message that opens it. */
   readonly requests?: readonly object[];
-  /** Answers after which a stream is left; 0 reads to the end. */
+  /** The number of responses after which to leave a stream; 0 reads to the end. */
   readonly count?: number;
-  /** Says that no further request comes, which go-micro can by gRPC only. */
+  /** Signals that no further request follows, which go-micro supports only over gRPC. */
   readonly closeSend?: boolean;
   readonly contentType?: string;
   readonly timeoutMs?: number;
@@ -34,22 +37,22 @@ export interface PeerCommand {
   readonly message?: object;
 }
 
-/** What a command came to. */
+/** The result of a command. */
 export interface PeerReply {
   readonly answers?: readonly { text?: string; index?: number; server?: string }[];
-  /** `text` is what Go's `Error()` gives, which is go-micro's JSON for its errors. */
+  /** `text` is the result of Go's `Error()`, which is go-micro's JSON for its errors. */
   readonly error: { readonly text: string; readonly code?: number } | null;
   readonly eof?: boolean;
 }
 
-/** An event that the peer heard. */
+/** An event that the peer received. */
 export interface PeerEvent {
   readonly topic: string;
   readonly message: { readonly text?: string; readonly number?: number };
   readonly header: Readonly<Record<string, string>>;
 }
 
-/** The program's path; undefined when there is none. */
+/** The program's path; undefined if there is none. */
 export const peerProgram: string | undefined = process.env.GO_MICRO_PEER;
 
 /** One run of the peer. */

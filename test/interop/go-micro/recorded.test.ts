@@ -1,25 +1,18 @@
 import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import {
-  buildServer,
-  type Channel,
-  goMicroTransport,
-  type MicroError,
-  tcpTransport,
-} from "@micro-es/runtime";
+import { goMicroTransport, type MicroError, tcpTransport } from "@micro-es/runtime";
+import { buildServer, type Channel } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  MessageReader,
-  type ReadMessage,
-} from "../../../runtime/src/transport/go-micro/message-reader.ts";
+import { MessageReader, type ReadMessage } from "../../../runtime/src/go-micro/message-reader.ts";
 import { all, outgoing } from "../../contract/transport-fixture.ts";
 import { echo } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";
 
 /*
- * What went over the wire between a program of go-micro's (its commit 77fc793d, just after v6.10.0) and ours,
- * when both were there: run.ts needs such a program, this only what it said. `fromGo` is what its client wrote and what
- * it made of our answers; `toGo` is what its server answered to our client. Bytes stand as characters of Latin-1.
+ * Wire traffic recorded between a go-micro program (its commit 77fc793d, just after v6.10.0) and
+ * ours: run.ts needs such a program, this only its bytes. `fromGo` holds what its client sent and
+ * what it made of our responses; `toGo` holds what its server responded to our client. Bytes are
+ * Latin-1 characters.
  */
 
 interface FromGo {
@@ -43,7 +36,7 @@ afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
 
-/** A server of ours with a connection to it, and what comes back. */
+/** One of our servers with a connection to it, and the messages that it returns. */
 async function serve(): Promise<{ socket: Socket; messages: ReadMessage[] }> {
   const listen = [{ transport: tcpTransport(), address: "127.0.0.1:0" }];
   const server = buildServer({ name: "echo", listen });
@@ -66,7 +59,7 @@ describe("a client of go-micro's is answered:", () => {
     "$name",
     async ({ bytes, answers, error }) => {
       const { socket, messages } = await serve();
-      // Of what it sent last, that it leaves, an answer may be lost.
+      // A response to its last message, before it disconnects, may be lost.
       const end = bytes.lastIndexOf("POST / ");
       const leaves = bytes.indexOf("Micro-Error: EOS", end) > 0;
       socket.write(Buffer.from(leaves ? bytes.slice(0, end) : bytes, "latin1"));
@@ -89,7 +82,10 @@ describe("a client of go-micro's is answered:", () => {
   });
 });
 
-/** Answers each connection with the same bytes, once its requests are there; then closes if that was asked for. */
+/**
+ * Responds to each connection with the same bytes once its requests have arrived; then closes if
+ * requested.
+ */
 async function replay(bytes: string): Promise<string> {
   const server: Server = createServer((socket) => {
     const reader = new MessageReader({ maxBodyBytes: 1_000_000 });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { goMicroNatsRegistry, goMicroNatsTransport, NatsLink, natsBroker } from "@micro-es/nats";
 import {
   type Broker,
   createClient,
@@ -13,23 +14,19 @@ import {
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { natsBroker } from "@micro-es/runtime/broker/nats";
-import { NatsLink } from "@micro-es/runtime/nats";
-import { goMicroNatsRegistry } from "@micro-es/runtime/registry/go-micro-nats";
-import { goMicroNatsTransport } from "@micro-es/runtime/transport/go-micro-nats";
+import { type NatsServer, startNats } from "../../../drivers/nats/test/server.ts";
 import {
   createEchoServiceClient,
   EchoedTopic,
   registerEchoServiceHandler,
 } from "../../gen/micro/test/v1/echo_micro.ts";
-import { type NatsServer, startNats } from "../../nats/server.ts";
 import { echoHandler } from "../../support/echo.ts";
 import { type Fleet, interopCases, ours, theirs } from "./cases.ts";
 import { GoMicroPeer, peerProgram } from "./peer.ts";
 
 /**
- * Calls and events between a program that is written with go-micro and ours, in both directions, found through mDNS. It
- * prints a table, and ends with 1 when anything failed.
+ * Calls and events between a go-micro program and ours, in both directions, discovered through
+ * mDNS. It prints a table, and exits with 1 when anything failed.
  */
 
 if (peerProgram === undefined) {
@@ -46,13 +43,13 @@ interface Surroundings {
   open(): Promise<Network>;
 }
 
-/** What our side of a fleet has, and how it is closed. */
+/** Our side of a fleet, and how it is closed. */
 interface Network {
   readonly registry: Registry;
   readonly broker: Broker;
-  /** Of the server and, beside the usual ones, of the client; undefined: TCP. */
+  /** Used by the server and, in addition to the usual ones, by the client; undefined: TCP. */
   readonly transport?: Transport;
-  /** What the program in Go is told of it. */
+  /** Arguments of the Go program. */
   readonly args: readonly string[];
   close(): Promise<void>;
 }
@@ -101,7 +98,7 @@ const all: readonly Surroundings[] = [
 const wanted = process.argv.slice(2);
 const surroundings = all.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 
-/** Waits until both sides know each other; each looks for the other's nodes from time to time only. */
+/** Waits until both sides know each other; each looks for the other's nodes only at intervals. */
 async function acquainted({ client, peer }: Fleet): Promise<void> {
   const patience = performance.now() + 30_000;
   const command = {

@@ -28,7 +28,10 @@ import { expect, expectEqual } from "../cases.ts";
 import { runCases } from "../programs/run-cases.ts";
 import { serviceDefinition } from "./service.ts";
 
-/** The client of gRPC's interoperability tests on @grpc/grpc-js: `client.ts --address HOST:PORT [--ca FILE] [--probe] case …`. */
+/**
+ * The client of gRPC's interoperability tests on @grpc/grpc-js:
+ * `client.ts --address HOST:PORT [--ca FILE] [--probe] case …`.
+ */
 
 const { values, positionals } = parseArgs({
   options: { address: { type: "string" }, ca: { type: "string" }, probe: { type: "boolean" } },
@@ -45,9 +48,12 @@ interface Answer<T> {
   readonly header: Metadata;
   readonly trailers: Metadata;
 }
-/** The write flag of grpc-js for a message that stays as it is, which it takes in the place of an encoding. */
+/**
+ * The write flag of grpc-js for an uncompressed message, which it accepts in the place of an
+ * encoding.
+ */
 const noCompress = 2;
-/** What grpc-js' untyped client has for the methods of a service. */
+/** The methods of a service in grpc-js' untyped client. */
 type Calls = Record<string, (...args: never[]) => never>;
 
 const service = connect(TestService);
@@ -228,8 +234,9 @@ await runCases(positionals, {
   },
   async cancel_after_begin() {
     const { call, answer } = inputStream();
-    // One that is cancelled in the turn in which it is made goes out later all the same, and nobody ever ends it: grpc-js
-    // 1.14.7 forgets the cancellation while its filters run, and a client with such a call does not end.
+    // A call cancelled in the turn in which it is made is sent later all the same, and never ends:
+    // grpc-js 1.14.7 forgets the cancellation while its filters run, and a client with such a call
+    // does not end.
     await new Promise(setImmediate);
     call.cancel();
     await expectFailure(answer, status.CANCELLED);

@@ -26,7 +26,10 @@ import { TestService } from "../../gen/grpc/testing/test_pb.ts";
 import { initialKey, trailingKey } from "../cases.ts";
 import { serviceDefinition } from "./service.ts";
 
-/** The server of gRPC's interoperability tests on @grpc/grpc-js. Says where it listens, and stops at SIGTERM. */
+/**
+ * The server of gRPC's interoperability tests on @grpc/grpc-js. Prints where it listens, and stops
+ * on SIGTERM.
+ */
 
 type OutputStream = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
 

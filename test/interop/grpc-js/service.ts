@@ -7,7 +7,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 
-/** A generated service as grpc-js has it. */
+/** A generated service in grpc-js' form. */
 export function serviceDefinition(service: DescService): ServiceDefinition {
   return Object.fromEntries(
     service.methods.map((method) => [method.localName, definition(method)]),

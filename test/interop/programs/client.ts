@@ -22,8 +22,8 @@ import { runCases } from "./run-cases.ts";
 
 /**
  * The client of gRPC's interoperability tests, as a user of Micro-ES would write it:
- * `client.ts --address URL [--ca FILE] [--probe] [--cache URL] case …`. With `--probe` the server knows which requests
- * are compressed; at `--cache` a proxy that caches stands before it.
+ * `client.ts --address URL [--ca FILE] [--probe] [--cache URL] case …`. With `--probe` the server
+ * sees which requests are compressed; `--cache` is a caching proxy in front of it.
  */
 
 const { values, positionals } = parseArgs({
@@ -41,7 +41,7 @@ const client = createClient({
   registry: memoryRegistry(),
   transports: [tcpTransport(tls), httpTransport({ ...tls, compression: "gzip" })],
 });
-// A busy machine is no reason to fail.
+// A busy machine must not cause failures.
 const options: CallOptions = { address, compress: false, timeoutMs: 15_000 };
 const service = createTestServiceClient(client);
 
@@ -260,7 +260,7 @@ async function serverCompressedStreaming(): Promise<void> {
   expectEqual(sizes.join(), "31415,92653", "lengths of the answers");
 }
 
-/** By GET of Connect, which proxies can cache; gRPC itself has only POST. */
+/** Uses GET of Connect, which proxies can cache; gRPC itself has only POST. */
 async function cacheableUnary(): Promise<void> {
   await using cached = createClient({
     registry: memoryRegistry(),

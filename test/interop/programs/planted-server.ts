@@ -1,4 +1,4 @@
-import { type CallContext, compressAnswers } from "@micro-es/runtime";
+import { type CallContext, compressResponses } from "@micro-es/runtime";
 import type { SimpleResponseInit } from "../../gen/grpc/testing/messages_micro.ts";
 import type {
   SimpleRequest,
@@ -8,17 +8,19 @@ import type {
 import { trailingKey } from "../cases.ts";
 import { TestServer } from "./test-server.ts";
 
-/** A server that makes one mistake for each of several cases, to show that the suite would find it. */
+/**
+ * A server that makes one mistake in each of several cases, to show that the suite would find it.
+ */
 export class PlantedServer extends TestServer {
   override unaryCall(request: SimpleRequest, context: CallContext): SimpleResponseInit {
     const { responseStatus, responseCompressed, expectCompressed } = request;
     if (responseStatus !== undefined) responseStatus.message += "?";
-    // Takes what is compressed for what is not, and the other way round.
+    // Swaps compressed and uncompressed.
     if (expectCompressed !== undefined) expectCompressed.value = !expectCompressed.value;
     const answer = super.unaryCall(request, context);
     if (context.requestMetadata.has(trailingKey)) context.trailers.delete(trailingKey);
     else if (responseCompressed !== undefined)
-      context.set(compressAnswers, !responseCompressed.value);
+      context.set(compressResponses, !responseCompressed.value);
     else answer.payload = { body: new Uint8Array(request.responseSize - 1) };
     return answer;
   }

@@ -8,7 +8,7 @@ export interface CaseLine {
 /** Time for one case, in milliseconds. */
 const caseMs = 20_000;
 
-/** Runs cases one after another, and writes what came of each as a line of JSON. */
+/** Runs cases one after another, and writes each result as a line of JSON. */
 export async function runCases(
   names: readonly string[],
   cases: Readonly<Record<string, () => Promise<void>>>,

@@ -15,8 +15,8 @@ import { PlantedServer } from "./planted-server.ts";
 import { TestServer } from "./test-server.ts";
 
 /**
- * The server of gRPC's interoperability tests, as a user of Micro-ES would write it. Says where it listens on a line
- * of standard output, and stops at SIGTERM.
+ * The server of gRPC's interoperability tests, as a user of Micro-ES would write it. Prints where
+ * it listens on a line of standard output, and stops on SIGTERM.
  */
 
 const { values } = parseArgs({
@@ -31,12 +31,12 @@ const identity =
   values.cert === undefined || values.key === undefined
     ? undefined
     : { cert: readFileSync(values.cert, "utf8"), key: readFileSync(values.key, "utf8") };
-/** Acts as a server of the time before reflection was v1. */
-const olderReflection: ServerInterceptor = {
-  stream(context, requests, next) {
-    if (!context.method.name.startsWith("grpc.reflection.v1.")) return next(requests);
+/** Acts like a server from before reflection v1. */
+const olderReflection: ServerInterceptor = async (incoming, next) => {
+  if (incoming.name.startsWith("grpc.reflection.v1.")) {
     throw new MicroError("unimplemented", "this server has reflection v1alpha alone");
-  },
+  }
+  await next();
 };
 const server = createServer({
   name: "interop",

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallContext,
-  codeFromNumber,
-  compressAnswers,
+  compressResponses,
   type Metadata,
   MicroError,
   requestCompressed,
 } from "@micro-es/runtime";
+import { codeFromNumber } from "@micro-es/runtime/driver";
 import type {
   SimpleResponseInit,
   StreamingOutputCallResponseInit,
@@ -21,7 +21,7 @@ import type {
 import type { TestServiceHandler } from "../../gen/grpc/testing/test_micro.ts";
 import { initialKey, trailingKey } from "../cases.ts";
 
-/** What gRPC's interoperability tests ask for. */
+/** The service that gRPC's interoperability tests require. */
 export class TestServer implements TestServiceHandler {
   emptyCall(_request: object, context: CallContext) {
     echoMetadata(context);
@@ -32,7 +32,7 @@ export class TestServer implements TestServiceHandler {
     echoMetadata(context);
     checkCompressed(request.expectCompressed, context);
     throwStatus(request.responseStatus);
-    context.set(compressAnswers, request.responseCompressed?.value === true);
+    context.set(compressResponses, request.responseCompressed?.value === true);
     return {
       payload: { body: new Uint8Array(request.responseSize) },
       ...(request.fillServerId && { serverId: String(process.pid) }),
@@ -88,7 +88,7 @@ async function* outputs(
   const { signal } = context;
   for (const { size, intervalUs, compressed } of responseParameters) {
     if (intervalUs > 0) await sleep(intervalUs / 1000, undefined, { signal });
-    context.set(compressAnswers, compressed?.value === true);
+    context.set(compressResponses, compressed?.value === true);
     yield { payload: { body: new Uint8Array(size) } };
   }
 }
@@ -102,7 +102,7 @@ function copy(from: Metadata, key: string, to: Metadata): void {
   for (const value of from.getAll(key)) to.append(key, value);
 }
 
-/** Refuses a request that is not compressed as it says. */
+/** Rejects a request whose compression differs from its own statement. */
 function checkCompressed(expected: BoolValue | undefined, context: CallContext): void {
   if (expected === undefined || expected.value === context.get(requestCompressed)) return;
   const not = expected.value ? "not " : "";

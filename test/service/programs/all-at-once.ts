@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { createService, createTopic } from "@micro-es/runtime";
+import { createService } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
+import { createTopic } from "@micro-es/runtime/driver";
 import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";

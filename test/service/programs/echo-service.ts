@@ -1,10 +1,12 @@
-import { createService, createTopic } from "@micro-es/runtime";
+import { createService } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
+import { createTopic } from "@micro-es/runtime/driver";
 import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echoHandler } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";
 
-// A service in a process of its own: it echoes, counts the events it takes, and tells the test of both.
+// A service in a process of its own: it echoes, counts the events it takes, and tells the test of
+// both.
 
 const name = process.env.ECHO_SERVER ?? "";
 const queue = process.env.ECHO_QUEUE;

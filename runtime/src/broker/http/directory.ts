@@ -1,18 +1,18 @@
-import { asMicroError } from "../../error.ts";
-import type { Logger } from "../../logger.ts";
+import { asMicroError } from "../../base/error.ts";
+import type { Logger } from "../../base/logger.ts";
 import type { Node, Registry, RegistryEvent } from "../../registry/registry.ts";
-import { brokerService, readNode, type Target } from "./record.ts";
+import { brokerService, readNode, type Target } from "./subscriber-node.ts";
 
-/** Wait before a watch that ended is begun again, in milliseconds. */
+/** Delay before restarting a watch that ended, in milliseconds. */
 const rewatchDelayMs = 1_000;
 
-/** The subscriptions of all HTTP brokers, as one open watch on the registry tells of them. */
+/** The subscriptions of all HTTP brokers, kept current by one open watch on the registry. */
 export class Directory {
   readonly #registry: Registry;
   readonly #logger: Logger;
   readonly #closed = new AbortController();
   readonly #topics = new Map<string, Map<string, Target>>();
-  /** By id, the topic that a subscription stands under. */
+  /** By id: the topic of a subscription. */
   readonly #topicOf = new Map<string, string>();
   readonly #refused = new Set<string>();
   #running: Promise<void> | undefined = undefined;
@@ -28,7 +28,10 @@ export class Directory {
     });
   }
 
-  /** Begins to watch, the first time; resolves when the registry has told what there is. */
+  /**
+   * Starts the watch on the first call; resolves once the registry has reported the existing
+   * subscriptions.
+   */
   known(): Promise<void> {
     this.#running ??= this.#watch();
     return this.#snapshot;
@@ -58,7 +61,7 @@ export class Directory {
       );
     }
     if (signal.aborted) return;
-    // A watch only ends with its registry, so this is for one that breaks its promise.
+    // A watch ends only with its registry, so this handles a registry that breaks that contract.
     this.#timer = setTimeout(() => {
       this.#running = this.#watch();
     }, rewatchDelayMs);

@@ -1,44 +1,44 @@
-import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
-import { asMicroError, MicroError } from "../../error.ts";
-import type { Logger } from "../../logger.ts";
+import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
+import { asMicroError, MicroError } from "../../base/error.ts";
+import type { Logger } from "../../base/logger.ts";
 import { encodeEnvelope } from "../envelope.ts";
 import type { EventRecord } from "../event.ts";
 import type { Directory } from "./directory.ts";
-import type { Acceptance, OwnSubscriptions } from "./own-subscriptions.ts";
-import type { Target } from "./record.ts";
+import type { Acceptance, HttpSubscriptions } from "./local-subscriptions.ts";
 import type { Sender } from "./sender.ts";
+import type { Target } from "./subscriber-node.ts";
 
-/** What a {@link Publisher} is made with. */
+/** Options for a {@link Publisher}. */
 export interface PublisherOptions {
   readonly directory: Directory;
   readonly sender: Sender;
-  readonly own: OwnSubscriptions;
+  readonly own: HttpSubscriptions;
   readonly logger: Logger;
   /** How long the first publication waits for the registry, in milliseconds. */
   readonly lookupTimeoutMs: number;
 }
 
-/** Somebody to send to; one of this broker's own has no address. */
+/** A subscriber to send to; one of this broker's own has no address. */
 interface Candidate {
   readonly id: string;
   readonly queue: string | undefined;
   readonly target: Target | undefined;
 }
 
-/** What came of one sending: an answer, or why there is none. */
+/** The result of sending to one subscriber: its response, or the error if there was none. */
 type Outcome = Acceptance | MicroError;
 
-/** Members of a group that are tried for one event. */
+/** Maximum number of group members tried for one event. */
 const maxTries = 8;
 
-/** How long a subscriber that failed is avoided, in milliseconds. */
+/** How long a failed subscriber is avoided, in milliseconds. */
 const avoidMs = 5_000;
 const maxAvoided = 4_096;
 
 /** Sends each event to every subscriber outside a group, and to one member of each group. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  /** By id, until when a subscriber that did not answer is tried last, or not at all. */
+  /** By id: until when a subscriber that did not respond is tried last, or not at all. */
   readonly #avoided = new Map<string, number>();
   #known = false;
   #undelivered = 0;
@@ -47,14 +47,14 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** Events that a subscriber outside any group did not take. */
+  /** Events that a subscriber outside any group did not accept. */
   get undelivered(): number {
     return this.#undelivered;
   }
 
   /**
-   * @throws MicroError `unavailable` when the registry does not say who listens, or a group has members and
-   * none took the event; `canceled` by the signal.
+   * @throws MicroError `unavailable` when the registry does not report the subscribers, or a group
+   * has members and none accepted the event; `canceled` by the signal.
    */
   async publish(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
     if (!this.#known) await this.#lookUp(record.topic, signal);
@@ -75,7 +75,7 @@ export class Publisher {
       : new MicroError("unavailable", failure.message, { outcome: "unknown", cause: failure });
   }
 
-  /** The directory's subscribers and this broker's own, which it may not know of yet. */
+  /** The directory's subscribers and this broker's own, which may not be in the directory yet. */
   #candidates(topic: string): {
     readonly everybody: readonly Candidate[];
     readonly groups: ReadonlyMap<string, Candidate[]>;
@@ -99,7 +99,7 @@ export class Publisher {
     return { everybody, groups };
   }
 
-  /** Answers whether the subscriber took it. One that cannot does not fail the publication. */
+  /** Returns whether the subscriber accepted the event. A failure does not fail the publication. */
   async #sendToOne(
     candidate: Candidate,
     letter: Letter,
@@ -119,7 +119,7 @@ export class Publisher {
     return false;
   }
 
-  /** Tries one member after the other until one takes the event; answers why none did. */
+  /** Tries the members in turn until one accepts the event; returns the reason if none did. */
   async #sendToGroup(
     queue: string,
     members: Candidate[],
@@ -145,8 +145,8 @@ export class Publisher {
   }
 
   /**
-   * Any member comes first, so that load spreads; for events of one key the same one as long as the group
-   * stays as it is. Those that failed a moment ago come last.
+   * Orders the members to try. The first is random, to spread load; for events with a key it is the
+   * same one as long as the group does not change. Recently failed members come last.
    */
   #inOrder(members: Candidate[], key: string | undefined): Candidate[] {
     const weight = new Map<Candidate, number>();
@@ -157,7 +157,7 @@ export class Publisher {
     return members.sort((a, b) => (weight.get(b) ?? 0) - (weight.get(a) ?? 0));
   }
 
-  /** @throws MicroError `canceled` only; whatever else happens is the outcome. */
+  /** @throws MicroError `canceled` only; every other failure is returned as the outcome. */
   async #send(
     candidate: Candidate,
     letter: Letter,
@@ -202,7 +202,7 @@ export class Publisher {
         aborted: (reason: unknown) => end(asMicroError(reason, "canceled", notSent)),
       };
       const timer = setTimeout(() => {
-        const message = `cannot publish on ${topic}: the registry did not say who listens within ${lookupTimeoutMs} ms`;
+        const message = `cannot publish on ${topic}: the registry did not list the subscribers within ${lookupTimeoutMs} ms`;
         end(new MicroError("unavailable", message, notSent));
       }, lookupTimeoutMs);
       const end = (error?: MicroError) => {
@@ -220,7 +220,7 @@ export class Publisher {
 
 const notSent = { outcome: "not-executed" } as const;
 
-/** An event and its envelope, which is made once, and only when somebody else than this process gets it. */
+/** An event and its envelope, which is encoded once, and only if a remote subscriber needs it. */
 class Letter {
   readonly record: EventRecord;
   #envelope: Buffer | undefined = undefined;

@@ -1,54 +1,64 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { formatAddress, parseAddress } from "../../address.ts";
-import { type Code, MicroError } from "../../error.ts";
-import type { Logger } from "../../logger.ts";
+import { formatAddress, parseAddress } from "../../base/address.ts";
+import { type Code, MicroError } from "../../base/error.ts";
+import { GrowingBuffer } from "../../base/growing-buffer.ts";
+import type { Logger } from "../../base/logger.ts";
+import { WebAccess } from "../../base/web-access.ts";
 import { decodeEnvelope, maxEnvelopeBytes } from "../envelope.ts";
 import type { EventRecord } from "../event.ts";
-import type { Acceptance } from "./own-subscriptions.ts";
+import type { Acceptance } from "./local-subscriptions.ts";
 
-/** What a {@link Receiver} is made with. */
+/** Options for a {@link Receiver}. */
 export interface ReceiverOptions {
   readonly maxEventBytes: number;
-  /** Requests of one subscriber's event are kept in memory while they come in: bytes of all together. */
+  /** Maximum size of the requests buffered in memory while they are received, in bytes in total. */
   readonly maxReceivingBytes: number;
   readonly maxConnections: number;
   readonly logger: Logger;
-  /** Takes an event for the subscription with this id. */
+  /** Host names that publishers may use, as in {@link WebAccess}. */
+  readonly hosts: readonly string[] | undefined;
+  /** Whether there is a subscription with this id. */
+  knows(id: string): boolean;
+  /** Offers an event to the subscription with this id. */
   accept(id: string, record: EventRecord): Acceptance;
 }
 
-/** What a receiver has done, in requests. */
+/** Counters of a receiver, in requests. */
 export interface ReceiverStats {
   readonly accepted: number;
-  /** Answered with an error: malformed, too large, for nobody, or no room. */
+  /**
+   * Requests rejected with an error: malformed, too large, for an unknown subscription, or no room.
+   */
   readonly refused: number;
-  /** Connections that were closed at once because there were too many. */
+  /** Connections closed immediately because there were too many. */
   readonly droppedConnections: number;
 }
 
-/** Time for the head of a request, and for all of it, in milliseconds. */
+/** Time limit for the head of a request, and for the whole request, in milliseconds. */
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
 /** Longer than senders keep an idle connection. */
 const keepAliveMs = 65_000;
 
-/** Requests name a path only; this makes a URL of it. */
+/** Requests contain only a path; this base makes it a URL. */
 const base = "http://broker";
 
 const statusOf: Partial<Record<Code, number>> = {
   invalid_argument: 400,
   not_found: 404,
+  permission_denied: 403,
   unimplemented: 415,
   resource_exhausted: 413,
   unavailable: 503,
 };
 
-/** The HTTP server that events are posted to. */
+/** The HTTP server to which events are posted. */
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #maxBytes: number;
   #server: Server | undefined = undefined;
+  #access: WebAccess | undefined = undefined;
   #receiving = 0;
   #accepted = 0;
   #refused = 0;
@@ -68,8 +78,8 @@ export class Receiver {
   }
 
   /**
-   * Begins to listen; resolves with the address, its port the real one.
-   * @throws MicroError `unavailable` when that is not possible.
+   * Starts listening; resolves with the address and its actual port.
+   * @throws MicroError `unavailable` when it cannot listen.
    */
   async listen(address: string): Promise<string> {
     const { createServer, STATUS_CODES } = await import("node:http");
@@ -109,7 +119,9 @@ export class Receiver {
         server.on("error", (error) => {
           this.#options.logger.error({ address, error }, "the HTTP broker's listener failed");
         });
-        resolve(formatAddress({ ...parsed, port: (server.address() as AddressInfo).port }));
+        const bound = formatAddress({ ...parsed, port: (server.address() as AddressInfo).port });
+        this.#access = this.#webAccess(bound);
+        resolve(bound);
       });
     });
   }
@@ -124,14 +136,22 @@ export class Receiver {
   }
 
   async #serve(request: IncomingMessage): Promise<void> {
+    const { host, origin, "sec-fetch-site": fetchSite } = request.headers;
+    const refusal = this.#access?.refusal({ host, origin, fetchSite: fetchSite?.toString() });
+    if (refusal !== undefined) throw refusal;
     if (request.method !== "POST") throw new Refusal(405, "Only POST is taken here");
     const target = request.url ?? "";
     const url = URL.canParse(target, base) ? new URL(target, base) : undefined;
     if (url?.pathname !== "/") throw new Refusal(404, `There is nothing at ${target.slice(0, 64)}`);
-    // Browsers send other types across origins without asking, so this keeps web pages out.
+    // Browsers send other content types across origins without a preflight, so this keeps web pages
+    // out.
     if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
       throw new Refusal(415, "An event is posted as application/json");
     }
+    const id = url.searchParams.get("id") ?? "";
+    // Checked before the body is read, so that only publishers that know a subscription can make
+    // this process read one.
+    if (!this.#options.knows(id)) throw nobodyHere();
     const { record, skipped } = decodeEnvelope(
       await this.#read(request),
       this.#options.maxEventBytes,
@@ -142,17 +162,33 @@ export class Receiver {
         "headers that are not visible ASCII were left out of an event's metadata",
       );
     }
-    const acceptance = this.#options.accept(url.searchParams.get("id") ?? "", record);
-    if (acceptance === "gone")
-      throw new Refusal(404, "Nobody here takes events for this id and topic");
+    const acceptance = this.#options.accept(id, record);
+    if (acceptance === "gone") throw nobodyHere();
     if (acceptance === "full") throw new Refusal(503, "Too many events wait for this subscriber");
     this.#accepted++;
   }
 
+  #webAccess(address: string): WebAccess {
+    const { logger, hosts } = this.#options;
+    return new WebAccess({
+      address,
+      hosts,
+      onRefusedHost: (host) =>
+        logger.warn(
+          { address, host },
+          "refused events for a host that is not one of this broker; allow it by MICRO_HOSTS or the option hosts",
+        ),
+      onRefusedOrigin: (origin) =>
+        logger.warn(
+          { address, origin },
+          "refused events from a web page; publish them by a service",
+        ),
+    });
+  }
+
   #read(request: IncomingMessage): Promise<Buffer> {
     const { maxReceivingBytes } = this.#options;
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const body = new GrowingBuffer();
     let reserved = 0;
     const reserve = (bytes: number): Refusal | undefined => {
       if (bytes > this.#maxBytes) return this.#tooLarge(bytes);
@@ -168,24 +204,23 @@ export class Receiver {
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<Buffer>((resolve, reject) => {
       const onData = (chunk: Buffer) => {
-        size += chunk.length;
-        const over = reserve(size);
+        const over = reserve(body.length + chunk.length);
         if (over !== undefined) return fail(over);
-        chunks.push(chunk);
+        body.append(chunk);
         return undefined;
       };
       const fail = (error: Error) => {
         request.off("data", onData);
         this.#receiving -= reserved;
         reserved = 0;
-        chunks.length = 0;
+        body.take();
         reject(error);
       };
       request.on("data", onData);
       request.once("end", () => {
         this.#receiving -= reserved;
         reserved = 0;
-        resolve(Buffer.concat(chunks));
+        resolve(body.take());
       });
       request.once("error", fail);
       request.once("close", () => fail(new Refusal(400, "The request broke off")));
@@ -197,7 +232,7 @@ export class Receiver {
     return new Refusal(413, `A request of ${bytes} bytes is over what an event of ${limit} needs`);
   }
 
-  /** Answers as go-micro's errors are written, so that a Go peer reads them. */
+  /** Responds in the error format of go-micro, so that a Go peer can read it. */
   #refuse(
     response: ServerResponse,
     error: unknown,
@@ -211,14 +246,14 @@ export class Receiver {
     if (response.destroyed || response.headersSent) return;
     const body = JSON.stringify({ id: "go.micro.broker", code, detail, status: texts[code] ?? "" });
     if (code === 405) response.setHeader("Allow", "POST");
-    // What is left of the request is not read, so the connection cannot be used again.
+    // The rest of the request is not read, so the connection cannot be reused.
     if (!response.req.complete) response.setHeader("Connection", "close");
     response.writeHead(code, { "Content-Type": "application/json" });
     response.end(body);
   }
 }
 
-/** An answer that is not 200. */
+/** A response with a status other than 200. */
 class Refusal extends Error {
   readonly status: number;
 
@@ -226,6 +261,10 @@ class Refusal extends Error {
     super(message);
     this.status = status;
   }
+}
+
+function nobodyHere(): Refusal {
+  return new Refusal(404, "No subscription here has this id and topic");
 }
 
 function statusFor(error: unknown): number {

@@ -1,28 +1,33 @@
-import { type LookupAddress, lookup } from "node:dns";
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
-import { isIP, type LookupFunction } from "node:net";
-import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
-import { formatAddress } from "../../address.ts";
-import { asMicroError, MicroError } from "../../error.ts";
-import type { AllowAddress } from "./reach.ts";
-import type { Target } from "./record.ts";
+import { isIP } from "node:net";
+import { throwIfAborted } from "../../base/abort.ts";
+import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
+import { formatAddress } from "../../base/address.ts";
+import { lookupAllowed } from "../../base/dialable-address.ts";
+import { MicroError } from "../../base/error.ts";
+import { abortedPublication } from "../event.ts";
+import type { AllowAddress } from "./allowed-addresses.ts";
+import type { Target } from "./subscriber-node.ts";
 
-/** What a {@link Sender} is made with. */
+/** Options for a {@link Sender}. */
 export interface SenderOptions {
   readonly allowAddress: AllowAddress;
-  /** Time that one subscriber has to take an event, in milliseconds. */
+  /** Time limit for one subscriber to accept an event, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Connections to one subscriber, and to all of them together. */
+/** Maximum number of connections to one subscriber, and in total. */
 const maxSocketsPerHost = 8;
 const maxSockets = 256;
-/** Shorter than a receiver keeps an idle connection, so that none is used as it is being closed. */
+/**
+ * Shorter than a receiver keeps an idle connection, so that a connection is not used while it is
+ * being closed.
+ */
 const idleMs = 30_000;
-/** Of an answer nothing but its status is used; more than this of it is not read. */
-const maxAnswerBytes = 64 * 1024;
+/** Only the status of a response is used; at most this much of its body is read. */
+const maxResponseBytes = 64 * 1024;
 
-/** Refusals that say the connection was never there, so that the event certainly did not arrive. */
+/** Errors that prove no connection was established, so the event certainly did not arrive. */
 const notConnected = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
@@ -31,10 +36,10 @@ const notConnected = new Set([
   "EAI_AGAIN",
 ]);
 
-/** How a kept connection fails that the other side had closed. */
+/** Errors of a kept-alive connection that the peer had already closed. */
 const stale = new Set(["ECONNRESET", "EPIPE"]);
 
-/** Posts envelopes to subscribers, over connections that it keeps. */
+/** Posts envelopes to subscribers over persistent connections. */
 export class Sender {
   readonly #options: SenderOptions;
   readonly #active = new Set<ClientRequest>();
@@ -46,9 +51,9 @@ export class Sender {
   }
 
   /**
-   * Resolves with the status of the answer.
-   * @throws MicroError `unavailable` when there is none, with what is known of the outcome; `canceled` by the
-   * signal; `permission_denied` for an address that events may not go to.
+   * Resolves with the status of the response.
+   * @throws MicroError `unavailable` when there is no response, with what is known of the outcome;
+   * `canceled` by the signal; `permission_denied` for an address that events may not be sent to.
    */
   async post(target: Target, envelope: Buffer, signal: AbortSignal | undefined): Promise<number> {
     const { allowAddress } = this.#options;
@@ -57,12 +62,13 @@ export class Sender {
     }
     this.#loading ??= load();
     const http = await this.#loading;
-    if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
+    throwIfAborted(signal);
     if (this.#closed) throw unreachable(target, "the broker is closed");
     try {
       return await this.#attempt(http, target, envelope, signal);
     } catch (error) {
-      // A kept connection that the other side had closed says nothing about the subscriber.
+      // A kept-alive connection that the peer had closed says nothing about the subscriber's
+      // health.
       if (!(error instanceof StaleConnection)) throw error;
       return await this.#attempt(http, target, envelope, signal);
     }
@@ -98,13 +104,22 @@ export class Sender {
           "Content-Length": envelope.length,
           "User-Agent": "micro-es",
         },
-        lookup: lookupAllowed(target, allowAddress),
+        lookup: lookupAllowed(
+          (address) => allowAddress(address, target.port),
+          () => notAllowed(target),
+        ),
       });
       const call = {
-        aborted: (reason: unknown) => request.destroy(asMicroError(reason, "canceled")),
+        aborted: (reason: unknown) => {
+          const error = abortedPublication(reason, true);
+          // Reject first: a response that has arrived but was not read yet would otherwise precede
+          // the error of the request.
+          reject(error);
+          request.destroy(error);
+        },
       };
       const timer = setTimeout(() => {
-        request.destroy(unreachable(target, `no answer within ${timeoutMs} ms`));
+        request.destroy(unreachable(target, `no response within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#active.add(request);
       request.on("close", () => {
@@ -133,7 +148,9 @@ interface Http {
   readonly request: typeof import("node:http").request;
 }
 
-/** Loaded when it is first needed, because a process that never publishes starts faster without it. */
+/**
+ * Loads the module on first use, because a process that never publishes starts faster without it.
+ */
 async function load(): Promise<Http> {
   const { Agent: HttpAgent, request } = await import("node:http");
   const agent = new HttpAgent({
@@ -152,25 +169,10 @@ function drain(response: IncomingMessage): void {
   let bytes = 0;
   response.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > maxAnswerBytes) response.destroy();
+    if (bytes > maxResponseBytes) response.destroy();
   });
-  // The status has been taken by then, and a connection that breaks is the agent's to replace.
+  // The status has been read by then, and the agent replaces a broken connection.
   response.on("error", () => {});
-}
-
-/** Resolves a name, and refuses it when one of its addresses may not be sent to. */
-function lookupAllowed(target: Target, allowAddress: AllowAddress): LookupFunction {
-  return (name, options, callback) => {
-    lookup(name, { ...options, all: true }, (error, found: LookupAddress[]) => {
-      const addresses = found ?? [];
-      if (error !== null) return callback(error, "");
-      if (!addresses.every(({ address }) => allowAddress(address, target.port))) {
-        return callback(notAllowed(target) as NodeJS.ErrnoException, "");
-      }
-      if (options.all === true) return callback(null, addresses);
-      return callback(null, addresses[0]?.address ?? "", addresses[0]?.family);
-    });
-  };
 }
 
 function name(target: Target): string {

@@ -1,10 +1,10 @@
 /**
- * A text of nothing but ASCII, of at most 27 characters; undefined for any other. `fromCharCode` with as many arguments as
- * the text has characters is about twice as fast as a call into the platform, and allocates nothing else. For more
- * characters it would gain less, and every one adds to what a bundle weighs.
+ * A text of at most 27 characters, if it is pure ASCII; undefined for any other. `fromCharCode`
+ * with one argument per character is about twice as fast as a call into the platform, and allocates
+ * nothing else. More characters would gain less, and each one adds to the size of a bundle.
  *
- * Each byte is read once, and a step down this ladder costs less than a jump by the text's length, which no processor
- * can foresee.
+ * Each byte is read once, and a step down this ladder costs less than a jump by the text's length,
+ * which no processor can predict.
  */
 // biome-ignore format: it is a table
 export function asciiText(b: Uint8Array, pos: number, end: number): string | undefined {

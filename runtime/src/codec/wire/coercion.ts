@@ -1,7 +1,7 @@
 /**
- * What becomes of values that are not of a field's type as they stand. Like protobuf-es, codecs take a numeric
- * string for a number, and a number or a string for a 64-bit integer; all else is an error. These are the
- * slow paths: a value of the right type is seen to be so where it is written.
+ * Converts values that do not have a field's type. Like protobuf-es, codecs accept a numeric string
+ * as a number, and a number or a string as a 64-bit integer; everything else is an error. These are
+ * the slow paths: a value of the right type is recognized where it is written.
  */
 
 export function int32Of(value: unknown): number {
@@ -46,11 +46,11 @@ export function textOf(value: unknown): string {
   throw badValue("a string", value);
 }
 
-/** The bytes of a `bytes` field, for which an initializer may give an array of numbers. */
+/** The bytes of a `bytes` field, which an initializer may give as an array of numbers. */
 export function bytesOf(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return new Uint8Array(value);
-  // A Uint8Array of another realm, as tests and workers have them.
+  // A Uint8Array of another realm, as in tests and workers.
   if (
     ArrayBuffer.isView(value) &&
     Object.prototype.toString.call(value) === "[object Uint8Array]"
@@ -60,7 +60,7 @@ export function bytesOf(value: unknown): Uint8Array {
   throw badValue("a Uint8Array", value);
 }
 
-/** The key of a map with integer keys, from the name of the property that it is kept as. */
+/** The key of a map with integer keys, from the name of the property that holds it. */
 export function integerKey(key: string): number {
   const number = Number(key);
   if (String(number) !== key) throw badValue("a map with integers as keys", key);
@@ -79,7 +79,7 @@ export function boolKey(key: string): boolean {
   return key === "true";
 }
 
-/** The error of a value that its field cannot hold; who catches it adds which field that is. */
+/** The error of a value that its field cannot hold; the code that catches it adds the field. */
 export function badValue(expected: string, value: unknown): TypeError {
   return new TypeError(`expected ${expected}, got ${described(value)}`);
 }

@@ -1,9 +1,9 @@
-/** The value of a `bytes` field that nobody set. There is nothing in it to change, so one is enough. */
+/** The value of an unset `bytes` field. It is empty and cannot be changed, so all share one. */
 export const noBytes: Uint8Array<ArrayBuffer> = /*@__PURE__*/ new Uint8Array(0);
 
 /**
- * Makes the constructor of messages whose fields can be told apart from their defaults: the defaults stand on
- * the prototype, and a field is set when the message has it as its own.
+ * Creates the constructor of messages that tell set fields from defaults: the defaults are on the
+ * prototype, and a set field is an own property of the message.
  */
 export function withDefaults<M>(
   initialize: (this: { -readonly [P in keyof M]: M[P] }) => void,
@@ -13,7 +13,7 @@ export function withDefaults<M>(
   return initialize as unknown as new () => M;
 }
 
-/** Whether a message has a field itself, and not by a default on its prototype. */
+/** Whether a field is set on the message itself, and not a default on its prototype. */
 export function isOwn(message: object, field: string): boolean {
   return Object.hasOwn(message, field);
 }

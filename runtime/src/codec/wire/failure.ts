@@ -2,9 +2,9 @@ import type { WriteMessage } from "./writer.ts";
 import { Writer } from "./writer.ts";
 
 /**
- * Finds the field at which writing a message fails, such as `.lines[2].amount`. The message is written once
- * more, through a proxy that notes what is read; so codecs carry no names for their errors and pay nothing
- * for them.
+ * Finds the field at which writing a message fails, such as `.lines[2].amount`. The message is
+ * written once more, through a proxy that records reads; so codecs carry no names for their errors
+ * and pay nothing for them.
  */
 export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
   let path = "";
@@ -14,7 +14,7 @@ export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
       get(target, key) {
         const found: unknown = Reflect.get(target, key);
         const isList = Array.isArray(target);
-        // Of what is no list, it is not the length that is wrong.
+        // For a non-array, the type is the problem, not the length.
         if (key === "length" && (isList || found === undefined)) return found;
         if (typeof key === "symbol") return found;
         path = at + (isList ? `[${key}]` : `.${key}`);
@@ -27,6 +27,6 @@ export function pathOfFailure<M>(write: WriteMessage<M>, message: M): string {
   } catch {
     return path;
   }
-  // It did not fail again, as when a getter gave another value.
+  // It did not fail again, for example because a getter returned another value.
   return "";
 }

@@ -25,7 +25,10 @@ export function readGroup<M>(
   return message;
 }
 
-/** Where the fields of a message end that {@link readGroup} reads, or else at `end`. The cursor stays. */
+/**
+ * The position at which the fields of a message that {@link readGroup} reads end; `end` if there is
+ * no end tag. The cursor does not move.
+ */
 export function contentsEnd(reader: Reader, end: number, depth: number): number {
   if (reader.groupDepth !== depth) return end;
   const start = reader.pos;

@@ -7,9 +7,12 @@ import {
   storeSint64,
   storeUint64,
   storeVarint,
-} from "./store.ts";
+} from "./write-fixed.ts";
 
-/** A key of a map with 64-bit integers as keys: a number of at most 32 bits, or the name of the property. */
+/**
+ * A key of a map with 64-bit integer keys: a number of at most 32 bits, or the name of the
+ * property.
+ */
 export type LongKey = number | string;
 
 interface IntegerMap {
@@ -18,7 +21,7 @@ interface IntegerMap {
 
 const none: readonly number[] = [];
 
-/** The keys of a map with integers as keys, in the order in which the engine has them. */
+/** The keys of a map with integer keys, in the engine's order. */
 export function integerKeys(map: IntegerMap): readonly number[] {
   const counted = countedKeys(map);
   if (counted !== undefined) return counted;
@@ -26,24 +29,25 @@ export function integerKeys(map: IntegerMap): readonly number[] {
   return names.length === 0 ? none : names.map(integerKey);
 }
 
-/** The keys of a map with 64-bit integers as keys, in the order in which the engine has them. */
+/** The keys of a map with 64-bit integer keys, in the engine's order. */
 export function longKeys(map: IntegerMap): readonly LongKey[] {
   return countedKeys(map) ?? Object.keys(map);
 }
 
-/** The most integers that may be missing among the keys of a map. */
+/** The most gaps allowed in the keys of a map. */
 const mostGaps = 16;
 
 /**
- * The keys of a map that are 0, 1, 2 and so on, with few of them missing; undefined if there are others. To look each of
- * them up takes a quarter of the time in which the engine makes a text of each and that becomes a number again.
+ * The keys of a map that are 0, 1, 2 and so on, with few gaps; undefined if there are others.
+ * Looking up each of them takes a quarter of the time that the engine needs to turn each into text
+ * and the text back into a number.
  */
 function countedKeys(map: IntegerMap): number[] | undefined {
   if (map[0] === undefined && map[1] === undefined) return undefined;
-  // Another prototype could have entries that are none of the map's.
+  // Another prototype could have entries that are not the map's.
   const prototype = Object.getPrototypeOf(map);
   if (prototype !== Object.prototype && prototype !== null) return undefined;
-  // Only their number counts: keys take the place of values.
+  // Only the length matters: keys replace the values.
   const keys = Object.values(map) as number[];
   let count = 0;
   for (let key = 0; count < keys.length; key++) {
@@ -53,7 +57,8 @@ function countedKeys(map: IntegerMap): number[] | undefined {
   return keys;
 }
 
-// Each stores a key at a position behind which there is room for it, and returns the position behind.
+// Each function stores a key at a position that has enough room after it, and returns the position
+// after the key.
 
 export function storeInt64Key(bytes: Uint8Array, at: number, key: LongKey): number {
   if (typeof key === "number") return storeVarint(bytes, at, key);

@@ -1,10 +1,10 @@
-import { getString } from "./get.ts";
+import { getString } from "./read-scalars.ts";
 import type { Reader } from "./reader.ts";
 
 /**
- * Keys of maps that were read before. They come again and again, and a string that has been the name of a
- * property once is one much faster the second time. Keys go where their hash says, over what was there, so
- * the memory is bounded; one is used again only when it is equal byte for byte.
+ * Map keys that were read before. Keys recur, and a string that has already been a property name is
+ * much faster the second time. A key is stored at its hash and overwrites the one there, so memory
+ * is bounded; it is reused only if it is equal byte for byte.
  */
 const known: string[] = /*@__PURE__*/ new Array<string>(256).fill("");
 
@@ -24,7 +24,7 @@ export function readKey(reader: Reader): string {
     hash = (Math.imul(hash, 31) + byte) | 0;
     bits |= byte;
   }
-  // Of other texts, the bytes are not the characters.
+  // In other text, bytes are not characters.
   if (bits > 0x7f) return getString(reader);
   const slot = (hash ^ (hash >>> 8)) & 0xff;
   const candidate = known[slot]!;
@@ -41,7 +41,10 @@ export function readKey(reader: Reader): string {
   return key;
 }
 
-/** No entry, and room for some with small integers as keys: the engine takes that over when it copies the object. */
+/**
+ * An object without entries, but with room for some with small integer keys: the engine preserves
+ * that room when it copies the object.
+ */
 const roomy: { [key: string]: never } = /*@__PURE__*/ emptied({ 1: 0 as never });
 
 function emptied(map: { [key: string]: never }): { [key: string]: never } {
@@ -49,12 +52,15 @@ function emptied(map: { [key: string]: never }): { [key: string]: never } {
   return map;
 }
 
-/** To look at a map takes as long as it is large, and must not take all the time of messages that are made for that. */
+/**
+ * Inspecting a map takes time in proportion to its size; this bounds that time for messages crafted
+ * to exploit it.
+ */
 const mostFullMaps = 16;
 
 /**
- * A map with the entries of another one, to which integers as keys are going to be added. An object that has no room for
- * them yet takes the engine four times as long to make some as it takes it to copy an object that has.
+ * A copy of a map, ready for integer keys to be added. Adding room to an object that has none takes
+ * the engine four times as long as copying an object that has it.
  */
 export function roomyMap<V>(reader: Reader, map: { [key: string]: V }): { [key: string]: V } {
   const full = reader.fullMaps ?? 0;
@@ -66,7 +72,10 @@ export function roomyMap<V>(reader: Reader, map: { [key: string]: V }): { [key: 
   return { ...roomy };
 }
 
-/** Sets an entry of a map. A key may be `__proto__`, which a plain assignment takes as something else. */
+/**
+ * Sets an entry of a map. A key may be `__proto__`, which a plain assignment would interpret
+ * differently.
+ */
 export function setEntry<V>(map: { [key: string]: V }, key: string, value: V): void {
   if (key !== "__proto__") map[key] = value;
   else {

@@ -6,28 +6,31 @@ import { pathOfFailure } from "./failure.ts";
 import type { MessageInit } from "./message-init.ts";
 import { Reader, type ReadMessage } from "./reader.ts";
 import { encodeFresh, largestCarved } from "./slab.ts";
-import { viewDoubles } from "./store.ts";
 import { handOver } from "./unknown.ts";
+import { viewDoubles } from "./write-fixed.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
-/** How deeply messages may be nested, the outermost one included. */
+/** How deeply messages may be nested, including the outermost one. */
 export const recursionLimit = 100;
 
 /**
- * A codec of protobuf's binary format that can also read and write its message as a part of another one, which
- * is how the codecs of generated files use each other.
+ * A codec of protobuf's binary format that can also read and write its message as part of another;
+ * generated codecs use each other through it.
  */
 export interface MessageCodec<M, I = MessageInit<M>> extends Codec<M, I> {
   encodeInto(message: I, target: Uint8Array, offset: number): number;
   decodeFrom(bytes: Uint8Array, start: number, end: number, copyBytes: boolean): M;
   /** A message with every field at its default, as protobuf-es' `create` makes it. */
   readonly create: () => M;
-  /** Merges the message that begins at the reader's position and ends at `end` into `message`. */
+  /** Merges the message between the reader's position and `end` into `message`. */
   readonly read: ReadMessage<M>;
   readonly write: WriteMessage<M>;
 }
 
-/** What a generated file knows of a message: its name, and the three functions that were written for it. */
+/**
+ * Creates a codec from what a generated file knows about a message: its name, and the three
+ * functions generated for it.
+ */
 export function messageCodec<M extends Message>(
   typeName: M["$typeName"],
   create: () => M,
@@ -38,9 +41,10 @@ export function messageCodec<M extends Message>(
 }
 
 /**
- * A generated codec that has its descriptor too, for those who need it, as JSON does. Codecs come without: a
- * bundle in which nobody asks for one shall not have protobuf-es in it. It says little of the types, because to
- * relate them costs the type checker more than all else in a generated file.
+ * A generated codec together with its descriptor, for formats that need it, such as JSON. Codecs
+ * come without, so that a bundle that does not use the descriptor does not include protobuf-es. The
+ * types are loose, because relating them costs the type checker more than everything else in a
+ * generated file.
  *
  * @param schema the descriptor of the codec's message
  */
@@ -56,7 +60,7 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   readonly read: ReadMessage<M>;
   readonly write: WriteMessage<M>;
   declare readonly schema?: DescMessage;
-  /** The size of the message that was last encoded. Messages of a type are often of a size. */
+  /** The size of the last encoded message. Messages of a type often have similar sizes. */
   #lastSize = 0;
 
   constructor(
@@ -93,7 +97,7 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
     } catch (cause) {
       throw this.#unwritable(message, cause);
     }
-    // Fields make room for the most that they can take; in the end it may have fitted all the same.
+    // Fields reserve room for their largest size; the result may have fitted all the same.
     if (writer.bytes !== target && end <= target.length) {
       target.set(writer.bytes.subarray(offset, end), offset);
     }
@@ -111,7 +115,9 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
       if (reader.kept !== undefined) handOver(reader.kept);
       return message;
     } catch (cause) {
-      const where = `${end - start} bytes as ${this.typeName}, at byte ${reader.pos - start}`;
+      // Steps do not check for the end of the bytes, so the reader may be past it.
+      const at = Math.min(reader.pos, end) - start;
+      const where = `${end - start} bytes as ${this.typeName}, at byte ${at}`;
       throw cannotDecode(where, cause);
     }
   }

@@ -1,9 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
 
 /**
- * What may be given for a message: an object with some of its fields, or the message itself, which is one with all of
- * them. It is what protobuf-es' `create` takes, said without the descriptor. As one object type and not a union, it
- * leaves fields optional in what is made from it, as with `Pick`.
+ * Initializer for a message: an object with some of its fields, or the message itself, which has
+ * all of them. It accepts what protobuf-es' `create` accepts, expressed without the descriptor.
+ * Because it is one object type and not a union, types derived from it, as with `Pick`, keep the
+ * fields optional.
  */
 export type MessageInit<M> = {
   [P in keyof M]?: P extends "$typeName" | "$unknown" ? M[P] : FieldInit<M[P]>;

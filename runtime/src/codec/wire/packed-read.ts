@@ -10,19 +10,23 @@ import {
   getSfixed64,
   getSint64,
   getUint64,
-} from "./get.ts";
+} from "./read-scalars.ts";
 import { endOf, getUint32, leave, type Reader, type UnknownFields } from "./reader.ts";
 import { low } from "./scratch.ts";
 import { keepEnum } from "./unknown.ts";
 
-// Each reads a packed list behind its tag and returns the list with it at its end: a list may come in several
-// parts, packed or not. An empty list is not filled but replaced: values wait in a list of the module until their
-// number is known, because a list that is allocated at its size costs half as much as one that grows.
+// Each function reads a packed list after its tag and returns the list with the values appended: a
+// list may arrive in several parts, packed or not. An empty list is not filled but replaced: values
+// are buffered in a list of the module until their number is known, because a list allocated at its
+// final size costs half as much as one that grows.
 
-/** How many values can wait. */
+/** The number of values that can be buffered. */
 const most = 1024;
 
-/** Values that wait. Each has one kind of element, as the engine sees it, and so have the lists made of it. */
+/**
+ * Buffered values. Each list has one kind of element, as the engine sees it, and so have the lists
+ * made of it.
+ */
 const integers: number[] = /*@__PURE__*/ waiting(0);
 const fractions: number[] = /*@__PURE__*/ waiting(0.5);
 
@@ -30,7 +34,7 @@ function waiting<T>(value: T): T[] {
   return Array.from({ length: most }, () => value);
 }
 
-/** Appends the first `count` values of those that wait to a list. */
+/** Appends the first `count` buffered values to a list. */
 function flush<T>(values: readonly T[], count: number, list: T[]): T[] {
   if (list.length === 0) return values.slice(0, count);
   for (let i = 0; i < count; i++) list.push(values[i]!);
@@ -38,9 +42,10 @@ function flush<T>(values: readonly T[], count: number, list: T[]): T[] {
 }
 
 /**
- * Numbers of one or two bytes are read without a branch on which of the two it is, which no processor could predict: the
- * second byte is always read, and counts where there is one. Those of more than three bytes are read outside of the inner
- * loop, and so is the last one, which has nothing behind it: `next` reads it, after whose call the engine checks anew what the arrays are.
+ * Numbers of one or two bytes are read without branching on which of the two it is, which no
+ * processor could predict: the second byte is always read, and counts if there is one. Numbers of
+ * more than three bytes are read outside of the inner loop, and so is the last one, which has no
+ * bytes after it: `next` reads it, and after calling it the engine has to check the arrays again.
  */
 function varints(
   reader: Reader,
@@ -90,7 +95,9 @@ function varints(
   return flushIntegers(count, list);
 }
 
-/** {@link flush} for integers: an array literal of a few elements takes half the time of a slice. */
+/**
+ * {@link flush} for integers: an array literal of a few elements takes half the time of a slice.
+ */
 // biome-ignore format: it is a table
 function flushIntegers(count: number, list: number[]): number[] {
   if (list.length === 0) {
@@ -123,17 +130,17 @@ export function readPackedSint32(reader: Reader, before: number[], end: number):
 }
 
 export function readPackedBool(reader: Reader, list: boolean[], end: number): boolean[] {
-  // Not by readPacked: so short a loop gains most from calling what it knows.
+  // Not through readPacked: a loop this short gains most from calling a known function.
   const stop = endOf(reader, end);
   while (reader.pos < stop) list.push(getBool(reader));
   leave(reader, stop);
   return list;
 }
 
-/** From so many bytes on, one call that copies them is quicker than reading them one by one. */
+/** From this many bytes on, one call that copies them is faster than reading them one by one. */
 const worthCopying = 256;
 
-/** Copies as many whole numbers as there are, and as can wait, to where the machine can read them. */
+/** Copies all complete numbers, as far as they fit into the buffer, to an aligned position. */
 function align(reader: Reader, stop: number, aligned: Float32Array | Float64Array): number {
   const { bytes, pos } = reader;
   const width = aligned.BYTES_PER_ELEMENT;
@@ -186,7 +193,7 @@ export function readPackedDouble(reader: Reader, before: number[], end: number):
   return flush(fractions, count, list);
 }
 
-/** A list whose elements another function reads. */
+/** Reads a list whose elements another function reads. */
 export function readPacked<T>(
   reader: Reader,
   list: T[],
@@ -227,7 +234,7 @@ export function readPackedSfixed64(reader: Reader, list: bigint[], end: number):
   return readPacked(reader, list, end, getSfixed64);
 }
 
-/** A list of a closed enum: values that the enum does not have are kept as unknown fields. */
+/** Reads a list of a closed enum: values that the enum does not have are kept as unknown fields. */
 export function readPackedEnum<E extends number>(
   reader: Reader,
   list: E[],
@@ -242,7 +249,7 @@ export function readPackedEnum<E extends number>(
   return list;
 }
 
-/** An element of a list of a closed enum. */
+/** Reads an element of a list of a closed enum. */
 export function readEnum<E extends number>(
   reader: Reader,
   list: E[],

@@ -12,15 +12,18 @@ import {
   storeUint32,
   storeUint64,
   storeVarint,
-} from "./store.ts";
+} from "./write-fixed.ts";
 import { closeKept, closeLength, putTag, room, varintSize, type Writer } from "./writer.ts";
 
-// Each writes a list that is not empty as one field.
+// Each function writes a non-empty list as one field.
 
 type Long = bigint | string;
 type Store<T> = (bytes: Uint8Array, at: number, value: T) => number;
 
-/** Whether there is room for every element at its largest; where there is not, each makes room for itself. */
+/**
+ * Whether there is room for every element at its largest size; if not, each element makes room for
+ * itself.
+ */
 function isRoomy(writer: Writer, start: number, count: number): boolean {
   return start + 10 * count <= writer.bytes.length;
 }
@@ -30,8 +33,9 @@ function closePacked(writer: Writer, start: number, end: number, kept: number): 
 }
 
 /**
- * Numbers of up to 14 bits are written without a branch on whether they take one byte or two, and those of up to 21 bits
- * in the same loop, which calls nothing; all others, and the last one, which must not touch what is behind it, by `store`.
+ * Numbers of up to 14 bits are written without branching on whether they take one byte or two, and
+ * those of up to 21 bits in the same loop, which calls no functions. All others, and the last one,
+ * which must not touch the bytes after it, are written by `store`.
  */
 function varints(
   writer: Writer,
@@ -104,7 +108,7 @@ function zigzag(value: number): number {
   return ((checked << 1) ^ (checked >> 31)) >>> 0;
 }
 
-/** @param width the bytes that an element takes, or takes as a rule */
+/** @param width the size of an element in bytes, or its usual size */
 function packed<T>(
   writer: Writer,
   at: number,

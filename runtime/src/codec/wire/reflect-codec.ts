@@ -12,8 +12,8 @@ import { keepUnknown, skipField } from "./unknown.ts";
 import { putRaw } from "./writer.ts";
 
 /**
- * The codec of a message whose own was not generated along with that of the messages which use it, as is the
- * case for packages that others generated. It works from the descriptor, through protobuf-es.
+ * The codec of a message whose own codec was not generated together with those of the messages that
+ * use it, as for packages generated elsewhere. It works from the descriptor, through protobuf-es.
  */
 export function reflectCodec<Desc extends DescMessage>(
   schema: Desc,
@@ -36,7 +36,10 @@ export function reflectCodec<Desc extends DescMessage>(
   return described(codec, schema) as MessageCodec<MessageShape<Desc>>;
 }
 
-/** Checks that fields fill the bytes up to `stop`: protobuf-es takes a last one that runs over them. The cursor stays. */
+/**
+ * Checks that the fields end exactly at `stop`: protobuf-es accepts a last field that runs past it.
+ * The cursor does not move.
+ */
 function checkFields(reader: Reader, stop: number, depth: number): void {
   const start = reader.pos;
   while (reader.pos < stop) skipField(reader, nextTag(reader), stop, depth);

@@ -1,6 +1,6 @@
 /**
- * Eight bytes in which numbers change their form. Typed arrays over them are about ten times as fast at this as
- * a DataView. Each use is over before another begins, so one is enough.
+ * Eight bytes for converting numbers. Typed arrays over them are about ten times as fast as a
+ * DataView. Each use ends before another begins, so one is enough.
  */
 export const words: Int32Array = /*@__PURE__*/ new Int32Array(2);
 export const floats: Float32Array = /*@__PURE__*/ new Float32Array(words.buffer, 0, 1);
@@ -8,7 +8,7 @@ export const doubles: Float64Array = /*@__PURE__*/ new Float64Array(words.buffer
 export const longs: BigInt64Array = /*@__PURE__*/ new BigInt64Array(words.buffer);
 export const unsignedLongs: BigUint64Array = /*@__PURE__*/ new BigUint64Array(words.buffer);
 
-/** Which of the words holds the low half of eight bytes, on this machine. */
+/** The index of the word that holds the low half of eight bytes on this machine. */
 export const low: number = /*@__PURE__*/ lowWord();
 export const high: number = 1 - low;
 

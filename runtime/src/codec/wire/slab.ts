@@ -1,39 +1,42 @@
-import { viewDoubles } from "./store.ts";
+import { viewDoubles } from "./write-fixed.ts";
 import { type WriteMessage, Writer } from "./writer.ts";
 
 /**
- * Small messages, and copies of bytes, are carved out of one array after another, as Node's Buffer does it and with its size:
- * an array of its own would cost a message several times as much as encoding it.
+ * Small messages, and copies of bytes, are carved out of shared arrays, as in Node's Buffer and
+ * with its size: an array of its own would cost a message several times as much as encoding it.
  */
 const slabSize = 8192;
 
-/** What is larger gets an array of its own, so that little memory is held by one message. */
+/** Anything larger gets an array of its own, so that one message keeps little memory alive. */
 export const largestCarved: number = slabSize / 4;
 
-/** V8 keeps arrays up to this size in its own heap; each larger one costs an allocation of the system. */
+/** V8 keeps arrays up to this size in its own heap; each larger one costs a system allocation. */
 const smallestCarved = 64;
 
-/** Where larger messages are written before they are copied out. It is kept up to this size. */
+/**
+ * The buffer in which larger messages are written before they are copied out. It is kept up to this
+ * size.
+ */
 const largestKept = 1 << 20;
 
-/** What fields may ask for at the end of a message beyond what they need. */
+/** The room that fields may reserve at the end of a message beyond their needs. */
 const margin = 128;
 
 let slab: Uint8Array = /*@__PURE__*/ new Uint8Array(0);
 let used = 0;
 let spare: Uint8Array | undefined;
 
-/** Sees to it that so much of the slab is free. */
+/** Ensures that this much of the slab is free. */
 function free(size: number): void {
   if (used + size <= slab.length) return;
   slab = new Uint8Array(slabSize);
   used = 0;
 }
 
-/** A copy of a part of bytes. Copies of middle size share an array, though no part of it. */
+/** A copy of a part of the bytes. Copies of medium size share an array, but no part of it. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
-  // Of a Buffer, a slice would be a Buffer too, and a view.
+  // The slice of a Buffer would be a Buffer too, and a view.
   if (length <= smallestCarved && bytes.constructor === Uint8Array) return bytes.slice(start, end);
   const part = new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
   if (length <= smallestCarved || length > largestCarved) return new Uint8Array(part);
@@ -44,9 +47,9 @@ export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Arra
 }
 
 /**
- * Encodes a message into bytes that nobody else writes to.
+ * Encodes a message into bytes that no other code writes to.
  *
- * @param expectedSize decides where to begin, and costs no more than time when it is wrong
+ * @param expectedSize decides where to begin; a wrong value costs only time
  */
 export function encodeFresh<M>(
   write: WriteMessage<M>,
@@ -58,12 +61,13 @@ export function encodeFresh<M>(
     : copyOut(write, message, expectedSize + margin);
 }
 
-/** Encodes into the slab. What turns out not to fit gets an array of its own. */
+/** Encodes into the slab. A message that does not fit gets an array of its own. */
 function carve<M>(write: WriteMessage<M>, message: M, size: number): Uint8Array {
   free(size);
   const room = slab;
   const start = used;
-  // All of it is taken until the size is known: a getter of the message may encode another one.
+  // The whole slab is reserved until the size is known: a getter of the message may encode another
+  // one.
   used = room.length;
   const writer = new Writer(room);
   const end = write(message, writer, start);

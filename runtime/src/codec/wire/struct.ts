@@ -1,16 +1,17 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { getBool, getDouble, getInt32, getString } from "./get.ts";
 import { readKey, setEntry } from "./map-keys.ts";
-import { putString } from "./put.ts";
+import { getBool, getDouble, getInt32, getString } from "./read-scalars.ts";
 import { endOf, enter, leave, nextTag, type Reader } from "./reader.ts";
-import { storeBool, storeDouble } from "./store.ts";
 import { skipField } from "./unknown.ts";
+import { storeBool, storeDouble } from "./write-fixed.ts";
+import { putString } from "./write-scalars.ts";
 import { closeLength, openLength, room, type Writer } from "./writer.ts";
 
-// A field of type google.protobuf.Struct holds the JSON object that the message stands for. These go between
-// the object and the bytes without the messages Struct, Value and ListValue in between. In the tags below,
-// a Struct's entries are field 1 with key 1 and value 2; a Value has null 1, number 2, string 3, bool 4,
-// struct 5 and list 6; a ListValue has its values in field 1.
+// A field of type google.protobuf.Struct holds the JSON object that the message represents. These
+// functions convert between the object and the bytes without intermediate Struct, Value and
+// ListValue messages. In the tags below, a Struct's entries are field 1 with key 1 and value 2; a
+// Value has null 1, number 2, string 3, bool 4, struct 5 and list 6; a ListValue has its values in
+// field 1.
 
 /** Merges a Struct into a JSON object. */
 export function readStruct(
@@ -41,7 +42,10 @@ function readEntry(json: JsonObject, reader: Reader, end: number, depth: number)
   setEntry(json, key, value ?? null);
 }
 
-/** Reads a Value on top of the one that was there: of two objects or lists, the later adds to the earlier. */
+/**
+ * Reads a Value and merges it with the previous one: of two objects or lists, the later extends the
+ * earlier.
+ */
 function readValue(
   before: JsonValue | undefined,
   reader: Reader,

@@ -1,6 +1,7 @@
 /**
- * UTF-8 ↔ string, by the fastest way that the platform has. Node's own methods of Buffer work on any
- * Uint8Array, without a view of the part to read or write; elsewhere the Encoding API does it.
+ * Converts between UTF-8 and strings by the fastest means of the platform. Node's own Buffer
+ * methods work on any Uint8Array, without a view of the part to read or write; elsewhere the
+ * Encoding API does it.
  */
 
 interface NodeText {
@@ -16,7 +17,7 @@ const encoder = /*@__PURE__*/ new TextEncoder();
 const { utf8Slice: slice, utf8Write: write }: NodeText =
   /*@__PURE__*/ (globalThis as { Buffer?: { prototype: NodeText } }).Buffer?.prototype ?? {};
 
-/** Decodes UTF-8; what is not valid becomes U+FFFD. */
+/** Decodes UTF-8; invalid bytes become U+FFFD. */
 export const decodeText: (bytes: Uint8Array, start: number, end: number) => string =
   slice === undefined
     ? (bytes, start, end) => lenient.decode(bytes.subarray(start, end))
@@ -31,13 +32,13 @@ export const decodeStrictText: (bytes: Uint8Array, start: number, end: number) =
     ? (bytes, start, end) => strict.decode(bytes.subarray(start, end))
     : (bytes, start, end) => {
         const text = slice.call(bytes, start, end);
-        // U+FFFD may have been sent; only then is a second look needed.
+        // U+FFFD may have been sent; only then is a second check needed.
         return text.includes("\uFFFD") ? strict.decode(bytes.subarray(start, end)) : text;
       };
 
 /**
- * Encodes into `target`, which has room for it, and returns the number of bytes. A lone surrogate becomes
- * U+FFFD.
+ * Encodes into `target`, which must have enough room, and returns the number of bytes. A lone
+ * surrogate becomes U+FFFD.
  */
 export const encodeText: (text: string, target: Uint8Array, offset: number) => number =
   write === undefined

@@ -10,7 +10,7 @@ import {
   type UnknownFields,
 } from "./reader.ts";
 
-/** Keeps a field that the message's type does not have, as it came. */
+/** Keeps a field that the message's type does not have, as received. */
 export function keepUnknown(
   reader: Reader,
   message: UnknownFields,
@@ -20,7 +20,7 @@ export function keepUnknown(
 ): void {
   if ((tag & 7) === 4) {
     if (reader.groupDepth !== depth || tag >>> 3 !== reader.group) throw badTag(tag);
-    // The group's message stops here, as though its bytes had come to their end.
+    // The group's message ends here, as though its bytes had ended.
     reader.behindGroup = reader.pos;
     reader.pos = end;
     return;
@@ -32,8 +32,9 @@ export function keepUnknown(
 }
 
 /**
- * Keeps a field aside until all is read: a message that gets another member in the middle of reading looks like one of
- * another kind to the engine, and reading stays slower for good once many kinds were seen.
+ * Sets a field aside until everything is read: a message that gets another property in the middle
+ * of reading looks to the engine like one of another kind, and reading stays slower permanently
+ * once it has seen many kinds.
  */
 export function keepField(
   reader: Reader,
@@ -45,7 +46,7 @@ export function keepField(
   reader.kept.push([message, { no: tag >>> 3, wireType: tag & 7, data }]);
 }
 
-/** Gives the messages that were read the fields that were kept for them, in the order in which they came. */
+/** Adds the kept fields to their messages, in the order in which they arrived. */
 export function handOver(kept: readonly KeptField[]): void {
   for (const [message, field] of kept) {
     message.$unknown ??= [];
@@ -53,7 +54,7 @@ export function handOver(kept: readonly KeptField[]): void {
   }
 }
 
-/** Moves behind a field's value. Groups in it may be nested as deeply as messages. */
+/** Moves past a field's value. Groups in it may be nested as deeply as messages. */
 export function skipField(reader: Reader, tag: number, end: number, depth: number): void {
   if (tag >>> 3 === 0) throw badTag(tag);
   switch (tag & 7) {
@@ -81,7 +82,7 @@ export function skipField(reader: Reader, tag: number, end: number, depth: numbe
 function skipGroup(reader: Reader, start: number, end: number, depth: number): void {
   while (reader.pos < end) {
     const tag = nextTag(reader);
-    // The end of a group has its number, and a wire type one above that of its start.
+    // The end tag of a group has the same number as its start tag, and a wire type one higher.
     if (tag === start + 1) return;
     skipField(reader, tag, end, depth);
   }

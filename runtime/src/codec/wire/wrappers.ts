@@ -2,8 +2,8 @@ import { leave, nextTag, type Reader } from "./reader.ts";
 import { skipField } from "./unknown.ts";
 
 /**
- * Reads a message of google/protobuf/wrappers.proto for a field that holds the bare value. What the wrapper
- * does not say is as it was before, or as a wrapper is that was never written to.
+ * Reads a message of google/protobuf/wrappers.proto for a field that holds the bare value. A value
+ * that the wrapper omits keeps its previous value, or the default of a new wrapper.
  *
  * @param tag of the wrapper's one field
  */

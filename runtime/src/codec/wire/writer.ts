@@ -1,19 +1,20 @@
 import type { UnknownField } from "@bufbuild/protobuf";
-import { storeVarint } from "./store.ts";
+import { storeVarint } from "./write-fixed.ts";
 
 /**
- * Writes a message's fields from a position on, and returns the position behind them. Generated code has one for
- * each type.
+ * Writes a message's fields at a position, and returns the position after them. Generated code has
+ * one for each type.
  */
 export type WriteMessage<M> = (message: M, writer: Writer, at: number) => number;
 
 /**
- * The buffer that fields are written to in protobuf's binary format; generated codecs drive it. What writes to it
- * are functions and not methods, so that a bundle has none but those which its messages need; each takes the
- * position at which to write, and returns the one behind what it wrote, so that positions stay in registers.
+ * The buffer that fields are written to in protobuf's binary format; generated codecs drive it. The
+ * operations on it are functions and not methods, so that a bundle has only those that its messages
+ * need. Each takes the position at which to write and returns the position after what it wrote, so
+ * positions stay in registers.
  *
- * Each field makes sure of enough room once, for the most that it can take, so that no store ever misses the
- * buffer: an engine that has seen one do so makes all of them slower. Where room is lacking, writing goes on in a
+ * Each field reserves room once, for its largest size, so that no store ever misses the buffer: an
+ * engine that has seen one miss makes all stores slower. When room runs out, writing continues in a
  * larger buffer, at the same position.
  */
 export class Writer {
@@ -24,7 +25,7 @@ export class Writer {
   }
 }
 
-/** The buffer, with room up to a position. So small that the engine has it wherever it is called. */
+/** The buffer, with room up to a position. Small enough that the engine inlines it everywhere. */
 export function room(writer: Writer, end: number): Uint8Array {
   const { bytes } = writer;
   return end <= bytes.length ? bytes : grown(writer, end);
@@ -38,19 +39,20 @@ function grown(writer: Writer, end: number): Uint8Array {
   return larger;
 }
 
-/** Writes a tag, which is a field's number and wire type in one. */
+/** Writes a tag, which combines a field's number and wire type. */
 export function putTag(writer: Writer, at: number, tag: number): number {
   return storeVarint(room(writer, at + 5), at, tag);
 }
 
 /**
- * Begins something with a length, which is not known yet and is taken to need one byte. Returns where its contents begin.
+ * Begins a length-delimited part, whose length is not known yet and assumed to take one byte.
+ * Returns the start of its contents.
  */
 export function openLength(writer: Writer, at: number, tag: number): number {
   return storeVarint(room(writer, at + 6), at, tag) + 1;
 }
 
-/** Ends what has a length. A length that takes more than one byte moves the contents. */
+/** Ends a length-delimited part. A length that takes more than one byte moves the contents. */
 export function closeLength(writer: Writer, start: number, end: number): number {
   const length = end - start;
   if (length >= 0x80) return closeKept(writer, start, end, 1);
@@ -58,7 +60,10 @@ export function closeLength(writer: Writer, start: number, end: number): number 
   return end;
 }
 
-/** Ends what has a length, for which `kept` bytes were kept; where it takes more or less, it moves the contents. */
+/**
+ * Ends a length-delimited part whose length has `kept` bytes reserved; if it takes more or fewer,
+ * the contents move.
+ */
 export function closeKept(writer: Writer, start: number, end: number, kept: number): number {
   const length = end - start;
   const size = varintSize(length);
@@ -68,23 +73,36 @@ export function closeKept(writer: Writer, start: number, end: number, kept: numb
   return end - kept + size;
 }
 
-/** Bytes as they are. */
+/** Writes raw bytes. */
 export function putRaw(writer: Writer, at: number, data: Uint8Array): number {
   const { length } = data;
   const bytes = room(writer, at + length);
-  // A call that copies costs more than copying so few.
+  // For so few bytes, a call that copies costs more than a loop.
   if (length > 24) bytes.set(data, at);
   else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!;
   return at + length;
 }
 
-/** The fields that were kept because their message does not have them, if there are some. */
+/** Writes kept fields, if there are any; for code generated before {@link putKept}. */
 export function putUnknown(
   writer: Writer,
   at: number,
   fields: readonly UnknownField[] | undefined,
 ): number {
   return fields === undefined ? at : putFields(writer, at, fields);
+}
+
+/**
+ * Writes the fields that a message keeps because its type does not have them. Those of an
+ * initializer, which has no type, are left out, as in protobuf-es' `create`.
+ */
+export function putKept(
+  writer: Writer,
+  at: number,
+  message: { readonly $typeName?: string; readonly $unknown?: readonly UnknownField[] | undefined },
+): number {
+  // Generated code calls it only if there are any.
+  return message.$typeName ? putFields(writer, at, message.$unknown!) : at;
 }
 
 function putFields(writer: Writer, at: number, fields: readonly UnknownField[]): number {
@@ -95,7 +113,7 @@ function putFields(writer: Writer, at: number, fields: readonly UnknownField[]):
   return pos;
 }
 
-/** The number of bytes that a varint of up to 32 bits takes. */
+/** The size of a varint of up to 32 bits, in bytes. */
 export function varintSize(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;

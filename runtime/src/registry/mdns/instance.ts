@@ -3,14 +3,15 @@ import { lookup } from "node:dns/promises";
 import { isIPv4, isIPv6 } from "node:net";
 import { hostname } from "node:os";
 
-import { parseAddress } from "../../address.ts";
-import { MicroError } from "../../error.ts";
+import { parseAddress } from "../../base/address.ts";
+import { MicroError } from "../../base/error.ts";
 import type { Endpoint, Node } from "../registry.ts";
 import { validateNode } from "../validate.ts";
-import { encodeAnnouncement, type Instance, type SeenInstance } from "./packet.ts";
-import { encodeText, type Marker, type Text } from "./text.ts";
+import { encodeAnnouncement, type Instance } from "./packet.ts";
+import type { SeenInstance } from "./read-packet.ts";
+import { encodeText, type Marker, type Text } from "./txt-record.ts";
 
-/** RFC 6762 allows 9,000 bytes with headers, and some systems send no more in one datagram. */
+/** RFC 6762 allows 9,000 bytes with headers; some systems limit a datagram to that size as well. */
 export const maxPacketBytes = 8_800;
 
 const longestLabel = 63;
@@ -20,15 +21,16 @@ const longestName = 253;
 /** A node as DNS records. */
 export interface FittedInstance {
   readonly instance: Instance;
-  /** What had to be left out so that the records fit into one packet. */
+  /** Describes what was omitted so that the records fit into one packet. */
   readonly dropped: string | undefined;
 }
 
 /**
- * The records of a node. A host name in its address is resolved, because the records hold an IP address.
+ * The records of a node. A host name in its address is resolved, because the records contain an IP
+ * address.
  *
- * @throws MicroError `invalid_argument` when the node cannot be said in one packet, has a `memory:` address
- * or a host that does not resolve.
+ * @throws MicroError `invalid_argument` when the node does not fit into one packet, has a `memory:`
+ * address or a host that does not resolve.
  */
 export async function toInstance(
   node: Node,
@@ -49,7 +51,7 @@ export async function toInstance(
       ...records,
       text: encodeText(node, endpoints, marker),
     };
-    // The question and the pointer of an answer come on top of an announcement.
+    // A reply adds the question and a pointer to the announcement.
     const size = encodeAnnouncement(instance).length + 3 * longestName;
     if (size <= maxPacketBytes) return { instance, dropped };
   }
@@ -70,7 +72,7 @@ export function toListed(service: string, domain: string): Instance {
 }
 
 /**
- * The node that records describe.
+ * The node described by the records.
  *
  * @throws MicroError `invalid_argument` when it is not a valid one.
  */
@@ -108,7 +110,7 @@ async function locate(node: Node): Promise<{
     );
   }
   if (address.kind === "nats") {
-    throw refused(node, "who finds a nats: address needs NATS; use natsRegistry for it");
+    throw refused(node, "finding a nats: address needs NATS; use natsRegistry for it");
   }
   if (address.kind === "unix") {
     return { port: 0, ipv4: undefined, ipv6: undefined, address: node.address };
@@ -127,7 +129,7 @@ async function locate(node: Node): Promise<{
     : { port, ipv4: undefined, ipv6: host.split("%")[0] };
 }
 
-/** What is said of the endpoints, from everything to nothing. */
+/** Descriptions of the endpoints, from complete to empty. */
 function* reductions(
   endpoints: readonly Endpoint[],
 ): Generator<{ dropped: string | undefined; endpoints: readonly Endpoint[] }> {

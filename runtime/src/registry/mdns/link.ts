@@ -2,17 +2,20 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { BlockList } from "node:net";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 
-import { asMicroError, MicroError } from "../../error.ts";
+import { asMicroError, MicroError } from "../../base/error.ts";
 
-/** How a {@link MulticastLink} is opened. */
+/** Options for a {@link MulticastLink}. */
 export interface LinkOptions {
   readonly group: string;
   readonly port: number;
-  /** Name or IPv4 address of the one interface to use. Default: all, the loopback only when there is no other. */
+  /**
+   * Name or IPv4 address of the only interface to use. Default: all; the loopback interface only if
+   * there is no other.
+   */
   readonly interface: string | undefined;
 }
 
-/** Where a packet came from. */
+/** The origin of a packet. */
 export interface PacketSource {
   readonly host: string;
   readonly port: number;
@@ -20,14 +23,14 @@ export interface PacketSource {
   readonly local: boolean;
 }
 
-/** What a link tells its owner. */
+/** Callbacks through which a link reports to its owner. */
 export interface LinkHandlers {
   packet(bytes: Buffer, source: PacketSource): void;
-  /** A packet of this link came back, so all that was sent to the group before it has been read. */
+  /** A packet of this link came back, so everything sent to the group before it has been read. */
   echo(bytes: Buffer): void;
-  /** A packet that did not come from the attached networks was dropped. */
+  /** A packet from outside the attached networks was dropped. */
   offLink(): void;
-  /** No interface is left, or one is there again. */
+  /** No interface is left, or one is available again. */
   change(up: boolean, reason: MicroError | undefined): void;
 }
 
@@ -36,11 +39,12 @@ const firstRetryMs = 500;
 const receiveBufferBytes = 1024 * 1024;
 
 /**
- * The UDP sockets of multicast DNS, over IPv4. One socket listens on the shared port and has joined the
- * group on every interface; one more for each interface sends on it and takes the answers that come back
- * to it alone, because a packet to the shared port itself reaches only one of the processes that share it.
+ * The UDP sockets of multicast DNS, over IPv4. One socket listens on the shared port and has joined
+ * the group on every interface. In addition, one socket per interface sends on it and receives the
+ * replies addressed to it, because a unicast packet to the shared port reaches only one of the
+ * processes that share it.
  *
- * Interfaces that come and go are followed.
+ * It follows interfaces that appear and disappear.
  */
 export class MulticastLink {
   readonly #options: LinkOptions;
@@ -65,7 +69,10 @@ export class MulticastLink {
     return this.#up;
   }
 
-  /** @throws MicroError `unavailable` when there is no interface to use; it is then tried again by itself. */
+  /**
+   * @throws MicroError `unavailable` when there is no usable interface; the link then retries by
+   * itself.
+   */
   async open(): Promise<void> {
     this.#opening ??= this.#reopen();
     await this.#opening;
@@ -78,18 +85,21 @@ export class MulticastLink {
     );
   }
 
-  /** Sends to the group through every interface. Resolves when the packet was handed to the system. */
-  async multicast(packet: Uint8Array): Promise<void> {
+  /**
+   * Sends to the group on every interface, or with `local` only to this machine if it has a
+   * loopback interface. Resolves when the packet was handed to the system.
+   */
+  async multicast(packet: Uint8Array, local = false): Promise<void> {
     const senders = [...this.#senders.values()];
-    const outward = senders.filter((sender) => !sender.loopback);
-    const first = outward.length > 0 ? outward : senders;
+    const wanted = senders.filter((sender) => sender.loopback === local);
+    const first = wanted.length > 0 ? wanted : senders;
     if (await this.#sendAll(first, packet)) return;
-    // Nothing went out, so peers on this machine are reached at least.
-    const rest = senders.filter((sender) => !first.includes(sender));
+    // Nothing was sent, so at least reach the peers on this machine.
+    const rest = local ? [] : senders.filter((sender) => !first.includes(sender));
     if (!(await this.#sendAll(rest, packet))) this.#report();
   }
 
-  /** Answers one querier. A failure is its loss only, it asks again. */
+  /** Replies to one querier. A failure is ignored, because the querier asks again. */
   unicast(packet: Uint8Array, port: number, host: string): void {
     this.#listener?.send(packet, port, host, () => {});
   }
@@ -158,7 +168,7 @@ export class MulticastLink {
     try {
       socket.setRecvBufferSize(receiveBufferBytes);
     } catch {
-      // The system keeps its own size; packets lost to it are asked for again.
+      // The system keeps its default size; queries are repeated for packets lost because of it.
     }
     socket.on("error", () => {
       if (this.#listener !== socket) return;
@@ -171,7 +181,7 @@ export class MulticastLink {
     return socket;
   }
 
-  /** Takes up interfaces that are new and lets go of those that are gone. */
+  /** Opens new interfaces and closes those that are gone. */
   async #scan(): Promise<void> {
     const present = this.#interfaces();
     for (const [address, sender] of this.#senders) {
@@ -198,7 +208,8 @@ export class MulticastLink {
       await bind(socket, 0, address);
       socket.setMulticastInterface(address);
       socket.setMulticastLoopback(true);
-      // The link-local block never leaves the link, and RFC 6762 wants 255 there; other groups might leave.
+      // The link-local block never leaves the link, and RFC 6762 requires 255 there; packets to
+      // other groups might leave it.
       socket.setMulticastTTL(this.#options.group.startsWith("224.0.0.") ? 255 : 1);
     } catch {
       socket.close();
@@ -234,7 +245,8 @@ export class MulticastLink {
       this.#handlers.offLink();
       return;
     }
-    // Own multicasts come back, because processes of this machine must hear them.
+    // Multicasts come back to their sender, because other processes on this machine must receive
+    // them.
     if (this.#senders.get(from.address)?.port === from.port) {
       this.#handlers.echo(bytes);
       return;
@@ -261,7 +273,7 @@ export class MulticastLink {
     await Promise.all(
       sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
     );
-    // A socket says that it is closed one turn of the event loop before the system's handle is.
+    // A socket reports that it is closed one turn of the event loop before the system's handle is.
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 }

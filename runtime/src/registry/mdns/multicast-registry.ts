@@ -1,8 +1,10 @@
-import { type BackendState, BackendStatus, type StateListener } from "../../backend.ts";
-import { type Deadline, DeadlineSweep } from "../../deadline.ts";
-import { asMicroError, MicroError } from "../../error.ts";
-import type { Logger } from "../../logger.ts";
-import { closingController } from "../closing.ts";
+import { throwIfAborted, untilAborted } from "../../base/abort.ts";
+import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
+import { MicroError } from "../../base/error.ts";
+import type { Logger } from "../../base/logger.ts";
+import { sharedAbortController } from "../../base/shared-abort-controller.ts";
+import { checkReadOptions, checkRegisterOptions } from "../option-kinds.ts";
 import type {
   Node,
   RegisterOptions,
@@ -11,27 +13,28 @@ import type {
   RegistryEvent,
   RegistryGuarantees,
 } from "../registry.ts";
-import { untilAborted } from "../until-aborted.ts";
-import { validateNode, validateServiceName, validateTtl } from "../validate.ts";
-import { Announcer, type LocalRecord } from "./announcer.ts";
-import { QueryEcho } from "./echo.ts";
+import { validateNode, validateServiceName } from "../validate.ts";
+import { Announcer } from "./announcer.ts";
+import type { CachedService } from "./cached-service.ts";
+import { settled } from "./collect-until-quiet.ts";
 import { toInstance } from "./instance.ts";
-import type { KnownService } from "./known-service.ts";
 import { MulticastLink, type PacketSource } from "./link.ts";
-import { decodePacket, encodeQuery, type Incoming } from "./packet.ts";
+import type { LocalRecord } from "./local-record.ts";
+import { encodeQuery } from "./packet.ts";
+import { QueryEcho } from "./query-echo.ts";
+import { decodePacket, type Incoming, type SeenInstance } from "./read-packet.ts";
 import { ServiceCache } from "./service-cache.ts";
 import { type MulticastSettings, mdnsGuarantees } from "./settings.ts";
-import { settled } from "./settled.ts";
 import { type MdnsCounters, type MdnsStats, newCounters } from "./stats.ts";
 
-/** A sweep later than this means that the process stood still. */
+/** A sweep later than this means that the process was stalled. */
 const stallMs = 1_000;
 const sweepGapMs = 20;
-/** After this long without another new answer a question counts as answered. */
+/** A query counts as answered after this long without another new reply. */
 const quietMs = 30;
 const listQuietMs = 100;
 
-/** What an mDNS registry does from its first operation on. */
+/** The implementation of an mDNS registry from its first operation on. */
 export class MulticastRegistry implements Registry {
   readonly name = "mdns";
   readonly guarantees: RegistryGuarantees = mdnsGuarantees;
@@ -44,7 +47,7 @@ export class MulticastRegistry implements Registry {
   readonly #link: MulticastLink;
   readonly #cache: ServiceCache;
   readonly #announcer: Announcer;
-  readonly #closed: AbortController = closingController();
+  readonly #closed: AbortController = sharedAbortController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#onSweep(now), sweepGapMs);
   #dueAt: Deadline = Number.POSITIVE_INFINITY;
   #lostAt: Deadline | undefined;
@@ -76,7 +79,8 @@ export class MulticastRegistry implements Registry {
       counters: this.#counters,
       echo: this.#echo,
       ask: (name, type) => this.#ask(name, type),
-      takenOver: (service, id, revision) => this.#takenOver(service, id, revision),
+      takenOver: (service, id, revision, seen) => this.#takenOver(service, id, revision, seen),
+      contradicted: (service, id, revision) => this.#contradicted(service, id, revision),
       refused: (record, { host }, reason) =>
         this.#logger.debug({ record, from: host, reason }, "mDNS record refused"),
     });
@@ -96,8 +100,9 @@ export class MulticastRegistry implements Registry {
 
   async register(node: Node, options: RegisterOptions = {}): Promise<Registration> {
     const valid = validateNode(node);
-    const lease = { ttlMs: validateTtl(options.ttlMs), revision: this.#nextRevision() };
-    this.#checkOpen(`register ${valid.id}`, options.signal);
+    const lease = { ttlMs: checkRegisterOptions(node, options), revision: this.#nextRevision() };
+    const what = `register ${valid.id}`;
+    this.#checkOpen(what, options.signal);
     const fitted = await toInstance(valid, this.#domain, lease);
     if (fitted.dropped !== undefined) {
       const { id, service } = valid;
@@ -106,12 +111,19 @@ export class MulticastRegistry implements Registry {
         "the record is too large for mDNS; others will not see all of it",
       );
     }
-    await this.#link.open();
-    this.#checkOpen(`register ${valid.id}`, options.signal);
+    await untilAborted(this.#link.open(), options.signal);
+    this.#checkOpen(what, options.signal);
     const service = this.#cache.use(valid.service);
     service.local.add(valid.id);
     service.nodes.put(valid);
-    const record = await this.#announcer.add(valid, fitted, lease);
+    const { onTakenOver } = options;
+    const record = await this.#announcer.add(valid, fitted, { ...lease, onTakenOver });
+    try {
+      this.#checkOpen(what, options.signal);
+    } catch (error) {
+      await this.#deregister(record);
+      throw error;
+    }
     this.#wake(Math.min(record.announceAt, record.probeAt));
     return new MulticastRegistration(
       record,
@@ -124,6 +136,7 @@ export class MulticastRegistry implements Registry {
     name: string,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Node[]> {
+    checkReadOptions(`get ${name}`, options);
     validateServiceName(name);
     this.#checkOpen(`get ${name}`, options.signal);
     const service = this.#cache.use(name);
@@ -135,6 +148,7 @@ export class MulticastRegistry implements Registry {
   }
 
   async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
+    checkReadOptions("list services", options);
     this.#checkOpen("list services", options.signal);
     this.#listing ??= this.#askForNames().finally(() => {
       this.#listing = undefined;
@@ -146,6 +160,7 @@ export class MulticastRegistry implements Registry {
     name: string,
     options: { readonly signal?: AbortSignal } = {},
   ): AsyncIterable<RegistryEvent> {
+    checkReadOptions(`watch ${name}`, options);
     validateServiceName(name);
     const signals = [this.#closed.signal, options.signal];
     return {
@@ -153,7 +168,7 @@ export class MulticastRegistry implements Registry {
         const service = this.#cache.use(name);
         const onBegin = async (): Promise<void> => {
           if (!service.warm || service.nodes.size === 0) {
-            // Without a network the watch begins with nothing and goes on when there is one.
+            // Without a network the watch starts empty and continues once there is one.
             await this.#lookup(service).catch(() => {});
           }
           this.#wake(this.#cache.follow(service));
@@ -188,8 +203,11 @@ export class MulticastRegistry implements Registry {
     await this.#announcer.remove(record);
   }
 
-  /** Asks for a service's nodes and waits until the answers are in; shared by all who wait for it. */
-  #lookup(service: KnownService): Promise<void> {
+  /**
+   * Queries a service's nodes and waits until the replies are in; shared by all callers that wait
+   * for it.
+   */
+  #lookup(service: CachedService): Promise<void> {
     service.lookup ??= this.#askFor(service).finally(() => {
       service.lookup = undefined;
       service.onNew = undefined;
@@ -197,7 +215,7 @@ export class MulticastRegistry implements Registry {
     return service.lookup;
   }
 
-  async #askFor(service: KnownService): Promise<void> {
+  async #askFor(service: CachedService): Promise<void> {
     await this.#link.open();
     await settled({
       ask: () => void this.#ask(`${service.name}.${this.#domain}`, "PTR"),
@@ -249,7 +267,7 @@ export class MulticastRegistry implements Registry {
       return;
     }
     if (packet.kind === "query") {
-      for (const question of packet.questions) this.#announcer.answer(question, packet.id, source);
+      this.#announcer.answer(packet, source);
       return;
     }
     for (const pointer of packet.pointers) this.#onPointer(pointer);
@@ -267,19 +285,42 @@ export class MulticastRegistry implements Registry {
     }
   }
 
-  /** A newer registration of the same id, by another process, replaces ours. */
-  #takenOver(service: string, id: string, revision: number): boolean {
+  /** A newer registration of the same id by another process replaces ours. */
+  #takenOver(service: string, id: string, revision: number, seen: SeenInstance): boolean {
     const record = this.#announcer.find(service, id);
     if (record !== undefined) {
-      if (revision <= record.revision) return false;
+      if (revision < record.revision) return false;
+      if (revision === record.revision) {
+        // The same record may come from a reflector between two networks.
+        if (!record.says(seen)) this.#contradicted(service, id, revision);
+        return false;
+      }
       this.#announcer.delete(record);
-      this.#logger.warn(
+      this.#logger.error(
         { service, id },
-        "another process has registered this id; it is theirs now",
+        "another process has registered the id of this node; it is theirs now",
       );
+      record.onTakenOver?.();
     }
     this.#cache.use(service).local.delete(id);
     return true;
+  }
+
+  /**
+   * Another process contradicts a node of this one. Unless its revision is higher, the node is
+   * announced again.
+   */
+  #contradicted(service: string, id: string, revision: number): void {
+    const record = this.#announcer.find(service, id);
+    if (record === undefined || revision < record.revision) return;
+    this.#counters.contradicted++;
+    if (record.contradictedBy === Number.NEGATIVE_INFINITY) {
+      this.#logger.error(
+        { service, id },
+        "another process said goodbye for this node, or changed its record; it is announced again, at most once a second",
+      );
+    }
+    this.#wake(this.#announcer.contradict(record, revision));
   }
 
   #onLinkChange(up: boolean, reason: MicroError | undefined): void {
@@ -303,7 +344,7 @@ export class MulticastRegistry implements Registry {
   #onSweep(now: Deadline): Deadline {
     const late = now - this.#dueAt;
     if (late > stallMs) this.#cache.forgive(late);
-    // What was known stays while nothing can be heard.
+    // Known nodes are kept while nothing can be received.
     const heard = this.#link.up ? this.#cache.sweep(now) : now + stallMs;
     this.#dueAt = Math.min(heard, this.#announcer.sweep(now));
     return this.#dueAt;
@@ -326,13 +367,11 @@ export class MulticastRegistry implements Registry {
         outcome: "not-executed",
       });
     }
-    if (signal?.aborted === true) {
-      throw asMicroError(signal.reason, "canceled", { outcome: "not-executed" });
-    }
+    throwIfAborted(signal);
   }
 }
 
-/** The most names that one list takes in. */
+/** Maximum number of names returned by `list`. */
 const maxListed = 10_000;
 
 class MulticastRegistration implements Registration {

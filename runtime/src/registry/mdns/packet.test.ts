@@ -3,15 +3,14 @@ import { describe, expect, test } from "vitest";
 import type { Node } from "../registry.ts";
 import { maxPacketBytes, toInstance, toListed, toNode } from "./instance.ts";
 import {
-  decodePacket,
   encodeAnnouncement,
   encodeAnswer,
   encodeGoodbye,
   encodeProbe,
   encodeQuery,
-  type SeenInstance,
 } from "./packet.ts";
-import { decodeText, encodeText } from "./text.ts";
+import { decodePacket, type SeenInstance } from "./read-packet.ts";
+import { decodeText, encodeText } from "./txt-record.ts";
 
 const node: Node = {
   id: "greeter-1",
@@ -23,7 +22,7 @@ const node: Node = {
 };
 const lease = { ttlMs: 15_000, revision: 7 };
 
-/** A DNS name by hand: each label with its length before it. */
+/** A hand-written DNS name: each label preceded by its length. */
 function name(text: string): Buffer {
   const labels = text.split(".").map((label) => [label.length, ...Buffer.from(label)]);
   return Buffer.from([...labels.flat(), 0]);
@@ -35,7 +34,7 @@ function u16(...values: number[]): Buffer {
   return bytes;
 }
 
-/** A resource record by hand; the class is IN. */
+/** A hand-written resource record of class IN. */
 function record(owner: string, type: number, ttl: number, data: Buffer): Buffer {
   return Buffer.concat([name(owner), u16(type, 1, 0, ttl, data.length), data]);
 }
@@ -45,14 +44,14 @@ function strings(hex: string): Buffer {
   return Buffer.concat(parts.map((part) => Buffer.from([part.length, ...Buffer.from(part)])));
 }
 
-/** What a Go service says of itself, members in Go's order, with nil values as null. */
+/** The description a Go service publishes, with members in Go's order and nil values as null. */
 const goText = strings(
   deflateSync(
     '{"Metadata":{"broker":"http","protocol":"mucp","registry":"mdns","server":"mucp","transport":"http"},"Service":"go.micro.srv.greeter","Version":"latest","Endpoints":[{"request":{"name":"Request","type":"Request","values":[{"name":"name","type":"string","values":null}]},"response":null,"metadata":{"stream":"true"},"name":"Say.Hello"},{"request":null,"response":null,"metadata":null,"name":"Sub"}]}',
   ).toString("hex"),
 );
 
-/** An answer as go-micro sends it, byte by byte: question repeated, then PTR, SRV, A, TXT. */
+/** A reply as go-micro sends it, byte by byte: question repeated, then PTR, SRV, A, TXT. */
 function goAnswer(ttl: number): Buffer {
   const service = "go.micro.srv.greeter.micro";
   const instance = `go.micro.srv.greeter-6f1c.${service}`;
@@ -74,7 +73,7 @@ function seen(bytes: Buffer): SeenInstance {
 }
 
 describe("go-micro's mDNS records", () => {
-  test("reads the answer of a Go service", () => {
+  test("reads the response of a Go service", () => {
     const packet = decodePacket(goAnswer(120));
     expect(packet).toMatchObject({
       kind: "response",
@@ -252,6 +251,14 @@ describe("nodes as records", () => {
   });
 });
 
+test("a query names the answers that its sender knows for at least half of their time", () => {
+  const known = ["a", "b"].map((instance, at) =>
+    record("greeter.micro", 12, 60 - at, name(`${instance}.greeter.micro`)),
+  );
+  const query = Buffer.concat([u16(1, 0, 1, 2, 0, 0), name("greeter.micro"), u16(12, 1), ...known]);
+  expect(decodePacket(query)).toMatchObject({ known: new Set(["a.greeter.micro"]) });
+});
+
 describe("malformed packets", () => {
   test("are refused with an error, whatever their bytes", () => {
     const packet = goAnswer(120);
@@ -266,7 +273,7 @@ describe("malformed packets", () => {
       if (decodes(length) !== undefined) expect.fail(`the first ${length} bytes were accepted`);
     }
     for (let at = 0; at < packet.length; at++) {
-      // Past the names and counts the bytes are one long text, so a sample does.
+      // After the names and counts the bytes are one long text, so a sample is enough.
       if (at > 200 && at % 7 !== 0) continue;
       for (const flip of [0x01, 0xc0, 0xff]) {
         const broken = Buffer.from(packet);
@@ -284,9 +291,21 @@ describe("malformed packets", () => {
   });
 
   test("cannot make the reader work: counts, pointer loops, compression bombs", () => {
-    expect(() => decodePacket(Buffer.concat([u16(0, 0x8400, 65_535, 0, 0, 0)]))).toThrow(/records/);
+    expect(() => decodePacket(u16(0, 0x8400, 65_535, 0, 0, 0))).toThrow(/questions/);
+    expect(() => decodePacket(u16(0, 0x8400, 0, 65_535, 0, 0))).toThrow(/records/);
     const loop = Buffer.concat([u16(0, 0, 1, 0, 0, 0), Buffer.from([0xc0, 12]), u16(12, 1)]);
     expect(() => decodePacket(loop)).toThrow();
+    // A chain in which each pointer points at the previous one, and many names that start at the
+    // last one.
+    const chain = u16(...Array.from({ length: 1_000 }, (_, at) => 0xc000 | (23 + 2 * (at - 1))));
+    const text = Buffer.concat([Buffer.from([0]), u16(47, 1, 0, 120, chain.length), chain]);
+    expect(() =>
+      decodePacket(
+        Buffer.concat([u16(0, 0x8400, 0, 2, 0, 0), text, u16(0xc000 | 1_000, 16, 1, 0, 0, 0)]),
+      ),
+    ).toThrow(/points on/);
+    const wide = deflateSync(`{"Endpoints":[${"{},".repeat(20_000)}{}]}`).toString("hex");
+    expect(() => decodeText(Buffer.from(wide))).toThrow();
     const bomb = deflateSync(Buffer.alloc(64 * 1024 * 1024, 32)).toString("hex");
     expect(bomb.length).toBeGreaterThan(60_000);
     expect(() => decodeText(Buffer.from(bomb))).toThrow();

@@ -1,49 +1,70 @@
-import type { Deadline } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
+import type { Deadline } from "../../base/deadline.ts";
+import { MicroError } from "../../base/error.ts";
 import type { AllowAddress } from "../link-address.ts";
 import { maxNodesPerService } from "../registry.ts";
-import type { QueryEcho } from "./echo.ts";
+import { CachedService, type RemoteNode } from "./cached-service.ts";
 import { toNode } from "./instance.ts";
-import { type ForeignNode, KnownService } from "./known-service.ts";
 import type { PacketSource } from "./link.ts";
-import type { SeenInstance } from "./packet.ts";
+import type { QueryEcho } from "./query-echo.ts";
+import type { SeenInstance } from "./read-packet.ts";
+import { SourceBudget } from "./source-budget.ts";
 import type { MdnsCounters } from "./stats.ts";
-import { decodeText, type Text } from "./text.ts";
+import { decodeText, mostUnpackedBytes, type Text } from "./txt-record.ts";
 
-/** What a {@link ServiceCache} is made of. */
+/** Options for a {@link ServiceCache}. */
 export interface ServiceCacheOptions {
   readonly domain: string;
   readonly maxServices: number;
-  /** How long a node of go-micro that does not answer is kept. */
+  /** How long a go-micro node that does not reply is kept. */
   readonly peerTtlMs: number;
   readonly allowAddress: AllowAddress;
   readonly counters: MdnsCounters;
   readonly echo: QueryEcho;
   /** Sends a query and returns its number. */
   ask(name: string, type: "PTR" | "ANY"): number;
-  /** Another process has registered a node of this one anew; true when it has taken it over. */
-  takenOver(service: string, id: string, revision: number): boolean;
+  /**
+   * Another process has registered the id of a node of this process; returns true if it has taken
+   * the id over.
+   */
+  takenOver(service: string, id: string, revision: number, seen: SeenInstance): boolean;
+  /** Another process has sent a goodbye for a node of this process. */
+  contradicted(service: string, id: string, revision: number): void;
   refused(name: string, source: PacketSource, reason: unknown): void;
 }
 
-/** A service that nobody asked for in this time is forgotten. */
+/** A service that was not looked up within this time is dropped. */
 const idleMs = 60_000;
 const shortestTtlMs = 100;
-const longestTtlMs = 60 * 60 * 1_000;
-/** All records together, as they were unpacked. */
+/**
+ * The validity of DNS records; a node that announces a longer ttl is queried by then. It limits
+ * what a forged record can gain.
+ */
+const longestTtlMs = 120_000;
+/** Limit on all unpacked records together. */
 const maxTotalBytes = 64 * 1024 * 1024;
+/**
+ * Maximum number of nodes of a service announced by one other machine, so that there is room for
+ * those of others.
+ */
+const maxNodesPerSource = maxNodesPerService / 4;
+/**
+ * Limits the bytes of records unpacked for one machine; 4 MiB take 100 ms of CPU time. The burst is
+ * larger because a machine with many go-micro nodes sends more when it starts.
+ */
+const unpackBudget = { burst: 16 * 1024 * 1024, perSecond: 4 * 1024 * 1024 } as const;
 const maxGoodbyes = 4_096;
 const goodbyeMemoryMs = 2_000;
-/** Time to answer the last question. */
+/** Time to reply to the last query. */
 const lastChanceMs = 100;
 const firstQueryGapMs = 1_000;
 const longestQueryGapMs = 60_000;
 
-/** What is known of other processes' nodes, for the services that matter here. */
+/** The known nodes of other processes, for the services that this process uses. */
 export class ServiceCache {
   readonly #options: ServiceCacheOptions;
-  readonly #services = new Map<string, KnownService>();
+  readonly #services = new Map<string, CachedService>();
   readonly #goodbyes = new Map<string, { revision: number; at: Deadline }>();
+  readonly #unpacked = new SourceBudget(unpackBudget);
   #bytes = 0;
 
   constructor(options: ServiceCacheOptions) {
@@ -51,17 +72,17 @@ export class ServiceCache {
   }
 
   /**
-   * The service, remembered from now on.
+   * Returns the service, cached from now on.
    * @throws MicroError `resource_exhausted` when too many are in use.
    */
-  use(name: string): KnownService {
+  use(name: string): CachedService {
     const now = performance.now();
     let service = this.#services.get(name);
     if (service === undefined) {
       if (this.#services.size >= this.#options.maxServices) this.#evict();
-      service = new KnownService(name, now);
+      service = new CachedService(name, now);
     }
-    // Set anew so that the map is in the order of use.
+    // Re-inserted so that the map stays in order of use.
     this.#services.delete(name);
     this.#services.set(name, service);
     service.usedAt = now;
@@ -75,8 +96,8 @@ export class ServiceCache {
       .map(({ name }) => name);
   }
 
-  /** Asks again for a service while it is watched, less and less often. */
-  follow(service: KnownService): Deadline {
+  /** Repeats the query for a service while it is watched, at growing intervals. */
+  follow(service: CachedService): Deadline {
     if (service.queryAt === Number.POSITIVE_INFINITY) {
       service.queryGapMs = firstQueryGapMs;
       service.queryAt = performance.now() + firstQueryGapMs;
@@ -84,15 +105,23 @@ export class ServiceCache {
     return service.queryAt;
   }
 
-  /** Takes in what a packet shows; returns when the cache next has to be swept. */
+  /** Processes an instance found in a packet; returns when the cache next has to be swept. */
   hear(seen: SeenInstance, source: PacketSource): Deadline {
     let text: Text | undefined;
     for (const service of this.#candidates(seen.name)) {
       const known = service.foreign.get(seen.name);
       if (known !== undefined && seen.alive && isSame(known, seen)) return this.#refresh(known);
       try {
-        text ??= decodeText(seen.text);
+        if (text === undefined) {
+          if (!this.#unpacked.has(source.host)) {
+            this.#options.counters.overflow++;
+            break;
+          }
+          text = decodeText(seen.text);
+          this.#unpacked.spend(source.host, text.bytes);
+        }
       } catch (reason) {
+        this.#unpacked.spend(source.host, mostUnpackedBytes(seen.text));
         this.#options.counters.malformed++;
         this.#options.refused(seen.name, source, reason);
         break;
@@ -100,12 +129,15 @@ export class ServiceCache {
       if (text.service !== service.name) continue;
       return seen.alive
         ? this.#take(service, known, seen, text, source)
-        : this.#goodbye(service, known, seen, text);
+        : this.#goodbye(service, known, seen, text, source);
     }
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Asks for the nodes that were not heard of, drops those that do not answer, returns the next deadline. */
+  /**
+   * Queries the nodes that were not heard from, drops those that do not reply, and returns the next
+   * deadline.
+   */
   sweep(now: Deadline): Deadline {
     let next = Number.POSITIVE_INFINITY;
     for (const service of this.#services.values()) {
@@ -129,8 +161,8 @@ export class ServiceCache {
   }
 
   /**
-   * Does not count a time in which nothing could be heard, because this process stood still or the network
-   * was gone, against the nodes.
+   * Excludes a time in which nothing could be received, because this process was stalled or the
+   * network was down, from the nodes' lifetimes.
    */
   forgive(ms: number): void {
     for (const service of this.#services.values()) {
@@ -141,7 +173,7 @@ export class ServiceCache {
     }
   }
 
-  /** Asks for everything that is in use, as after a loss of the network. */
+  /** Queries everything in use, for example after the network was lost. */
   askAll(): void {
     const now = performance.now();
     for (const service of this.#services.values()) {
@@ -158,10 +190,10 @@ export class ServiceCache {
     this.#goodbyes.clear();
   }
 
-  #candidates(instance: string): readonly KnownService[] {
+  #candidates(instance: string): readonly CachedService[] {
     const suffix = `.${this.#options.domain}`;
     if (!instance.endsWith(suffix)) return [];
-    const found: KnownService[] = [];
+    const found: CachedService[] = [];
     const name = instance.slice(0, -suffix.length);
     for (let dot = name.indexOf("."); dot !== -1; dot = name.indexOf(".", dot + 1)) {
       const service = this.#services.get(name.slice(dot + 1));
@@ -171,23 +203,28 @@ export class ServiceCache {
   }
 
   #take(
-    service: KnownService,
-    known: ForeignNode | undefined,
+    service: CachedService,
+    known: RemoteNode | undefined,
     seen: SeenInstance,
     text: Text,
     source: PacketSource,
   ): Deadline {
     const { allowAddress, counters, domain, peerTtlMs } = this.#options;
     const revision = text.marker?.revision ?? Number.NEGATIVE_INFINITY;
-    if (known?.marker !== undefined && revision < known.marker.revision) return known.dueAt;
+    // A registration does not change while it lives, so a different record under its revision is
+    // forged.
+    if (known?.marker !== undefined && revision <= known.marker.revision) return known.dueAt;
     if (revision <= (this.#goodbyes.get(seen.name)?.revision ?? Number.NEGATIVE_INFINITY)) {
-      // An answer that was sent before the goodbye and arrived after it; go-micro's have no revision.
+      // A reply that was sent before the goodbye and arrived after it; go-micro's have no revision.
       if (text.marker !== undefined) return Number.POSITIVE_INFINITY;
     }
-    const size = seen.text.length;
+    const bytes = seen.text.length + text.bytes;
+    const ofSource = service.perSource.get(source.host) ?? 0;
     const full =
       known === undefined &&
-      (service.nodes.size >= maxNodesPerService || this.#bytes + size > maxTotalBytes);
+      (service.nodes.size >= maxNodesPerService ||
+        (!source.local && ofSource >= maxNodesPerSource) ||
+        this.#bytes + bytes > maxTotalBytes);
     if (full) {
       counters.overflow++;
       return Number.POSITIVE_INFINITY;
@@ -198,16 +235,18 @@ export class ServiceCache {
         throw new MicroError("invalid_argument", `address ${node.address} is not allowed`);
       }
       if (service.local.has(node.id)) {
-        if (!this.#options.takenOver(service.name, node.id, revision)) {
+        if (!this.#options.takenOver(service.name, node.id, revision, seen)) {
           return Number.POSITIVE_INFINITY;
         }
       }
       const ttlMs = text.marker?.ttlMs ?? peerTtlMs;
-      const foreign: ForeignNode = {
+      const foreign: RemoteNode = {
         node,
         text: Buffer.from(seen.text),
         host: seen.host,
         port: seen.port,
+        source: source.host,
+        bytes,
         marker: text.marker,
         ttlMs: Math.min(Math.max(ttlMs, shortestTtlMs), longestTtlMs),
         heardAt: 0,
@@ -215,8 +254,12 @@ export class ServiceCache {
         dueAt: 0,
         lastQuery: undefined,
       };
-      this.#bytes += size - (known?.text.length ?? 0);
-      if (known !== undefined && known.node.id !== node.id) service.nodes.delete(known.node.id);
+      if (known !== undefined) {
+        this.#remove(service, seen.name, known);
+        if (known.node.id !== node.id) service.nodes.delete(known.node.id);
+      }
+      this.#bytes += bytes;
+      service.perSource.set(source.host, (service.perSource.get(source.host) ?? 0) + 1);
       service.foreign.set(seen.name, foreign);
       service.nodes.put(node);
       if (known === undefined) service.onNew?.();
@@ -229,15 +272,31 @@ export class ServiceCache {
   }
 
   #goodbye(
-    service: KnownService,
-    known: ForeignNode | undefined,
+    service: CachedService,
+    known: RemoteNode | undefined,
     seen: SeenInstance,
     text: Text,
+    source: PacketSource,
   ): Deadline {
     const revision = text.marker?.revision;
+    const id =
+      text.marker?.id ?? seen.name.slice(0, -`.${service.name}.${this.#options.domain}`.length);
+    if (service.local.has(id)) {
+      if (revision !== undefined) {
+        this.#options.contradicted(service.name, id, revision);
+      }
+      return performance.now();
+    }
     if (known?.marker !== undefined) {
-      // What a dead process left behind must not remove its successor.
+      // Leftovers of an exited process must not remove its successor.
       if (revision === undefined || revision < known.marker.revision) return known.dueAt;
+    }
+    if (known !== undefined && known.source !== source.host) {
+      // The goodbye came from a machine other than the one that announced the node: the node itself
+      // is queried, and removed if it does not reply.
+      known.heardAt = Math.min(known.heardAt, performance.now() - known.ttlMs);
+      known.dueAt = performance.now();
+      return known.dueAt;
     }
     if (revision !== undefined) {
       if (this.#goodbyes.size >= maxGoodbyes) this.#goodbyes.clear();
@@ -247,7 +306,7 @@ export class ServiceCache {
     return Number.POSITIVE_INFINITY;
   }
 
-  #refresh(foreign: ForeignNode): Deadline {
+  #refresh(foreign: RemoteNode): Deadline {
     foreign.heardAt = performance.now();
     foreign.checks = 0;
     foreign.lastQuery = undefined;
@@ -255,7 +314,7 @@ export class ServiceCache {
     return foreign.dueAt;
   }
 
-  #check(service: KnownService, name: string, foreign: ForeignNode, now: Deadline): void {
+  #check(service: CachedService, name: string, foreign: RemoteNode, now: Deadline): void {
     const { ask, counters, domain } = this.#options;
     const endsAt = foreign.heardAt + foreign.ttlMs;
     if (now >= endsAt && foreign.lastQuery !== undefined) {
@@ -279,23 +338,30 @@ export class ServiceCache {
   }
 
   /**
-   * Whether a node has not answered its last question. Where this process is so starved that it has not
-   * even heard its own question, the node's answer may be waiting too. On a system that does not give a
-   * sender its own multicasts, silence counts after a second ttl.
+   * Whether a node has failed to reply to its last query. If this process is so starved that it has
+   * not even received its own query, the node's reply may be queued as well. On a system that does
+   * not deliver a sender's own multicasts, silence counts after a second ttl.
    */
-  #isSilent({ heardAt, ttlMs, lastQuery = 0 }: ForeignNode, now: Deadline): boolean {
+  #isSilent({ heardAt, ttlMs, lastQuery = 0 }: RemoteNode, now: Deadline): boolean {
     const { echo } = this.#options;
     if (echo.has(lastQuery)) return now >= echo.heardAt + lastChanceMs / 2;
     return now >= heardAt + 2 * ttlMs;
   }
 
-  #drop(service: KnownService, name: string, foreign: ForeignNode): void {
-    service.foreign.delete(name);
-    this.#bytes -= foreign.text.length;
+  #drop(service: CachedService, name: string, foreign: RemoteNode): void {
+    this.#remove(service, name, foreign);
     if (!service.local.has(foreign.node.id)) service.nodes.delete(foreign.node.id);
   }
 
-  #askAgain(service: KnownService, now: Deadline): void {
+  #remove(service: CachedService, name: string, { bytes, source }: RemoteNode): void {
+    service.foreign.delete(name);
+    this.#bytes -= bytes;
+    const left = (service.perSource.get(source) ?? 1) - 1;
+    if (left > 0) service.perSource.set(source, left);
+    else service.perSource.delete(source);
+  }
+
+  #askAgain(service: CachedService, now: Deadline): void {
     service.queryGapMs = Math.min(service.queryGapMs * 3, longestQueryGapMs);
     service.queryAt = now + service.queryGapMs * (0.9 + Math.random() * 0.2);
     this.#options.ask(`${service.name}.${this.#options.domain}`, "PTR");
@@ -314,17 +380,20 @@ export class ServiceCache {
     );
   }
 
-  #forget(service: KnownService): void {
+  #forget(service: CachedService): void {
     for (const [name, foreign] of service.foreign) this.#drop(service, name, foreign);
     this.#services.delete(service.name);
   }
 }
 
-/** A node of ours is asked for when it has missed a heartbeat; go-micro's have none and are asked earlier. */
-function checkAfter({ marker, ttlMs }: ForeignNode): number {
+/**
+ * A node of this runtime is queried when it has missed a heartbeat; go-micro nodes have no
+ * heartbeat and are queried earlier.
+ */
+function checkAfter({ marker, ttlMs }: RemoteNode): number {
   return marker === undefined ? ttlMs / 3 : (ttlMs * 2) / 3;
 }
 
-function isSame(known: ForeignNode, seen: SeenInstance): boolean {
+function isSame(known: RemoteNode, seen: SeenInstance): boolean {
   return known.port === seen.port && known.host === seen.host && known.text.equals(seen.text);
 }

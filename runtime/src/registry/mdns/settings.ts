@@ -1,8 +1,8 @@
-import type { Logger } from "../../logger.ts";
+import type { PartLogger } from "../../base/part-logger.ts";
 import type { AllowAddress } from "../link-address.ts";
 import type { RegistryGuarantees } from "../registry.ts";
 
-/** The options of an mDNS registry, checked and with their defaults. */
+/** The options of an mDNS registry, validated and with defaults applied. */
 export interface MulticastSettings {
   readonly domain: string;
   readonly group: string;
@@ -12,7 +12,7 @@ export interface MulticastSettings {
   readonly peerTtlMs: number;
   readonly maxServices: number;
   readonly allowAddress: AllowAddress;
-  readonly logger: Logger;
+  readonly logger: PartLogger;
 }
 
 export const mdnsGuarantees: RegistryGuarantees = {

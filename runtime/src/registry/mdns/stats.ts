@@ -1,22 +1,24 @@
-/** What an mDNS registry has counted since it was made. */
+/** Counters of an mDNS registry since it was created. */
 export interface MdnsStats {
-  /** Packets that came from the attached networks. */
+  /** Packets received from the attached networks. */
   readonly packets: number;
-  /** Packets that are no DNS packets, and TXT records that are no go-micro records. */
+  /** Packets that are not valid DNS packets, and TXT records that are not go-micro records. */
   readonly malformed: number;
   /** Packets from outside the attached networks. */
   readonly offLink: number;
-  /** Records that are malformed as nodes, or name an address that is not allowed. */
+  /** Records that are not valid nodes, or contain an address that is not allowed. */
   readonly refused: number;
-  /** Records that were dropped because a limit was reached. */
+  /** Records dropped because a limit was reached. */
   readonly overflow: number;
   /** Queries sent. */
   readonly queries: number;
-  /** Answers sent. */
+  /** Replies sent. */
   readonly answers: number;
-  /** Answers not sent because there were too many questions. */
+  /** Replies not sent because there were too many queries. */
   readonly unanswered: number;
-  /** Nodes of other processes that were dropped because they were not heard of within their ttl. */
+  /** Goodbyes sent by others for nodes of this registry; the nodes are announced again. */
+  readonly contradicted: number;
+  /** Nodes of other processes dropped because they were not heard from within their ttl. */
   readonly expired: number;
 }
 
@@ -33,6 +35,7 @@ export function newCounters(): MdnsCounters {
     queries: 0,
     answers: 0,
     unanswered: 0,
+    contradicted: 0,
     expired: 0,
   };
 }

@@ -1,17 +1,18 @@
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-/** Takes a line as bytes of a buffer that is used again afterwards. */
+/** Receives a line as a range of a buffer that is reused afterwards. */
 export type TakeLine = (bytes: Buffer, from: number, to: number, cut: boolean) => void;
 
 /**
- * Finds the lines in what a process writes, and keeps no more of a line than `maxBytes`: the rest of a longer one is
- * passed over. It makes no string and no object a line, so that a process that writes a gigabyte leaves no garbage.
+ * Splits the output of a process into lines, and keeps at most `maxBytes` of a line: the rest of a
+ * longer one is skipped. It creates no string or object per line, so a process that writes a
+ * gigabyte leaves no garbage.
  */
 export class LineCutter {
   readonly #maxBytes: number;
   readonly #take: TakeLine;
-  /** The beginning of a line whose end has not come yet; made when there first is one. */
+  /** The beginning of a line whose end has not arrived yet; allocated on first use. */
   #begun: Buffer | undefined;
   #begunBytes = 0;
   #overlong = false;
@@ -30,7 +31,7 @@ export class LineCutter {
     if (from < chunk.length) this.#keep(chunk, from, chunk.length);
   }
 
-  /** The process writes no more: what it began is a line. */
+  /** The output has ended: an unfinished line counts as a line. */
   end(): void {
     if (this.#begunBytes > 0) this.#endLine(Buffer.alloc(0), 0, 0);
   }
@@ -62,7 +63,7 @@ export class LineCutter {
   }
 }
 
-/** The end of the bytes, or a little before, so that no character of UTF-8 is cut in two. */
+/** The end of the bytes, or slightly before it, so that no UTF-8 character is split. */
 function characterStart(bytes: Buffer, from: number, end: number): number {
   const isInside = (at: number) => (bytes[at]! & 0xc0) === 0x80;
   let at = end - 1;

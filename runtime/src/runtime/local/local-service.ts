@@ -1,12 +1,12 @@
-import { type Backoff, backoffMs } from "../../backoff.ts";
-import { MicroError } from "../../error.ts";
+import { type Backoff, backoffMs } from "../../base/backoff.ts";
+import { MicroError } from "../../base/error.ts";
 import type { RunChanges, RunExit, RunSpec, RunState, RunStatus } from "../runtime.ts";
-import type { Guard } from "./guard.ts";
 import type { TakeLine } from "./line-cutter.ts";
 import type { LogRing } from "./log-ring.ts";
+import type { Guard } from "./orphan-reaper.ts";
 import { ServiceProcess } from "./service-process.ts";
 
-/** Default time between being told to stop and being killed, in milliseconds. */
+/** Default time between the request to stop and the kill, in milliseconds. */
 export const defaultGraceMs = 10_000;
 
 export interface LocalServiceOptions {
@@ -14,25 +14,27 @@ export interface LocalServiceOptions {
   readonly guard: Guard;
   readonly logs: LogRing;
   readonly backoff: Backoff;
-  /** So many failures with no good time between them are a crash loop. */
+  /** This many failures without a good run between them are a crash loop. */
   readonly crashLoopFailures: number;
-  /** A run this long was a good time, in milliseconds. */
+  /** A run of at least this length is good, in milliseconds. */
   readonly goodMs: number;
   changed(status: RunStatus): void;
 }
 
-/** What a service waits for between two runs. */
+/** The wait of a service between two runs. */
 interface Waiting {
   wake(): void;
 }
 
-/** Somebody who wants to know of the next start. */
+/** A caller waiting for the next start. */
 interface Starting {
   resolve(status: RunStatus): void;
   reject(reason: MicroError): void;
 }
 
-/** Keeps one service running: a loop of runs, waits between them, and what is asked for meanwhile. */
+/**
+ * Keeps one service running: a loop of runs, the waits between them, and requests made meanwhile.
+ */
 export class LocalService {
   readonly logs: LogRing;
   readonly #options: LocalServiceOptions;
@@ -45,7 +47,7 @@ export class LocalService {
   #failures = 0;
   #lastExit: RunExit | undefined;
   #nextStartAt: Date | undefined;
-  /** Why it is to be started anew, where it is. */
+  /** Why a restart was requested, if it was. */
   #restartReason: string | undefined;
   #deleted = false;
   #waiting: Waiting | undefined;
@@ -124,17 +126,17 @@ export class LocalService {
     );
   }
 
-  /** Whether somebody wants it gone or started anew, so that nothing is to be waited for. */
+  /** Whether a deletion or restart was requested, so that there is nothing to wait for. */
   #isAsked(): boolean {
     return this.#deleted || this.#restartReason !== undefined;
   }
 
   async #runOnce(): Promise<void> {
     const reason = this.#restartReason ?? this.#reason;
-    // What is started anew because somebody wants that has a clean record.
+    // A requested restart resets the failure count.
     if (this.#restartReason !== undefined) this.#failures = 0;
     this.#restartReason = undefined;
-    // Who comes from here on has asked for another start than this one.
+    // Later requests ask for another start than this one.
     const starting = this.#starting;
     this.#starting = [];
     this.#startedAt = new Date();
@@ -172,7 +174,7 @@ export class LocalService {
     if (this.#state === "starting") this.#change("running", this.#reason);
   }
 
-  /** What comes after an end that nobody asked for. */
+  /** Handles an exit that was not requested. */
   async #pause(exit: RunExit): Promise<void> {
     const { backoff, crashLoopFailures, goodMs } = this.#options;
     const { restart = "on-failure" } = this.#spec;
@@ -211,7 +213,7 @@ export class LocalService {
   }
 }
 
-/** How a run ended, in words. */
+/** Describes how a run ended. */
 function describeExit({ code, signal, error }: RunExit): string {
   if (error !== undefined) return error;
   return code === null ? `ended by ${signal}` : `ended with status ${code}`;

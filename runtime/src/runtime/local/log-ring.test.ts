@@ -6,7 +6,7 @@ import { LogRing } from "./log-ring.ts";
 
 const capacity = 256;
 
-/** What is read of a ring after these bytes came in these pieces. */
+/** The log read from a ring that received these pieces. */
 async function logsOf(pieces: readonly Buffer[]): Promise<RunLog[]> {
   const ring = new LogRing(capacity);
   const cutter = new LineCutter(ring.maxLineBytes, (bytes, from, to, cut) =>
@@ -19,7 +19,7 @@ async function logsOf(pieces: readonly Buffer[]): Promise<RunLog[]> {
   return logs;
 }
 
-/** The same in the plainest way. */
+/** The expected log, computed in the simplest way. */
 function expected(text: string): { text: string; cut: boolean }[] {
   const most = capacity / 4;
   const lines = text.split("\n");

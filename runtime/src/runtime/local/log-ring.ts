@@ -1,23 +1,28 @@
+import { waitUntilAborted } from "../../base/abort.ts";
 import type { RunLog, RunLogsOptions } from "../runtime.ts";
 
 type Stream = "stdout" | "stderr";
 
-/** Before each line's bytes: when it came (8), its flags (1), its length (4). */
+/** Header before each line's bytes: its time (8), flags (1) and length (4). */
 const headerBytes = 13;
 const fromStderr = 1;
 const wasCut = 2;
 
 /**
- * The last lines that a service wrote, in a fixed number of bytes. Older lines make room for newer ones; a reader holds
- * nothing but its place, so a slow one costs no memory and is told how many lines it has lost.
+ * The last lines of a service's output, in a fixed number of bytes. Newer lines overwrite older
+ * ones. A reader keeps only its position, so a slow one costs no memory and is told how many lines
+ * it has lost.
  */
 export class LogRing {
   readonly #bytes: Buffer;
   readonly #header: Buffer = Buffer.alloc(headerBytes);
-  /** Where the oldest line begins and the next will; they only grow, and count modulo the size. */
+  /**
+   * The positions of the oldest line and of the next one; they only increase, and are taken modulo
+   * the size.
+   */
   #begin = 0;
   #end = 0;
-  /** Numbers of the oldest line and of the next. */
+  /** Numbers of the oldest line and of the next one. */
   #firstLine = 0;
   #nextLine = 0;
   #closed = false;
@@ -48,7 +53,7 @@ export class LogRing {
     this.#wake();
   }
 
-  /** No line comes any more: readers that follow end. */
+  /** Ends readers that follow: no more lines will arrive. */
   close(): void {
     this.#closed = true;
     this.#wake();
@@ -81,14 +86,9 @@ export class LogRing {
   }
 
   #more(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiting.delete(wake);
-        signal?.removeEventListener("abort", wake);
-        resolve();
-      };
+    return waitUntilAborted(signal, (wake) => {
       this.#waiting.add(wake);
-      signal?.addEventListener("abort", wake, { once: true });
+      return () => this.#waiting.delete(wake);
     });
   }
 

@@ -4,14 +4,16 @@ import { promisify } from "node:util";
 import { readProc } from "./process-group.ts";
 
 /**
- * The variable that every process of a service inherits, and by which one is found that left its process group, as
- * daemons do. Marks are added up, so that a service that runs services itself is found with all of them.
+ * An environment variable that every process of a service inherits. It identifies processes that
+ * left their process group, such as daemons. Marks accumulate, so a service that itself runs
+ * services is found with all of them.
  */
 export const markVariable = "_MICRO_ES_RUN";
 
 /**
- * The processes whose environment has this mark. One that cleared its environment is not found: that is how a process
- * says that it is to outlive its service. On macOS, neither are programs that the system itself protects.
+ * The processes whose environment contains this mark. A process that cleared its environment is not
+ * found: clearing it is how a process declares that it should outlive its service. On macOS,
+ * programs that the system protects are not found either.
  */
 export async function markedProcesses(mark: string): Promise<readonly number[]> {
   return process.platform === "linux" ? markedByProc(mark) : markedByPs(mark);

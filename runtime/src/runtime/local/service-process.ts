@@ -2,19 +2,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunExit, RunSpec } from "../runtime.ts";
-import type { Guard } from "./guard.ts";
 import { LineCutter, type TakeLine } from "./line-cutter.ts";
 import { markedProcesses, markVariable } from "./marked-processes.ts";
+import type { Guard } from "./orphan-reaper.ts";
 import { rootsOf, runningMembers, signalGroup, signalProcess } from "./process-group.ts";
 
-/** How long processes that were killed may take to be gone, and output to be read, in milliseconds. */
+/** How long killed processes may take to disappear, and output to be read, in milliseconds. */
 const partingMs = 2_000;
 const longestPollMs = 50;
 
 export interface ServiceProcessOptions {
   readonly spec: RunSpec;
   readonly graceMs: number;
-  /** Tells the processes of this service from all others. */
+  /** Distinguishes the processes of this service from all others. */
   readonly mark: string;
   readonly guard: Guard;
   readonly maxLineBytes: number;
@@ -22,15 +22,17 @@ export interface ServiceProcessOptions {
 }
 
 /**
- * One run of a service: a process, which leads a process group of its own, and all that it starts.
+ * One run of a service: a process that leads a process group of its own, and everything that it
+ * starts.
  *
- * To stop it, its leader alone is asked with SIGTERM, as Docker does: npm, tsx and others pass a signal on to what they
- * run, which would otherwise get it twice and take that for impatience. When the leader has gone, the next ones in line
- * are asked in the same way, and everything that is left when the grace is over gets SIGKILL.
+ * To stop it, only its leader receives SIGTERM, as with Docker: npm, tsx and others forward a
+ * signal to their children, which would otherwise get it twice and treat the second as a request to
+ * stop immediately. Once the leader is gone, the next processes in line are asked in the same way,
+ * and everything left at the end of the grace period gets SIGKILL.
  */
 export class ServiceProcess {
   readonly pid: number | undefined;
-  /** Resolves with whether there is a process, as soon as that is known. */
+  /** Resolves, as soon as it is known, with whether there is a process. */
   readonly spawned: Promise<boolean>;
   /** Resolves when no process of the run is left; never rejects. */
   readonly ended: Promise<RunExit>;
@@ -59,7 +61,10 @@ export class ServiceProcess {
     this.ended = this.#run(child);
   }
 
-  /** Asks the process to end, and kills what is left after the grace. A later call may only shorten it. */
+  /**
+   * Asks the process to end, and kills what is left after the grace period. A later call can only
+   * shorten it.
+   */
   stop(graceMs: number = this.#options.graceMs): void {
     const killAt = performance.now() + graceMs;
     if (killAt >= this.#killAt || this.pid === undefined) return;
@@ -83,7 +88,7 @@ export class ServiceProcess {
     clearTimeout(this.#kill);
     if (child.pid === undefined) return exit;
     await this.#endRest(child.pid);
-    // What left the group and cleared its mark may hold the pipes for ever.
+    // A process that left the group and cleared its mark may hold the pipes open forever.
     const parting = new AbortController();
     await Promise.race([closed, sleep(partingMs, undefined, { signal: parting.signal })]);
     parting.abort();
@@ -93,7 +98,7 @@ export class ServiceProcess {
     return exit;
   }
 
-  /** Ends what the leader of the group left behind. */
+  /** Ends the processes that the leader of the group left behind. */
   async #endRest(group: number): Promise<void> {
     this.#killAt = Math.min(this.#killAt, performance.now() + this.#options.graceMs);
     const told = new Set<number>();
@@ -126,7 +131,7 @@ export class ServiceProcess {
     );
   }
 
-  /** Resolves when all that was written has been taken. */
+  /** Resolves when all output has been read. */
   #readOutput(child: ChildProcess): Promise<void> {
     const { maxLineBytes, takeLine } = this.#options;
     const streams = ["stdout", "stderr"] as const;
@@ -136,7 +141,7 @@ export class ServiceProcess {
       const cutter = new LineCutter(maxLineBytes, takeLine[name]);
       stream.on("data", (chunk: Buffer) => cutter.push(chunk));
       return new Promise<void>((resolve) => {
-        // A broken pipe ends the output; how the process ended is told by the process.
+        // A broken pipe ends the output; the process itself reports how it ended.
         stream.on("error", () => {});
         stream.once("close", () => {
           cutter.end();
@@ -156,7 +161,7 @@ export class ServiceProcess {
   }
 }
 
-/** Looks until it finds nothing, or for so long; whether something is left then. */
+/** Polls until it finds nothing or the time is up; returns whether something is left. */
 async function untilNone(
   look: () => Promise<readonly unknown[]>,
   until: () => number,
@@ -173,7 +178,7 @@ function start({ spec, mark }: ServiceProcessOptions): ChildProcess {
   const environment = { ...process.env, ...spec.environment };
   const marks = [process.env[markVariable], mark].filter((it) => it !== undefined).join(" ");
   return spawn(program, args, {
-    // A session, and so a process group, of its own.
+    // Gives it a session, and so a process group, of its own.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...environment, [markVariable]: marks },
@@ -181,7 +186,7 @@ function start({ spec, mark }: ServiceProcessOptions): ChildProcess {
   });
 }
 
-/** Node tells a missing folder and a missing program by the same words. */
+/** Node reports a missing folder and a missing program with the same message. */
 function whyNot({ command: [program], folder }: RunSpec, reason: NodeJS.ErrnoException): string {
   if (folder !== undefined && !isFolder(folder)) return `there is no folder ${folder}`;
   if (reason.code === "ENOENT") return `there is no program ${program}`;

@@ -1,6 +1,7 @@
 /**
- * Messages of a stream on their way through: each is turned into another form, and a read that waits ends at once
- * when the stream is cancelled, whatever the source does. One read at a time; those that come meanwhile wait.
+ * An iterator that converts the messages of a stream and can be cancelled. A pending read ends at
+ * once on cancellation, whatever the source does. Only one read is active at a time; further ones
+ * queue.
  */
 export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
   readonly #open: () => AsyncIterator<A>;
@@ -14,9 +15,9 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param convert throws what ends the stream.
-   * @param failed what the reader gets of an error of the source or of `convert`.
-   * @param ended called when the source is at its end; what it throws is the stream's error.
+   * @param convert converts a message; if it throws, the stream ends with that error.
+   * @param failed maps an error of the source or of `convert` to the error that the reader gets.
+   * @param ended called when the source has ended; if it throws, the stream fails with that error.
    */
   constructor(
     source: AsyncIterable<A>,
@@ -53,7 +54,7 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
     throw reason;
   }
 
-  /** Ends the stream: the read that waits, or else the next one, fails with this. */
+  /** Ends the stream: the pending read, or otherwise the next one, fails with this reason. */
   cancel(reason: unknown): void {
     if (this.#over) return;
     this.#over = true;
@@ -100,7 +101,7 @@ export class CancellableIterator<A, B> implements AsyncIterableIterator<B> {
     return { done: true, value: undefined };
   }
 
-  /** Tells the source that nobody reads on. What it throws then concerns nobody any more. */
+  /** Closes the source. An error that it throws is ignored, because the reader has left. */
   #leave(): void {
     const source = this.#source;
     this.#source = undefined;

@@ -1,19 +1,24 @@
 import { cors } from "@connectrpc/connect";
-import type { HeaderLine } from "./http-metadata.ts";
+import type { HeaderLine } from "../http-headers.ts";
 
-/** Which pages of other origins a browser lets call. */
+/** Which pages of other origins a browser allows to call. */
 export interface CorsOptions {
   /** Such as `https://app.example.com`; `*` is every origin. */
   readonly origins: readonly string[];
-  /** Names of metadata that pages may send. `*` is all but `authorization`. Default: `*` and `authorization`. */
+  /**
+   * Names of metadata that pages may send. `*` is all except `authorization`. Default: `*` and
+   * `authorization`.
+   */
   readonly allowedHeaders?: readonly string[];
-  /** Names of metadata that pages may read of an answer, beside the protocols' own. Default `*`. */
+  /**
+   * Names of response metadata that pages may read, in addition to the protocols' own. Default `*`.
+   */
   readonly exposedHeaders?: readonly string[];
-  /** How long a browser may keep the answer to its question, in milliseconds. Default 7,200,000. */
+  /** How long a browser may cache a preflight response, in milliseconds. Default 7,200,000. */
   readonly maxAgeMs?: number;
 }
 
-/** What a browser is told of the origin of a request; nothing where that origin may not call. */
+/** Returns the CORS header lines for the origin of a request; none if that origin may not call. */
 export function corsLines(
   options: CorsOptions,
   origin: string | undefined,

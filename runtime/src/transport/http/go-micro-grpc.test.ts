@@ -4,9 +4,9 @@ import { MicroError, tcpTransport } from "@micro-es/runtime";
 import { afterEach, expect, test } from "vitest";
 import { type Answers, answering } from "../../../../test/contract/transport-fixture.ts";
 import { EchoRequestSchema } from "../../../../test/gen/micro/test/v1/echo_pb.ts";
-import { goMicroErrorType } from "../go-micro/grpc-error.ts";
+import { goMicroErrorType } from "./go-micro-detail.ts";
 
-/** What clients of go-micro's gRPC plugin send, and grpc-go's do not. */
+/** Requests that clients of go-micro's gRPC plugin send, and grpc-go's do not. */
 
 const open: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -32,7 +32,7 @@ interface Outcome {
   readonly bytes: number;
 }
 
-/** Sends one message, and ends the stream only if that is said. */
+/** Sends one message, and ends the stream only if requested. */
 function call(
   client: ClientHttp2Session,
   path: string,
@@ -85,16 +85,27 @@ const answers: Answers = {
   },
 };
 
-test("a method is found by the name of the service in the place of its package", async () => {
+test("a method is found by the name that the service is registered by in the place of its package", async () => {
   const client = await session(answers);
-  for (const path of [
-    "/echo.EchoService/Echo",
-    "/my-fleet.echo.EchoService/Echo",
-    "/EchoService/Echo",
-  ]) {
-    expect(await call(client, path)).toMatchObject({ status: "0", bytes: 8 });
-  }
+  expect(await call(client, "/echo.EchoService/Echo")).toMatchObject({ status: "0", bytes: 8 });
   expect(await call(client, "/echo.EchoService/Nope")).toMatchObject({ status: "12" });
+});
+
+test.each([
+  "/any.EchoService/Echo",
+  "/my-fleet.echo.EchoService/Echo",
+  "/EchoService/Echo",
+  "/.EchoService/Echo",
+  "/Echo.EchoService/Echo",
+])("a path rule is not passed by another package: %s", async (path) => {
+  const client = await session(answers);
+  expect(await call(client, path)).toMatchObject({ status: "12" });
+});
+
+test("only clients of go-micro have such names", async () => {
+  const client = await session(answers);
+  const path = "/echo.EchoService/Echo";
+  expect(await call(client, path, { marked: false })).toMatchObject({ status: "12" });
 });
 
 test("a stream of answers begins without the end of its requests", async () => {

@@ -1,9 +1,9 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import type { AnyMethod, MethodKind } from "../../method.ts";
+import type { AnyMethod, MethodKind } from "../../call/method.ts";
 import { opaqueSchema } from "./opaque-message.ts";
 
-/** What Connect is told of a method: its full name, its kind, and the types of its messages. */
+/** Describes a method for Connect: its full name, its kind, and the types of its messages. */
 export function methodDescriptor(
   name: string,
   kind: MethodKind,
@@ -13,7 +13,7 @@ export function methodDescriptor(
 ): DescMethod {
   const slash = name.lastIndexOf("/");
   const rpc = name.slice(slash + 1);
-  // Connect reads the name of the service and nothing else of it.
+  // Connect reads only the name of the service.
   const parent = { kind: "service", typeName: name.slice(0, slash) } as DescService;
   return {
     kind: "rpc",

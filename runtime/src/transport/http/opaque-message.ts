@@ -2,13 +2,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
- * Connect reads and writes messages itself, by their descriptors. Codecs here do that faster, keep what they
- * promise, and may have no descriptor; so in protobuf's binary format Connect is given messages of a type without
- * fields, and their whole content is one unknown field, which protobuf-es copies as it is.
+ * Connect reads and writes messages itself, by their descriptors. The codecs here are faster, keep
+ * their own guarantees, and may have no descriptor. In protobuf's binary format Connect is
+ * therefore given messages of a type without fields: their whole content is one unknown field,
+ * which protobuf-es copies unchanged.
  */
 export const opaqueSchema: typeof EmptySchema = EmptySchema;
 
-/** A message whose binary form is exactly these bytes, which must be a protobuf message. */
+/** Returns a message whose binary form is exactly these bytes, which must be a protobuf message. */
 export function opaque(bytes: Uint8Array): Empty {
   const message = create(EmptySchema);
   if (bytes.length === 0) return message;
@@ -23,7 +24,48 @@ export function opaque(bytes: Uint8Array): Empty {
   return message;
 }
 
-/** The binary form of a message that Connect has read as one without fields. */
+/**
+ * Wraps a message as the only field of another message, which Connect reads in one step whatever
+ * the message contains. Unwrapped, each of its fields would become an object.
+ */
+export function wrapped(bytes: Uint8Array): Uint8Array {
+  const length: number[] = [];
+  let left = bytes.length;
+  for (; left > 0x7f; left >>>= 7) length.push((left & 0x7f) | 0x80);
+  length.push(left);
+  const result = new Uint8Array(wrapperTag.length + length.length + bytes.length);
+  result.set(wrapperTag);
+  result.set(length, wrapperTag.length);
+  result.set(bytes, wrapperTag.length + length.length);
+  return result;
+}
+
+/** The most bytes that {@link wrapped} adds to a message. */
+export const wrapperBytes = 8;
+
+/** The last of the field numbers that protobuf reserves, so no schema can use it. */
+const wrapperField = 19_999;
+/** The tag of that field, length-delimited. */
+const wrapperTag: readonly number[] = [0xfa, 0xe1, 0x09];
+
+/**
+ * Returns the binary form of a message that Connect has read as one without fields, wrapped or not.
+ */
 export function bytesOf(message: Empty): Uint8Array {
-  return toBinary(EmptySchema, message);
+  const field = message.$unknown?.[0];
+  if (field?.no !== wrapperField || field.wireType !== 2 || message.$unknown?.length !== 1) {
+    return toBinary(EmptySchema, message);
+  }
+  const { data } = field;
+  let lengthEnd = 0;
+  while (data[lengthEnd]! > 0x7f) lengthEnd++;
+  return data.subarray(lengthEnd + 1);
+}
+
+/**
+ * Returns the content size of a message that Connect has read as one without fields, excluding the
+ * tags of its fields.
+ */
+export function contentBytes(message: Empty): number {
+  return message.$unknown?.reduce((sum, { data }) => sum + data.length, 0) ?? 0;
 }

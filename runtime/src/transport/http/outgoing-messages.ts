@@ -1,6 +1,6 @@
 /**
- * The requests of a stream on their way to Connect, which pulls them as the connection takes them. When the call
- * ends first, their iterator is told.
+ * The requests of a stream for Connect, which pulls them as the connection accepts them. If the
+ * call ends first, their iterator is closed.
  */
 export class OutgoingMessages<A, B> implements AsyncIterableIterator<B> {
   readonly #messages: AsyncIterable<A> | Iterable<A>;
@@ -9,7 +9,7 @@ export class OutgoingMessages<A, B> implements AsyncIterableIterator<B> {
   #source: AsyncIterator<A> | Iterator<A> | undefined;
   #over = false;
 
-  /** @param failed told of what the source or `convert` throws. */
+  /** @param failed called with what the source or `convert` throws. */
   constructor(
     messages: AsyncIterable<A> | Iterable<A>,
     convert: (message: A) => B,
@@ -46,13 +46,15 @@ export class OutgoingMessages<A, B> implements AsyncIterableIterator<B> {
     return { done: true, value: undefined };
   }
 
-  /** Connect's word for a call that has failed. */
+  /** Called by Connect for a call that has failed. */
   async throw(reason: unknown): Promise<IteratorResult<B>> {
     this.leave();
     throw reason;
   }
 
-  /** The call is over. What the source throws now concerns nobody any more. */
+  /**
+   * Ends the requests because the call has ended. An error that the source then throws is ignored.
+   */
   leave(): void {
     if (this.#over) return;
     this.#over = true;

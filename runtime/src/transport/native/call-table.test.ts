@@ -11,7 +11,7 @@ test("finds calls by any numbers, as a map does", () => {
   };
   let next = 0;
   for (let step = 0; step < 20_000; step++) {
-    // In a row, far away, and all on one place of the array.
+    // In sequence, far apart, and all on one slot of the array.
     const id = [++next, random(0xffff_ffff), random(64) * 65_536][random(3)]!;
     const known = map.get(id);
     expect(table.get(id) === known).toBe(true);

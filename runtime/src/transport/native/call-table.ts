@@ -1,11 +1,12 @@
-/** Room that a table begins with; most connections never have more calls open. */
+/** The initial capacity; most connections never have more calls open. */
 const firstCapacity = 16;
-/** Room that it grows to; what is beyond goes into a map. */
+/** The largest capacity; calls beyond it are kept in a map. */
 const largestCapacity = 16_384;
 
 /**
- * The open calls of a connection by their numbers. Numbers are mostly given in a row, so their last bits find a call in
- * an array; a call whose place is taken stands in a map, so that any numbers work.
+ * The open calls of a connection, by call number. Numbers are mostly assigned in sequence, so their
+ * low bits index a call in an array. A call whose slot is taken is kept in a map, so that any
+ * numbers work.
  */
 export class CallTable<Call extends { readonly id: number }> {
   size = 0;
@@ -31,7 +32,7 @@ export class CallTable<Call extends { readonly id: number }> {
     this.#others.set(call.id, call);
   }
 
-  /** False when the call is not there. */
+  /** Returns false if the call is not in the table. */
   delete(call: Call): boolean {
     const place = call.id & this.#mask;
     if (this.#places[place] === call) this.#places[place] = undefined;
@@ -41,7 +42,7 @@ export class CallTable<Call extends { readonly id: number }> {
     return true;
   }
 
-  /** All calls, as they are now, in no order. */
+  /** Returns a copy of all calls, in no particular order. */
   values(): Call[] {
     const calls: Call[] = [];
     if (this.size === 0) return calls;

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
-import { watchAbort } from "../../abort-watch.ts";
-import { type Deadline, DeadlineSweep, turnNow } from "../../deadline.ts";
-import { codeToNumber, MicroError, type Outcome } from "../../error.ts";
-import { Metadata } from "../../metadata.ts";
-import type { AnyMethod, Method } from "../../method.ts";
+import { watchAbort } from "../../base/abort-watch.ts";
+import { type Deadline, DeadlineSweep, turnNow } from "../../base/deadline.ts";
+import { codeToNumber, MicroError, type Outcome } from "../../base/error.ts";
+import { Metadata } from "../../base/metadata.ts";
+import type { AnyMethod, Method } from "../../call/method.ts";
 import {
   callRefusal,
   channelNotOpen,
@@ -11,6 +11,7 @@ import {
   messageTooLarge,
   tooManyCalls,
 } from "../call-errors.ts";
+import { DecodedAhead } from "../streams/receive-queue.ts";
 import type {
   Channel,
   ChannelState,
@@ -20,35 +21,36 @@ import type {
 } from "../transport.ts";
 import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
+import { readStatus } from "./error-status.ts";
 import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { OutgoingUnary } from "./outgoing-unary.ts";
 import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods } from "./protocol.ts";
-import { readStatus } from "./status.ts";
 
 const longestRemainingMs = 0xffff_ffff;
 const lastCallId = 0x7fff_ffff;
 const deadlineNumber = codeToNumber("deadline_exceeded");
 const canceledNumber = codeToNumber("canceled");
 
-/** The client's end of a connection: the channel that calls go out by. */
+/** The client's end of a connection: the channel for outgoing calls. */
 export class ClientConnection extends Connection implements Channel, OutgoingCalls {
   readonly address: string;
   readonly remote: string;
   readonly closed: Promise<MicroError | undefined>;
-  /** Resolves when the server has said HELLO, rejects when the connection ends before. */
+  /** Resolves when the server has sent HELLO; rejects if the connection ends before. */
   readonly ready: Promise<void>;
+  readonly decodedAhead: DecodedAhead = new DecodedAhead();
   readonly #calls = new CallTable<PendingCall>();
   readonly #sweep: DeadlineSweep;
   readonly #numbers = new WeakMap<AnyMethod, number>();
   readonly #numbersByName = new Map<string, number>();
-  /** The method of the last call, which is mostly that of the next one too. */
+  /** The method of the last call, which is usually the method of the next call too. */
   #lastMethod: AnyMethod | undefined;
   #lastNumber = 0;
   #lastCall = 0;
   #state: ChannelState = "open";
-  /** The other side takes no further call, and nobody has called `close` here. */
+  /** The server accepts no further calls, and `close` was not called here. */
   #drained = false;
   #closedHere = false;
   #settleClosed: (reason: MicroError | undefined) => void = () => undefined;
@@ -183,7 +185,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   tooMuchUnread(method: string): MicroError {
     return new MicroError(
       "resource_exhausted",
-      `${method} was ended because the channel to ${this.address} has ${this.maxUnreadBytes} bytes of stream messages that nobody has read`,
+      `${method} was ended because the channel to ${this.address} has ${this.maxUnreadBytes} bytes of unread stream messages`,
     );
   }
 
@@ -229,6 +231,16 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     }
   }
 
+  /**
+   * Such a frame ends the connection. Its own call fails permanently: another attempt would get the
+   * same response.
+   */
+  oversized(type: number, id: number, bytes: number): void {
+    if (type !== frameType.result && type !== frameType.message) return;
+    const call = this.#calls.get(id);
+    call?.refused(this.#tooLarge(call, bytes));
+  }
+
   protected connectionEnded(reason: MicroError): void {
     this.#state = "closed";
     this.#sweep.close();
@@ -265,7 +277,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
 
   #tooLarge(call: PendingCall, bytes: number): MicroError {
     return messageTooLarge(
-      `the answer of ${call.method.name}`,
+      `the response of ${call.method.name}`,
       bytes,
       this.limits.maxMessageBytes,
       "executed",
@@ -312,7 +324,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     return this.#lastNumber;
   }
 
-  /** Gives a method its number on this connection. */
+  /** Assigns a method its number on this connection. */
   #nameMethod(method: AnyMethod): number {
     const { name } = method;
     const { contentType } = method.input;
@@ -322,7 +334,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
       if (!/^[\x21-\x7e]+$/.test(name) || name.length > maxMethodNameBytes) {
         throw new MicroError(
           "invalid_argument",
-          `${JSON.stringify(name.slice(0, 96))} is no name of a method: write package.Service/Method`,
+          `${JSON.stringify(name.slice(0, 96))} is not the name of a method: write package.Service/Method`,
           { outcome: "not-executed" },
         );
       }
@@ -368,7 +380,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   }
 }
 
-/** What CALL says of the deadline: at least 1, because 0 means none. */
+/** The deadline field of CALL: at least 1, because 0 means none. */
 function remainingField(deadline: Deadline): number {
   if (deadline === Number.POSITIVE_INFINITY) return 0;
   return Math.min(Math.max(1, Math.ceil(deadline - turnNow())), longestRemainingMs);

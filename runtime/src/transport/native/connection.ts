@@ -1,49 +1,62 @@
 import type { Socket } from "node:net";
-import { type Deadline, monotonicNow, turnNow } from "../../deadline.ts";
-import { asMicroError, codeFromNumber, codeToNumber, MicroError } from "../../error.ts";
+import { type Deadline, monotonicNow, turnNow } from "../../base/deadline.ts";
+import { asMicroError, codeFromNumber, codeToNumber, MicroError } from "../../base/error.ts";
 import type { TransportLimits } from "../transport.ts";
+import { boundedText } from "./error-status.ts";
 import { type FrameHandler, FrameReader } from "./frame-reader.ts";
+import { FrameWatch } from "./frame-watch.ts";
 import { FrameWriter } from "./frame-writer.ts";
+import { readHello, type Settings, writeHello } from "./hello.ts";
 import { frameType, initialSettings, maxGoawayTextBytes, preface } from "./protocol.ts";
-import { readHello, type Settings, writeHello } from "./settings.ts";
-import { boundedText } from "./status.ts";
 
-/** Output that the socket has not passed on from which streams wait and a server stops reading. */
+/** Unsent output, in bytes, above which streams wait and a server stops reading. */
 const maxUnsentBytes = 1024 * 1024;
 
-/** Something that waits for the output to flow again. */
+/**
+ * Unsent output, in bytes, above which a server replaces responses by errors: calls that were
+ * accepted while the output flowed can all end when it does not. This is far more than a client
+ * that reads lets accumulate.
+ */
+const maxUnsentResponseBytes = 64 * 1024 * 1024;
+
+/** Something that waits until the output flows again. */
 export interface Resumable {
   resume(): void;
 }
 
 /**
- * What both sides of a native connection have in common: preface and HELLO, reading and writing frames,
- * PING, GOAWAY, and how it ends. The sides add what frames mean to calls.
+ * The part of a native connection that both sides share: preface and HELLO, reading and writing
+ * frames, PING, GOAWAY, and closing. Each side adds what frames mean for its calls.
  */
 export abstract class Connection implements FrameHandler {
   readonly socket: Socket;
   readonly limits: TransportLimits;
   readonly writer: FrameWriter;
-  /** What the other side takes. */
+  /** The settings that the peer has announced. */
   peerSettings: Settings = initialSettings;
-  /** The time at which the chunk came that is being read. */
+  /** The time at which the current chunk arrived. */
   now: Deadline = monotonicNow();
-  /** True as long as the socket takes no more; streams wait until it does. */
+  /** The number of chunks received. */
+  chunks = 0;
+  /** True while the socket accepts no more output; streams wait until it does. */
   choked = false;
-  /** Cost of stream messages that came and that nobody has read yet, over all calls. */
+  /** Cost of stream messages that have arrived and are still unread, over all calls. */
   unreadBytes = 0;
   readonly maxUnreadBytes: number;
-  /** Set when the connection has ended. */
+  /** Why the connection has ended, once it has. */
   closedBy: MicroError | undefined;
   ended = false;
 
   readonly #reader: FrameReader;
+  readonly #frameWatch: FrameWatch;
   readonly #isServer: boolean;
   #prefaceAt = 0;
   #helloSeen = false;
   #waiting: Resumable[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** When the PING was sent that nothing was heard since; 0 when there is none. */
+  /** Number of the last PING whose PONG waits until the output flows again. */
+  #owedPong: number | undefined;
+  /** When the PING was sent that has had no reply since; 0 if there is none. */
   #pingedAt = 0;
 
   constructor(socket: Socket, limits: TransportLimits, isServer: boolean) {
@@ -52,6 +65,12 @@ export abstract class Connection implements FrameHandler {
     this.#isServer = isServer;
     this.maxUnreadBytes = Math.max(1024 * limits.streamWindowBytes, 4 * limits.maxMessageBytes);
     this.#reader = new FrameReader(this, limits.maxMessageBytes);
+    this.#frameWatch = new FrameWatch(
+      this.#reader,
+      limits.handshakeTimeoutMs,
+      () => !(this.choked && isServer),
+      (error) => this.violated(error),
+    );
     this.writer = new FrameWriter(socket, (unsent) => this.#flushed(unsent));
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("drain", () => this.#drained());
@@ -62,10 +81,10 @@ export abstract class Connection implements FrameHandler {
     this.#timer.unref();
   }
 
-  /** Where the other side is, for messages. */
+  /** Address of the peer, for messages. */
   abstract readonly remote: string;
 
-  /** A frame that belongs to a call, or HELLO's arrival, for the side to act on. */
+  /** Handles a frame that belongs to a call, or the arrival of HELLO. */
   protected abstract handleFrame(
     type: number,
     flags: number,
@@ -77,20 +96,20 @@ export abstract class Connection implements FrameHandler {
     end: number,
   ): void;
 
-  /** The other side has said HELLO. */
+  /** Called when the peer has sent HELLO. */
   protected abstract handshaken(): void;
 
-  /** The other side takes no further call. */
+  /** Called when the peer accepts no further calls. */
   protected abstract wentAway(): void;
 
-  /** The connection is over; called once. */
+  /** Called once, when the connection has ended. */
   protected abstract connectionEnded(reason: MicroError, violated: boolean): void;
 
   get helloSeen(): boolean {
     return this.#helloSeen;
   }
 
-  /** Preface and HELLO of this side. */
+  /** Sends the preface and HELLO of this side. */
   greet(): void {
     this.socket.write(preface);
     writeHello(this.writer, this.limits);
@@ -114,7 +133,10 @@ export abstract class Connection implements FrameHandler {
       case frameType.hello:
         throw new MicroError("invalid_argument", "received a second HELLO");
       case frameType.ping:
-        this.writer.bare(frameType.pong, 0, 0, aux);
+        // A peer that does not read its PONGs gets a single one for all its PINGs, once it reads
+        // again.
+        if (this.choked) this.#owedPong = aux;
+        else this.writer.bare(frameType.pong, 0, 0, aux);
         break;
       case frameType.pong:
         break;
@@ -126,14 +148,38 @@ export abstract class Connection implements FrameHandler {
     }
   }
 
-  /** Waits, as a pump of a stream, until the output flows again. True when it does not flow now. */
+  /**
+   * Waits, for a stream's pump, until the output flows again. Returns true if it does not flow now.
+   */
   waitForDrain(waiter: Resumable): boolean {
     if (!this.choked) return false;
     this.#waiting.push(waiter);
     return true;
   }
 
-  /** Says that this side takes no further call, with the reason if the connection ends by it. */
+  /** Whether the peer leaves so much unread that no further response may be buffered for it. */
+  get outputFull(): boolean {
+    const most = Math.max(maxUnsentResponseBytes, 16 * this.limits.maxMessageBytes);
+    return this.choked && this.socket.writableLength > most;
+  }
+
+  /**
+   * Pauses reading until what was read has taken effect, such as responses that fill the output.
+   */
+  protected restReading(): void {
+    this.#reader.pause();
+    setImmediate(continueReading, this);
+  }
+
+  /** Resumes reading after {@link restReading}. */
+  continueReading(): void {
+    if (this.ended || (this.choked && this.#isServer)) return;
+    this.#read(() => this.#reader.resume());
+  }
+
+  /**
+   * Announces that this side accepts no further calls, with the reason if that ends the connection.
+   */
   goAway(reason?: MicroError): void {
     const { writer } = this;
     writer.open(frameType.goaway, 0, 0, 0, reason === undefined ? 0 : codeToNumber(reason.code));
@@ -141,7 +187,7 @@ export abstract class Connection implements FrameHandler {
     writer.close();
   }
 
-  /** Ends the connection because the other side violated the protocol or a limit, and says so. */
+  /** Ends the connection because the peer violated the protocol or a limit, and tells it why. */
   violated(reason: MicroError): void {
     if (this.ended) return;
     if (this.#helloSeen) this.goAway(reason);
@@ -149,19 +195,20 @@ export abstract class Connection implements FrameHandler {
     this.end(reason, true);
   }
 
-  /** Sends what is written, and ends the connection. */
+  /** Flushes the written output, and ends the connection. */
   finish(reason: MicroError): void {
     if (this.ended) return;
     this.writer.flush();
     this.end(reason);
   }
 
-  /** Ends the connection. What the socket was given is still sent, if the other side takes it soon. */
+  /** Ends the connection. What the socket was given is still sent, if the peer accepts it soon. */
   end(reason: MicroError, violated = false): void {
     if (this.ended) return;
     this.ended = true;
     this.closedBy = reason;
     clearTimeout(this.#timer);
+    this.#frameWatch.end();
     this.#reader.stop();
     this.writer.destroy();
     this.#closeSocket(violated);
@@ -182,8 +229,8 @@ export abstract class Connection implements FrameHandler {
   }
 
   /**
-   * Sends what was written, then FIN, and waits a moment for the other side's: closing with its bytes unread
-   * would reset the connection, and a reset may overtake what was sent.
+   * Sends the pending output, then FIN, and waits briefly for the peer's FIN. Closing with unread
+   * bytes would reset the connection, and a reset may overtake what was sent.
    */
   #closeSocket(violated: boolean): void {
     const { socket } = this;
@@ -202,27 +249,30 @@ export abstract class Connection implements FrameHandler {
   }
 
   #received(chunk: Buffer): void {
-    // No Buffer from here on: messages are made of parts of it, and of a Buffer each part would be one too.
+    // A Uint8Array, not a Buffer: messages are subarrays of it, and would all be Buffers too.
     this.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
   }
 
-  /** Takes the next bytes. Nobody may write to them afterwards. */
+  /** Receives the next bytes, which must not be modified afterwards. */
   receive(bytes: Uint8Array): void {
     if (this.ended) return;
     this.now = turnNow();
+    this.chunks++;
     try {
       this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(bytes) : bytes);
     } catch (reason) {
       this.violated(asMicroError(reason, "internal"));
+      return;
     }
+    if (!this.#reader.atBoundary && this.#helloSeen) this.#frameWatch.begin();
   }
 
-  /** Where the next bytes may be read to spare a copy, if there is such a place. */
+  /** Where the next bytes may be read to avoid a copy, if possible. */
   get room(): Uint8Array | undefined {
     return this.#reader.room;
   }
 
-  /** Reads; a violation that shows ends the connection. */
+  /** Reads frames. A violation ends the connection. */
   #read(frames: () => void): void {
     try {
       frames();
@@ -231,7 +281,7 @@ export abstract class Connection implements FrameHandler {
     }
   }
 
-  /** Checks the first bytes of the connection, and returns what comes after them. */
+  /** Checks the first bytes of the connection, and returns the bytes after them. */
   #readPreface(chunk: Uint8Array): Uint8Array {
     let at = 0;
     while (at < chunk.length && this.#prefaceAt < preface.length) {
@@ -278,7 +328,7 @@ export abstract class Connection implements FrameHandler {
       new MicroError(
         "unavailable",
         `${this.remote} ended the connection: ${codeFromNumber(code)}: ${text}`,
-        // Before HELLO there can be no call.
+        // No call is open before HELLO.
         { outcome: this.#helloSeen ? "unknown" : "not-executed" },
       ),
     );
@@ -287,13 +337,15 @@ export abstract class Connection implements FrameHandler {
   #flushed(unsent: number): void {
     if (unsent <= maxUnsentBytes || this.choked || this.ended) return;
     this.choked = true;
-    // A client reads on: if both sides stopped, neither would ever go on.
+    // A client continues to read: if both sides stopped, neither would ever resume.
     if (this.#isServer) {
       this.socket.pause();
       this.#reader.pause();
     }
-    // The socket's own timeout knows of progress in writing, which a PING behind all that output does not.
-    this.socket.setTimeout(this.limits.keepaliveIntervalMs + this.limits.keepaliveTimeoutMs);
+    // Unlike a PING queued behind the pending output, the socket's own timeout detects progress in
+    // writing. It ends the connection at the second of two consecutive timeouts if the peer
+    // accepted something before the first.
+    this.socket.setTimeout((this.limits.keepaliveIntervalMs + this.limits.keepaliveTimeoutMs) / 2);
   }
 
   #drained(): void {
@@ -302,6 +354,10 @@ export abstract class Connection implements FrameHandler {
     this.choked = false;
     this.socket.setTimeout(0);
     this.now = monotonicNow();
+    if (this.#owedPong !== undefined) {
+      this.writer.bare(frameType.pong, 0, 0, this.#owedPong);
+      this.#owedPong = undefined;
+    }
     if (this.#isServer) {
       this.socket.resume();
       this.#read(() => this.#reader.resume());
@@ -331,7 +387,8 @@ export abstract class Connection implements FrameHandler {
   #checkSilence(): void {
     const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.limits;
     if (this.#pingedAt > this.now && !this.choked) {
-      // Whoever was busy for so long has bytes waiting in the kernel; they are read before this runs.
+      // A process that was busy this long has bytes waiting in the kernel, which are read before
+      // this runs.
       setImmediate(() => this.#judgeSilence());
       return;
     }
@@ -365,5 +422,9 @@ export abstract class Connection implements FrameHandler {
   }
 }
 
-/** How long a closed connection may take to send what was written, in milliseconds. */
+function continueReading(connection: Connection): void {
+  connection.continueReading();
+}
+
+/** How long a closed connection may take to send its pending output, in milliseconds. */
 const lingerMs = 1_000;

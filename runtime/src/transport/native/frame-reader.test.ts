@@ -90,6 +90,20 @@ test("holds no more for a large frame than its sender has sent, but for a quarte
   expect(collector.reader.bufferedBytes).toBeLessThanOrEqual(600_000);
 });
 
+test("holds little for many large frames that are announced and not sent", () => {
+  const header = Buffer.from(frame({ type: frameType.message, call: 1 }));
+  header.writeUInt32BE(4_000_000, 0);
+  const announced = Array.from({ length: 1_000 }, () => new FrameCollector().reader);
+  for (const reader of announced) reader.push(header);
+  const held = announced.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
+  expect(held).toBeLessThan(32 * 1024 * 1024);
+  for (const reader of announced) reader.stop();
+  const later = new FrameCollector();
+  later.reader.push(header);
+  expect(later.reader.bufferedBytes).toBe(256 * 1024);
+  later.reader.stop();
+});
+
 test("skips types that may be ignored, and refuses others that it does not know", () => {
   const known = frame({ type: frameType.ping });
   const ignorable = frame({ type: 0x80, flags: 255, payload: new Uint8Array(500) });

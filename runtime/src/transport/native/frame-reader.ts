@@ -1,4 +1,4 @@
-import { MicroError } from "../../error.ts";
+import { MicroError } from "../../base/error.ts";
 import {
   allowedFlags,
   firstIgnorableType,
@@ -8,11 +8,11 @@ import {
   payloadLimits,
 } from "./protocol.ts";
 
-/** What a {@link FrameReader} gives frames to. */
+/** Receives frames from a {@link FrameReader}. */
 export interface FrameHandler {
   /**
-   * One frame. Its payload is `bytes` from `start` to `end`; nobody writes to them afterwards, so views of
-   * them may be kept.
+   * Handles one frame. Its payload is `bytes` from `start` to `end`, which are never modified
+   * afterwards, so views of them may be kept.
    */
   frame(
     type: number,
@@ -24,49 +24,67 @@ export interface FrameHandler {
     start: number,
     end: number,
   ): void;
+  /** Called for a frame that declares more than its limit, before the reader throws for it. */
+  oversized?(type: number, call: number, bytes: number): void;
 }
 
-/** A payload up to this size gets its whole buffer at once; a longer one as its bytes really come. */
+/**
+ * A payload up to this size gets its whole buffer at once. The buffer of a longer one grows as its
+ * bytes arrive.
+ */
 const eagerBufferBytes = 256 * 1024;
+/**
+ * Bytes that all connections of the process may allocate ahead of their data. Beyond it, a payload
+ * begins with a small buffer: thousands of connections may announce large frames and send nothing.
+ */
+const maxEagerBytes = 16 * 1024 * 1024;
+const smallBufferBytes = 8 * 1024;
+/** How much of {@link maxEagerBytes} is in use. */
+let eagerBytes = 0;
 
-/** Fewer bytes of a payload are not worth a read of their own. */
+/** The smallest rest of a payload that is worth a read of its own. */
 const minDirectBytes = 8 * 1024;
 
 /**
- * Cuts a byte stream into frames, however it was segmented. Frames that lie whole in a chunk are handed on
- * where they lie; only one that is split over chunks is copied together, once.
+ * Splits a byte stream into frames, however it was segmented. A frame that is complete within a
+ * chunk is passed on without a copy; a frame that spans chunks is copied once.
  */
 export class FrameReader {
   readonly #handler: FrameHandler;
   readonly #maxPayloadBytes: number;
-  /** Header of a frame that has begun and not ended. */
+  /** Header of the incomplete frame. */
   readonly #header: Uint8Array = new Uint8Array(headerBytes);
   #headerFilled = 0;
-  /** Payload of that frame as far as it came; undefined while its header is not complete. */
+  /** The payload of that frame received so far; undefined while its header is incomplete. */
   #payload: Uint8Array | undefined;
   #payloadFilled = 0;
   #payloadLength = 0;
-  /** Bytes of a frame that is skipped. */
+  /** How much of {@link maxEagerBytes} this payload uses. */
+  #eagerBytes = 0;
+  /** Remaining bytes of a frame that is skipped. */
   #skip = 0;
+  #skipLength = 0;
+  /** Frames that were incomplete at the end of a chunk. */
+  #framesBegun = 0;
   #stopped = false;
   #paused = false;
-  /** What came and is not read before {@link resume}. */
+  /** Chunks that were received and are held until {@link resume}. */
   #held: Uint8Array[] = [];
 
-  /** @param maxMessageBytes the limit on messages that this side has announced. */
+  /** @param maxMessageBytes the message limit that this side has announced. */
   constructor(handler: FrameHandler, maxMessageBytes: number) {
     this.#handler = handler;
     this.#maxPayloadBytes = Math.max(maxMessageBytes, minMessageBytes) + maxOverheadBytes;
   }
 
-  /** Bytes that are held for a frame which is not complete. */
+  /** Bytes that are buffered for an incomplete frame. */
   get bufferedBytes(): number {
     return this.#payload === undefined ? this.#headerFilled : this.#payload.length;
   }
 
   /**
-   * Where the next bytes belong when most of a payload is to come: who reads them into this place spares a copy. They
-   * are still to be given to {@link push}, as a view of this place.
+   * Where the next bytes belong while most of a payload is outstanding. Reading into this place
+   * avoids a copy. The bytes must still be passed to {@link push}, as a view of this place.
    */
   get room(): Uint8Array | undefined {
     const payload = this.#payload;
@@ -75,21 +93,37 @@ export class FrameReader {
     return payload.subarray(this.#payloadFilled);
   }
 
-  /** Whether the stream could end here without cutting a frame. */
+  /** Increases with each frame that is incomplete at the end of a chunk. */
+  get framesBegun(): number {
+    return this.#framesBegun;
+  }
+
+  /** The progress of the incomplete frame. Its header counts once it is complete. */
+  get frameBytes(): { readonly received: number; readonly length: number } {
+    if (this.#skip > 0) {
+      return { received: this.#skipLength - this.#skip, length: this.#skipLength };
+    }
+    return this.#payload === undefined
+      ? { received: 0, length: headerBytes }
+      : { received: this.#payloadFilled, length: this.#payloadLength };
+  }
+
+  /** Whether the stream could end here without truncating a frame. */
   get atBoundary(): boolean {
     return this.#headerFilled === 0 && this.#payload === undefined && this.#skip === 0;
   }
 
-  /** Gives no further frame, not even of the chunk that is being read. */
+  /** Delivers no further frames, not even of the current chunk. */
   stop(): void {
     this.#stopped = true;
     this.#payload = undefined;
+    this.#endEager();
     this.#held = [];
   }
 
   /**
-   * Gives no further frame before {@link resume}, not even of the chunk that is being read: one chunk may hold
-   * thousands of requests, each with a large answer.
+   * Delivers no further frames before {@link resume}, not even of the current chunk: one chunk may
+   * hold thousands of requests, each with a large response.
    */
   pause(): void {
     this.#paused = true;
@@ -104,8 +138,9 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes. The chunk must not be written to afterwards.
-   * @throws MicroError for a frame that violates the protocol or a limit. The reader is of no use then.
+   * Receives the next bytes. The chunk must not be modified afterwards.
+   * @throws MicroError for a frame that violates the protocol or a limit. The reader is unusable
+   * afterwards.
    */
   push(chunk: Uint8Array): void {
     if (this.#paused) {
@@ -129,18 +164,20 @@ export class FrameReader {
       if (length - at < headerBytes) {
         this.#header.set(chunk.subarray(at), 0);
         this.#headerFilled = length - at;
+        this.#framesBegun++;
         return;
       }
       const payloadLength = this.#checkHeader(chunk, at);
       const start = at + headerBytes;
       if (chunk[at + 4]! >= firstIgnorableType) {
-        this.#skip = payloadLength;
+        this.#beginSkip(payloadLength);
         at = start;
         continue;
       }
       if (payloadLength > length - start) {
         this.#header.set(chunk.subarray(at, start), 0);
         this.#headerFilled = headerBytes;
+        this.#framesBegun++;
         this.#openPayload(payloadLength);
         this.#fillPayload(chunk, start);
         return;
@@ -150,7 +187,7 @@ export class FrameReader {
     }
   }
 
-  /** Goes on with the frame that the last chunk began, and returns where in this one it ends. */
+  /** Continues the frame that the last chunk began, and returns where it ends in this chunk. */
   #finishFrame(chunk: Uint8Array): number {
     let at = 0;
     if (this.#payload === undefined) {
@@ -161,7 +198,7 @@ export class FrameReader {
       const payloadLength = this.#checkHeader(this.#header, 0);
       if (this.#header[4]! >= firstIgnorableType) {
         this.#headerFilled = 0;
-        this.#skip = payloadLength;
+        this.#beginSkip(payloadLength);
         return at;
       }
       this.#openPayload(payloadLength);
@@ -171,17 +208,41 @@ export class FrameReader {
     const payload = this.#payload!;
     this.#payload = undefined;
     this.#headerFilled = 0;
+    this.#endEager();
     this.#emit(this.#header, 0, payload, 0, this.#payloadLength);
     return at;
+  }
+
+  #beginSkip(length: number): void {
+    this.#skip = length;
+    this.#skipLength = length;
+    this.#framesBegun++;
   }
 
   #openPayload(length: number): void {
     this.#payloadLength = length;
     this.#payloadFilled = 0;
-    this.#payload = Buffer.allocUnsafeSlow(Math.min(length, eagerBufferBytes));
+    this.#payload = Buffer.allocUnsafeSlow(this.#firstBufferBytes(length));
   }
 
-  /** Copies what belongs to the payload. A large buffer doubles, so a length costs its sender the bytes. */
+  #firstBufferBytes(length: number): number {
+    if (length <= smallBufferBytes) return length;
+    const eager = Math.min(length, eagerBufferBytes);
+    if (eagerBytes + eager > maxEagerBytes) return smallBufferBytes;
+    this.#eagerBytes = eager;
+    eagerBytes += eager;
+    return eager;
+  }
+
+  #endEager(): void {
+    eagerBytes -= this.#eagerBytes;
+    this.#eagerBytes = 0;
+  }
+
+  /**
+   * Copies the bytes that belong to the payload. A large buffer grows by doubling, so that
+   * announcing a length costs the sender that many bytes.
+   */
   #fillPayload(chunk: Uint8Array, from: number): number {
     const take = Math.min(this.#payloadLength - this.#payloadFilled, chunk.length - from);
     const filled = this.#payloadFilled + take;
@@ -194,14 +255,14 @@ export class FrameReader {
       payload = grown;
       this.#payload = grown;
     }
-    // What was read into the payload itself is in its place.
+    // Bytes that were read directly into the payload are already in place.
     if (chunk.buffer !== payload.buffer)
       payload.set(chunk.subarray(from, from + take), this.#payloadFilled);
     this.#payloadFilled = filled;
     return from + take;
   }
 
-  /** The payload's length, if the frame may have that type, those flags and that length. */
+  /** Returns the payload's length, if the type, flags and length of the frame are valid. */
   #checkHeader(bytes: Uint8Array, at: number): number {
     const length = readUint32(bytes, at);
     const type = bytes[at + 4]!;
@@ -211,6 +272,7 @@ export class FrameReader {
     }
     const max = limit === -1 ? this.#maxPayloadBytes : limit;
     if (length > max) {
+      this.#handler.oversized?.(type, readUint32(bytes, at + 8), length);
       throw new MicroError(
         "resource_exhausted",
         `received a frame of type ${type} that declares ${length} bytes, over its limit of ${max}`,
@@ -239,14 +301,14 @@ export class FrameReader {
   }
 }
 
-/** An unsigned big-endian number of 32 bits. */
+/** Reads an unsigned big-endian 32-bit number. */
 export function readUint32(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
   );
 }
 
-/** An unsigned big-endian number of 16 bits. */
+/** Reads an unsigned big-endian 16-bit number. */
 export function readUint16(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 8) | bytes[at + 1]!;
 }

@@ -8,7 +8,7 @@ import type { Codec } from "../../codec/codec.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { frameType } from "./protocol.ts";
 
-/** As a codec without `encodeInto`, whose arrays are its own. */
+/** A codec without `encodeInto`, which owns its arrays. */
 const encodeOnly: Codec<Uint8Array> = {
   typeName: "",
   contentType: "application/octet-stream",
@@ -16,7 +16,7 @@ const encodeOnly: Codec<Uint8Array> = {
   decode: (bytes) => bytes,
 };
 
-/** A socket that takes its time, and looks at the bytes only then. */
+/** A socket that is slow, and reads the bytes only later. */
 function slowSocket(random: () => number): { socket: Socket; received: Uint8Array[] } {
   const received: Uint8Array[] = [];
   const take = (chunk: Uint8Array, done: () => void) => {
@@ -57,7 +57,7 @@ test("writes frames of every size whole and in order, and touches no bytes that 
       continue;
     }
     expect(writer.messageAndClose(codec, payload, size)).toBe(size);
-    // Nobody's array is kept once the call was made.
+    // No array of the caller is retained after the call.
     if (codec === bytesCodec) payload.fill(0xee);
     expected.push(`${call}:${size}`);
     if (random() < 0.3) await new Promise((resolve) => setImmediate(resolve));

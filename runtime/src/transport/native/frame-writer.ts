@@ -3,47 +3,55 @@ import type { AnyCodec } from "../../codec/codec.ts";
 import { headerBytes } from "./protocol.ts";
 
 const slabBytes = 64 * 1024;
-/** A tick that has written as much does not wait for its end, so that the other side can begin. */
+/** Output of this size is flushed before the tick ends, so that the peer can begin. */
 const earlyFlushBytes = 32 * 1024;
-/** A message of this size that comes as its own array is not copied into the slab. */
+/** A message of this size that has its own array is not copied into the slab. */
 const ownChunkBytes = 16 * 1024;
 
-/** What codecs may ask for beyond a message's length, or else they write into a buffer of their own. */
+/**
+ * How much a codec may reserve beyond a message's length. A codec that reserves more writes into a
+ * buffer of its own.
+ */
 const encodingMarginBytes = 64;
 
-/** Slabs that one writer remembers while the socket has them. */
+/** Slabs that one writer keeps track of while the socket uses them. */
 const maxLent = 16;
 
-/** A larger one, for a message that needs it, is not kept. */
+/** A slab larger than this, allocated for a large message, is not kept. */
 const largestKeptBytes = 1024 * 1024;
 
-/** Slabs that no connection needs at the moment, by size, so that an idle connection has none. */
+/** Slabs that no connection is using, by size, so that an idle connection holds none. */
 const freeSlabs = new Map<number, Uint8Array[]>();
 const maxFreeBytesOfSize = 2 * 1024 * 1024;
 
 /**
- * Writes frames one after the other into one buffer and gives that to the socket once a tick: a write a
- * frame would cost four times as much in all (docs/wire-protocol.md, "Why it is so").
+ * Writes successive frames into one buffer, and passes it to the socket once per tick. One write
+ * per frame would cost four times as much overall (docs/wire-protocol.md, "Rationale").
  *
  * A frame is opened, filled, and closed or abandoned before the next one is opened.
  */
 export class FrameWriter {
   readonly #socket: Socket;
-  /** Told after each write of what the socket could not pass on yet. */
+  /** Called after each write with the number of bytes that the socket has not yet sent. */
   readonly #onFlush: (unsentBytes: number) => void;
   #slab: Uint8Array | undefined;
-  /** What lies before is with the socket already. */
+  /** The offset up to which the socket already has the bytes. */
   #from = 0;
-  /** Where the frame begins that is open. */
+  /** The offset at which the open frame begins. */
   #start = 0;
   #at = 0;
   #scheduled = false;
   #closed = false;
-  /** Room for a message like the last one when that was large, so that the next is encoded only once. */
+  /**
+   * Room for a message like the last one if that was large, so that the next is encoded only once.
+   */
   #expected = 0;
-  /** Full slabs that the socket has not passed on yet. */
+  /** Full slabs that the socket has not yet sent. */
   #lent: Uint8Array[] = [];
-  /** How often bytes were given to the socket. A call that was written since has certainly not left. */
+  /**
+   * How often bytes were passed to the socket. A call written since the last flush has not been
+   * sent.
+   */
   flushes = 0;
 
   constructor(socket: Socket, onFlush: (unsentBytes: number) => void) {
@@ -72,7 +80,7 @@ export class FrameWriter {
     this.#at = at + headerBytes;
   }
 
-  /** Ends the open frame; it goes out at the end of the tick at the latest. */
+  /** Ends the open frame. It is sent by the end of the tick. */
   close(): void {
     this.#writeLength(this.#at - this.#start - headerBytes);
     if (this.#at - this.#from >= earlyFlushBytes) this.flush();
@@ -82,13 +90,13 @@ export class FrameWriter {
     }
   }
 
-  /** Takes the open frame back. */
+  /** Discards the open frame. */
   abandon(): void {
     this.#at = this.#start;
     if (this.#at === this.#from) this.#settle();
   }
 
-  /** A frame without payload. */
+  /** Writes a frame without payload. */
   bare(type: number, method: number, call: number, aux: number, flags = 0): void {
     this.open(type, flags, method, call, aux);
     this.close();
@@ -111,16 +119,16 @@ export class FrameWriter {
     this.#at += bytes.length;
   }
 
-  /** A 16-bit length, and the bytes. */
+  /** Writes a 16-bit length, followed by the bytes. */
   block(bytes: Uint8Array): void {
     this.uint16(bytes.length);
     this.bytes(bytes);
   }
 
   /**
-   * Encodes a message as the last thing of the open frame and closes it. Returns the message's length; a
-   * result over `limit` means that the frame is still open and nothing went out.
-   * @throws what the codec throws; the frame is still open then.
+   * Encodes a message at the end of the open frame and closes the frame. Returns the message's
+   * length; if that exceeds `limit`, the frame is still open and nothing was sent.
+   * @throws what the codec throws; the frame is then still open.
    */
   messageAndClose(codec: AnyCodec, message: unknown, limit: number): number {
     if (codec.encodeInto === undefined) return this.#encodeAndClose(codec, message, limit);
@@ -141,11 +149,11 @@ export class FrameWriter {
     return length;
   }
 
-  /** Gives everything that is complete to the socket. */
+  /** Passes all complete frames to the socket. */
   flush(): void {
     this.#scheduled = false;
     const slab = this.#slab;
-    // What was never given to a socket has certainly not left.
+    // Frames that were never passed to a socket have certainly not been sent.
     if (slab === undefined || this.#closed || this.#socket.destroyed) return;
     if (this.#at > this.#from) {
       this.flushes++;
@@ -157,12 +165,12 @@ export class FrameWriter {
     this.#settle();
   }
 
-  /** The socket has passed everything on. */
+  /** Called when the socket has sent everything. */
   drained(): void {
     if (this.#lent.length > 0 && this.#socket.writableLength === 0) this.#reclaim();
   }
 
-  /** Nothing goes out any more. */
+  /** Stops all output. */
   destroy(): void {
     this.#closed = true;
     this.#lent = [];
@@ -174,7 +182,7 @@ export class FrameWriter {
     const bytes = codec.encode(message);
     const { length } = bytes;
     if (length > limit) return length;
-    // A codec that passes its message on as it is gives an array that its owner may change.
+    // A codec that returns its message unchanged returns an array that its owner may modify.
     if (length < ownChunkBytes || bytes === message) {
       this.bytes(bytes);
       this.close();
@@ -199,7 +207,7 @@ export class FrameWriter {
     slab[at + 3] = length;
   }
 
-  /** Sees to it that this many bytes fit behind what is written of the open frame. */
+  /** Ensures that this many bytes fit after the written part of the open frame. */
   #reserve(length: number): void {
     const slab = this.#slab;
     if (slab === undefined) {
@@ -220,7 +228,10 @@ export class FrameWriter {
     this.#at = begun;
   }
 
-  /** After a write: the slab is free again when the kernel has taken all, and otherwise filled further. */
+  /**
+   * After a write: frees the slab if the kernel has accepted everything, and otherwise continues to
+   * fill it.
+   */
   #settle(): void {
     const unsent = this.#socket.writableLength;
     if (unsent === 0) this.#release();

@@ -1,9 +1,13 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type Answers,
   answering,
   cancellation,
+  gate,
   outgoing,
+  settled,
   until,
 } from "../../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../../test/support/echo.ts";
@@ -16,9 +20,10 @@ import {
   RawPeer,
   toHex,
 } from "../../../../test/support/wire.ts";
-import { codeFromNumber, type MicroError } from "../../error.ts";
-import { tcpTransport } from "../tcp.ts";
-import type { Listener, TransportLimits } from "../transport.ts";
+import { type Code, codeFromNumber, type MicroError } from "../../base/error.ts";
+import { tcpTransport } from "../tcp/transport.ts";
+import { defaultLimits, type Listener, type TransportLimits } from "../transport.ts";
+import { FrameReader } from "./frame-reader.ts";
 import { flag, frameType, maxMethods, preface } from "./protocol.ts";
 
 const open: (() => Promise<void> | void)[] = [];
@@ -28,7 +33,7 @@ afterEach(async () => {
 
 interface Served {
   readonly listener: Listener;
-  /** What the listener reported. */
+  /** The errors that the listener reported. */
   readonly errors: MicroError[];
   connect(): Promise<RawPeer>;
 }
@@ -51,7 +56,7 @@ async function serve(answers: Answers, limits: Partial<TransportLimits> = {}): P
   return { listener, errors, connect };
 }
 
-/** The listener still answers those who know how to ask. */
+/** Checks that the listener still responds to well-behaved clients. */
 async function expectAlive(served: Served): Promise<void> {
   const channel = await tcpTransport().dial(served.listener.address);
   const answer = await channel.unary(echo.echo, { text: "alive" }, outgoing());
@@ -69,22 +74,55 @@ const stream = (id: number, method = 2) =>
 const introduction = () =>
   Buffer.concat([greeting(), methodFrame(1, echo.echo.name), methodFrame(2, echo.chat.name)]);
 
+/** Counts the RESULT frames of a peer instead of keeping the received bytes. */
+function countResults(peer: RawPeer): { results: number; errors: number } {
+  const counted = { results: 0, errors: 0 };
+  const reader = new FrameReader(
+    {
+      frame: (type, flags) => {
+        if (type !== frameType.result) return;
+        counted.results++;
+        if ((flags & flag.error) !== 0) counted.errors++;
+      },
+    },
+    defaultLimits.maxMessageBytes,
+  );
+  let skip = preface.length;
+  peer.socket.removeAllListeners("data");
+  peer.socket.on("data", (chunk) => {
+    const skipped = Math.min(skip, chunk.length);
+    skip -= skipped;
+    reader.push(Uint8Array.from(chunk.subarray(skipped)));
+  });
+  return counted;
+}
+
 describe("bytes that are no native protocol", () => {
-  const strangers: Record<string, Uint8Array> = {
-    "an HTTP request": Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "an HTTP/2 preface": Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    "a TLS hello": fromHex("16030100c8010000c40303"),
-    zeros: new Uint8Array(1000),
-    "a preface with a reserved bit": fromHex("b54d455301000001"),
+  const strangers: Record<string, { bytes: Uint8Array; code?: Code; answer?: RegExp }> = {
+    "an HTTP request": {
+      bytes: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+      code: "unimplemented",
+      answer: /^HTTP\/1\.1 501 [\s\S]*HTTP is switched off/,
+    },
+    "an HTTP/2 preface": {
+      bytes: Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      code: "unimplemented",
+      answer: /HTTP is switched off/,
+    },
+    "a TLS hello": { bytes: fromHex("16030100c8010000c40303"), code: "unimplemented" },
+    zeros: { bytes: new Uint8Array(1000) },
+    "a preface with a reserved bit": { bytes: fromHex("b54d455301000001") },
   };
-  for (const [name, bytes] of Object.entries(strangers)) {
-    test(`${name} closes the connection with a reported error and no answer`, async () => {
+  for (const [name, { bytes, code = "invalid_argument", answer }] of Object.entries(strangers)) {
+    const told = answer === undefined ? "no answer" : "an answer in its own protocol";
+    test(`${name} closes the connection with a reported error and ${told}`, async () => {
       const served = await serve(echoing);
-      const peer = await served.connect();
-      peer.send(bytes);
-      await until(() => peer.closed);
-      expect(served.errors.map((error) => error.code)).toEqual(["invalid_argument"]);
-      expect(peer.received.length).toBe(0);
+      const { address } = served.listener;
+      const socket = connect({ host: "127.0.0.1", port: Number(address.split(":")[1]) });
+      socket.write(bytes);
+      const received = await text(socket);
+      expect(served.errors.map((error) => error.code)).toEqual([code]);
+      expect(received).toMatch(answer ?? /^$/);
       await expectAlive(served);
     });
   }
@@ -223,7 +261,7 @@ describe("frames that violate the protocol", () => {
     );
     const peer = await served.connect();
     const message = frame({ type: frameType.message, call: 1, payload: hi });
-    // 68 of the window each, so the fifteenth still has credit.
+    // Each costs 68 of the window, so the fifteenth still has credit.
     peer.send(introduction(), stream(1), ...Array.from({ length: 15 }, () => message));
     await until(() => served.listener.openCalls === 1);
     peer.send(frame({ type: frameType.ping, aux: 1 }));
@@ -316,7 +354,7 @@ describe("frames that cost a call and not the connection", () => {
           yield {};
         },
       },
-      // The bound is four messages, because that is more than 1,024 windows.
+      // The limit is four messages, because that is more than 1,024 windows.
       { streamWindowBytes: 1, maxMessageBytes: 70_000 },
     );
     const peer = await served.connect();
@@ -369,6 +407,42 @@ describe("peers that go away", () => {
     expect(served.errors.map((error) => error.code)).toEqual(["unavailable"]);
   });
 
+  test("half a frame that is never sent ends the connection, however often bytes of it come", async () => {
+    const served = await serve(
+      { unary: ({ text }) => (text === "hi" ? new Promise(() => undefined) : { text }) },
+      { handshakeTimeoutMs: 200 },
+    );
+    const peer = await served.connect();
+    const large = frame({
+      type: frameType.call,
+      flags: wholeRequest,
+      method: 1,
+      call: 2,
+      payload: new Uint8Array(4_194_304),
+    });
+    peer.send(introduction(), call(1), large.subarray(0, 17));
+    const dripping = setInterval(() => peer.socket.write("a"), 20);
+    open.push(() => clearInterval(dripping));
+    await until(() => peer.closed);
+    expect(Buffer.from(peer.ofType(frameType.goaway)[0]!.payload!).toString()).toMatch(
+      /received \d+ of the 4194304 bytes of a frame/,
+    );
+    expect(served.errors.map((error) => error.code)).toEqual(["deadline_exceeded"]);
+    expect(served.listener.openCalls).toBe(0);
+    await expectAlive(served);
+  });
+
+  test("a frame that may be ignored has the same deadline", async () => {
+    const served = await serve(echoing, { handshakeTimeoutMs: 200 });
+    const peer = await served.connect();
+    peer.send(
+      introduction(),
+      frame({ type: 0x80, payload: new Uint8Array(500_000) }).subarray(0, 40),
+    );
+    await until(() => peer.closed);
+    expect(served.errors.map((error) => error.code)).toEqual(["deadline_exceeded"]);
+  });
+
   test("who answers PING stays", async () => {
     const served = await serve(echoing, { keepaliveIntervalMs: 30, keepaliveTimeoutMs: 200 });
     const peer = await served.connect();
@@ -379,6 +453,51 @@ describe("peers that go away", () => {
     }
     expect(peer.closed).toBe(false);
     expect(served.errors).toEqual([]);
+  });
+
+  test("who takes no responses has few made of the calls that come at once, and gets all later", async () => {
+    let executed = 0;
+    const payload = new Uint8Array(1024 * 1024);
+    const { connect } = await serve({
+      unary: async () => {
+        executed++;
+        return { payload };
+      },
+    });
+    const peer = await connect();
+    const received = countResults(peer);
+    peer.socket.pause();
+    const calls = Array.from({ length: 500 }, (_, index) => call(index + 1));
+    peer.send(introduction(), ...calls);
+    await until(() => executed > 0);
+    expect(await settled(() => executed)).toBeLessThan(150);
+    peer.socket.resume();
+    await until(() => received.results === 500);
+    expect([executed, received.errors]).toEqual([500, 0]);
+  });
+
+  test("who takes no responses gets errors for those beyond what a connection keeps", async () => {
+    const finish = gate();
+    let open = 0;
+    const payload = new Uint8Array(1024 * 1024);
+    const { connect } = await serve({
+      unary: async () => {
+        open++;
+        await finish.promise;
+        return { payload };
+      },
+    });
+    const peer = await connect();
+    const received = countResults(peer);
+    peer.send(introduction(), ...Array.from({ length: 120 }, (_, index) => call(index + 1)));
+    await until(() => open === 120);
+    peer.socket.pause();
+    finish.open();
+    await settled(() => peer.socket.bytesRead);
+    peer.socket.resume();
+    await until(() => received.results === 120);
+    expect(received.errors).toBeGreaterThan(10);
+    expect(received.errors).toBeLessThan(60);
   });
 
   test("who takes no answers is not read any further, and ends with the keepalive", async () => {
@@ -401,13 +520,13 @@ describe("peers that go away", () => {
       peer.send(...calls.map((bytes, index) => renumbered(bytes, round * 50 + index + 1)));
     }
     await until(() => served.listener.connections === 0);
-    // A megabyte of the server's own, and what the kernel takes; two thousand answers are 400 MB.
+    // A megabyte of the server's own, plus the kernel's buffers; two thousand responses are 400 MB.
     expect(executed).toBeLessThan(400);
     expect(served.errors.map((error) => error.code)).toEqual(["unavailable"]);
   });
 });
 
-/** Reads what comes, and answers nothing. */
+/** Reads the requests, and responds with nothing. */
 async function* drained(requests: AsyncIterable<unknown>): AsyncGenerator<never> {
   for await (const _ of requests);
   yield* [];

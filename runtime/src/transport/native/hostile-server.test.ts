@@ -3,8 +3,8 @@ import { afterEach, expect, test } from "vitest";
 import { all, failure, outgoing, until } from "../../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../../test/support/echo.ts";
 import { type Frame, frame, fromHex, greeting, RawPeer } from "../../../../test/support/wire.ts";
-import { deadlineAfter } from "../../deadline.ts";
-import { tcpTransport } from "../tcp.ts";
+import { deadlineAfter } from "../../base/deadline.ts";
+import { tcpTransport } from "../tcp/transport.ts";
 import type { Channel, TransportLimits } from "../transport.ts";
 import { flag, frameType, preface } from "./protocol.ts";
 
@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
 
-/** A server that says what the test says. */
+/** Starts a server with scripted behavior. */
 async function rawServer(
   accept: (peer: RawPeer) => void,
 ): Promise<{ address: string; server: Server }> {
@@ -28,7 +28,7 @@ async function rawServer(
   return { address: `127.0.0.1:${port}`, server };
 }
 
-/** A channel to a server that says HELLO, and then answers each frame as the test says. */
+/** Opens a channel to a server that sends HELLO, and then responds to each frame as scripted. */
 async function channelTo(
   answer: (received: Frame, peer: RawPeer) => void,
   limits: Partial<TransportLimits> = {},
@@ -223,4 +223,133 @@ test("a server that sends little by little is understood", async () => {
     }),
   );
   expect((await channel.unary(echo.once, {}, outgoing())).text).toBe("hi");
+});
+
+test("a server that reads none of its PONGs has only a bounded number of them kept", async () => {
+  const pings = 1_000_000;
+  const flood = new Uint8Array(16 * 10_000);
+  const ping = frame({ type: frameType.ping });
+  for (let at = 0; at < flood.length; at += 16) flood.set(ping, at);
+  let received = 0;
+  let lastSeen = false;
+  const last = Buffer.from(frame({ type: frameType.pong, aux: 77 }));
+  const server = createServer((socket) => {
+    open.push(() => void socket.destroy());
+    socket.on("error", () => undefined);
+    socket.on("data", (bytes) => {
+      received += bytes.length;
+      lastSeen ||= bytes.subarray(-16).equals(last);
+    });
+    socket.write(greeting());
+    socket.pause();
+    void (async () => {
+      for (let sent = 0; sent < pings; sent += 10_000) {
+        await new Promise((resolve) => socket.write(flood, resolve));
+      }
+      socket.write(frame({ type: frameType.ping, aux: 77 }), () => socket.resume());
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  open.push(() => new Promise((resolve) => server.close(() => resolve())));
+  const { port } = server.address() as { port: number };
+  const channel = await tcpTransport().dial(`127.0.0.1:${port}`);
+  open.push(() => channel.close());
+  await until(() => lastSeen);
+  // The kernel's buffers are not limited here.
+  expect(received).toBeLessThan(pings * 12);
+});
+
+test("responses of a stream that come after the deadline are not decoded", async () => {
+  let decoded = 0;
+  const method = {
+    ...echo.repeat,
+    output: {
+      contentType: echo.repeat.output.contentType,
+      typeName: echo.repeat.output.typeName,
+      encode: () => new Uint8Array(),
+      decode: () => {
+        decoded++;
+        // A message whose decoding takes until after the deadline.
+        const until = performance.now() + 300;
+        while (performance.now() < until);
+        return {};
+      },
+    },
+  } as unknown as typeof echo.repeat;
+  const channel = await channelTo(
+    onCall((id, peer) => {
+      const message = frame({ type: frameType.message, call: id, payload: hi });
+      peer.send(...Array.from({ length: 20 }, () => message));
+    }),
+  );
+  const call = outgoing({ timeoutMs: 200 });
+  await failure(all(channel.stream(method, [{}], call)), "deadline_exceeded");
+  expect(decoded).toBeLessThan(3);
+});
+
+test("a response that declares more than the limit is resource_exhausted for its call", async () => {
+  const waiting: number[] = [];
+  const channel = await channelTo(
+    onCall((id, peer) => {
+      waiting.push(id);
+      if (waiting.length < 2) return;
+      const declared = frame({ type: frameType.result, flags: flag.message, call: id });
+      new DataView(declared.buffer, declared.byteOffset).setUint32(0, 100 * 1024 * 1024);
+      peer.send(declared);
+    }),
+  );
+  const other = channel.unary(echo.once, {}, outgoing());
+  const culprit = channel.unary(echo.echo, {}, outgoing());
+  await failure(culprit, "resource_exhausted", "executed");
+  await failure(other, "unavailable", "unknown");
+});
+
+/** The announcement of a 4 MiB frame, with the first bytes of its payload. */
+const announced = (bytes: number) =>
+  Buffer.concat([
+    frame({
+      type: frameType.result,
+      flags: flag.message,
+      call: 1,
+      payload: new Uint8Array(4_194_304),
+    }),
+  ]).subarray(0, 16 + bytes);
+
+test.each([0, 1_000])(
+  "a frame that is announced and not sent ends the connection, also for the calls behind it: %i bytes",
+  async (bytes) => {
+    const channel = await channelTo(
+      onCall((call, peer) => {
+        if (call === 1) peer.send(announced(bytes));
+        // Behind the frame, so it is never reached.
+        else peer.socket.write(result(call));
+      }),
+      { handshakeTimeoutMs: 300 },
+    );
+    const calls = [1, 2, 3].map(() => channel.unary(echo.once, {}, outgoing()));
+    for (const call of calls) {
+      const error = await failure(call, "unavailable", "unknown");
+      expect(error.message).toMatch(
+        /received \d+ of the 4194304 bytes of a frame.*handshakeTimeoutMs/,
+      );
+    }
+    expect(channel.state).toBe("closed");
+  },
+);
+
+test("a frame that arrives slowly and makes progress is read to its end", async () => {
+  const payload = Buffer.concat([fromHex("0a8080 02"), Buffer.alloc(32_768, "a")]);
+  const bytes = frame({ type: frameType.result, flags: flag.message, call: 1, payload });
+  const channel = await channelTo(
+    onCall(async (_call, peer) => {
+      // 40 KiB per second, for four times the grace period.
+      for (let at = 0; at < bytes.length; at += 4_096) {
+        peer.socket.write(bytes.subarray(at, at + 4_096));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }),
+    { handshakeTimeoutMs: 200 },
+  );
+  const { text } = await channel.unary(echo.once, {}, outgoing());
+  expect(text).toHaveLength(32_768);
 });

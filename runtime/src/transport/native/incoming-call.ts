@@ -1,43 +1,45 @@
-import { deadlineExceeded, type Peer, ServerCall } from "../../call.ts";
-import type { Deadline } from "../../deadline.ts";
-import type { MicroError } from "../../error.ts";
-import type { Metadata } from "../../metadata.ts";
-import type { AnyMethod } from "../../method.ts";
-import { answerError, encodeMetadata, invalidAnswer, messageTooLarge } from "../call-errors.ts";
+import type { Deadline } from "../../base/deadline.ts";
+import type { MicroError } from "../../base/error.ts";
+import type { Metadata } from "../../base/metadata.ts";
+import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
+import { answerError, encodeMetadata, invalidResponse, messageTooLarge } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import type { Resumable } from "./connection.ts";
+import { retryField, statusField, writeStatus } from "./error-status.ts";
 import type { FrameWriter } from "./frame-writer.ts";
+import type { Settings } from "./hello.ts";
 import { flag, frameType } from "./protocol.ts";
-import type { Settings } from "./settings.ts";
-import { retryField, statusField, writeStatus } from "./status.ts";
 
-/** What a call needs of the connection that it came in by. */
+/** What a call requires of the connection that it arrived on. */
 export interface IncomingCalls {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
   readonly peerSettings: Settings;
   readonly writer: FrameWriter;
-  /** Cost of stream messages that came and that nobody has read yet, over all calls. */
+  /** Cost of stream messages that have arrived and are still unread, over all calls. */
   unreadBytes: number;
   readonly maxUnreadBytes: number;
-  /** The call is over. */
+  /** Whether the client leaves so much unread that no further response may be buffered for it. */
+  readonly outputFull: boolean;
+  /** Removes a call that has ended. */
   remove(call: IncomingCall): void;
-  /** The error of a call whose message would be one too many that nobody has read. */
+  /** Returns the error of a call whose message would exceed the limit on unread messages. */
   tooMuchUnread(method: string): MicroError;
-  /** Waits until the output flows again. True when it does not flow now. */
+  /** Waits until the output flows again. Returns true if it does not flow now. */
   waitForDrain(waiter: Resumable): boolean;
 }
 
 /**
- * A call as the server's end of a connection has it: at once what the handler sees and what its answer goes
- * out by.
+ * A call at the server's end of a connection: both the handler's view of the call and the writer of
+ * its response.
  */
 export abstract class IncomingCall extends ServerCall {
   readonly id: number;
   readonly connection: IncomingCalls;
-  /** No RESULT goes out any more. */
+  /** RESULT was sent, or must not be sent. */
   ended = false;
-  /** Whether the metadata of the answer is out. */
+  /** Whether the metadata of the response has been sent. */
   protected headersSent = false;
 
   constructor(
@@ -53,14 +55,14 @@ export abstract class IncomingCall extends ServerCall {
     this.id = id;
   }
 
-  /** Answers with an error. */
+  /** Responds with an error. */
   fail(reason: unknown): void {
     if (this.ended) return;
     const error = answerError(reason, this.method.name);
     try {
       this.openResult(flag.error, statusField(error), retryField(error));
     } catch {
-      // Metadata that cannot be sent must not keep the caller from its error.
+      // Metadata that cannot be sent must not hide the error from the caller.
       this.connection.writer.open(
         frameType.result,
         flag.error,
@@ -74,14 +76,14 @@ export abstract class IncomingCall extends ServerCall {
     this.finish();
   }
 
-  /** The deadline has passed on this side. */
+  /** Ends the call because its deadline has passed on this side. */
   expire(): void {
     const error = deadlineExceeded(this.method.name);
     this.fail(error);
     this.giveUp(error);
   }
 
-  /** The client does not wait any more, or is gone. Nothing goes out. */
+  /** Ends the call because the client has stopped waiting or disconnected. Sends nothing. */
   abandon(reason: MicroError): void {
     if (this.ended) return;
     this.ended = true;
@@ -95,19 +97,22 @@ export abstract class IncomingCall extends ServerCall {
     this.giveUp(error);
   }
 
-  /** The handler is told that nobody waits for it. */
+  /** Notifies the handler that the caller is no longer waiting. */
   protected giveUp(reason: MicroError): void {
     this.cancel(reason);
   }
 
-  /** RESULT is out. */
+  /** Called when RESULT has been written. */
   protected finish(): void {
     this.ended = true;
     this.connection.remove(this);
   }
 
-  /** Writes the answer as the message of the open frame; throws what the caller is told where it is none. */
-  protected writeAnswer(answer: unknown): number {
+  /**
+   * Writes the response as the message of the open frame. Throws the error for the caller if the
+   * response is invalid.
+   */
+  protected writeResponse(answer: unknown): number {
     const { method, connection } = this;
     const { writer, dispatcher, peerSettings } = connection;
     const limit = Math.min(peerSettings.maxMessageBytes, connection.limits.maxMessageBytes);
@@ -116,14 +121,14 @@ export abstract class IncomingCall extends ServerCall {
       length = writer.messageAndClose(method.output, answer, limit);
     } catch (reason) {
       writer.abandon();
-      throw dispatcher.invalidAnswer?.(this, reason) ?? invalidAnswer(method, reason);
+      throw dispatcher.invalidResponse?.(this, reason) ?? invalidResponse(method, reason);
     }
     if (length <= limit) return length;
     writer.abandon();
-    throw messageTooLarge(`the answer of ${method.name}`, length, limit, "executed");
+    throw messageTooLarge(`the response of ${method.name}`, length, limit, "executed");
   }
 
-  /** Opens RESULT and writes metadata, unless it is out already, and trailers. */
+  /** Opens RESULT and writes the metadata, unless it has already been sent, and the trailers. */
   protected openResult(flags: number, method: number, aux: number): void {
     const { writer } = this.connection;
     const metadata = this.headersSent ? undefined : encoded(this.sentMetadata, this.method);
@@ -142,7 +147,7 @@ export abstract class IncomingCall extends ServerCall {
   }
 }
 
-/** Metadata of an answer in bytes; undefined when there is none. */
+/** Encodes the metadata of a response; undefined if there is none. */
 export function encoded(metadata: Metadata | undefined, method: AnyMethod): Uint8Array | undefined {
   return metadata === undefined ? undefined : encodeMetadata(metadata, method);
 }

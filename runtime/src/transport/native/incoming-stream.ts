@@ -1,23 +1,33 @@
-import type { Peer } from "../../call.ts";
-import type { Deadline } from "../../deadline.ts";
-import { MicroError } from "../../error.ts";
-import type { Metadata } from "../../metadata.ts";
-import type { AnyMethod } from "../../method.ts";
+import type { Deadline } from "../../base/deadline.ts";
+import { MicroError } from "../../base/error.ts";
+import type { Metadata } from "../../base/metadata.ts";
+import type { Peer } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
 import { callEnded, codecError, messageTooLarge } from "../call-errors.ts";
-import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
-import { Pump, type PumpTarget } from "../pump.ts";
+import {
+  type DecodedAhead,
+  messageOverheadBytes,
+  ReceiveQueue,
+  type ReceiveQueueOwner,
+  servedDecodedAhead,
+} from "../streams/receive-queue.ts";
+import { SendPump, type SendPumpTarget } from "../streams/send-pump.ts";
 import { encoded, IncomingCall, type IncomingCalls } from "./incoming-call.ts";
 import { decodeMessage } from "./payload.ts";
 import { frameType } from "./protocol.ts";
 
-/** A call of a streaming kind that came in, with both directions' flow control. */
-export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarget<unknown> {
-  /** What the client sends. */
-  readonly requests: Inbox<unknown>;
-  /** What the client may still send, in bytes. */
+/** An incoming streaming call, with flow control in both directions. */
+export class IncomingStream
+  extends IncomingCall
+  implements ReceiveQueueOwner, SendPumpTarget<unknown>
+{
+  /** The client's requests. */
+  readonly requests: ReceiveQueue<unknown>;
+  readonly decodedAhead: DecodedAhead = servedDecodedAhead;
+  /** How much the client may still send, in bytes. */
   #credit: number;
-  readonly #answers: Pump<unknown>;
-  /** Cost of requests that were read and not granted again. */
+  readonly #answers: SendPump<unknown>;
+  /** Cost of requests that were read and for which no credit has been granted again yet. */
   #owed = 0;
 
   constructor(
@@ -29,12 +39,12 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
     deadline: Deadline,
   ) {
     super(connection, id, method, peer, metadata, deadline);
-    this.requests = new Inbox<unknown>(this);
+    this.requests = new ReceiveQueue<unknown>(this);
     this.#credit = connection.limits.streamWindowBytes;
-    this.#answers = new Pump(this, connection.peerSettings.streamWindowBytes);
+    this.#answers = new SendPump(this, connection.peerSettings.streamWindowBytes);
   }
 
-  /** Gives the call to the dispatcher. */
+  /** Passes the call to the dispatcher. */
   run(): void {
     try {
       this.#answers.start(this.connection.dispatcher.stream(this, this.requests));
@@ -43,7 +53,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
     }
   }
 
-  /** Takes a request. */
+  /** Receives a request. */
   receive(bytes: Uint8Array, start: number, end: number): void {
     const { connection } = this;
     if (this.#credit <= 0) {
@@ -67,23 +77,31 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
       return;
     }
     if (this.requests.ended) return;
-    let request: unknown;
-    try {
-      request = decodeMessage(this.method.input, bytes, start, end);
-    } catch (reason) {
-      this.refuse(codecError(reason, "unknown"));
-      return;
-    }
     connection.unreadBytes += cost;
     if (connection.unreadBytes > connection.maxUnreadBytes) {
       connection.unreadBytes -= cost;
       this.refuse(connection.tooMuchUnread(this.method.name));
       return;
     }
-    this.requests.push(request, cost);
+    this.requests.receive(bytes, start, end, cost);
   }
 
-  /** The client lets this side send more. */
+  decode(bytes: Uint8Array, start: number, end: number): unknown {
+    try {
+      return decodeMessage(
+        this.method.input,
+        bytes,
+        start,
+        end,
+        this.connection.limits.maxMessageElements,
+      );
+    } catch (reason) {
+      this.refuse(codecError(reason, "unknown"));
+      return undefined;
+    }
+  }
+
+  /** Called when the client allows this side to send more. */
   granted(bytes: number): void {
     this.#answers.grant(bytes);
   }
@@ -105,7 +123,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
     this.connection.unreadBytes -= cost;
   }
 
-  /** A handler that reads no further does not end its call; the client just gets no more credit. */
+  /** A handler that stops reading does not end its call; the client only gets no more credit. */
   abandoned(): void {}
 
   blocked(): boolean {
@@ -124,7 +142,7 @@ export class IncomingStream extends IncomingCall implements InboxOwner, PumpTarg
       }
     }
     writer.open(frameType.message, 0, 0, this.id, 0);
-    return this.writeAnswer(answer) + messageOverheadBytes;
+    return this.writeResponse(answer) + messageOverheadBytes;
   }
 
   finished(): void {

@@ -1,10 +1,11 @@
+import { responseUnread } from "../call-errors.ts";
 import type { UnaryReceiver } from "../transport.ts";
 import { IncomingCall } from "./incoming-call.ts";
 import { flag } from "./protocol.ts";
 
-/** A unary call that came in. */
+/** An incoming unary call. */
 export class IncomingUnary extends IncomingCall implements UnaryReceiver {
-  /** Gives the call to the dispatcher. */
+  /** Passes the call to the dispatcher. */
   run(request: unknown): void {
     const { dispatcher } = this.connection;
     if (dispatcher.startUnary !== undefined) {
@@ -28,9 +29,13 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
 
   answered(answer: unknown): void {
     if (this.ended) return;
+    if (this.connection.outputFull) {
+      this.fail(responseUnread(this.method.name));
+      return;
+    }
     try {
       this.openResult(flag.message, 0, 0);
-      this.writeAnswer(answer);
+      this.writeResponse(answer);
     } catch (reason) {
       this.fail(reason);
       return;

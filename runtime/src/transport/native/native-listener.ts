@@ -1,15 +1,18 @@
 import type { Socket } from "node:net";
-import { MicroError } from "../../error.ts";
+import { MicroError } from "../../base/error.ts";
+import { ConnectionPeer } from "../../call/connection-peer.ts";
+import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
-import { within } from "../within.ts";
 import { ServerConnection, type ServerConnectionOwner } from "./server-connection.ts";
 
-/** The time that clients have to leave when their last call is answered, in milliseconds. */
+/**
+ * The time that clients have to disconnect after their last call has its response, in milliseconds.
+ */
 const leavingMs = 500;
 
 /**
- * The connections of one listener, whatever accepts their sockets. It speaks the native protocol on each
- * socket that it is given.
+ * The connections of one listener, whatever accepts their sockets. It speaks the native protocol on
+ * each socket that it is given.
  */
 export class NativeListener implements ServerConnectionOwner {
   readonly dispatcher: Dispatcher;
@@ -21,7 +24,7 @@ export class NativeListener implements ServerConnectionOwner {
   readonly #connections = new Set<ServerConnection>();
   #draining = false;
   #drained: Promise<void> | undefined;
-  /** Called when the last call has ended, and when the last connection has. */
+  /** Called when the last call has ended, and when the last connection has ended. */
   #answered: (() => void) | undefined;
   #left: (() => void) | undefined;
 
@@ -52,9 +55,11 @@ export class NativeListener implements ServerConnectionOwner {
     return this.#draining;
   }
 
-  /** Serves a connection. Bytes that were read from it already are given back by `socket.unshift` before. */
+  /**
+   * Serves a connection. Bytes already read from it must first be returned with `socket.unshift`.
+   */
   accept(socket: Socket, peerAddress: string): void {
-    const peer = { address: peerAddress, transport: this.#transport };
+    const peer = new ConnectionPeer(peerAddress, this.#transport);
     const connection = new ServerConnection(socket, peer, this.#limits, this);
     this.#connections.add(connection);
     if (this.#connections.size > this.#limits.maxConnections) {
@@ -80,7 +85,8 @@ export class NativeListener implements ServerConnectionOwner {
         this.#answered = resolve;
       });
     }
-    // Clients leave when they have heard of it. What they sent before that is refused; closed upon, it would be in doubt.
+    // Clients disconnect once they learn of the drain. Calls that they sent before are refused;
+    // closing the connection instead would leave their outcome unknown.
     if (this.#connections.size > 0) await within(leavingMs, this.#untilLeft());
   }
 
@@ -90,7 +96,10 @@ export class NativeListener implements ServerConnectionOwner {
     });
   }
 
-  /** Drains for at most `graceMs`, cancels what is left, and resolves when every socket is closed. */
+  /**
+   * Drains for at most `graceMs`, cancels the remaining calls, and resolves when every socket is
+   * closed.
+   */
   async close(graceMs: number): Promise<void> {
     const drained = this.drain();
     await within(graceMs, drained);

@@ -1,32 +1,43 @@
-import { unwatchAbort, watchAbort } from "../../abort-watch.ts";
-import { deadlineExceeded } from "../../call.ts";
-import type { Deadline } from "../../deadline.ts";
-import { asMicroError, MicroError, type Outcome } from "../../error.ts";
-import type { AnyMethod } from "../../method.ts";
-import { cancelledBy, connectionLost, messageTooLarge, undecodableAnswer } from "../call-errors.ts";
-import { Inbox, type InboxOwner, messageOverheadBytes } from "../inbox.ts";
-import { Pump, type PumpTarget } from "../pump.ts";
+import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
+import { type Deadline, hasPassed } from "../../base/deadline.ts";
+import { asMicroError, MicroError, type Outcome } from "../../base/error.ts";
+import { deadlineExceeded } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
+import {
+  cancelledBy,
+  connectionLost,
+  messageTooLarge,
+  undecodableResponse,
+} from "../call-errors.ts";
+import {
+  type DecodedAhead,
+  messageOverheadBytes,
+  ReceiveQueue,
+  type ReceiveQueueOwner,
+} from "../streams/receive-queue.ts";
+import { SendPump, type SendPumpTarget } from "../streams/send-pump.ts";
 import type { OutgoingCall } from "../transport.ts";
 import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { decodeMessage } from "./payload.ts";
 import { flag, frameType } from "./protocol.ts";
 
-/** A call of a streaming kind. It begins when its answers are first asked for. */
-export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<unknown> {
+/** An outgoing streaming call. It begins when its first response is requested. */
+export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPumpTarget<unknown> {
   id = 0;
   readonly method: AnyMethod;
   readonly outgoing: OutgoingCall;
   readonly deadline: Deadline;
-  /** What the caller iterates. */
-  readonly answers: Inbox<O>;
+  /** The responses that the caller iterates. */
+  readonly answers: ReceiveQueue<O>;
+  readonly decodedAhead: DecodedAhead;
   readonly #connection: OutgoingCalls;
   readonly #source: AsyncIterable<unknown> | Iterable<unknown>;
-  #requests: Pump<unknown> | undefined;
+  #requests: SendPump<unknown> | undefined;
   #epoch = 0;
   #state: "new" | "open" | "ended" = "new";
-  /** What the server may still send, in bytes. */
+  /** How much the server has granted, in bytes. */
   #credit = 0;
-  /** Cost of answers that were read and not granted again. */
+  /** Cost of responses that were read and for which no credit has been granted again yet. */
   #owed = 0;
 
   constructor(
@@ -40,14 +51,15 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     this.#source = source;
     this.outgoing = outgoing;
     this.deadline = outgoing.deadline;
-    this.answers = new Inbox<O>(this);
+    this.decodedAhead = connection.decodedAhead;
+    this.answers = new ReceiveQueue<O>(this);
   }
 
   opened(): void {
     const connection = this.#connection;
     const { writer } = connection;
     const only = onlyRequest(this.#source);
-    const requests = new Pump<unknown>(this, connection.peerSettings.streamWindowBytes);
+    const requests = new SendPump<unknown>(this, connection.peerSettings.streamWindowBytes);
     try {
       this.#epoch = writer.flushes;
       this.id = connection.beginCall(
@@ -118,15 +130,8 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     const { maxMessageBytes } = connection.limits;
     if (length > maxMessageBytes) {
       this.cancel(
-        messageTooLarge(`an answer of ${this.method.name}`, length, maxMessageBytes, "unknown"),
+        messageTooLarge(`a response of ${this.method.name}`, length, maxMessageBytes, "unknown"),
       );
-      return;
-    }
-    let answer: O;
-    try {
-      answer = decodeMessage(this.method.output, bytes, start, end) as O;
-    } catch (reason) {
-      this.cancel(undecodableAnswer(reason, this.method.name));
       return;
     }
     connection.unreadBytes += cost;
@@ -135,7 +140,27 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
       this.cancel(connection.tooMuchUnread(this.method.name));
       return;
     }
-    this.answers.push(answer, cost);
+    this.answers.receive(bytes, start, end, cost);
+  }
+
+  decode(bytes: Uint8Array, start: number, end: number): unknown {
+    // Many messages in one turn, or one slow message, keep the deadline's timer from firing.
+    if (this.#state === "open" && hasPassed(this.deadline)) {
+      this.#failDecoding(deadlineExceeded(this.method.name));
+      return undefined;
+    }
+    try {
+      return decodeMessage(
+        this.method.output,
+        bytes,
+        start,
+        end,
+        this.#connection.limits.maxMessageElements,
+      );
+    } catch (reason) {
+      this.#failDecoding(undecodableResponse(reason, this.method.name));
+      return undefined;
+    }
   }
 
   granted(bytes: number): void {
@@ -152,7 +177,7 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     this.answers.end(error);
   }
 
-  /** The requests threw. */
+  /** Called when the requests threw. */
   failed(reason: unknown): void {
     this.cancel(asMicroError(reason));
   }
@@ -179,6 +204,12 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
     this.answers.end(connectionLost(this.method.name, reason, outcome));
   }
 
+  /** Fails the responses, even if the call itself has ended and they are still unread. */
+  #failDecoding(error: MicroError): void {
+    if (this.#state === "open") this.cancel(error);
+    else this.answers.abort(error);
+  }
+
   #close(): void {
     this.#state = "ended";
     this.#requests?.stop();
@@ -187,7 +218,10 @@ export class OutgoingStream<O> implements PendingCall, InboxOwner, PumpTarget<un
   }
 }
 
-/** The request of a call that has one and has it at hand, as of a server-streaming method: it goes with CALL. */
+/**
+ * Returns the single request of a call that has one available immediately, as in a server-streaming
+ * method. It is sent with CALL.
+ */
 function onlyRequest(
   source: AsyncIterable<unknown> | Iterable<unknown>,
 ): readonly unknown[] | undefined {

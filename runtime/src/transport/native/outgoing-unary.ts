@@ -1,21 +1,21 @@
-import { unwatchAbort } from "../../abort-watch.ts";
-import { deadlineExceeded } from "../../call.ts";
-import type { Deadline } from "../../deadline.ts";
-import { MicroError, type Outcome } from "../../error.ts";
-import type { AnyMethod } from "../../method.ts";
-import { cancelledBy, connectionLost, undecodableAnswer } from "../call-errors.ts";
+import { unwatchAbort } from "../../base/abort-watch.ts";
+import { type Deadline, hasPassed } from "../../base/deadline.ts";
+import { MicroError, type Outcome } from "../../base/error.ts";
+import { deadlineExceeded } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
+import { cancelledBy, connectionLost, undecodableResponse } from "../call-errors.ts";
 import type { OutgoingCall, UnaryReceiver } from "../transport.ts";
 import type { OutgoingCalls, PendingCall } from "./outgoing-call.ts";
 import { decodeMessage } from "./payload.ts";
 
-/** A unary call that was sent. */
+/** An outgoing unary call. */
 export class OutgoingUnary<O> implements PendingCall {
   readonly id: number;
   readonly method: AnyMethod;
   readonly outgoing: OutgoingCall;
   watchPlace = 0;
   readonly #connection: OutgoingCalls;
-  /** {@link FrameWriter.flushes} before the call was written. */
+  /** The value of {@link FrameWriter.flushes} before the call was written. */
   readonly #epoch: number;
   readonly #receiver: UnaryReceiver<O>;
 
@@ -51,14 +51,25 @@ export class OutgoingUnary<O> implements PendingCall {
   succeeded(bytes: Uint8Array | undefined, start: number, end: number): void {
     this.#close();
     if (bytes === undefined) {
-      this.#receiver.failed(undecodableAnswer("it has no message", this.method.name));
+      this.#receiver.failed(undecodableResponse("it has no message", this.method.name));
+      return;
+    }
+    // A late response is not worth decoding. A long turn may have delayed the deadline's timer.
+    if (hasPassed(this.deadline)) {
+      this.#receiver.failed(deadlineExceeded(this.method.name));
       return;
     }
     let answer: O;
     try {
-      answer = decodeMessage(this.method.output, bytes, start, end) as O;
+      answer = decodeMessage(
+        this.method.output,
+        bytes,
+        start,
+        end,
+        this.#connection.limits.maxMessageElements,
+      ) as O;
     } catch (reason) {
-      this.#receiver.failed(undecodableAnswer(reason, this.method.name));
+      this.#receiver.failed(undecodableResponse(reason, this.method.name));
       return;
     }
     this.#receiver.answered(answer);

@@ -1,31 +1,33 @@
+import { MicroError } from "../../base/error.ts";
+import { Metadata } from "../../base/metadata.ts";
 import type { AnyCodec } from "../../codec/codec.ts";
-import { MicroError } from "../../error.ts";
-import { Metadata } from "../../metadata.ts";
+import { decodeWithin } from "../../codec/message-elements.ts";
 import { readUint16 } from "./frame-reader.ts";
 import { maxCredit } from "./protocol.ts";
 
-/** The part of a payload as the array that codecs take. It is a view; nobody writes to a payload. */
+/** Returns part of a payload as a view for codecs. Payloads are never modified. */
 export function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
 }
 
 /**
- * The message in a part of a payload. A message that is small in its chunk gets bytes of its own, so that whoever
- * keeps it does not keep the chunk.
+ * Decodes the message in part of a payload. A message that is small relative to its chunk is copied
+ * first, so that keeping it does not keep the chunk.
+ *
+ * @param maxElements the most elements that the message may have
  */
 export function decodeMessage(
   codec: AnyCodec,
   bytes: Uint8Array,
   start: number,
   end: number,
+  maxElements: number,
 ): unknown {
   const copyBytes = (end - start) * 2 < bytes.buffer.byteLength;
-  return codec.decodeFrom === undefined
-    ? codec.decode(view(bytes, start, end), copyBytes)
-    : codec.decodeFrom(bytes, start, end, copyBytes);
+  return decodeWithin(codec, bytes, start, end, copyBytes, maxElements);
 }
 
-/** Where a metadata block that begins at `start` with its length ends. */
+/** Returns the end of a metadata block, which starts at `start` with its length. */
 export function blockEnd(bytes: Uint8Array, start: number, end: number): number {
   const at = start + 2;
   const blockEnds = at > end ? at : at + readUint16(bytes, start);
@@ -35,7 +37,7 @@ export function blockEnd(bytes: Uint8Array, start: number, end: number): number 
   return blockEnds;
 }
 
-/** The metadata of such a block. */
+/** Reads the metadata of such a block. */
 export function readMetadata(bytes: Uint8Array, start: number, end: number): Metadata {
   return Metadata.decode(view(bytes, start + 2, end));
 }

@@ -1,4 +1,4 @@
-/** Constants of docs/wire-protocol.md, which says what each means. */
+/** Constants of docs/wire-protocol.md, which defines their meaning. */
 
 export const preface: Uint8Array = Uint8Array.of(0xb5, 0x4d, 0x45, 0x53, 1, 0, 0, 0);
 
@@ -19,7 +19,7 @@ export const frameType = {
   goaway: 0x0c,
 } as const;
 
-/** Types from here on are skipped where they are not known. */
+/** Unknown types from here on are skipped. */
 export const firstIgnorableType = 0x80;
 
 export const flag = {
@@ -33,9 +33,14 @@ export const flag = {
   error: 0x10,
 } as const;
 
-/** What a payload may measure beside its message: two metadata blocks, a status, and their lengths. */
+/**
+ * The largest overhead of a payload in addition to its message: two metadata blocks, a status, and
+ * their lengths.
+ */
 export const maxOverheadBytes = 81_920;
-/** Every receiver takes messages up to this, because the other side may not know its limit yet. */
+/**
+ * Every receiver accepts messages up to this size, because the sender may not know its limit yet.
+ */
 export const minMessageBytes = 65_536;
 export const maxHelloBytes = 1_024;
 export const maxMethodBytes = 1_024;
@@ -48,20 +53,20 @@ export const maxDetails = 16;
 export const maxDetailBytes = 32_768;
 export const maxCredit = 0x7fff_ffff;
 
-/** Settings of HELLO, and what holds for a side that says nothing. */
+/** Settings of HELLO, with the values that apply until a side announces others. */
 export const initialSettings = {
   maxMessageBytes: 65_536,
   maxConcurrentCalls: 128,
   streamWindowBytes: 65_536,
 } as const;
 
-/** Flags that a type may have. */
+/** The flags that each type may have. */
 export const allowedFlags: Uint8Array = new Uint8Array(256);
 allowedFlags[frameType.call] = flag.end | flag.metadata | flag.message | flag.stream;
 allowedFlags[frameType.message] = flag.end;
 allowedFlags[frameType.result] = flag.metadata | flag.message | flag.trailers | flag.error;
 
-/** The longest payload of a type; -1 where the limit on messages decides, -2 where a type is not known. */
+/** The longest payload of each type; -1 if the message limit applies, -2 for an unknown type. */
 export const payloadLimits: Int32Array = new Int32Array(256).fill(-2);
 payloadLimits[frameType.hello] = maxHelloBytes;
 payloadLimits[frameType.method] = maxMethodBytes;

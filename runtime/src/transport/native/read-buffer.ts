@@ -2,13 +2,14 @@ import type { ClientConnection } from "./client-connection.ts";
 
 const smallestBytes = 4 * 1024;
 const largestBytes = 64 * 1024;
-/** With less room left, or less than the last read took, a read would be cut short too often. */
+/** With less room left, or less than the last read filled, reads would be cut short too often. */
 const leastRoomBytes = 2 * 1024;
 
 /**
- * What a client's socket reads into (`onread` of `net.connect`), which spares the stream between kernel and connection,
- * and a buffer of 64 KiB that Node allocates for each read however short. Bytes are never written over: a read goes
- * behind the one before it, into a new buffer when there is little room, or to where a large message is put together.
+ * The buffer that a client's socket reads into (`onread` of `net.connect`). This avoids the stream
+ * between kernel and connection, and the 64 KiB buffer that Node allocates for each read, however
+ * short. Bytes are never overwritten: a read goes after the previous one, into a new buffer when
+ * little room is left, or directly into a large message.
  */
 export class ReadBuffer {
   #slab: Uint8Array = new Uint8Array(Buffer.allocUnsafeSlow(smallestBytes).buffer);
@@ -25,7 +26,7 @@ export class ReadBuffer {
     },
   };
 
-  /** Gives what comes to a connection. */
+  /** Passes received bytes to a connection. */
   giveTo(connection: ClientConnection): void {
     this.#connection = connection;
   }
@@ -43,7 +44,7 @@ export class ReadBuffer {
     this.#connection?.receive(new Uint8Array(buffer.buffer, buffer.byteOffset, bytes));
   }
 
-  /** A connection that is used gets larger buffers; one that is idle keeps a small one. */
+  /** An active connection gets larger buffers; an idle one keeps a small one. */
   #take(bytes: number): void {
     this.#used += bytes;
     const { length } = this.#slab;

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import { deadlineExceeded, type Peer } from "../../call.ts";
-import { type Deadline, DeadlineSweep } from "../../deadline.ts";
-import { codeToNumber, MicroError } from "../../error.ts";
-import type { AnyMethod } from "../../method.ts";
+import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
+import { codeToNumber, MicroError } from "../../base/error.ts";
+import { deadlineExceeded, type Peer } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
 import {
   callerGone,
   codecError,
@@ -16,22 +16,24 @@ import {
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
+import { retryField, statusField, writeStatus } from "./error-status.ts";
 import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
 import { IncomingStream } from "./incoming-stream.ts";
 import { IncomingUnary } from "./incoming-unary.ts";
 import { blockEnd, checkCredit, decodeMessage, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
-import { retryField, statusField, writeStatus } from "./status.ts";
 
 /** A method as the client named it. */
 interface NamedMethod {
   readonly name: string;
   readonly contentType: string;
-  /** What the dispatcher has for it; looked for again at each call as long as there is nothing that fits. */
+  /**
+   * The dispatcher's method for the name. The lookup is repeated at each call until it succeeds.
+   */
   method: AnyMethod | undefined;
 }
 
-/** Who accepted a connection. */
+/** The listener that accepted a connection. */
 export interface ServerConnectionOwner {
   /** Where it listens. */
   readonly address: string;
@@ -42,19 +44,27 @@ export interface ServerConnectionOwner {
 }
 
 const canceledNumber = codeToNumber("canceled");
-/** What a unary call has. */
+/**
+ * Calls that are accepted in a row. One chunk can hold thousands of calls, whose responses would
+ * all be written before any could be detected as unread.
+ */
+const callsAtOnce = 64;
+/** The flags of a unary call. */
 const wholeRequest = flag.message | flag.end;
 
-/** The server's end of a connection: takes calls and gives them to the dispatcher. */
+/** The server's end of a connection: accepts calls and passes them to the dispatcher. */
 export class ServerConnection extends Connection implements IncomingCalls {
   readonly remote: string;
   readonly dispatcher: Dispatcher;
   readonly #owner: ServerConnectionOwner;
   readonly #peer: Peer;
-  /** By the number that the client gave; number 0 is nobody's. */
+  /** The methods by the number that the client assigned; number 0 is not assigned. */
   readonly #methods: (NamedMethod | undefined)[] = [];
   #methodCount = 0;
   readonly #calls = new CallTable<IncomingCall>();
+  /** Calls since reading was last paused, or a chunk began. */
+  #taken = 0;
+  #chunk = 0;
   readonly #sweep: DeadlineSweep;
 
   constructor(socket: Socket, peer: Peer, limits: TransportLimits, owner: ServerConnectionOwner) {
@@ -70,12 +80,12 @@ export class ServerConnection extends Connection implements IncomingCalls {
     return this.#calls.size;
   }
 
-  /** Tells the client to open no further call. */
+  /** Tells the client to open no further calls. */
   drain(): void {
     if (this.helloSeen && !this.ended) this.goAway();
   }
 
-  /** Takes the connection not at all, and says why. */
+  /** Rejects the connection with a reason. */
   refuse(reason: MicroError): void {
     this.socket.write(preface);
     this.goAway(reason);
@@ -83,7 +93,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     this.end(reason, true);
   }
 
-  /** Ends the calls that are open, and the connection. */
+  /** Ends the open calls, and the connection. */
   close(reason: MicroError): void {
     for (const call of this.#calls.values()) call.refuse(reason);
     this.finish(reason);
@@ -105,7 +115,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   }
 
   protected wentAway(): void {
-    // The client makes no further call; it closes when its last one has ended.
+    // The client makes no further calls, and closes when its last one has ended.
   }
 
   protected handleFrame(
@@ -119,7 +129,15 @@ export class ServerConnection extends Connection implements IncomingCalls {
     end: number,
   ): void {
     if (type === frameType.call) {
+      if (this.chunks !== this.#chunk) {
+        this.#chunk = this.chunks;
+        this.#taken = 0;
+      }
       this.#openCall(flags, method, id, aux, bytes, start, end);
+      if (++this.#taken === callsAtOnce) {
+        this.#taken = 0;
+        this.restReading();
+      }
       return;
     }
     if (type === frameType.method) {
@@ -224,7 +242,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     let request: unknown;
     try {
-      request = decodeMessage(method.input, bytes, at, end);
+      request = decodeMessage(method.input, bytes, at, end, this.limits.maxMessageElements);
     } catch (reason) {
       this.#refuseCall(id, codecError(reason, "not-executed"));
       return;
@@ -234,7 +252,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     call.run(request);
   }
 
-  /** What a frame has for a stream: a message, the end of its requests, or both. */
+  /** Handles a frame of a stream: a message, the end of its requests, or both. */
   #receive(
     call: IncomingStream,
     flags: number,
@@ -252,13 +270,13 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#sweep.watch(call.deadline);
   }
 
-  /** The method of a name, if it is spoken here as the client speaks it. */
+  /** Returns the method with a name, if it is served here with the client's content type. */
   #find({ name, contentType }: NamedMethod): AnyMethod | undefined {
     const method = this.dispatcher.method(name);
     return method?.input.contentType === contentType ? method : undefined;
   }
 
-  /** Whether a call of a known method is taken. */
+  /** Whether a call of a known method is accepted. */
   #takes(method: AnyMethod, isStream: boolean, messageBytes: number): boolean {
     return (
       !this.#owner.draining &&
@@ -268,7 +286,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     );
   }
 
-  /** Why a call is not taken. Nothing of it has run. */
+  /** Returns why a call is not accepted. Nothing of it has run. */
   #refusal(named: NamedMethod, isStream: boolean, messageBytes: number): MicroError {
     const { limits, dispatcher } = this;
     if (this.#owner.draining) return listenerDraining(this.#owner.address);

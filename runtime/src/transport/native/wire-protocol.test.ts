@@ -13,17 +13,17 @@ import {
   wireVectors,
   written,
 } from "../../../../test/support/wire.ts";
-import { codeToNumber, MicroError } from "../../error.ts";
-import { Metadata } from "../../metadata.ts";
-import { tcpTransport } from "../tcp.ts";
+import { codeToNumber, MicroError } from "../../base/error.ts";
+import { Metadata } from "../../base/metadata.ts";
+import { tcpTransport } from "../tcp/transport.ts";
 import { defaultLimits } from "../transport.ts";
+import { readStatus, retryField, statusField, writeStatus } from "./error-status.ts";
 import type { FrameWriter } from "./frame-writer.ts";
+import { readHello, writeHello } from "./hello.ts";
 import { blockEnd, readMetadata } from "./payload.ts";
 import { flag, frameType, preface } from "./protocol.ts";
-import { readHello, writeHello } from "./settings.ts";
-import { readStatus, retryField, statusField, writeStatus } from "./status.ts";
 
-/** A frame as the document's JSON says it. */
+/** A frame as the document's JSON describes it. */
 interface Meaning {
   type: string;
   flags?: string[];
@@ -118,7 +118,7 @@ describe("the document's test vectors", () => {
         continue;
       }
       expected += toHex(bytes);
-      // The last that the server says is that it drains.
+      // The server's last frame announces the drain.
       if (bytes === exchange.at(-1)?.bytes) {
         await until(() => peer.ofType(frameType.result).length === 1);
         await listener.drain();
@@ -158,7 +158,7 @@ describe("the document's test vectors", () => {
   });
 });
 
-/** What a frame says, in the words of the document. */
+/** Describes a frame in the terms of the document. */
 function meaningOf(frame: Frame): Meaning {
   const type = typeNames.get(frame.type)!;
   const bytes = frame.payload!;

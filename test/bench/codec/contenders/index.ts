@@ -4,5 +4,5 @@ import { protobufEs } from "./protobuf-es.ts";
 import { protobufJs } from "./protobufjs.ts";
 import { tsProto } from "./ts-proto.ts";
 
-/** All that are measured, ours first. */
+/** All contenders, ours first. */
 export const contenders: readonly Contender[] = [microEs, protobufEs, protobufJs, tsProto];

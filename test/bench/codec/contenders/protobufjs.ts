@@ -6,7 +6,7 @@ interface Type {
   encode(message: unknown): { finish(): Uint8Array };
 }
 
-/** protobuf.js with code that its command line tool writes ahead of time. */
+/** protobuf.js with code that its command line tool generates ahead of time. */
 export const protobufJs: Contender = {
   name: "protobuf.js static",
   async load({ proto, typeName }, folder) {

@@ -6,7 +6,7 @@ interface Type {
   encode(message: unknown): { finish(): Uint8Array };
 }
 
-/** ts-proto with bigint for 64-bit integers, as protobuf-es has them. */
+/** ts-proto with bigint for 64-bit integers, as in protobuf-es. */
 export const tsProto: Contender = {
   name: "ts-proto",
   async load({ proto, typeName }, folder) {

@@ -4,8 +4,8 @@ import { EchoService } from "../../../gen/micro/test/v1/echo_pb.ts";
 import { underLoad } from "../load.ts";
 
 /**
- * connect-node, which has one server to a transport and no retry: its user takes the servers in turn, and asks the next
- * one where a call without side effects found its server away.
+ * connect-node, which has one server per transport and no retries: its user takes the servers in
+ * turn, and tries the next one if a call without side effects found its server unavailable.
  */
 const [perSecond, addresses = ""] = process.argv.slice(2);
 const clients = addresses
@@ -20,7 +20,8 @@ await underLoad(Number(perSecond), async () => {
       return await client.echo({ text: "load", delayMs: 10 }, { timeoutMs: 60_000 });
     } catch (error) {
       const { code, message } = ConnectError.from(error);
-      // What came after the GOAWAY is refused unseen, of which connect-node makes an internal error.
+      // A request after the GOAWAY is refused unprocessed, which connect-node reports as an
+      // internal error.
       const away = code === Code.Unavailable || message.includes("REFUSED_STREAM");
       if (!away || attempt === clients.length) throw error;
     }

@@ -4,7 +4,10 @@ import { EchoRequestSchema, EchoService } from "../../../gen/micro/test/v1/echo_
 import { serviceDefinition } from "../../../interop/grpc-js/service.ts";
 import { underLoad } from "../load.ts";
 
-/** @grpc/grpc-js over a fixed list of servers, as its documentation has it: round robin, and calls wait for a connection. */
+/**
+ * @grpc/grpc-js over a fixed list of servers, as documented: round robin, and calls wait for a
+ * connection.
+ */
 const [perSecond, addresses] = process.argv.slice(2);
 const Client = makeGenericClientConstructor(serviceDefinition(EchoService), EchoService.typeName);
 const client = new Client(`ipv4:${addresses}`, credentials.createInsecure(), {

@@ -2,7 +2,10 @@ import { createClient } from "@micro-es/runtime";
 import { echo } from "../../../support/echo.ts";
 import { underLoad } from "../load.ts";
 
-/** Our client as it comes: servers by name, native protocol, no retry but of what certainly did not run. */
+/**
+ * Our client with its defaults: servers by name, native protocol, retries only of calls that
+ * certainly did not run.
+ */
 const [perSecond] = process.argv.slice(2).map(Number);
 const client = createClient();
 await underLoad(perSecond ?? 1, () =>

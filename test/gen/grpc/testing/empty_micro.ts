@@ -2,47 +2,5 @@
 // @generated from file grpc/testing/empty.proto (package grpc.testing, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Empty } from "./empty_pb.ts";
-import { EmptySchema } from "./empty_pb.ts";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { checkType, described, keepUnknown, leave, messageCodec, nextTag, putUnknown } from "@micro-es/runtime/codegenv1";
-
-/** What may be given for a {@link Empty}: every field is optional. */
-export type EmptyInit = MessageInit<Empty>;
-
-/** Bytes of a {@link Empty}. */
-export const EmptyCodec: MessageCodec<Empty, EmptyInit> = /*@__PURE__*/ messageCodec(
-  "grpc.testing.Empty",
-  newEmpty,
-  readEmpty,
-  writeEmpty,
-);
-
-/** The codecs of this file, to resolve messages by the name of their type. */
-export const emptyCodecs: readonly AnyCodec[] = [/*@__PURE__*/ described(EmptyCodec, EmptySchema)];
-
-function newEmpty(): Empty {
-  return {
-    $typeName: "grpc.testing.Empty",
-  };
-}
-
-function readEmpty(
-  message: Empty,
-  reader: Reader,
-  end: number,
-  depth: number,
-): Empty {
-  while (reader.pos < end) {
-    const tag = nextTag(reader);
-    keepUnknown(reader, message, tag, end, depth);
-  }
-  leave(reader, end);
-  return message;
-}
-
-function writeEmpty(message: Empty, writer: Writer, pos: number): number {
-  checkType(message, "grpc.testing.Empty");
-  return putUnknown(writer, pos, message.$unknown);
-}
+// Initializers and codecs of the messages.
+export * from "./empty_codec.ts";

@@ -2,16 +2,51 @@
 // @generated from file grpc/testing/test.proto (package grpc.testing, syntax proto3)
 /* eslint-disable */
 
-import type { EmptyInit } from "./empty_micro.ts";
-import { EmptyCodec } from "./empty_micro.ts";
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Method, Server } from "@micro-es/runtime";
+import type {
+  Awaitable,
+  CallContext,
+  CallOptions,
+  Client,
+  Method,
+  Server,
+} from "@micro-es/runtime";
+import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import type { EmptyInit } from "./empty_codec.ts";
+import { EmptyCodec } from "./empty_codec.ts";
 import type { Empty } from "./empty_pb.ts";
 import { EmptySchema } from "./empty_pb.ts";
-import type { SimpleRequestInit, SimpleResponseInit, StreamingInputCallRequestInit, StreamingInputCallResponseInit, StreamingOutputCallRequestInit, StreamingOutputCallResponseInit } from "./messages_micro.ts";
-import { SimpleRequestCodec, SimpleResponseCodec, StreamingInputCallRequestCodec, StreamingInputCallResponseCodec, StreamingOutputCallRequestCodec, StreamingOutputCallResponseCodec } from "./messages_micro.ts";
-import type { SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./messages_pb.ts";
-import { SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./messages_pb.ts";
-import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import type {
+  SimpleRequestInit,
+  SimpleResponseInit,
+  StreamingInputCallRequestInit,
+  StreamingInputCallResponseInit,
+  StreamingOutputCallRequestInit,
+  StreamingOutputCallResponseInit,
+} from "./messages_codec.ts";
+import {
+  SimpleRequestCodec,
+  SimpleResponseCodec,
+  StreamingInputCallRequestCodec,
+  StreamingInputCallResponseCodec,
+  StreamingOutputCallRequestCodec,
+  StreamingOutputCallResponseCodec,
+} from "./messages_codec.ts";
+import type {
+  SimpleRequest,
+  SimpleResponse,
+  StreamingInputCallRequest,
+  StreamingInputCallResponse,
+  StreamingOutputCallRequest,
+  StreamingOutputCallResponse,
+} from "./messages_pb.ts";
+import {
+  SimpleRequestSchema,
+  SimpleResponseSchema,
+  StreamingInputCallRequestSchema,
+  StreamingInputCallResponseSchema,
+  StreamingOutputCallRequestSchema,
+  StreamingOutputCallResponseSchema,
+} from "./messages_pb.ts";
 
 /**
  * The service of gRPC's interoperability tests.
@@ -81,9 +116,7 @@ export function createTestServiceClient(client: Client): TestServiceClient {
 }
 
 /**
- * The service of gRPC's interoperability tests.
- *
- * @generated from service grpc.testing.TestService
+ * Handler for the service grpc.testing.TestService; register it with {@link registerTestServiceHandler}.
  */
 export interface TestServiceHandler {
   /** @generated from rpc grpc.testing.TestService.EmptyCall */
@@ -128,7 +161,16 @@ export interface TestServiceHandler {
 
 /** Registers a handler for the service grpc.testing.TestService. */
 export function registerTestServiceHandler(server: Server, handler: TestServiceHandler): void {
-  serves(server, "grpc.testing.TestService", "67af8f037e90d526");
+  serves(server, "grpc.testing.TestService", "67af8f037e90d526", handler, [
+    "emptyCall",
+    "unaryCall",
+    "cacheableUnaryCall",
+    "streamingOutputCall",
+    "streamingInputCall",
+    "fullDuplexCall",
+    "halfDuplexCall",
+    "unimplementedCall",
+  ]);
   server.unary(TestService_emptyCall, (request, context) => handler.emptyCall(request, context));
   server.unary(TestService_unaryCall, (request, context) => handler.unaryCall(request, context));
   server.unary(TestService_cacheableUnaryCall, (request, context) =>
@@ -171,9 +213,7 @@ export function createUnimplementedServiceClient(client: Client): UnimplementedS
 }
 
 /**
- * No server has it.
- *
- * @generated from service grpc.testing.UnimplementedService
+ * Handler for the service grpc.testing.UnimplementedService; register it with {@link registerUnimplementedServiceHandler}.
  */
 export interface UnimplementedServiceHandler {
   /** @generated from rpc grpc.testing.UnimplementedService.UnimplementedCall */
@@ -185,22 +225,13 @@ export function registerUnimplementedServiceHandler(
   server: Server,
   handler: UnimplementedServiceHandler,
 ): void {
-  serves(server, "grpc.testing.UnimplementedService", "ed205f3b6c268b49");
+  serves(server, "grpc.testing.UnimplementedService", "ed205f3b6c268b49", handler, [
+    "unimplementedCall",
+  ]);
   server.unary(UnimplementedService_unimplementedCall, (request, context) =>
     handler.unimplementedCall(request, context),
   );
 }
-
-/** The codecs of this file, to resolve messages by the name of their type. */
-export const testCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(EmptyCodec, EmptySchema),
-  /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
-  /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
-  /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
-  /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
-];
 
 const TestService_emptyCall: Method<Empty, EmptyInit, Empty, EmptyInit> = {
   service: "grpc.testing",
@@ -249,7 +280,10 @@ const TestService_streamingOutputCall: Method<
   name: "grpc.testing.TestService/StreamingOutputCall",
   kind: "server_streaming",
   input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
+  output: /*@__PURE__*/ described(
+    StreamingOutputCallResponseCodec,
+    StreamingOutputCallResponseSchema,
+  ),
   idempotency: "unknown",
 };
 
@@ -263,7 +297,10 @@ const TestService_streamingInputCall: Method<
   name: "grpc.testing.TestService/StreamingInputCall",
   kind: "client_streaming",
   input: /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
-  output: /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
+  output: /*@__PURE__*/ described(
+    StreamingInputCallResponseCodec,
+    StreamingInputCallResponseSchema,
+  ),
   idempotency: "unknown",
 };
 
@@ -277,7 +314,10 @@ const TestService_fullDuplexCall: Method<
   name: "grpc.testing.TestService/FullDuplexCall",
   kind: "bidi_streaming",
   input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
+  output: /*@__PURE__*/ described(
+    StreamingOutputCallResponseCodec,
+    StreamingOutputCallResponseSchema,
+  ),
   idempotency: "unknown",
 };
 
@@ -291,7 +331,10 @@ const TestService_halfDuplexCall: Method<
   name: "grpc.testing.TestService/HalfDuplexCall",
   kind: "bidi_streaming",
   input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  output: /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
+  output: /*@__PURE__*/ described(
+    StreamingOutputCallResponseCodec,
+    StreamingOutputCallResponseSchema,
+  ),
   idempotency: "unknown",
 };
 
@@ -312,3 +355,6 @@ const UnimplementedService_unimplementedCall: Method<Empty, EmptyInit, Empty, Em
   output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
   idempotency: "unknown",
 };
+
+// Initializers and codecs of the messages.
+export * from "./test_codec.ts";

@@ -4,12 +4,22 @@
 // @generated from file micro/test/v1/echo.proto (package micro.test.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, EventContext, MessageCodec, MessageInit, Method, Server, Topic } from "@micro-es/runtime";
+import type {
+  Awaitable,
+  CallContext,
+  CallOptions,
+  Client,
+  EventContext,
+  Method,
+  Server,
+  Topic,
+} from "@micro-es/runtime";
+import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
+import type { EchoedInit, EchoRequestInit, EchoResponseInit } from "./echo_codec.ts";
+import { EchoedCodec, EchoRequestCodec, EchoResponseCodec } from "./echo_codec.ts";
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
 import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, described, getBytes, getInt32, getString, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putString, putUnknown, room, serves, storeInt32 } from "@micro-es/runtime/codegenv1";
-import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -65,7 +75,9 @@ export function createEchoServiceClient(client: Client): EchoServiceClient {
   };
 }
 
-/** @generated from service micro.test.v1.EchoService */
+/**
+ * Handler for the service micro.test.v1.EchoService; register it with {@link registerEchoServiceHandler}.
+ */
 export interface EchoServiceHandler {
   /**
    * Answers with the request's text and payload.
@@ -100,7 +112,7 @@ export interface EchoServiceHandler {
    */
   chat(requests: AsyncIterable<EchoRequest>, context: CallContext): AsyncIterable<EchoResponseInit>;
   /**
-   * Takes the events of echo.echoed; each goes to one instance of the queue group counters.
+   * Receives the events of echo.echoed; one instance in the queue group counters receives each event.
    *
    * @generated from rpc micro.test.v1.EchoService.OnEchoed
    */
@@ -109,7 +121,14 @@ export interface EchoServiceHandler {
 
 /** Registers a handler for the service micro.test.v1.EchoService. */
 export function registerEchoServiceHandler(server: Server, handler: EchoServiceHandler): void {
-  serves(server, "micro.test.v1.EchoService", "ea7f7e55f1478de5");
+  serves(server, "micro.test.v1.EchoService", "ea7f7e55f1478de5", handler, [
+    "echo",
+    "once",
+    "repeat",
+    "collect",
+    "chat",
+    "onEchoed",
+  ]);
   server.unary(EchoService_echo, (request, context) => handler.echo(request, context));
   server.unary(EchoService_once, (request, context) => handler.once(request, context));
   server.serverStream(EchoService_repeat, (request, context) => handler.repeat(request, context));
@@ -124,41 +143,6 @@ export function registerEchoServiceHandler(server: Server, handler: EchoServiceH
   });
 }
 
-/** What may be given for a {@link EchoRequest}: every field is optional. */
-export type EchoRequestInit = MessageInit<EchoRequest>;
-
-/** Bytes of a {@link EchoRequest}. */
-export const EchoRequestCodec: MessageCodec<EchoRequest, EchoRequestInit> =
-  /*@__PURE__*/ messageCodec(
-    "micro.test.v1.EchoRequest",
-    newEchoRequest,
-    readEchoRequest,
-    writeEchoRequest,
-  );
-
-/** What may be given for a {@link EchoResponse}: every field is optional. */
-export type EchoResponseInit = MessageInit<EchoResponse>;
-
-/** Bytes of a {@link EchoResponse}. */
-export const EchoResponseCodec: MessageCodec<EchoResponse, EchoResponseInit> =
-  /*@__PURE__*/ messageCodec(
-    "micro.test.v1.EchoResponse",
-    newEchoResponse,
-    readEchoResponse,
-    writeEchoResponse,
-  );
-
-/** What may be given for a {@link Echoed}: every field is optional. */
-export type EchoedInit = MessageInit<Echoed>;
-
-/** Bytes of a {@link Echoed}. */
-export const EchoedCodec: MessageCodec<Echoed, EchoedInit> = /*@__PURE__*/ messageCodec(
-  "micro.test.v1.Echoed",
-  newEchoed,
-  readEchoed,
-  writeEchoed,
-);
-
 /**
  * An event for tests.
  *
@@ -170,13 +154,6 @@ export const EchoedTopic: Topic<Echoed, EchoedInit> = /*@__PURE__*/ topic({
   digest: "2cc8ea44313761f3",
   key: (event) => event.text ?? "",
 });
-
-/** The codecs of this file, to resolve messages by the name of their type. */
-export const echoCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
-  /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
-];
 
 const EchoService_echo: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoResponseInit> = {
   service: "echo",
@@ -223,192 +200,5 @@ const EchoService_chat: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   idempotency: "unknown",
 };
 
-function newEchoRequest(): EchoRequest {
-  return {
-    $typeName: "micro.test.v1.EchoRequest",
-    text: "",
-    payload: noBytes,
-    count: 0,
-    delayMs: 0,
-    fail: "",
-  };
-}
-
-function readEchoRequest(
-  message: EchoRequest,
-  reader: Reader,
-  end: number,
-  depth: number,
-): EchoRequest {
-  while (reader.pos < end) {
-    const tag = nextTag(reader);
-    switch (tag >>> 3) {
-      case 1:
-        if (tag !== 10) break;
-        message.text = getString(reader);
-        continue;
-      case 2:
-        if (tag !== 18) break;
-        message.payload = getBytes(reader);
-        continue;
-      case 3:
-        if (tag !== 24) break;
-        message.count = getInt32(reader);
-        continue;
-      case 4:
-        if (tag !== 32) break;
-        message.delayMs = getInt32(reader);
-        continue;
-      case 5:
-        if (tag !== 42) break;
-        message.fail = getString(reader);
-        continue;
-    }
-    keepUnknown(reader, message, tag, end, depth);
-  }
-  leave(reader, end);
-  return message;
-}
-
-function writeEchoRequest(message: EchoRequest, writer: Writer, pos: number): number {
-  checkType(message, "micro.test.v1.EchoRequest");
-  let bytes: Uint8Array;
-  const text = message.text;
-  if (text !== undefined && text !== "") {
-    pos = putString(writer, pos, 10, text);
-  }
-  const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) {
-    pos = putBytes(writer, pos, 18, payload);
-  }
-  bytes = room(writer, pos + 22);
-  const count = message.count;
-  if (count !== undefined && count !== 0) {
-    bytes[pos] = 24;
-    pos = storeInt32(bytes, pos + 1, count);
-  }
-  const delayMs = message.delayMs;
-  if (delayMs !== undefined && delayMs !== 0) {
-    bytes[pos] = 32;
-    pos = storeInt32(bytes, pos + 1, delayMs);
-  }
-  const fail = message.fail;
-  if (fail !== undefined && fail !== "") {
-    pos = putString(writer, pos, 42, fail);
-  }
-  return putUnknown(writer, pos, message.$unknown);
-}
-
-function newEchoResponse(): EchoResponse {
-  return {
-    $typeName: "micro.test.v1.EchoResponse",
-    text: "",
-    payload: noBytes,
-    index: 0,
-    server: "",
-  };
-}
-
-function readEchoResponse(
-  message: EchoResponse,
-  reader: Reader,
-  end: number,
-  depth: number,
-): EchoResponse {
-  while (reader.pos < end) {
-    const tag = nextTag(reader);
-    switch (tag >>> 3) {
-      case 1:
-        if (tag !== 10) break;
-        message.text = getString(reader);
-        continue;
-      case 2:
-        if (tag !== 18) break;
-        message.payload = getBytes(reader);
-        continue;
-      case 3:
-        if (tag !== 24) break;
-        message.index = getInt32(reader);
-        continue;
-      case 4:
-        if (tag !== 34) break;
-        message.server = getString(reader);
-        continue;
-    }
-    keepUnknown(reader, message, tag, end, depth);
-  }
-  leave(reader, end);
-  return message;
-}
-
-function writeEchoResponse(message: EchoResponse, writer: Writer, pos: number): number {
-  checkType(message, "micro.test.v1.EchoResponse");
-  let bytes: Uint8Array;
-  const text = message.text;
-  if (text !== undefined && text !== "") {
-    pos = putString(writer, pos, 10, text);
-  }
-  const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) {
-    pos = putBytes(writer, pos, 18, payload);
-  }
-  bytes = room(writer, pos + 11);
-  const index = message.index;
-  if (index !== undefined && index !== 0) {
-    bytes[pos] = 24;
-    pos = storeInt32(bytes, pos + 1, index);
-  }
-  const server = message.server;
-  if (server !== undefined && server !== "") {
-    pos = putString(writer, pos, 34, server);
-  }
-  return putUnknown(writer, pos, message.$unknown);
-}
-
-function newEchoed(): Echoed {
-  return {
-    $typeName: "micro.test.v1.Echoed",
-    text: "",
-    number: 0,
-  };
-}
-
-function readEchoed(
-  message: Echoed,
-  reader: Reader,
-  end: number,
-  depth: number,
-): Echoed {
-  while (reader.pos < end) {
-    const tag = nextTag(reader);
-    switch (tag >>> 3) {
-      case 1:
-        if (tag !== 10) break;
-        message.text = getString(reader);
-        continue;
-      case 2:
-        if (tag !== 16) break;
-        message.number = getInt32(reader);
-        continue;
-    }
-    keepUnknown(reader, message, tag, end, depth);
-  }
-  leave(reader, end);
-  return message;
-}
-
-function writeEchoed(message: Echoed, writer: Writer, pos: number): number {
-  checkType(message, "micro.test.v1.Echoed");
-  let bytes: Uint8Array;
-  const text = message.text;
-  if (text !== undefined && text !== "") {
-    pos = putString(writer, pos, 10, text);
-  }
-  bytes = room(writer, pos + 11);
-  const number$ = message.number;
-  if (number$ !== undefined && number$ !== 0) {
-    bytes[pos] = 16;
-    pos = storeInt32(bytes, pos + 1, number$);
-  }
-  return putUnknown(writer, pos, message.$unknown);
-}
+// Initializers and codecs of the messages.
+export * from "./echo_codec.ts";

@@ -4,13 +4,20 @@
 // @generated from file micro/bench/v1/bench.proto (package micro.bench.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, Codec, Method, Server, Topic } from "@micro-es/runtime";
-import type { Message } from "./bench_pb.ts";
-import { MessageSchema } from "./bench_pb.ts";
+import type {
+  Awaitable,
+  CallContext,
+  CallOptions,
+  Client,
+  Method,
+  Server,
+  Topic,
+} from "@micro-es/runtime";
 import { calls, serves } from "@micro-es/runtime/codegenv1";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { codec } from "@micro-es/runtime/codegenv1/reflect";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
+import type { MessageInit } from "./bench_codec.ts";
+import { MessageCodec } from "./bench_codec.ts";
+import type { Message } from "./bench_pb.ts";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -49,7 +56,9 @@ export function createBenchServiceClient(client: Client): BenchServiceClient {
   };
 }
 
-/** @generated from service micro.bench.v1.BenchService */
+/**
+ * Handler for the service micro.bench.v1.BenchService; register it with {@link registerBenchServiceHandler}.
+ */
 export interface BenchServiceHandler {
   /**
    * Answers with its request.
@@ -75,7 +84,11 @@ export interface BenchServiceHandler {
 
 /** Registers a handler for the service micro.bench.v1.BenchService. */
 export function registerBenchServiceHandler(server: Server, handler: BenchServiceHandler): void {
-  serves(server, "micro.bench.v1.BenchService", "eab70b53a23c223b");
+  serves(server, "micro.bench.v1.BenchService", "eab70b53a23c223b", handler, [
+    "echo",
+    "download",
+    "pingPong",
+  ]);
   server.unary(BenchService_echo, (request, context) => handler.echo(request, context));
   server.serverStream(BenchService_download, (request, context) =>
     handler.download(request, context),
@@ -106,9 +119,7 @@ export function createPublisherServiceClient(client: Client): PublisherServiceCl
 }
 
 /**
- * What the benchmark has publish for it.
- *
- * @generated from service micro.bench.v1.PublisherService
+ * Handler for the service micro.bench.v1.PublisherService; register it with {@link registerPublisherServiceHandler}.
  */
 export interface PublisherServiceHandler {
   /**
@@ -124,15 +135,9 @@ export function registerPublisherServiceHandler(
   server: Server,
   handler: PublisherServiceHandler,
 ): void {
-  serves(server, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d");
+  serves(server, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d", handler, ["publish"]);
   server.unary(PublisherService_publish, (request, context) => handler.publish(request, context));
 }
-
-/** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInitShape<typeof MessageSchema>;
-
-/** Bytes of a {@link Message}. */
-export const MessageCodec: Codec<Message, MessageInit> = /*@__PURE__*/ codec(MessageSchema);
 
 /** @generated from message micro.bench.v1.Message */
 export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
@@ -140,9 +145,6 @@ export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
   codec: MessageCodec,
   digest: "02bc55c28398e2e2",
 });
-
-/** The codecs of this file, to resolve messages by the name of their type. */
-export const benchCodecs: readonly AnyCodec[] = [MessageCodec];
 
 /** Describes rpc micro.bench.v1.BenchService.Echo to the runtime. */
 export const BenchService_echo: Method<Message, MessageInit, Message, MessageInit> = {
@@ -183,3 +185,6 @@ export const PublisherService_publish: Method<Message, MessageInit, Message, Mes
   output: MessageCodec,
   idempotency: "unknown",
 };
+
+// Initializers and codecs of the messages.
+export * from "./bench_codec.ts";

@@ -4,12 +4,21 @@
 // @generated from file micro/bench/v1/bench.proto (package micro.bench.v1, syntax proto3)
 /* eslint-disable */
 
-import type { AnyCodec, Awaitable, CallContext, CallOptions, Client, MessageCodec as MessageCodec$1, MessageInit as MessageInit$1, Method, Server, Topic } from "@micro-es/runtime";
+import type {
+  Awaitable,
+  CallContext,
+  CallOptions,
+  Client,
+  Method,
+  Server,
+  Topic,
+} from "@micro-es/runtime";
+import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import { topic } from "@micro-es/runtime/codegenv1/topic";
+import type { MessageInit } from "./bench_codec.ts";
+import { MessageCodec } from "./bench_codec.ts";
 import type { Message } from "./bench_pb.ts";
 import { MessageSchema } from "./bench_pb.ts";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
-import { calls, checkType, described, getBytes, getUint32, keepUnknown, leave, messageCodec, nextTag, noBytes, putBytes, putUnknown, room, serves, storeUint32 } from "@micro-es/runtime/codegenv1";
-import { topic } from "@micro-es/runtime/codegenv1/topic";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -48,7 +57,9 @@ export function createBenchServiceClient(client: Client): BenchServiceClient {
   };
 }
 
-/** @generated from service micro.bench.v1.BenchService */
+/**
+ * Handler for the service micro.bench.v1.BenchService; register it with {@link registerBenchServiceHandler}.
+ */
 export interface BenchServiceHandler {
   /**
    * Answers with its request.
@@ -74,7 +85,11 @@ export interface BenchServiceHandler {
 
 /** Registers a handler for the service micro.bench.v1.BenchService. */
 export function registerBenchServiceHandler(server: Server, handler: BenchServiceHandler): void {
-  serves(server, "micro.bench.v1.BenchService", "eab70b53a23c223b");
+  serves(server, "micro.bench.v1.BenchService", "eab70b53a23c223b", handler, [
+    "echo",
+    "download",
+    "pingPong",
+  ]);
   server.unary(BenchService_echo, (request, context) => handler.echo(request, context));
   server.serverStream(BenchService_download, (request, context) =>
     handler.download(request, context),
@@ -105,9 +120,7 @@ export function createPublisherServiceClient(client: Client): PublisherServiceCl
 }
 
 /**
- * What the benchmark has publish for it.
- *
- * @generated from service micro.bench.v1.PublisherService
+ * Handler for the service micro.bench.v1.PublisherService; register it with {@link registerPublisherServiceHandler}.
  */
 export interface PublisherServiceHandler {
   /**
@@ -123,20 +136,9 @@ export function registerPublisherServiceHandler(
   server: Server,
   handler: PublisherServiceHandler,
 ): void {
-  serves(server, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d");
+  serves(server, "micro.bench.v1.PublisherService", "5b5e7fd7894e9a2d", handler, ["publish"]);
   server.unary(PublisherService_publish, (request, context) => handler.publish(request, context));
 }
-
-/** What may be given for a {@link Message}: every field is optional. */
-export type MessageInit = MessageInit$1<Message>;
-
-/** Bytes of a {@link Message}. */
-export const MessageCodec: MessageCodec$1<Message, MessageInit> = /*@__PURE__*/ messageCodec(
-  "micro.bench.v1.Message",
-  newMessage,
-  readMessage,
-  writeMessage,
-);
 
 /** @generated from message micro.bench.v1.Message */
 export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
@@ -144,11 +146,6 @@ export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
   codec: /*@__PURE__*/ described(MessageCodec, MessageSchema),
   digest: "02bc55c28398e2e2",
 });
-
-/** The codecs of this file, to resolve messages by the name of their type. */
-export const benchCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(MessageCodec, MessageSchema),
-];
 
 /** Describes rpc micro.bench.v1.BenchService.Echo to the runtime. */
 export const BenchService_echo: Method<Message, MessageInit, Message, MessageInit> = {
@@ -190,50 +187,5 @@ export const PublisherService_publish: Method<Message, MessageInit, Message, Mes
   idempotency: "unknown",
 };
 
-function newMessage(): Message {
-  return {
-    $typeName: "micro.bench.v1.Message",
-    payload: noBytes,
-    number: 0,
-  };
-}
-
-function readMessage(
-  message: Message,
-  reader: Reader,
-  end: number,
-  depth: number,
-): Message {
-  while (reader.pos < end) {
-    const tag = nextTag(reader);
-    switch (tag >>> 3) {
-      case 1:
-        if (tag !== 10) break;
-        message.payload = getBytes(reader);
-        continue;
-      case 2:
-        if (tag !== 16) break;
-        message.number = getUint32(reader);
-        continue;
-    }
-    keepUnknown(reader, message, tag, end, depth);
-  }
-  leave(reader, end);
-  return message;
-}
-
-function writeMessage(message: Message, writer: Writer, pos: number): number {
-  checkType(message, "micro.bench.v1.Message");
-  let bytes: Uint8Array;
-  const payload = message.payload;
-  if (payload !== undefined && payload.length !== 0) {
-    pos = putBytes(writer, pos, 10, payload);
-  }
-  bytes = room(writer, pos + 6);
-  const number$ = message.number;
-  if (number$ !== undefined && number$ !== 0) {
-    bytes[pos] = 16;
-    pos = storeUint32(bytes, pos + 1, number$);
-  }
-  return putUnknown(writer, pos, message.$unknown);
-}
+// Initializers and codecs of the messages.
+export * from "./bench_codec.ts";

@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { etcdProgram } from "./servers.ts";
+
+const found = etcdProgram();
+
+/** The version of the etcd that is started; undefined when there is none. */
+export const etcdVersion: string | undefined = found?.version;
+
+if (etcdVersion === undefined) {
+  const message =
+    "etcd is not installed, so nothing is tested against it: run test/setup, or set ETCD_SERVER to its path";
+  if (process.env.CI === "true") throw new Error(message);
+  console.error(`\n*** SKIPPED: ${message} ***\n`);
+}
+
+/** Tests against etcd do not run without a server; in CI that is an error instead. */
+export const skipWithoutEtcd = etcdVersion === undefined;
+
+/** A member of an etcd cluster of a test's own, on free ports and in a directory of its own. */
+export interface EtcdServer extends AsyncDisposable {
+  /** For clients. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends it at once, or gently; its directory and its ports stay. */
+  stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Starts it again where it was; resolves when it has a leader. */
+  start(): Promise<void>;
+  /** Removes all that it stored, while it is stopped. */
+  wipe(): void;
+  /** Ends it and removes its directory. */
+  close(): Promise<void>;
+}
+
+/** How a member is started. */
+export interface EtcdServerOptions {
+  /** Further flags. */
+  readonly flags?: readonly string[];
+  /** `https` where the flags say so. Default `http`. */
+  readonly scheme?: "http" | "https";
+}
+
+/** A cluster of one. */
+export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
+  const [server] = await startCluster(1, options);
+  return server as EtcdServer;
+}
+
+/** A cluster of several members; the first failure ends those that were started. */
+export async function startCluster(
+  members: number,
+  { flags = [], scheme = "http" }: EtcdServerOptions = {},
+): Promise<readonly EtcdServer[]> {
+  const ports = await freePorts(2 * members);
+  const peers = Array.from({ length: members }, (_, index) => {
+    return {
+      name: `m${index}`,
+      port: ports[2 * index],
+      peer: `http://127.0.0.1:${ports[2 * index + 1]}`,
+    };
+  });
+  const cluster = peers.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const servers = peers.map(({ name, port = 0, peer }) => {
+    const url = `${scheme}://127.0.0.1:${port}`;
+    const own = [
+      ...["--name", name, "--listen-client-urls", url, "--advertise-client-urls", url],
+      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
+      ...["--initial-cluster", cluster, "--unsafe-no-fsync", "--log-level", "warn"],
+    ];
+    return member(url, port, [...own, ...flags]);
+  });
+  try {
+    await Promise.all(servers.map((server) => server.start()));
+  } catch (error) {
+    for (const server of servers) await server.close();
+    throw error;
+  }
+  return servers;
+}
+
+function member(url: string, port: number, flags: readonly string[]): EtcdServer {
+  const directory = mkdtempSync(join(tmpdir(), "micro-etcd-"));
+  const data = join(directory, "data");
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const started = spawn(found?.path ?? "etcd", ["--data-dir", data, ...flags], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child = started;
+    let log = "";
+    started.stderr?.on("data", (text: Buffer) => {
+      log = `${log}${text}`.slice(-10_000);
+    });
+    const exited = once(started, "exit").then(([code]) => {
+      throw new Error(`etcd ended with ${code}: ${log}`);
+    });
+    exited.catch(() => {});
+    await Promise.race([ready(url, started), exited]);
+  };
+  const stop = async (signal: "SIGKILL" | "SIGTERM" = "SIGKILL") => {
+    const stopping = child;
+    child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null) return;
+    const exited = once(stopping, "exit");
+    stopping.kill(signal);
+    await exited;
+  };
+  // A test that dies must not leave a server behind.
+  const killAtExit = () => child?.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  const close = async () => {
+    await stop();
+    process.off("exit", killAtExit);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return {
+    url,
+    port,
+    start,
+    stop,
+    signal: (name) => void child?.kill(name),
+    wipe: () => rmSync(data, { recursive: true, force: true }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/**
+ * Waits until a member says that it is healthy, which needs a leader. By TLS it is only waited
+ * until it listens.
+ */
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    try {
+      const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) });
+      if (response.ok) return;
+    } catch (error) {
+      // It listens, and has a certificate that this process does not trust, or asks for one.
+      const { code = "" } = ((error as Error).cause ?? {}) as { code?: string };
+      if (url.startsWith("https:") && !/ECONNREFUSED/.test(code)) return;
+    }
+    await sleep(20);
+  }
+}
+
+/** Ports that nobody listens on. They are held together, so that they differ. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (typeof address === "object" && address !== null) ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

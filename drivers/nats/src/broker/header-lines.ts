@@ -1,0 +1,36 @@
+/**
+ * Maximum number of header lines of a message: those that metadata may have, and as many again that
+ * are left out of it.
+ */
+export const maxHeaderLines = 512;
+
+/**
+ * A property of the library's message that its type lacks: the message's bytes, of which the first
+ * `hdr` are headers.
+ */
+interface MessageInternals {
+  readonly _msg?: { readonly hdr?: number };
+  readonly _rdata?: Uint8Array;
+}
+
+const lineFeed = 0x0a;
+
+/**
+ * Whether a message has too many header lines; the library needs time in the square of their number
+ * to parse them.
+ */
+export function hasTooManyHeaderLines(message: object): boolean {
+  const { _msg: sizes, _rdata: bytes } = message as MessageInternals;
+  const end = sizes?.hdr ?? -1;
+  if (bytes === undefined || end <= maxHeaderLines) return false;
+  // The status line and the final empty line are additional.
+  let left = maxHeaderLines + 2;
+  for (
+    let at = bytes.indexOf(lineFeed);
+    at >= 0 && at < end;
+    at = bytes.indexOf(lineFeed, at + 1)
+  ) {
+    if (--left < 0) return true;
+  }
+  return false;
+}

@@ -1,0 +1,169 @@
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import { Metadata, MicroError } from "@micro-es/runtime";
+import {
+  checkDescription,
+  decodeEnvelope,
+  type EventRecord,
+  reservedEventKeys,
+  tooLarge,
+} from "@micro-es/runtime/driver";
+import { type MsgHdrs, headers as makeHeaders } from "nats";
+import { hasTooManyHeaderLines, maxHeaderLines } from "./header-lines.ts";
+
+/*
+ * An event on NATS: the body is the message's data, everything else is in its headers.
+ * `Content-Type`, `Micro-ID` and `Micro-Type` are unencoded, `Micro-Replay` marks a replayed dead
+ * letter, `Micro-Key` is percent-encoded, and metadata has its own keys, with bytes in base64. A
+ * message without a `Micro-ID` comes from another program: from go-micro, whose events are JSON, or
+ * from one that knows neither, whose events are bytes.
+ */
+
+export function encodeHeaders(record: EventRecord): MsgHdrs {
+  const headers = makeHeaders();
+  for (const [name, value] of record.metadata) {
+    headers.append(name, typeof value === "string" ? value : Buffer.from(value).toString("base64"));
+  }
+  headers.set("Content-Type", record.contentType);
+  headers.set("Micro-ID", record.id);
+  if (record.replay !== undefined) headers.set("Micro-Replay", record.replay);
+  if (record.typeName !== "") headers.set("Micro-Type", record.typeName);
+  if (record.key !== undefined)
+    headers.set("Micro-Key", encodeURIComponent(Buffer.from(record.key).toString()));
+  return headers;
+}
+
+/** The parts of a NATS message that an event is decoded from. */
+export interface NatsMessage {
+  readonly data: Uint8Array;
+  readonly headers?: MsgHdrs | undefined;
+}
+
+/**
+ * Decodes an event, whoever published it.
+ * @throws MicroError `invalid_argument` or `resource_exhausted` when it is not valid.
+ */
+export function decodeMessage(
+  topic: string,
+  message: NatsMessage,
+  maxEventBytes: number,
+): EventRecord {
+  if (hasTooManyHeaderLines(message)) throw tooManyHeaders(topic);
+  const { data, headers } = message;
+  if (headers?.has("Micro-ID") !== true) return decodeForeign(topic, message, maxEventBytes);
+  if (data.length > maxEventBytes) throw tooLarge(topic, data.length, maxEventBytes);
+  const metadata = new Metadata();
+  let lines = 0;
+  for (const [name, values] of headers) {
+    lines += values.length;
+    if (lines > maxHeaderLines) throw tooManyHeaders(topic);
+    const key = name.toLowerCase();
+    if (reservedEventKeys.includes(key) || key.startsWith("nats-")) continue;
+    for (const value of values) append(metadata, key, value);
+  }
+  // Its size is checked here instead of when a handler reads it.
+  metadata.encode();
+  const described = {
+    id: headers.get("Micro-ID"),
+    contentType: headers.get("Content-Type") || "application/octet-stream",
+    typeName: headers.get("Micro-Type"),
+    key: decodeKey(headers.get("Micro-Key")),
+  };
+  checkDescription(topic, described);
+  const key = described.key === "" ? undefined : described.key;
+  const replay = headers.get("Micro-Replay");
+  const record = { ...described, key, topic, body: data, metadata };
+  return replay === "" ? record : { ...record, replay };
+}
+
+/**
+ * Represents a message that cannot be decoded as an event, from which only a dead letter is made.
+ */
+export function undecodedRecord(
+  topic: string,
+  message: NatsMessage,
+  sequence: number,
+): EventRecord {
+  const { data } = message;
+  const headers = hasTooManyHeaderLines(message) ? undefined : message.headers;
+  const id = headers?.get("Micro-ID") ?? "";
+  return {
+    id: /^[\x21-\x7e]{1,255}$/.test(id) ? id : `message-${sequence}`,
+    topic,
+    body: data,
+    contentType: "application/octet-stream",
+    typeName: "",
+    key: undefined,
+    metadata: new Metadata(),
+  };
+}
+
+function decodeForeign(topic: string, message: NatsMessage, maxEventBytes: number): EventRecord {
+  const { data, headers } = message;
+  if (data[0] === 0x7b) {
+    try {
+      const { record } = decodeEnvelope(Buffer.from(data), maxEventBytes, topic);
+      return { ...record, topic };
+    } catch (error) {
+      if (error instanceof MicroError && error.code === "resource_exhausted") throw error;
+      // Other JSON, which is an event as it is.
+    }
+  }
+  if (data.length > maxEventBytes) throw tooLarge(topic, data.length, maxEventBytes);
+  const contentType = headers?.get("Content-Type") || "application/octet-stream";
+  return {
+    id: randomUUID(),
+    topic,
+    body: data,
+    contentType: /^[\x20-\x7e]{1,255}$/.test(contentType)
+      ? contentType
+      : "application/octet-stream",
+    typeName: "",
+    key: undefined,
+    metadata: new Metadata(),
+  };
+}
+
+function decodeKey(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function tooManyHeaders(topic: string): MicroError {
+  return new MicroError(
+    "resource_exhausted",
+    `an event on ${topic} has more than ${maxHeaderLines} header values; send fewer`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** Headers that metadata cannot hold are skipped. */
+function append(metadata: Metadata, key: string, value: string): void {
+  try {
+    metadata.append(
+      key,
+      key.endsWith("-bin") ? new Uint8Array(Buffer.from(value, "base64")) : value,
+    );
+  } catch (error) {
+    if (!(error instanceof MicroError && error.code === "invalid_argument")) throw error;
+  }
+}
+
+/**
+ * @throws MicroError `invalid_argument` for a topic with an empty part, which a NATS subject must
+ * not have.
+ */
+export function checkSubject(topic: string): void {
+  if (!topic.split(".").includes("")) return;
+  throw new MicroError(
+    "invalid_argument",
+    `topic ${JSON.stringify(topic.slice(0, 64))} has an empty part, which NATS does not allow`,
+    { outcome: "not-executed" },
+  );
+}
+
+/** The default limit of a body, in bytes: a server accepts 1 MiB including headers. */
+export const defaultMaxNatsEventBytes = 1_000_000;

@@ -1,0 +1,135 @@
+import { brokerContract, type CreateBrokers } from "@micro-es/contract/broker";
+import { jetstreamBroker, natsBroker } from "@micro-es/nats";
+import { type Broker, type IncomingEvent, silentLogger } from "@micro-es/runtime";
+import { connect } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
+
+const logger = silentLogger;
+const textEvent = { body: Buffer.from("v"), contentType: "text/plain", typeName: "" };
+
+describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
+  let server: NatsServer;
+  let fleets = 0;
+  beforeAll(async () => {
+    server = await startNats();
+  });
+  afterAll(() => server?.close());
+
+  const several = (
+    count: number,
+    join: (options?: { readonly closeGraceMs: number }) => Broker,
+  ) => ({ brokers: Array.from({ length: count }, () => join()), join });
+  const create: Record<string, CreateBrokers> = {
+    "core NATS": async (count) =>
+      several(count, (more) => natsBroker({ servers: server.url, logger, ...more })),
+    "core NATS in go-micro's format": async (count) =>
+      several(count, (more) => {
+        const options = { servers: server.url, maxEventBytes: 700_000, logger, ...more };
+        return natsBroker({ ...options, format: "go-micro" });
+      }),
+    JetStream: async (count) => {
+      const stream = `S${fleets++}`;
+      const prefix = `p${stream}`;
+      const options = { servers: server.url, stream, prefix, logger };
+      return several(count, (more) => jetstreamBroker({ ...options, ...more }));
+    },
+  };
+  test("events of a Go service are taken, and ours are JSON that Go takes", async () => {
+    const go = await connect({ servers: server.url });
+    await using broker = natsBroker({ servers: server.url, format: "go-micro", logger });
+    const seen: IncomingEvent[] = [];
+    await broker.subscribe("orders", (event) => void seen.push(event));
+    const header = { "Content-Type": "application/json", "Micro-Id": "go-1", Tenant: "acme" };
+    const body = Buffer.from('{"id":1}').toString("base64");
+    go.publish("orders", JSON.stringify({ Header: header, Body: body }));
+    go.publish("orders", "neither of the two");
+    await expect.poll(() => seen.length).toBe(2);
+    expect(seen[0]).toMatchObject({ id: "go-1", topic: "orders", contentType: "application/json" });
+    expect(Buffer.from(seen[0]?.body ?? []).toString()).toBe('{"id":1}');
+    expect(seen[0]?.metadata.toObject()).toEqual({ tenant: "acme" });
+    expect(Buffer.from(seen[1]?.body ?? []).toString()).toBe("neither of the two");
+    const heard = go.subscribe("replies", { max: 1 });
+    await go.flush();
+    const event = {
+      body: Buffer.from("hi"),
+      contentType: "text/plain",
+      typeName: "acme.Text",
+      id: "x",
+    };
+    await broker.publish("replies", event);
+    for await (const message of heard) {
+      expect(message.json()).toEqual({
+        Header: {
+          "Content-Type": "text/plain",
+          "Micro-Topic": "replies",
+          "Micro-ID": "x",
+          "Micro-Type": "acme.Text",
+        },
+        Body: Buffer.from("hi").toString("base64"),
+      });
+    }
+    await go.close();
+  });
+
+  test("an event that is published again under its id is kept once", async () => {
+    const options = { servers: server.url, stream: "once", prefix: "once", logger };
+    await using broker = jetstreamBroker(options);
+    const seen: string[] = [];
+    await broker.subscribe("topic", ({ id }) => void seen.push(id), { queue: "q" });
+    for (const id of ["a", "a", "b", "a"]) await broker.publish("topic", { ...textEvent, id });
+    await expect.poll(() => seen.includes("b")).toBe(true);
+    expect(seen.sort()).toEqual(["a", "b"]);
+  });
+
+  test("a group goes on where it stopped, with what came while nobody was there", async () => {
+    const options = { servers: server.url, stream: "later", prefix: "later", logger };
+    const first = jetstreamBroker(options);
+    await first.subscribe("topic", () => {}, { queue: "q" });
+    await first.close();
+    await using second = jetstreamBroker(options);
+    await second.publish("topic", { ...textEvent, id: "meanwhile" });
+    const seen: string[] = [];
+    await second.subscribe("topic", ({ id }) => void seen.push(id), { queue: "q" });
+    await expect.poll(() => seen).toEqual(["meanwhile"]);
+  });
+
+  test("a subscription begins with the event of a sequence number", async () => {
+    const options = { servers: server.url, stream: "numbered", prefix: "numbered", logger };
+    await using broker = jetstreamBroker(options);
+    for (const id of ["a", "b", "c"]) await broker.publish("topic", { ...textEvent, id });
+    const seen: string[] = [];
+    await broker.subscribe("topic", ({ id }) => void seen.push(id), { from: 2n });
+    await expect.poll(() => seen).toEqual(["b", "c"]);
+  });
+
+  test("what was published on core NATS goes out before the broker has closed", async () => {
+    await using hearing = natsBroker({ servers: server.url, logger });
+    const seen: string[] = [];
+    await hearing.subscribe("last.words", ({ id }) => void seen.push(id), { maxPending: 2_000 });
+    const speaking = natsBroker({ servers: server.url, logger });
+    const said = Array.from({ length: 1_000 }, (_, index) => `${index}`);
+    await Promise.all(said.map((id) => speaking.publish("last.words", { ...textEvent, id })));
+    await speaking.close();
+    await expect.poll(() => seen.length).toBe(said.length);
+    expect(seen).toEqual(said);
+  });
+
+  /** Many consumers make it slow, so only what differs is looked at. */
+  describe("JetStream in the order of keys", () => {
+    const differs =
+      /order of a key|member of each queue group|takes poison out|leaves its group|carries an event whole|replays|of one key|members of a group|only member/;
+    const brokers: CreateBrokers = async (count) => {
+      const stream = `S${fleets++}`;
+      const prefix = `p${stream}`;
+      const options = { servers: server.url, stream, prefix, logger };
+      return several(count, (more) => jetstreamBroker({ ...options, ...more, ordering: "key" }));
+    };
+    for (const { name, run } of brokerContract(brokers)) {
+      if (differs.test(name)) test(name, run);
+    }
+  });
+  describe.each(Object.entries(create))("%s", (_name, brokers) => {
+    for (const { name, run } of brokerContract(brokers)) test(name, run);
+  });
+});

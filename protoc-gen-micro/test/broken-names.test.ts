@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { compile, generate } from "./support/compile.ts";
+
+const sources = {
+  "types.proto": `syntax = "proto3";
+package types;
+message keyof { string a = 1; }
+message any {}
+enum undefined { ZERO = 0; }
+service await { rpc A(any) returns (keyof); }
+message Fine { message keyof {} keyof inner = 1; }
+`,
+  "members.proto": `syntax = "proto3";
+package members;
+message M {
+  int32 _ = 1;
+  int32 _2nd = 2;
+  int32 fine = 3;
+  oneof fine_ { string other = 4; }
+}
+`,
+  "odd#name.proto": 'syntax = "proto3"; package odd; message M {}',
+};
+const compiled = compile(sources, { withOptions: false });
+
+function errorOf(name: string, target: string): string {
+  try {
+    generate(compiled.request([name], `target=${target}`));
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test("types that protoc-gen-es gives no usable name are errors with their place", () => {
+  expect(errorOf("types.proto", "ts").split("\n")).toEqual([
+    "4 names that protoc-gen-es cannot generate code for",
+    "types.proto:3:9: message types.keyof cannot have this name in TypeScript; rename it",
+    "types.proto:4:9: message types.any cannot have this name in TypeScript; rename it",
+    "types.proto:5:6: enum types.undefined cannot have this name in TypeScript; rename it",
+    "types.proto:6:9: service types.await cannot have this name in TypeScript; rename it",
+  ]);
+  expect(errorOf("types.proto", "dts")).toContain("types.proto:3:9: message types.keyof");
+  expect(errorOf("types.proto", "js").split("\n")).toEqual([
+    "1 name that protoc-gen-es cannot generate code for",
+    "types.proto:6:9: service types.await cannot have this name in JavaScript; rename it",
+  ]);
+});
+
+test("members that TypeScript has no property for are errors with their place, and fine in JavaScript", () => {
+  expect(errorOf("members.proto", "ts").split("\n")).toEqual([
+    "3 names that protoc-gen-es cannot generate code for",
+    'members.proto:4:9: field members.M._: its property would be ""; use a name that begins with a letter',
+    'members.proto:5:9: field members.M._2nd: its property would be "2nd"; use a name that begins with a letter',
+    'members.proto:7:9: oneof members.M.fine_: its property is "fine", like that of field members.M.fine; rename one of them',
+  ]);
+  expect(errorOf("members.proto", "js+dts")).toBe("");
+});
+
+test("a file name that is no URL is encoded in JavaScript, and an error in TypeScript", () => {
+  expect(errorOf("odd#name.proto", "ts")).toContain("odd#name.proto:1:1: file");
+  const files = generate(compiled.request(["odd#name.proto"], "target=js+dts,import_extension=js"));
+  expect(files.get("odd#name_codec.js")).toContain('from "./odd%23name_pb.js";');
+  expect(files.get("odd#name_codec.d.ts")).toContain('from "./odd#name_pb.js";');
+  expect(files.get("odd#name_micro.js")).toContain('export * from "./odd%23name_codec.js";');
+  expect(files.get("odd#name_micro.d.ts")).toContain('export * from "./odd#name_codec.js";');
+  const common = "target=js,import_extension=js,js_import_style=legacy_commonjs";
+  expect(generate(compiled.request(["odd#name.proto"], common)).get("odd#name_codec.js")).toContain(
+    'require("./odd#name_pb.js")',
+  );
+});

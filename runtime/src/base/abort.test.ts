@@ -1,0 +1,87 @@
+import { getEventListeners } from "node:events";
+import { expect, test } from "vitest";
+import {
+  listenForAbort,
+  pauseUntilAborted,
+  throwIfAborted,
+  untilAborted,
+  waitUntilAborted,
+} from "./abort.ts";
+import { LinkedSignal } from "./linked-signal.ts";
+
+const never = new Promise<never>(() => {});
+
+test("is the promise's own result while the signal is silent, or without one", async () => {
+  const { signal } = new AbortController();
+  const failure = new Error("no");
+  expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
+  expect(await untilAborted(Promise.resolve(1), undefined)).toBe(1);
+  await expect(untilAborted(Promise.reject(failure), signal)).rejects.toBe(failure);
+});
+
+test("is the signal's reason when that comes first, also where it has come before", async () => {
+  const controller = new AbortController();
+  const waits = Array.from({ length: 20 }, () => untilAborted(never, controller.signal));
+  controller.abort();
+  for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: "canceled" });
+  await expect(untilAborted(never, controller.signal)).rejects.toMatchObject({ code: "canceled" });
+});
+
+test("ends with deadline_exceeded by a signal that is a timeout, and swallows what comes after", async () => {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("late")), 20));
+  await expect(untilAborted(late, AbortSignal.timeout(1))).rejects.toMatchObject({
+    code: "deadline_exceeded",
+  });
+  await late.catch(() => {});
+});
+
+test("hands a value that came too late to whoever closes it", async () => {
+  const controller = new AbortController();
+  const late: string[] = [];
+  let open: (value: string) => void = () => {};
+  const opening = new Promise<string>((resolve) => {
+    open = resolve;
+  });
+  const waiting = untilAborted(opening, controller.signal, { late: (value) => late.push(value) });
+  controller.abort();
+  await expect(waiting).rejects.toMatchObject({ code: "canceled", outcome: "not-executed" });
+  open("connection");
+  await opening;
+  expect(late).toEqual(["connection"]);
+});
+
+test("tells a listener of an abort once, whichever signal fires and whenever it did", () => {
+  const [first, second] = [new AbortController(), new AbortController()];
+  const told: unknown[] = [];
+  listenForAbort([undefined, first.signal, second.signal], (reason) => told.push(reason));
+  second.abort("second");
+  first.abort("first");
+  listenForAbort([first.signal, second.signal], (reason) => told.push(reason));
+  expect(told).toEqual(["second", "first"]);
+  expect(() => throwIfAborted(undefined)).not.toThrow();
+  expect(() => throwIfAborted(AbortSignal.abort())).toThrow(
+    expect.objectContaining({ code: "canceled", outcome: "not-executed" }),
+  );
+});
+
+test("leaves no listener behind, however it ends", async () => {
+  const { signal } = new AbortController();
+  const other = new AbortController();
+  listenForAbort([signal, other.signal], () => {})();
+  await untilAborted(Promise.resolve(), signal);
+  await pauseUntilAborted(1, [signal, other.signal]);
+  let ended = 0;
+  await waitUntilAborted(signal, (done) => {
+    done();
+    return () => ended++;
+  });
+  new LinkedSignal(signal, other.signal).release();
+  const linked = new LinkedSignal(signal, other.signal);
+  other.abort("other");
+  expect(linked.signal.reason).toBe("other");
+  await waitUntilAborted([signal, other.signal], () => expect.unreachable());
+  expect(ended).toBe(1);
+  for (const each of [signal, other.signal]) {
+    expect(getEventListeners(each, "abort")).toEqual([]);
+  }
+});

@@ -1,0 +1,499 @@
+import { listenForAbort } from "../base/abort.ts";
+import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../base/deadline.ts";
+import { MicroError, readableThrown } from "../base/error.ts";
+import type { Logger } from "../base/logger.ts";
+import { checkOptions } from "../base/option-check.ts";
+import {
+  type EventHandler,
+  EventRejected,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionStats,
+} from "./broker.ts";
+import {
+  deadLetterRecord,
+  defaultDeadLetter,
+  describe,
+  isDeadLetter,
+} from "./dead-letter-record.ts";
+import type { Burial, Consumer, Delivery, DeliveryQueue } from "./delivery-queue.ts";
+import { checkQueue, checkTopic, DeliveredEvent, type EventRecord } from "./event.ts";
+import { eventDeadline } from "./event-deadline.ts";
+import { HandlerFrame } from "./handler-frame.ts";
+import { subscribeKinds } from "./option-kinds.ts";
+
+/** What a broker that delivers inside the process provides to its subscriptions. */
+export interface DeliveryHost {
+  readonly logger: Logger;
+  /** How long a closing subscription waits for its handlers, in milliseconds. */
+  readonly closeGraceMs: number;
+  /**
+   * Whether an event stays with the broker until it is settled. If so, a failed event is kept until
+   * its dead letter is published: publishing is retried while the subscription is open, and then
+   * the event returns to the broker.
+   */
+  readonly keepsEvents?: boolean;
+  /**
+   * Whether the broker keeps dead letters even without a subscriber. If so, a failed event is
+   * always stored as one: on {@link defaultDeadLetter} if the subscription has no dead letter
+   * topic.
+   */
+  readonly keepsDeadLetters?: boolean;
+  /** Publishes an event that failed permanently in a subscription of a queue group. */
+  publishDeadLetter(record: EventRecord, queue: string | undefined): Promise<void>;
+  /** Tells other parties that a closing subscription wants no more events. Never rejects. */
+  detach?(subscription: LocalSubscription): Promise<void>;
+  /**
+   * Releases a closed subscription. A promise resolves when its events have been returned to the
+   * broker.
+   */
+  forget(subscription: LocalSubscription): void | Promise<void>;
+}
+
+/** Default time that a closing subscription waits for its handlers, in milliseconds. */
+export const defaultCloseGraceMs = 10_000;
+
+/** Subscription options with defaults applied. */
+export type DeliverySettings = Readonly<
+  Required<
+    Omit<
+      SubscribeOptions,
+      "queue" | "deadLetter" | "signal" | "handlerTimeoutMs" | "from" | "maxMessageElements"
+    >
+  >
+> & {
+  readonly queue: string | undefined;
+  readonly deadLetter: string | undefined;
+  /** Infinity if there is no limit. */
+  readonly handlerTimeoutMs: number;
+};
+
+/**
+ * Validates a subscription's topic and options, for a broker that keeps no events to start `from`.
+ * @throws MicroError `invalid_argument` that names the option; `unimplemented` for `from`.
+ */
+export function deliverySettings(topic: string, options: SubscribeOptions = {}): DeliverySettings {
+  checkTopic(topic);
+  checkOptions(`subscribe to ${topic}`, options, subscribeKinds);
+  if (options.from !== undefined) {
+    throw new MicroError(
+      "unimplemented",
+      `cannot subscribe to ${topic} from an earlier time: this broker keeps no events; use one with guarantees.replay`,
+      { outcome: "not-executed" },
+    );
+  }
+  if (options.queue !== undefined) checkQueue(options.queue);
+  if (options.deadLetter !== undefined) checkTopic(options.deadLetter);
+  if (options.deadLetter === topic) {
+    throw invalid(`deadLetter of the subscription to ${topic} is that topic itself; name another`);
+  }
+  return {
+    queue: options.queue,
+    maxInFlight: options.maxInFlight ?? 64,
+    maxPending: options.maxPending ?? 1024,
+    maxDeliveries: options.maxDeliveries ?? 5,
+    redeliveryBackoffMs: options.redeliveryBackoffMs ?? 100,
+    handlerTimeoutMs: options.handlerTimeoutMs ?? Number.POSITIVE_INFINITY,
+    propagate: options.propagate ?? [],
+    deadLetter: options.deadLetter,
+  };
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+}
+
+/** An attempt in progress. */
+interface Handling {
+  readonly delivery: Delivery;
+  /** Undefined before the handler is called, and while the event is being dead-lettered. */
+  event: DeliveredEvent | undefined;
+}
+
+/** Maximum delay between two deliveries of an event. */
+const longestBackoffMs = 60_000;
+
+/**
+ * A subscription of a broker that delivers inside the process: takes events from its queue, runs
+ * the handler, redelivers events that failed and dead-letters those that failed permanently. A
+ * handler's failure never reaches the publisher, another subscription, or the process.
+ */
+export class LocalSubscription implements Subscription, Consumer {
+  readonly topic: string;
+  readonly #frame: HandlerFrame<Handling>;
+  readonly #settings: DeliverySettings;
+  readonly #deliveries: DeliveryQueue;
+  readonly #host: DeliveryHost;
+  readonly #inFlight = new Set<Handling>();
+  readonly #timeouts = new DeadlineSweep((now) => this.#expire(now), 2);
+  #delivered = 0;
+  #failed = 0;
+  #rejected = 0;
+  #dropped = 0;
+  #state: "open" | "draining" | "leaving" | "closed" = "open";
+  #closing: Promise<void> | undefined = undefined;
+  /** Called when an attempt has ended. */
+  readonly #endListeners = new Set<() => void>();
+  /** Number of handlers waiting for this subscription to close. */
+  #closers = 0;
+  #unlisten: (() => void) | undefined = undefined;
+
+  constructor(
+    topic: string,
+    handler: EventHandler,
+    settings: DeliverySettings,
+    deliveries: DeliveryQueue,
+    host: DeliveryHost,
+  ) {
+    this.topic = topic;
+    this.#frame = new HandlerFrame(topic, handler, {
+      handled: (handling) => this.#succeed(handling),
+      failed: (handling, thrown) => this.#fail(handling, readableThrown(thrown)),
+    });
+    this.#settings = settings;
+    this.#deliveries = deliveries;
+    this.#host = host;
+    deliveries.join(this);
+  }
+
+  get queue(): string | undefined {
+    return this.#settings.queue;
+  }
+
+  get maxPending(): number {
+    return this.#settings.maxPending;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  get ready(): boolean {
+    return (
+      (this.#state === "open" || this.#state === "draining") &&
+      this.#inFlight.size < this.#settings.maxInFlight
+    );
+  }
+
+  get stats(): SubscriptionStats {
+    return {
+      delivered: this.#delivered,
+      failed: this.#failed,
+      rejected: this.#rejected,
+      dropped: this.#dropped,
+      inFlight: this.#inFlight.size,
+      pending: this.#state === "closed" ? 0 : this.#deliveries.pending,
+    };
+  }
+
+  /**
+   * Closes the subscription when the signal aborts, or immediately if it has aborted. A broker
+   * calls this before the first event can arrive, so that none is delivered after an abort during
+   * setup.
+   */
+  closeOn(signal: AbortSignal | undefined): void {
+    this.#unlisten = listenForAbort(signal, () => {
+      this.close().catch((error: unknown) =>
+        this.#host.logger.error({ ...this.#names(), error }, "cannot close the subscription"),
+      );
+    });
+  }
+
+  take(delivery: Delivery): void {
+    const handling: Handling = { delivery, event: undefined };
+    this.#inFlight.add(handling);
+    if (delivery.burial !== undefined) {
+      void this.#bury(handling, delivery.burial);
+      return;
+    }
+    const due = eventDeadline(delivery.record.metadata);
+    if (delivery.failure !== undefined) this.#failForGood(handling, delivery.failure);
+    else if (hasPassed(due)) {
+      this.#failForGood(handling, tooLate(delivery.record, "its deadline"));
+    } else {
+      const permission = delivery.source?.beforeHandling(delivery);
+      if (permission === undefined) this.#handle(handling);
+      else void this.#handleWhenPermitted(handling, permission);
+    }
+  }
+
+  lost(record: EventRecord): void {
+    if (this.#dropped++ === 0) {
+      this.#host.logger.warn(
+        { ...this.#names(), event: record.id, maxPending: this.#settings.maxPending },
+        "an event was dropped because too many wait for this subscriber; stats.dropped counts them from here on",
+      );
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#frame.isOnStack ? this.#closedButForItsClosers() : this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #handle(handling: Handling): void {
+    const { delivery } = handling;
+    const { handlerTimeoutMs, propagate } = this.#settings;
+    const due = eventDeadline(delivery.record.metadata);
+    const deadline = Math.min(due, deadlineAfter(handlerTimeoutMs));
+    const event = new DeliveredEvent(delivery.record, ++delivery.attempts, deadline, propagate);
+    handling.event = event;
+    if (deadline !== Number.POSITIVE_INFINITY) this.#timeouts.watch(deadline);
+    void this.#frame.run(handling, event);
+  }
+
+  async #handleWhenPermitted(handling: Handling, permission: Promise<boolean>): Promise<void> {
+    const { delivery } = handling;
+    let permitted: boolean;
+    try {
+      permitted = await permission;
+    } catch (error) {
+      if (!this.#inFlight.has(handling)) return;
+      this.#log("warn", delivery, error, "a handling cannot begin yet; trying again");
+      this.#postpone(handling, backoff(this.#settings.redeliveryBackoffMs, delivery.attempts + 1));
+      return;
+    }
+    if (!this.#inFlight.has(handling)) return;
+    if (permitted) this.#handle(handling);
+    else this.#end(handling);
+  }
+
+  #succeed(handling: Handling): void {
+    if (this.#isOver(handling)) return;
+    this.#delivered++;
+    this.#end(handling);
+  }
+
+  /** Ends the attempt; the event is done here. */
+  #end(handling: Handling): void {
+    this.#inFlight.delete(handling);
+    this.#deliveries.done(handling.delivery);
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    for (const listener of this.#endListeners) listener();
+  }
+
+  #fail(handling: Handling, error: unknown): void {
+    if (this.#isOver(handling)) {
+      this.#log("warn", handling.delivery, error, "a handler failed after it had been abandoned");
+      return;
+    }
+    this.#failed++;
+    const { delivery } = handling;
+    const { maxDeliveries, redeliveryBackoffMs } = this.#settings;
+    const forGood = isRejection(error) || hasPassed(eventDeadline(delivery.record.metadata));
+    if (!forGood && delivery.attempts < maxDeliveries) {
+      this.#log("warn", delivery, error, "a handler failed; the event is delivered again");
+      const delayMs = backoff(redeliveryBackoffMs, delivery.attempts);
+      this.#postpone(handling, this.#state === "draining" ? 0 : delayMs);
+      return;
+    }
+    this.#failForGood(handling, error);
+  }
+
+  /**
+   * Whether the attempt is over, whatever its handler does later: it was abandoned, or its event is
+   * being dead-lettered.
+   */
+  #isOver(handling: Handling): boolean {
+    return !this.#inFlight.has(handling) || handling.delivery.burial !== undefined;
+  }
+
+  #failForGood(handling: Handling, error: unknown): void {
+    const { delivery } = handling;
+    const why =
+      delivery.failure === undefined && isRejection(error)
+        ? "an event was rejected by its handler"
+        : "an event failed for good";
+    const deadLetter = this.#deadLetterOf(delivery.record);
+    if (deadLetter === undefined) {
+      const where = isDeadLetter(delivery.record)
+        ? `and remains a dead letter on ${this.topic}`
+        : "and is lost, because the subscription has no dead letter topic";
+      this.#log("error", delivery, error, `${why}, ${where}`);
+      this.#giveUp(handling);
+      return;
+    }
+    this.#log("error", delivery, error, `${why}, and goes to ${deadLetter}`);
+    delivery.burial = { deadLetter, reason: describe(error), tries: 0 };
+    void this.#bury(handling, delivery.burial);
+  }
+
+  /** A dead letter that fails again is already on its dead letter topic. */
+  #deadLetterOf(record: EventRecord): string | undefined {
+    const { deadLetter } = this.#settings;
+    if (deadLetter !== undefined || this.#host.keepsDeadLetters !== true) return deadLetter;
+    return isDeadLetter(record) ? undefined : defaultDeadLetter(this.topic);
+  }
+
+  /**
+   * Publishes the dead letter before dropping the event, so that an event not kept elsewhere is not
+   * lost.
+   */
+  async #bury(handling: Handling, burial: Burial): Promise<void> {
+    const { delivery } = handling;
+    try {
+      await this.#host.publishDeadLetter(
+        deadLetterRecord(delivery.record, burial.deadLetter, burial.reason, delivery.attempts),
+        this.queue,
+      );
+    } catch (error) {
+      if (!this.#inFlight.has(handling)) return;
+      if (++burial.tries < this.#settings.maxDeliveries || this.#host.keepsEvents === true) {
+        this.#log("warn", delivery, error, `cannot publish to ${burial.deadLetter}; trying again`);
+        this.#postpone(handling, backoff(this.#settings.redeliveryBackoffMs, burial.tries));
+        return;
+      }
+      this.#log("error", delivery, error, `cannot publish to ${burial.deadLetter}; event lost`);
+    }
+    if (this.#inFlight.has(handling)) this.#giveUp(handling);
+  }
+
+  #giveUp(handling: Handling): void {
+    this.#rejected++;
+    this.#end(handling);
+  }
+
+  #postpone(handling: Handling, delayMs: number): void {
+    this.#inFlight.delete(handling);
+    if (!this.#deliveries.retry(handling.delivery, delayMs)) this.#dropped++;
+    this.#deliveries.wake();
+    this.#tellEnd();
+  }
+
+  #expire(now: number): Deadline {
+    let next = Number.POSITIVE_INFINITY;
+    for (const handling of this.#inFlight) {
+      const event = handling.event;
+      if (event === undefined || handling.delivery.burial !== undefined) continue;
+      if (event.deadline > now) {
+        next = Math.min(next, event.deadline);
+        continue;
+      }
+      const itsOwn = hasPassed(eventDeadline(handling.delivery.record.metadata));
+      const limit = itsOwn ? "its deadline" : `${this.#settings.handlerTimeoutMs} ms`;
+      const reason = tooLate(event, limit);
+      event.cancel(reason);
+      this.#fail(handling, reason);
+    }
+    return next;
+  }
+
+  async #close(): Promise<void> {
+    this.#unlisten?.();
+    await this.#host.detach?.(this);
+    const last = this.#deliveries.consumers === 1;
+    this.#state = last ? "draining" : "leaving";
+    const finished = () =>
+      this.#inFlight.size === 0 && (this.#state === "leaving" || this.#deliveries.pending === 0);
+    if (last) {
+      this.#deliveries.seal();
+      this.#deliveries.expedite();
+    } else {
+      this.#deliveries.leave(this);
+    }
+    if (!finished()) await this.#untilFinished(finished);
+    this.#timeouts.close();
+    this.#abandon();
+    if (last) this.#dropped += this.#deliveries.leave(this).length;
+    try {
+      await this.#host.forget(this);
+    } finally {
+      this.#state = "closed";
+    }
+    if (this.#dropped > 0) {
+      this.#host.logger.warn(
+        { ...this.#names(), dropped: this.#dropped },
+        "the subscription closed, and has lost events",
+      );
+    }
+  }
+
+  #untilFinished(finished: () => boolean): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(grace);
+        this.#endListeners.delete(check);
+        resolve();
+      };
+      const check = () => {
+        if (finished()) end();
+      };
+      const grace = setTimeout(end, this.#host.closeGraceMs);
+      this.#endListeners.add(check);
+    });
+  }
+
+  /**
+   * For a handler of this subscription that awaits its close: it cannot wait for its own attempt,
+   * nor for events that wait for the slot it occupies.
+   */
+  #closedButForItsClosers(): Promise<void> {
+    this.#closers++;
+    return new Promise<void>((resolve, reject) => {
+      const check = () => {
+        const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
+        if (this.#inFlight.size > this.#closers || left > 0) return;
+        this.#endListeners.delete(check);
+        resolve();
+      };
+      this.#endListeners.add(check);
+      check();
+      this.#closing?.then(resolve, reject);
+    });
+  }
+
+  /**
+   * Abandons the handlers that did not finish within the grace period; other members of the group
+   * get their events.
+   */
+  #abandon(): void {
+    const reason = new MicroError("canceled", `the subscription to ${this.topic} was closed`);
+    for (const handling of this.#inFlight) {
+      this.#inFlight.delete(handling);
+      if (!this.#deliveries.retry(handling.delivery, 0)) this.#dropped++;
+      handling.event?.cancel(reason);
+    }
+  }
+
+  #log(level: "warn" | "error", delivery: Delivery, error: unknown, message: string): void {
+    const { record, attempts } = delivery;
+    this.#host.logger[level](
+      { ...this.#names(), event: record.id, attempt: attempts, error },
+      message,
+    );
+  }
+
+  #names(): { readonly topic: string; readonly queue?: string } {
+    const queue = this.#settings.queue;
+    return queue === undefined ? { topic: this.topic } : { topic: this.topic, queue };
+  }
+}
+
+/** An EventRejected from another copy of this package counts as well. */
+function tooLate(
+  { id, topic }: { readonly id: string; readonly topic: string },
+  limit: string,
+): MicroError {
+  return new MicroError(
+    "deadline_exceeded",
+    `event ${id} on ${topic} was not handled within ${limit}`,
+  );
+}
+
+function isRejection(error: unknown): boolean {
+  return (
+    error instanceof EventRejected || (error instanceof Error && error.name === "EventRejected")
+  );
+}
+
+function backoff(firstMs: number, failures: number): number {
+  const delay = Math.min(longestBackoffMs, firstMs * 2 ** (failures - 1));
+  return delay * (0.8 + 0.4 * Math.random());
+}

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { silentLogger } from "../../base/logger.ts";
+import type { OutgoingEvent } from "../broker.ts";
+import { MemoryBrokerNetwork, type MemoryBrokerOptions, memoryBroker } from "./broker.ts";
+
+const create = (options: MemoryBrokerOptions = {}) =>
+  memoryBroker({ network: new MemoryBrokerNetwork(), logger: silentLogger, ...options });
+
+const event = (text: string): OutgoingEvent => ({
+  body: Buffer.from(text),
+  contentType: "text/plain",
+  typeName: "",
+});
+
+test("brokers of one process meet, unless they are given networks of their own", async () => {
+  const [one, two, apart] = [
+    memoryBroker({ logger: silentLogger }),
+    memoryBroker({ logger: silentLogger }),
+    create(),
+  ];
+  const seen: string[] = [];
+  await one.subscribe("meet", (got) => void seen.push(Buffer.from(got.body).toString()));
+  await two.publish("meet", event("near"));
+  await apart.publish("meet", event("far"));
+  await one.close();
+  expect(seen).toEqual(["near"]);
+  await Promise.all([two.close(), apart.close()]);
+});
+
+test("what the publisher does with its buffer afterwards changes nothing", async () => {
+  const broker = create();
+  const seen: string[] = [];
+  await broker.subscribe("buffer", (got) => void seen.push(Buffer.from(got.body).toString()));
+  const body = Buffer.from("before");
+  await broker.publish("buffer", { ...event(""), body });
+  body.fill("x");
+  await broker.close();
+  expect(seen).toEqual(["before"]);
+});
+
+test("overflow block: the publisher waits for room, and no event is lost", async () => {
+  const broker = create({ overflow: "block" });
+  const seen: string[] = [];
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const subscription = await broker.subscribe(
+    "slow",
+    async (got) => {
+      await gate;
+      seen.push(Buffer.from(got.body).toString());
+    },
+    { maxInFlight: 1, maxPending: 2 },
+  );
+  for (const text of ["0", "1", "2"]) await broker.publish("slow", event(text));
+  let published = false;
+  const last = broker.publish("slow", event("3")).then(() => {
+    published = true;
+  });
+  await new Promise(setImmediate);
+  expect(published).toBe(false);
+  const controller = new AbortController();
+  const aborted = broker.publish("slow", event("4"), { signal: controller.signal });
+  controller.abort();
+  await expect(aborted).rejects.toMatchObject({ code: "canceled" });
+  void broker.publish("slow", event("4")).catch(() => {});
+  await expect(broker.publish("slow", event("5"))).rejects.toMatchObject({
+    code: "resource_exhausted",
+  });
+  release();
+  await last;
+  await broker.close();
+  expect(seen).toEqual(["0", "1", "2", "3", "4"]);
+  expect(subscription.stats).toMatchObject({ delivered: 5, dropped: 0, pending: 0 });
+  expect(broker.guarantees).toMatchObject({ delivery: "at-least-once", overflow: "block" });
+});

@@ -1,0 +1,207 @@
+import { type Deadline, remainingMs } from "../base/deadline.ts";
+import { MicroError } from "../base/error.ts";
+import { Metadata } from "../base/metadata.ts";
+import type { AnyMethod } from "./method.ts";
+
+/** A value, or a promise of it. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** The other side of a call. */
+export interface Peer {
+  /** The address of the caller, such as `10.0.0.7:51234`; for logs, never for authorization. */
+  readonly address: string;
+  /** Name of the transport that carried the call, such as `tcp`. */
+  readonly transport: string;
+}
+
+/**
+ * The part of an incoming call or event that outgoing calls inherit. Pass it in the options of an
+ * outgoing call: it carries the deadline, cancellation and the metadata marked to propagate, and
+ * nothing else.
+ */
+export interface ParentContext {
+  /** When the caller stops waiting. */
+  readonly deadline: Deadline;
+  /** Fires when the caller cancels, the deadline passes or the connection breaks. */
+  readonly signal: AbortSignal;
+  /** The entries of the incoming metadata that calls made on behalf of this one forward. */
+  readonly propagatedMetadata: Metadata;
+  /** This context itself, so that it can be passed as call options. */
+  readonly context: ParentContext;
+}
+
+/** Names a value that interceptors store on a context for later interceptors and the handler. */
+export interface ContextKey<T> {
+  readonly id: symbol;
+  readonly defaultValue: T;
+}
+
+/**
+ * Creates a key for {@link CallContext.get} and {@link CallContext.set}; the value is a default.
+ *
+ * @example
+ * ```ts
+ * import { contextKey } from "@micro-es/runtime";
+ *
+ * // An interceptor sets it, and handlers read it: context.get(tenantKey).
+ * const tenantKey = contextKey("tenant", "");
+ * ```
+ */
+export function contextKey<T>(description: string, defaultValue: T): ContextKey<T> {
+  return { id: Symbol(description), defaultValue };
+}
+
+/** The context of the call that a handler serves. */
+export interface CallContext extends ParentContext {
+  readonly method: AnyMethod;
+  readonly peer: Peer;
+  /** Metadata that the caller sent with the request. */
+  readonly requestMetadata: Metadata;
+  /** Sent before the first message of the response; later changes have no effect. */
+  readonly responseMetadata: Metadata;
+  /** Sent with the end of the response, also with an error. */
+  readonly trailers: Metadata;
+  readonly context: CallContext;
+  /** Milliseconds until the caller stops waiting. */
+  remainingMs(): number;
+  /** A value that an interceptor stored, or the key's default. */
+  get<T>(key: ContextKey<T>): T;
+  set<T>(key: ContextKey<T>, value: T): void;
+}
+
+/**
+ * Notified when a call is cancelled before its handler ended; servers use it to count handlers that
+ * are still running.
+ */
+export interface CallObserver {
+  callCancelled(call: ServerCall): void;
+}
+
+/** Keys of incoming metadata that always propagate: W3C trace context and baggage. */
+export const alwaysPropagated: readonly string[] = ["traceparent", "tracestate", "baggage"];
+
+const noKeys: readonly string[] = [];
+
+/**
+ * One incoming call, created by a transport for the dispatcher and seen by a handler as
+ * {@link CallContext}. Everything that a handler may never use is created on first read: a call
+ * costs this one object.
+ */
+export class ServerCall implements CallContext {
+  readonly method: AnyMethod;
+  readonly peer: Peer;
+  readonly deadline: Deadline;
+  /** Keys that propagate in addition to {@link alwaysPropagated}; set by the server. */
+  propagate: readonly string[] = noKeys;
+  /** Why the call was cancelled; undefined as long as the caller waits for the response. */
+  cancelled: MicroError | undefined = undefined;
+  /** Notified of {@link cancel}; a field instead of an event, because every call has one. */
+  observer: CallObserver | undefined = undefined;
+
+  #requestMetadata: Metadata | undefined;
+  #responseMetadata: Metadata | undefined = undefined;
+  #trailers: Metadata | undefined = undefined;
+  #propagated: Metadata | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+  #values: Map<symbol, unknown> | undefined = undefined;
+
+  /** @param metadata the metadata that came with the call; undefined if there was none. */
+  constructor(method: AnyMethod, peer: Peer, metadata: Metadata | undefined, deadline: Deadline) {
+    this.method = method;
+    this.peer = peer;
+    this.#requestMetadata = metadata;
+    this.deadline = deadline;
+  }
+
+  get context(): this {
+    return this;
+  }
+
+  get requestMetadata(): Metadata {
+    this.#requestMetadata ??= new Metadata();
+    return this.#requestMetadata;
+  }
+
+  get responseMetadata(): Metadata {
+    this.#responseMetadata ??= new Metadata();
+    return this.#responseMetadata;
+  }
+
+  get trailers(): Metadata {
+    this.#trailers ??= new Metadata();
+    return this.#trailers;
+  }
+
+  /**
+   * The entries that the handler added to {@link responseMetadata}; undefined if it is empty. For
+   * transports.
+   */
+  get sentMetadata(): Metadata | undefined {
+    return this.#responseMetadata?.isEmpty === false ? this.#responseMetadata : undefined;
+  }
+
+  /**
+   * The entries that the handler added to {@link trailers}; undefined if it is empty. For
+   * transports.
+   */
+  get sentTrailers(): Metadata | undefined {
+    return this.#trailers?.isEmpty === false ? this.#trailers : undefined;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.cancelled !== undefined) this.#controller.abort(this.cancelled);
+    }
+    return this.#controller.signal;
+  }
+
+  get propagatedMetadata(): Metadata {
+    if (this.#propagated === undefined) {
+      this.#propagated = selectMetadata(this.requestMetadata, this.propagate);
+    }
+    return this.#propagated;
+  }
+
+  remainingMs(): number {
+    return remainingMs(this.deadline);
+  }
+
+  get<T>(key: ContextKey<T>): T {
+    const values = this.#values;
+    return values?.has(key.id) ? (values.get(key.id) as T) : key.defaultValue;
+  }
+
+  set<T>(key: ContextKey<T>, value: T): void {
+    this.#values ??= new Map();
+    this.#values.set(key.id, value);
+  }
+
+  /** Cancels the call: its signal fires with this reason. Only the first reason counts. */
+  cancel(reason: MicroError): void {
+    if (this.cancelled !== undefined) return;
+    this.cancelled = reason;
+    this.#controller?.abort(reason);
+    this.observer?.callCancelled(this);
+  }
+}
+
+/** The entries of incoming metadata that outgoing calls forward. */
+export function selectMetadata(incoming: Metadata, keys: readonly string[]): Metadata {
+  const selected = new Metadata();
+  if (incoming.isEmpty) return selected;
+  for (const key of [...alwaysPropagated, ...keys]) {
+    for (const value of incoming.getAll(key)) selected.append(key, value);
+  }
+  return selected;
+}
+
+/** The error of a call whose deadline has passed, whichever side notices first. */
+export function deadlineExceeded(
+  what: string,
+  outcome: MicroError["outcome"] = "unknown",
+): MicroError {
+  return new MicroError("deadline_exceeded", `${what} was not answered by its deadline`, {
+    outcome,
+  });
+}

@@ -1,0 +1,32 @@
+import type { Peer } from "./call.ts";
+
+/** The kinds of calls counted per connection: unary calls, and streams. */
+export type CallKind = "calls" | "streams";
+
+/**
+ * The caller at the other end of a connection, with the number of the connection's running
+ * handlers.
+ */
+export class ConnectionPeer implements Peer {
+  readonly address: string;
+  readonly transport: string;
+  // Private, so that handlers and logs see a plain peer.
+  readonly #atWork: Record<CallKind, number>;
+
+  /** @param sharing the peer of the same connection for calls of another protocol */
+  constructor(address: string, transport: string, sharing?: ConnectionPeer) {
+    this.address = address;
+    this.transport = transport;
+    this.#atWork = sharing === undefined ? { calls: 0, streams: 0 } : sharing.#atWork;
+  }
+
+  atWork(kind: CallKind): number {
+    return this.#atWork[kind];
+  }
+
+  /** Adds to or subtracts from the count, and returns the result. */
+  count(kind: CallKind, change: 1 | -1): number {
+    this.#atWork[kind] += change;
+    return this.#atWork[kind];
+  }
+}

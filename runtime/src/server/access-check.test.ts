@@ -1,0 +1,90 @@
+import { createServer, createService, type Server } from "@micro-es/runtime";
+import { expect, test } from "vitest";
+import {
+  type DocumentChangedInit,
+  type GuardedServiceHandler,
+  registerGuardedServiceHandler,
+} from "../../../test/gen/micro/test/v1/guarded_micro.ts";
+import { echo } from "../../../test/support/echo.ts";
+import { errorOf, recordingLogger, registerEcho } from "../../../test/support/server.ts";
+
+const environment = {
+  MICRO_LOG_LEVEL: "silent",
+  MICRO_REGISTRY: "memory",
+  MICRO_TRANSPORT: "memory",
+  MICRO_BROKER: "memory",
+  MICRO_DRAIN_DELAY: "0ms",
+};
+
+const handler: GuardedServiceHandler = {
+  about: () => ({ text: "open" }),
+  async *read() {},
+  write: () => ({ lines: 0 }),
+  async *edit() {},
+  delete: () => ({}),
+  onDocumentChanged(_event: DocumentChangedInit) {},
+};
+
+const required =
+  /service docs cannot start: .*GuardedService\/Read \(requires an account\), .*\/Write \(requires the scopes documents\.read, documents\.write\), .*\/Edit \(requires the scope documents\.write\), .*\/Delete .*auth: false/;
+
+test("a server whose schema restricts callers does not start, and names the methods and the remedy", async () => {
+  await using server = createServer({ name: "docs", environment });
+  registerEcho(server);
+  registerGuardedServiceHandler(server, handler);
+  const error = await errorOf(server.start());
+  expect(error).toMatchObject({ code: "failed_precondition", outcome: "not-executed" });
+  expect(error.message).toMatch(required);
+  expect(error.message).not.toMatch(/About|EchoService/);
+  expect(server.addresses).toEqual([]);
+  expect(server.subscriptions).toEqual([]);
+});
+
+test("neither does a service, also when an onStart hook registers the handler", async () => {
+  const service = createService({ name: "docs", environment });
+  service.onStart(() => registerGuardedServiceHandler(service.server, handler));
+  expect((await errorOf(service.start())).message).toMatch(required);
+  expect(service.state).toBe("stopped");
+});
+
+test("with auth: false it starts, and says in the log what is not checked", async () => {
+  const started: Server[] = [];
+  for (const create of [
+    (logger: ReturnType<typeof recordingLogger>) =>
+      createServer({ name: "docs", environment, logger, auth: false }),
+    (logger: ReturnType<typeof recordingLogger>) => {
+      return createService({ name: "docs", environment, logger, auth: false }).server;
+    },
+  ]) {
+    const logger = recordingLogger();
+    await using server = create(logger);
+    registerGuardedServiceHandler(server, handler);
+    await server.start();
+    started.push(server);
+    expect(server.state).toBe("listening");
+    expect(logger.lines.filter(({ level }) => level === "warn")).toMatchObject([
+      { message: /auth is off/, fields: { service: "docs" } },
+    ]);
+    expect(JSON.stringify(logger.lines)).toContain("micro.test.v1.GuardedService/Write");
+  }
+  expect(started).toHaveLength(2);
+});
+
+test("methods that are public, or of which the schema says nothing, need no option", async () => {
+  const logger = recordingLogger();
+  await using server = createServer({ name: "docs", environment, logger });
+  server.unary({ ...echo.echo, auth: { public: true } }, ({ text }) => ({ text }));
+  server.unary(echo.once, ({ text }) => ({ text }));
+  await server.start();
+  expect(logger.lines.filter(({ level }) => level === "warn")).toEqual([]);
+});
+
+test("a message about many methods stays readable", async () => {
+  await using server = createServer({ name: "docs", environment });
+  for (let i = 0; i < 50; i++) {
+    server.unary({ ...echo.echo, name: `a.v1.Many/M${i}`, auth: {} }, () => ({}));
+  }
+  const { message } = await errorOf(server.start());
+  expect(message).toContain("a.v1.Many/M19 (requires an account), and 30 more");
+  expect(message).not.toContain("M20");
+});

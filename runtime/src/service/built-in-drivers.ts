@@ -1,0 +1,147 @@
+import { type BackendUrl, readParameters, requireBareUrl } from "../base/backend-url.ts";
+import { MicroError } from "../base/error.ts";
+import { omitUndefined } from "../base/omit-undefined.ts";
+import { anyText, flagText, portText } from "../base/text-value.ts";
+import { httpBroker } from "../broker/http/broker.ts";
+import { memoryBroker } from "../broker/memory/broker.ts";
+import { envSource } from "../config/env/source.ts";
+import { fileSource } from "../config/file/source.ts";
+import { mdnsRegistry } from "../registry/mdns/registry.ts";
+import { memoryRegistry } from "../registry/memory/registry.ts";
+import { fileStore } from "../store/file/store.ts";
+import { memoryStore } from "../store/memory/store.ts";
+import { fileSync } from "../sync/file/sync.ts";
+import { memorySync } from "../sync/memory/sync.ts";
+import { memoryTransport } from "../transport/memory/transport.ts";
+import { onlyProtocols, protocolNames } from "../transport/port/protocol-names.ts";
+import { tcpTransport } from "../transport/tcp/transport.ts";
+import type { Driver } from "./driver.ts";
+import { fromEnvironment, environmentVariables as variables } from "./environment.ts";
+
+/** These drivers share nothing that would have to be closed after their parts. */
+const close = async () => {};
+
+const memory: Driver = {
+  schemes: ["memory"],
+  open(url, { logger }) {
+    requireBareUrl(url);
+    readParameters(url, {});
+    return {
+      registry: () => memoryRegistry(),
+      broker: () => memoryBroker({ logger }),
+      store: () => memoryStore(),
+      sync: () => memorySync(),
+      transport: () => memoryTransport(),
+      close,
+    };
+  },
+};
+
+const file: Driver = {
+  schemes: ["file"],
+  open(url) {
+    const path = filePath(url);
+    const { watch } = readParameters(url, { watch: flagText });
+    return {
+      store: () => fileStore({ path }),
+      sync: () => fileSync({ path }),
+      config: () => fileSource(path, omitUndefined({ watch })),
+      close,
+    };
+  },
+};
+
+const env: Driver = {
+  schemes: ["env"],
+  open(url, { environment }) {
+    readParameters(url, {});
+    const prefix = url.path;
+    if (prefix === "" || url.hosts.length > 0) {
+      throw invalid("env: takes the prefix of the variables that are read, such as env:SHOP_");
+    }
+    return { config: () => envSource({ prefix, env: environment }), close };
+  },
+};
+
+const mdns: Driver = {
+  schemes: ["mdns"],
+  open(url, { logger, environment }) {
+    requireBareUrl(url);
+    const parameters = readParameters(url, { port: portText, interface: anyText });
+    return {
+      registry() {
+        const port = parameters.port ?? fromEnvironment(variables.mdnsPort, environment);
+        const networkInterface =
+          parameters.interface ?? fromEnvironment(variables.mdnsInterface, environment);
+        return mdnsRegistry({ logger, ...omitUndefined({ port, interface: networkInterface }) });
+      },
+      close,
+    };
+  },
+};
+
+const tcp: Driver = {
+  schemes: ["tcp"],
+  open(url, { environment }) {
+    requireBareUrl(url);
+    readParameters(url, {});
+    return {
+      transport() {
+        const protocols = fromEnvironment(variables.protocols, environment) ?? protocolNames;
+        const { http, ...others } = onlyProtocols(protocols);
+        const origins = fromEnvironment(variables.corsOrigins, environment);
+        return tcpTransport({
+          ...others,
+          http: { ...http, ...(origins !== undefined && { cors: { origins } }) },
+          ...omitUndefined({ hosts: fromEnvironment(variables.hosts, environment) }),
+        });
+      },
+      close,
+    };
+  },
+};
+
+const http: Driver = {
+  schemes: ["http"],
+  open(url, context) {
+    readParameters(url, {});
+    if (url.path !== "" || url.username !== undefined) {
+      throw invalid("http: takes where the broker listens, such as http://0.0.0.0:8081");
+    }
+    return {
+      broker() {
+        const { environment, logger } = context;
+        // Its events arrive on the same network interface as the service's calls.
+        const own = hostOf(context.address()) ?? "127.0.0.1";
+        const address =
+          url.hosts[0] ?? fromEnvironment(variables.brokerAddress, environment) ?? `${own}:0`;
+        const advertise = hostOf(fromEnvironment(variables.advertise, environment));
+        return httpBroker({
+          registry: context.registry(),
+          logger,
+          address,
+          ...omitUndefined({ advertise, hosts: fromEnvironment(variables.hosts, environment) }),
+        });
+      },
+      close,
+    };
+  },
+};
+
+/** The drivers of the backends that need no installation; every program has them. */
+export const builtInDrivers: readonly Driver[] = [memory, file, env, mdns, tcp, http];
+
+function filePath(url: BackendUrl): string {
+  if (url.hosts.length === 0 && url.username === undefined && url.path !== "") return url.path;
+  throw invalid("file: takes a path, such as file:data/store or file:///var/lib/shop");
+}
+
+/** The host of `host:port` or of a lone host, IPv6 in brackets; undefined for other addresses. */
+function hostOf(address: string | undefined): string | undefined {
+  if (address === undefined || /^(?:unix|memory|nats):/.test(address)) return undefined;
+  return address.replace(/:\d+$/, "");
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import type { Logger } from "../base/logger.ts";
+import { omitUndefined } from "../base/omit-undefined.ts";
+import { checkOptions, list } from "../base/option-check.ts";
+import { owned } from "../base/option-kinds.ts";
+import { shareLogger } from "../base/part-logger.ts";
+import type { Broker } from "../broker/broker.ts";
+import type { Debug } from "../debug/debug.ts";
+import type { Registry } from "../registry/registry.ts";
+import { buildServer, type ServerListen } from "../server/rpc-server.ts";
+import type { Server, ServerInterceptor } from "../server/server.ts";
+import {
+  ChosenParts,
+  observedBy,
+  type ServerAddressOptions,
+  type ServerLimitOptions,
+} from "./chosen-parts.ts";
+import type { Driver } from "./driver.ts";
+import { type EnvironmentValues, environmentVariables as variables } from "./environment.ts";
+import { serviceName } from "./service-name.ts";
+import { programKinds } from "./service-option-kinds.ts";
+
+/**
+ * Options of a standalone server. As in `ServiceOptions`, absent ones come from the environment and
+ * then from the defaults, and parts passed here are closed by the caller.
+ */
+export interface ServerOptions extends ServerAddressOptions, ServerLimitOptions {
+  /** Name under which it is registered. */
+  readonly name?: string;
+  /** Default `latest`. */
+  readonly version?: string;
+  /** Labels of its node that callers can select by. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** All places where it listens, instead of `address` and `advertise`; the first is registered. */
+  readonly listen?: readonly ServerListen[];
+  /** Default: mDNS. */
+  readonly registry?: Registry;
+  /** The broker of its subscribers. Default: HTTP, point to point. */
+  readonly broker?: Broker;
+  /** Observes the server and exposes what it sees; as in `ServiceOptions`. */
+  readonly debug?: Debug;
+  /** Wrap every incoming call and every event of a subscriber, the first outermost. */
+  readonly interceptors?: readonly ServerInterceptor[];
+  /**
+   * `false` starts the server although its schema requires an account or scopes of callers
+   * (`micro.v1.method.auth`) and nothing enforces that. Without it, such a server does not start.
+   */
+  readonly auth?: false;
+  /** Keys of incoming metadata to forward with calls and events made on behalf of a call. */
+  readonly propagate?: readonly string[];
+  /** Default: lines on standard error, from level `info`. */
+  readonly logger?: Logger;
+  /** Resources for this server only that are closed with it, in this order, after its own parts. */
+  readonly owned?: readonly { close(): Promise<void> }[];
+  /** Backends that variables such as `MICRO_REGISTRY` may name; as in `ServiceOptions`. */
+  readonly drivers?: readonly Driver[];
+  /** The environment variables. Default `process.env`. */
+  readonly environment?: EnvironmentValues;
+}
+
+/**
+ * Creates a server for a program that manages its own start and stop. For a full service, use
+ * `createService`, which also handles signals.
+ *
+ * @throws MicroError `invalid_argument` when it has no name, an option or a variable is not
+ * allowed, or a variable names a backend without a driver in `drivers`.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "@micro-es/runtime";
+ * import { type GreeterHandler, registerGreeterHandler } from "./gen/greeter/v1/greeter_micro.js";
+ *
+ * declare const greeter: GreeterHandler;
+ * const server = createServer({ name: "greeter", address: "127.0.0.1:8080" });
+ * registerGreeterHandler(server, greeter);
+ * await server.start();
+ * ```
+ */
+export function createServer(options: ServerOptions = {}): Server {
+  checkOptions("createServer", options, { ...programKinds, interceptors: list, owned });
+  const name = serviceName(options.name, options.environment ?? process.env);
+  const parts = new ChosenParts(options, name);
+  return parts.use(() => makeServer(name, options, parts));
+}
+
+function makeServer(name: string, options: ServerOptions, parts: ChosenParts): Server {
+  const { debug } = options;
+  const id = randomUUID();
+  const version = options.version ?? parts.read(variables.version) ?? "latest";
+  const { logger, registry, listen, broker } = parts;
+  shareLogger(logger, [registry, broker, ...listen.map(({ transport }) => transport)]);
+  const server = buildServer({
+    name,
+    id,
+    version,
+    metadata: options.metadata ?? parts.read(variables.metadata) ?? {},
+    listen,
+    registry,
+    broker,
+    logger,
+    interceptors: options.interceptors ?? [],
+    propagate: options.propagate ?? [],
+    ...omitUndefined({ auth: options.auth }),
+    ...parts.limits,
+    ...parts.listenWarning,
+    ...observedBy(debug),
+    owned: [...(debug === undefined ? [] : [debug]), ...parts.made, ...(options.owned ?? [])],
+  });
+  const debugToken = parts.read(variables.debugToken);
+  debug?.register({ name, version, nodeId: `${name}-${id}`, server, logger, debugToken });
+  return server;
+}

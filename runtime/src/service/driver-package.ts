@@ -1,0 +1,16 @@
+/** Schemes of a backend's own tools whose package has another name. */
+const packages: Readonly<Record<string, string>> = {
+  tls: "nats",
+  etcds: "etcd",
+  rediss: "redis",
+  amqp: "rabbitmq",
+  amqps: "rabbitmq",
+  postgresql: "postgres",
+};
+
+/** The package whose driver handles a scheme, and the name of the exported driver. */
+export function driverPackage(scheme: string): { readonly name: string; readonly value: string } {
+  const base = Object.hasOwn(packages, scheme) ? packages[scheme]! : scheme.replace(/\+.*/, "");
+  const value = base.replace(/[.-](\w)/g, (_, letter: string) => letter.toUpperCase());
+  return { name: `@micro-es/${base}`, value };
+}

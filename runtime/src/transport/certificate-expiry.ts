@@ -1,0 +1,41 @@
+import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * Calls the listener once, when the first certificate of the peer's verified chain expires, unless
+ * the connection closes before. This is needed because a handshake verifies certificates only at
+ * the time it runs. Does nothing if the peer showed no certificate, or one that was not verified.
+ */
+export function onCertificateExpiry(socket: TLSSocket, listener: (expiredAt: Date) => void): void {
+  if (!socket.authorized) return;
+  const expiresAt = earliestExpiry(socket.getPeerCertificate(true));
+  if (expiresAt === undefined) return;
+  let timer: NodeJS.Timeout | undefined;
+  const check = () => {
+    const leftMs = expiresAt - Date.now();
+    if (leftMs > 0) timer = setTimeout(check, Math.min(leftMs, longestTimerMs)).unref();
+    else listener(new Date(expiresAt));
+  };
+  socket.once("close", () => clearTimeout(timer));
+  check();
+}
+
+/**
+ * Returns the time at which the first certificate of a chain expires. Certificates that have
+ * already expired are ignored: they belong to a cross-signed chain, not to the one that was
+ * verified.
+ */
+function earliestExpiry(certificate: Partial<DetailedPeerCertificate>): number | undefined {
+  const now = Date.now();
+  const seen = new Set<string | undefined>();
+  let earliest: number | undefined;
+  let next: Partial<DetailedPeerCertificate> | undefined = certificate;
+  while (next?.valid_to !== undefined && !seen.has(next.fingerprint256)) {
+    seen.add(next.fingerprint256);
+    const expiresAt = Date.parse(next.valid_to);
+    if (expiresAt > now && !(earliest !== undefined && earliest <= expiresAt)) earliest = expiresAt;
+    next = next.issuerCertificate;
+  }
+  return earliest;
+}

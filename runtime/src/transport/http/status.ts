@@ -1,0 +1,101 @@
+import { Code as ConnectCode, ConnectError } from "@connectrpc/connect";
+import {
+  codeFromNumber,
+  codeToNumber,
+  type ErrorDetail,
+  MicroError,
+  type Outcome,
+} from "../../base/error.ts";
+import { errorText, parseErrorText } from "../go-micro-error.ts";
+import { outcomeKey, pushbackKey } from "../http-headers.ts";
+import { goMicroDetail, goMicroErrorType } from "./go-micro-detail.ts";
+
+/** Converts an error to the one that Connect sends, with outcome and push-back as metadata. */
+export function toConnectError(error: MicroError): ConnectError {
+  const metadata: Record<string, string> = {};
+  if (error.outcome !== "unknown") metadata[outcomeKey] = error.outcome;
+  const { retryAfterMs } = error;
+  if (retryAfterMs !== undefined && retryAfterMs > 0) {
+    metadata[pushbackKey] = String(Math.ceil(retryAfterMs));
+  }
+  const made = new ConnectError(
+    wellFormed(error.message),
+    codeToNumber(error.code) as ConnectCode,
+    metadata,
+  );
+  made.details = error.details
+    .filter((detail) => detail.value instanceof Uint8Array)
+    .map((detail) => ({ type: detail.typeName, value: detail.value }));
+  return made;
+}
+
+/**
+ * As {@link toConnectError}, for a message that this side cannot read. The local caller gets its
+ * cause.
+ */
+export function causedBy(error: MicroError): ConnectError {
+  const made = toConnectError(error);
+  made.cause = error;
+  return made;
+}
+
+/**
+ * Converts an error for a go-micro client: its JSON is the message, and go-micro's detail the only
+ * one. go-micro clients treat the first detail as a Go error, whatever it is, and crash if it is
+ * not one.
+ *
+ * @param id where the error occurred
+ */
+export function toGoMicroStatus(error: MicroError, id: string): ConnectError {
+  const { code, outcome, retryAfterMs } = error;
+  return toConnectError(
+    new MicroError(code, errorText(error, id), {
+      outcome,
+      details: [goMicroDetail(error, id)],
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    }),
+  );
+}
+
+/**
+ * Converts an error that came with a response. Unless a Micro-ES server states the outcome, it is
+ * unknown.
+ */
+export function fromConnectError(error: ConnectError): MicroError {
+  const outcome = error.metadata.get(outcomeKey);
+  const pushback = Number(error.metadata.get(pushbackKey) ?? Number.NaN);
+  const details: ErrorDetail[] = [];
+  let code = codeFromNumber(error.code);
+  let text = error.rawMessage;
+  for (const detail of error.details) {
+    if (!("type" in detail)) continue;
+    if (detail.type === goMicroErrorType) {
+      const said = parseErrorText(text);
+      text = said.text;
+      // gRPC has no number for some of go-micro's codes.
+      if (code === "unknown") code = said.code;
+    } else details.push({ typeName: detail.type, value: detail.value });
+  }
+  return new MicroError(code, text, {
+    outcome: isOutcome(outcome) ? outcome : "unknown",
+    details,
+    ...(pushback > 0 && { retryAfterMs: pushback }),
+  });
+}
+
+/** Whether Connect created this error because a deadline passed. */
+export function isDeadline(reason: unknown): boolean {
+  return reason instanceof ConnectError && reason.code === ConnectCode.DeadlineExceeded;
+}
+
+function isOutcome(text: string | null): text is Outcome {
+  return text === "unknown" || text === "not-executed" || text === "executed";
+}
+
+/** Replaces lone surrogates. Connect percent-encodes the text, which fails on them. */
+function wellFormed(text: string): string {
+  return text.replace(
+    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    "\ufffd",
+  );
+}

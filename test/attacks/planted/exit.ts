@@ -1,0 +1,9 @@
+import type { Attack } from "../attack.ts";
+import { waste } from "./support/waste.ts";
+
+export const attack: Attack = {
+  protocol: "HTTP/1.1",
+  description: "ends the process",
+  bounds: { cpuMsPerMB: 1, heldPerByte: 1 },
+  run: (target) => waste(target, { exit: true }),
+};

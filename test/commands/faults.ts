@@ -1,0 +1,34 @@
+import { type Command, runCommand } from "./command.ts";
+
+const options = { "--long": "the long forms" };
+const operands = "ids of scenarios, such as R1 (default: all)";
+
+/** `npm run faults -- NAME`: kills, restarts, pauses and cuts off programs under load. */
+export const faults: Command = {
+  name: "faults",
+  tasks: {
+    etcd: {
+      summary: "break a real etcd while services are registered in it",
+      program: "test/faults/run.ts",
+      args: ["etcd"],
+      options,
+      operands,
+    },
+    http: {
+      summary: "restart, kill and cut off servers under load from four kinds of clients",
+      program: "test/faults/run.ts",
+      args: ["http"],
+      options,
+      operands,
+    },
+    nats: {
+      summary: "break a real NATS server while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["nats"],
+      options,
+      operands,
+    },
+  },
+};
+
+if (process.argv[1] === import.meta.filename) await runCommand(faults);

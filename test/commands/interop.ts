@@ -1,0 +1,46 @@
+import { type Command, runCommand } from "./command.ts";
+
+/** `npm run interop [-- NAME]`: tests with other implementations, runtimes and schemas. */
+export const interop: Command = {
+  name: "interop",
+  usual: "grpc",
+  tasks: {
+    grpc: {
+      summary:
+        "run gRPC's interoperability tests with grpc-js, grpcio, grpc-go, grpcurl and a browser",
+      program: "test/interop/run.ts",
+      options: { "--plant": "plant mistakes, each of which must be found" },
+    },
+    "go-micro": {
+      summary: "exchange calls and events with a go-micro program (GO_MICRO_PEER is its path)",
+      program: "test/interop/go-micro/run.ts",
+      operands: '"mucp", "gRPC", "mucp on NATS" (default: all)',
+    },
+    conformance: {
+      summary: "run Google's protobuf conformance tests on the generated codecs",
+      program: "test/conformance/run.ts",
+      options: { "--plant": "plant a mistake, which must be found" },
+    },
+    "connect-conformance": {
+      summary: "run Connect's conformance tests of Connect, gRPC and gRPC-Web; needs Go",
+      program: "test/conformance/connect/run.ts",
+      options: {
+        "--mode MODE": "server or client (default: both)",
+        "--run PATTERN": "some of the cases",
+        "--plant": "plant mistakes, which must be found",
+      },
+      nodeFlags: [],
+    },
+    googleapis: {
+      summary: "generate and type-check code for all of Google's APIs",
+      program: "test/googleapis/googleapis.ts",
+      options: { "--part": "some of the APIs", "--keep": "keep the generated code" },
+    },
+    runtimes: {
+      summary: "run the examples and calls of every kind on Bun and Deno",
+      program: "test/runtimes/run.ts",
+    },
+  },
+};
+
+if (process.argv[1] === import.meta.filename) await runCommand(interop);

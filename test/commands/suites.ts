@@ -1,0 +1,64 @@
+import { checks } from "./check.ts";
+
+/** How much is run: `short` by `npm test`, more by `--ci`, everything by `--long`. */
+export const levels = ["short", "ci", "long"] as const;
+export type Level = (typeof levels)[number];
+
+/** A part of `npm test`. */
+export interface Suite {
+  readonly name: string;
+  /** A project of vitest.config.ts, or an npm script with arguments, which counts as one test. */
+  readonly runs: { readonly project: string } | { readonly script: readonly string[] };
+  /** The packages that it tests as they are built. */
+  readonly builds?: readonly string[];
+  /** The lowest level that includes it. */
+  readonly from: Level;
+  /** Whether `--ci` runs it on one supported version of Node, in turns, and `--long` on all. */
+  readonly onEveryNode?: boolean;
+}
+
+const script = (name: string, ...words: readonly string[]): Suite => ({
+  name,
+  runs: { script: words },
+  from: "ci",
+});
+
+/** In the order in which they run. */
+export const suites: readonly Suite[] = [
+  ...Object.keys(checks).map((name): Suite => ({ ...script(name, "check", name), from: "short" })),
+  { name: "unit", runs: { project: "unit" }, from: "short", onEveryNode: true },
+  {
+    name: "cli",
+    runs: { project: "cli" },
+    builds: ["protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"],
+    from: "short",
+  },
+  { name: "e2e", runs: { project: "e2e" }, from: "short", onEveryNode: true },
+  { name: "hostile", runs: { project: "hostile" }, from: "ci", onEveryNode: true },
+  { name: "nats", runs: { project: "nats*" }, from: "ci" },
+  script("nats-faults", "faults", "nats"),
+  { name: "etcd", runs: { project: "etcd" }, from: "ci" },
+  script("etcd-faults", "faults", "etcd"),
+  script("rolling-restart", "faults", "http", "--long", "R1"),
+  script("server-faults", "faults", "http", "R2", "R3", "R9"),
+  script("interop", "interop", "grpc"),
+  script("interop-planted", "interop", "grpc", "--plant"),
+  script("googleapis", "interop", "googleapis", "--part"),
+  script("conformance", "interop", "conformance"),
+  script("connect-conformance", "interop", "connect-conformance"),
+  script("runtimes", "interop", "runtimes"),
+  script("attacks", "fuzz", "attacks", "--short"),
+  script("googleapis-codecs", "fuzz", "googleapis"),
+  script("codec-fuzz", "fuzz", "codec"),
+  // Speed is judged with --check on a quiet machine; these fail only where it has become far worse.
+  script("codegen-speed", "bench", "codegen", "--guard", "--repeat", "3"),
+  script("codec-speed", "bench", "codec", "--guard", "--processes", "2"),
+  script("frame-fuzz", "fuzz", "frames", "--count", "800000"),
+];
+
+/** The suite of the tests in given files, whatever their project. */
+export const anyProject: Suite = { name: "tests", runs: { project: "*" }, from: "short" };
+
+export function suitesOf(level: Level): readonly Suite[] {
+  return suites.filter(({ from }) => levels.indexOf(from) <= levels.indexOf(level));
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Broker, DeadLetters } from "@micro-es/runtime";
+import { abortAt, abortMoments } from "./abort-moments.ts";
+import { type BrokerCase, textEvent, until } from "./broker-stage.ts";
+import { HandlingLedger } from "./handling-ledger.ts";
+
+/** No event that a broker promised to deliver is lost, whatever happens to its subscribers. */
+export const lossCases: readonly BrokerCase[] = [
+  [
+    "handles more events of one key than may wait, each once",
+    2,
+    async (stage, one, two) => {
+      if (two.guarantees.delivery !== "at-least-once") return;
+      const ledger = new HandlingLedger();
+      const options = { queue: "g", maxPending: 4 };
+      const subscription = await two.subscribe(
+        "busy.key",
+        ledger.handler(() => sleep(2)),
+        options,
+      );
+      await stage.settle();
+      await publish(ledger, one, "busy.key", 60, () => "customer-1");
+      await until(() => ledger.isSettled());
+      ledger.check(1);
+      await until(() => subscription.stats.delivered === 60);
+      assert.equal(subscription.stats.rejected, 0);
+    },
+  ],
+  [
+    "loses nothing and counts handlings while members of a group stop in the middle of theirs",
+    2,
+    async (stage, one, two) => {
+      if (two.guarantees.delivery !== "at-least-once") return;
+      const ledger = new HandlingLedger();
+      const group = { queue: "g", maxDeliveries: 8, redeliveryBackoffMs: 1 };
+      await two.subscribe(
+        "stops",
+        ledger.handler(() => sleep(5)),
+        { ...group, maxInFlight: 2 },
+      );
+      const publishing = async () => {
+        await stage.settle();
+        await publish(ledger, one, "stops", 120, (index) => (index % 3 === 0 ? "key" : undefined));
+      };
+      const stopping = async () => {
+        for (let round = 0; round < 6; round++) {
+          const member = stage.join({ closeGraceMs: 10 });
+          const options = { ...group, maxInFlight: 3 };
+          const stuck = await member.subscribe("stops", ledger.handler(forever), options);
+          const giveUp = performance.now() + 500;
+          while (stuck.stats.inFlight === 0 && performance.now() < giveUp) await sleep(2);
+          await member.close();
+        }
+      };
+      await Promise.all([publishing(), stopping()]);
+      await until(() => ledger.isSettled());
+      ledger.check(group.maxDeliveries);
+    },
+  ],
+  [
+    "keeps the events of a group whose only member stops, and counts only those that were handled",
+    1,
+    async (stage, one) => {
+      const { deadLetters } = one;
+      if (one.guarantees.durability === "none" || deadLetters === undefined) return;
+      const ledger = new HandlingLedger();
+      const options = { queue: "g", maxInFlight: 1, maxDeliveries: 3 };
+      await (await one.subscribe("only", () => {}, options)).close();
+      await publish(ledger, one, "only", 2);
+      for (let restart = 0; restart < 3; restart++) {
+        const member = stage.join({ closeGraceMs: 10 });
+        const stuck = await member.subscribe("only", ledger.handler(forever), options);
+        await until(() => stuck.stats.inFlight === 1);
+        await member.close();
+      }
+      assert.deepEqual(ledger.attempts("only-0"), [1, 2, 3]);
+      assert.deepEqual(ledger.attempts("only-1"), []);
+      await one.subscribe(
+        "only",
+        ledger.handler(() => {}),
+        options,
+      );
+      await until(async () => ledger.isSettled(await idsOf(deadLetters, "only.dead")));
+      ledger.check(options.maxDeliveries, await idsOf(deadLetters, "only.dead"));
+      assert.equal(ledger.timesHandled("only-1"), 1);
+    },
+  ],
+  [
+    "keeps an event that used up its handlings without a dead letter topic, where it keeps dead letters",
+    2,
+    async (stage, one, two) => {
+      const { deadLetters } = two;
+      if (deadLetters === undefined) return;
+      const ledger = new HandlingLedger();
+      const options = { queue: "q", maxDeliveries: 2, redeliveryBackoffMs: 1 };
+      let canPay = false;
+      const pay = () => {
+        if (!canPay) throw new Error("cannot be paid");
+      };
+      await one.subscribe("bills", ledger.handler(pay), options);
+      await stage.settle();
+      await publish(ledger, one, "bills", 3);
+      await until(async () => (await idsOf(deadLetters, "bills.dead")).length === 3);
+      ledger.check(2, await idsOf(deadLetters, "bills.dead"));
+
+      // A dead letter that fails again is already a dead letter.
+      const reading = await one.subscribe("bills.dead", () => Promise.reject(new Error()), options);
+      await stage.settle();
+      await one.publish("bills", { ...textEvent("late"), id: "late" });
+      ledger.published("late");
+      await until(() => reading.stats.rejected === 1);
+      assert.deepEqual(await deadLetters.topics(), [{ topic: "bills.dead", count: 4 }]);
+
+      canPay = true;
+      for await (const { cursor } of deadLetters.list("bills.dead")) {
+        await deadLetters.replay("bills.dead", cursor);
+      }
+      await until(() => ledger.isSettled());
+      assert.deepEqual(await idsOf(deadLetters, "bills.dead"), []);
+    },
+  ],
+  [
+    "closes a subscription that its own handler closes and waits for",
+    1,
+    async (stage, one) => {
+      const member = stage.join({ closeGraceMs: 60_000 });
+      for (const pauseMs of [undefined, 5]) {
+        const topic = `closes.itself.${pauseMs ?? 0}`;
+        let closed = 0;
+        const subscription = await member.subscribe(topic, async () => {
+          if (pauseMs !== undefined) await sleep(pauseMs);
+          await subscription.close();
+          closed++;
+        });
+        await stage.settle();
+        await one.publish(topic, textEvent("x"));
+        await until(() => closed === 1 && subscription.stats.delivered === 1);
+        await subscription.close();
+      }
+    },
+  ],
+  [
+    "rejects a publication at once when its signal fires, wherever it is by then",
+    2,
+    async (stage, one, two) => {
+      await two.subscribe("aborted", () => {});
+      await stage.settle();
+      const publishing = (signal: AbortSignal) =>
+        one.publish("aborted", { ...textEvent(""), body: new Uint8Array(100_000) }, { signal });
+      // A publication that has already succeeded may report success.
+      const expected = { outcomes: ["not-executed", "unknown"], leaves: false } as const;
+      for (const moment of abortMoments) await abortAt(moment, publishing, expected);
+    },
+  ],
+];
+
+/** Publishes events whose ids consist of the topic and a number. */
+async function publish(
+  ledger: HandlingLedger,
+  broker: Broker,
+  topic: string,
+  count: number,
+  key: (index: number) => string | undefined = () => undefined,
+): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const id = `${topic}-${index}`;
+    const ofKey = key(index);
+    ledger.published(id);
+    await broker.publish(topic, {
+      ...textEvent(`${index}`),
+      id,
+      ...(ofKey === undefined ? {} : { key: ofKey }),
+    });
+  }
+}
+
+async function idsOf(deadLetters: DeadLetters, topic: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { id } of deadLetters.list(topic)) ids.push(id);
+  return ids;
+}
+
+function forever(): Promise<void> {
+  return new Promise(() => {});
+}

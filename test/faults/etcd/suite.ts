@@ -1,0 +1,15 @@
+import { etcdVersion } from "../../../drivers/etcd/test/server.ts";
+import type { FaultSuite } from "../figure.ts";
+import { registryAway } from "../registry/backend-away.ts";
+import { registryScenarios } from "../registry/scenarios.ts";
+import { startRegistryServer } from "./registry-server.ts";
+
+/** The faults injected into etcd, by the goal that each proves. */
+export const suite: FaultSuite = {
+  subject: `etcd ${etcdVersion}`,
+  scenarios: {
+    ...registryScenarios(startRegistryServer),
+    "D5-wiped": (length) => registryAway(startRegistryServer, length, true),
+  },
+  waiting: ["D1", "D2", "D4", "D5", "D5-wiped", "D6"],
+};

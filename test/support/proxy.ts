@@ -1,0 +1,97 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+/**
+ * A TCP proxy that injects network faults: it cuts connections with a reset, or drops their traffic
+ * while both ends consider them open.
+ */
+export class FaultProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #swallowing = false;
+  #refusing = false;
+  /** Connections cut so far. */
+  cuts = 0;
+  /** Connections accepted so far. */
+  accepted = 0;
+  /** Bytes dropped so far. */
+  swallowed = 0;
+
+  private constructor(targetPort: number) {
+    this.#server = createServer((from) => {
+      if (this.#refusing) {
+        from.resetAndDestroy();
+        return;
+      }
+      this.accepted++;
+      const to = connect(targetPort, "127.0.0.1");
+      const pair = [from, to] as const;
+      this.#pairs.add(pair);
+      const end = () => {
+        this.#pairs.delete(pair);
+        from.destroy();
+        to.destroy();
+      };
+      for (const [here, there] of [pair, [to, from] as const]) {
+        here.on("data", (bytes) => {
+          if (this.#swallowing) {
+            this.swallowed += bytes.length;
+            return;
+          }
+          if (!there.write(bytes)) {
+            here.pause();
+            there.once("drain", () => here.resume());
+          }
+        });
+        here.on("error", end);
+        here.on("close", end);
+      }
+    });
+  }
+
+  static async start(targetPort: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(targetPort);
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    return proxy;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Ends every connection with a reset, discarding data in transit. */
+  cut(): void {
+    for (const [from, to] of this.#pairs) {
+      this.cuts++;
+      from.resetAndDestroy();
+      to.resetAndDestroy();
+    }
+    this.#pairs.clear();
+  }
+
+  /**
+   * Forwards nothing while `on`; dropped data is lost, so connections have to be cut afterwards.
+   */
+  swallow(on: boolean): void {
+    this.#swallowing = on;
+  }
+
+  /** Resets each new connection while `on`. */
+  refuse(on: boolean): void {
+    this.#refusing = on;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.cut();
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
