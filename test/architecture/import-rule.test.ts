@@ -94,6 +94,12 @@ describe("the import rule", () => {
       'import "../registry/validate.ts";',
       /not the contract/,
     ],
+    [
+      "a module of Node that the room does without",
+      "transport/http2/hpack/decoder.ts",
+      'import "node:http2";',
+      /may not import node:http2/,
+    ],
     ["a package that is not the file's own", "client/retry.ts", 'import "yaml";', /package yaml/],
     ["a cycle", "base/error.ts", 'import "./metadata.ts";', /import cycle/],
     ["a file that is not there", "base/error.ts", 'import "./nothing.ts";', /does not exist/],

@@ -23,6 +23,8 @@ export interface Room {
   readonly wires?: true;
   /** Packages that files may import, with the folders that may. */
   readonly packages?: Readonly<Record<string, readonly string[]>>;
+  /** Modules of Node that its files may not import. */
+  readonly withoutModules?: readonly string[];
 }
 
 const protobuf = "@bufbuild/protobuf";
@@ -36,6 +38,13 @@ export const rooms: readonly Room[] = [
   { folder: "runtime/src/gen", layer: 1, open: "all", packages: { [protobuf]: [""] } },
   { folder: "runtime/src/codec", layer: 2, open: "all", packages: { [protobuf]: [""] } },
   { folder: "runtime/src/call", layer: 3, open: "all" },
+  // HTTP/2 on a socket. It knows nothing of calls, and takes the place of Node's own.
+  {
+    folder: "runtime/src/transport/http2",
+    layer: 3,
+    open: "all",
+    withoutModules: ["node:http", "node:http2"],
+  },
   {
     folder: "runtime/src/transport",
     layer: 4,
@@ -156,6 +165,8 @@ export function violations(sources: Sources): readonly string[] {
         found.push(...judge(file, target));
       } else if (!fileName.startsWith("node:")) {
         found.push(...judgePackage(file, fileName));
+      } else if (roomOf(file)?.withoutModules?.includes(fileName) === true) {
+        found.push(`${file} may not import ${fileName}`);
       }
     }
   }
