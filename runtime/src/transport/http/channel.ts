@@ -1,5 +1,6 @@
 import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
+import { type Allowance, Bucket } from "../../base/rate-limit.ts";
 import type { AnyMethod, Method } from "../../call/method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "../call-errors.ts";
 import type { Channel, ChannelState, OutgoingCall, TransportLimits } from "../transport.ts";
@@ -8,7 +9,6 @@ import type { HttpLink, HttpLinkOwner } from "./link.ts";
 import { HttpCall, type HttpCalls } from "./outgoing-call.ts";
 import { OutgoingMethods } from "./outgoing-methods.ts";
 import { PacedResets } from "./paced-resets.ts";
-import { type Allowance, Bucket } from "./rate-limit.ts";
 
 /**
  * Cancelled calls that a connection tolerates before it is replaced; fewer than servers tolerate.

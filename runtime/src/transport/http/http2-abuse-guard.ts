@@ -2,9 +2,9 @@ import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node
 import type { Socket } from "node:net";
 import { monotonicNow } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
+import { type Allowance, Bucket } from "../../base/rate-limit.ts";
 import type { TransportLimits } from "../transport.ts";
 import { Http2Keepalive } from "./http2-keepalive.ts";
-import { type Allowance, Bucket } from "./rate-limit.ts";
 
 /**
  * Streams that may be reset in a burst, below the 1,000 at which nghttp2 stops reading a session

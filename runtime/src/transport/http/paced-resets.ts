@@ -1,4 +1,4 @@
-import { type Allowance, Bucket } from "./rate-limit.ts";
+import { type Allowance, Bucket } from "../../base/rate-limit.ts";
 
 /**
  * Streams that may be reset in a burst, and per second in the long run: less than the 800 and 33 at

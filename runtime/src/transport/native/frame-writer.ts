@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
+import { keepSlab, takeSlab } from "../../base/slabs.ts";
 import type { AnyCodec } from "../../codec/codec.ts";
 import { headerBytes } from "./protocol.ts";
 
-const slabBytes = 64 * 1024;
 /** Output of this size is flushed before the tick ends, so that the peer can begin. */
 const earlyFlushBytes = 32 * 1024;
 /** A message of this size that has its own array is not copied into the slab. */
@@ -16,13 +16,6 @@ const encodingMarginBytes = 64;
 
 /** Slabs that one writer keeps track of while the socket uses them. */
 const maxLent = 16;
-
-/** A slab larger than this, allocated for a large message, is not kept. */
-const largestKeptBytes = 1024 * 1024;
-
-/** Slabs that no connection is using, by size, so that an idle connection holds none. */
-const freeSlabs = new Map<number, Uint8Array[]>();
-const maxFreeBytesOfSize = 2 * 1024 * 1024;
 
 /**
  * Writes successive frames into one buffer, and passes it to the socket once per tick. One write
@@ -251,21 +244,6 @@ export class FrameWriter {
     for (const slab of this.#lent) keepSlab(slab);
     this.#lent = [];
   }
-}
-
-function takeSlab(length: number): Uint8Array {
-  let size = slabBytes;
-  while (size < length) size *= 2;
-  if (size > largestKeptBytes) return Buffer.allocUnsafeSlow(length);
-  return freeSlabs.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
-}
-
-function keepSlab(slab: Uint8Array): void {
-  const { length } = slab;
-  if (length > largestKeptBytes) return;
-  const free = freeSlabs.get(length);
-  if (free === undefined) freeSlabs.set(length, [slab]);
-  else if ((free.length + 1) * length <= maxFreeBytesOfSize) free.push(slab);
 }
 
 function flushWriter(writer: FrameWriter): void {

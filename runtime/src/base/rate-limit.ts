@@ -1,4 +1,4 @@
-import { monotonicNow } from "../../base/deadline.ts";
+import { monotonicNow } from "./deadline.ts";
 
 /** How often something may happen in a burst, and in the long run. */
 export interface Allowance {
@@ -23,6 +23,11 @@ export class Bucket {
   refill(): void {
     this.#tokens = this.allowance.burst;
     this.#filledAt = monotonicNow();
+  }
+
+  /** Adds tokens, up to those of a burst. */
+  add(tokens: number): void {
+    this.#tokens = Math.min(this.allowance.burst, this.#tokens + tokens);
   }
 
   /** Whether more tokens were taken than there were. */
