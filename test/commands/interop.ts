@@ -31,6 +31,11 @@ export const interop: Command = {
       },
       nodeFlags: [],
     },
+    h2spec: {
+      summary: "run h2spec's cases of HTTP/2 and HPACK on the runtime's HTTP/2; needs Go",
+      program: "test/interop/h2spec/run.ts",
+      options: { "--plant": "plant mistakes, each of which must be found" },
+    },
     googleapis: {
       summary: "generate and type-check code for all of Google's APIs",
       program: "test/googleapis/googleapis.ts",

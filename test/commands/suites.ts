@@ -43,6 +43,8 @@ export const suites: readonly Suite[] = [
   script("server-faults", "faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),
   script("interop-planted", "interop", "grpc", "--plant"),
+  script("h2spec", "interop", "h2spec"),
+  script("h2spec-planted", "interop", "h2spec", "--plant"),
   script("googleapis", "interop", "googleapis", "--part"),
   script("conformance", "interop", "conformance"),
   script("connect-conformance", "interop", "connect-conformance"),
