@@ -13,6 +13,15 @@ export const fuzz: Command = {
         "--from N": "number of the first input; --count 1 repeats that one",
       },
     },
+    "http2-frames": {
+      summary: "feed random frames and header blocks to the runtime's HTTP/2, as server and client",
+      program: "test/fuzz/http2-frames.ts",
+      options: {
+        "--count N": "number of inputs (default 1,000,000)",
+        "--seed N": "default 1",
+        "--from N": "number of the first input; --count 1 repeats that one",
+      },
+    },
     codec: {
       summary: "compare the generated codecs with protobuf-es; protoc decides where they differ",
       program: "test/codec/run-fuzz.ts",

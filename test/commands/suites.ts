@@ -56,6 +56,7 @@ export const suites: readonly Suite[] = [
   script("codegen-speed", "bench", "codegen", "--guard", "--repeat", "3"),
   script("codec-speed", "bench", "codec", "--guard", "--processes", "2"),
   script("frame-fuzz", "fuzz", "frames", "--count", "800000"),
+  script("http2-fuzz", "fuzz", "http2-frames", "--count", "200000"),
 ];
 
 /** The suite of the tests in given files, whatever their project. */

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
 import { type AnyMethod, MicroError } from "@micro-es/runtime";
@@ -18,6 +17,7 @@ import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { frame, greeting, methodFrame, wireVectors } from "../support/wire.ts";
+import { MemorySocket } from "./memory-socket.ts";
 import { integer, mutate, pick, type Random, segments } from "./mutation.ts";
 
 /** What is fuzzed; a test puts broken ones in their place, which must be found out. */
@@ -322,37 +322,6 @@ class AnyAnswer implements Dispatcher {
     } finally {
       this.running--;
     }
-  }
-}
-
-/** As much of a socket as a connection uses, without a kernel. What is written to it is gone. */
-class MemorySocket extends EventEmitter {
-  writableLength = 0;
-  connecting = false;
-  destroyed = false;
-
-  write(): boolean {
-    return true;
-  }
-
-  cork(): void {}
-  uncork(): void {}
-  pause(): void {}
-  resume(): void {}
-  setTimeout(): void {}
-
-  end(): void {
-    this.destroy();
-  }
-
-  destroySoon(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.destroyed) return;
-    this.destroyed = true;
-    process.nextTick(() => this.emit("close"));
   }
 }
 

@@ -57,7 +57,8 @@ export class ConnectionClock {
   /** Called when the peer's first SETTINGS have arrived. */
   greeted(): void {
     this.#handshakeAt = never;
-    this.#sweep.watch(this.#connection.now + this.#limits.keepaliveIntervalMs);
+    const { keepaliveIntervalMs, idleTimeoutMs } = this.#limits;
+    this.#sweep.watch(this.#connection.now + Math.min(keepaliveIntervalMs, idleTimeoutMs));
   }
 
   /** Called when SETTINGS were sent. */

@@ -188,6 +188,16 @@ describe("a stream that is reset", () => {
     expect(server.requests[0]!.ended).toBe(false);
   });
 
+  test("by the receiver of its last data is not reported as ended", async () => {
+    const { server, client } = await pair({}, (request) => {
+      request.onData = (stream) => stream.reset(errorCode.cancel);
+    });
+    const request = client.request("/", false);
+    request.stream!.send(bytesOf(1), 0, 1, true);
+    await expect.poll(() => request.reset?.code).toBe(errorCode.cancel);
+    expect(server.requests[0]!.ended).toBe(false);
+  });
+
   test("discards what waited to be sent", async () => {
     const { server, client } = await pair({ streamWindowBytes: 70_000 }, (request) => {
       request.consumes = false;

@@ -119,7 +119,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     const stream = this.#dataStream;
     if (stream === undefined || stream.closed) return;
     if (end > start) stream.handler.onData(stream, bytes, start, end);
-    if (isLast && this.#dataEnds) this.remoteEnded(stream, undefined);
+    if (isLast && this.#dataEnds && !stream.closed) this.remoteEnded(stream, undefined);
   }
 
   sendHead(
