@@ -45,7 +45,7 @@ class Crowded extends ServerConnection {
 }
 
 class Clumsy extends ServerConnection {
-  protected override streamError(): void {
+  override streamError(): void {
     throw new TypeError("tripped");
   }
 }
@@ -55,7 +55,7 @@ class Forgetful extends ServerConnection {
 }
 
 class Stammering extends ServerConnection {
-  protected override remoteEnded(stream: Http2Stream, trailers: HeaderList | undefined): void {
+  override remoteEnded(stream: Http2Stream, trailers: HeaderList | undefined): void {
     super.remoteEnded(stream, trailers);
     super.remoteEnded(stream, trailers);
   }

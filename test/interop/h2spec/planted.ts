@@ -29,7 +29,7 @@ class EmptyUpdates extends ServerConnection {
 
 /** Takes frames after the end of a request. */
 class EndlessBodies extends ServerConnection {
-  protected override streamError(stream: Http2Stream, code: number): void {
+  override streamError(stream: Http2Stream, code: number): void {
     if (code !== errorCode.streamClosed) super.streamError(stream, code);
   }
 

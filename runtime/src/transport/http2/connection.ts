@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { closeSocket } from "../../base/close-socket.ts";
 import { type Deadline, monotonicNow, turnNow } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import { AbuseGuard } from "./abuse-guard.ts";
@@ -8,6 +9,7 @@ import { type FrameHandler, FrameReader } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { checkDependency } from "./header-blocks.ts";
 import type { Http2Limits } from "./limits.ts";
+import { PrefaceReader } from "./preface-reader.ts";
 import {
   flag,
   frameType,
@@ -29,8 +31,6 @@ import {
 const chokedBytes = 1024 * 1024;
 /** Replies that a peer may be owed while it does not read, in bytes. */
 const maxOwedBytes = 256 * 1024;
-/** How long a closed connection may take to send its pending output, in milliseconds. */
-const lingerMs = 1_000;
 /** The most of the text of GOAWAY that is kept or sent, in bytes. */
 const maxGoawayTextBytes = 512;
 
@@ -58,7 +58,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
   protected readonly clock: ConnectionClock;
   readonly #reader: FrameReader;
   readonly #isServer: boolean;
-  #prefaceAt: number;
+  readonly #preface: PrefaceReader;
   /** Whether the peer's first SETTINGS have arrived. */
   #greeted = false;
   /** SETTINGS that the peer has not acknowledged. */
@@ -70,7 +70,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     this.socket = socket;
     this.limits = limits;
     this.#isServer = isServer;
-    this.#prefaceAt = isServer ? 0 : preface.length;
+    this.#preface = new PrefaceReader(isServer);
     this.#reader = new FrameReader(this, minFrameBytes);
     this.writer = new FrameWriter(socket, (unsent) => this.#flushed(unsent));
     this.clock = new ConnectionClock(this, limits);
@@ -142,9 +142,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     this.now = turnNow();
     // Not a Buffer: data is passed on as subarrays, which would be Buffers too.
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-    this.#read(() =>
-      this.#reader.push(this.#prefaceAt < preface.length ? this.#readPreface(bytes) : bytes),
-    );
+    this.#read(bytes);
     if (this.ended) return;
     if (this.#reader.atBoundary) this.clock.complete();
     else this.clock.incomplete(this.#reader.completed, chunk.length);
@@ -212,7 +210,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
   /** Resumes reading after {@link restReading}. */
   continueReading(): void {
     if (this.ended || !this.isReading) return;
-    this.#read(() => this.#reader.resume());
+    this.#read();
   }
 
   /** Announces that streams after this one are not processed. */
@@ -254,7 +252,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     this.clock.end();
     this.#reader.stop();
     this.writer.destroy();
-    this.#closeSocket(violated);
+    closeSocket(this.socket, violated);
     this.connectionEnded(reason, violated);
   }
 
@@ -268,30 +266,12 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     );
   }
 
-  /**
-   * Sends the pending output, then FIN, and waits briefly for the peer's FIN. Closing with unread
-   * bytes would reset the connection, and a reset may overtake what was sent.
-   */
-  #closeSocket(violated: boolean): void {
-    const { socket } = this;
-    if (socket.destroyed) return;
-    if (socket.connecting) {
-      socket.destroy();
-      return;
-    }
-    socket.setTimeout(0);
-    if (violated) socket.destroySoon();
-    else socket.end();
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    timer.unref();
-    socket.once("close", () => clearTimeout(timer));
-  }
-
-  /** Reads frames. A violation ends the connection. */
-  #read(frames: () => void): void {
+  /** Reads the next bytes, or those that were held. A violation ends the connection. */
+  #read(bytes?: Uint8Array): void {
     try {
-      frames();
+      if (bytes === undefined) this.#reader.resume();
+      else if (this.#preface.isComplete) this.#reader.push(bytes);
+      else this.#reader.push(this.#preface.read(bytes));
     } catch (reason) {
       this.violated(
         reason instanceof ConnectionError
@@ -299,17 +279,6 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
           : new ConnectionError(errorCode.internalError, `failed: ${String(reason)}`),
       );
     }
-  }
-
-  /** Checks the first bytes of a client, and returns the bytes after them. */
-  #readPreface(chunk: Uint8Array): Uint8Array {
-    let at = 0;
-    while (at < chunk.length && this.#prefaceAt < preface.length) {
-      if (chunk[at++] !== preface[this.#prefaceAt++]) {
-        throw new ConnectionError(errorCode.protocolError, "received no preface of HTTP/2");
-      }
-    }
-    return chunk.subarray(at);
   }
 
   #settings(flags: number, bytes: Uint8Array, start: number, end: number): void {
@@ -388,7 +357,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     this.unchoked();
     if (!this.#isServer || this.choked) return;
     this.socket.resume();
-    this.#read(() => this.#reader.resume());
+    this.#read();
   }
 }
 

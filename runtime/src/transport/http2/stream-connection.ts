@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Deadline } from "../../base/deadline.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { Connection } from "./connection.ts";
+import { countLength, DataReceiver } from "./data-receiver.ts";
 import { ConnectionError, errorCode } from "./error-code.ts";
 import { HeaderBlocks } from "./header-blocks.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
@@ -24,9 +25,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   readonly #encoder = new HpackEncoder();
   readonly #receiveFlow: ReceiveFlow;
   readonly #sendFlow: SendFlow = new SendFlow(this);
-  /** The stream of the DATA frame that is being read; undefined if its data is ignored. */
-  #dataStream: Http2Stream | undefined;
-  #dataEnds = false;
+  readonly #data: DataReceiver;
 
   constructor(socket: Socket, limits: Http2Limits, isServer: boolean) {
     super(socket, limits, isServer);
@@ -41,6 +40,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
       limits.connectionWindowBytes,
       limits.maxUnreadBytes,
     );
+    this.#data = new DataReceiver(this, this.#receiveFlow);
   }
 
   /**
@@ -85,41 +85,12 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   dataFrame(id: number, flags: number, bytes: number, padding: number): void {
     this.expectSettings(frameType.data);
-    this.#dataStream = undefined;
-    this.#dataEnds = (flags & flag.endStream) !== 0;
-    if (bytes === padding && !this.#dataEnds) this.guard.idleFrame();
-    if (!this.#receiveFlow.receive(bytes)) {
-      throw new ConnectionError(
-        errorCode.flowControlError,
-        "DATA exceeded the window of the connection",
-      );
-    }
-    const stream = this.streams.get(id);
-    if (stream === undefined) {
-      this.#checkNotOpen(id, frameType.data);
-      this.#receiveFlow.refill();
-      return;
-    }
-    if (stream.remoteEnded) this.streamError(stream, errorCode.streamClosed);
-    else if (!stream.hasHead || (stream.isBodiless && bytes > padding)) {
-      this.streamError(stream, errorCode.protocolError);
-    } else if (!this.#receiveFlow.receiveFor(stream, bytes)) {
-      this.streamError(stream, errorCode.flowControlError);
-    } else if (!countLength(stream, bytes - padding, this.#dataEnds)) {
-      this.streamError(stream, errorCode.protocolError);
-    } else {
-      this.#dataStream = stream;
-      if (padding > 0) this.#receiveFlow.consume(stream, padding);
-      return;
-    }
-    this.#receiveFlow.refill();
+    if (bytes === padding && (flags & flag.endStream) === 0) this.guard.idleFrame();
+    this.#data.begin(id, this.streams.get(id), flags, bytes, padding);
   }
 
   dataBytes(bytes: Uint8Array, start: number, end: number, isLast: boolean): void {
-    const stream = this.#dataStream;
-    if (stream === undefined || stream.closed) return;
-    if (end > start) stream.handler.onData(stream, bytes, start, end);
-    if (isLast && this.#dataEnds && !stream.closed) this.remoteEnded(stream, undefined);
+    this.#data.receive(bytes, start, end, isLast);
   }
 
   sendHead(
@@ -198,7 +169,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   }
 
   /** Resets a stream because the peer violated the protocol on it. */
-  protected streamError(stream: Http2Stream, code: number): void {
+  streamError(stream: Http2Stream, code: number): void {
     this.guard.reset();
     this.#reset(stream, code);
   }
@@ -211,7 +182,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   }
 
   /** Handles that the peer has sent everything on a stream. */
-  protected remoteEnded(stream: Http2Stream, trailers: HeaderList | undefined): void {
+  remoteEnded(stream: Http2Stream, trailers: HeaderList | undefined): void {
     stream.remoteEnded = true;
     stream.handler.onEnd(stream, trailers);
     if (stream.localEnded && !stream.closed) this.#close(stream, false);
@@ -297,7 +268,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     this.guard.reset();
     if (stream !== undefined) this.abort(stream, code, "peer");
     else if (this.wasOpened(id)) this.guard.idleFrame();
-    else this.#checkNotOpen(id, frameType.resetStream);
+    else this.checkNotOpen(id, frameType.resetStream);
   }
 
   #windowUpdate(id: number, bytes: number): void {
@@ -312,7 +283,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     const stream = this.streams.get(id);
     if (stream === undefined) {
       // A stream may have ended while the peer still opened its window.
-      if (!this.wasOpened(id)) this.#checkNotOpen(id, frameType.windowUpdate);
+      if (!this.wasOpened(id)) this.checkNotOpen(id, frameType.windowUpdate);
     } else if (bytes === 0) this.streamError(stream, errorCode.protocolError);
     else if (!this.#sendFlow.grantStream(stream, bytes)) {
       this.streamError(stream, errorCode.flowControlError);
@@ -324,7 +295,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
    *
    * @throws ConnectionError unless the peer may not know yet that it was closed
    */
-  #checkNotOpen(id: number, type: number): void {
+  checkNotOpen(id: number, type: number): void {
     if (!this.wasOpened(id)) {
       throw new ConnectionError(
         errorCode.protocolError,
@@ -365,14 +336,4 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   #watchStalls(): void {
     this.clock.watch(this.now + this.limits.shortStallTimeoutMs);
   }
-}
-
-/**
- * Counts data against the announced length of the body. Returns false if they contradict each
- * other.
- */
-function countLength(stream: Http2Stream, bytes: number, isEnd: boolean): boolean {
-  if (stream.expectedBytes < 0) return true;
-  stream.expectedBytes -= bytes;
-  return stream.expectedBytes >= 0 && (!isEnd || stream.expectedBytes === 0);
 }

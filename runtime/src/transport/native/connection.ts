@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { closeSocket } from "../../base/close-socket.ts";
 import { type Deadline, monotonicNow, turnNow } from "../../base/deadline.ts";
 import { asMicroError, codeFromNumber, codeToNumber, MicroError } from "../../base/error.ts";
 import type { TransportLimits } from "../transport.ts";
@@ -211,7 +212,7 @@ export abstract class Connection implements FrameHandler {
     this.#frameWatch.end();
     this.#reader.stop();
     this.writer.destroy();
-    this.#closeSocket(violated);
+    closeSocket(this.socket, violated);
     const waiting = this.#waiting;
     this.#waiting = [];
     this.connectionEnded(reason, violated);
@@ -226,26 +227,6 @@ export abstract class Connection implements FrameHandler {
         : `the connection to ${this.remote} broke: ${cause.message}`,
       cause === undefined ? undefined : { cause },
     );
-  }
-
-  /**
-   * Sends the pending output, then FIN, and waits briefly for the peer's FIN. Closing with unread
-   * bytes would reset the connection, and a reset may overtake what was sent.
-   */
-  #closeSocket(violated: boolean): void {
-    const { socket } = this;
-    if (socket.destroyed) return;
-    if (socket.connecting) {
-      socket.destroy();
-      return;
-    }
-    socket.setTimeout(0);
-    if (violated) socket.destroySoon();
-    else socket.end();
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    timer.unref();
-    socket.once("close", () => clearTimeout(timer));
   }
 
   #received(chunk: Buffer): void {
@@ -425,6 +406,3 @@ export abstract class Connection implements FrameHandler {
 function continueReading(connection: Connection): void {
   connection.continueReading();
 }
-
-/** How long a closed connection may take to send its pending output, in milliseconds. */
-const lingerMs = 1_000;
