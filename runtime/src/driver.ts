@@ -53,6 +53,7 @@ export {
   reservedEventKeys,
   type SubscriptionStats,
 } from "./broker/broker.ts";
+export { closeForCaller } from "./broker/close-for-caller.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
 export { cursorNumber, originalOf, readDeadLetter } from "./broker/dead-letter-record.ts";
 export {

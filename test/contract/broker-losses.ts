@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker, DeadLetters } from "@micro-es/runtime";
 import { abortAt, abortMoments } from "./abort-moments.ts";
-import { type BrokerCase, textEvent, until } from "./broker-stage.ts";
+import { type BrokerCase, counted, textEvent, textOf, until } from "./broker-stage.ts";
 import { HandlingLedger } from "./handling-ledger.ts";
 
 /** No event that a broker promised to deliver is lost, whatever happens to its subscribers. */
@@ -137,6 +137,41 @@ export const lossCases: readonly BrokerCase[] = [
         await one.publish(topic, textEvent("x"));
         await until(() => closed === 1 && subscription.stats.delivered === 1);
         await subscription.close();
+      }
+    },
+  ],
+  [
+    "settles the events of handlers that close their broker and wait for it",
+    2,
+    async (stage, one, two) => {
+      const member = stage.join({ closeGraceMs: 60_000 });
+      const options = { queue: "g", redeliveryBackoffMs: 1, maxInFlight: 4 };
+      const topics = ["closes.broker.a", "closes.broker.b"];
+      let begun = 0;
+      const handled: string[] = [];
+      const closing = (topic: string) => async () => {
+        begun++;
+        await until(() => begun === topics.length);
+        await member.close();
+        handled.push(topic);
+      };
+      const members = await Promise.all(
+        topics.map((topic) => member.subscribe(topic, closing(topic), options)),
+      );
+      await stage.settle();
+      for (const topic of topics) await one.publish(topic, textEvent("first"));
+      await until(() => handled.length === topics.length);
+      await member.close();
+      for (const { stats } of members) assert.deepEqual(stats, counted({ delivered: 1 }));
+
+      // What was not settled would come to the next member of the group first.
+      for (const topic of topics) {
+        const next = stage.collect();
+        await two.subscribe(topic, next.take, options);
+        await stage.settle();
+        await one.publish(topic, textEvent("second"));
+        await until(() => next.events.length > 0);
+        assert.deepEqual(next.events.map(textOf), ["second"]);
       }
     },
   ],

@@ -103,6 +103,28 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     await expect.poll(() => seen).toEqual(["b", "c"]);
   });
 
+  test("an event whose handler closes the broker and waits for it is acknowledged", async () => {
+    const options = { servers: server.url, stream: "closes", prefix: "closes", logger };
+    const broker = jetstreamBroker(options);
+    let isHandled = false;
+    const handler = async () => {
+      await broker.close();
+      isHandled = true;
+    };
+    await broker.subscribe("topic", handler, { queue: "q" });
+    await broker.publish("topic", { ...textEvent, id: "last" });
+    await expect.poll(() => isHandled).toBe(true);
+    await broker.close();
+    const plain = await connect({ servers: server.url });
+    const manager = await plain.jetstreamManager();
+    const { value: consumer } = await manager.consumers
+      .list("closes")
+      [Symbol.asyncIterator]()
+      .next();
+    expect(consumer).toMatchObject({ num_ack_pending: 0, ack_floor: { stream_seq: 1 } });
+    await plain.close();
+  });
+
   test("what was published on core NATS goes out before the broker has closed", async () => {
     await using hearing = natsBroker({ servers: server.url, logger });
     const seen: string[] = [];

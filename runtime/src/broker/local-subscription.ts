@@ -132,7 +132,7 @@ export class LocalSubscription implements Subscription, Consumer {
   #dropped = 0;
   #state: "open" | "draining" | "leaving" | "closed" = "open";
   #closing: Promise<void> | undefined = undefined;
-  /** Called when an attempt has ended. */
+  /** Called when an attempt has ended, and when another handler waits for the close. */
   readonly #endListeners = new Set<() => void>();
   /** Number of handlers waiting for this subscription to close. */
   #closers = 0;
@@ -226,9 +226,43 @@ export class LocalSubscription implements Subscription, Consumer {
     }
   }
 
+  /** Whether the caller runs inside a handler of this subscription. */
+  get isCallerHandler(): boolean {
+    return this.#frame.isOnStack;
+  }
+
   close(): Promise<void> {
+    return this.isCallerHandler ? this.closeExceptForClosers(true) : this.closeCompletely();
+  }
+
+  /** As {@link close}, but waits for every handler, even the one that calls it. */
+  closeCompletely(): Promise<void> {
     this.#closing ??= this.#close();
-    return this.#frame.isOnStack ? this.#closedButForItsClosers() : this.#closing;
+    return this.#closing;
+  }
+
+  /**
+   * As {@link close}, but does not wait for the handlers that themselves wait for it, nor for events
+   * that wait for the slots of those.
+   * @param isCloser whether the caller is such a handler of this subscription.
+   */
+  closeExceptForClosers(isCloser: boolean): Promise<void> {
+    const closing = this.closeCompletely();
+    if (isCloser) {
+      this.#closers++;
+      this.#tellEnd();
+    }
+    return new Promise<void>((resolve, reject) => {
+      const check = () => {
+        const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
+        if (this.#inFlight.size > this.#closers || left > 0) return;
+        this.#endListeners.delete(check);
+        resolve();
+      };
+      this.#endListeners.add(check);
+      check();
+      closing.then(resolve, reject);
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -427,25 +461,6 @@ export class LocalSubscription implements Subscription, Consumer {
       };
       const grace = setTimeout(end, this.#host.closeGraceMs);
       this.#endListeners.add(check);
-    });
-  }
-
-  /**
-   * For a handler of this subscription that awaits its close: it cannot wait for its own attempt,
-   * nor for events that wait for the slot it occupies.
-   */
-  #closedButForItsClosers(): Promise<void> {
-    this.#closers++;
-    return new Promise<void>((resolve, reject) => {
-      const check = () => {
-        const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
-        if (this.#inFlight.size > this.#closers || left > 0) return;
-        this.#endListeners.delete(check);
-        resolve();
-      };
-      this.#endListeners.add(check);
-      check();
-      this.#closing?.then(resolve, reject);
     });
   }
 

@@ -7,6 +7,7 @@ import {
 import {
   type BrokerGuarantees,
   byteCount,
+  closeForCaller,
   type DeliveryHost,
   defaultCloseGraceMs,
   durationMs,
@@ -102,8 +103,12 @@ export abstract class EventDriver<Source> extends NatsDriver implements Delivery
     }
   }
 
+  override close(): Promise<void> {
+    return closeForCaller(super.close(), this.sources.keys(), this.logger);
+  }
+
   protected override async end(): Promise<void> {
-    await Promise.all([...this.sources.keys()].map((each) => each.close()));
+    await Promise.all([...this.sources.keys()].map((each) => each.closeCompletely()));
   }
 
   /**

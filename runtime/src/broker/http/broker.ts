@@ -28,6 +28,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from "../broker.ts";
+import { closeForCaller } from "../close-for-caller.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "../delivery-queue.ts";
 import { defaultMaxEventBytes, type EventRecord, eventRecord, withCancellation } from "../event.ts";
 import {
@@ -318,7 +319,8 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
 
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
-    return this.#closing;
+    const subscriptions = this.#own.all().map((own) => own.subscription);
+    return closeForCaller(this.#closing, subscriptions, this.logger);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -360,7 +362,7 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
 
   async #closeAll(): Promise<void> {
     await closeInOrder(
-      () => Promise.all(this.#own.all().map((own) => own.subscription.close())),
+      () => Promise.all(this.#own.all().map((own) => own.subscription.closeCompletely())),
       () => this.#finishSending(),
       () => this.#unlisten(),
       () => Promise.all([this.#directory.close(), this.#sender.close()]),

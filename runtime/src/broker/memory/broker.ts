@@ -20,6 +20,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from "../broker.ts";
+import { closeForCaller } from "../close-for-caller.ts";
 import type { DeadLetters } from "../dead-letter-admin.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "../delivery-queue.ts";
 import { defaultMaxEventBytes, type EventRecord, eventRecord, withCancellation } from "../event.ts";
@@ -208,7 +209,7 @@ class MemoryBroker implements Broker, DeliveryHost {
 
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
-    return this.#closing;
+    return closeForCaller(this.#closing, this.#subscriptions, this.logger);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -227,7 +228,7 @@ class MemoryBroker implements Broker, DeliveryHost {
   }
 
   async #closeAll(): Promise<void> {
-    await Promise.all([...this.#subscriptions].map((each) => each.close()));
+    await Promise.all([...this.#subscriptions].map((each) => each.closeCompletely()));
   }
 
   #check(what: string, signal: AbortSignal | undefined): void {
