@@ -24,9 +24,14 @@ const packagesOf = (files: readonly string[]) => [
   ...new Set(files.flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])),
 ];
 
-/** The files of the runtime, without those that escape and redact what every command shows. */
+/**
+ * The files of the runtime, without those that escape and redact what every command shows, and
+ * suggest names.
+ */
 const runtimeFiles = (files: readonly string[]) =>
-  files.filter((url) => /\/runtime\/(?!dist\/base\/(?:redact|terminal-text)\.js$)/.test(url));
+  files.filter((url) =>
+    /\/runtime\/(?!dist\/base\/(?:redact|suggest|terminal-text)\.js$)/.test(url),
+  );
 
 describe("what a command line needs is all that is loaded", () => {
   test.each([["--help"], ["--version"], ["registry"], ["servics"]])(

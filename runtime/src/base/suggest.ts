@@ -14,7 +14,7 @@ export function nearest(
   let least = mostChanges + 1;
   for (const name of names.slice(0, mostCompared)) {
     if (Math.abs(name.length - typed.length) >= least) continue;
-    const changes = distance(typed, name);
+    const changes = typingErrors(typed, name);
     if (changes < least) {
       least = changes;
       best = name;
@@ -39,7 +39,7 @@ export function resembling(name: string, names: readonly string[]): string | und
  * The number of typing errors between two words: missing, extra or wrong characters, and swapped
  * neighbours.
  */
-function distance(from: string, to: string): number {
+export function typingErrors(from: string, to: string): number {
   let beforeLast: readonly number[] = [];
   let last: readonly number[] = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row++) {

@@ -4,7 +4,7 @@ import { withoutCredentials } from "../base/redact.ts";
 import { nearest } from "../base/suggest.ts";
 import { builtInDrivers } from "./built-in-drivers.ts";
 import type { Driver, DriverContext, DriverPart, DriverParts } from "./driver.ts";
-import { driverPackage } from "./driver-package.ts";
+import { driverPackage, publishedSchemes } from "./driver-package.ts";
 
 /** A URL, and the variable that contains it; undefined for a default. */
 export interface NamedUrl {
@@ -86,17 +86,27 @@ export class Backends {
     const { scheme } = named.url;
     const driver = this.#drivers.find(({ schemes }) => schemes.includes(scheme));
     if (driver !== undefined) return driver;
-    const schemes = this.#drivers.flatMap((it) => it.schemes);
-    const meant = nearest(scheme, schemes, scheme.length < 6 ? 1 : 2);
-    const hint = meant === undefined ? "" : `; did you mean ${meant}:?`;
+    const loaded = this.#drivers.flatMap((it) => it.schemes);
+    const isPublished = publishedSchemes.includes(scheme);
+    const meant = isPublished ? undefined : similar(scheme, [...loaded, ...publishedSchemes]);
     const { name, value } = driverPackage(scheme);
     throw new MicroError(
       "invalid_argument",
       `${shown(named)} needs the driver ${name}: npm i ${name}, and pass it: ` +
-        `createService({ drivers: [${value}] }) or drivers: await loadDrivers()${hint}`,
+        `createService({ drivers: [${value}] }) or drivers: await loadDrivers()` +
+        (meant === undefined ? "" : suggestion(meant, loaded)),
       { outcome: "not-executed" },
     );
   }
+}
+
+function similar(scheme: string, schemes: readonly string[]): string | undefined {
+  return nearest(scheme, schemes, scheme.length < 6 ? 1 : 2);
+}
+
+function suggestion(scheme: string, loaded: readonly string[]): string {
+  const install = loaded.includes(scheme) ? "" : ` (npm i ${driverPackage(scheme).name})`;
+  return `; did you mean ${scheme}:?${install}`;
 }
 
 /** The parts that a backend has, as listed in messages. */

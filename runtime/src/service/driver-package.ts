@@ -8,6 +8,9 @@ const packages: Readonly<Record<string, string>> = {
   postgresql: "postgres",
 };
 
+/** The schemes of the published driver packages, which a misspelled scheme may mean. */
+export const publishedSchemes: readonly string[] = ["nats", "tls", "etcd", "etcds"];
+
 /** The package whose driver handles a scheme, and the name of the exported driver. */
 export function driverPackage(scheme: string): { readonly name: string; readonly value: string } {
   const base = Object.hasOwn(packages, scheme) ? packages[scheme]! : scheme.replace(/\+.*/, "");

@@ -225,6 +225,9 @@ describe("a service is not created", () => {
     [{ MICRO_STORE: "rediss://secret@a" }, "npm i @micro-es/redis, and"],
     [{ MICRO_BACKEND: "acne://a" }, /npm i @micro-es\/acne, and .*; did you mean acme:\?/],
     [{ MICRO_SYNC: "memry" }, "did you mean memory:?"],
+    [{ MICRO_REGISTRY: "etdc://a" }, "; did you mean etcd:? (npm i @micro-es/etcd)"],
+    [{ MICRO_BACKEND: "natss://a" }, "; did you mean nats:? (npm i @micro-es/nats)"],
+    [{ MICRO_BACKEND: "nats://a" }, /await loadDrivers\(\)$/],
     [
       { MICRO_STORE: "mdns:" },
       "MICRO_STORE=mdns: cannot be used: mdns: has no store; it has registry",
