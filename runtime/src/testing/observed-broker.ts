@@ -35,7 +35,7 @@ export class ObservedBroker implements Broker {
   readonly #failures: PlannedFailures;
   readonly #observer: BrokerObserver;
   readonly #defaults: SubscribeOptions;
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #subscriptions = new Set<ObservedSubscription>();
 
   /** @param defaults defaults for the options of subscriptions. */
   constructor(
@@ -98,9 +98,8 @@ export class ObservedBroker implements Broker {
     });
     // If the signal fired meanwhile, the broker itself closes the subscription.
     throwIfAborted(options?.signal);
-    const observed = new ObservedSubscription(subscription, options?.signal, (closed) => {
-      this.#subscriptions.delete(closed);
-      this.#observer.unsubscribed(closed);
+    const observed = new ObservedSubscription(subscription, options?.signal, () => {
+      if (this.#subscriptions.delete(observed)) this.#observer.unsubscribed(observed);
     });
     this.#subscriptions.add(observed);
     this.#observer.subscribed(observed);
@@ -109,7 +108,7 @@ export class ObservedBroker implements Broker {
 
   async close(): Promise<void> {
     await this.#inner.close();
-    await Promise.all([...this.#subscriptions].map((it) => it.close()));
+    for (const subscription of [...this.#subscriptions]) subscription.brokerClosed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -4,15 +4,10 @@ import type { Subscription, SubscriptionStats } from "../broker/broker.ts";
 /** A subscription that reports when it has closed, including through its signal. */
 export class ObservedSubscription implements Subscription {
   readonly #inner: Subscription;
-  readonly #onClosed: (subscription: Subscription) => void;
+  readonly #onClosed: () => void;
   readonly #stopListening: () => void;
-  #closing: Promise<void> | undefined;
 
-  constructor(
-    inner: Subscription,
-    signal: AbortSignal | undefined,
-    onClosed: (subscription: Subscription) => void,
-  ) {
+  constructor(inner: Subscription, signal: AbortSignal | undefined, onClosed: () => void) {
     this.#inner = inner;
     this.#onClosed = onClosed;
     // The broker closes the subscription when the signal fires, and reports any failure of that.
@@ -31,21 +26,22 @@ export class ObservedSubscription implements Subscription {
     return this.#inner.stats;
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  /** Asks the broker each time, because a handler waits for less than other callers. */
+  async close(): Promise<void> {
+    try {
+      await this.#inner.close();
+    } finally {
+      this.brokerClosed();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #close(): Promise<void> {
-    try {
-      await this.#inner.close();
-    } finally {
-      this.#stopListening();
-      this.#onClosed(this);
-    }
+  /** Reports the end of a subscription that its broker has closed. */
+  brokerClosed(): void {
+    this.#stopListening();
+    this.#onClosed();
   }
 }
