@@ -14,6 +14,7 @@ export {
   requireBareUrl,
 } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
+export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
 export { codeFromNumber, codeToNumber } from "./base/error.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";

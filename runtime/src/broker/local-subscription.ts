@@ -1,4 +1,5 @@
 import { listenForAbort } from "../base/abort.ts";
+import { Closable } from "../base/closable.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../base/deadline.ts";
 import { MicroError, readableThrown } from "../base/error.ts";
 import type { Logger } from "../base/logger.ts";
@@ -118,7 +119,7 @@ const longestBackoffMs = 60_000;
  * the handler, redelivers events that failed and dead-letters those that failed permanently. A
  * handler's failure never reaches the publisher, another subscription, or the process.
  */
-export class LocalSubscription implements Subscription, Consumer {
+export class LocalSubscription extends Closable implements Subscription, Consumer {
   readonly topic: string;
   readonly #frame: HandlerFrame<Handling>;
   readonly #settings: DeliverySettings;
@@ -131,7 +132,6 @@ export class LocalSubscription implements Subscription, Consumer {
   #rejected = 0;
   #dropped = 0;
   #state: "open" | "draining" | "leaving" | "closed" = "open";
-  #closing: Promise<void> | undefined = undefined;
   /** Called when an attempt has ended, and when another handler waits for the close. */
   readonly #endListeners = new Set<() => void>();
   /** Number of handlers waiting for this subscription to close. */
@@ -145,6 +145,7 @@ export class LocalSubscription implements Subscription, Consumer {
     deliveries: DeliveryQueue,
     host: DeliveryHost,
   ) {
+    super();
     this.topic = topic;
     this.#frame = new HandlerFrame(topic, handler, {
       handled: (handling) => this.#succeed(handling),
@@ -231,14 +232,13 @@ export class LocalSubscription implements Subscription, Consumer {
     return this.#frame.isOnStack;
   }
 
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return this.isCallerHandler ? this.closeExceptForClosers(true) : this.closeCompletely();
   }
 
   /** As {@link close}, but waits for every handler, even the one that calls it. */
   closeCompletely(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return super.close();
   }
 
   /**
@@ -263,10 +263,6 @@ export class LocalSubscription implements Subscription, Consumer {
       check();
       closing.then(resolve, reject);
     });
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #handle(handling: Handling): void {
@@ -419,7 +415,7 @@ export class LocalSubscription implements Subscription, Consumer {
     return next;
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#unlisten?.();
     await this.#host.detach?.(this);
     const last = this.#deliveries.consumers === 1;

@@ -1,4 +1,5 @@
 import type { Backoff } from "../base/backoff.ts";
+import { Closable } from "../base/closable.ts";
 import { monotonicNow, turnNow } from "../base/deadline.ts";
 import { asMicroError, MicroError, messageOf } from "../base/error.ts";
 import { LinkedSignal } from "../base/linked-signal.ts";
@@ -49,7 +50,7 @@ export function buildClient(parts: ClientParts): Client {
   return new RpcClient(parts);
 }
 
-class RpcClient implements Client {
+class RpcClient extends Closable<[graceMs?: number]> implements Client {
   readonly #timeoutMs: number | undefined;
   readonly #pool: ChannelPool;
   readonly #waits = new CancellableWaits();
@@ -67,9 +68,9 @@ class RpcClient implements Client {
   readonly #unfollow: () => void;
   readonly #owned: NonNullable<ClientParts["owned"]>;
   readonly #open = new OpenCalls();
-  #closing: Promise<void> | undefined;
 
   constructor(parts: ClientParts) {
+    super();
     const random = parts.random ?? Math.random;
     this.#logger = new PartLogger(parts.logger, silentLogger);
     this.#selector = parts.selector;
@@ -162,15 +163,6 @@ class RpcClient implements Client {
     return this.#streaming(method, "bidi_streaming", requests, options);
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   #answer(call: OutboundCall, request: unknown): Promise<unknown> {
     if (!this.#intercepted) return this.#attempts.unary(call, request);
     try {
@@ -182,7 +174,7 @@ class RpcClient implements Client {
 
   /** @throws MicroError when the call must not even begin. */
   #begin(method: AnyMethod, kind: MethodKind, given: CallOptions | undefined): OutboundCall {
-    if (this.#closing !== undefined) throw clientClosed(method.name);
+    if (this.isClosing) throw clientClosed(method.name);
     if (method.kind !== kind) throw wrongKind(method, kind);
     const options = callOptions(given);
     checkCallOptions(method.name, options);
@@ -245,7 +237,7 @@ class RpcClient implements Client {
     };
   }
 
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     await this.#open.wait(graceMs);
     const reason = new MicroError("canceled", "the client was closed", { outcome: "not-executed" });
     await closeInOrder(

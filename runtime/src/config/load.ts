@@ -1,5 +1,6 @@
 import { pauseUntilAborted, throwIfAborted, untilAborted } from "../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../base/backend-state.ts";
+import { Closable } from "../base/closable.ts";
 import { asMicroError, MicroError, messageOf } from "../base/error.ts";
 import { LinkedSignal } from "../base/linked-signal.ts";
 import { createLogger, type Logger } from "../base/logger.ts";
@@ -101,7 +102,7 @@ interface Followed {
 /** Wait before a watch that ended by itself is restarted, in milliseconds. */
 const rewatchMs = 1000;
 
-class LoadedConfig implements Config {
+class LoadedConfig extends Closable implements Config {
   readonly name: string = "config";
   readonly guarantees: ConfigGuarantees;
   readonly #options: LoadConfigOptions;
@@ -124,9 +125,9 @@ class LoadedConfig implements Config {
   #saving: Promise<void> = Promise.resolve();
   #opening: Promise<void> | undefined;
   #started = false;
-  #closed: Promise<void> | undefined;
 
   constructor(sources: readonly ConfigSource[], options: LoadConfigOptions) {
+    super();
     this.#options = options;
     this.guarantees = guaranteesOf(sources, options.lastKnownGood !== undefined);
     this.#partLogger = new PartLogger(options.logger, createLogger({ level: "warn" }));
@@ -185,15 +186,6 @@ class LoadedConfig implements Config {
     return this.#changes.subscribe({ signal: options.signal, accepts });
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   open(): Promise<void> {
     this.#opening ??= this.#open();
     return this.#opening;
@@ -229,7 +221,7 @@ class LoadedConfig implements Config {
     }
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closing.abort();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#changes.close();

@@ -1,8 +1,9 @@
 import { type BackendState, BackendStatus, type StateListener } from "../base/backend-state.ts";
+import { Closable } from "../base/closable.ts";
 import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "./config.ts";
 
 /** A source that does not change while the process runs. */
-export class StaticSource implements ConfigSource {
+export class StaticSource extends Closable implements ConfigSource {
   readonly name: string;
   readonly guarantees: ConfigSourceGuarantees = {
     reach: "process",
@@ -13,6 +14,7 @@ export class StaticSource implements ConfigSource {
   readonly #status = new BackendStatus();
 
   constructor(name: string, read: () => ConfigTable) {
+    super();
     this.name = name;
     this.#read = read;
   }
@@ -29,9 +31,5 @@ export class StaticSource implements ConfigSource {
     return this.#read();
   }
 
-  async close(): Promise<void> {}
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  protected override async closeOnce(): Promise<void> {}
 }

@@ -1,3 +1,4 @@
+import { Closable } from "../base/closable.ts";
 import { DeadlineSweep, monotonicNow } from "../base/deadline.ts";
 import { asMicroError, MicroError } from "../base/error.ts";
 import type { AnyMethod, Method } from "../call/method.ts";
@@ -34,7 +35,10 @@ const maxIdleConnections = 64;
 const maxOpening = 64;
 
 /** The connections to one server: one for each open call, and some idle ones for later calls. */
-export class GoMicroChannel implements Channel, OutgoingRequests, GoMicroClientConnections {
+export class GoMicroChannel
+  extends Closable<[graceMs?: number]>
+  implements Channel, OutgoingRequests, GoMicroClientConnections
+{
   readonly limits: TransportLimits;
   readonly callForm: CallForm;
   readonly closed: Promise<MicroError | undefined>;
@@ -52,9 +56,9 @@ export class GoMicroChannel implements Channel, OutgoingRequests, GoMicroClientC
   #responded = false;
   #allEnded: (() => void) | undefined;
   #resolveClosed!: (reason: MicroError | undefined) => void;
-  #closing: Promise<void> | undefined;
 
   constructor(source: ConnectionPool, limits: TransportLimits, callForm: CallForm) {
+    super();
     this.#source = source;
     this.limits = limits;
     this.callForm = callForm;
@@ -171,16 +175,7 @@ export class GoMicroChannel implements Channel, OutgoingRequests, GoMicroClientC
     });
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     if (this.#state === "closed") return;
     this.#state = "draining";
     if (this.#calls.size > 0) {

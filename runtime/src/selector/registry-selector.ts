@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Closable } from "../base/closable.ts";
 import { turnNow } from "../base/deadline.ts";
 import { MicroError } from "../base/error.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
@@ -102,7 +103,7 @@ export function createSelector(options: SelectorOptions): Selector {
   return new RegistrySelector(options);
 }
 
-class RegistrySelector implements Selector {
+class RegistrySelector extends Closable implements Selector {
   readonly name: string;
   readonly #registry: Registry;
   readonly #logger: PartLogger;
@@ -115,9 +116,9 @@ class RegistrySelector implements Selector {
   readonly #ending = new Set<Promise<void>>();
   readonly #listeners = new Set<NodeChangeListener>();
   #idleTimer: NodeJS.Timeout | undefined;
-  #closed = false;
 
   constructor(options: SelectorOptions) {
+    super();
     const strategy = options.strategy ?? p2c;
     this.name = strategy.name;
     this.#registry = options.registry;
@@ -158,15 +159,10 @@ class RegistrySelector implements Selector {
     return () => this.#listeners.delete(listener);
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  protected override async closeOnce(): Promise<void> {
     clearInterval(this.#idleTimer);
     for (const nodes of [...this.#services.values()]) this.#drop(nodes);
     await Promise.all(this.#ending);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   async #wait(nodes: ServiceNodes, options: SelectOptions | undefined): Promise<Candidate> {
@@ -206,7 +202,7 @@ class RegistrySelector implements Selector {
   }
 
   #follow(service: string): ServiceNodes {
-    if (this.#closed) throw closedError(service);
+    if (this.isClosing) throw closedError(service);
     if (this.#services.size >= this.#maxServices) this.#dropOne();
     const nodes = new ServiceNodes(service, this.#shared);
     const stop = new AbortController();
@@ -283,7 +279,7 @@ class RegistrySelector implements Selector {
     this.#follows.get(nodes)?.abort();
     this.#follows.delete(nodes);
     this.#services.delete(nodes.service);
-    nodes.clear(this.#closed ? closedError(nodes.service) : droppedError(nodes.service));
+    nodes.clear(this.isClosing ? closedError(nodes.service) : droppedError(nodes.service));
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { untilAborted } from "../base/abort.ts";
 import { advertisedAddress } from "../base/advertised-address.ts";
+import { Closable } from "../base/closable.ts";
 import { asMicroError, MicroError, messageOf } from "../base/error.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { checkOptions } from "../base/option-check.ts";
@@ -50,7 +51,7 @@ export function buildServer(parts: ServerParts): Server {
   return new RpcServer(parts);
 }
 
-class RpcServer implements Server {
+class RpcServer extends Closable<[graceMs?: number]> implements Server {
   readonly #parts: ServerParts;
   /** Id of its nodes; replaced after another process has registered it. */
   #id: string;
@@ -76,9 +77,9 @@ class RpcServer implements Server {
   #state: ServerState = "created";
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(parts: ServerParts) {
+    super();
     this.#parts = parts;
     this.#id = parts.id ?? randomUUID();
     this.#logger = parts.logger ?? silentLogger;
@@ -184,7 +185,7 @@ class RpcServer implements Server {
   }
 
   start(): Promise<void> {
-    if (this.#draining !== undefined || this.#closing !== undefined) return this.#refuseStart();
+    if (this.#draining !== undefined || this.isClosing) return this.#refuseStart();
     this.#starting ??= this.#start().finally(() => {
       if (this.#state === "created") this.#starting = undefined;
     });
@@ -196,17 +197,9 @@ class RpcServer implements Server {
     return this.#draining;
   }
 
-  close(graceMs = 0): Promise<void> {
+  override close(graceMs = 0): Promise<void> {
     this.#grace.shorten(graceMs);
-    if (this.#closing === undefined) {
-      this.#closeBegun.abort(this.#closedDuringStart());
-      this.#closing = this.#close();
-    }
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return super.close();
   }
 
   #add(method: AnyMethod, kind: MethodKind, handler: Handler): void {
@@ -425,7 +418,8 @@ class RpcServer implements Server {
     ]);
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
+    this.#closeBegun.abort(this.#closedDuringStart());
     await this.#started();
     await this.#grace.wait(this.drain());
     await this.#release();

@@ -1,4 +1,5 @@
 import type { BackendState, StateListener } from "../base/backend-state.ts";
+import { Closable } from "../base/closable.ts";
 import type { Logger } from "../base/logger.ts";
 import { checkOptions, logger, object } from "../base/option-check.ts";
 import { drivers } from "../base/option-kinds.ts";
@@ -44,13 +45,13 @@ export function configSources(options: ConfigSourcesOptions = {}): readonly Conf
 }
 
 /** A source that closes its connections along with itself. */
-class OwningSource implements ConfigSource {
+class OwningSource extends Closable implements ConfigSource {
   declare readonly watch?: NonNullable<ConfigSource["watch"]>;
   readonly #source: ConfigSource;
   readonly #close: () => Promise<void>;
-  #closing: Promise<void> | undefined;
 
   constructor(source: ConfigSource, close: () => Promise<void>) {
+    super();
     this.#source = source;
     this.#close = close;
     if (source.watch !== undefined) this.watch = source.watch.bind(source);
@@ -76,12 +77,7 @@ class OwningSource implements ConfigSource {
     return this.#source.load(options);
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  protected override closeOnce(): Promise<void> {
+    return this.#close();
   }
 }

@@ -4,6 +4,7 @@ import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import { abortError, listenForAbort, throwIfAborted, untilAborted } from "../base/abort.ts";
 import type { BackendState, StateListener } from "../base/backend-state.ts";
+import { Closable } from "../base/closable.ts";
 import { MicroError } from "../base/error.ts";
 import { checkOptions } from "../base/option-check.ts";
 import { FifoLock } from "./fifo-lock.ts";
@@ -26,16 +27,16 @@ import {
 const maxIdBytes = 512;
 
 /** Locks and leader election on any backend that can grant leases. */
-export class LeaseSync implements Sync {
+export class LeaseSync extends Closable implements Sync {
   readonly guarantees: SyncGuarantees;
   readonly #leases: LeaseBackend;
   readonly #line = new FifoLock();
   readonly #held = new Set<HeldLease>();
   readonly #attempts = new Set<Promise<HeldLease>>();
   readonly #closing: AbortController = new AbortController();
-  #closed: Promise<void> | undefined;
 
   constructor(leases: LeaseBackend, guarantees: SyncGuarantees) {
+    super();
     this.#leases = leases;
     this.guarantees = guarantees;
     setMaxListeners(0, this.#closing.signal);
@@ -106,15 +107,6 @@ export class LeaseSync implements Sync {
     return this.#list("leader", options);
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   async #list(kind: LeaseKind, options: LockListOptions = {}): Promise<readonly LockStatus[]> {
     checkOptions(`list ${kind}s`, options, lockListKinds);
     const { prefix = "", signal } = options;
@@ -131,7 +123,7 @@ export class LeaseSync implements Sync {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closing.abort(closedError("wait for a lock"));
     await Promise.all([...this.#held].map((lease) => lease.revoke("its sync was closed")));
     await Promise.allSettled(this.#attempts);
@@ -196,7 +188,7 @@ export class LeaseSync implements Sync {
   }
 
   #requireOpen(what: string): void {
-    if (this.#closed !== undefined) throw closedError(what);
+    if (this.isClosing) throw closedError(what);
   }
 }
 

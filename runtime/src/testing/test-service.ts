@@ -1,3 +1,4 @@
+import { Closable } from "../base/closable.ts";
 import type { MicroError } from "../base/error.ts";
 import { callback, checkOptions, instanceOf } from "../base/option-check.ts";
 import type { Topic, TopicPublishOptions } from "../broker/topic.ts";
@@ -142,7 +143,7 @@ export async function createTestService(
   return test;
 }
 
-class RunningTestService implements TestService {
+class RunningTestService extends Closable implements TestService {
   readonly service: Service;
   readonly client: Client;
   readonly network: TestNetwork;
@@ -152,13 +153,13 @@ class RunningTestService implements TestService {
   readonly #fakes: Server[] = [];
   /** Closed in this order, after the service. */
   readonly #parts: readonly { close(): Promise<void> }[];
-  #closing: Promise<void> | undefined;
 
   constructor(
     network: TestNetwork,
     create: (options: ServiceOptions) => Service,
     { logger, ...options }: Omit<TestServiceOptions, "network" | "create">,
   ) {
+    super();
     this.network = network;
     this.#log = new RecordedLog(logger);
     const registry = network.registry();
@@ -231,16 +232,7 @@ class RunningTestService implements TestService {
     return server;
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     const failures: unknown[] = [];
     for (const part of [this.client, this.service, ...this.#fakes, ...this.#parts]) {
       try {

@@ -11,6 +11,7 @@ import {
   type Backoff,
   backoffMs,
   type Channel,
+  Closable,
   checkOptions,
   type OutgoingCall,
   pauseUntilAborted,
@@ -46,7 +47,7 @@ interface Connected {
  * waits for a cluster that is not up yet. It moves to another endpoint when a member fails, and
  * reconnects until it is closed.
  */
-export class EtcdLink implements AsyncDisposable {
+export class EtcdLink extends Closable {
   readonly status: BackendStatus = new BackendStatus();
   readonly timeoutMs: number;
   readonly #options: EtcdOptions;
@@ -65,9 +66,9 @@ export class EtcdLink implements AsyncDisposable {
   /** Until when calls wait for the first connection; undefined before the first use. */
   #waitsUntil: number | undefined;
   #wasConnected = false;
-  #closed: Promise<void> | undefined;
 
   constructor(options: EtcdOptions = {}) {
+    super();
     checkOptions("EtcdLink", options, etcdKinds);
     this.#options = options;
     this.#endpoints = endpointsOf(options);
@@ -85,7 +86,7 @@ export class EtcdLink implements AsyncDisposable {
   }
 
   get closed(): boolean {
-    return this.#closed !== undefined;
+    return this.isClosing;
   }
 
   /** Whether there is a connection right now. */
@@ -190,16 +191,7 @@ export class EtcdLink implements AsyncDisposable {
     this.#token = undefined;
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closing.abort(linkClosed());
     this.#connectedListeners.clear();
     await this.#connecting?.catch(() => {});

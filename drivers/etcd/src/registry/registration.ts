@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { asMicroError, type Logger, MicroError, type Node } from "@micro-es/runtime";
-import { backoffMs, type Registration, untilAborted } from "@micro-es/runtime/driver";
+import { backoffMs, Closable, type Registration, untilAborted } from "@micro-es/runtime/driver";
 import { Compare_CompareTarget } from "../gen/etcd/rpc_pb.ts";
 import { type EtcdEntry, entryOf, type Snapshot, singleKey } from "../link/entries.ts";
 import { isMemberFault } from "../link/failure.ts";
@@ -25,7 +25,7 @@ export interface RegistrationPlace {
 }
 
 /** A node's record in etcd, on a lease of its own that is renewed at each third of its ttl. */
-export class EtcdRegistration implements Registration, WatchFollower {
+export class EtcdRegistration extends Closable implements Registration, WatchFollower {
   readonly node: Node;
   readonly #place: RegistrationPlace;
   readonly #key: string;
@@ -53,7 +53,6 @@ export class EtcdRegistration implements Registration, WatchFollower {
   #timer: NodeJS.Timeout | undefined;
   #watch: EtcdWatch | undefined;
   #forgetReconnect: (() => void) | undefined;
-  #closed: Promise<void> | undefined;
 
   constructor(
     node: Node,
@@ -62,6 +61,7 @@ export class EtcdRegistration implements Registration, WatchFollower {
     onClose: () => void,
     onTakenOver: (() => void) | undefined,
   ) {
+    super();
     this.node = node;
     this.#place = place;
     this.#key = keyOf(place.prefix, node);
@@ -108,16 +108,7 @@ export class EtcdRegistration implements Registration, WatchFollower {
     this.#stop();
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#stop();
     this.#closing.abort();
     await this.#working;
@@ -126,7 +117,7 @@ export class EtcdRegistration implements Registration, WatchFollower {
   }
 
   get #ended(): boolean {
-    return this.#takenOver || this.#closed !== undefined;
+    return this.#takenOver || this.isClosing;
   }
 
   async #begin(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   silentLogger,
 } from "@micro-es/runtime";
 import {
+  Closable,
   checkOptions,
   checkReadOptions,
   checkRegisterOptions,
@@ -85,7 +86,7 @@ export function etcdRegistry(options: EtcdRegistryOptions = {}): Registry {
   return new EtcdRegistry(options);
 }
 
-class EtcdRegistry implements Registry {
+class EtcdRegistry extends Closable implements Registry {
   readonly name = "etcd";
   readonly guarantees: RegistryGuarantees = {
     reach: "backend",
@@ -104,9 +105,9 @@ class EtcdRegistry implements Registry {
   readonly #registrations = new Map<string, EtcdRegistration>();
   readonly #closed: AbortController = sharedAbortController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now), sweepGapMs);
-  #closing: Promise<void> | undefined;
 
   constructor({ link, prefix = "/micro/registry", logger, ...options }: EtcdRegistryOptions) {
+    super();
     this.#ownsLink = link === undefined;
     this.#link = link ?? new EtcdLink(options);
     this.#watches = new EtcdWatches(this.#link);
@@ -210,16 +211,7 @@ class EtcdRegistry implements Registry {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closed.abort();
     this.#sweep.close();
     await closeInOrder(
@@ -241,7 +233,7 @@ class EtcdRegistry implements Registry {
    * not executed.
    */
   #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       throw new MicroError("unavailable", `cannot ${what}: the registry is closed`, {
         outcome: "not-executed",
       });

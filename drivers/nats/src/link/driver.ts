@@ -1,5 +1,10 @@
 import { type BackendState, MicroError } from "@micro-es/runtime";
-import { closeInOrder, type StateListener, throwIfAborted } from "@micro-es/runtime/driver";
+import {
+  Closable,
+  closeInOrder,
+  type StateListener,
+  throwIfAborted,
+} from "@micro-es/runtime/driver";
 import { NatsLink } from "./link.ts";
 import type { NatsOptions } from "./options.ts";
 
@@ -13,14 +18,14 @@ export type NatsDriverOptions = NatsOptions & {
  * The common base of all drivers on NATS: holds the connection, exposes the connection's state as
  * the driver's, and closes once.
  */
-export abstract class NatsDriver implements AsyncDisposable {
+export abstract class NatsDriver extends Closable {
   protected readonly link: NatsLink;
   readonly #ownsLink: boolean;
   readonly #what: string;
-  #closing: Promise<void> | undefined;
 
   /** @param what the driver's name in a message, such as `broker`. */
   constructor(options: NatsDriverOptions, what: string) {
+    super();
     this.#what = what;
     this.#ownsLink = options.link === undefined;
     this.link = options.link ?? new NatsLink(options);
@@ -34,15 +39,6 @@ export abstract class NatsDriver implements AsyncDisposable {
     return this.link.status.onStateChange(listener);
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   /** Ends what the driver opened on its connection, before the connection is released. */
   protected async end(): Promise<void> {}
 
@@ -51,7 +47,7 @@ export abstract class NatsDriver implements AsyncDisposable {
    * not executed.
    */
   protected check(what: string, signal?: AbortSignal): void {
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       throw new MicroError("unavailable", `cannot ${what}: the ${this.#what} is closed`, {
         outcome: "not-executed",
       });
@@ -59,7 +55,7 @@ export abstract class NatsDriver implements AsyncDisposable {
     throwIfAborted(signal);
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     await closeInOrder(
       () => this.end(),
       () => (this.#ownsLink ? this.link.close() : undefined),

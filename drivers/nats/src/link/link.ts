@@ -3,6 +3,7 @@ import {
   BackendStatus,
   type Backoff,
   backoffMs,
+  Closable,
   checkOptions,
   waitUntilAborted,
 } from "@micro-es/runtime/driver";
@@ -34,7 +35,7 @@ const firstConnection: Backoff = { firstMs: 100, factor: 2, mostMs: 2_000, jitte
  * One connection to NATS that several drivers of a process share. It opens on first use, which
  * waits for servers that are not up yet, and reconnects without limit. Its creator closes it.
  */
-export class NatsLink implements AsyncDisposable {
+export class NatsLink extends Closable {
   readonly status: BackendStatus = new BackendStatus();
   readonly timeoutMs: number;
   readonly #options: NatsOptions;
@@ -48,16 +49,16 @@ export class NatsLink implements AsyncDisposable {
   #opening: Promise<NatsConnection> | undefined;
   #connection: NatsConnection | undefined;
   #manager: Promise<JetStreamManager> | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: NatsOptions = {}) {
+    super();
     checkOptions("NatsLink", options, natsKinds);
     this.#options = options;
     this.timeoutMs = options.timeoutMs ?? defaultNatsTimeoutMs;
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined;
+    return this.isClosing;
   }
 
   /** Whether it is connected right now. */
@@ -82,7 +83,7 @@ export class NatsLink implements AsyncDisposable {
    * @throws MicroError `unavailable` when it cannot be opened or was closed; `unauthenticated`.
    */
   open(): Promise<NatsConnection> {
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       return Promise.reject(linkClosed());
     }
     this.#opening ??= this.#open();
@@ -137,18 +138,6 @@ export class NatsLink implements AsyncDisposable {
     return () => this.#reconnected.delete(listener);
   }
 
-  close(): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#closing = this.#close();
-      this.#closeBegun.abort();
-    }
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   async #open(): Promise<NatsConnection> {
     const { startTimeoutMs = defaultStartTimeoutMs } = this.#options;
     this.#waitsUntil ??= performance.now() + startTimeoutMs;
@@ -159,7 +148,7 @@ export class NatsLink implements AsyncDisposable {
         const failure = natsFailure(error, `connect to NATS at ${this.#servers()}`);
         const leftMs = this.#waitsUntil - performance.now();
         const waitMs = backoffMs(firstConnection, failures, Math.random);
-        if (this.#closing !== undefined || !isNotUpYet(error) || leftMs < waitMs) {
+        if (this.isClosing || !isNotUpYet(error) || leftMs < waitMs) {
           this.#opening = undefined;
           this.#report(failure);
           throw failure;
@@ -177,9 +166,9 @@ export class NatsLink implements AsyncDisposable {
   }
 
   async #connect(): Promise<NatsConnection> {
-    if (this.#closing !== undefined) throw linkClosed();
+    if (this.isClosing) throw linkClosed();
     const connection = await connect(connectionOptions(this.#options, this.#waits.delayMs));
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       await connection.close();
       throw linkClosed();
     }
@@ -227,7 +216,8 @@ export class NatsLink implements AsyncDisposable {
     }
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
+    this.#closeBegun.abort();
     const connection = await this.#opening?.catch(() => undefined);
     this.#reconnected.clear();
     if (connection === undefined || connection.isClosed()) return;

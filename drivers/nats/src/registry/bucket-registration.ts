@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger, Node } from "@micro-es/runtime";
 import type { Registration } from "@micro-es/runtime/driver";
-import { untilAborted } from "@micro-es/runtime/driver";
+import { Closable, untilAborted } from "@micro-es/runtime/driver";
 import type { BucketEntry, NatsBucket } from "../link/bucket.ts";
 import { type BucketFollower, BucketWatch } from "../link/bucket-watch.ts";
 import { isWrongSequence, natsFailure } from "../link/failure.ts";
@@ -18,7 +18,7 @@ const longestRenewalMs = 10 * 60_000;
 const reconnectSpreadMs = 500;
 
 /** A node in the bucket, rewritten at each third of its ttl. */
-export class BucketRegistration implements Registration, BucketFollower {
+export class BucketRegistration extends Closable implements Registration, BucketFollower {
   readonly node: Node;
   readonly #bucket: NatsBucket;
   readonly #key: string;
@@ -37,7 +37,6 @@ export class BucketRegistration implements Registration, BucketFollower {
   #watch: BucketWatch | undefined;
   #answers: ServiceResponder | undefined;
   #forgetReconnect: (() => void) | undefined;
-  #closed: Promise<void> | undefined;
 
   constructor(
     node: Node,
@@ -47,6 +46,7 @@ export class BucketRegistration implements Registration, BucketFollower {
     onClose: () => void,
     onTakenOver: (() => void) | undefined,
   ) {
+    super();
     this.node = node;
     this.#bucket = bucket;
     this.#key = keyOf(node);
@@ -94,16 +94,7 @@ export class BucketRegistration implements Registration, BucketFollower {
     this.#stop();
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     const takenOver = this.#takenOver;
     this.#stop();
     this.#closing.abort();
@@ -136,7 +127,7 @@ export class BucketRegistration implements Registration, BucketFollower {
   }
 
   get #ended(): boolean {
-    return this.#takenOver || this.#closed !== undefined;
+    return this.#takenOver || this.isClosing;
   }
 
   #lose(): void {

@@ -3,6 +3,7 @@ import { asMicroError, MicroError, remainingMs, type Transport } from "@micro-es
 import {
   type Channel,
   ClientConnection,
+  Closable,
   checkDial,
   checkOptions,
   type DialOptions,
@@ -147,14 +148,14 @@ async function dial(
   }
 }
 
-class SubjectListener implements Listener {
+class SubjectListener extends Closable<[graceMs?: number]> implements Listener {
   readonly address: string;
   readonly #native: NativeListener;
   readonly #subscriptions: Subscription[] = [];
   #stopped: Promise<void> | undefined;
-  #closed: Promise<void> | undefined;
 
   private constructor(address: string, native: NativeListener) {
+    super();
     this.address = address;
     this.#native = native;
     native.address = address;
@@ -214,15 +215,6 @@ class SubjectListener implements Listener {
     return this.#native.drain();
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closed ??= this.#close(graceMs);
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   #stop(): Promise<void> {
     this.#stopped ??= Promise.resolve().then(() => {
       for (const subscription of this.#subscriptions) subscription.unsubscribe();
@@ -230,7 +222,7 @@ class SubjectListener implements Listener {
     return this.#stopped;
   }
 
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     await this.#stop();
     await this.#native.close(graceMs);
   }

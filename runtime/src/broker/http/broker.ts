@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import { advertisedAddress } from "../../base/advertised-address.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { createLogger, type Logger } from "../../base/logger.ts";
 import {
@@ -155,7 +156,7 @@ export function httpBroker(options: HttpBrokerOptions): HttpBroker {
   return new RegistryHttpBroker(options);
 }
 
-class RegistryHttpBroker implements HttpBroker, DeliveryHost {
+class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
   readonly name = "http";
   readonly guarantees: BrokerGuarantees;
   readonly logger: PartLogger;
@@ -173,9 +174,9 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
   #published = 0;
   #listening: Promise<string> | undefined = undefined;
   #address: string | undefined = undefined;
-  #closing: Promise<void> | undefined = undefined;
 
   constructor(options: HttpBrokerOptions) {
+    super();
     const { registry } = options;
     const maxEventBytes = options.maxEventBytes ?? defaultMaxEventBytes;
     this.guarantees = {
@@ -317,14 +318,10 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
     if (own !== undefined) this.#own.remove(own);
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
+  override close(): Promise<void> {
+    const closing = super.close();
     const subscriptions = this.#own.all().map((own) => own.subscription);
-    return closeForCaller(this.#closing, subscriptions, this.logger);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return closeForCaller(closing, subscriptions, this.logger);
   }
 
   async #send(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
@@ -360,7 +357,7 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
     return this.#address;
   }
 
-  async #closeAll(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     await closeInOrder(
       () => Promise.all(this.#own.all().map((own) => own.subscription.closeCompletely())),
       () => this.#finishSending(),
@@ -387,7 +384,7 @@ class RegistryHttpBroker implements HttpBroker, DeliveryHost {
   }
 
   #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
         outcome: "not-executed",
       });

@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { createLogger, type Logger } from "../../base/logger.ts";
 import {
@@ -126,7 +127,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   return new MemoryBroker(options);
 }
 
-class MemoryBroker implements Broker, DeliveryHost {
+class MemoryBroker extends Closable implements Broker, DeliveryHost {
   readonly name = "memory";
   readonly keepsDeadLetters = true;
   readonly guarantees: BrokerGuarantees;
@@ -137,9 +138,9 @@ class MemoryBroker implements Broker, DeliveryHost {
   readonly #maxPendingBytes: number;
   readonly #status = new BackendStatus();
   readonly #subscriptions = new Set<LocalSubscription>();
-  #closing: Promise<void> | undefined = undefined;
 
   constructor(options: MemoryBrokerOptions) {
+    super();
     const overflow = options.overflow ?? "drop";
     this.guarantees = {
       delivery: overflow === "block" ? "at-least-once" : "at-most-once",
@@ -207,13 +208,8 @@ class MemoryBroker implements Broker, DeliveryHost {
     this.#subscriptions.delete(subscription);
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
-    return closeForCaller(this.#closing, this.#subscriptions, this.logger);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  override close(): Promise<void> {
+    return closeForCaller(super.close(), this.#subscriptions, this.logger);
   }
 
   async #deliver(record: EventRecord, options: PublishOptions): Promise<void> {
@@ -227,12 +223,12 @@ class MemoryBroker implements Broker, DeliveryHost {
     );
   }
 
-  async #closeAll(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((each) => each.closeCompletely()));
   }
 
   #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.#closing !== undefined) {
+    if (this.isClosing) {
       throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
         outcome: "not-executed",
       });

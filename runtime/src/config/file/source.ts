@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { LinkedSignal } from "../../base/linked-signal.ts";
 import { checkOptions, flag, oneOf } from "../../base/option-check.ts";
 import { announceReload } from "../announce-reload.ts";
@@ -49,7 +50,7 @@ export function fileSource(path: string, options: FileSourceOptions = {}): Confi
   return new FileSource(resolve(path), format, options);
 }
 
-class FileSource implements ConfigSource {
+class FileSource extends Closable implements ConfigSource {
   readonly name: string;
   readonly guarantees: ConfigSourceGuarantees;
   readonly watch?: NonNullable<ConfigSource["watch"]>;
@@ -72,6 +73,7 @@ class FileSource implements ConfigSource {
     format: FileFormat,
     { required = true, watch = true }: FileSourceOptions,
   ) {
+    super();
     this.name = `file:${path}`;
     this.#path = path;
     this.#format = format;
@@ -109,15 +111,11 @@ class FileSource implements ConfigSource {
     }
   }
 
-  async close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closing.abort();
     this.#changes.close();
     await this.#reading;
     await this.#stop();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #watch(signal: AbortSignal | undefined): AsyncIterable<ConfigTable> {

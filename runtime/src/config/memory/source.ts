@@ -1,4 +1,5 @@
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import type { ConfigSource, ConfigSourceGuarantees, ConfigTable } from "../config.ts";
 import { checkTable } from "../config-table.ts";
@@ -30,7 +31,7 @@ export function memorySource(initial: ConfigTable = {}, name = "memory"): Memory
   return new MemorySource(initial, name);
 }
 
-class MemorySource implements MemoryConfigSource {
+class MemorySource extends Closable implements MemoryConfigSource {
   readonly name: string;
   readonly guarantees: ConfigSourceGuarantees = {
     reach: "process",
@@ -40,9 +41,9 @@ class MemorySource implements MemoryConfigSource {
   readonly #status = new BackendStatus();
   readonly #changes = new LatestValue<ConfigTable>();
   #values: ConfigTable;
-  #closed = false;
 
   constructor(initial: ConfigTable, name: string) {
+    super();
     this.name = name;
     this.#values = checkTable(initial, name);
   }
@@ -56,7 +57,7 @@ class MemorySource implements MemoryConfigSource {
   }
 
   set(values: ConfigTable): void {
-    if (this.#closed) {
+    if (this.isClosing) {
       throw new MicroError("unavailable", `cannot set ${this.name}: the config source is closed`);
     }
     this.#values = checkTable(values, this.name);
@@ -71,12 +72,7 @@ class MemorySource implements MemoryConfigSource {
     return this.#changes.subscribe({ signal: options.signal });
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  protected override async closeOnce(): Promise<void> {
     this.#changes.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }

@@ -1,5 +1,6 @@
 import { pauseUntilAborted, throwIfAborted, untilAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { asMicroError, MicroError } from "../../base/error.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import { checkOptions, count, durationMs, logger } from "../../base/option-check.ts";
@@ -124,7 +125,7 @@ class CachedService {
   }
 }
 
-class CachingRegistry implements CachedRegistry {
+class CachingRegistry extends Closable implements CachedRegistry {
   readonly name: string;
   readonly guarantees: RegistryGuarantees;
   readonly #registry: Registry;
@@ -140,9 +141,9 @@ class CachingRegistry implements CachedRegistry {
   #lostAt: number | undefined;
   #holdUntil = 0;
   #holdTimer: NodeJS.Timeout | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(registry: Registry, options: CachedRegistryOptions) {
+    super();
     const { maxServices = 1_024, graceMs = defaultTtlMs } = options;
     if (!Number.isInteger(maxServices) || maxServices < 1 || !(graceMs >= 0)) {
       throw new MicroError(
@@ -235,16 +236,7 @@ class CachingRegistry implements CachedRegistry {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#holdTimer);
     this.#unsubscribe();

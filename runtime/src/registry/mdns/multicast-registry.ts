@@ -1,5 +1,6 @@
 import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import type { Logger } from "../../base/logger.ts";
@@ -35,7 +36,7 @@ const quietMs = 30;
 const listQuietMs = 100;
 
 /** The implementation of an mDNS registry from its first operation on. */
-export class MulticastRegistry implements Registry {
+export class MulticastRegistry extends Closable implements Registry {
   readonly name = "mdns";
   readonly guarantees: RegistryGuarantees = mdnsGuarantees;
   readonly #domain: string;
@@ -54,9 +55,9 @@ export class MulticastRegistry implements Registry {
   #lastRevision = 0;
   #onListed: ((service: string) => void) | undefined;
   #listing: Promise<readonly string[]> | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(settings: MulticastSettings) {
+    super();
     const { domain, group, port, maxServices, peerTtlMs, allowAddress } = settings;
     this.#domain = domain;
     this.#timeoutMs = settings.timeoutMs;
@@ -178,16 +179,7 @@ export class MulticastRegistry implements Registry {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closed.abort();
     this.#cache.end();
     await this.#announcer.removeAll();
@@ -374,13 +366,13 @@ export class MulticastRegistry implements Registry {
 /** Maximum number of names returned by `list`. */
 const maxListed = 10_000;
 
-class MulticastRegistration implements Registration {
+class MulticastRegistration extends Closable implements Registration {
   readonly node: Node;
   readonly #isActive: () => boolean;
   readonly #end: () => Promise<void>;
-  #closing: Promise<void> | undefined;
 
   constructor(record: LocalRecord, isActive: () => boolean, end: () => Promise<void>) {
+    super();
     this.node = record.node;
     this.#isActive = isActive;
     this.#end = end;
@@ -390,12 +382,7 @@ class MulticastRegistration implements Registration {
     return this.#isActive();
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#end();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  protected override closeOnce(): Promise<void> {
+    return this.#end();
   }
 }

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import {
@@ -97,16 +98,16 @@ export function mdnsRegistry(options: MdnsRegistryOptions = {}): MdnsRegistry {
 }
 
 /** Loads the actual registry on the first operation, and forwards every operation to it. */
-class LoadedWhenUsed implements MdnsRegistry {
+class LoadedWhenUsed extends Closable implements MdnsRegistry {
   readonly name = "mdns";
   readonly guarantees: RegistryGuarantees = mdnsGuarantees;
   readonly #settings: MulticastSettings;
   readonly #status = new BackendStatus();
   #loading: Promise<MdnsRegistry> | undefined;
   #loaded: MdnsRegistry | undefined;
-  #closed = false;
 
   constructor(settings: MulticastSettings) {
+    super();
     this.#settings = settings;
   }
 
@@ -163,13 +164,8 @@ class LoadedWhenUsed implements MdnsRegistry {
     };
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  protected override async closeOnce(): Promise<void> {
     await (await this.#loading)?.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #load(): Promise<MdnsRegistry> {
@@ -183,7 +179,7 @@ class LoadedWhenUsed implements MdnsRegistry {
     registry.onStateChange((state, reason) => this.#status.set(state, reason));
     this.#loaded = registry;
     // A closed registry reports that to callers that still use it.
-    if (this.#closed) await registry.close();
+    if (this.isClosing) await registry.close();
     return registry;
   }
 }

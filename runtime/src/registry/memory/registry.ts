@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { checkOptions, instanceOf } from "../../base/option-check.ts";
 import { sharedAbortController } from "../../base/shared-abort-controller.ts";
@@ -106,7 +107,7 @@ export function memoryRegistry(options: MemoryRegistryOptions = {}): Registry {
   return new MemoryRegistry(options.network ?? processNetwork);
 }
 
-class MemoryRegistry implements Registry {
+class MemoryRegistry extends Closable implements Registry {
   readonly name = "memory";
   readonly guarantees: RegistryGuarantees = {
     reach: "process",
@@ -119,6 +120,7 @@ class MemoryRegistry implements Registry {
   readonly #closed: AbortController = sharedAbortController();
 
   constructor(network: MemoryRegistryNetwork) {
+    super();
     this.#network = network;
   }
 
@@ -170,13 +172,9 @@ class MemoryRegistry implements Registry {
     };
   }
 
-  async close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#closed.abort();
     for (const registration of this.#registrations) await registration.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #check(what: string, signal: AbortSignal | undefined): void {
@@ -189,12 +187,13 @@ class MemoryRegistry implements Registry {
   }
 }
 
-class MemoryRegistration implements Registration {
+class MemoryRegistration extends Closable implements Registration {
   readonly node: Node;
   readonly #network: MemoryRegistryNetwork;
   readonly #onClose: () => void;
 
   constructor(node: Node, network: MemoryRegistryNetwork, onClose: () => void) {
+    super();
     this.node = node;
     this.#network = network;
     this.#onClose = onClose;
@@ -205,12 +204,8 @@ class MemoryRegistration implements Registration {
     return this.#network.isOwner(this.node, this);
   }
 
-  async close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#network.remove(this.node, this);
     this.#onClose();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }

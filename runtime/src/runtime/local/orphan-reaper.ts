@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { Closable } from "../../base/closable.ts";
 import { markVariable } from "./marked-processes.ts";
 import { guardScript } from "./orphan-reaper-script.ts";
 
@@ -12,14 +13,13 @@ const pauseMs = 1_000;
  * its own, so that what ends this process does not end it as well; if it is killed nevertheless,
  * another one replaces it.
  */
-export class Guard {
+export class Guard extends Closable {
   readonly #mark: string;
   readonly #graceMs: number;
   readonly #guarded: (is: boolean) => void;
   readonly #groups = new Set<number>();
   #process: ChildProcess | undefined;
   #pause: NodeJS.Timeout | undefined;
-  #closing: Promise<void> | undefined;
 
   /**
    * @param mark the mark that every process of every service carries, see {@link markVariable}.
@@ -27,6 +27,7 @@ export class Guard {
    * @param guarded called with false when a guard is lost, and with true when the next one runs.
    */
   constructor(mark: string, graceMs: number, guarded: (is: boolean) => void) {
+    super();
     this.#mark = mark;
     this.#graceMs = graceMs;
     this.#guarded = guarded;
@@ -36,7 +37,7 @@ export class Guard {
    * Resolves when services started from now on are guarded. @throws when no shell can be started.
    */
   async start(): Promise<void> {
-    if (this.#process !== undefined || this.#closing !== undefined) return;
+    if (this.#process !== undefined || this.isClosing) return;
     const tenths = String(Math.ceil(this.#graceMs / 100));
     const guard = spawn("/bin/sh", ["-c", guardScript, "sh", tenths], {
       detached: true,
@@ -75,12 +76,7 @@ export class Guard {
   }
 
   /** Lets the guard exit, after it has checked for remaining processes. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     clearTimeout(this.#pause);
     const guard = this.#process;
     if (guard === undefined) return;
@@ -92,7 +88,7 @@ export class Guard {
 
   #lost(livedMs: number): void {
     this.#process = undefined;
-    if (this.#closing !== undefined) return;
+    if (this.isClosing) return;
     this.#guarded(false);
     const again = () => void this.start().catch(() => this.#lost(0));
     this.#pause = setTimeout(again, livedMs < pauseMs ? pauseMs : 0).unref();

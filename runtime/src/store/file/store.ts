@@ -2,6 +2,7 @@ import type { Buffer } from "node:buffer";
 import { resolve as resolvePath } from "node:path";
 import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { DeadlineSweep, monotonicNow } from "../../base/deadline.ts";
 import { asMicroError, type MicroError } from "../../base/error.ts";
 import { byteCount, checkOptions, flag, required, text } from "../../base/option-check.ts";
@@ -100,7 +101,7 @@ export function fileStore(options: FileStoreOptions): FileStore {
   );
 }
 
-class LevelStore implements FileStore {
+class LevelStore extends Closable implements FileStore {
   readonly name: string = "file";
   readonly guarantees: StoreGuarantees;
   readonly #database: FileDatabase;
@@ -112,9 +113,9 @@ class LevelStore implements FileStore {
     void this.#sweepOnce();
     return Number.POSITIVE_INFINITY;
   });
-  #closing: Promise<void> | undefined;
 
   constructor(options: DatabaseOptions, guarantees: StoreGuarantees) {
+    super();
     this.#database = new FileDatabase(options, (failure) => this.#opened(failure));
     this.guarantees = guarantees;
     this.#queue = new WriteQueue(this.#database, this.#clock, this.#status, (key, contents) => {
@@ -132,7 +133,7 @@ class LevelStore implements FileStore {
   }
 
   async open(): Promise<void> {
-    requireOpen(this.#closing !== undefined, "open the store");
+    requireOpen(this.isClosing, "open the store");
     await this.#database.ready();
   }
 
@@ -153,7 +154,7 @@ class LevelStore implements FileStore {
       ifVersion: write.ifVersion,
       fence: fenceOf(options),
     });
-    if (write.expiresAt !== undefined && this.#closing === undefined) {
+    if (write.expiresAt !== undefined && !this.isClosing) {
       this.#sweep.watch(monotonicNow() + Math.min(write.expiresAt - now, longestSweepMs));
     }
     return version;
@@ -177,7 +178,7 @@ class LevelStore implements FileStore {
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    requireOpen(this.#closing !== undefined, "watch the store");
+    requireOpen(this.isClosing, "watch the store");
     const { prefix, signal } = checkListing(options);
     return {
       [Symbol.asyncIterator]: () =>
@@ -185,17 +186,8 @@ class LevelStore implements FileStore {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   #opened(failure: MicroError | undefined): void {
-    if (this.#closing !== undefined) return;
+    if (this.isClosing) return;
     if (failure !== undefined) {
       this.#status.set("lost", failure);
       return;
@@ -220,7 +212,7 @@ class LevelStore implements FileStore {
     }
   }
 
-  async #close(): Promise<void> {
+  protected override async closeOnce(): Promise<void> {
     this.#watchers.end();
     this.#sweep.close();
     await this.#queue.close();
@@ -232,7 +224,7 @@ class LevelStore implements FileStore {
     const { prefix, suffix, after, signal } = listing;
     let { limit, offset } = listing;
     throwIfAborted(signal);
-    requireOpen(this.#closing !== undefined, "list the store");
+    requireOpen(this.isClosing, "list the store");
     if (limit === 0) return;
     await untilAborted(this.#database.ready(), signal);
     const first = recordKey(prefix);
@@ -242,7 +234,7 @@ class LevelStore implements FileStore {
     const range = { ...start, lt: endOfPrefix(first) };
     for await (const [entry, found] of this.#database.entries(range)) {
       throwIfAborted(signal);
-      requireOpen(this.#closing !== undefined, "list the store");
+      requireOpen(this.isClosing, "list the store");
       const bytes = entry.subarray(1);
       const key = bytes.toString();
       if (!key.endsWith(suffix)) continue;
@@ -275,18 +267,18 @@ class LevelStore implements FileStore {
         return firstExpiry(this.#database);
       });
       this.#status.set("healthy");
-      if (next === undefined || this.#closing !== undefined) return;
+      if (next === undefined || this.isClosing) return;
       const delay = Math.min(next - this.#clock.now(), longestSweepMs);
       this.#sweep.watch(monotonicNow() + Math.max(delay, 0));
     } catch (error) {
-      if (this.#closing !== undefined) return;
+      if (this.isClosing) return;
       this.#status.set("degraded", asMicroError(error));
       this.#sweep.watch(monotonicNow() + longestSweepMs);
     }
   }
 
   #check(action: "read" | "write" | "delete", key: string): Uint8Array {
-    requireOpen(this.#closing !== undefined, `${action} a key`);
+    requireOpen(this.isClosing, `${action} a key`);
     return keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { throwIfAborted } from "../../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
 import { DeadlineSweep, monotonicNow } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import { byteCount, checkOptions, count } from "../../base/option-check.ts";
@@ -71,7 +72,7 @@ const sweepStep = 1000;
 /** The system's clock may jump forward, and expiry follows it within this time, in milliseconds. */
 const longestSweepMs = 30_000;
 
-class MemoryStore implements Store {
+class MemoryStore extends Closable implements Store {
   readonly name: string = "memory";
   readonly guarantees: StoreGuarantees;
   readonly #maxBytes: number;
@@ -88,9 +89,9 @@ class MemoryStore implements Store {
   readonly #watchers = new StoreWatchers();
   #bytes = 0;
   #version = 0n;
-  #closed = false;
 
   constructor(options: MemoryStoreOptions) {
+    super();
     this.#maxBytes = options.maxBytes ?? 256 * 1024 * 1024;
     this.#maxRecords = options.maxRecords ?? 1_000_000;
     this.guarantees = {
@@ -161,7 +162,7 @@ class MemoryStore implements Store {
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    requireOpen(this.#closed, "watch the store");
+    requireOpen(this.isClosing, "watch the store");
     const { prefix, signal } = checkListing(options);
     return {
       [Symbol.asyncIterator]: () =>
@@ -172,15 +173,10 @@ class MemoryStore implements Store {
     };
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  protected override async closeOnce(): Promise<void> {
     this.#watchers.end();
     this.#sweep.close();
     this.#entries.clear();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
@@ -188,7 +184,7 @@ class MemoryStore implements Store {
     let { limit, offset } = listing;
     let passedOver = 0;
     throwIfAborted(signal);
-    requireOpen(this.#closed, "list the store");
+    requireOpen(this.isClosing, "list the store");
     let key =
       after !== undefined && compareKeys(after, prefix) >= 0
         ? this.#keys.after(after)
@@ -204,7 +200,7 @@ class MemoryStore implements Store {
         yield record(key, entry);
       }
       throwIfAborted(signal);
-      requireOpen(this.#closed, "list the store");
+      requireOpen(this.isClosing, "list the store");
       key = this.#keys.after(key);
     }
   }
@@ -301,7 +297,7 @@ class MemoryStore implements Store {
   }
 
   #check(action: "read" | "write" | "delete", key: string): number {
-    requireOpen(this.#closed, `${action} a key`);
+    requireOpen(this.isClosing, `${action} a key`);
     return keyBytes(key, this.guarantees.maxKeyBytes).length;
   }
 }

@@ -1,3 +1,4 @@
+import { Closable } from "../../base/closable.ts";
 import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import { type Allowance, Bucket } from "../../base/rate-limit.ts";
@@ -19,7 +20,10 @@ const resets: Allowance = { what: "calls were cancelled", burst: 500, perSecond:
  * A channel to one HTTP server: a single connection over HTTP/2, or one connection for each
  * concurrent call over HTTP/1.1.
  */
-export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
+export class HttpChannel
+  extends Closable<[graceMs?: number]>
+  implements Channel, HttpCalls, HttpLinkOwner
+{
   readonly address: string;
   readonly url: URL;
   readonly limits: TransportLimits;
@@ -35,7 +39,6 @@ export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
   #responded = false;
   #resolveClosed!: (reason: MicroError | undefined) => void;
   #idle: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
   readonly #resets = new Bucket(resets);
   readonly #pacedResets = new PacedResets();
   readonly #deadlines = new DeadlineSweep((now) => this.#expire(now));
@@ -49,6 +52,7 @@ export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
     link: (owner: HttpLinkOwner) => HttpLink,
     handshaken: boolean,
   ) {
+    super();
     this.#handshaken = handshaken;
     this.address = address;
     this.url = url;
@@ -170,16 +174,7 @@ export class HttpChannel implements Channel, HttpCalls, HttpLinkOwner {
     this.#resolveClosed(this.#closedHere ? undefined : reason);
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     if (this.#state === "closed") return;
     this.#closedHere = true;
     this.#state = "draining";

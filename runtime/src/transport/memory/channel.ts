@@ -1,3 +1,4 @@
+import { Closable } from "../../base/closable.ts";
 import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import type { Peer } from "../../call/call.ts";
@@ -13,7 +14,7 @@ import { MemoryUnaryCall } from "./unary.ts";
 const callsPerTurn = 256;
 
 /** A channel between two sides in one process. It delivers calls by calling the dispatcher. */
-export class MemoryChannel implements Channel, MemoryCalls {
+export class MemoryChannel extends Closable<[graceMs?: number]> implements Channel, MemoryCalls {
   readonly address: string;
   readonly closed: Promise<MicroError | undefined>;
   readonly link: MemoryLink;
@@ -24,7 +25,6 @@ export class MemoryChannel implements Channel, MemoryCalls {
   /** The listener accepts no further calls, and `close` was not called here. */
   #drained = false;
   #settle: (reason: MicroError | undefined) => void = () => undefined;
-  #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
   #begun = 0;
   /** Calls that begin once the current turn has ended. */
@@ -32,6 +32,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
   readonly #runNext = (): void => this.#run();
 
   constructor(link: MemoryLink) {
+    super();
     this.link = link;
     this.address = link.address;
     this.peer = { address: link.peerAddress, transport: "memory" };
@@ -121,16 +122,7 @@ export class MemoryChannel implements Channel, MemoryCalls {
     this.#end(reason);
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     this.#drained = false;
     if (this.#state === "open") this.#state = "draining";
     if (graceMs > 0 && this.#calls.size > 0) {

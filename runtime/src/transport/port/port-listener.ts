@@ -1,5 +1,6 @@
 import type { Server, Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
+import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
 import { WebAccess } from "../../base/web-access.ts";
@@ -57,7 +58,7 @@ export async function listenOnPort(
   return listener;
 }
 
-class PortListener implements Listener, ProtocolSnifferOwner {
+class PortListener extends Closable<[graceMs?: number]> implements Listener, ProtocolSnifferOwner {
   address = "";
   readonly #limits: TransportLimits;
   readonly #options: ListenOptions;
@@ -71,7 +72,6 @@ class PortListener implements Listener, ProtocolSnifferOwner {
   readonly #handshakes = new Set<Socket>();
   #server: Server | undefined;
   #stopped: Promise<void> | undefined;
-  #closed: Promise<void> | undefined;
 
   constructor(
     dispatcher: Dispatcher,
@@ -81,6 +81,7 @@ class PortListener implements Listener, ProtocolSnifferOwner {
     options: ListenOptions,
     nodeTls: typeof import("node:tls") | undefined,
   ) {
+    super();
     this.#limits = limits;
     this.#options = options;
     this.#firstBytes = new ProtocolSniffer(this, limits.handshakeTimeoutMs);
@@ -218,16 +219,7 @@ class PortListener implements Listener, ProtocolSnifferOwner {
     return Promise.all(this.#servers.map((server) => server.drain())).then(() => undefined);
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closed ??= this.#end(graceMs);
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #end(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     void this.drain();
     await Promise.all(this.#servers.map((server) => server.close(graceMs)));
     await this.#stopped;

@@ -1,4 +1,5 @@
 import {
+  Closable,
   ConnectionPeer,
   type Dispatcher,
   GoMicroProtocolServer,
@@ -26,14 +27,13 @@ interface Caller {
  * Accepts go-micro calls on a NATS subject; a caller is identified by the subject for its
  * responses.
  */
-export class GoMicroSubjectListener implements Listener {
+export class GoMicroSubjectListener extends Closable<[graceMs?: number]> implements Listener {
   readonly address: string;
   readonly #front: GoMicroProtocolServer;
   readonly #limits: TransportLimits;
   readonly #callers = new Map<string, Caller>();
   readonly #timer: NodeJS.Timeout;
   #subscription: Subscription | undefined;
-  #closed: Promise<void> | undefined;
 
   private constructor(
     address: string,
@@ -41,6 +41,7 @@ export class GoMicroSubjectListener implements Listener {
     limits: TransportLimits,
     options: ListenOptions,
   ) {
+    super();
     this.address = address;
     this.#limits = limits;
     this.#front = new GoMicroProtocolServer(dispatcher, limits, "nats", address, {}, options);
@@ -95,16 +96,7 @@ export class GoMicroSubjectListener implements Listener {
     return this.#front.drain();
   }
 
-  close(graceMs = 0): Promise<void> {
-    this.#closed ??= this.#close(graceMs);
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(graceMs: number): Promise<void> {
+  protected override async closeOnce(graceMs = 0): Promise<void> {
     clearInterval(this.#timer);
     await this.#front.close(graceMs);
     this.#subscription?.unsubscribe();
