@@ -1,4 +1,4 @@
-import { listenForAbort } from "../base/abort.ts";
+import { AsyncQueue } from "../base/async-queue.ts";
 
 /** Which values a subscription accepts, and when it ends. */
 export interface SubscribeOptions<T> {
@@ -42,55 +42,25 @@ export class LatestValue<T> {
   }
 }
 
-class Subscription<T> implements AsyncIterableIterator<T> {
+class Subscription<T> extends AsyncQueue<T> {
   readonly #accepts: (value: T) => boolean;
   readonly #onEnd: () => void;
-  readonly #waiting: ((result: IteratorResult<T, undefined>) => void)[] = [];
-  #pending: { readonly value: T } | undefined;
-  #ended = false;
-  #stopListening: (() => void) | undefined;
 
   constructor(options: SubscribeOptions<T>, onEnd: () => void) {
+    super();
     this.#accepts = options.accepts ?? (() => true);
     this.#onEnd = onEnd;
-  }
-
-  endOn(signal: AbortSignal | undefined): void {
-    this.#stopListening = listenForAbort(signal, () => this.end());
   }
 
   offer(value: T): void {
     // A reader with an untaken value gets the newer one instead, even if it does not accept it: it
     // is the last.
-    if (!this.#accepts(value) && this.#pending === undefined) return;
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#pending = { value };
-    else waiting({ done: false, value });
+    if (!this.#accepts(value) && this.length === 0) return;
+    this.clear();
+    this.push(value);
   }
 
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#pending = undefined;
-    this.#stopListening?.();
-    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+  protected override onEnd(): void {
     this.#onEnd();
-  }
-
-  async next(): Promise<IteratorResult<T, undefined>> {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending !== undefined) return { done: false, value: pending.value };
-    if (this.#ended) return { done: true, value: undefined };
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  async return(): Promise<IteratorResult<T, undefined>> {
-    this.end();
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }

@@ -1,5 +1,5 @@
-import { listenForAbort } from "../base/abort.ts";
-import { asMicroError, type MicroError } from "../base/error.ts";
+import { AsyncQueue } from "../base/async-queue.ts";
+import { asMicroError } from "../base/error.ts";
 import type { Node, RegistryEvent } from "./registry.ts";
 
 /**
@@ -73,17 +73,19 @@ export class WatchedNodes {
    * Watches the nodes, starting with a snapshot. A watch starts when it is iterated, and costs
    * nothing before.
    */
-  watch(options: WatchOptions = {}): AsyncIterable<RegistryEvent> {
+  watch({ signals = [], onBegin, onEnd }: WatchOptions = {}): AsyncIterable<RegistryEvent> {
     return {
       [Symbol.asyncIterator]: (): AsyncIterator<RegistryEvent> => {
         const watcher: Watcher = new Watcher(
           () => this.list(),
-          options,
           () => {
-            this.#watchers.delete(watcher);
+            if (this.#watchers.delete(watcher)) onEnd?.();
           },
         );
-        if (!watcher.ended) this.#watchers.add(watcher);
+        watcher.endOn(signals);
+        if (watcher.ended) return watcher;
+        this.#watchers.add(watcher);
+        watcher.begin(onBegin);
         return watcher;
       },
     };
@@ -91,7 +93,7 @@ export class WatchedNodes {
 
   /** Ends every watch. */
   end(): void {
-    for (const watcher of this.#watchers) void watcher.return();
+    for (const watcher of this.#watchers) watcher.end();
   }
 
   #tell(event: RegistryEvent): void {
@@ -112,111 +114,56 @@ export interface WatchOptions {
   readonly onEnd?: () => void;
 }
 
-type Result = IteratorResult<RegistryEvent, undefined>;
-
-interface Waiting {
-  readonly resolve: (result: Result) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-const done: Result = { done: true, value: undefined };
-
-class Watcher implements AsyncIterator<RegistryEvent, undefined> {
+class Watcher extends AsyncQueue<RegistryEvent> {
   readonly #snapshot: () => readonly Node[];
-  readonly #stopListening: (() => void) | undefined;
   readonly #onEnd: () => void;
-  #events: RegistryEvent[] = [];
-  #waiting: Waiting[] = [];
+  /** Whether the next event is a snapshot, which contains all changes until it is read. */
   #collapsed = true;
-  #ready = true;
-  #error: MicroError | undefined;
-  ended = false;
+  #begun = false;
 
-  constructor(
-    snapshot: () => readonly Node[],
-    { signals = [], onBegin, onEnd }: WatchOptions,
-    onRemove: () => void,
-  ) {
+  constructor(snapshot: () => readonly Node[], onEnd: () => void) {
+    super();
     this.#snapshot = snapshot;
-    this.#onEnd = () => {
-      onRemove();
-      onEnd?.();
-    };
-    this.#stopListening = listenForAbort(signals, () => {
-      // A signal that has already aborted ends a watch that never started.
-      if (this.#stopListening === undefined) this.ended = true;
-      else void this.return();
-    });
-    if (this.ended || onBegin === undefined) return;
-    this.#ready = false;
-    onBegin().then(
-      () => {
-        this.#ready = true;
-        this.#serve();
-      },
-      (reason: unknown) => {
-        this.#error = asMicroError(reason, "unavailable");
-        void this.return();
-      },
-    );
+    this.#onEnd = onEnd;
   }
 
-  push(event: RegistryEvent): void {
-    // A pending snapshot will contain the change.
+  /** Delivers events once the promise of `onBegin` has resolved. */
+  begin(onBegin: WatchOptions["onBegin"]): void {
+    const begin = () => {
+      this.#begun = true;
+      this.#pushSnapshot();
+    };
+    if (onBegin === undefined) begin();
+    else onBegin().then(begin, (reason: unknown) => this.end(asMicroError(reason, "unavailable")));
+  }
+
+  override push(event: RegistryEvent): void {
     if (this.#collapsed) return;
-    if (this.#events.length >= maxWatcherEvents) {
-      this.collapse();
-      return;
-    }
-    this.#events.push(event);
-    this.#serve();
+    if (this.length < maxWatcherEvents) super.push(event);
+    else this.collapse();
   }
 
   collapse(): void {
-    this.#events = [];
+    this.clear();
     this.#collapsed = true;
-    this.#serve();
+    this.#pushSnapshot();
   }
 
-  next(): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#serve();
-    });
+  override next(): Promise<IteratorResult<RegistryEvent, undefined>> {
+    const read = super.next();
+    this.#pushSnapshot();
+    return read;
   }
 
-  return(): Promise<Result> {
-    if (!this.ended) {
-      this.ended = true;
-      this.#events = [];
-      this.#stopListening?.();
-      this.#onEnd();
-      this.#serve();
-    }
-    return Promise.resolve(done);
+  protected override onEnd(): void {
+    this.#onEnd();
   }
 
-  #serve(): void {
-    while (this.#waiting.length > 0) {
-      if (this.ended) {
-        const waiting = this.#waiting.shift();
-        const error = this.#error;
-        this.#error = undefined;
-        if (error === undefined) waiting?.resolve(done);
-        else waiting?.reject(error);
-        continue;
-      }
-      if (!this.#ready) return;
-      const event = this.#take();
-      if (event === undefined) return;
-      this.#waiting.shift()?.resolve({ done: false, value: event });
-    }
-  }
-
-  #take(): RegistryEvent | undefined {
-    if (!this.#collapsed) return this.#events.shift();
+  /** Creates the snapshot when it is read. */
+  #pushSnapshot(): void {
+    if (!this.#collapsed || !this.#begun || !this.isAwaited) return;
     this.#collapsed = false;
-    return { type: "snapshot", nodes: this.#snapshot() };
+    super.push({ type: "snapshot", nodes: this.#snapshot() });
   }
 }
 

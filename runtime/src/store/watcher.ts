@@ -1,4 +1,4 @@
-import { type Abortable, unwatchAbort, watchAbort } from "../base/abort-watch.ts";
+import { AsyncQueue } from "../base/async-queue.ts";
 import type { MicroError } from "../base/error.ts";
 import type { StoreEvent, StoreRecord } from "./store.ts";
 
@@ -16,29 +16,15 @@ export interface WatchSink {
   fail(error: MicroError): void;
 }
 
-type Result = IteratorResult<StoreEvent, undefined>;
-
-interface Waiting {
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: MicroError) => void;
-}
-
-const done: Result = { done: true, value: undefined };
-
 /**
  * One iteration of a watch. It queues a limited number of events: a reader that falls further
- * behind starts over with a snapshot after reading the queued ones.
+ * behind starts over with a snapshot.
  */
-export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, WatchSink, Abortable {
+export class StoreWatcher extends AsyncQueue<StoreEvent> implements WatchSink {
   readonly prefix: string;
   readonly #begin: (sink: WatchSink) => () => void;
-  readonly #signal: AbortSignal | undefined;
   readonly #open: Set<StoreWatcher>;
   #stop: (() => void) | undefined;
-  #events: StoreEvent[] = [];
-  #waiting: Waiting[] = [];
-  #failure: MicroError | undefined;
-  #ended = false;
 
   /**
    * @param begin sends the sink a snapshot and then changes, until the function that it returned is
@@ -51,78 +37,54 @@ export class StoreWatcher implements AsyncIterator<StoreEvent, undefined>, Watch
     begin: (sink: WatchSink) => () => void,
     open: Set<StoreWatcher>,
   ) {
+    super();
     this.prefix = prefix;
     this.#begin = begin;
-    this.#signal = signal;
     this.#open = open;
     open.add(this);
-    if (signal !== undefined) watchAbort(signal, this);
+    this.endOn(signal);
   }
 
   snapshot(records: readonly StoreRecord[]): void {
-    this.#events = [];
-    this.#tell({ type: "snapshot", records });
+    this.clear();
+    this.push({ type: "snapshot", records });
   }
 
   written(record: StoreRecord): void {
-    this.#tell({ type: "written", record });
+    this.push({ type: "written", record });
   }
 
   deleted(key: string): void {
-    this.#tell({ type: "deleted", key });
+    this.push({ type: "deleted", key });
   }
 
   fail(error: MicroError): void {
-    const reader = this.#waiting.shift();
-    if (reader !== undefined) reader.reject(error);
-    else if (!this.#ended) this.#failure = error;
-    this.end();
+    this.end(error);
   }
 
-  async next(): Promise<Result> {
-    const event = this.#events.shift();
-    if (event !== undefined) return { done: false, value: event };
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure;
-    if (this.#ended) return done;
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#stop ??= this.#begin(this);
-    });
-  }
-
-  async return(): Promise<Result> {
-    this.end();
-    return done;
-  }
-
-  aborted(): void {
-    this.end();
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#events = [];
-    this.#stop?.();
-    if (this.#signal !== undefined) unwatchAbort(this.#signal, this);
-    for (const { resolve } of this.#waiting.splice(0)) resolve(done);
-    this.#open.delete(this);
-  }
-
-  #tell(event: StoreEvent): void {
-    if (this.#ended) return;
-    const waiting = this.#waiting.shift();
-    if (waiting !== undefined) {
-      waiting.resolve({ done: false, value: event });
-    } else if (this.#events.length < maxWatcherEvents) {
-      this.#events.push(event);
-    } else {
-      this.#events = [];
-      this.#stop?.();
-      this.#stop = undefined;
+  override push(event: StoreEvent): void {
+    if (this.length < maxWatcherEvents) {
+      super.push(event);
+      return;
     }
+    this.clear();
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  override next(): Promise<IteratorResult<StoreEvent, undefined>> {
+    const read = super.next();
+    if (this.isAwaited && this.#stop === undefined) {
+      const stop = this.#begin(this);
+      if (this.ended) stop();
+      else this.#stop = stop;
+    }
+    return read;
+  }
+
+  protected override onEnd(): void {
+    this.#stop?.();
+    this.#open.delete(this);
   }
 }
 
