@@ -1,4 +1,4 @@
-import { Changes } from "./changes.ts";
+import { Changes } from "../base/changes.ts";
 
 /** The status of a service: whether it responds to calls. */
 export type ServingStatus = "serving" | "not_serving";

@@ -1,6 +1,6 @@
+import { Changes } from "../base/changes.ts";
 import { toLoggable } from "../base/loggable.ts";
 import type { LogFields, Logger, LogLevel } from "../base/logger.ts";
-import { Changes } from "./changes.ts";
 
 /** One logged line. */
 export interface LogRecord {

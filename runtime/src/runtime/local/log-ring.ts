@@ -1,4 +1,4 @@
-import { waitUntilAborted } from "../../base/abort.ts";
+import { Changes } from "../../base/changes.ts";
 import type { RunLog, RunLogsOptions } from "../runtime.ts";
 
 type Stream = "stdout" | "stderr";
@@ -26,7 +26,7 @@ export class LogRing {
   #firstLine = 0;
   #nextLine = 0;
   #closed = false;
-  readonly #waiting: Set<() => void> = new Set();
+  readonly #changes = new Changes();
 
   /** @param capacity in bytes; a line may take a quarter of it. */
   constructor(capacity: number) {
@@ -50,13 +50,13 @@ export class LogRing {
     this.#copyIn(this.#end + headerBytes, line, from, to);
     this.#end += size;
     this.#nextLine++;
-    this.#wake();
+    this.#changes.tell();
   }
 
   /** Ends readers that follow: no more lines will arrive. */
   close(): void {
     this.#closed = true;
-    this.#wake();
+    this.#changes.tell();
   }
 
   async *read(options: RunLogsOptions = {}): AsyncGenerator<RunLog> {
@@ -81,19 +81,8 @@ export class LogRing {
         yield log;
       }
       if (!follow || this.#closed || signal?.aborted === true) return;
-      await this.#more(signal);
+      await this.#changes.next(signal);
     }
-  }
-
-  #more(signal: AbortSignal | undefined): Promise<void> {
-    return waitUntilAborted(signal, (wake) => {
-      this.#waiting.add(wake);
-      return () => this.#waiting.delete(wake);
-    });
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
   }
 
   #lineAt(at: number): RunLog {

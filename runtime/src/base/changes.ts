@@ -1,4 +1,4 @@
-import { type AbortSignals, waitUntilAborted } from "../base/abort.ts";
+import { type AbortSignals, waitUntilAborted } from "./abort.ts";
 
 /** Notifies waiters of the next change. */
 export class Changes {
