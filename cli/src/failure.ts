@@ -1,3 +1,4 @@
+import { codeToNumber, isCode } from "@micro-es/runtime/codes";
 import { UsageError } from "./errors.ts";
 
 /** An error, as it is shown. */
@@ -9,29 +10,9 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-/** gRPC's codes by number, from 1. Repeated here, so that an error does not load the runtime. */
-const codes = [
-  "canceled",
-  "unknown",
-  "invalid_argument",
-  "deadline_exceeded",
-  "not_found",
-  "already_exists",
-  "permission_denied",
-  "resource_exhausted",
-  "failed_precondition",
-  "aborted",
-  "out_of_range",
-  "unimplemented",
-  "internal",
-  "unavailable",
-  "data_loss",
-  "unauthenticated",
-];
-
 /** Exit code of a failed call: 64 plus the number of its code, like grpcurl. */
 export function exitCodeOf(code: string): number {
-  return 64 + Math.max(codes.indexOf(code) + 1, 2);
+  return 64 + (isCode(code) ? codeToNumber(code) : codeToNumber("unknown"));
 }
 
 /** Describes a thrown value. An unexpected error shows its stack: it is a bug of this program. */
@@ -81,5 +62,5 @@ interface Coded {
 }
 
 function isCoded(reason: unknown): reason is Coded {
-  return reason instanceof Error && "code" in reason && codes.includes(String(reason.code));
+  return reason instanceof Error && "code" in reason && isCode(reason.code);
 }

@@ -25,12 +25,12 @@ const packagesOf = (files: readonly string[]) => [
 ];
 
 /**
- * The files of the runtime, without those that escape and redact what every command shows, and
- * suggest names.
+ * The files of the runtime, without those with which every command shows results, suggests names
+ * and exits.
  */
 const runtimeFiles = (files: readonly string[]) =>
   files.filter((url) =>
-    /\/runtime\/(?!dist\/base\/(?:redact|suggest|terminal-text)\.js$)/.test(url),
+    /\/runtime\/(?!dist\/base\/(?:codes|redact|suggest|terminal-text)\.js$)/.test(url),
   );
 
 describe("what a command line needs is all that is loaded", () => {

@@ -2,6 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { AuthRule, MethodRule, RetryRule, ServiceRule } from "../gen/micro/v1/options_pb.ts";
 import { milliseconds } from "./duration.ts";
+import { codes } from "./grpc-codes.ts";
 import type { LintRuleId } from "./lint-rules.ts";
 import { nearest } from "./nearest.ts";
 import type { Problems } from "./problems.ts";
@@ -34,26 +35,6 @@ export interface MethodAuth {
 const DEFAULT_BACKOFF_MS = 50;
 const DEFAULT_MAX_BACKOFF_MS = 1000;
 const MAX_ATTEMPTS = 5;
-
-/** The gRPC codes in lower case, as in the runtime's `Code`. */
-const codes: readonly string[] = [
-  "canceled",
-  "unknown",
-  "invalid_argument",
-  "deadline_exceeded",
-  "not_found",
-  "already_exists",
-  "permission_denied",
-  "resource_exhausted",
-  "failed_precondition",
-  "aborted",
-  "out_of_range",
-  "unimplemented",
-  "internal",
-  "unavailable",
-  "data_loss",
-  "unauthenticated",
-];
 
 // Paths within a MethodRule, and of the defaults within a ServiceRule.
 const TIMEOUT = 1;

@@ -1,62 +1,8 @@
+import { type Code, codes, isCode } from "./codes.ts";
 import { resembling } from "./suggest.ts";
 import { durationInWords, oneOfInWords, valueInWords } from "./value-words.ts";
 
-/**
- * The kind of an error: the gRPC status codes in lower case. They are the common vocabulary of the
- * field, so an error means the same over every protocol and from every interface of the runtime.
- */
-export type Code =
-  | "canceled"
-  | "unknown"
-  | "invalid_argument"
-  | "deadline_exceeded"
-  | "not_found"
-  | "already_exists"
-  | "permission_denied"
-  | "resource_exhausted"
-  | "failed_precondition"
-  | "aborted"
-  | "out_of_range"
-  | "unimplemented"
-  | "internal"
-  | "unavailable"
-  | "data_loss"
-  | "unauthenticated";
-
-/** The codes in the order of their gRPC numbers, which start at 1. */
-const CODES: readonly Code[] = [
-  "canceled",
-  "unknown",
-  "invalid_argument",
-  "deadline_exceeded",
-  "not_found",
-  "already_exists",
-  "permission_denied",
-  "resource_exhausted",
-  "failed_precondition",
-  "aborted",
-  "out_of_range",
-  "unimplemented",
-  "internal",
-  "unavailable",
-  "data_loss",
-  "unauthenticated",
-];
-
-/** The gRPC number of a code, from 1 (`canceled`) to 16 (`unauthenticated`). */
-export function codeToNumber(code: Code): number {
-  return CODES.indexOf(code) + 1;
-}
-
-/** The code with this gRPC number; `unknown` for a number that gRPC does not define. */
-export function codeFromNumber(number: number): Code {
-  return CODES[number - 1] ?? "unknown";
-}
-
-/** Whether a string is one of the {@link Code}s. */
-export function isCode(text: string): text is Code {
-  return (CODES as readonly string[]).includes(text);
-}
+export { type Code, codeFromNumber, codeToNumber, isCode } from "./codes.ts";
 
 /**
  * The known effect of a failed operation.
@@ -132,7 +78,7 @@ export class MicroError extends UncheckedMicroError {
    */
   constructor(code: Code, message: string, options?: MicroErrorOptions) {
     super(code, message, options);
-    if (!CODES.includes(code)) throw unknownCode(code, message);
+    if (!isCode(code)) throw unknownCode(code, message);
     const fault = options === undefined ? undefined : faultOf(options);
     if (fault !== undefined) {
       throw new TypeError(`MicroError${fault} (its message: ${messageOf(message)})`);
@@ -149,7 +95,7 @@ const noDetails: readonly ErrorDetail[] = Object.freeze([]);
 
 function unknownCode(code: unknown, message: unknown): TypeError {
   return new TypeError(
-    `${describeValue(code)} is not a code of MicroError; use one of ${CODES.join(", ")} (its message: ${messageOf(message)})`,
+    `${describeValue(code)} is not a code of MicroError; use one of ${codes.join(", ")} (its message: ${messageOf(message)})`,
   );
 }
 
@@ -208,7 +154,7 @@ export function wellFormed(error: MicroError): MicroError {
   const details = readField(() => Array.from(error.details, copyDetail));
   const outcome = readField(() => error.outcome);
   const retryAfterMs = readField(() => error.retryAfterMs);
-  return new MicroError(isKnownCode(code) ? code : "internal", messageOf(error), {
+  return new MicroError(isCode(code) ? code : "internal", messageOf(error), {
     outcome: isOutcome(outcome) ? outcome : "unknown",
     details: details?.filter((detail) => detail !== undefined) ?? [],
     ...(typeof retryAfterMs === "number" && retryAfterMs >= 0 && { retryAfterMs }),
@@ -219,17 +165,13 @@ export function wellFormed(error: MicroError): MicroError {
 function isWellFormed(error: MicroError): boolean {
   const { code, message, outcome, details, retryAfterMs } = error;
   return (
-    isKnownCode(code) &&
+    isCode(code) &&
     typeof message === "string" &&
     isOutcome(outcome) &&
     Array.isArray(details) &&
     details.every(isSendableDetail) &&
     (retryAfterMs === undefined || typeof retryAfterMs === "number")
   );
-}
-
-function isKnownCode(code: unknown): code is Code {
-  return (CODES as readonly unknown[]).includes(code);
 }
 
 const outcomes: readonly Outcome[] = ["not-executed", "unknown", "executed"];
