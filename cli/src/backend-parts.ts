@@ -68,7 +68,7 @@ export async function openBackendParts(environment: Variables): Promise<BackendP
 /** A service of the environment, which is never started: the one way to its parts. */
 async function serviceOf(environment: Variables): Promise<Service> {
   const { createLogger, createService, loadDrivers } = await import("@micro-es/runtime");
-  const { retiredVariables } = await import("@micro-es/runtime/driver");
+  const { retiredVariables } = await import("@micro-es/runtime/environment");
   for (const [name, instead] of Object.entries(retiredVariables)) {
     if (environment[name]) throw new UsageError(`${name} is no longer read; ${instead}`);
   }

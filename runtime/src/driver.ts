@@ -6,17 +6,15 @@ export {
   untilAborted,
   waitUntilAborted,
 } from "./base/abort.ts";
-export { BackendStatus, type StateListener } from "./base/backend-state.ts";
+export { type Backend, BackendStatus, type StateListener } from "./base/backend-state.ts";
 export {
   BackendUrl,
-  type ParameterReaders,
   readParameters,
   requireBareUrl,
 } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
-export { codeFromNumber, codeToNumber } from "./base/error.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";
 export {
   byteCount,
@@ -36,7 +34,6 @@ export {
   texts,
 } from "./base/option-check.ts";
 export { PartLogger } from "./base/part-logger.ts";
-export { isSecretName, shownValue, withoutCredentials } from "./base/redact.ts";
 export { closeInOrder } from "./base/settle-all.ts";
 export { sharedAbortController } from "./base/shared-abort-controller.ts";
 export {
@@ -46,7 +43,6 @@ export {
   flagText,
   oneWord,
   portText,
-  type TextValue,
 } from "./base/text-value.ts";
 export {
   type BrokerGuarantees,
@@ -85,20 +81,16 @@ export { createTopic } from "./broker/topic.ts";
 export { ServerCall } from "./call/call.ts";
 export { ConnectionPeer } from "./call/connection-peer.ts";
 export type { MethodKind } from "./call/method.ts";
-export { type BuiltWith, builtWith } from "./call/schema-digests.ts";
 export type { ClientParts } from "./client/client-parts.ts";
 export { buildClient } from "./client/rpc-client.ts";
 export { protobufContentType } from "./codec/content-type.ts";
 export { checkJsonElements } from "./codec/json-elements.ts";
 export type {
-  ConfigGuarantees,
-  ConfigSnapshot,
   ConfigSourceGuarantees,
   ConfigTable,
   ConfigValue,
 } from "./config/config.ts";
 export { checkTable, equalValues, isTable } from "./config/config-table.ts";
-export type { FileFormat } from "./config/file/format.ts";
 export { parseJson } from "./config/json-syntax.ts";
 export { LatestValue } from "./config/latest-value.ts";
 export { PacedWork } from "./config/paced-work.ts";
@@ -108,21 +100,17 @@ export { connected } from "./go-micro/dial.ts";
 export { IncomingConnection } from "./go-micro/incoming-connection.ts";
 export type { GoMicroMessage, OutgoingHeader } from "./go-micro/message.ts";
 export { GoMicroProtocolServer } from "./go-micro/protocol-server.ts";
-export { type AllowAddress, allowLinkAddress, type RecordSource } from "./registry/link-address.ts";
 export { checkReadOptions, checkRegisterOptions } from "./registry/option-kinds.ts";
 export {
   defaultTtlMs,
+  type Endpoint,
   maxNodeBytes,
-  maxNodeEndpoints,
   maxNodesPerService,
   type RegisterOptions,
   type Registration,
   type RegistryGuarantees,
 } from "./registry/registry.ts";
 export {
-  longestTtlMs,
-  maxNodeMetadataEntries,
-  shortestTtlMs,
   validateNode,
   validateServiceName,
   validateTtl,
@@ -130,14 +118,19 @@ export {
 export { WatchedNodes } from "./registry/watched-nodes.ts";
 export type { Candidate } from "./selector/selector.ts";
 export { buildServer } from "./server/rpc-server.ts";
-export type { ServerInterceptorFunction, ServerMessageInterceptor } from "./server/server.ts";
+export type { ServerMessageInterceptor } from "./server/server.ts";
 export type { ServerParts } from "./server/server-parts.ts";
-export { configSources } from "./service/config-sources.ts";
 export type { Driver, DriverContext, DriverPart, DriverParts } from "./service/driver.ts";
-export { environmentVariables, retiredVariables } from "./service/environment.ts";
 export { ExpiryClock } from "./store/expiry-clock.ts";
 export { checkListing, compareKeys, keyBytes, type Listing } from "./store/key.ts";
-export type { Fence, StoreGuarantees } from "./store/store.ts";
+export type {
+  DeleteOptions,
+  Fence,
+  ListOptions,
+  StoreGuarantees,
+  StoreWatchOptions,
+  WriteOptions,
+} from "./store/store.ts";
 export {
   checkDelete,
   checkWrite,
@@ -150,13 +143,13 @@ export {
 export { StoreWatcher, type WatchSink } from "./store/watcher.ts";
 export type { LeaseBackend, LeaseClaim, LeaseEntry, LeaseHolder } from "./sync/lease-backend.ts";
 export { LeaseSync } from "./sync/lease-sync.ts";
-export {
-  defaultLockTtlMs,
-  type LeaderStatus,
-  type LockListOptions,
-  type LockStatus,
-  minLockTtlMs,
-  type SyncGuarantees,
+export type {
+  LeaderStatus,
+  LeadOptions,
+  LockListOptions,
+  LockOptions,
+  LockStatus,
+  SyncGuarantees,
 } from "./sync/sync.ts";
 export {
   checkDial,
@@ -169,7 +162,6 @@ export { ClientConnection } from "./transport/native/client-connection.ts";
 export { NativeListener } from "./transport/native/native-listener.ts";
 export { encoding, limitKinds, listenKinds } from "./transport/option-kinds.ts";
 export {
-  type BufferedIterator,
   type Channel,
   type ChannelState,
   type DialOptions,
@@ -179,8 +171,6 @@ export {
   type Listener,
   type ListenOptions,
   type OutgoingCall,
-  type StepIterator,
-  type StepReceiver,
   type TransportGuarantees,
   type TransportLimits,
   type UnaryReceiver,

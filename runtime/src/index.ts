@@ -1,4 +1,4 @@
-export type { Backend, BackendState } from "./base/backend-state.ts";
+export type { BackendState } from "./base/backend-state.ts";
 export { type Deadline, deadlineAfter, remainingMs } from "./base/deadline.ts";
 export {
   asMicroError,
@@ -57,7 +57,7 @@ export { type GoMicroTransportOptions, goMicroTransport } from "./go-micro/trans
 export { cachedRegistry } from "./registry/cache/registry.ts";
 export { type MdnsRegistryOptions, mdnsRegistry } from "./registry/mdns/registry.ts";
 export { MemoryRegistryNetwork, memoryRegistry } from "./registry/memory/registry.ts";
-export type { Endpoint, Node, Registry, RegistryEvent } from "./registry/registry.ts";
+export type { Node, Registry, RegistryEvent } from "./registry/registry.ts";
 export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
 export { createSelector, type SelectorOptions } from "./selector/registry-selector.ts";
 export type { Selector } from "./selector/selector.ts";
@@ -72,6 +72,7 @@ export type {
 } from "./server/server.ts";
 export type { ServerListen } from "./server/server-parts.ts";
 export type { Requirements } from "./service/check-guarantees.ts";
+export { configSources } from "./service/config-sources.ts";
 export { type ClientOptions, createClient } from "./service/create-client.ts";
 export { createServer, type ServerOptions } from "./service/create-server.ts";
 export { createService } from "./service/create-service.ts";
@@ -81,17 +82,13 @@ export { loadDrivers } from "./service/load-drivers.ts";
 export type { RunOptions, Service, ServiceOptions } from "./service/service.ts";
 export { memoryStore } from "./store/memory/store.ts";
 export type {
-  DeleteOptions,
-  ListOptions,
   Store,
   StoreEvent,
   StoreRecord,
-  StoreWatchOptions,
-  WriteOptions,
 } from "./store/store.ts";
 export { type FileSyncOptions, fileSync } from "./sync/file/sync.ts";
 export { MemorySyncNetwork, memorySync } from "./sync/memory/sync.ts";
-export type { Leadership, LeadOptions, Lock, LockOptions, Sync } from "./sync/sync.ts";
+export type { Leadership, Lock, Sync } from "./sync/sync.ts";
 export { compressResponses, requestCompressed } from "./transport/http/compression/keys.ts";
 export type { CorsOptions } from "./transport/http/cors.ts";
 export { type HttpTransportOptions, httpTransport } from "./transport/http/transport.ts";

@@ -1,12 +1,20 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envSource, fileSource, flagsSource, memorySource } from "@micro-es/runtime";
-import type { ConfigTable, FileFormat } from "@micro-es/runtime/driver";
+import {
+  envSource,
+  type FileSourceOptions,
+  fileSource,
+  flagsSource,
+  memorySource,
+} from "@micro-es/runtime";
+import type { ConfigTable } from "@micro-es/runtime/driver";
 import { stringify as toToml } from "smol-toml";
 import { describe, test } from "vitest";
 import { stringify as toYaml } from "yaml";
 import { type ConfigSourceFixture, configSourceContract } from "./config.ts";
+
+type FileFormat = NonNullable<FileSourceOptions["format"]>;
 
 const writers: Record<FileFormat, (values: ConfigTable) => string> = {
   json: (values) => JSON.stringify(values, undefined, 2),

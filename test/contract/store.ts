@@ -6,8 +6,8 @@ import {
   type Store,
   type StoreEvent,
   type StoreRecord,
-  type StoreWatchOptions,
 } from "@micro-es/runtime";
+import type { StoreWatchOptions } from "@micro-es/runtime/driver";
 import { abortAt, abortMoments } from "./abort-moments.ts";
 import type { ContractCase } from "./contract.ts";
 

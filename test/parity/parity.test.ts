@@ -9,12 +9,8 @@ import {
   type Outcome,
   tcpTransport,
 } from "@micro-es/runtime";
-import {
-  type Channel,
-  codeFromNumber,
-  type Listener,
-  type OutgoingCall,
-} from "@micro-es/runtime/driver";
+import { codeFromNumber } from "@micro-es/runtime/codes";
+import type { Channel, Listener, OutgoingCall } from "@micro-es/runtime/driver";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answering } from "../contract/transport-fixture.ts";
 import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";

@@ -1,5 +1,5 @@
 import type { Node, Registry } from "@micro-es/runtime";
-import { type BuiltWith, builtWith } from "@micro-es/runtime/driver";
+import { type BuiltWith, builtWith } from "@micro-es/runtime/schema-digests";
 
 /** A running program, as registered. */
 export interface Process {

@@ -35,7 +35,7 @@ export async function openConfig(
   signal: AbortSignal,
 ): Promise<Config> {
   const { loadConfig, memorySource, silentLogger } = await import("@micro-es/runtime");
-  const { environmentVariables } = await import("@micro-es/runtime/driver");
+  const { environmentVariables } = await import("@micro-es/runtime/environment");
   const known = Object.values(environmentVariables);
   const settings = layers.map(({ source, values }) => {
     const set = known.flatMap(({ name }) => (values[name] ? [[name, values[name]]] : []));
@@ -54,8 +54,7 @@ async function openSources(
   environment: Variables,
   from: readonly string[] | undefined,
 ): Promise<readonly ConfigSource[]> {
-  const { asMicroError, loadDrivers } = await import("@micro-es/runtime");
-  const { configSources } = await import("@micro-es/runtime/driver");
+  const { asMicroError, configSources, loadDrivers } = await import("@micro-es/runtime");
   const chosen =
     from === undefined ? environment : { ...environment, MICRO_CONFIG: from.join(",") };
   try {

@@ -1,6 +1,6 @@
 /**
- * The gRPC codes in lower case, as in the runtime's `Code`. The generator never imports the runtime;
- * a test compares both lists.
+ * The gRPC codes in lower case, as in the runtime's `Code`. The generator never imports the
+ * runtime; a test compares both lists.
  */
 export const codes: readonly string[] = [
   "canceled",

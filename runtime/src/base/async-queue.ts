@@ -8,8 +8,8 @@ interface Read<T> {
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * Values on their way to one reader, in order: those that wait to be read, or the reads that wait for
- * values. It has no limit of its own; what adds values decides what happens when too many wait.
+ * Values on their way to one reader, in order: those that wait to be read, or the reads that wait
+ * for values. It has no limit of its own; what adds values decides what happens when too many wait.
  */
 export class AsyncQueue<T> implements AsyncIterableIterator<T, undefined> {
   #values: T[] = [];

@@ -2,9 +2,9 @@ import type { Logger } from "../base/logger.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 
 /**
- * What the caller of a broker's `close` waits for: for a handler of the broker, that all others have
- * ended except those that wait as well. Its own event is settled once it has returned, and only then
- * does the broker release what it settles events with.
+ * What the caller of a broker's `close` waits for. A handler of the broker waits until all others
+ * have ended, except those that wait as well. Its own event is settled once it has returned, and
+ * only then does the broker release what it settles events with.
  * @param closing the broker's complete close, which has begun.
  */
 export function closeForCaller(

@@ -242,8 +242,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   }
 
   /**
-   * As {@link close}, but does not wait for the handlers that themselves wait for it, nor for events
-   * that wait for the slots of those.
+   * As {@link close}, but does not wait for the handlers that themselves wait for it, nor for
+   * events that wait for the slots of those.
    * @param isCloser whether the caller is such a handler of this subscription.
    */
   closeExceptForClosers(isCloser: boolean): Promise<void> {

@@ -1,5 +1,11 @@
-import { type Incoming, MicroError, memoryBroker, type ServerInterceptor } from "@micro-es/runtime";
-import { createTopic, type ServerInterceptorFunction } from "@micro-es/runtime/driver";
+import {
+  type Incoming,
+  MicroError,
+  memoryBroker,
+  type ServerInterceptor,
+  type ServerInterceptorFunction,
+} from "@micro-es/runtime";
+import { createTopic } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import {

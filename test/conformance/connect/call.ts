@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, type Client, type Metadata, MicroError } from "@micro-es/runtime";
-import { codeToNumber } from "@micro-es/runtime/driver";
+import { codeToNumber } from "@micro-es/runtime/codes";
 import {
   type ClientCompatRequest,
   type ClientResponseResult,

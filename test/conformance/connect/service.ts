@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { type CallContext, MicroError } from "@micro-es/runtime";
-import { codeFromNumber } from "@micro-es/runtime/driver";
+import { codeFromNumber } from "@micro-es/runtime/codes";
 import type { ConformanceServiceHandler } from "./gen/connectrpc/conformance/v1/service_micro.ts";
 import {
   type BidiStreamRequest,

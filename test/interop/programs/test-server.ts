@@ -6,7 +6,7 @@ import {
   MicroError,
   requestCompressed,
 } from "@micro-es/runtime";
-import { codeFromNumber } from "@micro-es/runtime/driver";
+import { codeFromNumber } from "@micro-es/runtime/codes";
 import type {
   SimpleResponseInit,
   StreamingOutputCallResponseInit,

@@ -1,13 +1,5 @@
 import { Buffer } from "node:buffer";
-import type {
-  DeleteOptions,
-  ListOptions,
-  Store,
-  StoreEvent,
-  StoreRecord,
-  StoreWatchOptions,
-  WriteOptions,
-} from "@micro-es/runtime";
+import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import type { Fence, StoreGuarantees } from "@micro-es/runtime/driver";
 import {
   byteCount,
@@ -16,19 +8,23 @@ import {
   checkOptions,
   checkWrite,
   compareKeys,
+  type DeleteOptions,
   ExpiryClock,
   fenceOf,
   keyBytes,
   type Listing,
+  type ListOptions,
   oneOf,
   quoteKey,
   requireFence,
   requireOpen,
   requireVersion,
   StoreWatcher,
+  type StoreWatchOptions,
   text,
   throwIfAborted,
   untilAborted,
+  type WriteOptions,
 } from "@micro-es/runtime/driver";
 import { type BucketEntry, NatsBucket } from "../link/bucket.ts";
 import { snapshotOf } from "../link/bucket-snapshot.ts";
