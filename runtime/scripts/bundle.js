@@ -17,7 +17,14 @@ const entries = Object.values(exports)
   .map((file) => file.slice("./dist/".length));
 const generated = files.filter((file) => file.startsWith("gen/"));
 /** What generated code imports is loaded without the rest, and everything else not without the core. */
-const alone = ["index.js", "codegen-v1/index.js", "codegen-v1/reflect.js", "codegen-v1/topic.js"];
+const alone = [
+  "index.js",
+  "codegen-v1/index.js",
+  "codegen-v1/reflect.js",
+  "codegen-v1/topic.js",
+  // The core computes constants from the codes when it is loaded, so they come before it.
+  "base/codes.js",
+];
 
 const { metafile } = await build({
   absWorkingDir: dist,
