@@ -26,7 +26,7 @@ const script = (name: string, ...words: readonly string[]): Suite => ({
 /** In the order in which they run. */
 export const suites: readonly Suite[] = [
   ...Object.keys(checks).map((name): Suite => ({ ...script(name, "check", name), from: "short" })),
-  { name: "unit", runs: { project: "unit" }, from: "short", onEveryNode: true },
+  { name: "unit", runs: { project: "unit*" }, from: "short", onEveryNode: true },
   {
     name: "cli",
     runs: { project: "cli" },

@@ -224,32 +224,26 @@ describe("a newcomer with micro", { timeout: 900_000 }, () => {
     expect(log).toMatch(/restarts shop: proto\/shop\/v1\/shop\.proto changed/);
   });
 
-  test.each(long ? ["pubsub", "fullstack"] : ["pubsub"])(
-    "installs, tests and runs a %s",
-    async (kind) => {
-      const project = join(scratch, `my-${kind}`);
-      const micro = join(scratch, "shop/node_modules/.bin/micro");
-      const made = await shell(
-        `${micro} new my-${kind} --template ${kind} --packages micro-es/packages`,
-        scratch,
-      );
-      expect(made, made.output).toMatchObject({ code: 0 });
-      const tested = await shell(
-        "npm install && npm test && npm run lint && npm run build",
-        project,
-      );
-      expect(tested, tested.output).toMatchObject({ code: 0 });
-      await using _ = await start(project);
-      const called = await shell(
-        `npx --no-install micro call my-${kind} Hello '{"name":"Ada"}'`,
-        project,
-      );
-      expect(called.output).toContain("Hello Ada");
-      if (kind !== "fullstack") return;
-      const page = await fetch(`http://localhost:${env.WEB_PORT}/`);
-      expect(await page.text()).toContain("my-fullstack");
-    },
-  );
+  test.runIf(long).each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
+    const project = join(scratch, `my-${kind}`);
+    const micro = join(scratch, "shop/node_modules/.bin/micro");
+    const made = await shell(
+      `${micro} new my-${kind} --template ${kind} --packages micro-es/packages`,
+      scratch,
+    );
+    expect(made, made.output).toMatchObject({ code: 0 });
+    const tested = await shell("npm install && npm test && npm run lint && npm run build", project);
+    expect(tested, tested.output).toMatchObject({ code: 0 });
+    await using _ = await start(project);
+    const called = await shell(
+      `npx --no-install micro call my-${kind} Hello '{"name":"Ada"}'`,
+      project,
+    );
+    expect(called.output).toContain("Hello Ada");
+    if (kind !== "fullstack") return;
+    const page = await fetch(`http://localhost:${env.WEB_PORT}/`);
+    expect(await page.text()).toContain("my-fullstack");
+  });
 });
 
 // Both install the project again.
@@ -353,7 +347,7 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     expect(commands.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
   });
 
-  test.each(runs)("piped: $line", async (row) => {
+  test.runIf(long).each(runs)("piped: $line", async (row) => {
     const { code, shown } = await typed(row, false);
     expect(shown).toMatch(row.shows);
     expect(plain(shown)).toBe(shown);
@@ -377,7 +371,7 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     }
   });
 
-  test.each(mistakes("my-pubsub"))("wrong: $line", async (row) => {
+  test.runIf(long).each(mistakes("my-pubsub"))("wrong: $line", async (row) => {
     const { code, shown } = await typed(row, false);
     expect(shown).toMatch(row.shows);
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { long } from "../support/long.ts";
 import { copyPackages } from "./packed-packages.ts";
 import { type ReadmeStep, readmeSteps } from "./readme-steps.ts";
 
@@ -47,7 +48,7 @@ describe("the packed packages", () => {
     }
   });
 
-  test("have types that resolve wherever ESM does", async () => {
+  test.runIf(long)("have types that resolve wherever ESM does", async () => {
     const libraries = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
     expect(libraries).toHaveLength(4);
     for (const tarball of libraries) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
@@ -155,7 +156,7 @@ test("runtime and driver, installed from their tarballs, are one program", async
   expect(stderr).not.toMatch(/secret|sec%72et/);
 });
 
-describe("the five steps of docs/getting-started.md in an empty folder", () => {
+describe.runIf(long)("the five steps of docs/getting-started.md in an empty folder", () => {
   const steps: readonly ReadmeStep[] = readmeSteps(
     readFileSync(join(repository, "docs/getting-started.md"), "utf8"),
   );

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { bundleOf } from "./bundle.ts";
 
 /** A program in a process of its own. */
 export interface Program {
@@ -24,9 +25,8 @@ process.once("exit", () => {
  * line.
  */
 export async function startProgram(file: string, argument: object): Promise<Program> {
-  const script = fileURLToPath(file);
-  const flags = ["--import", "tsx", "--conditions=@micro-es/source"];
-  const child = spawn(process.execPath, [...flags, script, JSON.stringify(argument)], {
+  const script = bundleOf(fileURLToPath(file));
+  const child = spawn(process.execPath, [script, JSON.stringify(argument)], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   running.add(child);

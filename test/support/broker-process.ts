@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { MdnsRegistryOptions } from "@micro-es/runtime";
+import { bundleOf } from "./bundle.ts";
 
 const script = fileURLToPath(new URL("broker-subscriber.ts", import.meta.url));
 
@@ -27,9 +28,8 @@ export async function startBrokerProcess(
   topic: string,
   queue?: string,
 ): Promise<BrokerProcess> {
-  const flags = ["--import", "tsx", "--conditions=@micro-es/source"];
   const start = JSON.stringify({ options, topic, queue });
-  const child = spawn(process.execPath, [...flags, script, start], { stdio: "pipe" });
+  const child = spawn(process.execPath, [bundleOf(script), start], { stdio: "pipe" });
   const exited = once(child, "exit") as Promise<[number | null]>;
   let errors = "";
   child.stderr.on("data", (text) => {

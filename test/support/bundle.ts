@@ -1,6 +1,7 @@
-import { chmod } from "node:fs/promises";
-import { join } from "node:path";
-import { build } from "esbuild";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { type BuildOptions, build, buildSync } from "esbuild";
 
 const banner = [
   "#!/usr/bin/env node",
@@ -8,14 +9,8 @@ const banner = [
   'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
 ];
 
-/**
- * Makes one file of a program and all that it imports, from the sources, so that it starts at once.
- *
- * @param entry its TypeScript, wherever it is
- * @param outfile an `.mjs` that can be executed
- */
-export async function bundleProgram(entry: string, outfile: string): Promise<void> {
-  await build({
+function options(entry: string, outfile: string) {
+  return {
     entryPoints: [entry],
     bundle: true,
     platform: "node",
@@ -27,8 +22,38 @@ export async function bundleProgram(entry: string, outfile: string): Promise<voi
     nodePaths: [join(import.meta.dirname, "../../node_modules")],
     external: ["classic-level"],
     banner: { js: banner.join("\n") },
-    sourcemap: "inline",
     logLevel: "error",
-  });
-  await chmod(outfile, 0o755);
+  } satisfies BuildOptions;
+}
+
+/**
+ * Makes one file of a program and all that it imports, from the sources, so that it starts at once.
+ *
+ * @param entry its TypeScript, wherever it is
+ * @param outfile an `.mjs` that can be executed
+ */
+export async function bundleProgram(entry: string, outfile: string): Promise<void> {
+  await build({ ...options(entry, outfile), sourcemap: "inline" });
+  chmodSync(outfile, 0o755);
+}
+
+let folder: string | undefined;
+const bundled = new Map<string, string>();
+
+/**
+ * The bundle of a program, which is made once per process and removed with it. Node runs it in a
+ * third of the time that it takes to load the sources one by one.
+ */
+export function bundleOf(entry: string): string {
+  let outfile = bundled.get(entry);
+  if (outfile !== undefined) return outfile;
+  if (folder === undefined) {
+    const made = mkdtempSync(join(tmpdir(), "micro-es-programs-"));
+    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+    folder = made;
+  }
+  outfile = join(folder, `${bundled.size}-${basename(entry, ".ts")}.mjs`);
+  buildSync(options(entry, outfile));
+  bundled.set(entry, outfile);
+  return outfile;
 }

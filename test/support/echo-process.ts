@@ -2,10 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { tcpTransport } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
-import { echoHandler } from "./echo.ts";
-import { registerEcho } from "./server.ts";
+import { bundleOf } from "./bundle.ts";
+
+const script = fileURLToPath(new URL("echo-node.ts", import.meta.url));
 
 /**
  * An echo server in a process of its own. It writes down the text of each `Once` that it begins.
@@ -23,11 +22,9 @@ export class EchoProcess {
   }
 
   static async start(): Promise<EchoProcess> {
-    const child = spawn(
-      process.execPath,
-      ["--import", "tsx", "--conditions=@micro-es/source", fileURLToPath(import.meta.url), "serve"],
-      { stdio: ["pipe", "pipe", "inherit"] },
-    );
+    const child = spawn(process.execPath, [bundleOf(script)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     const executed: string[] = [];
     const address = await new Promise<string>((resolve, reject) => {
       child.once("exit", (code) => reject(new Error(`the echo process ended with ${code}`)));
@@ -46,23 +43,4 @@ export class EchoProcess {
     this.#child.kill("SIGKILL");
     await once(this.#child, "close");
   }
-}
-
-if (process.argv[2] === "serve") {
-  const server = buildServer({
-    name: "echo",
-    listen: [{ transport: tcpTransport(), address: "127.0.0.1:0" }],
-  });
-  const handler = echoHandler();
-  registerEcho(server, {
-    ...handler,
-    once(request, context) {
-      process.stdout.write(`executed ${request.text}\n`);
-      return handler.once(request, context);
-    },
-  });
-  // The end of whoever started it closes this.
-  process.stdin.resume().once("end", () => process.exit());
-  await server.start();
-  process.stdout.write(`listening ${server.addresses[0]}\n`);
 }

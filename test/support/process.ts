@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { bundleOf } from "./bundle.ts";
 
 /** A program of a test in a process of its own, which talks to the test over a channel. */
 export interface Program extends AsyncDisposable {
@@ -28,7 +30,7 @@ export function ownFleet(): Record<string, string> {
  * Starts a TypeScript program that uses the runtime's sources.
  *
  * @param words its arguments
- * @param flags of Node's, beside those that it needs for that
+ * @param flags of Node's
  */
 export function startProgram(
   file: URL,
@@ -36,9 +38,9 @@ export function startProgram(
   words: readonly string[] = [],
   flags: readonly string[] = [],
 ): Program {
-  const child: ChildProcess = fork(file, words, {
+  const child: ChildProcess = fork(bundleOf(fileURLToPath(file)), words, {
     env: { ...process.env, ...environment },
-    execArgv: [...flags, "--import", "tsx", "--conditions=@micro-es/source"],
+    execArgv: [...flags],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let stderr = "";

@@ -2,6 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { MdnsRegistryOptions, Node } from "@micro-es/runtime";
+import { bundleOf } from "./bundle.ts";
 
 const script = fileURLToPath(new URL("registry-node.ts", import.meta.url));
 
@@ -23,9 +24,8 @@ export async function startRegistryProcess(
   ttlMs: number,
   options: MdnsRegistryOptions,
 ): Promise<RegistryProcess> {
-  const flags = ["--import", "tsx", "--conditions=@micro-es/source"];
   const start = JSON.stringify({ node, ttlMs, options });
-  const child = spawn(process.execPath, [...flags, script, start], { stdio: "pipe" });
+  const child = spawn(process.execPath, [bundleOf(script), start], { stdio: "pipe" });
   await registered(child);
   const exited = once(child, "exit") as Promise<[number | null]>;
   return {

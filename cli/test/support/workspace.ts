@@ -1,6 +1,16 @@
-import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { inject } from "vitest";
+import { plugins } from "./bundled-plugins.ts";
 
 const repository = join(import.meta.dirname, "../../..");
 
@@ -29,7 +39,15 @@ export function folderWith(files: Readonly<Record<string, string | object>>): st
 export function installInto(project: string): void {
   const modules = join(project, "node_modules");
   mkdirSync(join(modules, "@micro-es/runtime"), { recursive: true });
-  for (const name of [".bin", "@bufbuild", "@types", "tsx", "typescript"]) {
+  const programs = join(modules, ".bin");
+  mkdirSync(programs);
+  for (const name of readdirSync(join(repository, "node_modules/.bin"))) {
+    const from = plugins.has(name)
+      ? inject("pluginsFolder")
+      : join(repository, "node_modules/.bin");
+    symlinkSync(realpathSync(join(from, name)), join(programs, name));
+  }
+  for (const name of ["@bufbuild", "@types", "tsx", "typescript"]) {
     symlinkSync(join(repository, "node_modules", name), join(modules, name));
   }
   // buf takes no file from outside the project.
