@@ -296,7 +296,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(await registry.get(service)).toHaveLength(maxNodesPerService);
     await admin.put(`/micro/registry/${service}/late`, record("late"));
     await admin.put(`/micro/registry/${service}/later`, record("later"));
-    await vi.waitFor(() => expect(logger.lines.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(logger.lines.length).toBeGreaterThan(0), 10_000);
     expect(logger.lines.map(({ message }) => message)).toEqual([
       `the service has more than ${maxNodesPerService} nodes; the others are ignored`,
     ]);

@@ -107,7 +107,7 @@ test("a configuration reports a source that fails to the service's logger", asyn
   const config = await loadConfig([source]);
   const service = createService({ ...inMemory(), config, logger });
   breakWatch();
-  await vi.waitUntil(() => lines.some((line) => line.includes("the watch broke")));
+  await vi.waitUntil(() => lines.some((line) => line.includes("the watch broke")), 10_000);
   await service.close();
   await config.close();
 });

@@ -76,7 +76,10 @@ describe.each([
     const reader = stream[Symbol.asyncIterator]();
     if (rpc === "chat") await reader.next();
     else void reader.next().catch(() => {});
-    await vi.waitFor(() => expect(reports.map((it) => it?.code)).toEqual(["deadline_exceeded"]));
+    await vi.waitFor(
+      () => expect(reports.map((it) => it?.code)).toEqual(["deadline_exceeded"]),
+      10_000,
+    );
     // Waits only for open calls: there are none.
     await client.close(600_000);
   });
@@ -85,7 +88,7 @@ describe.each([
     const { client, reports } = await start(transport(), address);
     const reader = client.serverStream(echo.repeat, { count: 1 })[Symbol.asyncIterator]();
     await reader.next();
-    await vi.waitFor(() => expect(reports).toEqual([undefined]));
+    await vi.waitFor(() => expect(reports).toEqual([undefined]), 10_000);
     await client.close(600_000);
     expect((await reader.next()).done).toBe(true);
   });
@@ -100,7 +103,10 @@ describe.each([
       const request = { count: 20, fail: code };
       const reader = client.serverStream(echo.repeat, request)[Symbol.asyncIterator]();
       await reader.next();
-      await vi.waitFor(() => expect(reports.map((it) => it?.code)).toEqual([code || undefined]));
+      await vi.waitFor(
+        () => expect(reports.map((it) => it?.code)).toEqual([code || undefined]),
+        10_000,
+      );
       await client.close(600_000);
       for (let index = 1; index < 20; index++) {
         expect((await reader.next()).value?.index).toBe(index);

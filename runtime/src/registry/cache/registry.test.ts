@@ -55,7 +55,7 @@ describe("a cached registry", () => {
     expect(cache.state).toBe("degraded");
     await below.tell("greeter", { type: "snapshot", nodes: [] });
     expect(await ids()).toEqual(["a", "b"]);
-    await vi.waitFor(() => expect(cache.ageMs("greeter")).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(cache.ageMs("greeter")).toBeGreaterThan(0), 10_000);
     below.state = "healthy";
     expect(cache.state).toBe("healthy");
     expect(cache.ageMs("greeter")).toBe(0);
@@ -76,7 +76,7 @@ describe("a cached registry", () => {
     await below.tell("greeter", { type: "added", node: node("c") });
     await below.tell("greeter", { type: "removed", node: node("c") });
     expect(await ids()).toEqual(["a", "b", "c"]);
-    await vi.waitFor(async () => expect(await ids()).toEqual(["a"]));
+    await vi.waitFor(async () => expect(await ids()).toEqual(["a"]), 10_000);
     await turns();
     expect(events.filter(({ type }) => type === "removed")).toHaveLength(2);
     await below.tell("greeter", { type: "removed", node: node("a") });
@@ -94,11 +94,11 @@ describe("a cached registry", () => {
     await below.fail(new Error("connection reset"));
     expect(cache.state).toBe("degraded");
     expect(await ids()).toEqual(["a", "b"]);
-    await vi.waitFor(() => expect(below.watched).toEqual(["greeter"]));
+    await vi.waitFor(() => expect(below.watched).toEqual(["greeter"]), 10_000);
     await below.tell("greeter", { type: "snapshot", nodes: [node("b", "2")] });
     expect(cache.state).toBe("healthy");
     expect(await ids()).toEqual(["b", "a"]);
-    await vi.waitFor(async () => expect(await ids()).toEqual(["b"]));
+    await vi.waitFor(async () => expect(await ids()).toEqual(["b"]), 10_000);
   });
 
   test("knows nothing of a service when the registry below never told", async () => {

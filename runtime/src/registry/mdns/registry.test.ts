@@ -193,7 +193,7 @@ describe("with its own kind", () => {
       if (decodePacket(bytes).kind === "response") announcements++;
     });
     await open().register(newNode(), { ttlMs: 300 });
-    await vi.waitFor(() => expect(announcements).toBeGreaterThan(8), 5_000);
+    await vi.waitFor(() => expect(announcements).toBeGreaterThan(8), 10_000);
     expect(peer.queries.filter(({ type }) => type === "ANY")).toEqual([]);
   });
 
@@ -230,7 +230,7 @@ describe("with its own kind", () => {
     })();
     const peer = await startRegistryProcess(node, 1_500, link);
     try {
-      await vi.waitFor(() => expect(types).toContain("added"));
+      await vi.waitFor(() => expect(types).toContain("added"), 10_000);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
       await sleep(500);
       expect(types).toEqual(["snapshot", "added"]);
@@ -330,7 +330,7 @@ describe("with hostile packets", () => {
     const socket = await stranger("127.0.0.2");
     const goodbye = encodeGoodbye(await forged(node, 8));
     socket.send(goodbye, link.port, link.group);
-    await vi.waitFor(() => expect(asked()).toBe(1), 5_000);
+    await vi.waitFor(() => expect(asked()).toBe(1), 10_000);
     await sleep(300);
     expect(await registry.get(node.service)).toEqual([node]);
     peer.answering = false;
@@ -353,7 +353,7 @@ describe("with hostile packets", () => {
     const { marker } = decodeText(seen?.text ?? Buffer.alloc(0));
     const other = await forged({ ...node, address: "127.0.0.1:6666" }, marker?.revision ?? 0);
     client.send(encodeAnnouncement(other), link.port, link.group);
-    await vi.waitFor(() => expect(owner.stats.contradicted).toBe(1), 5_000);
+    await vi.waitFor(() => expect(owner.stats.contradicted).toBe(1), 10_000);
     expect(await registry.get(node.service)).toEqual([node]);
   });
 
@@ -364,7 +364,7 @@ describe("with hostile packets", () => {
     const socket = await stranger("127.0.0.1");
     const other = await forged({ ...node, address: "127.0.0.1:6666" }, 9e15);
     socket.send(encodeAnnouncement(other), link.port, link.group);
-    await vi.waitFor(() => expect(owner.stats.malformed).toBe(1), 5_000);
+    await vi.waitFor(() => expect(owner.stats.malformed).toBe(1), 10_000);
     expect(registration.active).toBe(true);
   });
 
@@ -430,7 +430,7 @@ describe("with hostile packets", () => {
       ],
     });
     query(60);
-    await vi.waitFor(() => expect(answers).toBe(1), 5_000);
+    await vi.waitFor(() => expect(answers).toBe(1), 10_000);
     expect(registry.stats.malformed).toBe(1);
     expect(registry.stats.answers).toBe(1);
   });
