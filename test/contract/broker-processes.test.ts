@@ -27,7 +27,7 @@ const textEvent = (text: string): OutgoingEvent => ({
 
 describe("the HTTP broker between processes that multicast DNS finds", () => {
   const registry = mdnsRegistry(link);
-  const broker = httpBroker({ registry, sendTimeoutMs: 300, logger: silentLogger });
+  const broker = httpBroker({ registry, sendTimeoutMs: 1_000, logger: silentLogger });
   let workers: [BrokerProcess, BrokerProcess];
   let audit: BrokerProcess;
 

@@ -291,9 +291,15 @@ describe.runIf(long)("a project of micro new --packages", { timeout: 900_000 }, 
   });
 });
 
-describe("each command from the packages", { timeout: 300_000 }, () => {
+const runs = commandRuns("my-pubsub");
+
+test("each command is in the table of those that are run", () => {
+  const rows = new Set(runs.map(({ command }) => command));
+  expect(commands.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
+});
+
+describe.runIf(long)("each command from the packages", { timeout: 300_000 }, () => {
   const project = join(scratch, "my-pubsub");
-  const runs = commandRuns("my-pubsub");
   const taken = createServer();
   let service: AsyncDisposable | undefined;
 
@@ -342,12 +348,7 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     return { code, shown };
   }
 
-  test("is in the table", () => {
-    const rows = new Set(runs.map(({ command }) => command));
-    expect(commands.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
-  });
-
-  test.runIf(long).each(runs)("piped: $line", async (row) => {
+  test.each(runs)("piped: $line", async (row) => {
     const { code, shown } = await typed(row, false);
     expect(shown).toMatch(row.shows);
     expect(plain(shown)).toBe(shown);
@@ -359,7 +360,7 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     ({ command, until }) => command !== "completion" && until === undefined,
   );
 
-  test.runIf(long).each(asJson)("as JSON, a value a line: $line", async (row) => {
+  test.each(asJson)("as JSON, a value a line: $line", async (row) => {
     const line = row.line.replaceAll(/\bmicro (?=[a-z])/g, "micro --json ");
     const { code, shown } = await typed({ ...row, line }, false);
     expect(code, shown).toBe(row.code ?? 0);
@@ -371,13 +372,13 @@ describe("each command from the packages", { timeout: 300_000 }, () => {
     }
   });
 
-  test.runIf(long).each(mistakes("my-pubsub"))("wrong: $line", async (row) => {
+  test.each(mistakes("my-pubsub"))("wrong: $line", async (row) => {
     const { code, shown } = await typed(row, false);
     expect(shown).toMatch(row.shows);
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);
   });
 
-  test.runIf(long).each(runs)("on a terminal: $line", async (row) => {
+  test.each(runs)("on a terminal: $line", async (row) => {
     const { code, shown } = await typed(row, true);
     expect(plain(shown)).toMatch(row.shows);
     expect(row.until === undefined ? [row.code ?? 0] : [0, 130], shown).toContain(code);

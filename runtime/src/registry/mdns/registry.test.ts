@@ -228,6 +228,7 @@ describe("with its own kind", () => {
     const reading = (async () => {
       for await (const type of typesOf(registry.watch(node.service))) types.push(type);
     })();
+    await vi.waitFor(() => expect(types).toEqual(["snapshot"]), 10_000);
     const peer = await startRegistryProcess(node, 1_500, link);
     try {
       await vi.waitFor(() => expect(types).toContain("added"), 10_000);
