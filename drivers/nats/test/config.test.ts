@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configSourceContract } from "@micro-es/contract/config";
 import { natsSource } from "@micro-es/nats";
 import { loadConfig, read, silentLogger } from "@micro-es/runtime";
-import { connect, type NatsConnection } from "nats";
+import { AckPolicy, connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bucketFixture } from "./config-bucket.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
@@ -24,6 +24,40 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
 
   const fixture = () => bucketFixture({ servers: server.url }, `config-${buckets++}`, tools);
   for (const { name, run } of configSourceContract(fixture)) test(name, run);
+
+  test("tells a change that came between the load and the first snapshot of the watch", async () => {
+    const bucket = `config-${buckets++}`;
+    const manager = await tools.jetstreamManager();
+    // The watch has to wait for its consumer as long as others take the place.
+    await manager.streams.add({
+      name: `KV_${bucket}`,
+      subjects: [`$KV.${bucket}.>`],
+      max_msgs_per_subject: 1,
+      max_consumers: 2,
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+      allow_direct: true,
+    });
+    const kv = await tools.jetstream().views.kv(bucket);
+    await kv.put("a", "old");
+    const taken = ["one", "two"];
+    for (const name of taken) {
+      await manager.consumers.add(`KV_${bucket}`, {
+        durable_name: name,
+        ack_policy: AckPolicy.None,
+      });
+    }
+    await using source = natsSource({ servers: server.url, bucket });
+    const failed = new Promise<void>((resolve) => {
+      source.onStateChange?.((state) => state !== "healthy" && resolve());
+    });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    await failed;
+    for (const name of taken) await manager.consumers.delete(`KV_${bucket}`, name);
+    expect(await source.load()).toEqual({ a: "old" });
+    await kv.put("a", "new");
+    expect((await changes.next()).value).toEqual({ a: "new" });
+  });
 
   test("reads keys as paths, and JSON as what it says", async () => {
     const bucket = `config-${buckets++}`;

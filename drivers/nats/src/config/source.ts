@@ -73,7 +73,8 @@ class BucketSource extends NatsDriver implements ConfigSource {
   readonly #closing = new AbortController();
   /** The watch that serves subscribers. */
   #following: BucketWatch | undefined;
-  #entries = new Map<string, BucketEntry>();
+  /** What the watch has received; undefined before its first snapshot. */
+  #entries: Map<string, BucketEntry> | undefined;
   /**
    * Each change creates a new table of all keys, so changes in quick succession are published
    * together.
@@ -107,9 +108,8 @@ class BucketSource extends NatsDriver implements ConfigSource {
     try {
       const entries = await this.#readAll(options.signal);
       const values = this.#table(entries);
-      // Values published as a change must differ from the loaded ones.
-      this.#values ??= values;
       this.#report(undefined);
+      this.#loaded(values);
       return values;
     } catch (error) {
       this.#untold = true;
@@ -118,6 +118,17 @@ class BucketSource extends NatsDriver implements ConfigSource {
       }
       throw error;
     }
+  }
+
+  /** Values published as a change differ from the loaded ones, whichever of the two came first. */
+  #loaded(values: ConfigTable): void {
+    if (this.#entries === undefined) {
+      this.#values = values;
+      return;
+    }
+    if (this.#values !== undefined && equalValues(values, this.#values)) return;
+    this.#untold = true;
+    this.#publishing.request();
   }
 
   watch(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<ConfigTable> {
@@ -145,20 +156,21 @@ class BucketSource extends NatsDriver implements ConfigSource {
   #unfollow(): void {
     this.#following?.close();
     this.#following = undefined;
+    this.#entries = undefined;
     this.#publishing.cancel();
   }
 
   #follow(): BucketWatch {
-    let begun = this.#values !== undefined;
     return new BucketWatch(this.#bucket, ">", {
       snapshot: (entries) => {
+        // Without anything loaded or received before it, the first snapshot changes nothing.
+        const tell = this.#values !== undefined || this.#entries !== undefined;
         this.#entries = new Map(entries.map((entry) => [entry.key, entry]));
         this.#publishing.cancel();
-        this.#publish(begun);
-        begun = true;
+        this.#publish(tell);
       },
       change: (entry) => {
-        this.#entries.set(entry.key, entry);
+        this.#entries?.set(entry.key, entry);
         this.#publishing.request();
       },
       failed: (error) => this.#report(asMicroError(error)),
@@ -166,6 +178,7 @@ class BucketSource extends NatsDriver implements ConfigSource {
   }
 
   #publish(tell: boolean): void {
+    if (this.#entries === undefined) return;
     try {
       const values = this.#table([...this.#entries.values()]);
       const changed = this.#values === undefined || !equalValues(values, this.#values);
