@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { rotating, supportedVersions } from "../nodes/versions.ts";
@@ -10,7 +11,7 @@ import { faults } from "./faults.ts";
 import { fuzz } from "./fuzz.ts";
 import { interop } from "./interop.ts";
 import { suites } from "./suites.ts";
-import { parseRequest } from "./test.ts";
+import { count, parseRequest } from "./test.ts";
 
 const commands: Readonly<Record<string, Command>> = { bench, faults, fuzz, interop };
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -190,6 +191,32 @@ describe("npm test", () => {
         expect(stepsOf("--long")).toContain(`${name} ${version}`);
     }
     expect(stepsOf("--long")).toContain("attacks");
+  });
+
+  test("names what passed at the second attempt only, and counts what failed twice", () => {
+    const folder = mkdtempSync(join(tmpdir(), "micro-es-report-"));
+    try {
+      const report = join(folder, "report.json");
+      const result = (fullName: string, status: string, ...failureMessages: string[]) => ({
+        ...{ fullName, status, failureMessages },
+      });
+      const results = [
+        result("steady", "passed"),
+        result("flaky", "passed", "Error: late\n    at a.test.ts:1:1"),
+        result("broken", "failed", "Error: wrong", "Error: wrong"),
+      ];
+      const name = join(process.cwd(), "a.test.ts");
+      const file = { name, status: "failed", assertionResults: results };
+      const counts = { numPassedTests: 2, numPendingTests: 0 };
+      writeFileSync(report, JSON.stringify({ ...counts, testResults: [file] }));
+      expect(count(report, false)).toEqual({
+        ...{ passed: 2, failed: 1, skipped: 0 },
+        failures: ["a.test.ts > broken"],
+        unsteady: ["a.test.ts > flaky: Error: late"],
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test("runs suites, files and tests by name", () => {

@@ -27,6 +27,8 @@ interface Result {
   readonly skipped: number;
   /** Names of what failed. */
   readonly failures: readonly string[];
+  /** Names of what failed once and then passed. */
+  readonly unsteady: readonly string[];
 }
 
 /** The used part of a vitest report. */
@@ -36,7 +38,12 @@ interface Report {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      /** Those of all attempts, also of a test that passed in the end. */
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -107,7 +114,9 @@ async function runSteps({ steps, filters, level }: Request): Promise<Result> {
       const result = await runStep(step, filters, level, join(scratch, "report.json"));
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       console.log(`=== ${title}: ${inWords(result)} in ${seconds} s ===`);
-      results.push({ ...result, failures: result.failures.map((name) => `${title}: ${name}`) });
+      const titled = (names: readonly string[]) => names.map((name) => `${title}: ${name}`);
+      const { failures, unsteady } = result;
+      results.push({ ...result, failures: titled(failures), unsteady: titled(unsteady) });
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -119,6 +128,7 @@ async function runSteps({ steps, filters, level }: Request): Promise<Result> {
     failed: sum("failed"),
     skipped: sum("skipped"),
     failures: results.flatMap(({ failures }) => failures),
+    unsteady: results.flatMap(({ unsteady }) => unsteady),
   };
 }
 
@@ -126,8 +136,13 @@ function inWords({ passed, failed, skipped }: Result): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-const success: Result = { passed: 1, failed: 0, skipped: 0, failures: [] };
-const failure = (name: string): Result => ({ passed: 0, failed: 1, skipped: 0, failures: [name] });
+const success: Result = { passed: 1, failed: 0, skipped: 0, failures: [], unsteady: [] };
+const failure = (name: string): Result => ({
+  ...success,
+  passed: 0,
+  failed: 1,
+  failures: [name],
+});
 
 async function runStep(
   { suite, node = "own" }: Step,
@@ -141,8 +156,12 @@ async function runStep(
     return failure("the build");
   if ("script" in suite.runs) {
     const [script = "", ...words] = suite.runs.script;
-    const ok = await succeeds("npm", ["run", "--silent", script, "--", ...words], env);
-    return ok ? success : failure(`npm run ${script} -- ${words.join(" ")}`);
+    const attempt = () => succeeds("npm", ["run", "--silent", script, "--", ...words], env);
+    if (await attempt()) return success;
+    const name = `npm run ${script} -- ${words.join(" ")}`;
+    if (suite.from === "short") return failure(name);
+    console.log(`\n${suite.name} failed; this is its second attempt`);
+    return (await attempt()) ? { ...success, unsteady: [name] } : failure(name);
   }
   const [version] = nodeVersions(node);
   if (version?.program === undefined) {
@@ -155,10 +174,11 @@ async function runStep(
   const PATH = `${dirname(version.program)}${delimiter}${process.env.PATH}`;
   const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
   const reporting = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const retrying = level === "short" ? [] : ["--retry", "1"];
   rmSync(report, { force: true });
   const ok = await succeeds(
     version.program,
-    [...vitest, "--project", suite.runs.project, ...reporting, ...filters],
+    [...vitest, "--project", suite.runs.project, ...reporting, ...retrying, ...filters],
     node === "own" ? env : { ...env, PATH },
   );
   return count(report, ok);
@@ -181,16 +201,26 @@ function succeeds(
   });
 }
 
-/** Counts the tests of a report. A file that could not run counts as one failure. */
-function count(report: string, ok: boolean): Result {
+/**
+ * Counts the tests of a report. A file that could not run counts as one failure.
+ *
+ * @param report the path of a vitest report in JSON
+ * @param ok whether vitest succeeded
+ */
+export function count(report: string, ok: boolean): Result {
   let tests: Report;
   try {
     tests = JSON.parse(readFileSync(report, "utf8"));
   } catch {
     return failure("it ended without a report");
   }
+  const unsteady: string[] = [];
   const failures = tests.testResults.flatMap((file) => {
     const name = relative(process.cwd(), file.name);
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
+      if (status !== "passed" || failureMessages.length === 0) continue;
+      unsteady.push(`${name} > ${fullName}: ${failureMessages[0]?.split("\n")[0]}`);
+    }
     const failed = file.assertionResults.filter((test) => test.status === "failed");
     if (file.status === "failed" && failed.length === 0) return `${name} could not run`;
     return failed.map((test) => `${name} > ${test.fullName}`);
@@ -201,6 +231,7 @@ function count(report: string, ok: boolean): Result {
     failed: failures.length,
     skipped: tests.numPendingTests,
     failures,
+    unsteady,
   };
 }
 
@@ -213,6 +244,7 @@ async function main(): Promise<void> {
   }
   try {
     const result = await runSteps(parseRequest(words));
+    for (const name of result.unsteady) console.log(`passed at the second attempt: ${name}`);
     for (const name of result.failures) console.log(`failed: ${name}`);
     console.log(`\n${inWords(result)}`);
     process.exitCode = result.failed > 0 ? 1 : 0;
