@@ -1,6 +1,14 @@
 import { MicroError } from "@micro-es/runtime";
 import { afterEach, describe, expect, test } from "vitest";
 import {
+  endHeaders,
+  endStream,
+  frame,
+  grpcHeader,
+  types,
+} from "../../../../test/hostile/raw-http2.ts";
+import {
+  FramePeer,
   fields,
   ok,
   type Received,
@@ -166,6 +174,70 @@ describe("flow control", () => {
     await expect.poll(() => server.requests[1]?.body.length).toBe(70_000);
     server.requests[1]!.stream!.consume(70_000);
     await expect.poll(() => other.writable).toBe(1);
+  });
+
+  test("a sender that has filled the socket continues when the peer reads again", async () => {
+    const windowBytes = 64 * 1024 * 1024;
+    const { server, client } = await pair({
+      streamWindowBytes: windowBytes,
+      connectionWindowBytes: windowBytes,
+    });
+    client.request("/");
+    await expect.poll(() => server.requests[0]?.ended).toBe(true);
+    client.connection.socket.pause();
+    const { stream } = server.requests[0]!;
+    stream!.head(undefined, ok);
+    const piece = bytesOf(500_000);
+    while (stream!.send(piece, 0, piece.length));
+    expect(server.requests[0]!.writable).toBe(0);
+    client.connection.socket.resume();
+    await expect.poll(() => server.requests[0]!.writable).toBe(1);
+  });
+});
+
+describe("a response that ends before its request", () => {
+  test("stops the request, and is complete", async () => {
+    const { server, client } = await pair();
+    const request = client.request("/", false);
+    await expect.poll(() => server.requests[0]?.stream).toBeDefined();
+    respondWith(bytesOf(10), ["x-a", "1"])(server.requests[0]!.stream!);
+    await expect.poll(() => request.reset).toEqual({ code: errorCode.noError, by: "peer" });
+    expect(request).toMatchObject({ ended: true, body: Buffer.from(bytesOf(10)) });
+    await expect.poll(() => server.connections[0]!.openStreams).toBe(0);
+  });
+
+  test("stops nothing if the request ends in the same chunk", async () => {
+    const server = await TestServer.start({}, (request) => {
+      request.onData = (stream) => stream.head(undefined, ok, true);
+    });
+    open.push(server);
+    const peer = FramePeer.client(server.port);
+    open.push(peer);
+    const data = Buffer.alloc(10);
+    peer.send(
+      frame(types.headers, endHeaders, 1, grpcHeader("/")),
+      frame(types.data, 0, 1, data),
+      frame(types.data, endStream, 1, data),
+    );
+    await expect.poll(() => server.connections[0]?.openStreams).toBe(0);
+    peer.send(frame(types.ping, 0, 0, Buffer.alloc(8)));
+    await expect.poll(() => peer.of(types.ping).length).toBe(1);
+    expect(peer.of(types.headers, 1)).toHaveLength(1);
+    expect(peer.reset(1)).toBeUndefined();
+  });
+
+  test("is not cut short while it waits for the windows", async () => {
+    const { server, client } = await pair({ streamWindowBytes: 70_000 });
+    const request = client.request("/", false);
+    request.consumes = false;
+    await expect.poll(() => server.requests[0]?.stream).toBeDefined();
+    respondWith(bytesOf(100_000), ["x-a", "1"])(server.requests[0]!.stream!);
+    await expect.poll(() => request.body.length).toBe(70_000);
+    expect(request.reset).toBeUndefined();
+    request.consumes = true;
+    request.stream!.consume(70_000);
+    await expect.poll(() => request.reset?.code).toBe(errorCode.noError);
+    expect(request.trailers?.get("x-a")).toBe("1");
   });
 });
 

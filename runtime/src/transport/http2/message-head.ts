@@ -26,6 +26,11 @@ const ofConnection: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Whether a field describes a connection of HTTP/1.1, and must not be sent. */
+export function isOfConnection(name: string): boolean {
+  return ofConnection.has(name);
+}
+
 const pseudoFields: Readonly<Record<"request" | "response" | "trailers", readonly string[]>> = {
   request: [":method", ":scheme", ":authority", ":path"],
   response: [":status"],

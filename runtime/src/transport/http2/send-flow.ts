@@ -50,7 +50,16 @@ export class SendFlow {
     return this.#initialWindow;
   }
 
-  /** Sends or queues data. Returns whether all of it was passed on and more may follow. */
+  /** Whether so many bytes would not be queued. */
+  sendsNow(stream: Http2Stream, bytes: number): boolean {
+    const fits = bytes === 0 || (bytes <= stream.sendWindow && bytes <= this.#window);
+    return fits && !stream.isWaiting && !this.#port.choked && this.#firstReady === undefined;
+  }
+
+  /**
+   * Sends or queues data. Returns whether all of it was passed on: if that chokes the socket, the
+   * next data waits.
+   */
   send(
     stream: Http2Stream,
     bytes: Uint8Array,
@@ -58,17 +67,14 @@ export class SendFlow {
     end: number,
     isLast: boolean,
   ): boolean {
-    const length = end - start;
-    const fits = length === 0 || (length <= stream.sendWindow && length <= this.#window);
-    const port = this.#port;
-    if (fits && !stream.isWaiting && !port.choked && this.#firstReady === undefined) {
+    if (this.sendsNow(stream, end - start)) {
       this.#write(stream, bytes, start, end, isLast);
-      return !port.choked;
+      return true;
     }
     this.#enqueue(stream, bytes, start, end);
     stream.endQueued = isLast;
     this.pump();
-    return !stream.isWaiting && !port.choked;
+    return !stream.isWaiting;
   }
 
   /** Sends trailers, after the data that waits. */

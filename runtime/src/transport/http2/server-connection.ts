@@ -4,7 +4,7 @@ import { ConnectionError, errorCode } from "./error-code.ts";
 import type { HeaderList } from "./hpack/header-list.ts";
 import type { Http2Limits } from "./limits.ts";
 import { type MessageHead, messageHead } from "./message-head.ts";
-import { lastStreamId } from "./protocol.ts";
+import { frameType, lastStreamId } from "./protocol.ts";
 import { type Http2Stream, ignoringHandler, type StreamHandler } from "./stream.ts";
 import { StreamingConnection } from "./stream-connection.ts";
 
@@ -63,19 +63,24 @@ export class ServerConnection extends StreamingConnection {
 
   /**
    * Tells the client to send no further requests, and closes the connection after the last
-   * response. Requests that are under way when the client reads it are still accepted.
+   * response.
+   *
+   * @param acceptsCrossing whether requests that are under way when the client reads it are still
+   * accepted; otherwise the client learns that they were not processed
    */
-  drain(): Promise<void> {
-    this.#drained ??= new Promise((resolve) => {
-      this.#settleDrained = resolve;
-      if (this.ended) {
-        resolve();
-        return;
+  drain(acceptsCrossing = true): Promise<void> {
+    if (this.#drained === undefined) {
+      this.#drained = new Promise((resolve) => {
+        this.#settleDrained = resolve;
+      });
+      if (this.ended) this.#settleDrained();
+      else if (acceptsCrossing) {
+        this.goAway(lastStreamId, errorCode.noError, "draining");
+        this.pingBeforeGoodbye();
+        this.#goodbye = setTimeout(() => this.#acceptNoMore(), goodbyeMs).unref();
       }
-      this.goAway(lastStreamId, errorCode.noError, "draining");
-      this.pingBeforeGoodbye();
-      this.#goodbye = setTimeout(() => this.#acceptNoMore(), goodbyeMs).unref();
-    });
+    }
+    if (!acceptsCrossing) this.#acceptNoMore();
     return this.#drained;
   }
 
@@ -85,6 +90,16 @@ export class ServerConnection extends StreamingConnection {
     for (const stream of [...this.streams.values()]) stream.reset(errorCode.cancel);
     this.goAway(this.#lastStream, errorCode.noError, reason.message);
     this.finish(reason);
+  }
+
+  /**
+   * Stops a request whose response is complete (RFC 9113 section 8.1). In a later turn, because its
+   * end is often in the same chunk as its beginning, and because Node's client may never finish a
+   * stream whose response and reset it reads together.
+   */
+  override sentAll(stream: Http2Stream): void {
+    super.sentAll(stream);
+    if (!stream.closed) setImmediate(stopRequest, stream);
   }
 
   idle(): void {
@@ -106,7 +121,13 @@ export class ServerConnection extends StreamingConnection {
     }
     this.#lastStream = id;
     this.guard.opened();
-    if (id > this.#lastAccepted || this.openStreams >= this.limits.maxConcurrentStreams) {
+    if (id > this.#lastAccepted) {
+      // The client did nothing wrong: this crosses the announcement.
+      this.closedStreams.add(id, true);
+      this.writer.number(frameType.resetStream, id, errorCode.refusedStream);
+      return;
+    }
+    if (this.openStreams >= this.limits.maxConcurrentStreams) {
       this.refuse(id, errorCode.refusedStream);
       return;
     }
@@ -171,7 +192,7 @@ export class ServerConnection extends StreamingConnection {
     }
   }
 
-  /** Names the last stream that is accepted, once the client has read that it should open none. */
+  /** Names the last stream that is accepted. */
   #acceptNoMore(): void {
     clearTimeout(this.#goodbye);
     if (this.ended || this.#lastAccepted !== lastStreamId) return;
@@ -186,4 +207,8 @@ export class ServerConnection extends StreamingConnection {
     const reason = new MicroError("unavailable", "the connection was drained");
     this.#goodbye = setTimeout(() => this.finish(reason), lastResponseMs).unref();
   }
+}
+
+function stopRequest(stream: Http2Stream): void {
+  stream.reset(errorCode.noError);
 }

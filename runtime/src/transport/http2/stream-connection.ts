@@ -26,9 +26,12 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   readonly #receiveFlow: ReceiveFlow;
   readonly #sendFlow: SendFlow = new SendFlow(this);
   readonly #data: DataReceiver;
+  /** For gRPC, the first is `resource_exhausted` and the second `canceled`. */
+  readonly #stallCode: number;
 
   constructor(socket: Socket, limits: Http2Limits, isServer: boolean) {
     super(socket, limits, isServer);
+    this.#stallCode = isServer ? errorCode.enhanceYourCalm : errorCode.cancel;
     this.#blocks = new HeaderBlocks({
       maxTableBytes: initialTableBytes,
       maxListBytes: limits.maxHeaderListBytes,
@@ -69,6 +72,11 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   get outputFull(): boolean {
     const queued = this.#sendFlow.queuedBytes;
     return queued + this.socket.writableLength > this.limits.maxUnsentBytes;
+  }
+
+  /** Whether so many bytes would be passed on at once. */
+  sendsNow(stream: Http2Stream, bytes: number): boolean {
+    return this.#sendFlow.sendsNow(stream, bytes);
   }
 
   /** Sends the settings of this side, and opens the connection's window. */
@@ -156,7 +164,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   }
 
   sweepStreams(now: Deadline): Deadline {
-    return sweepStreams(this.streams, this.#sendFlow, this.limits, now);
+    return sweepStreams(this.streams, this.#sendFlow, this.limits, this.#stallCode, now);
   }
 
   /** Adds a stream that was opened. */
@@ -330,6 +338,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     this.#sendFlow.discard(stream);
     if (stream.unreadBytes > 0 && !this.ended) this.#receiveFlow.forget(stream);
     this.clock.closedStream();
+    stream.handler.onClosed?.(stream);
     this.streamClosed(stream);
   }
 

@@ -1,5 +1,4 @@
 import type { Deadline } from "../../base/deadline.ts";
-import { errorCode } from "./error-code.ts";
 import type { Http2Limits } from "./limits.ts";
 import type { SendFlow } from "./send-flow.ts";
 import type { Http2Stream } from "./stream.ts";
@@ -10,14 +9,17 @@ const pauseMs = 20;
 /**
  * Wakes the streams whose time has come, and ends those whose output the peer does not take: a peer
  * may stop reading, but not indefinitely at this side's expense. Returns when to sweep again.
+ *
+ * @param stallCode the code with which these are reset
  */
 export function sweepStreams(
   streams: ReadonlyMap<number, Http2Stream>,
   sendFlow: SendFlow,
   limits: Http2Limits,
+  stallCode: number,
   now: Deadline,
 ): Deadline {
-  let next = sweepStalled(sendFlow, limits, now);
+  let next = sweepStalled(sendFlow, limits, stallCode, now);
   for (const stream of streams.values()) {
     if (stream.dueAt <= now) {
       stream.dueAt = Number.POSITIVE_INFINITY;
@@ -28,13 +30,18 @@ export function sweepStreams(
   return Math.max(next, now + pauseMs);
 }
 
-function sweepStalled(sendFlow: SendFlow, limits: Http2Limits, now: Deadline): Deadline {
+function sweepStalled(
+  sendFlow: SendFlow,
+  limits: Http2Limits,
+  stallCode: number,
+  now: Deadline,
+): Deadline {
   let next = Number.POSITIVE_INFINITY;
   for (const stream of [...sendFlow.waiting]) {
     const isFull = sendFlow.queuedBytes > limits.maxStalledBytes;
     const limitMs = isFull ? limits.shortStallTimeoutMs : limits.stallTimeoutMs;
     const leftMs = stream.progressAt + limitMs - now;
-    if (leftMs <= 0) stream.reset(errorCode.cancel);
+    if (leftMs <= 0) stream.reset(stallCode);
     else next = Math.min(next, now + Math.min(leftMs, limits.shortStallTimeoutMs));
   }
   return next;

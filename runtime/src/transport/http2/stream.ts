@@ -28,6 +28,8 @@ export interface StreamHandler {
   onWritable(stream: Http2Stream): void;
   /** Called when the time of {@link Http2Stream.wakeAt} has come. */
   onDue(stream: Http2Stream, now: Deadline): void;
+  /** Called once, when the stream is closed for whatever reason. */
+  onClosed?(stream: Http2Stream): void;
 }
 
 /** What a stream needs of its connection. */

@@ -427,7 +427,7 @@ describe("a peer that is late", () => {
       },
     );
     peer.send(headers(1));
-    await expect.poll(() => peer.reset(1)).toBe(errorCode.cancel);
+    await expect.poll(() => peer.reset(1)).toBe(enhanceYourCalm);
     expect(server.requests[0]!.reset?.by).toBe("self");
     expect(peer.isClosed).toBe(false);
   });

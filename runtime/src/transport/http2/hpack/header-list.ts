@@ -13,6 +13,8 @@ export class HeaderList {
    * What its receiver has derived from the fields, so that a list that repeats is examined once.
    */
   memo: unknown;
+  /** The same, for the receiver of the message. */
+  note: unknown;
 
   constructor(fields: readonly HeaderField[], isTooLarge = false, isValid = true) {
     this.fields = fields;
