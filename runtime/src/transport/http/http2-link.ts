@@ -116,8 +116,9 @@ export class Http2Link implements HttpLink {
       const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
       if (refused || (stream.id ?? 0) > this.#lastStream) watch.refused();
       if (stream.rstCode !== constants.NGHTTP2_CANCEL) return;
-      // Node ends the streams of a lost connection as if the peer had cancelled each.
-      if (this.#session.destroyed) watch.lost();
+      // Node ends the streams of a lost connection as if the peer had cancelled each; until version
+      // 20.20, before it destroys the session.
+      if (this.#session.destroyed || this.#socket.destroyed) watch.lost();
       else watch.cancelled();
     });
   }
