@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import { natsPrograms } from "./drivers/nats/test/servers.ts";
+import { long } from "./test/support/long.ts";
 
 const conditions = ["@micro-es/source", "module", "node", "import", "default"];
 const notTests = ["**/node_modules/**", "**/dist/**"];
@@ -32,11 +33,14 @@ const withMocks = [
   "runtime/src/store/file/library.test.ts",
 ];
 
-/** The files of a worker share its process: to load the sources for each takes half of the time. */
+/**
+ * The files of a worker share its process, because loading the sources for each takes half of the
+ * time. In CI each has its own, so that what one leaves behind cannot change another.
+ */
 const unit = project("unit", {
   include: ["{protoc-gen-micro,runtime,drivers,examples,test}/**/*.test.ts"],
   exclude: ["test/end-to-end/**", "drivers/*/test/**", "test/hostile/**", ...withMocks],
-  isolate: false,
+  isolate: long,
 });
 
 const unitWithMocks = project("unit with mocks", { include: withMocks });

@@ -3,7 +3,7 @@ import { echo } from "../../../test/support/echo.ts";
 import { registerEcho } from "../../../test/support/server.ts";
 import type { MicroError } from "../base/error.ts";
 import { goMicroTransport } from "../go-micro/transport.ts";
-import { memoryRegistry } from "../registry/memory/registry.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { createSelector } from "../selector/registry-selector.ts";
 import type { Selector } from "../selector/selector.ts";
 import { buildServer } from "../server/rpc-server.ts";
@@ -20,7 +20,8 @@ afterEach(async () => {
 
 /** A client of one service over this transport; its selector records how each call ended. */
 async function start(transport: Transport, address: string) {
-  const registry = memoryRegistry();
+  // Not the network of the process, on which other tests may have left servers.
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const server = buildServer({ name: "echo", listen: [{ transport, address }], registry });
   registerEcho(server);
   await server.start();
