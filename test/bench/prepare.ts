@@ -23,8 +23,10 @@ export function contenderFiles(folder: ContenderFolder): readonly string[] {
  * Installs missing peers, builds the runtime as users get it, and compiles the harness to plain
  * JavaScript: a loader that transpiles at run time would be measured as well. Returns the folder of
  * the result.
+ *
+ * @param ablation whether to prepare the contenders with one feature each as well
  */
-export async function prepare(): Promise<string> {
+export async function prepare(ablation: boolean): Promise<string> {
   const installed = join(here, "node_modules/.package-lock.json");
   const lock = join(here, "package-lock.json");
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
@@ -34,17 +36,23 @@ export async function prepare(): Promise<string> {
     });
   }
   const folder = join(here, ".build");
-  installRuntime(folder);
-  const contenders = [...contenderFiles("contenders"), ...contenderFiles("ablations")];
+  const runtime = installRuntime(folder);
+  const contenders = [
+    ...contenderFiles("contenders"),
+    ...(ablation ? contenderFiles("ablations") : []),
+  ];
   await compile(folder, [
     "child.ts",
     "scale-side.ts",
     "gen/micro/bench/v1/bench_micro.ts",
     ...contenders.filter((it) => it !== withoutFeatures).map((it) => `${it}.ts`),
   ]);
-  await compile(folder, [`${withoutFeatures}.ts`], {
-    "@micro-es/runtime": "@micro-es/runtime-without-features",
-  });
+  if (ablation) {
+    copyWithoutFeatures(runtime);
+    await compile(folder, [`${withoutFeatures}.ts`], {
+      "@micro-es/runtime": "@micro-es/runtime-without-features",
+    });
+  }
   return folder;
 }
 
@@ -70,8 +78,11 @@ async function compile(
   });
 }
 
-/** Packs the runtime and unpacks it where the built code finds it before the workspace's. */
-function installRuntime(folder: string): void {
+/**
+ * Packs the runtime and unpacks it where the built code finds it before the workspace's. Returns
+ * its folder.
+ */
+function installRuntime(folder: string): string {
   const target = join(folder, "node_modules/@micro-es/runtime");
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
@@ -82,7 +93,7 @@ function installRuntime(folder: string): void {
   const archive = join(folder, String(packed).trim().split("\n").at(-1) ?? "");
   execFileSync("tar", ["-xzf", archive, "-C", target, "--strip-components=1"]);
   rmSync(archive);
-  copyWithoutFeatures(target);
+  return target;
 }
 
 /** Where contenders that load .proto files find them. */

@@ -48,7 +48,7 @@ const cells = allCells.filter(
 );
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
-const folder = await prepare();
+const folder = await prepare(ablation);
 process.env.BENCH_PROTOS = protoFolders;
 if (options.profile !== undefined) process.env.BENCH_PROFILE = options.profile;
 preferUs();

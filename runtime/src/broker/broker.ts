@@ -12,10 +12,10 @@ export interface OutgoingEvent {
   /** Full name of the message in the body; "" for opaque bytes. */
   readonly typeName: string;
   /** Events with the same key are delivered in order, if the broker guarantees ordering by key. */
-  readonly key?: string;
-  readonly metadata?: MetadataInit;
+  readonly key?: string | undefined;
+  readonly metadata?: MetadataInit | undefined;
   /** Identifies the event for deduplication and in logs. Default: a new UUID. */
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /** Options for publishing one event. */

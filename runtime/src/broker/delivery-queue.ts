@@ -2,6 +2,7 @@ import { type Abortable, unwatchAbort, watchAbort } from "../base/abort-watch.ts
 import { type Deadline, DeadlineSweep, deadlineAfter } from "../base/deadline.ts";
 import { asMicroError, MicroError } from "../base/error.ts";
 import type { EventRecord } from "./event.ts";
+import { Fifo } from "./fifo.ts";
 
 /** Default limit on the bodies waiting in one queue, in bytes in total. */
 export const defaultMaxPendingBytes: number = 64 * 1024 * 1024;
@@ -81,7 +82,10 @@ export class DeliveryQueue {
   readonly #sweep = new DeadlineSweep((now) => this.#expire(now), 2);
   #blocked = 0;
   #bytes = 0;
+  /** The sum of what the consumers let wait. */
+  #maxPending = 0;
   #wakeScheduled = false;
+  #handingOut = false;
   #sealed = false;
   #turn = 0;
 
@@ -124,6 +128,7 @@ export class DeliveryQueue {
 
   join(consumer: Consumer): void {
     this.#consumers.push(consumer);
+    this.#maxPending += consumer.maxPending;
     this.wake();
   }
 
@@ -142,7 +147,10 @@ export class DeliveryQueue {
    */
   leave(consumer: Consumer): readonly EventRecord[] {
     const index = this.#consumers.indexOf(consumer);
-    if (index >= 0) this.#consumers.splice(index, 1);
+    if (index >= 0) {
+      this.#consumers.splice(index, 1);
+      this.#maxPending -= consumer.maxPending;
+    }
     if (this.#consumers.length > 0) return [];
     this.seal();
     return this.#clear();
@@ -184,7 +192,7 @@ export class DeliveryQueue {
     }
     if (this.#sealed) return;
     if (signal?.aborted === true) throw asMicroError(signal.reason, "canceled");
-    if (this.#publishers.size >= this.#maxPending()) {
+    if (this.#publishers.size >= this.#maxPending) {
       throw new MicroError(
         "resource_exhausted",
         `cannot publish on ${this.#topic}: its subscriber is behind, and ${this.#publishers.size} publishers wait already; await each publish, or raise maxPending`,
@@ -244,28 +252,37 @@ export class DeliveryQueue {
 
   /** Hands out events to ready consumers once the current code has finished. */
   wake(): void {
-    if (this.#wakeScheduled) return;
+    // A handler that returns at once ends its event, and wakes the queue, while events are handed
+    // out.
+    if (this.#wakeScheduled || this.#handingOut) return;
     this.#wakeScheduled = true;
-    queueMicrotask(() => {
-      this.#wakeScheduled = false;
-      this.#dispatch();
-    });
+    queueMicrotask(this.#dispatch);
   }
 
-  #dispatch(): void {
-    while (this.#ready.length > 0) {
-      const consumer = this.#pick();
-      if (consumer === undefined) break;
-      const delivery = this.#ready.shift() as Delivery;
-      this.#bytes -= delivery.record.body.length;
-      consumer.take(delivery);
+  readonly #dispatch = (): void => {
+    this.#wakeScheduled = false;
+    this.#handingOut = true;
+    try {
+      while (this.#ready.length > 0) {
+        const consumer = this.#pick();
+        if (consumer === undefined) break;
+        const delivery = this.#ready.shift() as Delivery;
+        this.#bytes -= delivery.record.body.length;
+        consumer.take(delivery);
+      }
+    } finally {
+      this.#handingOut = false;
     }
-    this.#admit();
-  }
+    if (this.#publishers.size > 0) this.#admit();
+  };
 
   /** The least busy consumer; ties are broken round-robin. */
   #pick(): Consumer | undefined {
     const count = this.#consumers.length;
+    if (count === 1) {
+      const only = this.#consumers[0] as Consumer;
+      return only.ready ? only : undefined;
+    }
     let best: Consumer | undefined;
     this.#turn = (this.#turn + 1) % Math.max(1, count);
     for (let index = 0; index < count; index++) {
@@ -279,14 +296,8 @@ export class DeliveryQueue {
 
   #hasRoom(record: EventRecord): boolean {
     const pending = this.pending;
-    if (this.#sealed || pending >= this.#maxPending()) return false;
+    if (this.#sealed || pending >= this.#maxPending) return false;
     return pending === 0 || this.#bytes + record.body.length <= this.#maxPendingBytes;
-  }
-
-  #maxPending(): number {
-    let sum = 0;
-    for (const consumer of this.#consumers) sum += consumer.maxPending;
-    return sum;
   }
 
   #accept(delivery: Delivery): void {
@@ -356,32 +367,4 @@ function newDelivery(record: EventRecord): Delivery {
 interface WaitingPublisher extends Abortable {
   readonly record: EventRecord;
   admitted(): void;
-}
-
-/** First in, first out, in constant time at any length. */
-class Fifo<T> {
-  #items: (T | undefined)[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const item = this.#items[this.#head];
-    this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
-  }
 }

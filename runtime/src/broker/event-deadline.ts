@@ -15,6 +15,7 @@ export function setEventDeadline(metadata: Metadata, deadline: Deadline | undefi
 
 /** The deadline of an event on this process's clock; infinity if it has none or an invalid one. */
 export function eventDeadline(metadata: Metadata): Deadline {
+  if (metadata.isEmpty) return Number.POSITIVE_INFINITY;
   const said = metadata.get(eventDeadlineKey);
   if (typeof said !== "string" || !/^\d{1,15}$/.test(said)) return Number.POSITIVE_INFINITY;
   return performance.now() + (Number(said) - Date.now());

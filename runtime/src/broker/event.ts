@@ -3,9 +3,10 @@ import { abortError } from "../base/abort.ts";
 import type { Deadline } from "../base/deadline.ts";
 import { MicroError } from "../base/error.ts";
 import { LinkedSignal } from "../base/linked-signal.ts";
-import { Metadata } from "../base/metadata.ts";
+import { Metadata, type MetadataInit } from "../base/metadata.ts";
 import { checkOptions } from "../base/option-check.ts";
 import { type ParentContext, selectMetadata } from "../call/call.ts";
+import { copyOf } from "../codec/wire/slab.ts";
 import {
   type IncomingEvent,
   type OutgoingEvent,
@@ -31,6 +32,32 @@ export interface EventRecord {
   readonly replay?: string;
 }
 
+/** An event whose body no other code writes to, so that brokers that keep it need no copy. */
+export class EncodedEvent implements OutgoingEvent {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly typeName: string;
+  readonly key: string | undefined;
+  readonly metadata: MetadataInit | undefined;
+  readonly id: string | undefined;
+
+  constructor(
+    body: Uint8Array,
+    contentType: string,
+    typeName: string,
+    key: string | undefined,
+    metadata: MetadataInit | undefined,
+    id: string | undefined,
+  ) {
+    this.body = body;
+    this.contentType = contentType;
+    this.typeName = typeName;
+    this.key = key;
+    this.metadata = metadata;
+    this.id = id;
+  }
+}
+
 /** Default limit on the body of an event, in bytes. */
 export const defaultMaxEventBytes: number = 4 * 1024 * 1024;
 
@@ -48,11 +75,18 @@ const visibleAscii = /^[\x21-\x7e]+$/;
 const contentTypePattern = /^[\x20-\x7e]+$/;
 const typeNamePattern = /^[A-Za-z0-9_.]*$/;
 
+/** The most recent valid topic, content type and type name: most events repeat them. */
+let lastTopic = "";
+let lastContentType = "";
+let lastTypeName = "";
+
 /**
  * @throws MicroError `invalid_argument` when it is not a valid topic name; wildcards are not valid.
  */
 export function checkTopic(topic: string): void {
+  if (topic === lastTopic && topic !== "") return;
   checkName("topic", topic, maxTopicLength);
+  lastTopic = topic;
 }
 
 /** @throws MicroError `invalid_argument` when it is not a valid queue group name. */
@@ -69,7 +103,9 @@ function checkName(what: string, name: string, longest: number): void {
 }
 
 /**
- * Converts a published event to the record that the broker accepts. The body is not copied.
+ * Converts a published event to the record that the broker accepts.
+ * @param copies whether the record gets a copy of the body, because the publisher may keep writing
+ * to its buffer while the broker keeps the record.
  * @throws MicroError `invalid_argument` or `resource_exhausted`, as {@link Broker.publish} does.
  */
 export function eventRecord(
@@ -77,6 +113,7 @@ export function eventRecord(
   event: OutgoingEvent,
   options: PublishOptions | undefined,
   maxEventBytes: number,
+  copies = false,
 ): EventRecord {
   checkTopic(topic);
   if (options !== undefined) {
@@ -90,7 +127,7 @@ export function eventRecord(
   return {
     id: id ?? randomUUID(),
     topic,
-    body,
+    body: copies && !(event instanceof EncodedEvent) ? copyOf(body, 0, body.length) : body,
     contentType,
     typeName,
     key: key === "" ? undefined : key,
@@ -107,11 +144,17 @@ export function checkDescription(
   event: Pick<OutgoingEvent, "contentType" | "typeName" | "key" | "id">,
 ): void {
   const { contentType, typeName, key, id } = event;
-  if (!contentTypePattern.test(contentType) || contentType.length > 255) {
-    throw refused(`an event on ${topic} needs a content type, such as application/protobuf`);
+  if (contentType !== lastContentType || contentType === "") {
+    if (!contentTypePattern.test(contentType) || contentType.length > 255) {
+      throw refused(`an event on ${topic} needs a content type, such as application/protobuf`);
+    }
+    lastContentType = contentType;
   }
-  if (!typeNamePattern.test(typeName) || typeName.length > 512) {
-    throw refused(`an event on ${topic} has a type name that is not one of a message`);
+  if (typeName !== lastTypeName) {
+    if (!typeNamePattern.test(typeName) || typeName.length > 512) {
+      throw refused(`an event on ${topic} has a type name that is not one of a message`);
+    }
+    lastTypeName = typeName;
   }
   if (key !== undefined && key.length > maxKeyLength) {
     throw refused(
@@ -150,6 +193,9 @@ export function abortedPublication(reason: unknown, mayBeSent: boolean): MicroEr
   return new MicroError(error.code, error.message, { cause: reason, outcome: "unknown" });
 }
 
+/** The metadata of every event without any; records are never changed. */
+const noMetadata = new Metadata();
+
 /**
  * Merges the metadata propagated from the context with that of the event, which takes precedence.
  */
@@ -158,7 +204,15 @@ function outgoingMetadata(
   event: OutgoingEvent,
   options: PublishOptions | undefined,
 ): Metadata {
-  const metadata = new Metadata(options?.context?.propagatedMetadata);
+  const propagated = options?.context?.propagatedMetadata;
+  if (
+    event.metadata === undefined &&
+    options?.deadline === undefined &&
+    (propagated === undefined || propagated.isEmpty)
+  ) {
+    return noMetadata;
+  }
+  const metadata = new Metadata(propagated);
   for (const key of reservedEventKeys) metadata.delete(key);
   if (event.metadata !== undefined) {
     const own = new Metadata(event.metadata);

@@ -1,3 +1,4 @@
+import type { Awaitable } from "../call/call.ts";
 import type { EventHandler } from "./broker.ts";
 import type { DeliveredEvent } from "./event.ts";
 
@@ -19,24 +20,39 @@ let frames = 0;
  */
 export class HandlerFrame<H> {
   readonly #name: string;
-  /** Never rejects. */
-  readonly run: (handling: H, event: DeliveredEvent) => Promise<void>;
+  /** Calls the handler. The end is reported before it returns if the handler returns no promise. */
+  readonly run: (handling: H, event: DeliveredEvent) => void;
 
   constructor(topic: string, handler: EventHandler, end: HandlingEnd<H>) {
     const name = `micro-es handler ${++frames} of ${topic}`;
     this.#name = name;
-    const named = {
-      async [name](handling: H, event: DeliveredEvent): Promise<void> {
+    const awaiting = {
+      async [name](handling: H, result: PromiseLike<void>): Promise<void> {
         try {
-          await handler(event);
+          await result;
         } catch (error) {
           end.failed(handling, error);
           return;
         }
         end.handled(handling);
       },
+    }[name] as (handling: H, result: PromiseLike<void>) => Promise<void>;
+    const calling = {
+      [name](handling: H, event: DeliveredEvent): void {
+        let result: Awaitable<void>;
+        let isPending: boolean;
+        try {
+          result = handler(event);
+          isPending = isThenable(result);
+        } catch (error) {
+          end.failed(handling, error);
+          return;
+        }
+        if (isPending) void awaiting(handling, result as PromiseLike<void>);
+        else end.handled(handling);
+      },
     };
-    this.run = named[name] as typeof this.run;
+    this.run = calling[name] as typeof this.run;
   }
 
   /**
@@ -58,4 +74,12 @@ export class HandlerFrame<H> {
       else Error.prepareStackTrace = prepareStackTrace;
     }
   }
+}
+
+/** Whether `await` would wait for it. Throws what the getter of its `then` throws. */
+function isThenable(result: unknown): boolean {
+  if (result instanceof Promise) return true;
+  const kind = typeof result;
+  if ((kind !== "object" && kind !== "function") || result === null) return false;
+  return typeof (result as Partial<PromiseLike<void>>).then === "function";
 }

@@ -21,6 +21,7 @@ import type { Burial, Consumer, Delivery, DeliveryQueue } from "./delivery-queue
 import { checkQueue, checkTopic, DeliveredEvent, type EventRecord } from "./event.ts";
 import { eventDeadline } from "./event-deadline.ts";
 import { HandlerFrame } from "./handler-frame.ts";
+import { type Handling, Handlings } from "./handlings.ts";
 import { subscribeKinds } from "./option-kinds.ts";
 
 /** What a broker that delivers inside the process provides to its subscriptions. */
@@ -104,13 +105,6 @@ function invalid(message: string): MicroError {
   return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }
 
-/** An attempt in progress. */
-interface Handling {
-  readonly delivery: Delivery;
-  /** Undefined before the handler is called, and while the event is being dead-lettered. */
-  event: DeliveredEvent | undefined;
-}
-
 /** Maximum delay between two deliveries of an event. */
 const longestBackoffMs = 60_000;
 
@@ -125,7 +119,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   readonly #settings: DeliverySettings;
   readonly #deliveries: DeliveryQueue;
   readonly #host: DeliveryHost;
-  readonly #inFlight = new Set<Handling>();
+  readonly #inFlight = new Handlings();
   readonly #timeouts = new DeadlineSweep((now) => this.#expire(now), 2);
   #delivered = 0;
   #failed = 0;
@@ -201,19 +195,18 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   }
 
   take(delivery: Delivery): void {
-    const handling: Handling = { delivery, event: undefined };
-    this.#inFlight.add(handling);
+    const handling = this.#inFlight.add(delivery);
     if (delivery.burial !== undefined) {
       void this.#bury(handling, delivery.burial);
       return;
     }
     const due = eventDeadline(delivery.record.metadata);
     if (delivery.failure !== undefined) this.#failForGood(handling, delivery.failure);
-    else if (hasPassed(due)) {
+    else if (due !== Number.POSITIVE_INFINITY && hasPassed(due)) {
       this.#failForGood(handling, tooLate(delivery.record, "its deadline"));
     } else {
       const permission = delivery.source?.beforeHandling(delivery);
-      if (permission === undefined) this.#handle(handling);
+      if (permission === undefined) this.#handle(handling, due);
       else void this.#handleWhenPermitted(handling, permission);
     }
   }
@@ -265,15 +258,18 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     });
   }
 
-  #handle(handling: Handling): void {
+  /** @param due the deadline of the event itself */
+  #handle(handling: Handling, due: Deadline): void {
     const { delivery } = handling;
     const { handlerTimeoutMs, propagate } = this.#settings;
-    const due = eventDeadline(delivery.record.metadata);
-    const deadline = Math.min(due, deadlineAfter(handlerTimeoutMs));
+    const deadline =
+      handlerTimeoutMs === Number.POSITIVE_INFINITY
+        ? due
+        : Math.min(due, deadlineAfter(handlerTimeoutMs));
     const event = new DeliveredEvent(delivery.record, ++delivery.attempts, deadline, propagate);
     handling.event = event;
     if (deadline !== Number.POSITIVE_INFINITY) this.#timeouts.watch(deadline);
-    void this.#frame.run(handling, event);
+    this.#frame.run(handling, event);
   }
 
   async #handleWhenPermitted(handling: Handling, permission: Promise<boolean>): Promise<void> {
@@ -288,7 +284,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
       return;
     }
     if (!this.#inFlight.has(handling)) return;
-    if (permitted) this.#handle(handling);
+    if (permitted) this.#handle(handling, eventDeadline(delivery.record.metadata));
     else this.#end(handling);
   }
 
@@ -399,19 +395,19 @@ export class LocalSubscription extends Closable implements Subscription, Consume
 
   #expire(now: number): Deadline {
     let next = Number.POSITIVE_INFINITY;
-    for (const handling of this.#inFlight) {
+    this.#inFlight.forEach((handling) => {
       const event = handling.event;
-      if (event === undefined || handling.delivery.burial !== undefined) continue;
+      if (event === undefined || handling.delivery.burial !== undefined) return;
       if (event.deadline > now) {
         next = Math.min(next, event.deadline);
-        continue;
+        return;
       }
       const itsOwn = hasPassed(eventDeadline(handling.delivery.record.metadata));
       const limit = itsOwn ? "its deadline" : `${this.#settings.handlerTimeoutMs} ms`;
       const reason = tooLate(event, limit);
       event.cancel(reason);
       this.#fail(handling, reason);
-    }
+    });
     return next;
   }
 
@@ -466,11 +462,11 @@ export class LocalSubscription extends Closable implements Subscription, Consume
    */
   #abandon(): void {
     const reason = new MicroError("canceled", `the subscription to ${this.topic} was closed`);
-    for (const handling of this.#inFlight) {
+    this.#inFlight.forEach((handling) => {
       this.#inFlight.delete(handling);
       if (!this.#deliveries.retry(handling.delivery, 0)) this.#dropped++;
       handling.event?.cancel(reason);
-    }
+    });
   }
 
   #log(level: "warn" | "error", delivery: Delivery, error: unknown, message: string): void {
@@ -487,7 +483,6 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   }
 }
 
-/** An EventRejected from another copy of this package counts as well. */
 function tooLate(
   { id, topic }: { readonly id: string; readonly topic: string },
   limit: string,
@@ -498,6 +493,7 @@ function tooLate(
   );
 }
 
+/** An EventRejected from another copy of this package counts as well. */
 function isRejection(error: unknown): boolean {
   return (
     error instanceof EventRejected || (error instanceof Error && error.name === "EventRejected")

@@ -6,6 +6,7 @@ import { declareSchema } from "../call/schema-digests.ts";
 import type { Codec } from "../codec/codec.ts";
 import { essence } from "../codec/content-type.ts";
 import { decodeWithin, defaultMaxElements } from "../codec/message-elements.ts";
+import { copyOf } from "../codec/wire/slab.ts";
 import {
   type Broker,
   EventRejected,
@@ -14,7 +15,7 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from "./broker.ts";
-import { checkTopic } from "./event.ts";
+import { checkTopic, EncodedEvent } from "./event.ts";
 
 /** Options for publishing a typed event, in addition to the message. */
 export interface TopicPublishOptions extends PublishOptions {
@@ -81,24 +82,28 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
     },
   };
 
-  async function publish(
+  function publish(
     broker: Broker,
     message: I,
-    options: TopicPublishOptions = {},
+    options: TopicPublishOptions | undefined,
   ): Promise<void> {
-    const orderingKey = key?.(message);
-    await broker.publish(
-      name,
-      {
-        body: codec.encode(message),
-        contentType: codec.contentType,
-        typeName: codec.typeName,
-        ...(orderingKey === undefined ? {} : { key: orderingKey }),
-        ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
-        ...(options.id === undefined ? {} : { id: options.id }),
-      },
-      options,
-    );
+    let event: EncodedEvent;
+    try {
+      const orderingKey = key?.(message);
+      const bytes = codec.encode(message);
+      event = new EncodedEvent(
+        // The codec of opaque bytes returns the message itself.
+        (bytes as unknown) === message ? copyOf(bytes, 0, bytes.length) : bytes,
+        codec.contentType,
+        codec.typeName,
+        orderingKey,
+        options?.metadata,
+        options?.id,
+      );
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
+    return broker.publish(name, event, options);
   }
 
   function deliver(
@@ -110,6 +115,9 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
       throw new EventRejected(
         `event ${event.id} on ${name} is a ${event.typeName}, and its subscriber takes ${codec.typeName}`,
       );
+    }
+    if (event.contentType === codec.contentType) {
+      return handler(decode(codec, event, maxElements), event);
     }
     const format = essence(event.contentType);
     if (format === codec.contentType) return handler(decode(codec, event, maxElements), event);

@@ -246,10 +246,8 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
 
   async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
     this.#check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes);
-    // A copy, because the publisher may keep writing to its buffer.
-    const copy = { ...record, body: record.body.slice() };
-    await withCancellation(options, (signal) => this.#send(copy, signal));
+    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
+    await withCancellation(options, (signal) => this.#send(record, signal));
   }
 
   async subscribe(

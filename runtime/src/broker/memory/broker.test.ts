@@ -31,11 +31,12 @@ test("what the publisher does with its buffer afterwards changes nothing", async
   const broker = create();
   const seen: string[] = [];
   await broker.subscribe("buffer", (got) => void seen.push(Buffer.from(got.body).toString()));
-  const body = Buffer.from("before");
-  await broker.publish("buffer", { ...event(""), body });
-  body.fill("x");
+  const bodies = [Buffer.from("a Buffer"), new Uint8Array(Buffer.from("an array"))];
+  const publishing = bodies.map((body) => broker.publish("buffer", { ...event(""), body }));
+  for (const body of bodies) body.fill(0x78);
+  await Promise.all(publishing);
   await broker.close();
-  expect(seen).toEqual(["before"]);
+  expect(seen).toEqual(["a Buffer", "an array"]);
 });
 
 test("overflow block: the publisher waits for room, and no event is lost", async () => {

@@ -159,9 +159,9 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
     this.#maxPendingBytes = options.maxPendingBytes ?? defaultMaxPendingBytes;
     this.deadLetters = memoryDeadLetters({
       kept: this.#network.deadLetters,
-      check: (what, signal) => this.#check(what, signal),
+      check: (what, signal) => this.#check(what, undefined, signal),
       hasSubscribers: (topic) => this.#network.has(topic),
-      deliver: (record, signal) => this.#deliver(record, signal === undefined ? {} : { signal }),
+      deliver: (record, signal) => this.#deliver(record, signal && { signal }),
     });
   }
 
@@ -177,12 +177,14 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
     return this.#status.onStateChange(listener);
   }
 
-  async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
-    this.#check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes);
-    // A copy, because the publisher may keep writing to its buffer.
-    const kept = { ...record, body: record.body.slice() };
-    await this.#deliver(kept, options);
+  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void> {
+    try {
+      this.#check("publish on", topic, options?.signal);
+      const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
+      return this.#deliver(record, options);
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
   }
 
   async subscribe(
@@ -190,7 +192,7 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
     handler: EventHandler,
     options: SubscribeOptions = {},
   ): Promise<Subscription> {
-    this.#check(`subscribe to ${topic}`, options.signal);
+    this.#check("subscribe to", topic, options.signal);
     const settings = deliverySettings(topic, options);
     const deliveries = this.#network.open(topic, settings.queue, this.#maxPendingBytes);
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
@@ -200,7 +202,7 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
   }
 
   async publishDeadLetter(record: EventRecord): Promise<void> {
-    await this.#deliver(record, {});
+    await this.#deliver(record, undefined);
     this.#network.deadLetters.add(record);
   }
 
@@ -212,27 +214,31 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
     return closeForCaller(super.close(), this.#subscriptions, this.logger);
   }
 
-  async #deliver(record: EventRecord, options: PublishOptions): Promise<void> {
+  #deliver(record: EventRecord, options: PublishOptions | undefined): Promise<void> {
     if (this.guarantees.overflow === "drop") {
       for (const queue of this.#network.of(record.topic)) queue.offer(record);
-      return;
+      return delivered;
     }
     const queues = [...this.#network.of(record.topic)];
-    await withCancellation(options, (signal) =>
-      Promise.all(queues.map((queue) => queue.put(record, signal))),
-    );
+    return withCancellation(options ?? {}, async (signal) => {
+      await Promise.all(queues.map((queue) => queue.put(record, signal)));
+    });
   }
 
   protected override async closeOnce(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((each) => each.closeCompletely()));
   }
 
-  #check(what: string, signal: AbortSignal | undefined): void {
+  #check(what: string, topic: string | undefined, signal: AbortSignal | undefined): void {
     if (this.isClosing) {
-      throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
+      const attempted = topic === undefined ? what : `${what} ${topic}`;
+      throw new MicroError("unavailable", `cannot ${attempted}: the broker is closed`, {
         outcome: "not-executed",
       });
     }
     throwIfAborted(signal);
   }
 }
+
+/** The result of every publication that waits for nothing. */
+const delivered = Promise.resolve();
