@@ -1,10 +1,11 @@
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { long } from "../support/long.ts";
 import { type Program, startProgram } from "../support/process.ts";
-import { survivors, survivorVariable } from "../support/survivors.ts";
-import { unpleasant } from "./services.ts";
+import { type Survivor, survivors, survivorVariable } from "../support/survivors.ts";
+import { inGuardScript, unpleasant } from "./services.ts";
 
 const program = new URL("./supervisor.ts", import.meta.url);
 
@@ -15,6 +16,17 @@ function supervisor(...words: string[]): { family: string; process: Program } {
     for (const { pid } of survivors(family)) process.kill(pid, "SIGKILL");
   });
   return { family, process: startProgram(program, { [survivorVariable]: family }, words) };
+}
+
+function guardOf(family: string): Survivor | undefined {
+  return survivors(family).find(({ command }) => command.includes(inGuardScript));
+}
+
+function killGuard(family: string): number {
+  const guard = guardOf(family);
+  assert.ok(guard);
+  process.kill(guard.pid, "SIGKILL");
+  return guard.pid;
 }
 
 describe("a supervisor that is killed", () => {
@@ -43,13 +55,26 @@ describe("a supervisor that is killed", () => {
   test("leaves no process even when its guard was killed before", async () => {
     const { family, process: killed } = supervisor("run");
     await killed.told("runs");
-    const guard = () => survivors(family).find(({ command }) => command.includes("trap '' HUP"));
-    const first = guard();
-    expect(first).toBeDefined();
-    process.kill(first?.pid ?? 0, "SIGKILL");
-    await expect.poll(() => guard()?.pid ?? first?.pid).not.toBe(first?.pid);
+    const first = killGuard(family);
+    await expect.poll(() => guardOf(family)?.pid ?? first).not.toBe(first);
     killed.kill("SIGKILL");
     await killed.ended;
+    await expect.poll(() => survivors(family), { timeout: 15_000 }).toEqual([]);
+  });
+});
+
+describe("a supervisor that is killed as soon as it has started", () => {
+  test("a service leaves no process", async () => {
+    const { family, process: killed } = supervisor("die", "with a deaf daemon");
+    expect(await killed.ended).toBe("SIGKILL");
+    await expect.poll(() => survivors(family), { timeout: 15_000 }).toEqual([]);
+  });
+
+  test("another guard leaves no process", async () => {
+    const { family, process: killed } = supervisor("die", "guard");
+    await killed.told("runs");
+    killGuard(family);
+    expect(await killed.ended).toBe("SIGKILL");
     await expect.poll(() => survivors(family), { timeout: 15_000 }).toEqual([]);
   });
 });

@@ -8,3 +8,6 @@ export const unpleasant: Readonly<Record<string, string>> = {
   "with a deaf daemon":
     "(setsid sh -c 'trap \"\" TERM HUP; (while :; do sleep 0.1; done) & echo up' &); exec sleep 1000",
 };
+
+/** By what the command of a guard is recognized. */
+export const inGuardScript = "trap '' HUP";

@@ -2,13 +2,14 @@
  * A program that runs services through the local runtime, for tests that kill it or look at what it
  * takes. The first word says what it does; what came of it goes to the test as a message.
  */
-import { spawn } from "node:child_process";
+import childProcess, { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { RunSpec } from "@micro-es/runtime/runtime/local";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
-import { unpleasant } from "./services.ts";
+import { inGuardScript, unpleasant } from "./services.ts";
 
 const [what, ...words] = process.argv.slice(2);
 const tell = (message: object) => process.send?.(message);
@@ -20,6 +21,10 @@ const shell = (name: string, script: string, more: Partial<RunSpec> = {}): RunSp
 
 switch (what) {
   case "run":
+    await runUnpleasant();
+    break;
+  case "die":
+    dieAfterStart(String(words[0]));
     await runUnpleasant();
     break;
   case "forget":
@@ -43,6 +48,24 @@ async function runUnpleasant(): Promise<void> {
     for await (const _ of runtime.logs(name, { follow: true })) break;
   }
   tell({ runs: (await runtime.list()).map(({ pid }) => pid) });
+}
+
+/**
+ * Kills this process as soon as it has started what is named, a service or a guard in place of the
+ * first one, and before it does anything else.
+ */
+function dieAfterStart(what: string): void {
+  const text = what === "guard" ? inGuardScript : (unpleasant[what] ?? what);
+  let before = what === "guard" ? 1 : 0;
+  const start = childProcess.spawn;
+  childProcess.spawn = ((program: string, args: string[], options: SpawnOptions): ChildProcess => {
+    const child = start(program, args, options);
+    if (args.some((argument) => argument.includes(text)) && before-- === 0) {
+      process.kill(process.pid, "SIGKILL");
+    }
+    return child;
+  }) as typeof start;
+  syncBuiltinESMExports();
 }
 
 /** What no supervisor may do; the planted failure. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { Closable } from "../../base/closable.ts";
 import { markVariable } from "./marked-processes.ts";
-import { guardScript } from "./orphan-reaper-script.ts";
+import { guardedVariable, guardScript } from "./orphan-reaper-script.ts";
 
 /** A guard that lived for less than this is replaced only after this wait, in milliseconds. */
 const pauseMs = 1_000;
@@ -16,7 +16,7 @@ const pauseMs = 1_000;
 export class Guard extends Closable {
   readonly #mark: string;
   readonly #graceMs: number;
-  readonly #guarded: (is: boolean) => void;
+  readonly #onChange: (guarded: boolean) => void;
   readonly #groups = new Set<number>();
   #process: ChildProcess | undefined;
   #pause: NodeJS.Timeout | undefined;
@@ -24,13 +24,13 @@ export class Guard extends Closable {
   /**
    * @param mark the mark that every process of every service carries, see {@link markVariable}.
    * @param graceMs the time for services to end after this process has died.
-   * @param guarded called with false when a guard is lost, and with true when the next one runs.
+   * @param onChange called with false when a guard is lost, and with true when the next one runs.
    */
-  constructor(mark: string, graceMs: number, guarded: (is: boolean) => void) {
+  constructor(mark: string, graceMs: number, onChange: (guarded: boolean) => void) {
     super();
     this.#mark = mark;
     this.#graceMs = graceMs;
-    this.#guarded = guarded;
+    this.#onChange = onChange;
   }
 
   /**
@@ -44,14 +44,13 @@ export class Guard extends Closable {
       stdio: ["pipe", "ignore", "ignore"],
       // Without the marks that this process may carry itself: a kill by those marks leaves the rest
       // to the guard.
-      env: { ...process.env, [markVariable]: undefined },
+      env: { ...process.env, [markVariable]: undefined, [guardedVariable]: this.#guarded() },
     });
     this.#process = guard;
     const began = performance.now();
     const stdin = guard.stdin as Socket;
-    // Its end is handled below; data written meanwhile is sent again to the next guard.
+    // Its end is handled below; the next guard knows from its start what was written meanwhile.
     stdin.on("error", () => {});
-    stdin.write(`${[this.#mark, ...[...this.#groups].map((it) => `+${it}`)].join("\n")}\n`);
     guard.once("exit", () => this.#lost(performance.now() - began));
     try {
       await once(guard, "spawn");
@@ -62,7 +61,7 @@ export class Guard extends Closable {
     // The guard alone must not keep the process running.
     guard.unref();
     stdin.unref();
-    this.#guarded(true);
+    this.#onChange(true);
   }
 
   add(group: number): void {
@@ -86,10 +85,16 @@ export class Guard extends Closable {
     await exited;
   }
 
+  /** What the next guard knows from its start; see {@link guardedVariable}. */
+  #guarded(): string {
+    const middle = Math.floor(this.#mark.length / 2);
+    return [this.#mark.slice(0, middle), this.#mark.slice(middle), ...this.#groups].join(" ");
+  }
+
   #lost(livedMs: number): void {
     this.#process = undefined;
     if (this.isClosing) return;
-    this.#guarded(false);
+    this.#onChange(false);
     const again = () => void this.start().catch(() => this.#lost(0));
     this.#pause = setTimeout(again, livedMs < pauseMs ? pauseMs : 0).unref();
   }
