@@ -18,6 +18,8 @@ interface ContenderGoal extends Goal {
   readonly needs: readonly (readonly [contender: string, cell: Cell])[];
 }
 
+const events: Cell = ["publish", 128, 1];
+
 const small = (inFlight: number): Cell => ["unary", 64, inFlight];
 
 function find(rows: readonly Row[], contender: string, [suite, bytes, inFlight]: Cell) {
@@ -143,6 +145,31 @@ export const goals: readonly ContenderGoal[] = [
     atLeast: 3,
     ...faster("micro-es-memory", "micro-es", small(inFlight)),
   })),
+  {
+    what: "events of the default broker, times Moleculer",
+    atLeast: 2.5,
+    ...faster("micro-es-events", "moleculer-tcp", events),
+  },
+  {
+    what: "events of the default broker, times NestJS",
+    atLeast: 10,
+    ...faster("micro-es-events", "nest-tcp", events),
+  },
+  {
+    what: "events of the default broker, times HTTP delivery",
+    atLeast: 25,
+    ...faster("micro-es-events", "micro-es-events-http", events),
+  },
+  {
+    what: "processor time an event of the default broker, both sides, in µs",
+    atMost: 10,
+    ...figure("micro-es-events", events, "cpuUsPerOperation"),
+  },
+  {
+    what: "processor time an event of the memory broker, in µs",
+    atMost: 1.5,
+    ...figure("micro-es-events-memory", events, "cpuUsPerOperation"),
+  },
 ];
 
 /** The contenders to measure for {@link goals}. */

@@ -15,25 +15,28 @@ const logger = silentLogger;
 const implementations: Readonly<Record<string, CreateBrokers>> = {
   "memory, dropping": async (count) => memoryFleet(count, "drop"),
   "memory, blocking": async (count) => memoryFleet(count, "block"),
-  http: async (count) => {
-    const network = new MemoryRegistryNetwork();
-    const registries: Registry[] = [];
-    const join = (options: { readonly closeGraceMs?: number } = {}) => {
-      const registry = memoryRegistry({ network });
-      registries.push(registry);
-      return httpBroker({ registry, logger, ...options });
-    };
-    return {
-      brokers: Array.from({ length: count }, () => join()),
-      join,
-      // A memory registry notifies its watches within the same turn of the event loop.
-      settle: () => new Promise((resolve) => setImmediate(resolve)),
-      async close() {
-        await Promise.all(registries.map((registry) => registry.close()));
-      },
-    };
-  },
+  "http, native": async (count) => httpFleet(count, true),
+  "http, by requests": async (count) => httpFleet(count, false),
 };
+
+function httpFleet(count: number, native: boolean): BrokerFleet {
+  const network = new MemoryRegistryNetwork();
+  const registries: Registry[] = [];
+  const join = (options: { readonly closeGraceMs?: number } = {}) => {
+    const registry = memoryRegistry({ network });
+    registries.push(registry);
+    return httpBroker({ registry, logger, native, ...options });
+  };
+  return {
+    brokers: Array.from({ length: count }, () => join()),
+    join,
+    // A memory registry notifies its watches within the same turn of the event loop.
+    settle: () => new Promise((resolve) => setImmediate(resolve)),
+    async close() {
+      await Promise.all(registries.map((registry) => registry.close()));
+    },
+  };
+}
 
 function memoryFleet(count: number, overflow: "drop" | "block"): BrokerFleet {
   const network = new MemoryBrokerNetwork();

@@ -7,14 +7,14 @@ import { servePublisher, subscribeTo } from "../micro-es-events.ts";
  * machine.
  */
 function broker() {
-  const port = 20_000 + (process.ppid % 20_000);
+  const port = 20_000 + (process.ppid % 10_000);
   const registry = mdnsRegistry({ interface: "127.0.0.1", port });
-  return httpBroker({ registry, logger: silentLogger });
+  return httpBroker({ registry, logger: silentLogger, native: false });
 }
 
 export const contender: Contender = {
   name: "micro-es-events-http",
-  about: "events of a generated topic, point to point over HTTP, found by mDNS",
+  about: "events of a generated topic, an HTTP request each as for go-micro, found by mDNS",
   serve: () => servePublisher(broker()),
   connect: (address) => subscribeTo(broker(), address),
 };

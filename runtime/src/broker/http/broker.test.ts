@@ -163,7 +163,7 @@ describe("go-micro's format, as it is sent", () => {
       ["ff.http.broadcast", "stats"].map((version) => ({
         version,
         address: subscriber.address,
-        metadata: { broker: "http", topic: "orders", secure: "false" },
+        metadata: { broker: "http", topic: "orders", secure: "false", native: "1" },
       })),
     );
     expect(new Set(nodes.map((node) => node.id)).size).toBe(2);

@@ -11,6 +11,7 @@ import {
   checkOptions,
   count,
   durationMs,
+  flag,
   logger,
   required,
   text,
@@ -40,7 +41,9 @@ import {
 } from "../local-subscription.ts";
 import { type AllowAddress, allowReachable } from "./allowed-addresses.ts";
 import { Directory } from "./directory.ts";
+import { EventLinks } from "./event-links.ts";
 import { type HttpSubscription, HttpSubscriptions } from "./local-subscriptions.ts";
+import type { PublicationHost } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
@@ -70,6 +73,11 @@ export interface HttpBrokerOptions {
    * elsewhere every name is, unless some are given.
    */
   readonly hosts?: readonly string[];
+  /**
+   * Whether events travel over one native connection instead of an HTTP request each, to and from
+   * brokers that do so as well. Default true.
+   */
+  readonly native?: boolean;
   /** Maximum size of an event's body, in bytes, published or received. Default 4 MiB. */
   readonly maxEventBytes?: number;
   /** Maximum size of the bodies waiting for one subscription, in bytes in total. Default 64 MiB. */
@@ -144,6 +152,7 @@ export function httpBroker(options: HttpBrokerOptions): HttpBroker {
     address: text,
     advertise: text,
     hosts: texts,
+    native: flag,
     logger,
     maxEventBytes: byteCount,
     maxPendingBytes: byteCount,
@@ -156,7 +165,7 @@ export function httpBroker(options: HttpBrokerOptions): HttpBroker {
   return new RegistryHttpBroker(options);
 }
 
-class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
+class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, PublicationHost {
   readonly name = "http";
   readonly guarantees: BrokerGuarantees;
   readonly logger: PartLogger;
@@ -166,11 +175,17 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
   readonly #own = new HttpSubscriptions();
   readonly #directory: Directory;
   readonly #sender: Sender;
+  readonly #links: EventLinks;
   readonly #publisher: Publisher;
   readonly #receiver: Receiver;
   readonly #unlisten: () => void;
-  readonly #sending = new Set<Promise<void>>();
+  /** Events that are being sent, and the bytes of their bodies. */
+  #sending = 0;
   #sendingBytes = 0;
+  /** Publications that have not ended. */
+  #publishing = 0;
+  /** Called when the last publication has ended. */
+  #onPublished: (() => void) | undefined = undefined;
   #published = 0;
   #listening: Promise<string> | undefined = undefined;
   #address: string | undefined = undefined;
@@ -194,16 +209,18 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.#options = options;
     this.#directory = new Directory(registry, this.logger);
-    this.#sender = new Sender({
-      allowAddress: options.allowAddress ?? allowReachable,
-      timeoutMs: options.sendTimeoutMs ?? 5_000,
-    });
+    const timeoutMs = options.sendTimeoutMs ?? 5_000;
+    this.#sender = new Sender({ allowAddress: options.allowAddress ?? allowReachable, timeoutMs });
+    const { native = true } = options;
+    this.#links = new EventLinks(this.#sender, timeoutMs);
     this.#publisher = new Publisher({
       directory: this.#directory,
       sender: this.#sender,
+      links: native ? this.#links : undefined,
       own: this.#own,
       logger: this.logger,
       lookupTimeoutMs: options.lookupTimeoutMs ?? 3_000,
+      host: this,
     });
     this.#receiver = new Receiver({
       maxEventBytes,
@@ -211,8 +228,8 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
       maxConnections: options.maxConnections ?? 1_024,
       logger: this.logger,
       hosts: options.hosts,
-      knows: (id) => this.#own.has(id),
-      accept: (id, record) => this.#own.accept(id, record),
+      native,
+      own: this.#own,
     });
     this.#follow(registry.state, undefined);
     this.#unlisten = registry.onStateChange((state, reason) => this.#follow(state, reason));
@@ -244,10 +261,17 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     return this.#status.onStateChange(listener);
   }
 
-  async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
-    this.#check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
-    await withCancellation(options, (signal) => this.#send(record, signal));
+  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void> {
+    try {
+      this.#check("publish on", topic, options?.signal);
+      const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
+      if (options?.signal === undefined && options?.context === undefined) {
+        return this.#send(record, undefined);
+      }
+      return withCancellation(options, (signal) => this.#send(record, signal));
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
   }
 
   async subscribe(
@@ -255,8 +279,7 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     handler: EventHandler,
     options: SubscribeOptions = {},
   ): Promise<Subscription> {
-    const what = `subscribe to ${topic}`;
-    this.#check(what, options.signal);
+    this.#check("subscribe to", topic, options.signal);
     const settings = deliverySettings(topic, options);
     if (settings.queue === broadcastVersion) {
       throw new MicroError(
@@ -265,9 +288,9 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
         { outcome: "not-executed" },
       );
     }
-    const { registry, advertise, maxPendingBytes } = this.#options;
+    const { registry, advertise, maxPendingBytes, native = true } = this.#options;
     const address = await untilAborted(this.#listen(), options.signal);
-    this.#check(what, options.signal);
+    this.#check("subscribe to", topic, options.signal);
     const deliveries = new DeliveryQueue(topic, maxPendingBytes ?? defaultMaxPendingBytes);
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
     const { queue } = settings;
@@ -277,10 +300,11 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     this.#own.add(own);
     subscription.closeOn(options.signal);
     try {
-      const node = subscriptionNode(id, topic, queue, advertisedAddress(address, advertise));
+      const reached = advertisedAddress(address, advertise);
+      const node = subscriptionNode(id, topic, queue, reached, native);
       own.registering = registry.register(node, { signal: setUp.signal });
       await untilAborted(own.registering, options.signal);
-      this.#check(what, options.signal);
+      this.#check("subscribe to", topic, options.signal);
     } catch (error) {
       const closing = subscription.close();
       // An abort is reported immediately; the handlers of a closing subscription may use the whole
@@ -291,8 +315,8 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     return subscription;
   }
 
-  publishDeadLetter(record: EventRecord): Promise<void> {
-    return this.#send(record, undefined);
+  async publishDeadLetter(record: EventRecord): Promise<void> {
+    await this.#send(record, undefined);
   }
 
   async detach(subscription: LocalSubscription): Promise<void> {
@@ -322,26 +346,30 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     return closeForCaller(closing, subscriptions, this.logger);
   }
 
-  async #send(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
+  publicationEnded(succeeded: boolean): void {
+    if (succeeded) this.#published++;
+    if (--this.#publishing === 0) this.#onPublished?.();
+  }
+
+  eventReleased(record: EventRecord): void {
+    this.#sending--;
+    this.#sendingBytes -= record.body.length;
+  }
+
+  #send(record: EventRecord, signal: AbortSignal | undefined): Promise<void> {
     const bytes = record.body.length;
-    const full = this.#sendingBytes + bytes > maxSendingBytes && this.#sending.size > 0;
-    if (full || this.#sending.size >= maxSending) {
+    const full = this.#sendingBytes + bytes > maxSendingBytes && this.#sending > 0;
+    if (full || this.#sending >= maxSending) {
       throw new MicroError(
         "resource_exhausted",
-        `cannot publish on ${record.topic}: ${this.#sending.size} events are being sent already; await some first`,
+        `cannot publish on ${record.topic}: ${this.#sending} events are being sent already; await some first`,
         { outcome: "not-executed" },
       );
     }
-    const sending = this.#publisher.publish(record, signal);
-    this.#sending.add(sending);
+    this.#publishing++;
+    this.#sending++;
     this.#sendingBytes += bytes;
-    try {
-      await sending;
-      this.#published++;
-    } finally {
-      this.#sending.delete(sending);
-      this.#sendingBytes -= bytes;
-    }
+    return this.#publisher.publish(record, signal);
   }
 
   async #listen(): Promise<string> {
@@ -360,19 +388,21 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
       () => Promise.all(this.#own.all().map((own) => own.subscription.closeCompletely())),
       () => this.#finishSending(),
       () => this.#unlisten(),
-      () => Promise.all([this.#directory.close(), this.#sender.close()]),
+      () => Promise.all([this.#directory.close(), this.#links.close()]),
+      () => this.#sender.close(),
       () => this.#listening?.catch(() => {}),
       () => this.#receiver.close(),
     );
   }
 
-  #finishSending(): Promise<void> {
-    return new Promise((resolve) => {
+  async #finishSending(): Promise<void> {
+    if (this.#publishing === 0) return;
+    await new Promise<void>((resolve) => {
       const grace = setTimeout(resolve, this.closeGraceMs);
-      void Promise.allSettled(this.#sending).then(() => {
+      this.#onPublished = () => {
         clearTimeout(grace);
         resolve();
-      });
+      };
     });
   }
 
@@ -381,9 +411,9 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost {
     this.#status.set(state === "healthy" ? "healthy" : "degraded", reason);
   }
 
-  #check(what: string, signal: AbortSignal | undefined): void {
+  #check(what: string, topic: string, signal: AbortSignal | undefined): void {
     if (this.isClosing) {
-      throw new MicroError("unavailable", `cannot ${what}: the broker is closed`, {
+      throw new MicroError("unavailable", `cannot ${what} ${topic}: the broker is closed`, {
         outcome: "not-executed",
       });
     }

@@ -15,6 +15,8 @@ export class Directory {
   /** By id: the topic of a subscription. */
   readonly #topicOf = new Map<string, string>();
   readonly #refused = new Set<string>();
+  /** Changes with each change of the subscriptions. */
+  version = 0;
   #running: Promise<void> | undefined = undefined;
   #onSnapshot: () => void = () => {};
   readonly #snapshot: Promise<void>;
@@ -69,6 +71,7 @@ export class Directory {
   }
 
   #apply(event: RegistryEvent): void {
+    this.version++;
     if (event.type === "snapshot") {
       this.#topics.clear();
       this.#topicOf.clear();

@@ -25,8 +25,11 @@ export interface HttpSubscription {
  */
 export class HttpSubscriptions {
   readonly #byId = new Map<string, HttpSubscription>();
+  /** Changes with each subscription that is added or removed. */
+  version = 0;
 
   add(own: HttpSubscription): void {
+    this.version++;
     this.#byId.set(own.id, own);
   }
 
@@ -36,11 +39,16 @@ export class HttpSubscriptions {
   }
 
   remove(own: HttpSubscription): void {
+    this.version++;
     this.#byId.delete(own.id);
   }
 
   has(id: string): boolean {
     return this.#byId.has(id);
+  }
+
+  get(id: string): HttpSubscription | undefined {
+    return this.#byId.get(id);
   }
 
   all(): readonly HttpSubscription[] {

@@ -1,13 +1,17 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { formatAddress, parseAddress } from "../../base/address.ts";
 import { type Code, MicroError } from "../../base/error.ts";
 import { GrowingBuffer } from "../../base/growing-buffer.ts";
 import type { Logger } from "../../base/logger.ts";
 import { WebAccess } from "../../base/web-access.ts";
+import { resolveLimits } from "../../transport/limits.ts";
+import { NativeListener } from "../../transport/native/native-listener.ts";
+import { hostAndPort } from "../../transport/socket-address.ts";
 import { decodeEnvelope, maxEnvelopeBytes } from "../envelope.ts";
-import type { EventRecord } from "../event.ts";
-import type { Acceptance } from "./local-subscriptions.ts";
+import { maxBatchBytes, upgradeToken } from "./event-batch.ts";
+import type { HttpSubscriptions } from "./local-subscriptions.ts";
+import { NativeReceiver } from "./native-receiver.ts";
 
 /** Options for a {@link Receiver}. */
 export interface ReceiverOptions {
@@ -18,17 +22,18 @@ export interface ReceiverOptions {
   readonly logger: Logger;
   /** Host names that publishers may use, as in {@link WebAccess}. */
   readonly hosts: readonly string[] | undefined;
-  /** Whether there is a subscription with this id. */
-  knows(id: string): boolean;
-  /** Offers an event to the subscription with this id. */
-  accept(id: string, record: EventRecord): Acceptance;
+  /** Whether connections may change to the native protocol. */
+  readonly native: boolean;
+  /** The subscriptions that receive the events. */
+  readonly own: HttpSubscriptions;
 }
 
-/** Counters of a receiver, in requests. */
+/** Counters of a receiver. */
 export interface ReceiverStats {
   readonly accepted: number;
   /**
-   * Requests rejected with an error: malformed, too large, for an unknown subscription, or no room.
+   * Events, and requests without one, that were rejected: malformed, too large, for an unknown
+   * subscription, or no room.
    */
   readonly refused: number;
   /** Connections closed immediately because there were too many. */
@@ -57,6 +62,7 @@ const statusOf: Partial<Record<Code, number>> = {
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #maxBytes: number;
+  readonly #native: NativeListener;
   #server: Server | undefined = undefined;
   #access: WebAccess | undefined = undefined;
   #receiving = 0;
@@ -66,7 +72,23 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.#maxBytes = maxEnvelopeBytes(options.maxEventBytes);
+    const { own, maxEventBytes, maxConnections, logger } = options;
+    this.#maxBytes = maxEnvelopeBytes(maxEventBytes);
+    const counted = (accepted: number, refused: number) => {
+      this.#accepted += accepted;
+      this.#refused += refused;
+    };
+    this.#native = new NativeListener(
+      new NativeReceiver({ own, maxEventBytes, logger, counted }),
+      resolveLimits({ maxMessageBytes: maxBatchBytes, maxConnections }),
+      "http",
+      {
+        onConnectionError: (error, peer) => {
+          this.#refused++;
+          logger.debug({ peer, error }, "a connection for events was closed");
+        },
+      },
+    );
   }
 
   get stats(): ReceiverStats {
@@ -105,6 +127,10 @@ export class Receiver {
         );
       },
     );
+    if (this.#options.native)
+      server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
+        this.#upgrade(request, socket, head, STATUS_CODES),
+      );
     server.maxConnections = this.#options.maxConnections;
     server.on("drop", () => {
       this.#droppedConnections++;
@@ -121,37 +147,104 @@ export class Receiver {
         });
         const bound = formatAddress({ ...parsed, port: (server.address() as AddressInfo).port });
         this.#access = this.#webAccess(bound);
+        this.#native.address = bound;
         resolve(bound);
       });
     });
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     const server = this.#server;
-    if (server === undefined) return Promise.resolve();
-    return new Promise((resolve) => {
+    if (server === undefined) return;
+    const closed = new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
     });
+    await this.#native.close(0);
+    await closed;
   }
 
-  async #serve(request: IncomingMessage): Promise<void> {
-    const { host, origin, "sec-fetch-site": fetchSite } = request.headers;
+  /** Changes a connection to the native protocol, for a publisher that knows a subscription. */
+  #upgrade(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    texts: Readonly<Record<number, string | undefined>>,
+  ): void {
+    if (request.headers.upgrade?.toLowerCase() !== upgradeToken) {
+      this.#withoutUpgrade(request, socket, head);
+      return;
+    }
+    socket.on("error", () => undefined);
+    try {
+      this.#checkAccess(request);
+      if (request.method !== "GET") throw new Refusal(405, "A connection is upgraded by GET");
+      if (!this.#options.own.has(this.#idOf(request))) throw nobodyHere();
+    } catch (error) {
+      const code = statusFor(error);
+      const body = this.#refusal(error, code, texts);
+      socket.end(
+        `HTTP/1.1 ${code} ${texts[code]}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        () => socket.destroy(),
+      );
+      return;
+    }
+    // The HTTP server keeps connections open that the other side has ended.
+    socket.allowHalfOpen = false;
+    socket.setTimeout(0);
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgradeToken}\r\n\r\n`,
+    );
+    if (head.length > 0) socket.unshift(head);
+    const { remoteAddress = "", remotePort = 0 } = socket;
+    this.#native.accept(socket, hostAndPort(remoteAddress, remotePort));
+  }
+
+  /**
+   * Serves a request that asks for another protocol as any other request. Some HTTP clients ask for
+   * HTTP/2 with each of their requests, and Node gives the connection away with it.
+   */
+  #withoutUpgrade(
+    { method, url, rawHeaders }: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+  ): void {
+    const lines = [`${method} ${url} HTTP/1.1`];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = rawHeaders[index] ?? "";
+      if (/^(connection|upgrade|http2-settings)$/i.test(name)) continue;
+      lines.push(`${name}: ${rawHeaders[index + 1]}`);
+    }
+    socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+    this.#server?.emit("connection", socket);
+  }
+
+  #checkAccess({ headers }: IncomingMessage): void {
+    const { host, origin, "sec-fetch-site": fetchSite } = headers;
     const refusal = this.#access?.refusal({ host, origin, fetchSite: fetchSite?.toString() });
     if (refusal !== undefined) throw refusal;
-    if (request.method !== "POST") throw new Refusal(405, "Only POST is taken here");
+  }
+
+  /** The id of the subscription that a request is for. @throws Refusal for another target. */
+  #idOf(request: IncomingMessage): string {
     const target = request.url ?? "";
     const url = URL.canParse(target, base) ? new URL(target, base) : undefined;
     if (url?.pathname !== "/") throw new Refusal(404, `There is nothing at ${target.slice(0, 64)}`);
+    return url.searchParams.get("id") ?? "";
+  }
+
+  async #serve(request: IncomingMessage): Promise<void> {
+    this.#checkAccess(request);
+    if (request.method !== "POST") throw new Refusal(405, "Only POST is taken here");
+    const id = this.#idOf(request);
     // Browsers send other content types across origins without a preflight, so this keeps web pages
     // out.
     if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
       throw new Refusal(415, "An event is posted as application/json");
     }
-    const id = url.searchParams.get("id") ?? "";
     // Checked before the body is read, so that only publishers that know a subscription can make
     // this process read one.
-    if (!this.#options.knows(id)) throw nobodyHere();
+    if (!this.#options.own.has(id)) throw nobodyHere();
     const { record, skipped } = decodeEnvelope(
       await this.#read(request),
       this.#options.maxEventBytes,
@@ -162,7 +255,7 @@ export class Receiver {
         "headers that are not visible ASCII were left out of an event's metadata",
       );
     }
-    const acceptance = this.#options.accept(id, record);
+    const acceptance = this.#options.own.accept(id, record);
     if (acceptance === "gone") throw nobodyHere();
     if (acceptance === "full") throw new Refusal(503, "Too many events wait for this subscriber");
     this.#accepted++;
@@ -238,18 +331,27 @@ export class Receiver {
     error: unknown,
     texts: Readonly<Record<number, string | undefined>>,
   ): void {
-    this.#refused++;
     const code = statusFor(error);
-    const detail = error instanceof MicroError || error instanceof Refusal ? error.message : "";
-    if (code === 500) this.#options.logger.error({ error }, "an event could not be taken");
-    else this.#options.logger.debug({ status: code, detail }, "an event was refused");
+    const body = this.#refusal(error, code, texts);
     if (response.destroyed || response.headersSent) return;
-    const body = JSON.stringify({ id: "go.micro.broker", code, detail, status: texts[code] ?? "" });
     if (code === 405) response.setHeader("Allow", "POST");
     // The rest of the request is not read, so the connection cannot be reused.
     if (!response.req.complete) response.setHeader("Connection", "close");
     response.writeHead(code, { "Content-Type": "application/json" });
     response.end(body);
+  }
+
+  /** Counts and logs a refusal, and returns the body of the response. */
+  #refusal(
+    error: unknown,
+    code: number,
+    texts: Readonly<Record<number, string | undefined>>,
+  ): string {
+    this.#refused++;
+    const detail = error instanceof MicroError || error instanceof Refusal ? error.message : "";
+    if (code === 500) this.#options.logger.error({ error }, "an event could not be taken");
+    else this.#options.logger.debug({ status: code, detail }, "an event was refused");
+    return JSON.stringify({ id: "go.micro.broker", code, detail, status: texts[code] ?? "" });
   }
 }
 

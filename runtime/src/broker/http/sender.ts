@@ -1,13 +1,13 @@
-import type { Agent, ClientRequest, IncomingMessage } from "node:http";
-import { isIP } from "node:net";
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import type { Socket } from "node:net";
 import { throwIfAborted } from "../../base/abort.ts";
 import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
-import { formatAddress } from "../../base/address.ts";
 import { lookupAllowed } from "../../base/dialable-address.ts";
 import { MicroError } from "../../base/error.ts";
 import { abortedPublication } from "../event.ts";
 import type { AllowAddress } from "./allowed-addresses.ts";
-import type { Target } from "./subscriber-node.ts";
+import { upgradeToken } from "./event-batch.ts";
+import { checkAllowed, notAllowed, type Target, unreachable } from "./subscriber-node.ts";
 
 /** Options for a {@link Sender}. */
 export interface SenderOptions {
@@ -56,14 +56,8 @@ export class Sender {
    * `canceled` by the signal; `permission_denied` for an address that events may not be sent to.
    */
   async post(target: Target, envelope: Buffer, signal: AbortSignal | undefined): Promise<number> {
-    const { allowAddress } = this.#options;
-    if (isIP(target.host.split("%")[0] ?? "") !== 0 && !allowAddress(target.host, target.port)) {
-      throw notAllowed(target);
-    }
-    this.#loading ??= load();
-    const http = await this.#loading;
+    const http = await this.#load(target);
     throwIfAborted(signal);
-    if (this.#closed) throw unreachable(target, "the broker is closed");
     try {
       return await this.#attempt(http, target, envelope, signal);
     } catch (error) {
@@ -72,6 +66,51 @@ export class Sender {
       if (!(error instanceof StaleConnection)) throw error;
       return await this.#attempt(http, target, envelope, signal);
     }
+  }
+
+  /**
+   * Asks the subscriber's process to change to the native protocol on a connection of its own.
+   * Resolves with that connection and what was read from it, or with the status of the response if
+   * the process does not.
+   * @throws MicroError `unavailable` when there is no response; `permission_denied` for an address
+   * that events may not be sent to.
+   */
+  async upgrade(target: Target): Promise<Upgraded | number> {
+    const http = await this.#load(target);
+    return await new Promise((resolve, reject) => {
+      const { timeoutMs } = this.#options;
+      const request = http.request({
+        ...this.#request(target),
+        agent: false,
+        method: "GET",
+        headers: {
+          Connection: "Upgrade",
+          Upgrade: upgradeToken,
+          "User-Agent": "micro-es",
+        },
+      });
+      const timer = setTimeout(() => {
+        request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#active.add(request);
+      const end = () => {
+        clearTimeout(timer);
+        this.#active.delete(request);
+      };
+      request.on("close", end);
+      request.on("error", (error: NodeJS.ErrnoException) => {
+        reject(error instanceof MicroError ? error : unanswered(target, error.message, error));
+      });
+      request.on("response", (response) => {
+        drain(response);
+        resolve(response.statusCode ?? 0);
+      });
+      request.on("upgrade", (_response, socket, head) => {
+        end();
+        resolve({ socket: socket as Socket, head });
+      });
+      request.end();
+    });
   }
 
   async close(): Promise<void> {
@@ -85,6 +124,28 @@ export class Sender {
     http?.agent.destroy();
   }
 
+  async #load(target: Target): Promise<Http> {
+    checkAllowed(target, this.#options.allowAddress);
+    this.#loading ??= load();
+    const http = await this.#loading;
+    if (this.#closed) throw unanswered(target, "the broker is closed");
+    return http;
+  }
+
+  /** The options of a request that are the same for all. */
+  #request(target: Target): RequestOptions {
+    const { allowAddress } = this.#options;
+    return {
+      host: target.host,
+      port: target.port,
+      path: `/?id=${encodeURIComponent(target.id)}`,
+      lookup: lookupAllowed(
+        (address) => allowAddress(address, target.port),
+        () => notAllowed(target),
+      ),
+    };
+  }
+
   #attempt(
     http: Http,
     target: Target,
@@ -92,22 +153,16 @@ export class Sender {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     return new Promise<number>((resolve, reject) => {
-      const { allowAddress, timeoutMs } = this.#options;
+      const { timeoutMs } = this.#options;
       const request: ClientRequest = http.request({
+        ...this.#request(target),
         agent: http.agent,
-        host: target.host,
-        port: target.port,
         method: "POST",
-        path: `/?id=${encodeURIComponent(target.id)}`,
         headers: {
           "Content-Type": "application/json",
           "Content-Length": envelope.length,
           "User-Agent": "micro-es",
         },
-        lookup: lookupAllowed(
-          (address) => allowAddress(address, target.port),
-          () => notAllowed(target),
-        ),
       });
       const call = {
         aborted: (reason: unknown) => {
@@ -119,7 +174,7 @@ export class Sender {
         },
       };
       const timer = setTimeout(() => {
-        request.destroy(unreachable(target, `no response within ${timeoutMs} ms`));
+        request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#active.add(request);
       request.on("close", () => {
@@ -131,7 +186,7 @@ export class Sender {
         if (error instanceof MicroError) reject(error);
         else if (request.reusedSocket && stale.has(error.code ?? "")) {
           reject(new StaleConnection(error.message));
-        } else reject(unreachable(target, error.message, error));
+        } else reject(unanswered(target, error.message, error));
       });
       request.on("response", (response) => {
         drain(response);
@@ -141,6 +196,13 @@ export class Sender {
       request.end(envelope);
     });
   }
+}
+
+/** A connection that has changed to the native protocol. */
+export interface Upgraded {
+  readonly socket: Socket;
+  /** Bytes of the native protocol that were read already. */
+  readonly head: Buffer;
 }
 
 interface Http {
@@ -175,23 +237,8 @@ function drain(response: IncomingMessage): void {
   response.on("error", () => {});
 }
 
-function name(target: Target): string {
-  return `subscriber ${target.id} at ${formatAddress({ kind: "host", ...target })}`;
-}
-
-function unreachable(target: Target, why: string, cause?: NodeJS.ErrnoException): MicroError {
+function unanswered(target: Target, why: string, cause?: NodeJS.ErrnoException): MicroError {
   const outcome =
     cause?.code !== undefined && notConnected.has(cause.code) ? "not-executed" : "unknown";
-  return new MicroError("unavailable", `cannot send an event to ${name(target)}: ${why}`, {
-    outcome,
-    cause,
-  });
-}
-
-function notAllowed(target: Target): MicroError {
-  return new MicroError(
-    "permission_denied",
-    `events may not go to ${name(target)}; allow it with allowAddress if it is meant`,
-    { outcome: "not-executed" },
-  );
+  return unreachable(target, why, outcome, cause);
 }
