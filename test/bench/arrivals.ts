@@ -3,6 +3,8 @@ export class Arrivals {
   #missing = 0;
   #expected = 0;
   #resolve: (came: number) => void = () => {};
+  /** Called with the first event that no one waits for. */
+  onFirst: (() => void) | undefined = undefined;
 
   /**
    * Resolves with `count` when that many have arrived. @throws Error when they have not within ten
@@ -26,8 +28,14 @@ export class Arrivals {
     }
   }
 
+  #tellFirst(): void {
+    this.onFirst?.();
+    this.onFirst = undefined;
+  }
+
   /** Records one arrival. */
   readonly came = (): void => {
     if (--this.#missing === 0) this.#resolve(this.#expected);
+    else if (this.#missing < 0) this.#tellFirst();
   };
 }

@@ -166,6 +166,11 @@ export const goals: readonly ContenderGoal[] = [
     ...figure("micro-es-events", events, "cpuUsPerOperation"),
   },
   {
+    what: "events on core NATS, of nats.js alone",
+    atLeast: 0.7,
+    ...faster("micro-es-events-nats", "nats", events),
+  },
+  {
     what: "processor time an event of the memory broker, in µs",
     atMost: 1.5,
     ...figure("micro-es-events-memory", events, "cpuUsPerOperation"),

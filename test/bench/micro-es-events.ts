@@ -60,14 +60,10 @@ export async function subscribeTo(broker: Broker, address: string): Promise<Benc
   const arrivals = new Arrivals();
   const client = createClient({ registry: memoryRegistry() });
   const publisher = createPublisherServiceClient(client);
-  let first = () => {};
   const heard = new Promise<void>((resolve) => {
-    first = resolve;
+    arrivals.onFirst = resolve;
   });
-  await MessageTopic.subscribe(broker, () => {
-    first();
-    arrivals.came();
-  });
+  await MessageTopic.subscribe(broker, arrivals.came);
   const publish = (payload: Uint8Array, number: number) =>
     publisher.publish({ payload, number }, { address });
   // Until the publisher has found this subscriber, its events are lost.

@@ -36,7 +36,9 @@ export async function prepare(ablation: boolean): Promise<string> {
     });
   }
   const folder = join(here, ".build");
-  const runtime = installRuntime(folder);
+  const runtime = install(folder, "@micro-es/runtime", "runtime");
+  // The driver, too: it would use the workspace's runtime, and a process two copies of it.
+  install(folder, "@micro-es/nats", "drivers/nats");
   const contenders = [
     ...contenderFiles("contenders"),
     ...(ablation ? contenderFiles("ablations") : []),
@@ -79,15 +81,15 @@ async function compile(
 }
 
 /**
- * Packs the runtime and unpacks it where the built code finds it before the workspace's. Returns
- * its folder.
+ * Packs a package and unpacks it where the built code finds it before the workspace's. Returns its
+ * folder.
  */
-function installRuntime(folder: string): string {
-  const target = join(folder, "node_modules/@micro-es/runtime");
+function install(folder: string, name: string, source: string): string {
+  const target = join(folder, "node_modules", name);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   const packed = execFileSync("npm", ["pack", "--silent", "--pack-destination", folder], {
-    cwd: join(repository, "runtime"),
+    cwd: join(repository, source),
     stdio: ["ignore", "pipe", "inherit"],
   });
   const archive = join(folder, String(packed).trim().split("\n").at(-1) ?? "");

@@ -65,11 +65,17 @@ export abstract class EventDriver<Source> extends NatsDriver implements Delivery
     this.logger.use(logger);
   }
 
-  async publish(topic: string, event: OutgoingEvent, options: PublishOptions = {}): Promise<void> {
-    this.check(`publish on ${topic}`, options.signal);
-    const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes);
-    checkSubject(topic);
-    await this.send(record, options);
+  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void> {
+    try {
+      if (this.isClosing || options?.signal?.aborted === true) {
+        this.check(`publish on ${topic}`, options?.signal);
+      }
+      const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
+      checkSubject(topic);
+      return this.send(record, options ?? {});
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
   }
 
   publishDeadLetter(record: EventRecord, queue: string | undefined): Promise<void> {

@@ -104,6 +104,11 @@ export class NatsLink extends Closable {
     );
   }
 
+  /** The connection if it is open and not lost; undefined if {@link live} would wait or reject. */
+  get liveNow(): NatsConnection | undefined {
+    return this.isClosing || this.status.state !== "healthy" ? undefined : this.#connection;
+  }
+
   async jetstream(): Promise<JetStreamClient> {
     return (await this.open()).jetstream({ timeout: this.timeoutMs });
   }

@@ -20,7 +20,7 @@ import {
   untilAborted,
   withCancellation,
 } from "@micro-es/runtime/driver";
-import type { Subscription as NatsSubscription } from "nats";
+import type { NatsConnection, Subscription as NatsSubscription } from "nats";
 import { natsFailure } from "../../link/failure.ts";
 import { EventDriver, type EventDriverOptions, eventDriverKinds } from "../event-driver.ts";
 import {
@@ -29,6 +29,7 @@ import {
   defaultMaxNatsEventBytes,
   encodeHeaders,
 } from "../message.ts";
+import { publishMessage } from "../publish-message.ts";
 
 /** Options of {@link natsBroker}. */
 export type NatsBrokerOptions = EventDriverOptions & {
@@ -135,7 +136,16 @@ class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
     await source.drain().catch(() => source.unsubscribe());
   }
 
-  protected override async send(record: EventRecord, options: PublishOptions): Promise<void> {
+  protected override send(record: EventRecord, options: PublishOptions): Promise<void> {
+    const { signal, context } = options;
+    const connection =
+      signal === undefined && context === undefined ? this.link.liveNow : undefined;
+    if (connection === undefined) return this.#sendWhenLive(record, options);
+    this.#publish(connection, record);
+    return sent;
+  }
+
+  async #sendWhenLive(record: EventRecord, options: PublishOptions): Promise<void> {
     const what = `publish on ${record.topic}`;
     const connection = await withCancellation(options, async (signal) => {
       throwIfAborted(signal);
@@ -143,11 +153,18 @@ class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
       throwIfAborted(signal);
       return live;
     });
+    this.#publish(connection, record);
+  }
+
+  #publish(connection: NatsConnection, record: EventRecord): void {
     try {
       if (this.#goMicro) connection.publish(record.topic, encodeEnvelope(record));
-      else connection.publish(record.topic, record.body, { headers: encodeHeaders(record) });
+      else publishMessage(connection, record.topic, encodeHeaders(record), record.body);
     } catch (error) {
-      throw natsFailure(error, what);
+      throw natsFailure(error, `publish on ${record.topic}`);
     }
   }
 }
+
+/** The result of every publication that waits for nothing. */
+const sent = Promise.resolve();

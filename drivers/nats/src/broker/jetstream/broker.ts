@@ -33,6 +33,7 @@ import { replicas } from "../../link/option-kinds.ts";
 import { checkBucketName, encodeToken } from "../../link/token.ts";
 import { EventDriver, type EventDriverOptions, eventDriverKinds } from "../event-driver.ts";
 import { checkSubject, defaultMaxNatsEventBytes, encodeHeaders } from "../message.ts";
+import { encodedHeaders } from "../publish-message.ts";
 import { HandlingCounts } from "./handling-counts.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
 import { StreamDeadLetters } from "./stream-dead-letters.ts";
@@ -266,14 +267,13 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         const jetstream = await this.link.jetstream();
         // The caller no longer waits for it.
         if (signal?.aborted === true) return;
-        const headers = encodeHeaders(record);
         const subject = this.#subject(record.topic, partOf(record.key));
         progress.isSending = true;
+        const messageId = [record.topic, record.id, record.replay, queue]
+          .filter((it) => it !== undefined)
+          .join("/");
         const kept = jetstream.publish(subject, record.body, {
-          headers,
-          msgID: [record.topic, record.id, record.replay, queue]
-            .filter((it) => it !== undefined)
-            .join("/"),
+          headers: encodedHeaders(encodeHeaders(record, messageId)),
           timeout: Math.max(leastTryMs, Math.min(tryMs, giveUpAt - performance.now())),
         });
         await this.link.answer(kept);
