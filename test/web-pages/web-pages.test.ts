@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpBroker, memoryRegistry, tcpTransport } from "@micro-es/runtime";
+import { httpBroker, MemoryRegistryNetwork, memoryRegistry, tcpTransport } from "@micro-es/runtime";
 import type { Listener } from "@micro-es/runtime/driver";
 import { chromium } from "playwright-core";
 import { afterEach, describe, expect, test } from "vitest";
@@ -162,7 +162,7 @@ describe("a request for a host that is not this machine's", () => {
 });
 
 test("the HTTP broker takes no event of a page, and none for a host that is not this machine's", async () => {
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const broker = httpBroker({ registry, address: "127.0.0.1:0" });
   open.push(() => registry.close());
   open.push(() => broker.close());

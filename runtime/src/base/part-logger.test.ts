@@ -11,7 +11,7 @@ import { loadConfig } from "../config/load.ts";
 import { memorySource } from "../config/memory/source.ts";
 import { cachedRegistry } from "../registry/cache/registry.ts";
 import { mdnsRegistry } from "../registry/mdns/registry.ts";
-import { memoryRegistry } from "../registry/memory/registry.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { createSelector } from "../selector/registry-selector.ts";
 import { createClient } from "../service/create-client.ts";
 import { createServer } from "../service/create-server.ts";
@@ -47,7 +47,7 @@ async function failOn(broker: Broker, ...logs: readonly (readonly string[])[]): 
 const silent = { MICRO_LOG_LEVEL: "silent" };
 const inMemory = () => ({
   name: "greeter",
-  registry: memoryRegistry(),
+  registry: memoryRegistry({ network: new MemoryRegistryNetwork() }),
   transports: [memoryTransport()],
   environment: silent,
 });

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { type EchoHandler, echo, echoHandler } from "../../../test/support/echo.ts";
 import { registerEcho } from "../../../test/support/server.ts";
 import { MicroError } from "../base/error.ts";
-import { memoryRegistry } from "../registry/memory/registry.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { createSelector } from "../selector/registry-selector.ts";
 import { buildServer } from "../server/rpc-server.ts";
 import { httpTransport } from "../transport/http/transport.ts";
@@ -54,7 +54,7 @@ test.each([
   ["grpc", () => httpTransport({ protocol: "grpc" }), "127.0.0.1:0"],
 ] as const)("the stack of a failed call shows who made it: %s", async (_name, make, address) => {
   const transport = make();
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const server = buildServer({ name: "echo", listen: [{ transport, address }], registry });
   registerEcho(server, failing);
   await server.start();

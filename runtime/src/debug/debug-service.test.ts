@@ -5,6 +5,7 @@ import {
   createServer,
   createService,
   EventRejected,
+  MemoryRegistryNetwork,
   MicroError,
   memoryRegistry,
 } from "@micro-es/runtime";
@@ -58,7 +59,7 @@ async function start(
     name: "echo",
     version: "1.2.3",
     address: place.address ?? "127.0.0.1:0",
-    registry: memoryRegistry(),
+    registry: memoryRegistry({ network: new MemoryRegistryNetwork() }),
     logger: { debug: write, info: write, warn: write, error: write },
     debug: debugService(options),
     environment: { MICRO_LOG_LEVEL: "info", MICRO_BROKER: "memory", ...place.environment },
@@ -231,7 +232,7 @@ describe("the debug service", () => {
     const server = createServer({
       name: "lone",
       address: "127.0.0.1:0",
-      registry: memoryRegistry(),
+      registry: memoryRegistry({ network: new MemoryRegistryNetwork() }),
       debug: debugService(),
       environment: { MICRO_LOG_LEVEL: "silent", MICRO_BROKER: "memory" },
     });

@@ -6,7 +6,7 @@ import { isCode, MicroError } from "../base/error.ts";
 import { memoryBroker } from "../broker/memory/broker.ts";
 import { buildClient } from "../client/rpc-client.ts";
 import { goMicroTransport } from "../go-micro/transport.ts";
-import { memoryRegistry } from "../registry/memory/registry.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { createSelector } from "../selector/registry-selector.ts";
 import { httpTransport } from "../transport/http/transport.ts";
 import { memoryTransport } from "../transport/memory/transport.ts";
@@ -117,7 +117,7 @@ const protocols = {
 
 describe.each(["handlers", "interceptors"] as const)("whatever %s throw", (thrower) => {
   const log = recordingLogger();
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const selector = createSelector({ registry });
   const passOn: ServerInterceptor = {
     unary: (_context, request, next) => next(request),

@@ -3,6 +3,7 @@ import {
   createClient,
   goMicroTransport,
   httpTransport,
+  MemoryRegistryNetwork,
   MicroError,
   memoryRegistry,
   type Node,
@@ -177,7 +178,7 @@ test("a poisoned record of the registry leads to no call", async () => {
   const real = await serve(authority.issue({ names: [`URI:${id}`] }), false, "real");
   // With its own certificate from the same authority, for the host that its record names.
   const evil = await serve(localhost, false, "evil");
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const poisoned = await registry.register(nodeOf("echo", "evil", evil.address));
   const clientWith = (client: ClientTlsOptions) => {
     const made = createClient({ registry, transports: [tcpTransport({ tls: { client } })] });
@@ -196,7 +197,7 @@ test("a poisoned record of the registry leads to no call", async () => {
 
 test("services at one address do not share connections that are verified for one of them", async () => {
   const server = await serve(authority.issue({ names: ["IP:127.0.0.1", "DNS:echo.internal"] }));
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   for (const service of ["echo", "other"]) {
     await registry.register(nodeOf(service, service, server.address));
   }

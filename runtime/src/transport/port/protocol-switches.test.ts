@@ -4,6 +4,7 @@ import {
   createService,
   goMicroTransport,
   httpTransport,
+  MemoryRegistryNetwork,
   type MicroError,
   memoryRegistry,
   type Transport,
@@ -23,7 +24,7 @@ afterEach(async () => {
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function serviceWith(environment: Record<string, string>) {
-  const registry = memoryRegistry();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const service = createService({
     name: "echo",
     registry,
