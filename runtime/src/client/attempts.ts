@@ -179,9 +179,11 @@ export class Attempts implements UnaryAttemptOwner {
     this.report(attempt, this.#latencyMs(call, attempt), error);
     call.attemptFailed(error.outcome);
     const decision = this.#decide(call, attempt, error, committed);
+    call.successesBefore = call.budget.successes;
     if (decision === undefined) return error;
-    const { waitMs, transparent } = decision;
-    if (transparent) call.transparentRetries++;
+    const { waitMs, transparent, turnedAway } = decision;
+    if (turnedAway) call.timesTurnedAway++;
+    else if (transparent) call.transparentRetries++;
     if (attempt.candidate !== undefined) call.avoid(attempt.candidate.node.id);
     const { method, target, address, attempts, signal, deadline } = call;
     this.#options.logger.debug(
@@ -208,13 +210,19 @@ export class Attempts implements UnaryAttemptOwner {
     const { options, method } = call;
     // The selector has already waited as long as is useful; asking again would only wait again.
     if (attempt.candidate === undefined && options.address === undefined) return undefined;
+    const { channel } = attempt;
     const failed = {
       error,
       attempts: call.attempts,
       transparentRetries: call.transparentRetries,
+      turnedAway:
+        channel !== undefined &&
+        channel.state !== "open" &&
+        call.budget.successes > call.successesBefore,
+      timesTurnedAway: call.timesTurnedAway,
       idempotent: options.idempotent ?? method.idempotency !== "unknown",
       committed,
-      refused: attempt.channel?.state === "open",
+      refused: channel?.state === "open",
       policy: retryPolicy(method, this.#options.retry, options.retry),
       remainingMs: remainingMs(call.deadline),
     };

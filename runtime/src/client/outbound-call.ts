@@ -71,6 +71,9 @@ export class OutboundCall implements ClientCall {
   readonly budget: RetryBudget;
   attempts = 0;
   transparentRetries = 0;
+  timesTurnedAway = 0;
+  /** Calls to the service that had succeeded when the last attempt failed, or the call began. */
+  successesBefore: number;
   /**
    * Combined outcome of the failed attempts so far: if any of them may have run, the call may have
    * run.
@@ -112,6 +115,7 @@ export class OutboundCall implements ClientCall {
     this.#linked = linked;
     this.filters = filters;
     this.budget = budget;
+    this.successesBefore = budget.successes;
   }
 
   get metadata(): Metadata {

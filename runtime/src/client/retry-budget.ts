@@ -25,6 +25,8 @@ const reserveSeconds = 10;
 export class RetryBudget {
   readonly #options: RetryBudgetOptions;
   readonly #now: () => number;
+  /** Number of calls that succeeded, by which a failed call sees whether others did meanwhile. */
+  successes = 0;
   #tokens: number;
   #filledAt: number;
 
@@ -38,6 +40,7 @@ export class RetryBudget {
 
   /** Credits a successful call. */
   deposit(): void {
+    this.successes++;
     const tokens = this.#tokens + this.#options.ratio;
     this.#tokens = tokens > this.#options.most ? this.#options.most : tokens;
   }

@@ -24,6 +24,8 @@ function decide(
       error,
       attempts: 1,
       transparentRetries: 0,
+      turnedAway: false,
+      timesTurnedAway: 0,
       idempotent: false,
       committed: false,
       refused: true,
@@ -122,6 +124,32 @@ describe("whether a failed attempt is followed by another", () => {
       transparentRetries: 2,
     });
     expect(after).toMatchObject({ retried: true, transparent: false, waitMs: 50 });
+  });
+
+  test("calls that ended connections turned away are sent again up to their deadline, at no cost", () => {
+    const turnedAway = (times: number, remainingMs: number) =>
+      decide("unavailable", "not-executed", {
+        attempts: times + 1,
+        turnedAway: true,
+        timesTurnedAway: times,
+        refused: false,
+        policy: undefined,
+        budget: false,
+        remainingMs,
+      });
+    expect([0, 1, 2, 20].map((times) => turnedAway(times, 1_001).waitMs)).toEqual([
+      0, 50, 100, 1_000,
+    ]);
+    expect(turnedAway(20, 1_000).retried).toBe(false);
+    const after = decide("unavailable", "unknown", {
+      idempotent: true,
+      attempts: 21,
+      timesTurnedAway: 20,
+    });
+    expect(after).toMatchObject({ retried: true, waitMs: 50, turnedAway: false });
+    expect(
+      decide("unavailable", "unknown", { idempotent: true, attempts: 3, turnedAway: true }).retried,
+    ).toBe(false);
   });
 
   test("draws on the budget unless no server can have seen it", () => {

@@ -26,6 +26,14 @@ export interface FailedAttempt {
   readonly attempts: number;
   /** Number of attempts after the first that were made without consulting the policy. */
   readonly transparentRetries: number;
+  /**
+   * Whether its connection ended before the server had processed it, although other calls to the
+   * service have succeeded since the attempt before failed: as with servers that end each
+   * connection after some calls.
+   */
+  readonly turnedAway: boolean;
+  /** Number of attempts before this one that were turned away; they are not retries. */
+  readonly timesTurnedAway: number;
   /** Whether the method or the call is declared safe to repeat. */
   readonly idempotent: boolean;
   /** Whether a response was seen, or a request was consumed that cannot be read again. */
@@ -42,11 +50,12 @@ export interface FailedAttempt {
 
 /**
  * What to do about a failed attempt. `transparent`: it was not the call's fault and does not count
- * as an attempt of the policy.
+ * as an attempt of the policy. `turnedAway`: it counts toward no limit at all.
  */
 export interface RetryDecision {
   readonly waitMs: number;
   readonly transparent: boolean;
+  readonly turnedAway: boolean;
 }
 
 /**
@@ -55,7 +64,8 @@ export interface RetryDecision {
  *
  * A call that certainly did not run is sent again, whatever its method. A call that did or may have
  * run is repeated only if it is safe to repeat and its policy names the code. Both draw on the
- * budget, except for attempts that no server has seen.
+ * budget, except for attempts that no server has seen. A call that is turned away is sent again up
+ * to its deadline: each of its attempts took part in a connection that served others.
  *
  * @param withdraw takes a retry from the budget; returns false if there is none.
  */
@@ -64,15 +74,20 @@ export function decideRetry(
   withdraw: () => boolean,
   random: () => number,
 ): RetryDecision | undefined {
-  const { error, policy, attempts, transparentRetries } = failed;
-  if (failed.committed || error.code === "canceled" || attempts >= maxAttempts) return undefined;
+  const { error, policy, transparentRetries, timesTurnedAway } = failed;
+  if (failed.committed || error.code === "canceled") return undefined;
+  const turnedAway = failed.turnedAway && isTransparent(error);
+  const attempts = failed.attempts - timesTurnedAway;
+  if (attempts >= maxAttempts && !turnedAway) return undefined;
   const pushBackMs = error.retryAfterMs ?? 0;
   // gRFC A6: a push-back that is negative or not a number means that the call must not be retried.
   if (!(pushBackMs >= 0)) return undefined;
 
-  const transparent = isTransparent(error) && transparentRetries < maxTransparentRetries;
+  const transparent =
+    turnedAway || (isTransparent(error) && transparentRetries < maxTransparentRetries);
   if (!transparent && !isAllowed(failed)) return undefined;
-  const retries = transparent ? transparentRetries : attempts - transparentRetries;
+  const transparently = turnedAway ? timesTurnedAway : transparentRetries;
+  const retries = transparent ? transparently : attempts - transparentRetries;
   const backoff = {
     firstMs: policy?.backoffMs ?? defaultRetry.backoffMs,
     mostMs: policy?.maxBackoffMs ?? defaultRetry.maxBackoffMs,
@@ -83,7 +98,7 @@ export function decideRetry(
   const waitMs = Math.max(pushBackMs, retries === 0 ? 0 : backoffMs(backoff, retries, random));
   if (waitMs >= failed.remainingMs) return undefined;
   const free = transparent && !failed.refused;
-  return free || withdraw() ? { waitMs, transparent } : undefined;
+  return free || withdraw() ? { waitMs, transparent, turnedAway } : undefined;
 }
 
 /** Whether the attempt did not run, and is likely to succeed elsewhere or later. */
@@ -93,10 +108,12 @@ function isTransparent(error: MicroError): boolean {
   return error.code === "resource_exhausted" && error.retryAfterMs !== undefined;
 }
 
-function isAllowed({ error, policy, attempts, transparentRetries, idempotent }: FailedAttempt) {
+function isAllowed(failed: FailedAttempt) {
+  const { error, policy, idempotent } = failed;
   if (policy === undefined || !policy.on.includes(error.code)) return false;
   if (!idempotent && error.outcome !== "not-executed") return false;
-  return attempts - transparentRetries < policy.attempts;
+  const { attempts, timesTurnedAway, transparentRetries } = failed;
+  return attempts - timesTurnedAway - transparentRetries < policy.attempts;
 }
 
 /**

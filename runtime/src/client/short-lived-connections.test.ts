@@ -86,6 +86,32 @@ async function endingAfter(requests: number): Promise<{ address: string; session
 }
 
 /**
+ * An HTTP/2 server that responds to this many requests of each connection, whose GOAWAY says that it
+ * has not seen the others.
+ */
+async function respondingTo(
+  requests: number,
+): Promise<{ address: string; sessions: () => number }> {
+  let sessions = 0;
+  const taken = new Map<unknown, number>();
+  const respond = connectNodeAdapter({ routes });
+  const server = createHttp2Server((request, response) => {
+    const { session } = request.stream;
+    const number = (taken.get(session) ?? 0) + 1;
+    taken.set(session, number);
+    if (number > requests) return;
+    if (number === requests) session?.goaway(constants.NGHTTP2_NO_ERROR, request.stream.id);
+    respond(request, response);
+  });
+  server.on("session", (session) => {
+    sessions++;
+    session.on("error", () => undefined);
+    session.on("stream", (stream) => stream.on("error", () => undefined));
+  });
+  return { address: await listen(server), sessions: () => sessions };
+}
+
+/**
  * A server that responds to the first request of its first connection, and to the next with a
  * GOAWAY.
  */
@@ -244,6 +270,27 @@ describe("calls beyond the last stream of a GOAWAY", () => {
         ),
       );
       expect(results.filter(({ status }) => status === "rejected")).toEqual([]);
+    },
+    60_000,
+  );
+
+  test.each(["grpc", "connect"] as const)(
+    "are sent again until a connection takes them, however many it takes: %s",
+    async (protocol) => {
+      const client = createClient({
+        registry: memoryRegistry(),
+        transports: [httpTransport({ protocol })],
+        logger: silentLogger,
+      });
+      ends.push(() => client.close());
+      const { address, sessions } = await respondingTo(10);
+      const results = await Promise.allSettled(
+        Array.from({ length: 80 }, (_, call) =>
+          client.unary(echo.once, { text: `${call}` }, { address }),
+        ),
+      );
+      expect(results.filter(({ status }) => status === "rejected")).toEqual([]);
+      expect(sessions()).toBeGreaterThanOrEqual(8);
     },
     60_000,
   );
