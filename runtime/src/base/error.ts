@@ -176,7 +176,8 @@ function isWellFormed(error: MicroError): boolean {
 
 const outcomes: readonly Outcome[] = ["not-executed", "unknown", "executed"];
 
-function isOutcome(outcome: unknown): outcome is Outcome {
+/** Whether a value is one of the {@link Outcome}s. */
+export function isOutcome(outcome: unknown): outcome is Outcome {
   return (outcomes as readonly unknown[]).includes(outcome);
 }
 

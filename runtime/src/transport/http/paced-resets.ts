@@ -22,6 +22,11 @@ export class PacedResets {
     return this.#timer !== undefined;
   }
 
+  /** Whether a stream may be reset at once; it must then be. */
+  takeTurn(): boolean {
+    return this.#timer === undefined && this.#bucket.take();
+  }
+
   /**
    * Resolves when a stream may be reset: never immediately, because Node 20 may crash within
    * another event of its session.

@@ -87,15 +87,14 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         });
       }
       checkDial(address, dialOptions);
+      const { httpVersion = "2", encoding = "binary" } = options;
+      const clientTls = options.tls?.client;
+      if (protocol === "grpc" && httpVersion === "2" && encoding === "binary") {
+        const { dialGrpc } = await import("./grpc/dial-grpc.ts");
+        return dialGrpc(address, url, options, limits, dialOptions, clientTls);
+      }
       const { dialHttp } = await import("./dial.ts");
-      return dialHttp(
-        address,
-        url,
-        { ...options, protocol },
-        limits,
-        dialOptions,
-        options.tls?.client,
-      );
+      return dialHttp(address, url, { ...options, protocol }, limits, dialOptions, clientTls);
     },
     listen: (address, dispatcher, listenOptions) =>
       listenOnPort(

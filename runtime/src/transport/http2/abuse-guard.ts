@@ -60,6 +60,11 @@ export class AbuseGuard {
     this.#sentSincePing = true;
   }
 
+  /** Called when a request was opened, whose stream the peer may reset after it has closed. */
+  requested(): void {
+    this.#idle.add(1);
+  }
+
   ping(): void {
     if (this.#sentSincePing) this.#pings.refill();
     this.#sentSincePing = false;

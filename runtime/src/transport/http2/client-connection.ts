@@ -14,8 +14,14 @@ import { StreamingConnection } from "./stream-connection.ts";
 export interface ClientConnectionOwner {
   /** Called when the server has sent its settings. */
   connected?(connection: ClientConnection): void;
-  /** Called once, when no further requests can be opened; those that are open may still end. */
-  goingAway?(connection: ClientConnection): void;
+  /**
+   * Called once, when no further requests can be opened; those that are open may still end.
+   *
+   * @param text what the server says about it; empty if it did not say anything
+   */
+  goingAway?(connection: ClientConnection, text: string): void;
+  /** Called when requests can be opened that were too many before. */
+  hasCapacity?(connection: ClientConnection): void;
   connectionEnded(connection: ClientConnection, reason: MicroError, violated: boolean): void;
 }
 
@@ -66,6 +72,7 @@ export class ClientConnection extends StreamingConnection {
       stream.closed = true;
       throw error;
     }
+    this.guard.requested();
     this.#nextStream += 2;
     if (this.#nextStream > lastStreamId) this.#goAwaySoon();
     return stream;
@@ -95,6 +102,7 @@ export class ClientConnection extends StreamingConnection {
   protected override settingsChanged(isFirst = false): void {
     super.settingsChanged();
     if (isFirst) this.#owner.connected?.(this);
+    else if (this.capacity > 0) this.#owner.hasCapacity?.(this);
   }
 
   protected openedByPeer(id: number): void {
@@ -134,11 +142,12 @@ export class ClientConnection extends StreamingConnection {
 
   protected streamClosed(): void {
     if (this.#goingAway) this.#closeWhenIdle();
+    else if (this.capacity > 0) this.#owner.hasCapacity?.(this);
   }
 
   /** Streams that the server did not process fail as such, so that they can be sent elsewhere. */
   protected wentAway(lastStream: number, code: number, text: string): void {
-    this.#goAwaySoon();
+    this.#goAwaySoon(text);
     for (const stream of [...this.streams.values()]) {
       if (stream.id > lastStream) this.abort(stream, errorCode.refusedStream, "peer");
     }
@@ -155,10 +164,10 @@ export class ClientConnection extends StreamingConnection {
     this.#owner.connectionEnded(this, reason, violated);
   }
 
-  #goAwaySoon(): void {
+  #goAwaySoon(text = ""): void {
     if (this.#goingAway || this.ended) return;
     this.#goingAway = true;
-    this.#owner.goingAway?.(this);
+    this.#owner.goingAway?.(this, text);
     this.#closeWhenIdle();
   }
 

@@ -1,0 +1,127 @@
+import { GrowingBuffer } from "../../../base/growing-buffer.ts";
+import { readUint32 } from "../../http2/protocol.ts";
+import { prefixBytes } from "./message-frame.ts";
+
+/**
+ * Splits the data of a stream into messages. A message that is complete within a chunk is passed on
+ * without a copy; others are copied once.
+ *
+ * A message that is incomplete keeps its place in the stream's window, as long as the rest of it
+ * fits. If it is larger than that, its bytes are consumed as they arrive, but not before everything
+ * before them was read. So a stream holds at most its window and one message.
+ */
+export abstract class MessageSplitter {
+  /** The message whose end has not arrived. */
+  #partial: GrowingBuffer | undefined = undefined;
+  /** Bytes of it that still count against the window. */
+  #unconsumed = 0;
+
+  /** Whether the stream is still being read. */
+  protected abstract readonly isReading: boolean;
+  /** Size of the stream's window, in bytes. */
+  protected abstract readonly windowBytes: number;
+  /** Whether earlier messages wait to be read. */
+  protected abstract readonly hasUnread: boolean;
+
+  /** Checks the prefix of a message. If the message is not accepted, reading must end. */
+  protected abstract checkPrefix(flags: number, length: number): void;
+  /**
+   * Handles a message.
+   *
+   * @param windowBytes how much of the window it takes until it is consumed
+   */
+  protected abstract received(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    flags: number,
+  ): void;
+  /** Opens the window again by so many bytes. */
+  protected abstract consume(bytes: number): void;
+
+  /** Whether the data so far ends within a message. */
+  protected get isWithinMessage(): boolean {
+    return this.#partial !== undefined;
+  }
+
+  /** Handles data as it arrives. */
+  protected split(bytes: Uint8Array, start: number, end: number): void {
+    let at = start;
+    while (at < end && this.isReading) {
+      at = this.#partial === undefined ? this.#begin(bytes, at, end) : this.#fill(bytes, at, end);
+    }
+  }
+
+  /** Called when all earlier messages were read: the window opens for the rest of a large one. */
+  protected readOn(): void {
+    if (this.#unconsumed > 0 && this.#isLarge(this.#partial!)) this.#consumePartial();
+  }
+
+  /** Discards the incomplete message. */
+  protected discardPartial(): void {
+    this.#partial = undefined;
+    this.#unconsumed = 0;
+  }
+
+  /** Reads the message that begins at `at`, if it is complete. */
+  #begin(bytes: Uint8Array, at: number, end: number): number {
+    if (end - at >= prefixBytes) {
+      const flags = bytes[at]!;
+      const length = readUint32(bytes, at + 1);
+      const messageEnd = at + prefixBytes + length;
+      this.checkPrefix(flags, length);
+      if (!this.isReading) return end;
+      if (messageEnd <= end) {
+        this.received(bytes, at + prefixBytes, messageEnd, messageEnd - at, flags);
+        return messageEnd;
+      }
+    }
+    this.#partial = new GrowingBuffer();
+    return this.#fill(bytes, at, end);
+  }
+
+  #fill(bytes: Uint8Array, from: number, end: number): number {
+    const partial = this.#partial!;
+    let at = from;
+    if (partial.length < prefixBytes) {
+      at = this.#hold(bytes, at, Math.min(end, at + prefixBytes - partial.length));
+      if (partial.length < prefixBytes) return at;
+      this.checkPrefix(partial.bytes[0]!, partial.bytes.readUInt32BE(1));
+      if (!this.isReading) return end;
+    }
+    const total = totalOf(partial);
+    at = this.#hold(bytes, at, Math.min(end, at + total - partial.length));
+    if (partial.length < total) {
+      if (!this.hasUnread) this.readOn();
+      return at;
+    }
+    const { buffer, byteOffset } = partial.bytes;
+    const whole = new Uint8Array(buffer, byteOffset, total);
+    const windowBytes = this.#unconsumed;
+    this.discardPartial();
+    this.received(whole, prefixBytes, total, windowBytes, whole[0]!);
+    return at;
+  }
+
+  #hold(bytes: Uint8Array, at: number, end: number): number {
+    this.#partial!.append(bytes.subarray(at, end));
+    this.#unconsumed += end - at;
+    return end;
+  }
+
+  /** Whether the window may be too small for a message while half of it is not announced again. */
+  #isLarge(partial: GrowingBuffer): boolean {
+    return partial.length >= prefixBytes && totalOf(partial) * 2 > this.windowBytes;
+  }
+
+  #consumePartial(): void {
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.consume(bytes);
+  }
+}
+
+function totalOf(partial: GrowingBuffer): number {
+  return prefixBytes + partial.bytes.readUInt32BE(1);
+}

@@ -1,0 +1,218 @@
+import type { Compression } from "@connectrpc/connect/protocol";
+import { hasPassed } from "../../../base/deadline.ts";
+import { isMicroError, MicroError } from "../../../base/error.ts";
+import { deadlineExceeded } from "../../../call/call.ts";
+import { codecError, messageTooLarge, undecodableResponse } from "../../call-errors.ts";
+import { decodeMessage } from "../../native/payload.ts";
+import type { OutgoingCall, UnaryReceiver } from "../../transport.ts";
+import { CallDeflation } from "../compression/messages.ts";
+import {
+  compressedFlag,
+  framed,
+  frameLarge,
+  frameSmall,
+  prefixBytes,
+  smallFrame,
+} from "./message-frame.ts";
+import { OutgoingGrpcCall, type OutgoingGrpcCalls } from "./outgoing-call.ts";
+import type { OutgoingMethod } from "./outgoing-methods.ts";
+import { ResponseInflation } from "./response-inflation.ts";
+
+/** An outgoing unary gRPC call. */
+export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
+  readonly #receiver: UnaryReceiver<O>;
+  /** The request with its prefix, until it is sent. */
+  #request: Uint8Array | undefined = undefined;
+  #requestBytes = 0;
+  #compression: Compression | undefined = undefined;
+  #response: unknown = undefined;
+  #responses = 0;
+  /** Why the response cannot be decoded. */
+  #unreadable: MicroError | undefined = undefined;
+  #isInflating = false;
+  /** Passes the end on, once the response is inflated. */
+  #end: (() => void) | undefined = undefined;
+
+  constructor(
+    channel: OutgoingGrpcCalls,
+    called: OutgoingMethod,
+    outgoing: OutgoingCall,
+    receiver: UnaryReceiver<O>,
+  ) {
+    super(channel, called, outgoing);
+    this.#receiver = receiver;
+  }
+
+  /** Encodes the request, and begins the call. */
+  start(request: unknown): void {
+    const { channel, outgoing } = this;
+    try {
+      const { compress } = outgoing;
+      const isWanted = typeof compress === "function" ? compress() : compress !== false;
+      if (isWanted) this.#compression = channel.compression;
+      outgoing.metadata?.encode();
+      this.#encode(request);
+    } catch (reason) {
+      this.ended = true;
+      this.#receiver.failed(codecError(reason, "not-executed"));
+      return;
+    }
+    channel.add(this);
+    const isLarge = this.#requestBytes - prefixBytes >= channel.compressMinBytes;
+    if (this.#compression !== undefined && isLarge) void this.#deflate(this.#compression);
+    else this.begin();
+  }
+
+  open(): void {
+    const request = this.#request!;
+    this.#request = undefined;
+    const length = this.#requestBytes;
+    try {
+      const stream = this.openStream(this.#compression);
+      const isShared = request === smallFrame;
+      // Only what is sent at once is copied, and may be overwritten by the next request.
+      const sent =
+        isShared && !this.channel.connection.sendsNow(stream, length)
+          ? request.slice(0, length)
+          : request;
+      stream.send(sent, 0, length, true);
+    } catch (reason) {
+      this.fail(codecError(reason, "not-executed"));
+    }
+  }
+
+  /** Called when the call has to wait: its request must not be overwritten by the next one. */
+  override waits(): void {
+    if (this.#request === smallFrame) this.#request = smallFrame.slice(0, this.#requestBytes);
+  }
+
+  onWritable(): void {
+    // Its only message is sent at once, or waits in the stream.
+  }
+
+  protected get hasUnread(): boolean {
+    return false;
+  }
+
+  protected received(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    flags: number,
+  ): void {
+    this.consume(windowBytes);
+    if (++this.#responses > 1) {
+      const text = `${this.name} is unary, and received more than one response`;
+      this.fail(new MicroError("unimplemented", text));
+    } else if (hasPassed(this.deadline)) {
+      // A late response is not worth decoding. A long turn may have delayed the deadline's timer.
+      this.expire();
+    } else if (flags === compressedFlag) void this.#inflate(bytes.slice(start, end));
+    else this.#decode(bytes, start, end);
+  }
+
+  protected concluded(error: MicroError | undefined): void {
+    if (this.#isInflating) {
+      this.#end = () => this.#conclude(error);
+      return;
+    }
+    this.#conclude(error);
+  }
+
+  protected rejected(error: MicroError): void {
+    this.#receiver.failed(error);
+  }
+
+  protected stopSending(): void {
+    this.#request = undefined;
+  }
+
+  #conclude(error: MicroError | undefined): void {
+    this.close();
+    const reason = error ?? this.#responseError();
+    if (reason === undefined) this.#receiver.answered(this.#response as O);
+    else this.#receiver.failed(reason);
+  }
+
+  #responseError(): MicroError | undefined {
+    if (this.#unreadable !== undefined) return this.#unreadable;
+    if (this.#responses === 0) {
+      // As Connect's client reports it.
+      const code = this.hadTrailers ? "unimplemented" : "unknown";
+      return new MicroError(code, `the response of ${this.name} has no message`);
+    }
+    return hasPassed(this.deadline) ? deadlineExceeded(this.name) : undefined;
+  }
+
+  #encode(request: unknown): void {
+    const { input } = this.called.method;
+    const { maxMessageBytes } = this.channel.limits;
+    this.#request = smallFrame;
+    this.#requestBytes = frameSmall(input, request);
+    if (this.#requestBytes === 0) {
+      this.#request = frameLarge(input, request);
+      this.#requestBytes = this.#request.length;
+    }
+    const length = this.#requestBytes - prefixBytes;
+    if (length > maxMessageBytes) {
+      const what = `the request of ${this.name}`;
+      throw messageTooLarge(what, length, maxMessageBytes, "not-executed");
+    }
+  }
+
+  async #deflate(compression: Compression): Promise<void> {
+    const request = this.#request!.slice(prefixBytes, this.#requestBytes);
+    this.#request = undefined;
+    const { signal } = this.outgoing;
+    try {
+      const deflation = new CallDeflation(compression, this.called.requestSchema, false);
+      const deflated = await deflation.compress(request);
+      if (this.ended) return;
+      // It may have fired meanwhile.
+      if (signal?.aborted === true) {
+        this.aborted(signal.reason);
+        return;
+      }
+      this.#request =
+        deflated === undefined ? framed(0, request) : framed(compressedFlag, deflated);
+      this.#requestBytes = this.#request.length;
+      this.begin();
+    } catch (reason) {
+      this.fail(codecError(reason, "not-executed"));
+    }
+  }
+
+  #decode(bytes: Uint8Array, start: number, end: number): void {
+    const { output } = this.called.method;
+    const { maxMessageElements } = this.channel.limits;
+    try {
+      this.#response = decodeMessage(output, bytes, start, end, maxMessageElements);
+    } catch (reason) {
+      this.#unreadable = undecodableResponse(reason, this.name);
+    }
+  }
+
+  async #inflate(compressed: Uint8Array): Promise<void> {
+    this.#isInflating = true;
+    const inflation = new ResponseInflation(this.channel, this.called, this.encoding, () =>
+      this.#over(),
+    );
+    try {
+      const bytes = await inflation.inflate(compressed);
+      if (!this.ended) this.#decode(bytes, 0, bytes.length);
+    } catch (reason) {
+      const isLate = isMicroError(reason) && reason.code === "deadline_exceeded";
+      this.#unreadable = isLate ? reason : undecodableResponse(reason, this.name);
+    }
+    this.#isInflating = false;
+    if (this.ended) return;
+    this.#end?.();
+  }
+
+  /** Why no caller is waiting for the response any longer. */
+  #over(): MicroError | undefined {
+    const isOver = this.ended || hasPassed(this.deadline);
+    return isOver ? deadlineExceeded(this.name) : undefined;
+  }
+}
