@@ -13,12 +13,16 @@ export async function noNatsServer(): Promise<string | undefined> {
   }
 }
 
-/** Starts a separate nats-server, which ends with this process; resolves when it is reachable. */
-export async function startNatsServer(): Promise<{ port: number; stop(): void }> {
+/**
+ * Starts a separate nats-server, which ends with this process; resolves when it is reachable.
+ * @param more arguments
+ */
+export async function startNatsServer(
+  ...more: readonly string[]
+): Promise<{ port: number; stop(): void }> {
   const port = await freePort();
-  const server: ChildProcess = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {
-    stdio: "ignore",
-  });
+  const given = ["-a", "127.0.0.1", "-p", String(port), ...more];
+  const server: ChildProcess = spawn("nats-server", given, { stdio: "ignore" });
   process.on("exit", () => server.kill());
   while (!(await reachable(port))) await new Promise((resolve) => setTimeout(resolve, 20));
   return { port, stop: () => server.kill() };

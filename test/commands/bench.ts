@@ -54,6 +54,16 @@ export const bench: Command = {
         "--keep": "keep the generated code",
       },
     },
+    jetstream: {
+      summary: "compare events through JetStream with nats.js alone",
+      program: "test/bench/jetstream.ts",
+      options: {
+        "--check": "exit with 1 when a goal is missed",
+        "--events N": "events of a round (default 6,000)",
+        "--rounds N": "rounds of each side (default 7)",
+      },
+      nodeFlags: ["--conditions=@micro-es/source"],
+    },
     cli: {
       summary: "measure how long `micro --help` and others take",
       program: "test/bench/cli.ts",

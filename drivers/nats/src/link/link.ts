@@ -137,6 +137,12 @@ export class NatsLink extends Closable {
     });
   }
 
+  /** Calls the listener when the connection is lost, until the returned function is called. */
+  onLost(listener: () => void): () => void {
+    this.#asking.add(listener);
+    return () => this.#asking.delete(listener);
+  }
+
   /** Calls the listener after each reconnection, until the returned function is called. */
   onReconnect(listener: () => void): () => void {
     this.#reconnected.add(listener);

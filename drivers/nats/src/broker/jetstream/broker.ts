@@ -35,6 +35,7 @@ import { EventDriver, type EventDriverOptions, eventDriverKinds } from "../event
 import { checkSubject, defaultMaxNatsEventBytes, encodeHeaders } from "../message.ts";
 import { encodedHeaders } from "../publish-message.ts";
 import { HandlingCounts } from "./handling-counts.ts";
+import { StoreRequests } from "./store-requests.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
 import { StreamDeadLetters } from "./stream-dead-letters.ts";
 /** Options of {@link jetstreamBroker}. */
@@ -138,7 +139,10 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
   readonly #stream: string;
   readonly #prefix: string;
   readonly #counts: HandlingCounts;
+  readonly #requests: StoreRequests;
   #ready: Promise<void> | undefined;
+  /** Whether {@link #ready} has been fulfilled. */
+  #isReady = false;
 
   constructor(options: JetStreamBrokerOptions) {
     super(options);
@@ -152,6 +156,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     this.#counts = new HandlingCounts(
       new NatsBucket(this.link, bucket, { storage, replicas, maxAgeMs }),
     );
+    this.#requests = new StoreRequests(this.link, Math.min(firstTryMs, this.link.timeoutMs));
     this.deadLetters = new StreamDeadLetters({
       link: this.link,
       stream: this.#stream,
@@ -237,15 +242,43 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
    * Publishes until the stream confirms that it has the event, or time is up. Its id, and for a
    * dead letter the group that gave up, distinguish a repetition from another event.
    */
-  protected override async send(
+  protected override send(
     record: EventRecord,
     options: PublishOptions,
     queue?: string,
   ): Promise<void> {
+    const { signal, context } = options;
+    const isSimple = signal === undefined && context === undefined && this.#isReady;
+    const connection = isSimple ? this.link.liveNow : undefined;
+    if (connection === undefined) return this.#sendOrAbort(record, options, queue);
+    const giveUpAt = performance.now() + this.link.timeoutMs;
+    return new Promise<void>((resolve, reject) => {
+      this.#requests.send(
+        connection,
+        this.#subject(record.topic, partOf(record.key)),
+        encodeHeaders(record, messageId(record, queue)),
+        record.body,
+        {
+          stored: resolve,
+          failed: (isUnsure) => {
+            const progress = { isUnsure, isSending: false };
+            this.#store(record, queue, progress, undefined, giveUpAt).then(resolve, reject);
+          },
+        },
+      );
+    });
+  }
+
+  async #sendOrAbort(
+    record: EventRecord,
+    options: PublishOptions,
+    queue: string | undefined,
+  ): Promise<void> {
+    const giveUpAt = performance.now() + this.link.timeoutMs;
     await withCancellation(options, async (signal) => {
       throwIfAborted(signal);
       const progress: PublishProgress = { isUnsure: false, isSending: false };
-      await untilAborted(this.#store(record, queue, progress, signal), signal, {
+      await untilAborted(this.#store(record, queue, progress, signal, giveUpAt), signal, {
         error: (reason) => abortedPublication(reason, progress.isUnsure || progress.isSending),
       });
     });
@@ -256,10 +289,10 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     queue: string | undefined,
     progress: PublishProgress,
     signal: AbortSignal | undefined,
+    giveUpAt: number,
   ): Promise<void> {
     const what = `publish on ${record.topic}`;
-    const giveUpAt = performance.now() + this.link.timeoutMs;
-    let tryMs = firstTryMs;
+    let tryMs = progress.isUnsure ? 2 * firstTryMs : firstTryMs;
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       try {
         await this.#open();
@@ -269,18 +302,15 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         if (signal?.aborted === true) return;
         const subject = this.#subject(record.topic, partOf(record.key));
         progress.isSending = true;
-        const messageId = [record.topic, record.id, record.replay, queue]
-          .filter((it) => it !== undefined)
-          .join("/");
         const kept = jetstream.publish(subject, record.body, {
-          headers: encodedHeaders(encodeHeaders(record, messageId)),
+          headers: encodedHeaders(encodeHeaders(record, messageId(record, queue))),
           timeout: Math.max(leastTryMs, Math.min(tryMs, giveUpAt - performance.now())),
         });
         await this.link.answer(kept);
         return;
       } catch (error) {
         // The stream may have been lost with its server's data; it is created again then.
-        if (isNobodyThere(error)) this.#ready = undefined;
+        if (isNobodyThere(error)) this.#forgetStream();
         const failure = natsFailure(error, what);
         progress.isSending = false;
         if (failure.outcome !== "not-executed") {
@@ -310,11 +340,26 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
 
   /** Creates the stream if it does not exist. */
   #open(): Promise<void> {
-    this.#ready ??= this.#make().catch((error) => {
-      this.#ready = undefined;
-      throw natsFailure(error, `open the NATS stream ${this.#stream}`);
-    });
+    this.#ready ??= this.#make().then(
+      () => {
+        this.#isReady = true;
+      },
+      (error) => {
+        this.#forgetStream();
+        throw natsFailure(error, `open the NATS stream ${this.#stream}`);
+      },
+    );
     return this.#ready;
+  }
+
+  #forgetStream(): void {
+    this.#ready = undefined;
+    this.#isReady = false;
+  }
+
+  protected override async end(): Promise<void> {
+    await super.end();
+    await this.#requests.close();
   }
 
   async #make(): Promise<void> {
@@ -349,6 +394,13 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
       });
     }
   }
+}
+
+/** Identifies an event to the stream: its id, and for a dead letter the group that rejected it. */
+function messageId({ topic, id, replay }: EventRecord, queue: string | undefined): string {
+  let identity = `${topic}/${id}`;
+  if (replay !== undefined) identity += `/${replay}`;
+  return queue === undefined ? identity : `${identity}/${queue}`;
 }
 
 /** The last part of the subject of events without a key. */
