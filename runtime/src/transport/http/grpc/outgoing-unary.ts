@@ -103,8 +103,7 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   ): void {
     this.consume(windowBytes);
     if (++this.#responses > 1) {
-      const text = `${this.name} is unary, and received more than one response`;
-      this.fail(new MicroError("unimplemented", text));
+      if (!this.#isInflating) this.#failWithMany();
     } else if (hasPassed(this.deadline)) {
       // A late response is not worth decoding. A long turn may have delayed the deadline's timer.
       this.expire();
@@ -203,11 +202,17 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
       if (!this.ended) this.#decode(bytes, 0, bytes.length);
     } catch (reason) {
       const isLate = isMicroError(reason) && reason.code === "deadline_exceeded";
-      this.#unreadable = isLate ? reason : undecodableResponse(reason, this.name);
+      this.fail(isLate ? reason : undecodableResponse(reason, this.name));
     }
     this.#isInflating = false;
     if (this.ended) return;
-    this.#end?.();
+    if (this.#responses > 1) this.#failWithMany();
+    else this.#end?.();
+  }
+
+  #failWithMany(): void {
+    const text = `${this.name} is unary, and received more than one response`;
+    this.fail(new MicroError("unimplemented", text));
   }
 
   /** Why no caller is waiting for the response any longer. */
