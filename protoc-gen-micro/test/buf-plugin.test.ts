@@ -11,8 +11,11 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { create, toBinary, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { breakingRules } from "../src/breaking/breaking-rules.ts";
+import { CheckService } from "../src/gen/buf/plugin/check/v1/check_pb.ts";
+import { SpecSchema } from "../src/gen/pluginrpc/v1/pluginrpc_pb.ts";
 import { lintRules } from "../src/rules/lint-rules.ts";
 import { changes } from "./support/buf-plugin-changes.ts";
 import { schemas } from "./support/buf-plugin-schemas.ts";
@@ -141,6 +144,18 @@ message Done {
     const { value } = JSON.parse((await child).stdout);
     const ids = (value.rules as { id: string }[]).map(({ id }) => id);
     expect(ids).toEqual([...Object.keys(lintRules), ...Object.keys(breakingRules)]);
+  });
+
+  test("lists its procedures in either format", async () => {
+    const { typeName, methods } = CheckService;
+    const procedures = methods.map(({ name }) => ({ path: `/${typeName}/${name}` }));
+    const spec = create(SpecSchema, { procedures });
+    const plugin = join(bin, "buf-plugin-micro");
+    const { stdout } = await run(plugin, ["--spec", "--format", "binary"], { encoding: "buffer" });
+    expect(new Uint8Array(stdout)).toEqual(toBinary(SpecSchema, spec));
+    const json = await run(plugin, ["--spec", "--format", "json"]);
+    expect(JSON.parse(json.stdout)).toEqual(toJson(SpecSchema, spec));
+    expect(await run(plugin, ["--protocol"])).toMatchObject({ stdout: "1\n" });
   });
 
   test("is documented rule by rule", () => {

@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { root, UsageError } from "./command.ts";
 
@@ -12,9 +14,16 @@ interface Check {
   readonly write?: readonly Line[];
 }
 
+const packages = ["protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"];
+const buildAll: Line = ["tsc", "-b", ...packages];
 const buildPlugin: Line = ["tsc", "-b", "protoc-gen-micro"];
 
+/** Those that take longest come first, because some run at the same time. */
 export const checks: Readonly<Record<string, Check>> = {
+  types: {
+    summary: "types of all packages, tests and examples",
+    run: [buildAll, ["tsc", "-p", "tsconfig.check.json"], ["tsc", "-p", "test/interop/browser"]],
+  },
   lint: {
     summary: "rules for TypeScript (biome) and schemas (buf)",
     run: [["biome", "check", "--formatter-enabled=false", "."], buildPlugin, ["buf", "lint"]],
@@ -23,6 +32,19 @@ export const checks: Readonly<Record<string, Check>> = {
       buildPlugin,
       ["buf", "lint"],
     ],
+  },
+  words: {
+    summary: "words and width of comments, messages and docs",
+    run: [["tsx", "test/language/run.ts"]],
+  },
+  generated: {
+    summary: "generated code is up to date",
+    run: [["tsx", "test/support/generate.ts", "--check"]],
+    write: [["tsx", "test/support/generate.ts"]],
+  },
+  breaking: {
+    summary: "schemas do not break those of the last commit on main",
+    run: [buildPlugin, ["tsx", "test/breaking.ts"]],
   },
   format: {
     summary: "format of TypeScript, JSON and schemas",
@@ -34,27 +56,6 @@ export const checks: Readonly<Record<string, Check>> = {
       ["biome", "format", "--write", "."],
       ["buf", "format", "-w"],
     ],
-  },
-  words: {
-    summary: "words and width of comments, messages and docs",
-    run: [["tsx", "test/language/run.ts"]],
-  },
-  types: {
-    summary: "types of all packages, tests and examples",
-    run: [
-      ["tsc", "-b", "protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"],
-      ["tsc", "-p", "tsconfig.check.json"],
-      ["tsc", "-p", "test/interop/browser"],
-    ],
-  },
-  generated: {
-    summary: "generated code is up to date",
-    run: [["tsx", "test/support/generate.ts", "--check"]],
-    write: [["tsx", "test/support/generate.ts"]],
-  },
-  breaking: {
-    summary: "schemas do not break those of the last commit on main",
-    run: [buildPlugin, ["tsx", "test/breaking.ts"]],
   },
 };
 
@@ -85,31 +86,57 @@ export function parseChecks(words: readonly string[]): {
   }
 }
 
-/** Runs all of the checks, even when one fails. Resolves with the names of those that failed. */
-async function runChecks(names: readonly string[], write: boolean): Promise<readonly string[]> {
+/**
+ * Runs all of the checks, even when one fails, and as many at the same time as there are cores.
+ * Resolves with the names of those that failed.
+ */
+export async function runChecks(
+  names: readonly string[],
+  write: boolean,
+): Promise<readonly string[]> {
+  const waiting = [...names];
   const failed: string[] = [];
-  for (const name of names) {
-    const check = checks[name] as Check;
-    const began = performance.now();
-    const succeeded = await runLines((write ? check.write : undefined) ?? check.run);
-    if (!succeeded) failed.push(name);
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.log(`${succeeded ? "ok     " : "FAILED "} ${name} (${seconds} s)`);
-  }
-  return failed;
+  const together = !write && names.length > 1;
+  // Several must not build a package at the same time. Where the build fails, a check reports it.
+  const lanes = together && (await run(buildAll, "none")) ? availableParallelism() : 1;
+  const runWaiting = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const check = checks[name] as Check;
+      const began = performance.now();
+      const lines = (write ? check.write : undefined) ?? check.run;
+      const succeeded = await runLines(lines, lanes > 1 ? "at the end" : "at once");
+      if (!succeeded) failed.push(name);
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      console.log(`${succeeded ? "ok     " : "FAILED "} ${name} (${seconds} s)`);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, runWaiting));
+  return names.filter((name) => failed.includes(name));
 }
 
-async function runLines(lines: readonly Line[]): Promise<boolean> {
-  for (const [program, ...args] of lines) {
-    // npm puts the folder of these programs on the PATH.
-    const child = spawn(program, args, { cwd: root, stdio: "inherit" });
-    const status = await new Promise((resolve, reject) => {
-      child.once("error", reject);
-      child.once("exit", resolve);
-    });
-    if (status !== 0) return false;
-  }
+async function runLines(lines: readonly Line[], output: Output): Promise<boolean> {
+  for (const line of lines) if (!(await run(line, output))) return false;
   return true;
+}
+
+/** When the output of a program is printed. */
+type Output = "at once" | "at the end" | "none";
+
+async function run([program, ...args]: Line, output: Output): Promise<boolean> {
+  const piped = output === "at the end";
+  // npm puts the folder of these programs on the PATH.
+  const child = spawn(program, args, {
+    cwd: root,
+    stdio: ["ignore", ...Array(2).fill(piped ? "pipe" : output === "none" ? "ignore" : "inherit")],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  const streams = [child.stdout, child.stderr].flatMap((stream) => stream ?? []);
+  const [status, ...texts] = await Promise.all([ended, ...streams.map(text)]);
+  process.stdout.write(texts.join(""));
+  return status === 0;
 }
 
 /** `npm run check [-- NAME ...]`: everything that is known without running the code. */

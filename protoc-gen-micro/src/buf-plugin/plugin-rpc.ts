@@ -14,8 +14,6 @@ import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { RequestSchema, ResponseSchema, SpecSchema } from "../gen/pluginrpc/v1/pluginrpc_pb.ts";
 
-/** The only version of the protocol. */
-const protocolVersion = "1";
 const invalidArgument = 3;
 
 /** A request that cannot be served; its message is shown to the user. */
@@ -39,8 +37,8 @@ export interface PluginRun {
 
 /**
  * Handles a run of the plugin as defined by PluginRPC (https://github.com/pluginrpc/pluginrpc):
- * `--protocol`, `--spec`, or the path of a method with the request on standard input; `--format` is
- * `binary` or `json`.
+ * `--spec`, or the path of a method with the request on standard input; `--format` is `binary` or
+ * `json`.
  *
  * @throws InvalidRequest for invalid arguments
  */
@@ -49,7 +47,6 @@ export async function handlePluginRpc<M extends GenServiceMethods>(
   procedures: Procedures<M>,
   { args, input, write }: PluginRun,
 ): Promise<void> {
-  if (args.includes("--protocol")) return write(`${protocolVersion}\n`);
   const format = messageFormat(args, service);
   if (args.includes("--spec")) {
     const paths = service.methods.map((method) => ({ path: pathOf(service, method.name) }));
