@@ -41,8 +41,6 @@ const unit = project("unit", {
   include: ["{protoc-gen-micro,runtime,drivers,examples,test}/**/*.test.ts"],
   exclude: ["test/end-to-end/**", "drivers/*/test/**", "test/hostile/**", ...withMocks],
   isolate: long,
-  // Processes that are shared load the sources once, and leave more time to wait for each other.
-  ...(!long && { maxWorkers: availableParallelism() + 2 }),
 });
 
 const unitWithMocks = project("unit with mocks", { include: withMocks });
