@@ -5,6 +5,7 @@ import type { LogFields, Logger } from "../base/logger.ts";
 import { checkOptions, signal as signalKind } from "../base/option-check.ts";
 import { closeWithin, partName } from "../base/settle-all.ts";
 import type { Broker } from "../broker/broker.ts";
+import { closeForCaller } from "../broker/close-for-caller.ts";
 import type { Client } from "../client/client.ts";
 import type { Config } from "../config/config.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -165,7 +166,7 @@ export class RunningService implements Service {
       void this.#closeServer(graceMs).catch(() => {});
       this.#hooksGrace.shorten(graceMs + partingMs);
     }
-    return this.#stopping;
+    return closeForCaller(this.#stopping, this.server.subscriptions, this.logger);
   }
 
   close(graceMs?: number): Promise<void> {

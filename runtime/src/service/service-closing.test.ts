@@ -4,7 +4,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { errorOf, recordingLogger } from "../../../test/support/server.ts";
 import type { Logger } from "../base/logger.ts";
-import { memoryBroker } from "../broker/memory/broker.ts";
+import { MemoryBrokerNetwork, memoryBroker } from "../broker/memory/broker.ts";
+import { createTopic } from "../broker/topic.ts";
 import { declareSchema } from "../call/schema-digests.ts";
 import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import type { Registration } from "../registry/registry.ts";
@@ -31,6 +32,8 @@ function service(options: Partial<ServiceOptions> = {}): Service {
     ...options,
   });
 }
+
+const topic = createTopic({ name: "greeter.stops", codec: echo.echo.input });
 
 const throwing = (): never => {
   throw new Error("it threw at once");
@@ -218,3 +221,20 @@ function withoutSignal(parameter: unknown): unknown {
     ? { ...parameter, signal: undefined }
     : parameter;
 }
+
+test("an event handler may stop its service and wait for it", async () => {
+  const broker = memoryBroker({ network: new MemoryBrokerNetwork() });
+  const stopping = service({ broker, graceMs: 600_000 });
+  const ends: string[] = [];
+  stopping.server.subscribe(topic, async ({ text }) => {
+    if (text === "stop") await stopping.stop();
+    ends.push(text);
+  });
+  await stopping.start();
+  await topic.publish(broker, { text: "other" });
+  await topic.publish(broker, { text: "stop" });
+  await expect.poll(() => ends).toEqual(["other", "stop"]);
+  await stopping.stop();
+  expect(stopping.state).toBe("stopped");
+  await broker.close();
+});

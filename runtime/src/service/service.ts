@@ -179,7 +179,9 @@ export interface Service extends AsyncDisposable {
   /**
    * Leaves the registry, continues to serve calls while other processes learn of it, refuses new
    * calls and events, waits for those in flight for at most `graceMs` (default: the service's), and
-   * closes. Idempotent; a second call may shorten the grace period.
+   * closes. Idempotent; a second call may shorten the grace period. To an event handler of the
+   * service that waits for it, it resolves when all other event handlers have ended: the stop goes
+   * on when the event of that handler is acknowledged.
    */
   stop(graceMs?: number): Promise<void>;
   /** The same as {@link stop}. */
