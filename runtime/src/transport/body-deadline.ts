@@ -57,12 +57,15 @@ export class BodyDeadline {
       return;
     }
     this.#timer = undefined;
-    this.#onLate(
-      new MicroError(
-        "deadline_exceeded",
-        `a message was not complete within ${this.#graceMs} ms and a second for each ${minBytesPerSecond} bytes of its body`,
-        { outcome: "not-executed" },
-      ),
-    );
+    this.#onLate(lateMessage(this.#graceMs));
   }
+}
+
+/** Returns the error for a message that arrives too slowly. */
+export function lateMessage(graceMs: number): MicroError {
+  return new MicroError(
+    "deadline_exceeded",
+    `a message was not complete within ${graceMs} ms and a second for each ${minBytesPerSecond} bytes of its body`,
+    { outcome: "not-executed" },
+  );
 }

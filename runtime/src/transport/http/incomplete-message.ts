@@ -72,6 +72,20 @@ export class IncompleteMessage implements MessageWatch {
   }
 }
 
+/**
+ * Counts bytes of a message that is incomplete, negative for bytes that are released. Returns the
+ * error if there is no room for them.
+ */
+export function holdIncomplete(
+  holders: readonly IncompleteBytes[],
+  bytes: number,
+): MicroError | undefined {
+  const full = bytes <= 0 ? undefined : holders.find((holder) => !holder.hasRoomFor(bytes));
+  if (full !== undefined) return noRoom(full);
+  for (const holder of holders) holder.change(bytes);
+  return undefined;
+}
+
 function noRoom({ holder, limit }: IncompleteBytes): MicroError {
   return new MicroError(
     "resource_exhausted",

@@ -5,23 +5,21 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type ServerHttp2Session,
-} from "node:http2";
 import type { Socket } from "node:net";
 import { MicroError } from "../../base/error.ts";
 import type { WebAccess } from "../../base/web-access.ts";
 import type { Peer } from "../../call/call.ts";
 import { ConnectionPeer } from "../../call/connection-peer.ts";
 import { listenerDraining } from "../call-errors.ts";
+import { defaultHttp2Limits, type Http2Limits } from "../http2/limits.ts";
 import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
 import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
-import { Http2AbuseGuard } from "./http2-abuse-guard.ts";
-import { IncompleteBytes } from "./incomplete-message.ts";
+import { defaultInflationRatio } from "./compression/inflation.ts";
+import { GrpcConnection } from "./grpc/grpc-connection.ts";
+import { Http2Exchange } from "./http2-exchange.ts";
+import { holdIncomplete, IncompleteBytes } from "./incomplete-message.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
 import {
   type HttpConnection,
@@ -81,12 +79,8 @@ type GoMicroRequests = (
 interface Connection extends HttpConnection {
   /** Responses that have not ended. */
   readonly open: Set<HttpResponse>;
-  /** It has violated a limit, and is about to be closed. */
-  isCutOff?: boolean;
   /** Of HTTP/2. */
-  session?: ServerHttp2Session;
-  /** Resolves when an HTTP/2 connection that accepts no further calls is closed. */
-  goodbye?: Promise<void>;
+  grpc?: GrpcConnection;
 }
 
 /** The HTTP connections of one listener, whatever accepts their sockets. */
@@ -102,14 +96,9 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
   readonly #shutdown = new AbortController();
   readonly #handler: RequestHandler;
   readonly #connections = new Map<Socket, Connection>();
-  /** The sockets of the HTTP/2 sessions, which Node otherwise exposes only through a proxy. */
-  readonly #sockets = new Map<ServerHttp2Session, Socket>();
   readonly #peers = new WeakMap<object, ConnectionPeer>();
   readonly #transport: string;
-  /** The connection that is being passed to a Node server. */
-  #accepting: Socket | undefined;
   #http1: Http1Server | undefined;
-  #http2: Http2Server | undefined;
   readonly #incomplete: IncompleteBytes;
   #openCalls = 0;
   #draining = false;
@@ -171,24 +160,24 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     const untaken = this.#untakenResponses();
     const open = new Set<HttpResponse>();
     const held = new IncompleteBytes(this.#maxIncompleteBytes, "its connection");
-    this.#connections.set(socket, { open, untaken, incomplete: [held, this.#incomplete] });
-    this.#peers.set(socket, new ConnectionPeer(peerAddress, this.#transport));
+    const connection: Connection = { open, untaken, incomplete: [held, this.#incomplete] };
+    this.#connections.set(socket, connection);
+    const peer = new ConnectionPeer(peerAddress, this.#transport);
+    this.#peers.set(socket, peer);
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#connections.delete(socket);
       untaken.end();
       setImmediate(() => closePipelined(open));
     });
-    this.#accepting = socket;
-    if (version === "http2") this.#useHttp2().emit("connection", socket);
+    if (version === "http2") this.#acceptHttp2(socket, peer, connection);
     else this.#useHttp1().emit("connection", socket);
-    this.#accepting = undefined;
   }
 
   peer(request: HttpRequest): Peer {
-    const key = "stream" in request ? request.stream.session : request.socket;
-    // A stream that was closed in the meantime has no session any longer.
-    return (key && this.#peers.get(key)) ?? { address: "", transport: this.#transport };
+    // A stream names its peer as its session.
+    if ("stream" in request) return request.stream.session as unknown as ConnectionPeer;
+    return this.#peers.get(request.socket) ?? { address: "", transport: this.#transport };
   }
 
   notReady(): string | undefined {
@@ -202,13 +191,9 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#settle = resolve;
       });
       for (const [socket, connection] of this.#connections) {
-        const { open, session } = connection;
-        // Names the actual last stream: Node would drop later streams after a GOAWAY that names a
-        // later one.
-        if (session?.destroyed === false) {
-          session.goaway();
-          this.#closeIfIdle(socket, connection);
-        } else if (session === undefined && open.size === 0) socket.end();
+        const { open, grpc } = connection;
+        if (grpc !== undefined) void grpc.http2.drain(false);
+        else if (open.size === 0) socket.end();
       }
       this.#checkDrained();
     }
@@ -219,16 +204,15 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     const drained = this.drain();
     if (this.#openCalls > 0) await within(graceMs, drained);
     if (this.#openCalls > 0) {
-      this.#shutdown.abort(
-        new MicroError("unavailable", `the listener at ${this.address} was closed`),
-      );
+      const closed = new MicroError("unavailable", `the listener at ${this.address} was closed`);
+      this.#shutdown.abort(closed);
+      for (const { grpc } of this.#connections.values()) grpc?.refuseAll(closed);
       await within(lingerMs, drained);
     }
     await Promise.all(
       [...this.#connections].map(([socket, connection]) => close(socket, connection)),
     );
     this.#http1?.close();
-    this.#http2?.close();
   }
 
   #useHttp1(): Http1Server {
@@ -251,31 +235,6 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     return server;
   }
 
-  #useHttp2(): Http2Server {
-    if (this.#http2 !== undefined) return this.#http2;
-    const server = createHttp2Server({
-      maxHeaderListPairs: maxHeaderLines,
-      maxSettings: 32,
-      maxOutstandingPings: 4,
-      settings: {
-        maxConcurrentStreams: this.#maxConcurrentStreams,
-        maxHeaderListSize: maxHeaderBytes,
-        initialWindowSize: this.limits.streamWindowBytes,
-        enablePush: false,
-      },
-    });
-    server.on("session", (session) => this.#opened(session));
-    server.on("request", (request, response) => {
-      const { session, aborted } = request.stream;
-      const socket = session && this.#sockets.get(session as ServerHttp2Session);
-      if (socket !== undefined && !aborted) this.#begin(socket, request, response);
-    });
-    // A session error ends that session; its calls are notified through their own streams.
-    server.on("sessionError", () => undefined);
-    this.#http2 = server;
-    return server;
-  }
-
   get #maxIncompleteBytes(): number {
     const { maxIncompleteBytes = 64 * 1024 * 1024 } = this.#options;
     return Math.max(maxIncompleteBytes, this.limits.maxMessageBytes);
@@ -285,41 +244,76 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     return Math.min(this.limits.maxConcurrentCalls, this.#options.maxConcurrentStreams ?? 1_000);
   }
 
-  #opened(session: ServerHttp2Session): void {
-    const socket = this.#accepting;
-    if (socket === undefined) {
-      session.destroy();
-      return;
-    }
-    const peer = this.#peers.get(socket);
-    if (peer !== undefined) this.#peers.set(session, peer);
-    this.#sockets.set(session, socket);
-    const connection = this.#connections.get(socket);
-    if (connection !== undefined) connection.session = session;
-    session.once("close", () => this.#sockets.delete(session));
-    session.setLocalWindowSize(Math.max(1024 * 1024, 4 * this.limits.streamWindowBytes));
-    new Http2AbuseGuard(session, socket, {
-      limits: this.limits,
-      idleTimeoutMs: this.#options.idleTimeoutMs ?? defaultIdleMs,
-      maxConcurrentStreams: this.#maxConcurrentStreams,
-      sentMessages: () => connection?.untaken.sent ?? 0,
-      onViolation: (error) => {
-        if (connection !== undefined) connection.isCutOff = true;
-        this.#listenOptions.onConnectionError?.(error, peer?.address ?? "");
+  #acceptHttp2(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
+    const { incomplete } = connection;
+    connection.grpc = new GrpcConnection(socket, peer, this.limits, this.#http2Limits, {
+      address: this.address,
+      dispatcher: this.dispatcher,
+      compressMinBytes: this.#options.compressMinBytes ?? 1_024,
+      maxInflationRatio: this.#options.maxInflationRatio ?? defaultInflationRatio,
+      maxRequestBytes: Math.min(
+        this.limits.maxMessageBytes,
+        this.#options.maxRequestBytes ?? this.limits.maxMessageBytes,
+      ),
+      accepts: (hosts, path) => this.#acceptsGrpc(hosts, path),
+      holdIncomplete: (bytes) => holdIncomplete(incomplete, bytes),
+      callBegan: () => {
+        this.#openCalls++;
+      },
+      callEnded: () => {
+        this.#openCalls--;
+        this.#checkDrained();
+      },
+      otherRequest: (stream, head, list, hasEnded) => {
+        const exchange = new Http2Exchange(stream, head, list, peer);
+        stream.handler = exchange;
+        if (hasEnded) exchange.onEnd();
+        this.#begin(socket, exchange.request, exchange.response);
+        return exchange;
+      },
+      connectionEnded: (_connection, reason, violated) => {
+        if (violated) this.#listenOptions.onConnectionError?.(reason, peer.address);
       },
     });
+  }
+
+  /** Whether a gRPC call needs nothing of Connect. */
+  #acceptsGrpc(hosts: readonly string[], path: string): boolean {
+    if (this.#options.grpc === false || this.#handler.isMounted(path)) return false;
+    return hosts.every((host) => this.access.hostRefusal(host) === undefined);
+  }
+
+  get #http2Limits(): Http2Limits {
+    const { limits } = this;
+    const { keepaliveIntervalMs, keepaliveTimeoutMs, maxMessageBytes } = limits;
+    const idleTimeoutMs = this.#options.idleTimeoutMs ?? defaultIdleMs;
+    return {
+      ...defaultHttp2Limits,
+      maxConcurrentStreams: this.#maxConcurrentStreams,
+      maxHeaderListBytes: maxHeaderBytes,
+      maxHeaderFields: maxHeaderLines,
+      streamWindowBytes: limits.streamWindowBytes,
+      connectionWindowBytes: Math.max(1024 * 1024, 4 * limits.streamWindowBytes),
+      maxUnsentBytes: Math.max(defaultHttp2Limits.maxUnsentBytes, 16 * maxMessageBytes),
+      handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      keepaliveIntervalMs,
+      keepaliveTimeoutMs,
+      idleTimeoutMs,
+      stallTimeoutMs: idleTimeoutMs,
+      shortStallTimeoutMs: Math.min(idleTimeoutMs, keepaliveIntervalMs + keepaliveTimeoutMs),
+      maxStalledBytes: 4 * maxMessageBytes,
+    };
   }
 
   /** Starts handling a request, and counts it until the response has ended. */
   #begin(socket: Socket, request: HttpRequest, response: HttpResponse): void {
     const connection = this.#connections.get(socket);
-    if (connection === undefined || connection.isCutOff) return;
+    if (connection === undefined) return;
     this.#openCalls++;
     connection.open.add(response);
     response.once("close", () => {
       this.#openCalls--;
       connection.open.delete(response);
-      this.#closeIfIdle(socket, connection);
       this.#checkDrained();
     });
     this.#handler.handle(request, response, connection);
@@ -349,16 +343,6 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     });
   }
 
-  /**
-   * Closes an idle HTTP/2 connection. Node does not read from a session that sent GOAWAY and has no
-   * stream, so it would never notice that the caller closed the connection.
-   */
-  #closeIfIdle(socket: Socket, connection: Connection): void {
-    if (this.#draining && connection.session !== undefined && connection.open.size === 0) {
-      connection.goodbye ??= sayGoodbye(socket, connection.session);
-    }
-  }
-
   #checkDrained(): void {
     if (this.#settle !== undefined && this.#openCalls === 0) this.#settle();
   }
@@ -374,30 +358,14 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 }
 
 /** Closes a connection, after a short time for its pending output. */
-async function close(socket: Socket, { session, goodbye }: Connection): Promise<void> {
+async function close(socket: Socket, { grpc }: Connection): Promise<void> {
   if (socket.destroyed) return;
-  if (session !== undefined) {
-    await (goodbye ?? sayGoodbye(socket, session));
-    return;
-  }
   const closed = closeOf(socket);
-  socket.end();
-  socket.resume();
+  if (grpc === undefined) {
+    socket.end();
+    socket.resume();
+  } else await within(goodbyeMs, grpc.http2.drain(false));
   await within(lingerMs, closed);
-  socket.destroy();
-  await closed;
-}
-
-/**
- * Closes an HTTP/2 connection that accepts no further calls: first gracefully, and then by force.
- */
-async function sayGoodbye(socket: Socket, session: ServerHttp2Session): Promise<void> {
-  const closed = closeOf(socket);
-  await within(goodbyeMs, closed);
-  // Sends the pending output before it ends the connection.
-  session.close();
-  await within(lingerMs, closed);
-  session.destroy();
   socket.destroy();
   await closed;
 }

@@ -294,8 +294,13 @@ export class RequestHandler {
     return this.#goMicro && request.headers["x-content-type"] !== undefined;
   }
 
+  /** Whether a mounted router serves a path. */
+  isMounted(path: string): boolean {
+    return this.#routes.has(path);
+  }
+
   #isMounted({ url = "" }: HttpRequest): boolean {
-    return this.#routes.has(split(url).path);
+    return this.isMounted(split(url).path);
   }
 
   #find(request: HttpRequest): Found | undefined {
@@ -623,22 +628,12 @@ function wasCutOff(request: HttpRequest): boolean {
 }
 
 /**
- * Discards what the caller still sends after the end of its response. Over HTTP/2 the caller is
- * notified. HTTP/1.1 has no such signal: the next request of the connection follows the body, so
- * the body is read and discarded, for a limited time.
+ * Discards what the caller still sends after the end of its response. An HTTP/2 connection stops
+ * such a request. HTTP/1.1 has no such signal: the next request of the connection follows the body,
+ * so the body is read and discarded, for a limited time.
  */
 function abandonBody(request: HttpRequest, response: HttpResponse): void {
-  if ("stream" in request) {
-    const { stream } = request;
-    // The last event before the end of a response: `finish` is only emitted once everything is
-    // over.
-    stream.once("wantTrailers", () =>
-      setImmediate(() => {
-        if (!stream.closed && !stream.readableEnded) stream.close();
-      }),
-    );
-    return;
-  }
+  if ("stream" in request) return;
   response.once("finish", () => {
     if (request.complete) return;
     const timer = setTimeout(() => request.socket.destroy(), abandonedBodyMs).unref();

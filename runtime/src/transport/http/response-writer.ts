@@ -55,7 +55,6 @@ export class ResponseWriter implements StalledResponse {
       if (header !== undefined) setHeader(response, new Headers(header));
       setHeader(response, late());
       response.writeHead(status);
-      this.#untaken.sent++;
       for (; step?.done === false; step = await source?.next()) {
         this.#push(step.value);
         if (this.#isFull) await this.#room();
@@ -90,7 +89,6 @@ export class ResponseWriter implements StalledResponse {
       this.#takenAt = monotonicNow();
       this.#untaken.add(this);
     }
-    this.#untaken.sent++;
     this.#messages++;
     this.#bytes += message.length;
     // Also called when the message can no longer be sent, which `close` reports.

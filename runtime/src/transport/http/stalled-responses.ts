@@ -31,8 +31,6 @@ export interface StallLimits {
 export class StalledResponses {
   readonly #patience: StallLimits;
   readonly #answers = new Set<StalledResponse>();
-  /** Headers and messages that were sent on the connection so far. */
-  sent = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(patience: StallLimits) {

@@ -1,0 +1,51 @@
+import { invalidResponse, messageTooLarge } from "../../call-errors.ts";
+import type { IncomingGrpcCall } from "./incoming-call.ts";
+
+/** Bytes before a message: a flag and its length. */
+const prefixBytes = 5;
+/** A message that is larger gets a buffer of its own. */
+const scratchBytes = 4 * 1024;
+
+/** Receives small messages, whose bytes are copied before the next one is encoded. */
+const scratch = Buffer.allocUnsafeSlow(scratchBytes);
+
+/** A message with its prefix. */
+export interface EncodedMessage {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
+/**
+ * Encodes a message of a response. A small message is in a buffer that is used again, if its
+ * connection copies it at once.
+ *
+ * @throws MicroError for a message that is not valid, or too large
+ */
+export function encodeMessage(call: IncomingGrpcCall, answer: unknown): EncodedMessage {
+  const { method, connection } = call;
+  const { output } = method;
+  let length: number;
+  let bytes: Uint8Array = scratch;
+  try {
+    const end = output.encodeInto?.(answer, scratch, prefixBytes) ?? Number.POSITIVE_INFINITY;
+    if (end <= scratchBytes && connection.copiesNow(call.stream, end)) length = end - prefixBytes;
+    else {
+      const encoded = output.encode(answer);
+      length = encoded.length;
+      bytes = new Uint8Array(prefixBytes + length);
+      bytes.set(encoded, prefixBytes);
+    }
+  } catch (reason) {
+    throw connection.dispatcher.invalidResponse?.(call, reason) ?? invalidResponse(method, reason);
+  }
+  const { maxMessageBytes } = connection.limits;
+  if (length > maxMessageBytes) {
+    throw messageTooLarge(`the response of ${method.name}`, length, maxMessageBytes, "executed");
+  }
+  bytes[0] = 0;
+  bytes[1] = length >>> 24;
+  bytes[2] = length >>> 16;
+  bytes[3] = length >>> 8;
+  bytes[4] = length;
+  return { bytes, length: prefixBytes + length };
+}

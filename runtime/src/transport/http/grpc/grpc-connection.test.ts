@@ -1,0 +1,342 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  Client,
+  compressionAlgorithms,
+  credentials,
+  Metadata as GrpcMetadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { type CallContext, MicroError } from "@micro-es/runtime";
+import { type Dispatcher, defaultLimits, type TransportLimits } from "@micro-es/runtime/driver";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  type EchoRequest,
+  EchoRequestSchema,
+  type EchoResponse,
+  EchoResponseSchema,
+} from "../../../../../test/gen/micro/test/v1/echo_pb.ts";
+import { type EchoRequestInit, echo } from "../../../../../test/support/echo.ts";
+import { ConnectionPeer } from "../../../call/connection-peer.ts";
+import { defaultHttp2Limits } from "../../http2/limits.ts";
+import { ignoringHandler } from "../../http2/stream.ts";
+import { requestCompressed } from "../compression/keys.ts";
+import { GrpcConnection } from "./grpc-connection.ts";
+
+const methods = new Map<string, (typeof echo)[keyof typeof echo]>(
+  Object.values(echo).map((method) => [method.name, method]),
+);
+let seen: CallContext | undefined;
+
+/** Does what its request asks for. */
+const dispatcher: Dispatcher = {
+  method: (name) => methods.get(name),
+  unary(call, request) {
+    seen = call;
+    const { text } = request as EchoRequest;
+    if (text === "fail") {
+      call.trailers.append("x-trailer", "t");
+      throw new MicroError("aborted", "100 % — no", {
+        outcome: "executed",
+        details: [{ typeName: "micro.test.v1.EchoRequest", value: new Uint8Array([10, 1, 104]) }],
+      });
+    }
+    if (text === "broken") throw new TypeError("secret");
+    if (text === "wait") return new Promise(() => undefined);
+    call.responseMetadata.append("x-head", "h");
+    call.trailers.append("x-bin", new Uint8Array([1, 2]));
+    return Promise.resolve(request);
+  },
+  async *stream(call, requests) {
+    seen = call;
+    if (call.method.kind === "client_streaming") {
+      const texts: string[] = [];
+      for await (const request of requests) texts.push((request as EchoRequest).text);
+      yield { text: texts.join() };
+      return;
+    }
+    for await (const request of requests) {
+      const { text, count } = request as EchoRequest;
+      if (text === "fail") throw new MicroError("not_found", "no");
+      for (let index = 0; index < Math.max(1, count); index++) yield request;
+    }
+  },
+};
+
+let server: Server;
+let client: Client;
+let connections: GrpcConnection[];
+let incomplete = 0;
+let open = 0;
+
+async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
+  connections = [];
+  server = createServer((socket) => {
+    const peer = new ConnectionPeer("the client", "test");
+    const connection = new GrpcConnection(
+      socket,
+      peer,
+      { ...defaultLimits, ...limits },
+      defaultHttp2Limits,
+      {
+        address: "the server",
+        dispatcher,
+        compressMinBytes: 1_024,
+        maxInflationRatio: 100,
+        maxRequestBytes: limits.maxMessageBytes ?? defaultLimits.maxMessageBytes,
+        accepts: () => true,
+        holdIncomplete: (bytes) => {
+          incomplete += bytes;
+          return undefined;
+        },
+        callBegan: () => {
+          open++;
+        },
+        callEnded: () => {
+          open--;
+        },
+        otherRequest: () => ignoringHandler,
+        connectionEnded: () => undefined,
+      },
+    );
+    connections.push(connection);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": -1,
+  });
+}
+
+beforeEach(async () => {
+  seen = undefined;
+  await start();
+});
+afterEach(() => {
+  client.close();
+  for (const { http2 } of connections) http2.socket.destroy();
+  server.close();
+  expect(open).toBe(0);
+  expect(incomplete).toBe(0);
+});
+
+const encode = (request: EchoRequest) => Buffer.from(toBinary(EchoRequestSchema, request));
+const decode = (bytes: Buffer) => fromBinary(EchoResponseSchema, bytes);
+const request = (init: EchoRequestInit) => create(EchoRequestSchema, init);
+
+interface Outcome {
+  readonly response: EchoResponse | undefined;
+  readonly error: ServiceError | null;
+  readonly head: GrpcMetadata | undefined;
+  readonly trailers: GrpcMetadata | undefined;
+}
+
+function unary(
+  init: EchoRequestInit,
+  metadata = new GrpcMetadata(),
+  options = {},
+  path = `/${echo.echo.name}`,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let head: GrpcMetadata | undefined;
+    let trailers: GrpcMetadata | undefined;
+    let result: Pick<Outcome, "response" | "error"> | undefined;
+    const settle = () => {
+      if (result !== undefined && trailers !== undefined) resolve({ ...result, head, trailers });
+    };
+    client
+      .makeUnaryRequest(
+        path,
+        encode,
+        decode,
+        request(init),
+        metadata,
+        options,
+        (error, response) => {
+          result = { error, response };
+          settle();
+        },
+      )
+      .on("metadata", (value) => {
+        head = value;
+      })
+      .on("status", (value) => {
+        trailers = value.metadata;
+        settle();
+      });
+  });
+}
+
+describe("grpc-js calls a unary method", () => {
+  test("with metadata in both directions", async () => {
+    const metadata = new GrpcMetadata();
+    metadata.set("x-key", "value");
+    metadata.set("x-key-bin", Buffer.of(1, 2, 255));
+    for (let round = 0; round < 3; round++) {
+      const { response, head, trailers } = await unary({ text: "hi" }, metadata);
+      expect(response?.text).toBe("hi");
+      expect(head?.get("x-head")).toEqual(["h"]);
+      expect(trailers?.get("x-bin")).toEqual([Buffer.of(1, 2)]);
+      expect(seen?.requestMetadata.get("x-key")).toBe("value");
+      expect([...seen!.requestMetadata.getBinary("x-key-bin")!]).toEqual([1, 2, 255]);
+    }
+  });
+
+  test.each([0, 3_000, 5_000, 100_000, 3_000_000])("with a message of %d bytes", async (size) => {
+    const payload = new Uint8Array(size).map((_, at) => at * 7);
+    const { response } = await unary({ payload });
+    expect(Buffer.compare(response!.payload, payload)).toBe(0);
+  });
+
+  test("that fails, with its code, text, details and trailers", async () => {
+    const { error, trailers } = await unary({ text: "fail" });
+    expect(error).toMatchObject({ code: status.ABORTED, details: "100 % — no" });
+    expect(trailers?.get("x-trailer")).toEqual(["t"]);
+    expect(trailers?.get("micro-outcome")).toEqual(["executed"]);
+    const [details] = trailers!.get("grpc-status-details-bin");
+    expect(Buffer.from(details as Buffer).toString("latin1")).toContain(
+      "type.googleapis.com/micro.test.v1.EchoRequest",
+    );
+  });
+
+  test("whose handler is broken, without its secrets", async () => {
+    const { error } = await unary({ text: "broken" });
+    expect(error).toMatchObject({ code: status.INTERNAL });
+    expect(error?.details).not.toContain("secret");
+  });
+
+  test("until its deadline", async () => {
+    // A deadline of grpc-js' own would pass there first.
+    const metadata = new GrpcMetadata();
+    metadata.set("grpc-timeout", "300m");
+    const { error, trailers } = await unary({ text: "wait" }, metadata);
+    expect(error).toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    expect(trailers?.get("micro-outcome")).toEqual([]);
+    expect(seen?.signal.reason).toMatchObject({ code: "deadline_exceeded" });
+  });
+
+  test("whose deadline passes while its request still comes", async () => {
+    const metadata = new GrpcMetadata();
+    metadata.set("grpc-timeout", "1n");
+    const payload = new Uint8Array(1_000_000);
+    const calls = Array.from({ length: 20 }, () => unary({ text: "wait", payload }, metadata));
+    for (const { error } of await Promise.all(calls)) {
+      expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
+    }
+    await expect.poll(() => connections[0]!.http2.openStreams).toBe(0);
+  });
+
+  test("with too large a message", async () => {
+    client.close();
+    server.close();
+    await start({ maxMessageBytes: 1_000 });
+    const { error } = await unary({ payload: new Uint8Array(2_000) });
+    expect(error?.code).toBe(status.RESOURCE_EXHAUSTED);
+  });
+
+  test("with a compressed request, within the limits of what may be inflated", async () => {
+    client.close();
+    const { port } = server.address() as AddressInfo;
+    client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+      "grpc.default_compression_algorithm": compressionAlgorithms.gzip,
+    });
+    const text = "a".repeat(200_000);
+    const { response } = await unary({ text });
+    expect(response?.text).toBe(text);
+    expect(seen?.get(requestCompressed)).toBe(true);
+    seen = undefined;
+    const { error, trailers } = await unary({ payload: new Uint8Array(3_000_000) });
+    expect(error).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect(error?.details).toContain("maxInflationRatio");
+    expect(trailers?.get("micro-outcome")).toEqual(["not-executed"]);
+    const unknownFields = Buffer.alloc(3 * 100_000, Buffer.of(0xa0, 6, 0));
+    const refusal = await new Promise<ServiceError | null>((resolve) => {
+      const path = `/${echo.echo.name}`;
+      client.makeUnaryRequest(path, (bytes: Buffer) => bytes, decode, unknownFields, resolve);
+    });
+    expect(refusal).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect(refusal?.details).toContain("elements");
+    expect(seen).toBeUndefined();
+  });
+
+  test("and cancels it", async () => {
+    const call = client.makeUnaryRequest(
+      `/${echo.echo.name}`,
+      encode,
+      decode,
+      request({ text: "wait" }),
+      () => undefined,
+    );
+    await expect.poll(() => open).toBe(1);
+    call.cancel();
+    await expect.poll(() => seen?.signal.reason).toMatchObject({ code: "canceled" });
+  });
+});
+
+describe("grpc-js calls a stream", () => {
+  test("of responses, at the pace of its reader", async () => {
+    const payload = new Uint8Array(10_000);
+    const call = client.makeServerStreamRequest(
+      `/${echo.repeat.name}`,
+      encode,
+      decode,
+      request({ text: "hi", count: 200, payload }),
+    );
+    let count = 0;
+    for await (const response of call) {
+      expect((response as EchoResponse).text).toBe("hi");
+      count++;
+    }
+    expect(count).toBe(200);
+  });
+
+  test("of requests", async () => {
+    const texts = await new Promise<string | undefined>((resolve) => {
+      const call = client.makeClientStreamRequest(
+        `/${echo.collect.name}`,
+        encode,
+        decode,
+        (_error, response?: EchoResponse) => resolve(response?.text),
+      );
+      for (let index = 0; index < 300; index++) call.write(request({ text: `${index}` }));
+      call.end();
+    });
+    expect(texts?.split(",")).toHaveLength(300);
+  });
+
+  test("in both directions", async () => {
+    const call = client.makeBidiStreamRequest(`/${echo.chat.name}`, encode, decode);
+    const texts: string[] = [];
+    call.on("data", (response: EchoResponse) => texts.push(response.text));
+    for (const text of ["a", "b", "c"]) {
+      call.write(request({ text }));
+      await expect.poll(() => texts.at(-1)).toBe(text);
+    }
+    call.end();
+    const [{ code }] = (await once(call, "status")) as [{ code: number }];
+    expect(code).toBe(status.OK);
+  });
+
+  test("that fails while requests still come", async () => {
+    const call = client.makeBidiStreamRequest(`/${echo.chat.name}`, encode, decode);
+    call.on("data", () => undefined);
+    const failed = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(request({ text: "a" }));
+    call.write(request({ text: "fail" }));
+    const { code } = (await failed) as ServiceError;
+    expect(code).toBe(status.NOT_FOUND);
+    await expect.poll(() => connections[0]!.http2.openStreams).toBe(0);
+  });
+
+  test("and cancels it", async () => {
+    const call = client.makeBidiStreamRequest(`/${echo.chat.name}`, encode, decode);
+    call.on("error", () => undefined);
+    call.write(request({ text: "a" }));
+    await once(call, "data");
+    call.cancel();
+    await expect.poll(() => open).toBe(0);
+    expect(connections[0]!.unreadCost).toBe(0);
+  });
+});

@@ -1,0 +1,83 @@
+import { codeToNumber, type MicroError } from "../../../base/error.ts";
+import type { Metadata } from "../../../base/metadata.ts";
+import { headerLines, outcomeKey, pushbackKey } from "../../http-headers.ts";
+import { HeaderField } from "../../http2/hpack/header-field.ts";
+import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
+
+const headFields = [
+  new HeaderField(":status", "200"),
+  new HeaderField("content-type", "application/grpc+proto"),
+];
+
+/** The header of every response whose messages are not compressed. */
+export const responseHead: HeaderTemplate = new HeaderTemplate(headFields);
+
+/** The header of responses whose messages may be compressed, by the name of the encoding. */
+const compressedHeads = new Map<string, HeaderTemplate>();
+
+export function responseHeadFor(encoding: string | undefined): HeaderTemplate {
+  if (encoding === undefined) return responseHead;
+  let head = compressedHeads.get(encoding);
+  if (head === undefined) {
+    head = new HeaderTemplate([...headFields, new HeaderField("grpc-encoding", encoding)]);
+    compressedHeads.set(encoding, head);
+  }
+  return head;
+}
+
+/** The trailers of every response that is not an error. */
+export const successTrailers: HeaderTemplate = new HeaderTemplate([
+  new HeaderField("grpc-status", "0"),
+]);
+
+const noFields: readonly HeaderField[] = [];
+
+/** Metadata as header fields. */
+export function metadataFields(metadata: Metadata | undefined): readonly HeaderField[] {
+  if (metadata === undefined) return noFields;
+  return [...headerLines(metadata)].map(([name, value]) => new HeaderField(name, value.trim()));
+}
+
+/** The status of an error as header fields. */
+export function statusFields(error: MicroError): HeaderField[] {
+  const fields = [new HeaderField("grpc-status", String(codeToNumber(error.code)))];
+  if (error.message !== "") fields.push(new HeaderField("grpc-message", percent(error.message)));
+  if (error.details.length > 0) {
+    fields.push(new HeaderField("grpc-status-details-bin", statusDetails(error)));
+  }
+  if (error.outcome !== "unknown") fields.push(new HeaderField(outcomeKey, error.outcome));
+  const { retryAfterMs = 0 } = error;
+  if (retryAfterMs > 0) fields.push(new HeaderField(pushbackKey, String(Math.ceil(retryAfterMs))));
+  return fields;
+}
+
+/** Percent-encodes what gRPC requires, and spaces at the ends, which a header cannot have. */
+function percent(text: string): string {
+  const wellFormed = text.replace(
+    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    "\ufffd",
+  );
+  return wellFormed.replace(/^ | $|[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part));
+}
+
+/** Encodes `google.rpc.Status`, in base64 without padding. */
+function statusDetails(error: MicroError): string {
+  const parts: Buffer[] = [Buffer.of(0x08, codeToNumber(error.code))];
+  parts.push(...field(0x12, Buffer.from(error.message)));
+  for (const { typeName, value } of error.details) {
+    const any = Buffer.concat([
+      ...field(0x0a, Buffer.from(`type.googleapis.com/${typeName}`)),
+      ...field(0x12, Buffer.from(value)),
+    ]);
+    parts.push(...field(0x1a, any));
+  }
+  return Buffer.concat(parts).toString("base64").replace(/=+$/, "");
+}
+
+function field(tag: number, bytes: Buffer): Buffer[] {
+  const prefix = [tag];
+  let length = bytes.length;
+  for (; length >= 0x80; length >>>= 7) prefix.push((length & 0x7f) | 0x80);
+  prefix.push(length);
+  return [Buffer.from(prefix), bytes];
+}

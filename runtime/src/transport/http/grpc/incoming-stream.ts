@@ -1,0 +1,178 @@
+import { MicroError } from "../../../base/error.ts";
+import { callEnded } from "../../call-errors.ts";
+import { decodeMessage } from "../../native/payload.ts";
+import {
+  type DecodedAhead,
+  messageOverheadBytes,
+  ReceiveQueue,
+  type ReceiveQueueOwner,
+  servedDecodedAhead,
+} from "../../streams/receive-queue.ts";
+import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
+import { IncomingGrpcCall, undecodable, wrongCount } from "./incoming-call.ts";
+
+/**
+ * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a
+ * stream just before it resets it, and may send the two separately.
+ */
+const turnsToReset = 4;
+
+/** An incoming gRPC call of a streaming kind. */
+export class IncomingGrpcStream
+  extends IncomingGrpcCall
+  implements ReceiveQueueOwner, SendPumpTarget<unknown>
+{
+  readonly decodedAhead: DecodedAhead = servedDecodedAhead;
+  readonly #requests: ReceiveQueue<unknown> = new ReceiveQueue<unknown>(this);
+  /** The stream's windows limit what is sent, so the pump itself has no limit. */
+  readonly #answers: SendPump<unknown> = new SendPump(this, Number.MAX_SAFE_INTEGER);
+  #started = false;
+  /** Whether the connection accepts nothing now, or a message is being compressed. */
+  #blocked = false;
+  #isCompressing = false;
+  #count = 0;
+  /** Bytes of unread messages that were consumed while the messages were incomplete. */
+  #prepaid = 0;
+
+  /** Starts a call whose handler needs no request to begin. */
+  start(): void {
+    if (this.method.kind === "server_streaming") this.expectMessage();
+    else this.#run();
+  }
+
+  protected override get needsRequest(): boolean {
+    return !this.#started;
+  }
+
+  onWritable(): void {
+    this.#blocked = false;
+    if (!this.#isCompressing) this.#answers.resume();
+  }
+
+  decode(bytes: Uint8Array, start: number, end: number): unknown {
+    try {
+      const { maxMessageElements } = this.connection.limits;
+      return decodeMessage(this.method.input, bytes, start, end, maxMessageElements);
+    } catch (reason) {
+      this.refuse(undecodable(reason, "unknown"));
+      return undefined;
+    }
+  }
+
+  opened(): void {}
+
+  consumed(cost: number): void {
+    this.connection.unreadCost -= cost;
+    const bytes = cost - messageOverheadBytes;
+    const prepaid = Math.min(bytes, this.#prepaid);
+    this.#prepaid -= prepaid;
+    this.stream.consume(bytes - prepaid);
+  }
+
+  dropped(cost: number): void {
+    this.connection.unreadCost -= cost;
+  }
+
+  /** A handler that stops reading does not end its call; the client's window only stays closed. */
+  abandoned(): void {}
+
+  blocked(): boolean {
+    return this.#blocked || this.#isCompressing;
+  }
+
+  send(answer: unknown): number {
+    const passed = this.sendMessage(answer);
+    if (typeof passed === "boolean") this.#blocked = !passed;
+    else {
+      this.#isCompressing = true;
+      void this.#continueAfter(passed);
+    }
+    return 0;
+  }
+
+  async #continueAfter(sent: Promise<boolean>): Promise<void> {
+    try {
+      const passed = await sent;
+      this.#isCompressing = false;
+      this.#blocked = !passed;
+      if (passed) this.#answers.resume();
+    } catch (reason) {
+      this.fail(reason);
+    }
+  }
+
+  finished(): void {
+    if (this.ended) return;
+    try {
+      this.sendEnd();
+    } catch (reason) {
+      this.fail(reason);
+    }
+  }
+
+  failed(reason: unknown): void {
+    this.fail(reason);
+  }
+
+  protected received(bytes: Uint8Array, start: number, end: number, windowBytes: number): void {
+    const { connection, method } = this;
+    if (method.kind === "server_streaming" && ++this.#count > 1) {
+      this.refuse(wrongCount(`${method.name} takes one request, and received more`));
+      return;
+    }
+    const cost = end - start + messageOverheadBytes;
+    connection.unreadCost += cost;
+    if (connection.unreadCost > connection.maxUnreadCost) {
+      connection.unreadCost -= cost;
+      this.refuse(
+        new MicroError(
+          "resource_exhausted",
+          `${method.name} was ended because the connection of ${this.peer.address} has ${connection.maxUnreadCost} bytes of stream messages that no handler has read`,
+        ),
+      );
+      return;
+    }
+    if (windowBytes === 0) this.#prepaid += end - start;
+    // The prefix of the message is not held.
+    else this.stream.consume(windowBytes - (end - start));
+    this.#requests.receive(bytes, start, end, cost);
+    if (!this.ended) this.#run();
+  }
+
+  protected requestsEnded(): void {
+    if (!this.#started) {
+      this.refuse(wrongCount(`${this.method.name} takes a request, and received none`));
+    } else this.#endAfter(turnsToReset);
+  }
+
+  /** Reports the end of the requests, unless the call is reset within a few turns. */
+  #endAfter(turns: number): void {
+    if (this.ended) return;
+    if (turns === 0) this.#requests.end();
+    else setImmediate(() => this.#endAfter(turns - 1));
+  }
+
+  protected override giveUp(reason: MicroError): void {
+    this.#answers.stop();
+    super.giveUp(reason);
+    this.#requests.abort(reason);
+  }
+
+  protected override finish(): void {
+    this.ended = true;
+    this.#answers.stop();
+    this.#requests.abort(() => callEnded(this.method.name));
+    super.finish();
+  }
+
+  #run(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.expectNothing();
+    try {
+      this.#answers.start(this.connection.dispatcher.stream(this, this.#requests));
+    } catch (reason) {
+      this.fail(reason);
+    }
+  }
+}
