@@ -60,7 +60,7 @@ const maxHeaderBytes = 32 * 1024;
 /** The most lines in the header of a request. */
 const maxHeaderLines = 160;
 /** How long a closed connection may take to send its pending output, in milliseconds. */
-const lingerMs = 1_000;
+const lingerMs = 500;
 /**
  * How long an HTTP/2 connection that accepts no further calls stays open after its last response. A
  * caller that reads the end of the connection together with a response may treat the response as
@@ -202,15 +202,15 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 
   async close(graceMs: number): Promise<void> {
     const drained = this.drain();
+    const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
     if (this.#openCalls > 0) await within(graceMs, drained);
     if (this.#openCalls > 0) {
-      const closed = new MicroError("unavailable", `the listener at ${this.address} was closed`);
-      this.#shutdown.abort(closed);
-      for (const { grpc } of this.#connections.values()) grpc?.refuseAll(closed);
+      this.#shutdown.abort(reason);
+      for (const { grpc } of this.#connections.values()) grpc?.refuseAll(reason);
       await within(lingerMs, drained);
     }
     await Promise.all(
-      [...this.#connections].map(([socket, connection]) => close(socket, connection)),
+      [...this.#connections].map(([socket, connection]) => close(socket, connection, reason)),
     );
     this.#http1?.close();
   }
@@ -358,13 +358,16 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 }
 
 /** Closes a connection, after a short time for its pending output. */
-async function close(socket: Socket, { grpc }: Connection): Promise<void> {
+async function close(socket: Socket, { grpc }: Connection, reason: MicroError): Promise<void> {
   if (socket.destroyed) return;
   const closed = closeOf(socket);
   if (grpc === undefined) {
     socket.end();
     socket.resume();
-  } else await within(goodbyeMs, grpc.http2.drain(false));
+  } else {
+    await within(goodbyeMs, grpc.http2.drain(false));
+    grpc.http2.close(reason);
+  }
   await within(lingerMs, closed);
   socket.destroy();
   await closed;

@@ -1,5 +1,7 @@
+import type { ServerCall } from "../../../call/call.ts";
 import { invalidResponse, messageTooLarge } from "../../call-errors.ts";
-import type { IncomingGrpcCall } from "./incoming-call.ts";
+import type { Http2Stream } from "../../http2/stream.ts";
+import type { Dispatcher, TransportLimits } from "../../transport.ts";
 
 /** Bytes before a message: a flag and its length. */
 const prefixBytes = 5;
@@ -8,6 +10,20 @@ const scratchBytes = 4 * 1024;
 
 /** Receives small messages, whose bytes are copied before the next one is encoded. */
 const scratch = Buffer.allocUnsafeSlow(scratchBytes);
+
+/** The connection that a response is sent on. */
+export interface ResponseConnection {
+  readonly dispatcher: Dispatcher;
+  readonly limits: TransportLimits;
+  /** Whether so many bytes would be sent at once, and copied. */
+  copiesNow(stream: Http2Stream, bytes: number): boolean;
+}
+
+/** A call whose response is sent on a stream. */
+export interface RespondingCall extends ServerCall {
+  readonly stream: Http2Stream;
+  readonly connection: ResponseConnection;
+}
 
 /** A message with its prefix. */
 export interface EncodedMessage {
@@ -21,7 +37,7 @@ export interface EncodedMessage {
  *
  * @throws MicroError for a message that is not valid, or too large
  */
-export function encodeMessage(call: IncomingGrpcCall, answer: unknown): EncodedMessage {
+export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMessage {
   const { method, connection } = call;
   const { output } = method;
   let length: number;

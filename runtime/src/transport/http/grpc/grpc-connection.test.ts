@@ -340,3 +340,33 @@ describe("grpc-js calls a stream", () => {
     expect(connections[0]!.unreadCost).toBe(0);
   });
 });
+
+describe("a method that takes one request", () => {
+  test.each([echo.echo, echo.repeat])("is not run by two, in $name", async ({ name }) => {
+    const call = client.makeBidiStreamRequest(`/${name}`, encode, decode);
+    call.on("data", () => undefined);
+    const failed = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(request({ text: "a" }));
+    await roundTrip();
+    call.write(request({ text: "b" }));
+    expect((await failed).code).toBe(status.UNIMPLEMENTED);
+    expect(seen).toBeUndefined();
+  });
+
+  test("counts its request as incomplete until that has ended", async () => {
+    const call = client.makeBidiStreamRequest(`/${echo.echo.name}`, encode, decode);
+    call.write(request({ payload: new Uint8Array(5_000) }));
+    await expect.poll(() => incomplete).toBeGreaterThanOrEqual(5_000);
+    const response = once(call, "data");
+    call.end();
+    expect(((await response)[0] as EchoResponse).payload).toHaveLength(5_000);
+    expect(incomplete).toBe(0);
+  });
+});
+
+/** Returns when the server has read everything that was sent so far. */
+async function roundTrip(): Promise<void> {
+  const before = seen;
+  await unary({ text: "round trip" });
+  seen = before;
+}

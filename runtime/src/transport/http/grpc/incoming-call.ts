@@ -18,12 +18,11 @@ import { errorCode } from "../../http2/error-code.ts";
 import { readUint32 } from "../../http2/protocol.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
 import { slowestMs } from "../../streams/progress.ts";
-import type { Dispatcher, TransportLimits } from "../../transport.ts";
 import { compressions } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import { deadlineSkewMs } from "../deadline-skew.ts";
-import { encodeMessage } from "./encode-message.ts";
+import { encodeMessage, type ResponseConnection } from "./encode-message.ts";
 import type { GrpcRequest } from "./grpc-request.ts";
 import {
   metadataFields,
@@ -39,9 +38,7 @@ const prefixBytes = 5;
 const compressedFlag = 1;
 
 /** What a call requires of the connection that it arrived on. */
-export interface GrpcCalls {
-  readonly dispatcher: Dispatcher;
-  readonly limits: TransportLimits;
+export interface GrpcCalls extends ResponseConnection {
   /** The time at which the current chunk arrived. */
   readonly now: Deadline;
   /** Messages of at least this size are compressed, in bytes. */
@@ -57,8 +54,6 @@ export interface GrpcCalls {
   readonly maxUnreadCost: number;
   /** Whether the client leaves so much unread that no further response may be buffered for it. */
   readonly outputFull: boolean;
-  /** Whether so many bytes would be sent at once, and copied. */
-  copiesNow(stream: Http2Stream, bytes: number): boolean;
   /** Counts memory of incomplete messages, in bytes. Returns the error if there is no room. */
   holdIncomplete(bytes: number): MicroError | undefined;
   /** Called when a call has its response, or has lost its caller. */

@@ -34,7 +34,10 @@ export class IncomingGrpcStream
   /** Bytes of unread messages that were consumed while the messages were incomplete. */
   #prepaid = 0;
 
-  /** Starts a call whose handler needs no request to begin. */
+  /**
+   * Starts a call whose handler needs no request to begin. A call of the kind that takes one request
+   * begins when that is known to be the only one.
+   */
   start(): void {
     if (this.method.kind === "server_streaming") this.expectMessage();
     else this.#run();
@@ -136,13 +139,17 @@ export class IncomingGrpcStream
     // The prefix of the message is not held.
     else this.stream.consume(windowBytes - (end - start));
     this.#requests.receive(bytes, start, end, cost);
-    if (!this.ended) this.#run();
   }
 
   protected requestsEnded(): void {
-    if (!this.#started) {
+    if (this.#started) {
+      this.#endAfter(turnsToReset);
+    } else if (this.#count === 0) {
       this.refuse(wrongCount(`${this.method.name} takes a request, and received none`));
-    } else this.#endAfter(turnsToReset);
+    } else {
+      this.#requests.end();
+      this.#run();
+    }
   }
 
   /** Reports the end of the requests, unless the call is reset within a few turns. */
