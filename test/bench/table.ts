@@ -66,16 +66,22 @@ export function printTable(rows: readonly Row[]): void {
       ]),
     [],
   ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
-  );
-  for (const line of [head, ...lines]) {
-    console.log(
-      line
-        .map((text, column) =>
-          column < 4 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
-        )
-        .join("  "),
-    );
+  console.log(formatTable([head, ...lines], 4));
+}
+
+/**
+ * Aligns the columns of a table.
+ *
+ * @param left how many columns are aligned to the left; the rest are to the right
+ */
+export function formatTable(lines: readonly (readonly string[])[], left = 1): string {
+  const widths: number[] = [];
+  for (const line of lines) {
+    for (const [column, text] of line.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, text.length);
+    }
   }
+  const pad = (text: string, column: number) =>
+    column < left ? text.padEnd(widths[column]!) : text.padStart(widths[column]!);
+  return lines.map((line) => line.map(pad).join("  ")).join("\n");
 }

@@ -29,6 +29,15 @@ export const bench: Command = {
       },
       nodeFlags: [],
     },
+    "grpc-servers": {
+      summary: "compare what a gRPC call costs our server, grpc-go's and grpc-js'; needs Go",
+      program: "test/bench/grpc-servers.ts",
+      options: {
+        ...verdicts,
+        "--rounds N": "rounds of each measurement (default 5)",
+        "--in-flight N": "one number of calls in flight; may be repeated",
+      },
+    },
     codec: {
       summary: "compare the generated codecs with others",
       program: "test/bench/codec/run.ts",

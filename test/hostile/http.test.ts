@@ -207,7 +207,7 @@ describe("floods end the connection that they come by", () => {
   });
 });
 
-describe("floods that HTTP/2 has no limit for cost no memory", () => {
+describe("floods of HTTP/2 frames cost no memory", () => {
   test("frames without data, and windows that grow by a byte", () =>
     harmless(async () => {
       const connection = raw();

@@ -10,6 +10,7 @@ const runMs = 180_000;
 /** A running server. */
 export interface Running {
   readonly address: string;
+  readonly pid: number;
   /**
    * Ends it with SIGTERM or another signal, and with SIGKILL if it does not exit; resolves with the
    * status or signal.
@@ -48,6 +49,7 @@ export async function startServer(
   });
   return {
     address,
+    pid: child.pid!,
     async stop(signal = "SIGTERM") {
       if (child.exitCode === null && child.signalCode === null) {
         const ended = once(child, "exit");

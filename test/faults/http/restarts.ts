@@ -19,6 +19,9 @@ const forms: Readonly<Record<Length, { readonly restarts: number; readonly perSe
   long: { restarts: 9, perSecond: 500 },
 };
 
+/** Calls per second with which several calls are in progress on each server at any time. */
+const abruptPerSecond = 400;
+
 /** Three servers are restarted one after another while four kinds of clients call all of them. */
 export async function rollingRestart(length: Length): Promise<Figure> {
   const { restarts, perSecond } = forms[length];
@@ -46,7 +49,7 @@ export async function rollingRestart(length: Length): Promise<Figure> {
 
 /** The same without a drain: the harness must detect it. */
 export async function abruptRestart(): Promise<Figure> {
-  const { clients } = await restartUnderLoad(1, forms.short.perSecond, "SIGKILL");
+  const { clients } = await restartUnderLoad(1, abruptPerSecond, "SIGKILL");
   const failed = clients.reduce((sum, { figures }) => sum + figures.failed, 0);
   return {
     id: "R1-planted",

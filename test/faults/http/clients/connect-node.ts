@@ -17,7 +17,7 @@ await underLoad(Number(perSecond), async () => {
   for (let attempt = 1; ; attempt++) {
     try {
       const client = clients[(first + attempt) % clients.length]!;
-      return await client.echo({ text: "load", delayMs: 10 }, { timeoutMs: 60_000 });
+      return await client.echo({ text: "load", delayMs: 50 }, { timeoutMs: 60_000 });
     } catch (error) {
       const { code, message } = ConnectError.from(error);
       // A request after the GOAWAY is refused unprocessed, which connect-node reports as an

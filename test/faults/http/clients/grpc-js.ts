@@ -15,7 +15,7 @@ const client = new Client(`ipv4:${addresses}`, credentials.createInsecure(), {
 });
 const metadata = new Metadata({ waitForReady: true });
 const once = client.once?.bind(client) as (...args: unknown[]) => void;
-const request = create(EchoRequestSchema, { text: "load", delayMs: 10 });
+const request = create(EchoRequestSchema, { text: "load", delayMs: 50 });
 await underLoad(
   Number(perSecond),
   () =>

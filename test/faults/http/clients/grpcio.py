@@ -36,7 +36,7 @@ def main():
         request_serializer=lambda it: it.SerializeToString(),
         response_deserializer=message(pool, "EchoResponse").FromString,
     )
-    request = message(pool, "EchoRequest")(text="load", delay_ms=10)
+    request = message(pool, "EchoRequest")(text="load", delay_ms=50)
     in_a_row = 0
     while in_a_row < 100:
         try:

@@ -9,5 +9,5 @@ import { underLoad } from "../load.ts";
 const [perSecond] = process.argv.slice(2).map(Number);
 const client = createClient();
 await underLoad(perSecond ?? 1, () =>
-  client.unary(echo.once, { text: "load", delayMs: 10 }, { timeoutMs: 60_000 }),
+  client.unary(echo.once, { text: "load", delayMs: 50 }, { timeoutMs: 60_000 }),
 );
