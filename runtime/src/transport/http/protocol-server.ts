@@ -10,6 +10,8 @@ import { MicroError } from "../../base/error.ts";
 import type { WebAccess } from "../../base/web-access.ts";
 import type { Peer } from "../../call/call.ts";
 import { ConnectionPeer } from "../../call/connection-peer.ts";
+import type { Format } from "../../codec/codec.ts";
+import { jsonFormatWith } from "../../codec/json.ts";
 import { listenerDraining } from "../call-errors.ts";
 import { defaultHttp2Limits, type Http2Limits } from "../http2/limits.ts";
 import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
@@ -17,7 +19,6 @@ import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
-import { GrpcConnection } from "./grpc/grpc-connection.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { holdIncomplete, IncompleteBytes } from "./incomplete-message.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
@@ -27,6 +28,7 @@ import {
   type Reception,
   RequestHandler,
 } from "./request-handler.ts";
+import { RpcConnection } from "./rpc-connection.ts";
 import { StalledResponses } from "./stalled-responses.ts";
 
 /** How a listener serves HTTP. */
@@ -80,7 +82,7 @@ interface Connection extends HttpConnection {
   /** Responses that have not ended. */
   readonly open: Set<HttpResponse>;
   /** Of HTTP/2. */
-  grpc?: GrpcConnection;
+  rpc?: RpcConnection;
 }
 
 /** The HTTP connections of one listener, whatever accepts their sockets. */
@@ -95,6 +97,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
   readonly #goMicro: GoMicroRequests | undefined;
   readonly #shutdown = new AbortController();
   readonly #handler: RequestHandler;
+  readonly #json: Format;
   readonly #connections = new Map<Socket, Connection>();
   readonly #peers = new WeakMap<object, ConnectionPeer>();
   readonly #transport: string;
@@ -132,6 +135,8 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     // Every open call adds a listener.
     setMaxListeners(0, this.shutdown);
     this.#handler = new RequestHandler(this, options);
+    const { typeRegistry } = options;
+    this.#json = jsonFormatWith(typeRegistry === undefined ? {} : { registry: typeRegistry });
   }
 
   get connections(): number {
@@ -191,8 +196,8 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#settle = resolve;
       });
       for (const [socket, connection] of this.#connections) {
-        const { open, grpc } = connection;
-        if (grpc !== undefined) void grpc.http2.drain(false);
+        const { open, rpc } = connection;
+        if (rpc !== undefined) void rpc.http2.drain(false);
         else if (open.size === 0) socket.end();
       }
       this.#checkDrained();
@@ -206,7 +211,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     if (this.#openCalls > 0) await within(graceMs, drained);
     if (this.#openCalls > 0) {
       this.#shutdown.abort(reason);
-      for (const { grpc } of this.#connections.values()) grpc?.refuseAll(reason);
+      for (const { rpc } of this.#connections.values()) rpc?.refuseAll(reason);
       await within(lingerMs, drained);
     }
     await Promise.all(
@@ -246,7 +251,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 
   #acceptHttp2(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
     const { incomplete } = connection;
-    connection.grpc = new GrpcConnection(socket, peer, this.limits, this.#http2Limits, {
+    connection.rpc = new RpcConnection(socket, peer, this.limits, this.#http2Limits, {
       address: this.address,
       dispatcher: this.dispatcher,
       compressMinBytes: this.#options.compressMinBytes ?? 1_024,
@@ -255,7 +260,8 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.limits.maxMessageBytes,
         this.#options.maxRequestBytes ?? this.limits.maxMessageBytes,
       ),
-      accepts: (hosts, path) => this.#acceptsGrpc(hosts, path),
+      json: this.#json,
+      accepts: (protocol, hosts, path) => this.#accepts(protocol, hosts, path),
       holdIncomplete: (bytes) => holdIncomplete(incomplete, bytes),
       callBegan: () => {
         this.#openCalls++;
@@ -277,9 +283,11 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     });
   }
 
-  /** Whether a gRPC call needs nothing of Connect. */
-  #acceptsGrpc(hosts: readonly string[], path: string): boolean {
-    if (this.#options.grpc === false || this.#handler.isMounted(path)) return false;
+  /** Whether a plain call needs nothing of the request handler. */
+  #accepts(protocol: "connect" | "grpc", hosts: readonly string[], path: string): boolean {
+    if (this.#options[protocol] === false || this.#handler.isMounted(path)) return false;
+    // The request handler adds the header of cross-origin responses.
+    if (protocol === "connect" && this.#options.cors !== undefined) return false;
     return hosts.every((host) => this.access.hostRefusal(host) === undefined);
   }
 
@@ -358,15 +366,15 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 }
 
 /** Closes a connection, after a short time for its pending output. */
-async function close(socket: Socket, { grpc }: Connection, reason: MicroError): Promise<void> {
+async function close(socket: Socket, { rpc }: Connection, reason: MicroError): Promise<void> {
   if (socket.destroyed) return;
   const closed = closeOf(socket);
-  if (grpc === undefined) {
+  if (rpc === undefined) {
     socket.end();
     socket.resume();
   } else {
-    await within(goodbyeMs, grpc.http2.drain(false));
-    grpc.http2.close(reason);
+    await within(goodbyeMs, rpc.http2.drain(false));
+    rpc.http2.close(reason);
   }
   await within(lingerMs, closed);
   socket.destroy();

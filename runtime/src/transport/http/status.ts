@@ -9,6 +9,7 @@ import {
 import { errorText, parseErrorText } from "../go-micro-error.ts";
 import { outcomeKey, pushbackKey } from "../http-headers.ts";
 import { goMicroDetail, goMicroErrorType } from "./go-micro-detail.ts";
+import { wellFormedText } from "./well-formed-text.ts";
 
 /** Converts an error to the one that Connect sends, with outcome and push-back as metadata. */
 export function toConnectError(error: MicroError): ConnectError {
@@ -19,7 +20,7 @@ export function toConnectError(error: MicroError): ConnectError {
     metadata[pushbackKey] = String(Math.ceil(retryAfterMs));
   }
   const made = new ConnectError(
-    wellFormed(error.message),
+    wellFormedText(error.message),
     codeToNumber(error.code) as ConnectCode,
     metadata,
   );
@@ -90,12 +91,4 @@ export function isDeadline(reason: unknown): boolean {
 
 function isOutcome(text: string | null): text is Outcome {
   return text === "unknown" || text === "not-executed" || text === "executed";
-}
-
-/** Replaces lone surrogates. Connect percent-encodes the text, which fails on them. */
-function wellFormed(text: string): string {
-  return text.replace(
-    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-    "\ufffd",
-  );
 }

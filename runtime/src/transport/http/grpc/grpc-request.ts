@@ -1,29 +1,12 @@
-import { isMicroError } from "../../../base/error.ts";
-import { type HeaderLine, metadataFrom } from "../../http-headers.ts";
-import type { HeaderField } from "../../http2/hpack/header-field.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
 import { canInflate } from "../compression/inflation.ts";
+import { type RequestHeader, readRequestHeader } from "../request-header.ts";
 
 /** The header of a gRPC call. */
-export interface GrpcRequest {
-  /** Name of the method, such as `acme.greeter.v1.Greeter/Hello`. */
-  readonly name: string;
-  /** The timeout that the caller states, in milliseconds; Infinity if there is none. */
-  readonly timeoutMs: number;
-  /**
-   * Whether nothing about the header needs more than a gRPC call does: no encoding that is unknown,
-   * no browser, no go-micro, and nothing that is stated twice.
-   */
-  readonly isPlain: boolean;
-  /** The host names that it uses for this server. */
-  readonly hosts: readonly string[];
+export interface GrpcRequest extends RequestHeader {
   /** The encoding of requests that are compressed; undefined if none is. */
   readonly encoding: string | undefined;
-  /** The encodings in which responses are accepted, as listed. */
-  readonly accepted: string | undefined;
-  /** The metadata in its encoded form; undefined if there is none. */
-  readonly metadata: Uint8Array | undefined;
 }
 
 const unitMs: Readonly<Record<string, number>> = {
@@ -46,61 +29,24 @@ export function isGrpc({ method }: MessageHead, list: HeaderList): boolean {
 export function grpcRequest(head: MessageHead, list: HeaderList): GrpcRequest {
   const known = list.note as GrpcRequest | undefined;
   if (known !== undefined) return known;
-  const read = readRequest(head, list.fields.slice(head.firstField));
+  const read = readRequest(head, list);
   list.note = read;
   return read;
 }
 
-/** Fields that make a call one for Connect to handle. */
-const special: ReadonlySet<string> = new Set([
-  "expect",
-  "origin",
-  "sec-fetch-site",
-  "x-content-type",
-]);
-
-/** Fields that may not be repeated, because a proxy may have used another value than this side. */
-const single: ReadonlySet<string> = new Set([
-  "content-type",
-  "grpc-accept-encoding",
-  "grpc-encoding",
-  "host",
-]);
-
-function readRequest(
-  { path, authority }: MessageHead,
-  fields: readonly HeaderField[],
-): GrpcRequest {
-  let timeoutMs = Number.POSITIVE_INFINITY;
-  let accepted: string | undefined;
-  let encoding: string | undefined;
-  let isPlain = /^\/[\w.-]+\/\w+$/.test(path);
-  const hosts = authority === "" ? [] : [authority];
-  const seen: string[] = [];
-  for (const { name, value } of fields) {
-    if (name === "grpc-timeout") {
-      timeoutMs = timeoutOf(value);
-      isPlain &&= timeoutMs >= 0;
-    } else if (name === "grpc-accept-encoding") accepted = value.toLowerCase();
-    else if (name === "host") hosts.push(value);
-    else if (name === "grpc-encoding" && value !== "identity") {
-      encoding = value.toLowerCase();
-      isPlain &&= canInflate(encoding);
-    }
-    if (special.has(name)) isPlain = false;
-    if (!single.has(name)) continue;
-    isPlain &&= !seen.includes(name);
-    seen.push(name);
-  }
-  let metadata: Uint8Array | undefined;
-  try {
-    const all = metadataFrom(fields.map(({ name, value }): HeaderLine => [name, value]));
-    if (!all.isEmpty) metadata = all.encode();
-  } catch (reason) {
-    if (!isMicroError(reason)) throw reason;
-    isPlain = false;
-  }
-  return { name: path.slice(1), timeoutMs, isPlain, hosts, encoding, accepted, metadata };
+function readRequest(head: MessageHead, list: HeaderList): GrpcRequest {
+  const common = readRequestHeader(head, list.fields.slice(head.firstField));
+  const timeout = list.get("grpc-timeout");
+  const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : timeoutOf(timeout);
+  const encoding = list.get("grpc-encoding")?.toLowerCase();
+  const isCompressed = encoding !== undefined && encoding !== "identity";
+  return {
+    ...common,
+    isPlain: common.isPlain && timeoutMs >= 0 && (!isCompressed || canInflate(encoding)),
+    timeoutMs,
+    encoding: isCompressed ? encoding : undefined,
+    accepted: list.get("grpc-accept-encoding")?.toLowerCase(),
+  };
 }
 
 /** Returns -1 for a timeout that is malformed. */

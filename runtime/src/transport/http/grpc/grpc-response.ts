@@ -3,6 +3,7 @@ import type { Metadata } from "../../../base/metadata.ts";
 import { headerLines, outcomeKey, pushbackKey } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
+import { wellFormedText } from "../well-formed-text.ts";
 
 const headFields = [
   new HeaderField(":status", "200"),
@@ -53,11 +54,9 @@ export function statusFields(error: MicroError): HeaderField[] {
 
 /** Percent-encodes what gRPC requires, and spaces at the ends, which a header cannot have. */
 function percent(text: string): string {
-  const wellFormed = text.replace(
-    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-    "\ufffd",
+  return wellFormedText(text).replace(/^ | $|[^\x20-\x24\x26-\x7e]+/g, (part) =>
+    encodeURIComponent(part),
   );
-  return wellFormed.replace(/^ | $|[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part));
 }
 
 /** Encodes `google.rpc.Status`, in base64 without padding. */

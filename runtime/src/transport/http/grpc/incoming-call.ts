@@ -1,28 +1,17 @@
 import type { Compression } from "@connectrpc/connect/protocol";
-import type { Deadline } from "../../../base/deadline.ts";
 import { MicroError, type Outcome } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
-import { Metadata } from "../../../base/metadata.ts";
-import { deadlineExceeded, type Peer, ServerCall } from "../../../call/call.ts";
+import type { Peer } from "../../../call/call.ts";
 import type { AnyMethod } from "../../../call/method.ts";
 import { countedSchema } from "../../../codec/message-elements.ts";
-import { lateMessage } from "../../body-deadline.ts";
-import {
-  answerError,
-  callerGone,
-  codecError,
-  encodeMetadata,
-  messageTooLarge,
-} from "../../call-errors.ts";
-import { errorCode } from "../../http2/error-code.ts";
+import { codecError, encodeMetadata, messageTooLarge } from "../../call-errors.ts";
 import { readUint32 } from "../../http2/protocol.ts";
-import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
-import { slowestMs } from "../../streams/progress.ts";
-import { compressions } from "../compression/algorithms.ts";
+import type { Http2Stream } from "../../http2/stream.ts";
+import { compressionFor } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
-import { deadlineSkewMs } from "../deadline-skew.ts";
-import { encodeMessage, type ResponseConnection } from "./encode-message.ts";
+import { encodeMessage, prefixBytes } from "../encode-message.ts";
+import { type CallConnection, Http2Call } from "../http2-call.ts";
 import type { GrpcRequest } from "./grpc-request.ts";
 import {
   metadataFields,
@@ -32,43 +21,11 @@ import {
   successTrailers,
 } from "./grpc-response.ts";
 
-/** Bytes before a message: a flag and its length. */
-const prefixBytes = 5;
 /** The flag of a compressed message. */
 const compressedFlag = 1;
 
-/** What a call requires of the connection that it arrived on. */
-export interface GrpcCalls extends ResponseConnection {
-  /** The time at which the current chunk arrived. */
-  readonly now: Deadline;
-  /** Messages of at least this size are compressed, in bytes. */
-  readonly compressMinBytes: number;
-  /** The largest request, in bytes. */
-  readonly maxRequestBytes: number;
-  /** To how many times their size compressed requests may inflate. */
-  readonly maxInflationRatio: number;
-  /** The time for a message in addition to what its size allows, in milliseconds. */
-  readonly messageGraceMs: number;
-  /** Cost of stream messages that have arrived and are still unread, over all calls. */
-  unreadCost: number;
-  readonly maxUnreadCost: number;
-  /** Whether the client leaves so much unread that no further response may be buffered for it. */
-  readonly outputFull: boolean;
-  /** Counts memory of incomplete messages, in bytes. Returns the error if there is no room. */
-  holdIncomplete(bytes: number): MicroError | undefined;
-  /** Called when a call has its response, or has lost its caller. */
-  callEnded(call: IncomingGrpcCall): void;
-}
-
-/**
- * A gRPC call at the server's end of a connection: the handler's view of the call, the receiver of
- * its stream, and the writer of its response.
- */
-export abstract class IncomingGrpcCall extends ServerCall implements StreamHandler {
-  readonly stream: Http2Stream;
-  readonly connection: GrpcCalls;
-  /** The response is complete, or must not be sent. */
-  ended = false;
+/** A gRPC call at the server's end of a connection. It reads and writes gRPC's messages. */
+export abstract class IncomingGrpcCall extends Http2Call {
   /** How compressed messages of the request are encoded, if there may be any. */
   protected readonly encoding: string | undefined;
   #headSent = false;
@@ -77,25 +34,17 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
   #deflation: CallDeflation | undefined;
   /** The message whose end has not arrived. */
   #partial: GrowingBuffer | undefined;
-  /** The memory that it takes, in bytes. */
-  #heldBytes = 0;
-  /** Until when the message that is due must be complete. */
-  #messageDueAt: Deadline = Number.POSITIVE_INFINITY;
 
   constructor(
-    connection: GrpcCalls,
+    connection: CallConnection,
     stream: Http2Stream,
     method: AnyMethod,
     peer: Peer,
-    { metadata, timeoutMs, encoding, accepted }: GrpcRequest,
+    request: GrpcRequest,
   ) {
-    const deadline = connection.now + timeoutMs;
-    super(method, peer, metadata === undefined ? undefined : Metadata.decode(metadata), deadline);
-    this.connection = connection;
-    this.stream = stream;
-    this.encoding = encoding;
-    this.#compression = compressionFor(accepted);
-    if (deadline !== Number.POSITIVE_INFINITY) stream.wakeAt(deadline);
+    super(connection, stream, method, peer, request);
+    this.encoding = request.encoding;
+    this.#compression = compressionFor(request.accepted);
   }
 
   /**
@@ -111,15 +60,8 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
     windowBytes: number,
     isCompressed: boolean,
   ): void;
-  /** Begins a call whose handler needs no request. */
-  abstract start(): void;
   /** Handles the end of the requests. */
   protected abstract requestsEnded(): void;
-  abstract onWritable(): void;
-
-  onHead(): void {
-    // Only responses have a header here.
-  }
 
   onData(_stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
     let at = start;
@@ -136,67 +78,6 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
       const text = `the request of ${this.method.name} ends within a message`;
       this.refuse(new MicroError("invalid_argument", text, { outcome: "not-executed" }));
     }
-  }
-
-  onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
-    // The response is complete, and the rest of the request is not needed.
-    if (by === "self" && code === errorCode.noError) return;
-    const { name } = this.method;
-    // A caller whose deadline passes slightly earlier than here resets the stream.
-    const isLate = this.remainingMs() <= deadlineSkewMs;
-    this.#abandon(isLate ? deadlineExceeded(name) : callerGone(name));
-  }
-
-  onDue(stream: Http2Stream, now: Deadline): void {
-    if (this.ended) return;
-    if (this.deadline <= now) this.refuse(deadlineExceeded(this.method.name));
-    else if (this.#messageDueAt <= now) {
-      this.refuse(lateMessage(this.connection.messageGraceMs));
-    } else stream.wakeAt(Math.min(this.deadline, this.#messageDueAt));
-  }
-
-  /** Requires a message, or the end of the request, within a time. */
-  protected expectMessage(): void {
-    this.#messageDueAt = this.connection.now + this.connection.messageGraceMs;
-    this.stream.wakeAt(Math.min(this.deadline, this.#messageDueAt));
-  }
-
-  /** Called when nothing is due any longer. */
-  protected expectNothing(): void {
-    this.#messageDueAt = Number.POSITIVE_INFINITY;
-  }
-
-  /** Responds with an error. */
-  fail(reason: unknown): void {
-    if (this.ended) return;
-    const error = answerError(reason, this.method.name);
-    const status = statusFields(error);
-    try {
-      this.#sendError(status, this.sentMetadata, this.sentTrailers);
-    } catch {
-      // Metadata that cannot be sent must not hide the error from the caller.
-      this.#sendError(status, undefined, undefined);
-    }
-    this.finish();
-  }
-
-  /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
-  refuse(error: MicroError): void {
-    this.fail(error);
-    this.giveUp(error);
-  }
-
-  /** Notifies the handler that the caller is no longer waiting. */
-  protected giveUp(reason: MicroError): void {
-    this.cancel(reason);
-  }
-
-  /** Called when the response is complete, or must not be sent. */
-  protected finish(): void {
-    this.ended = true;
-    this.#dropPartial();
-    this.stream.dueAt = Number.POSITIVE_INFINITY;
-    this.connection.callEnded(this);
   }
 
   /**
@@ -239,27 +120,25 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
     this.#headSent = true;
   }
 
-  #sendError(
-    status: ReturnType<typeof statusFields>,
-    metadata: Metadata | undefined,
-    trailers: Metadata | undefined,
-  ): void {
+  protected override finish(): void {
+    this.#partial = undefined;
+    super.finish();
+  }
+
+  protected override sendError(error: MicroError, withMetadata: boolean): void {
     const { stream, method } = this;
+    const status = statusFields(error);
+    const trailers = withMetadata ? this.sentTrailers : undefined;
     if (trailers !== undefined) encodeMetadata(trailers, method);
     const end = [...status, ...metadataFields(trailers)];
-    if (!this.#headSent && metadata === undefined) {
+    const needsHead = withMetadata && this.sentMetadata !== undefined;
+    if (!this.#headSent && !needsHead) {
       stream.head(responseHead, end, true);
     } else {
-      if (!this.#headSent && metadata !== undefined) this.#sendHead();
+      this.#sendHead();
       stream.trailers(undefined, end);
     }
     this.#headSent = true;
-  }
-
-  #abandon(reason: MicroError): void {
-    if (this.ended) return;
-    this.finish();
-    this.giveUp(reason);
   }
 
   /** Reads the message that begins at `at`, if it is complete. */
@@ -275,7 +154,7 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
       }
     }
     this.#partial = new GrowingBuffer();
-    if (this.#messageDueAt === Number.POSITIVE_INFINITY) this.expectMessage();
+    if (!this.expectsMessage) this.expectMessage();
     return this.#fill(bytes, at, end);
   }
 
@@ -299,25 +178,13 @@ export abstract class IncomingGrpcCall extends ServerCall implements StreamHandl
   }
 
   #hold(bytes: Uint8Array, at: number, end: number): number {
-    const partial = this.#partial!;
-    const growth = partial.growthFor(end - at);
-    const full = this.connection.holdIncomplete(growth);
-    if (full !== undefined) {
-      this.refuse(full);
-      return at;
-    }
-    this.#heldBytes += growth;
-    partial.append(bytes.subarray(at, end));
-    this.#messageDueAt += slowestMs(end - at);
-    this.stream.consume(end - at);
-    return end;
+    return this.collect(this.#partial!, bytes.subarray(at, end)) ? end : at;
   }
 
   #dropPartial(): void {
     if (this.#partial === undefined) return;
-    this.connection.holdIncomplete(-this.#heldBytes);
-    this.#heldBytes = 0;
     this.#partial = undefined;
+    this.release();
     if (!this.needsRequest) this.expectNothing();
   }
 
@@ -355,16 +222,6 @@ export function undecodable(reason: unknown, outcome: Outcome): MicroError {
 /** Returns the error for a number of requests that does not fit the method. */
 export function wrongCount(message: string): MicroError {
   return new MicroError("unimplemented", message, { outcome: "not-executed" });
-}
-
-/** Returns the first of the encodings that a caller accepts and this side knows. */
-function compressionFor(accepted: string | undefined): Compression | undefined {
-  if (accepted === undefined || accepted === "identity") return undefined;
-  for (const name of accepted.split(",")) {
-    const compression = compressions.find((it) => it.name === name.trim());
-    if (compression !== undefined) return compression;
-  }
-  return undefined;
 }
 
 function withPrefix(flags: number, message: Uint8Array): Uint8Array {

@@ -113,10 +113,6 @@ export class IncomingGrpcStream
     }
   }
 
-  failed(reason: unknown): void {
-    this.fail(reason);
-  }
-
   protected received(bytes: Uint8Array, start: number, end: number, windowBytes: number): void {
     const { connection, method } = this;
     if (method.kind === "server_streaming" && ++this.#count > 1) {

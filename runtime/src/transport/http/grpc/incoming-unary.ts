@@ -9,8 +9,6 @@ import { IncomingGrpcCall, undecodable, wrongCount } from "./incoming-call.ts";
 /** An incoming unary gRPC call. It runs when its request is complete. */
 export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver {
   #request: unknown;
-  /** Size of the request, which counts as incomplete until its end has arrived, in bytes. */
-  #heldBytes = 0;
   #isInflating = false;
   #allReceived = false;
 
@@ -50,10 +48,6 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
     }
   }
 
-  failed(reason: unknown): void {
-    this.fail(reason);
-  }
-
   protected received(
     bytes: Uint8Array,
     start: number,
@@ -66,19 +60,10 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
       this.refuse(wrongCount(`${this.method.name} takes one request, and received more`));
       return;
     }
-    const full = this.connection.holdIncomplete(end - start);
-    if (full !== undefined) {
-      this.refuse(full);
-      return;
-    }
-    this.#heldBytes = end - start;
+    // It counts as incomplete until its end has arrived.
+    if (!this.hold(end - start)) return;
     if (isCompressed) void this.#inflate(bytes.subarray(start, end));
     else this.#decode(bytes, start, end);
-  }
-
-  protected override finish(): void {
-    this.#release();
-    super.finish();
   }
 
   protected requestsEnded(): void {
@@ -122,14 +107,9 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
     if (this.#allReceived && !this.ended) this.#run(this.#request);
   }
 
-  #release(): void {
-    if (this.#heldBytes > 0) this.connection.holdIncomplete(-this.#heldBytes);
-    this.#heldBytes = 0;
-  }
-
   #run(request: unknown): void {
     this.#request = undefined;
-    this.#release();
+    this.release();
     this.expectNothing();
     const { dispatcher } = this.connection;
     if (dispatcher.startUnary !== undefined) {

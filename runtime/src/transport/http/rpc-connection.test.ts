@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { connect, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2";
 import { type AddressInfo, createServer, type Server } from "node:net";
+import { gunzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   Client,
@@ -17,13 +19,15 @@ import {
   EchoRequestSchema,
   type EchoResponse,
   EchoResponseSchema,
-} from "../../../../../test/gen/micro/test/v1/echo_pb.ts";
-import { type EchoRequestInit, echo } from "../../../../../test/support/echo.ts";
-import { ConnectionPeer } from "../../../call/connection-peer.ts";
-import { defaultHttp2Limits } from "../../http2/limits.ts";
-import { ignoringHandler } from "../../http2/stream.ts";
-import { requestCompressed } from "../compression/keys.ts";
-import { GrpcConnection } from "./grpc-connection.ts";
+} from "../../../../test/gen/micro/test/v1/echo_pb.ts";
+import { type EchoRequestInit, echo } from "../../../../test/support/echo.ts";
+import { ConnectionPeer } from "../../call/connection-peer.ts";
+import { jsonFormat } from "../../codec/json.ts";
+import { errorCode } from "../http2/error-code.ts";
+import { defaultHttp2Limits } from "../http2/limits.ts";
+import { ignoringHandler } from "../http2/stream.ts";
+import { requestCompressed } from "./compression/keys.ts";
+import { RpcConnection } from "./rpc-connection.ts";
 
 const methods = new Map<string, (typeof echo)[keyof typeof echo]>(
   Object.values(echo).map((method) => [method.name, method]),
@@ -67,7 +71,7 @@ const dispatcher: Dispatcher = {
 
 let server: Server;
 let client: Client;
-let connections: GrpcConnection[];
+let connections: RpcConnection[];
 let incomplete = 0;
 let open = 0;
 
@@ -75,7 +79,7 @@ async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
   connections = [];
   server = createServer((socket) => {
     const peer = new ConnectionPeer("the client", "test");
-    const connection = new GrpcConnection(
+    const connection = new RpcConnection(
       socket,
       peer,
       { ...defaultLimits, ...limits },
@@ -87,6 +91,7 @@ async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
         maxInflationRatio: 100,
         maxRequestBytes: limits.maxMessageBytes ?? defaultLimits.maxMessageBytes,
         accepts: () => true,
+        json: jsonFormat,
         holdIncomplete: (bytes) => {
           incomplete += bytes;
           return undefined;
@@ -97,7 +102,10 @@ async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
         callEnded: () => {
           open--;
         },
-        otherRequest: () => ignoringHandler,
+        otherRequest: (stream) => {
+          stream.reset(errorCode.refusedStream);
+          return ignoringHandler;
+        },
         connectionEnded: () => undefined,
       },
     );
@@ -363,6 +371,100 @@ describe("a method that takes one request", () => {
     expect(incomplete).toBe(0);
   });
 });
+
+describe("Connect calls a unary method", () => {
+  test("in protobuf's binary format", async () => {
+    const body = encode(request({ text: "hi" }));
+    const { headers, bytes } = await post("application/proto", body, { "x-key": "value" });
+    expect(headers[":status"]).toBe(200);
+    expect(headers["content-type"]).toBe("application/proto");
+    expect(headers["x-head"]).toBe("h");
+    expect(headers["trailer-x-bin"]).toBe("AQI");
+    expect(decode(bytes).text).toBe("hi");
+    expect(seen?.requestMetadata.get("x-key")).toBe("value");
+  });
+
+  test.each([0, 5_000, 100_000, 3_000_000])("in JSON, with %d characters", async (size) => {
+    const text = "é".repeat(size / 2);
+    const { headers, bytes } = await post("application/json", JSON.stringify({ text, count: 3 }));
+    expect(headers["content-type"]).toBe("application/json");
+    expect(JSON.parse(bytes.toString())).toEqual(size === 0 ? {} : { text });
+  });
+
+  test("and gets a large response compressed, if it accepts that", async () => {
+    const text = "a".repeat(5_000);
+    const body = JSON.stringify({ text });
+    const { headers, bytes } = await post("application/json", body, {
+      "accept-encoding": "zstd, gzip",
+    });
+    expect(headers["content-encoding"]).toBe("gzip");
+    expect(JSON.parse(gunzipSync(bytes).toString())).toEqual({ text });
+  });
+
+  test("that fails, with its status, text, details and trailers", async () => {
+    const { headers, bytes } = await post("application/proto", encode(request({ text: "fail" })));
+    expect(headers[":status"]).toBe(409);
+    expect(headers["content-type"]).toBe("application/json");
+    expect(headers["micro-outcome"]).toBe("executed");
+    expect(headers["trailer-x-trailer"]).toBe("t");
+    expect(JSON.parse(bytes.toString())).toEqual({
+      code: "aborted",
+      message: "100 % — no",
+      details: [{ type: "micro.test.v1.EchoRequest", value: "CgFo" }],
+    });
+  });
+
+  test("with what is no message", async () => {
+    const { headers, bytes } = await post("application/json", '{"text":');
+    expect(headers[":status"]).toBe(400);
+    expect(headers["micro-outcome"]).toBe("not-executed");
+    expect(JSON.parse(bytes.toString())).toMatchObject({ code: "invalid_argument" });
+    expect(seen).toBeUndefined();
+  });
+
+  test("with too large a message", async () => {
+    client.close();
+    server.close();
+    await start({ maxMessageBytes: 1_000 });
+    const { headers, bytes } = await post("application/json", `{"text":"${"a".repeat(2_000)}"}`);
+    expect(headers[":status"]).toBe(429);
+    expect(JSON.parse(bytes.toString())).toMatchObject({ code: "resource_exhausted" });
+  });
+
+  test("until its deadline", async () => {
+    const { headers } = await post("application/json", '{"text":"wait"}', {
+      "connect-timeout-ms": "200",
+    });
+    expect(headers[":status"]).toBe(504);
+    expect(seen?.signal.reason).toMatchObject({ code: "deadline_exceeded" });
+  });
+});
+
+interface Posted {
+  readonly headers: IncomingHttpHeaders & IncomingHttpStatusHeader;
+  readonly bytes: Buffer;
+}
+
+/** Sends a request to the unary method by Node's HTTP/2. */
+async function post(type: string, body: string | Buffer, lines: object = {}): Promise<Posted> {
+  const { port } = server.address() as AddressInfo;
+  const session = connect(`http://127.0.0.1:${port}`);
+  try {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": `/${echo.echo.name}`,
+      "content-type": type,
+      ...lines,
+    });
+    stream.end(body);
+    const [headers] = (await once(stream, "response")) as [Posted["headers"]];
+    const pieces: Buffer[] = [];
+    for await (const piece of stream) pieces.push(piece as Buffer);
+    return { headers, bytes: Buffer.concat(pieces) };
+  } finally {
+    session.destroy();
+  }
+}
 
 /** Returns when the server has read everything that was sent so far. */
 async function roundTrip(): Promise<void> {

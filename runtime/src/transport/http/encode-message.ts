@@ -1,10 +1,10 @@
-import type { ServerCall } from "../../../call/call.ts";
-import { invalidResponse, messageTooLarge } from "../../call-errors.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
-import type { Dispatcher, TransportLimits } from "../../transport.ts";
+import type { ServerCall } from "../../call/call.ts";
+import { invalidResponse, messageTooLarge } from "../call-errors.ts";
+import type { Http2Stream } from "../http2/stream.ts";
+import type { Dispatcher, TransportLimits } from "../transport.ts";
 
-/** Bytes before a message: a flag and its length. */
-const prefixBytes = 5;
+/** Bytes before a message of gRPC: a flag and its length. */
+export const prefixBytes = 5;
 /** A message that is larger gets a buffer of its own. */
 const scratchBytes = 4 * 1024;
 

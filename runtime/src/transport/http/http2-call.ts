@@ -1,0 +1,188 @@
+import type { Deadline } from "../../base/deadline.ts";
+import type { MicroError } from "../../base/error.ts";
+import type { GrowingBuffer } from "../../base/growing-buffer.ts";
+import { Metadata } from "../../base/metadata.ts";
+import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
+import { lateMessage } from "../body-deadline.ts";
+import { answerError, callerGone } from "../call-errors.ts";
+import { errorCode } from "../http2/error-code.ts";
+import type { Http2Stream, ResetBy, StreamHandler } from "../http2/stream.ts";
+import { slowestMs } from "../streams/progress.ts";
+import { deadlineSkewMs } from "./deadline-skew.ts";
+import type { ResponseConnection } from "./encode-message.ts";
+
+/** What a call requires of the connection that it arrived on. */
+export interface CallConnection extends ResponseConnection {
+  /** The time at which the current chunk arrived. */
+  readonly now: Deadline;
+  /** Messages of at least this size are compressed, in bytes. */
+  readonly compressMinBytes: number;
+  /** The largest request, in bytes. */
+  readonly maxRequestBytes: number;
+  /** To how many times their size compressed requests may inflate. */
+  readonly maxInflationRatio: number;
+  /** The time for a message in addition to what its size allows, in milliseconds. */
+  readonly messageGraceMs: number;
+  /** Cost of stream messages that have arrived and are still unread, over all calls. */
+  unreadCost: number;
+  readonly maxUnreadCost: number;
+  /** Whether the client leaves so much unread that no further response may be buffered for it. */
+  readonly outputFull: boolean;
+  /** Counts memory of incomplete messages, in bytes. Returns the error if there is no room. */
+  holdIncomplete(bytes: number): MicroError | undefined;
+  /** Called when a call has its response, or has lost its caller. */
+  callEnded(call: Http2Call): void;
+}
+
+/** What the header of a request states about its call, in every protocol. */
+export interface CallHeader {
+  /** The timeout that the caller states, in milliseconds; Infinity if there is none. */
+  readonly timeoutMs: number;
+  /** The metadata in its encoded form; undefined if there is none. */
+  readonly metadata: Uint8Array | undefined;
+}
+
+/**
+ * A call at the server's end of an HTTP/2 connection: the handler's view of the call, and the
+ * receiver of its stream. A subclass reads the requests and writes the response in one protocol.
+ */
+export abstract class Http2Call extends ServerCall implements StreamHandler {
+  readonly stream: Http2Stream;
+  readonly connection: CallConnection;
+  /** The response is complete, or must not be sent. */
+  ended = false;
+  /** Memory of incomplete requests that is counted for this call, in bytes. */
+  #heldBytes = 0;
+  /** Until when the message that is due must be complete. */
+  #messageDueAt: Deadline = Number.POSITIVE_INFINITY;
+
+  constructor(
+    connection: CallConnection,
+    stream: Http2Stream,
+    method: AnyMethod,
+    peer: Peer,
+    { metadata, timeoutMs }: CallHeader,
+  ) {
+    const deadline = connection.now + timeoutMs;
+    super(method, peer, metadata === undefined ? undefined : Metadata.decode(metadata), deadline);
+    this.connection = connection;
+    this.stream = stream;
+    if (deadline !== Number.POSITIVE_INFINITY) stream.wakeAt(deadline);
+  }
+
+  /** Begins the call. Only a call whose handler needs no request runs already. */
+  abstract start(): void;
+  abstract onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void;
+  abstract onEnd(): void;
+  abstract onWritable(): void;
+  /** Sends an error, with the handler's metadata and trailers; throws if those cannot be sent. */
+  protected abstract sendError(error: MicroError, withMetadata: boolean): void;
+
+  onHead(): void {
+    // Only responses have a header here.
+  }
+
+  onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
+    // The response is complete, and the rest of the request is not needed.
+    if (by === "self" && code === errorCode.noError) return;
+    if (this.ended) return;
+    const { name } = this.method;
+    // A caller whose deadline passes slightly earlier than here resets the stream.
+    const isLate = this.remainingMs() <= deadlineSkewMs;
+    this.finish();
+    this.giveUp(isLate ? deadlineExceeded(name) : callerGone(name));
+  }
+
+  onDue(stream: Http2Stream, now: Deadline): void {
+    if (this.ended) return;
+    if (this.deadline <= now) this.refuse(deadlineExceeded(this.method.name));
+    else if (this.#messageDueAt <= now) {
+      this.refuse(lateMessage(this.connection.messageGraceMs));
+    } else stream.wakeAt(Math.min(this.deadline, this.#messageDueAt));
+  }
+
+  /** Responds with an error. */
+  fail(reason: unknown): void {
+    if (this.ended) return;
+    const error = answerError(reason, this.method.name);
+    try {
+      this.sendError(error, true);
+    } catch {
+      // Metadata that cannot be sent must not hide the error from the caller.
+      this.sendError(error, false);
+    }
+    this.finish();
+  }
+
+  failed(reason: unknown): void {
+    this.fail(reason);
+  }
+
+  /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
+  refuse(error: MicroError): void {
+    this.fail(error);
+    this.giveUp(error);
+  }
+
+  /** Whether a message, or the end of the request, is required within a time. */
+  protected get expectsMessage(): boolean {
+    return this.#messageDueAt !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Requires a message, or the end of the request, within a time. */
+  protected expectMessage(): void {
+    this.#messageDueAt = this.connection.now + this.connection.messageGraceMs;
+    this.stream.wakeAt(Math.min(this.deadline, this.#messageDueAt));
+  }
+
+  /** Called when nothing is due any longer. */
+  protected expectNothing(): void {
+    this.#messageDueAt = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Adds to a request that is incomplete. Its bytes no longer count against the window. Returns
+   * false if there is no room for it, after the call was refused.
+   */
+  protected collect(into: GrowingBuffer, piece: Uint8Array): boolean {
+    if (!this.hold(into.growthFor(piece.length))) return false;
+    into.append(piece);
+    this.#messageDueAt += slowestMs(piece.length);
+    this.stream.consume(piece.length);
+    return true;
+  }
+
+  /**
+   * Counts memory of the incomplete request, in bytes. Returns false if there is no room for it,
+   * after the call was refused.
+   */
+  protected hold(bytes: number): boolean {
+    const full = this.connection.holdIncomplete(bytes);
+    if (full !== undefined) {
+      this.refuse(full);
+      return false;
+    }
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  /** Called when nothing of the request is incomplete any longer. */
+  protected release(): void {
+    if (this.#heldBytes > 0) this.connection.holdIncomplete(-this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  /** Notifies the handler that the caller is no longer waiting. */
+  protected giveUp(reason: MicroError): void {
+    this.cancel(reason);
+  }
+
+  /** Called when the response is complete, or must not be sent. */
+  protected finish(): void {
+    this.ended = true;
+    this.release();
+    this.stream.dueAt = Number.POSITIVE_INFINITY;
+    this.connection.callEnded(this);
+  }
+}
