@@ -36,6 +36,15 @@ export const interop: Command = {
       program: "test/interop/h2spec/run.ts",
       options: { "--plant": "plant mistakes, each of which must be found" },
     },
+    hpack: {
+      summary: "exchange header blocks with the HPACK of golang.org/x/net; needs Go",
+      program: "test/interop/hpack/run.ts",
+      options: {
+        "--count N": "header lists in each direction (default 20,000)",
+        "--seed N": "the seed of the header lists",
+        "--plant": "plant a mistake, which must be found",
+      },
+    },
     googleapis: {
       summary: "generate and type-check code for all of Google's APIs",
       program: "test/googleapis/googleapis.ts",

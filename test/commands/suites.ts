@@ -45,6 +45,8 @@ export const suites: readonly Suite[] = [
   script("interop-planted", "interop", "grpc", "--plant"),
   script("h2spec", "interop", "h2spec"),
   script("h2spec-planted", "interop", "h2spec", "--plant"),
+  script("hpack", "interop", "hpack"),
+  script("hpack-planted", "interop", "hpack", "--plant", "--count", "1000"),
   script("googleapis", "interop", "googleapis", "--part"),
   script("conformance", "interop", "conformance"),
   script("connect-conformance", "interop", "connect-conformance"),
