@@ -1,11 +1,11 @@
 import type { Deadline } from "../../base/deadline.ts";
-import type { MicroError } from "../../base/error.ts";
+import { MicroError, type Outcome } from "../../base/error.ts";
 import type { GrowingBuffer } from "../../base/growing-buffer.ts";
 import { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import { lateMessage } from "../body-deadline.ts";
-import { answerError, callerGone } from "../call-errors.ts";
+import { answerError, callerGone, codecError } from "../call-errors.ts";
 import { errorCode } from "../http2/error-code.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../http2/stream.ts";
 import { slowestMs } from "../streams/progress.ts";
@@ -31,7 +31,7 @@ export interface CallConnection extends ResponseConnection {
   readonly outputFull: boolean;
   /** Counts memory of incomplete messages, in bytes. Returns the error if there is no room. */
   holdIncomplete(bytes: number): MicroError | undefined;
-  /** Called when a call has its response, or has lost its caller. */
+  /** Called when a call's stream is closed: its response was sent, or its caller is lost. */
   callEnded(call: Http2Call): void;
 }
 
@@ -90,21 +90,31 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
     const { name } = this.method;
     // A caller whose deadline passes slightly earlier than here resets the stream.
     const isLate = this.remainingMs() <= deadlineSkewMs;
-    this.finish();
-    this.giveUp(isLate ? deadlineExceeded(name) : callerGone(name));
+    const reason = isLate ? deadlineExceeded(name) : callerGone(name);
+    this.finish(reason);
+    this.cancel(reason);
+  }
+
+  onClosed(): void {
+    this.connection.callEnded(this);
   }
 
   onDue(stream: Http2Stream, now: Deadline): void {
     if (this.ended) return;
     if (this.deadline <= now) this.refuse(deadlineExceeded(this.method.name));
     else if (this.#messageDueAt <= now) {
-      this.refuse(lateMessage(this.connection.messageGraceMs));
+      this.refuse(codecError(lateMessage(this.connection.messageGraceMs), this.outcome));
     } else stream.wakeAt(Math.min(this.deadline, this.#messageDueAt));
   }
 
   /** Responds with an error. */
   fail(reason: unknown): void {
     if (this.ended) return;
+    this.#respondWith(reason);
+    this.finish();
+  }
+
+  #respondWith(reason: unknown): void {
     const error = answerError(reason, this.method.name);
     try {
       this.sendError(error, true);
@@ -112,7 +122,6 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
       // Metadata that cannot be sent must not hide the error from the caller.
       this.sendError(error, false);
     }
-    this.finish();
   }
 
   failed(reason: unknown): void {
@@ -121,9 +130,19 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
 
   /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
   refuse(error: MicroError): void {
-    this.fail(error);
-    this.giveUp(error);
+    if (this.ended) return;
+    this.#respondWith(error);
+    this.finish(error);
+    this.cancel(error);
   }
+
+  /** The outcome of a call that is refused for its request. */
+  protected get outcome(): Outcome {
+    return this.needsRequest ? "not-executed" : "unknown";
+  }
+
+  /** Whether nothing runs before a request has arrived, which must therefore arrive in time. */
+  protected abstract readonly needsRequest: boolean;
 
   /** Whether a message, or the end of the request, is required within a time. */
   protected get expectsMessage(): boolean {
@@ -160,7 +179,7 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
   protected hold(bytes: number): boolean {
     const full = this.connection.holdIncomplete(bytes);
     if (full !== undefined) {
-      this.refuse(full);
+      this.refuse(codecError(full, this.outcome));
       return false;
     }
     this.#heldBytes += bytes;
@@ -173,16 +192,21 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
     this.#heldBytes = 0;
   }
 
-  /** Notifies the handler that the caller is no longer waiting. */
-  protected giveUp(reason: MicroError): void {
-    this.cancel(reason);
-  }
-
-  /** Called when the response is complete, or must not be sent. */
-  protected finish(): void {
+  /**
+   * Called when the response is complete, or must not be sent.
+   *
+   * @param reason why the handler's call ends early
+   */
+  protected finish(_reason?: MicroError): void {
     this.ended = true;
     this.release();
     this.stream.dueAt = Number.POSITIVE_INFINITY;
-    this.connection.callEnded(this);
   }
+}
+
+/** Returns the error for a request that cannot be decoded: `internal`, as in gRPC's libraries. */
+export function undecodable(reason: unknown, outcome: Outcome): MicroError {
+  const error = codecError(reason, outcome);
+  if (error.code !== "invalid_argument") return error;
+  return new MicroError("internal", error.message, { outcome, cause: reason });
 }

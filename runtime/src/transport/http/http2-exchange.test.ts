@@ -36,7 +36,7 @@ async function start(limits: Partial<Http2Limits> = {}): Promise<void> {
   server = createServer((socket) => {
     connection = new ServerConnection(socket, "the test", allLimits, {
       requested(stream, head, list, hasEnded) {
-        const exchange = new Http2Exchange(stream, head, list, session);
+        const exchange = new Http2Exchange(stream, head, list, session, false);
         stream.handler = exchange;
         if (hasEnded) exchange.onEnd();
         const request = exchange.request as Http2Request;

@@ -21,10 +21,19 @@ export class Http2Exchange implements StreamHandler {
   readonly #request: BridgedRequest;
   readonly #response: BridgedResponse;
 
-  /** @param session identifies the connection */
-  constructor(stream: Http2Stream, head: MessageHead, list: HeaderList, session: object) {
+  /**
+   * @param session identifies the connection
+   * @param encrypted whether the connection is one of TLS
+   */
+  constructor(
+    stream: Http2Stream,
+    head: MessageHead,
+    list: HeaderList,
+    session: object,
+    encrypted: boolean,
+  ) {
     this.#state = new StreamState(stream, session);
-    this.#request = new BridgedRequest(stream, this.#state, head, list);
+    this.#request = new BridgedRequest(stream, this.#state, head, list, encrypted);
     this.#response = new BridgedResponse(stream, this.#state, head.method === "HEAD");
     // Writing after the end has no effect: the end itself was reported.
     this.#request.on("error", () => undefined);
@@ -109,14 +118,21 @@ class BridgedRequest extends Readable {
   readonly rawHeaders: string[] = [];
   readonly httpVersion = "2.0";
   readonly httpVersionMajor = 2;
-  readonly socket: object = {};
+  readonly socket: { readonly encrypted: boolean };
   readonly #stream: Http2Stream;
   /** Bytes that wait to be read, and count against the window until then. */
   #unread = 0;
   #ended = false;
 
-  constructor(stream: Http2Stream, state: StreamState, head: MessageHead, list: HeaderList) {
+  constructor(
+    stream: Http2Stream,
+    state: StreamState,
+    head: MessageHead,
+    list: HeaderList,
+    encrypted: boolean,
+  ) {
     super({ autoDestroy: false, emitClose: false });
+    this.socket = { encrypted };
     this.#stream = stream;
     this.stream = state;
     this.method = head.method;

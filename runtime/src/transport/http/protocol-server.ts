@@ -271,7 +271,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#checkDrained();
       },
       otherRequest: (stream, head, list, hasEnded) => {
-        const exchange = new Http2Exchange(stream, head, list, peer);
+        const exchange = new Http2Exchange(stream, head, list, peer, "encrypted" in socket);
         stream.handler = exchange;
         if (hasEnded) exchange.onEnd();
         this.#begin(socket, exchange.request, exchange.response);

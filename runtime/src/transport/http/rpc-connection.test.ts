@@ -33,6 +33,10 @@ const methods = new Map<string, (typeof echo)[keyof typeof echo]>(
   Object.values(echo).map((method) => [method.name, method]),
 );
 let seen: CallContext | undefined;
+/** Handlers of streams begin to read when it resolves. */
+let mayRead: Promise<void>;
+/** What reading the requests has thrown. */
+let thrown: unknown;
 
 /** Does what its request asks for. */
 const dispatcher: Dispatcher = {
@@ -55,6 +59,18 @@ const dispatcher: Dispatcher = {
   },
   async *stream(call, requests) {
     seen = call;
+    await mayRead;
+    if (call.requestMetadata.get("x-mode") === "count") {
+      let count = 0;
+      try {
+        for await (const _ of requests) count++;
+      } catch (reason) {
+        thrown = reason;
+        throw reason;
+      }
+      yield { index: count };
+      return;
+    }
     if (call.method.kind === "client_streaming") {
       const texts: string[] = [];
       for await (const request of requests) texts.push((request as EchoRequest).text);
@@ -77,7 +93,7 @@ let open = 0;
 
 async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
   connections = [];
-  server = createServer((socket) => {
+  server = createServer({ noDelay: true }, (socket) => {
     const peer = new ConnectionPeer("the client", "test");
     const connection = new RpcConnection(
       socket,
@@ -120,13 +136,17 @@ async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
 
 beforeEach(async () => {
   seen = undefined;
+  mayRead = Promise.resolve();
+  thrown = undefined;
+  open = 0;
+  incomplete = 0;
   await start();
 });
-afterEach(() => {
+afterEach(async () => {
+  await expect.poll(() => open).toBe(0);
   client.close();
   for (const { http2 } of connections) http2.socket.destroy();
   server.close();
-  expect(open).toBe(0);
   expect(incomplete).toBe(0);
 });
 
@@ -371,6 +391,98 @@ describe("a method that takes one request", () => {
     expect(incomplete).toBe(0);
   });
 });
+
+describe("a stream", () => {
+  const mode = new GrpcMetadata();
+  mode.set("x-mode", "count");
+
+  test("may send a client far more than its windows, as fast as it reads", async () => {
+    const payload = new Uint8Array(1024 * 1024);
+    const init = request({ count: 130, payload });
+    const call = client.makeServerStreamRequest(`/${echo.repeat.name}`, encode, decode, init);
+    let count = 0;
+    for await (const _ of call) count++;
+    expect(count).toBe(130);
+  });
+
+  test("of empty messages takes no more memory than their bytes until they are read", async () => {
+    let read: () => void = () => undefined;
+    mayRead = new Promise((resolve) => {
+      read = resolve;
+    });
+    const { stream, session } = rawStream(echo.collect.name, { "x-mode": "count" });
+    const count = 200_000;
+    stream.end(Buffer.alloc(5 * count));
+    await expect.poll(() => connections[0]?.http2.unreadBytes).toBeGreaterThan(200_000);
+    expect(connections[0]!.unreadCost).toBeLessThan(100_000);
+    read();
+    const pieces: Buffer[] = [];
+    for await (const piece of stream) pieces.push(piece as Buffer);
+    session.destroy();
+    expect(decode(Buffer.concat(pieces).subarray(5)).index).toBe(count);
+  });
+
+  test("that has begun reports no outcome for a request that is too large", async () => {
+    client.close();
+    server.close();
+    await start({ maxMessageBytes: 1_000 });
+    const call = client.makeBidiStreamRequest(`/${echo.chat.name}`, encode, decode);
+    const failed = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(request({ text: "a" }));
+    await once(call, "data");
+    call.write(request({ payload: new Uint8Array(2_000) }));
+    const error = await failed;
+    expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(error.metadata.get("micro-outcome")).toEqual([]);
+  });
+
+  test("fails for its handler with the reason for which it ends", async () => {
+    const metadata = mode.clone();
+    metadata.set("grpc-timeout", "200m");
+    const call = client.makeBidiStreamRequest(`/${echo.chat.name}`, encode, decode, metadata);
+    call.on("data", () => undefined);
+    const failed = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(request({ text: "a" }));
+    expect((await failed).code).toBe(status.DEADLINE_EXCEEDED);
+    await expect.poll(() => thrown).toMatchObject({ code: "deadline_exceeded" });
+  });
+});
+
+test("a call is open until the client has read its response", async () => {
+  const { stream, session } = rawStream(echo.echo.name);
+  const payload = new Uint8Array(500_000);
+  const message = encode(request({ payload }));
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  stream.end(Buffer.concat([prefix, message]));
+  await once(stream, "response");
+  expect(open).toBe(1);
+  stream.resume();
+  await once(stream, "end");
+  await expect.poll(() => open).toBe(0);
+  session.destroy();
+});
+
+test("spaces at the ends of metadata are removed", async () => {
+  const metadata = new GrpcMetadata();
+  metadata.set("x-a", " value ");
+  expect((await unary({ text: "hi" }, metadata)).error).toBeNull();
+  expect(seen?.requestMetadata.get("x-a")).toBe("value");
+});
+
+/** Opens a gRPC stream of Node's HTTP/2, whose bytes the test sends itself. */
+function rawStream(name: string, lines: object = {}) {
+  const { port } = server.address() as AddressInfo;
+  const session = connect(`http://127.0.0.1:${port}`);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/${name}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+    ...lines,
+  });
+  return { stream, session };
+}
 
 describe("Connect calls a unary method", () => {
   test("in protobuf's binary format", async () => {

@@ -25,6 +25,16 @@ export class ClosedStreams {
     this.#streams[(stream >>> 1) & (remembered - 1)] = wasReset ? ~stream : stream;
   }
 
+  /**
+   * Called when the peer resets a stream that is closed. Returns whether this side had reset it and
+   * the peer could not know that, which it does from then on.
+   */
+  knows(stream: number): boolean {
+    if (this.kindOf(stream) !== "reset") return false;
+    this.add(stream, false);
+    return true;
+  }
+
   /** How a stream was closed that is not open and whose number was passed already. */
   kindOf(stream: number): ClosedKind {
     const known = this.#streams?.[(stream >>> 1) & (remembered - 1)] ?? 0;

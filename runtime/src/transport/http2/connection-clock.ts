@@ -63,7 +63,9 @@ export class ConnectionClock {
 
   /** Called when SETTINGS were sent. */
   settling(): void {
-    this.#settledAt = monotonicNow() + this.#limits.handshakeTimeoutMs;
+    // A process that is busy may take longer than for its first bytes.
+    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
+    this.#settledAt = monotonicNow() + keepaliveIntervalMs + keepaliveTimeoutMs;
     this.#sweep.watch(this.#settledAt);
   }
 
@@ -132,7 +134,7 @@ export class ConnectionClock {
     } else if (now >= this.#settledAt) {
       connection.late(
         errorCode.settingsTimeout,
-        `SETTINGS were not acknowledged within ${handshakeTimeoutMs} ms`,
+        `SETTINGS were not acknowledged within ${keepaliveIntervalMs + keepaliveTimeoutMs} ms`,
       );
     } else if (!connection.isReading) {
       // What the peer has sent may wait in the kernel.

@@ -144,6 +144,8 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     this.#read(bytes);
     if (this.ended) return;
+    // The reader holds what it received meanwhile, so nothing more must come.
+    if (this.#reader.isPaused) this.socket.pause();
     if (this.#reader.atBoundary) this.clock.complete();
     else this.clock.incomplete(this.#reader.completed, chunk.length);
   }
@@ -211,6 +213,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
   continueReading(): void {
     if (this.ended || !this.isReading) return;
     this.#read();
+    if (!this.ended && this.isReading && !this.#reader.isPaused) this.socket.resume();
   }
 
   /** Announces that streams after this one are not processed. */
@@ -356,8 +359,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     this.now = monotonicNow();
     this.unchoked();
     if (!this.#isServer || this.choked) return;
-    this.socket.resume();
-    this.#read();
+    this.continueReading();
   }
 }
 

@@ -102,6 +102,11 @@ export class FrameReader {
     );
   }
 
+  /** Whether chunks are held until {@link resume}. */
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   /** Bytes that are held for an incomplete frame. */
   get heldBytes(): number {
     return this.#held.length;

@@ -19,6 +19,8 @@ export interface SendPort {
     template: HeaderTemplate | undefined,
     fields: readonly HeaderField[],
   ): void;
+  /** Called for each frame of data that is sent. */
+  dataFrameSent(): void;
   /** Called when all data of a stream has been sent. */
   sentAll(stream: Http2Stream): void;
 }
@@ -40,6 +42,8 @@ export class SendFlow {
   readonly waiting: Set<Http2Stream> = new Set();
   /** Bytes that wait, over all streams. */
   queuedBytes = 0;
+  /** Bytes that were passed to the socket. */
+  sentBytes = 0;
 
   constructor(port: SendPort) {
     this.#port = port;
@@ -190,10 +194,12 @@ export class SendFlow {
     const { writer } = this.#port;
     stream.sendWindow -= end - start;
     this.#window -= end - start;
+    this.sentBytes += end - start;
     let at = start;
     do {
       const to = Math.min(end, at + this.maxFrameBytes);
       writer.data(stream.id, bytes, at, to, isLast && to === end);
+      this.#port.dataFrameSent();
       at = to;
     } while (at < end);
     if (isLast) this.#port.sentAll(stream);

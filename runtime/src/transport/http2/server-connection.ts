@@ -47,6 +47,8 @@ export class ServerConnection extends StreamingConnection {
   #lastStream = 0;
   /** No streams after this one are accepted. */
   #lastAccepted = lastStreamId;
+  /** Whether the client has sent GOAWAY. */
+  #clientLeaves = false;
   /** Requests since reading was last paused, or a turn began. */
   #taken = 0;
   #turn = 0;
@@ -154,11 +156,12 @@ export class ServerConnection extends StreamingConnection {
 
   protected streamClosed(stream: Http2Stream): void {
     this.#owner.streamClosed?.(this, stream);
-    if (this.#lastAccepted !== lastStreamId) this.#closeWhenIdle();
+    if (this.#clientLeaves || this.#lastAccepted !== lastStreamId) this.#closeWhenIdle();
   }
 
   protected wentAway(): void {
-    // The client sends no further requests, and closes when its last one has ended.
+    this.#clientLeaves = true;
+    this.#closeWhenIdle();
   }
 
   protected drainPinged(): void {
@@ -205,7 +208,9 @@ export class ServerConnection extends StreamingConnection {
     if (this.openStreams > 0 || this.ended) return;
     clearTimeout(this.#goodbye);
     const reason = new MicroError("unavailable", "the connection was drained");
-    this.#goodbye = setTimeout(() => this.finish(reason), lastResponseMs).unref();
+    this.#goodbye = setTimeout(() => {
+      if (this.openStreams === 0) this.finish(reason);
+    }, lastResponseMs).unref();
   }
 }
 

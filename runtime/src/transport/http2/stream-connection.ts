@@ -11,6 +11,7 @@ import type { HeaderList } from "./hpack/header-list.ts";
 import type { HeaderTemplate } from "./hpack/header-template.ts";
 import type { Http2Limits } from "./limits.ts";
 import { messageHead } from "./message-head.ts";
+import { OutputBacklog } from "./output-backlog.ts";
 import { flag, frameType, initialTableBytes, readUint31, readUint32 } from "./protocol.ts";
 import { ReceiveFlow } from "./receive-flow.ts";
 import { SendFlow, type SendPort } from "./send-flow.ts";
@@ -25,6 +26,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   readonly #encoder = new HpackEncoder();
   readonly #receiveFlow: ReceiveFlow;
   readonly #sendFlow: SendFlow = new SendFlow(this);
+  readonly #backlog: OutputBacklog;
   readonly #data: DataReceiver;
   /** For gRPC, the first is `resource_exhausted` and the second `canceled`. */
   readonly #stallCode: number;
@@ -43,6 +45,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
       limits.connectionWindowBytes,
       limits.maxUnreadBytes,
     );
+    this.#backlog = new OutputBacklog(limits.maxUnsentBytes);
     this.#data = new DataReceiver(this, this.#receiveFlow);
   }
 
@@ -70,8 +73,8 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   /** Whether so much waits to be sent that nothing more should be buffered for the peer. */
   get outputFull(): boolean {
-    const queued = this.#sendFlow.queuedBytes;
-    return queued + this.socket.writableLength > this.limits.maxUnsentBytes;
+    const { queuedBytes, sentBytes } = this.#sendFlow;
+    return this.#backlog.isFull(queuedBytes + this.socket.writableLength, sentBytes);
   }
 
   /** Whether so many bytes would be passed on at once. */
@@ -124,7 +127,6 @@ export abstract class StreamingConnection extends Connection implements StreamCo
   ): boolean {
     if (this.ended || stream.closed) return true;
     this.guard.sent();
-    this.guard.dataFramesSent++;
     const passed = this.#sendFlow.send(stream, bytes, start, end, isLast);
     if (!passed && stream.isWaiting) this.#watchStalls();
     return passed;
@@ -144,6 +146,10 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     fields: readonly HeaderField[],
   ): void {
     this.sendHead(stream, template, fields, true);
+  }
+
+  dataFrameSent(): void {
+    this.guard.dataFramesSent++;
   }
 
   sentAll(stream: Http2Stream): void {
@@ -273,10 +279,11 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   #peerReset(id: number, code: number): void {
     const stream = this.streams.get(id);
-    this.guard.reset();
-    if (stream !== undefined) this.abort(stream, code, "peer");
-    else if (this.wasOpened(id)) this.guard.idleFrame();
-    else this.checkNotOpen(id, frameType.resetStream);
+    if (stream !== undefined) {
+      this.guard.reset();
+      this.abort(stream, code, "peer");
+    } else if (!this.wasOpened(id)) this.checkNotOpen(id, frameType.resetStream);
+    else if (!this.closedStreams.knows(id)) this.guard.idleFrame();
   }
 
   #windowUpdate(id: number, bytes: number): void {

@@ -15,7 +15,7 @@ import { compressionFor } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import { encodeMessage, prefixBytes } from "../encode-message.ts";
-import { type CallConnection, Http2Call } from "../http2-call.ts";
+import { type CallConnection, Http2Call, undecodable } from "../http2-call.ts";
 import type { ConnectRequest } from "./connect-request.ts";
 import { connectFields, connectHead, errorBody, errorHead } from "./connect-response.ts";
 
@@ -49,6 +49,10 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     this.expectMessage();
   }
 
+  protected get needsRequest(): boolean {
+    return true;
+  }
+
   onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
     if (this.ended) {
       stream.consume(end - start);
@@ -58,7 +62,7 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     const length = this.#body.length + end - start;
     if (length > maxRequestBytes) {
       const what = `a request of ${this.method.name}`;
-      this.refuse(messageTooLarge(what, length, maxRequestBytes, "not-executed"));
+      this.refuse(messageTooLarge(what, length, maxRequestBytes, this.outcome));
       stream.consume(end - start);
       return;
     }
@@ -74,7 +78,8 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     try {
       request = this.#decode(body);
     } catch (reason) {
-      this.refuse(codecError(reason, "not-executed"));
+      const isJson = this.#json !== undefined;
+      this.refuse((isJson ? codecError : undecodable)(reason, this.outcome));
       return;
     }
     this.#run(request);

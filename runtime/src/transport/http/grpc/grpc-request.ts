@@ -45,7 +45,9 @@ function readRequest(head: MessageHead, list: HeaderList): GrpcRequest {
     isPlain: common.isPlain && timeoutMs >= 0 && (!isCompressed || canInflate(encoding)),
     timeoutMs,
     encoding: isCompressed ? encoding : undefined,
-    accepted: list.get("grpc-accept-encoding")?.toLowerCase(),
+    // Who compresses requests also accepts responses that are compressed alike.
+    accepted:
+      list.get("grpc-accept-encoding")?.toLowerCase() ?? (isCompressed ? encoding : undefined),
   };
 }
 

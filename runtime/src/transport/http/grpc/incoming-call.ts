@@ -1,10 +1,10 @@
 import type { Compression } from "@connectrpc/connect/protocol";
-import { MicroError, type Outcome } from "../../../base/error.ts";
+import { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import type { Peer } from "../../../call/call.ts";
 import type { AnyMethod } from "../../../call/method.ts";
 import { countedSchema } from "../../../codec/message-elements.ts";
-import { codecError, encodeMetadata, messageTooLarge } from "../../call-errors.ts";
+import { encodeMetadata, messageTooLarge } from "../../call-errors.ts";
 import { readUint32 } from "../../http2/protocol.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import { compressionFor } from "../compression/algorithms.ts";
@@ -64,11 +64,24 @@ export abstract class IncomingGrpcCall extends Http2Call {
   protected abstract requestsEnded(): void;
 
   onData(_stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+    const at = this.read(bytes, start, end);
+    if (at < end) this.stream.consume(end - at);
+  }
+
+  /** Reads messages as long as the call accepts any. Returns where it stopped. */
+  protected read(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && !this.ended) {
-      at = this.#partial === undefined ? this.#begin(bytes, at, end) : this.#fill(bytes, at, end);
+      if (this.#partial !== undefined) at = this.#fill(bytes, at, end);
+      else if (this.acceptsMessage) at = this.#begin(bytes, at, end);
+      else return at;
     }
-    if (at < end) this.stream.consume(end - at);
+    return at;
+  }
+
+  /** Whether a further message may be passed on. */
+  protected get acceptsMessage(): boolean {
+    return true;
   }
 
   onEnd(): void {
@@ -76,7 +89,7 @@ export abstract class IncomingGrpcCall extends Http2Call {
     if (this.#partial === undefined) this.requestsEnded();
     else {
       const text = `the request of ${this.method.name} ends within a message`;
-      this.refuse(new MicroError("invalid_argument", text, { outcome: "not-executed" }));
+      this.refuse(new MicroError("invalid_argument", text, { outcome: this.outcome }));
     }
   }
 
@@ -120,9 +133,9 @@ export abstract class IncomingGrpcCall extends Http2Call {
     this.#headSent = true;
   }
 
-  protected override finish(): void {
+  protected override finish(reason?: MicroError): void {
     this.#partial = undefined;
-    super.finish();
+    super.finish(reason);
   }
 
   protected override sendError(error: MicroError, withMetadata: boolean): void {
@@ -188,35 +201,24 @@ export abstract class IncomingGrpcCall extends Http2Call {
     if (!this.needsRequest) this.expectNothing();
   }
 
-  /** Whether nothing runs before a request has arrived, which must therefore arrive in time. */
-  protected get needsRequest(): boolean {
-    return false;
-  }
-
   /** Checks the prefix of a message, and refuses the call if it is not accepted. */
   #check(flags: number, length: number): boolean {
     const { name } = this.method;
     const { maxRequestBytes } = this.connection;
     if (length > maxRequestBytes) {
-      this.refuse(messageTooLarge(`a request of ${name}`, length, maxRequestBytes, "not-executed"));
+      this.refuse(messageTooLarge(`a request of ${name}`, length, maxRequestBytes, this.outcome));
     } else if (flags === compressedFlag && this.encoding === undefined) {
       this.refuse(
         new MicroError("internal", `a request of ${name} is compressed, by no stated encoding`, {
-          outcome: "not-executed",
+          outcome: this.outcome,
         }),
       );
     } else if (flags > compressedFlag) {
-      this.refuse(new MicroError("invalid_argument", `a request of ${name} has unknown flags`));
+      const text = `a request of ${name} has unknown flags`;
+      this.refuse(new MicroError("invalid_argument", text, { outcome: this.outcome }));
     }
     return !this.ended;
   }
-}
-
-/** Returns the error for a request that cannot be decoded: `internal`, as in gRPC's libraries. */
-export function undecodable(reason: unknown, outcome: Outcome): MicroError {
-  const error = codecError(reason, outcome);
-  if (error.code !== "invalid_argument") return error;
-  return new MicroError("internal", error.message, { outcome, cause: reason });
 }
 
 /** Returns the error for a number of requests that does not fit the method. */

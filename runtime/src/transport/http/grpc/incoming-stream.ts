@@ -1,21 +1,33 @@
 import { MicroError } from "../../../base/error.ts";
+import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { callEnded } from "../../call-errors.ts";
+import type { Http2Stream } from "../../http2/stream.ts";
 import { decodeMessage } from "../../native/payload.ts";
 import {
   type DecodedAhead,
-  messageOverheadBytes,
   ReceiveQueue,
   type ReceiveQueueOwner,
   servedDecodedAhead,
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
-import { IncomingGrpcCall, undecodable, wrongCount } from "./incoming-call.ts";
+import { prefixBytes } from "../encode-message.ts";
+import { undecodable } from "../http2-call.ts";
+import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
 
 /**
  * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a
  * stream just before it resets it, and may send the two separately.
  */
 const turnsToReset = 4;
+
+/** The memory that an unread message takes in addition to its bytes. */
+const overheadBytes = 256;
+/**
+ * Up to which cost of unread messages of a stream further ones are split off. What arrives beyond
+ * that waits as it is, within the window of the stream: messages that are empty take fifty times
+ * the memory of their bytes.
+ */
+const maxSplitCost = 64 * 1024;
 
 /** An incoming gRPC call of a streaming kind. */
 export class IncomingGrpcStream
@@ -31,8 +43,15 @@ export class IncomingGrpcStream
   #blocked = false;
   #isCompressing = false;
   #count = 0;
+  /** Cost of the messages that were split off and are unread. */
+  #unreadCost = 0;
   /** Bytes of unread messages that were consumed while the messages were incomplete. */
   #prepaid = 0;
+  /** What has arrived after the messages that were split off. */
+  #unsplit: GrowingBuffer | undefined;
+  /** Whether the requests end after that. */
+  #endWaits = false;
+  #isSplitting = false;
 
   /**
    * Starts a call whose handler needs no request to begin. A call of the kind that takes one request
@@ -57,7 +76,7 @@ export class IncomingGrpcStream
       const { maxMessageElements } = this.connection.limits;
       return decodeMessage(this.method.input, bytes, start, end, maxMessageElements);
     } catch (reason) {
-      this.refuse(undecodable(reason, "unknown"));
+      this.refuse(undecodable(reason, this.outcome));
       return undefined;
     }
   }
@@ -66,14 +85,18 @@ export class IncomingGrpcStream
 
   consumed(cost: number): void {
     this.connection.unreadCost -= cost;
-    const bytes = cost - messageOverheadBytes;
+    this.#unreadCost -= cost;
+    const bytes = cost - overheadBytes + prefixBytes;
     const prepaid = Math.min(bytes, this.#prepaid);
     this.#prepaid -= prepaid;
     this.stream.consume(bytes - prepaid);
+    if (this.#unsplit !== undefined && this.#unreadCost * 2 <= maxSplitCost)
+      this.#continueSplitting();
   }
 
   dropped(cost: number): void {
     this.connection.unreadCost -= cost;
+    this.#unreadCost -= cost;
   }
 
   /** A handler that stops reading does not end its call; the client's window only stays closed. */
@@ -113,27 +136,62 @@ export class IncomingGrpcStream
     }
   }
 
+  override onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+    const waits = this.#unsplit !== undefined || this.#isSplitting;
+    const at = waits ? start : this.read(bytes, start, end);
+    if (this.ended) stream.consume(end - at);
+    else if (at < end) {
+      this.#unsplit ??= new GrowingBuffer();
+      this.#unsplit.append(bytes.subarray(at, end));
+    }
+  }
+
+  override onEnd(): void {
+    if (this.#unsplit === undefined) super.onEnd();
+    else this.#endWaits = true;
+  }
+
+  protected override get acceptsMessage(): boolean {
+    return this.#unreadCost < maxSplitCost;
+  }
+
+  /** Splits messages off what has arrived, now that others were read. */
+  #continueSplitting(): void {
+    if (this.#isSplitting) return;
+    this.#isSplitting = true;
+    const bytes = this.#unsplit!.take();
+    this.#unsplit = undefined;
+    const at = this.read(bytes, 0, bytes.length);
+    this.#isSplitting = false;
+    if (this.ended) return;
+    if (at < bytes.length) {
+      const rest = new GrowingBuffer();
+      rest.append(bytes.subarray(at));
+      this.#unsplit = rest;
+    } else if (this.#endWaits) super.onEnd();
+  }
+
   protected received(bytes: Uint8Array, start: number, end: number, windowBytes: number): void {
     const { connection, method } = this;
     if (method.kind === "server_streaming" && ++this.#count > 1) {
       this.refuse(wrongCount(`${method.name} takes one request, and received more`));
       return;
     }
-    const cost = end - start + messageOverheadBytes;
+    const cost = end - start + overheadBytes;
     connection.unreadCost += cost;
+    this.#unreadCost += cost;
+    if (windowBytes === 0) this.#prepaid += end - start + prefixBytes;
     if (connection.unreadCost > connection.maxUnreadCost) {
-      connection.unreadCost -= cost;
+      this.dropped(cost);
       this.refuse(
         new MicroError(
           "resource_exhausted",
           `${method.name} was ended because the connection of ${this.peer.address} has ${connection.maxUnreadCost} bytes of stream messages that no handler has read`,
+          { outcome: this.outcome },
         ),
       );
       return;
     }
-    if (windowBytes === 0) this.#prepaid += end - start;
-    // The prefix of the message is not held.
-    else this.stream.consume(windowBytes - (end - start));
     this.#requests.receive(bytes, start, end, cost);
   }
 
@@ -155,17 +213,12 @@ export class IncomingGrpcStream
     else setImmediate(() => this.#endAfter(turns - 1));
   }
 
-  protected override giveUp(reason: MicroError): void {
-    this.#answers.stop();
-    super.giveUp(reason);
-    this.#requests.abort(reason);
-  }
-
-  protected override finish(): void {
+  protected override finish(reason?: MicroError): void {
     this.ended = true;
+    this.#unsplit = undefined;
     this.#answers.stop();
-    this.#requests.abort(() => callEnded(this.method.name));
-    super.finish();
+    this.#requests.abort(reason ?? (() => callEnded(this.method.name)));
+    super.finish(reason);
   }
 
   #run(): void {

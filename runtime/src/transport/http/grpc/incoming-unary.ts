@@ -4,7 +4,8 @@ import { decodeMessage } from "../../native/payload.ts";
 import type { UnaryReceiver } from "../../transport.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { requestCompressed } from "../compression/keys.ts";
-import { IncomingGrpcCall, undecodable, wrongCount } from "./incoming-call.ts";
+import { undecodable } from "../http2-call.ts";
+import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
 
 /** An incoming unary gRPC call. It runs when its request is complete. */
 export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver {
@@ -81,7 +82,7 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
       const { maxMessageElements } = connection.limits;
       this.#request = decodeMessage(method.input, bytes, start, end, maxMessageElements);
     } catch (reason) {
-      this.refuse(undecodable(reason, "not-executed"));
+      this.refuse(undecodable(reason, this.outcome));
     }
   }
 
@@ -101,7 +102,7 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
       this.set(requestCompressed, true);
       this.#decode(bytes, 0, bytes.length);
     } catch (reason) {
-      if (!this.ended) this.refuse(codecError(reason, "not-executed"));
+      if (!this.ended) this.refuse(codecError(reason, this.outcome));
     }
     this.#isInflating = false;
     if (this.#allReceived && !this.ended) this.#run(this.#request);

@@ -1,6 +1,6 @@
 import { ConnectionError, errorCode } from "../error-code.ts";
 import { DynamicTable } from "./dynamic-table.ts";
-import { isFieldName, isFieldValue } from "./field-characters.ts";
+import { hasValueCharacters, isFieldName, isPadded } from "./field-characters.ts";
 import { HeaderField } from "./header-field.ts";
 import { HeaderList } from "./header-list.ts";
 import { decodeHuffman } from "./huffman.ts";
@@ -77,8 +77,9 @@ export class HpackDecoder {
       size += field.size;
       isTooLarge ||= size > maxListBytes || fields.length === maxFields;
       if (isTooLarge) continue;
-      fields.push(field);
-      isValid &&= field.isValid;
+      const kept = isPadded(field.value) ? unpadded(field) : field;
+      fields.push(kept);
+      isValid &&= kept.isValid;
     }
     return new HeaderList(fields, isTooLarge, isValid);
   }
@@ -99,7 +100,7 @@ export class HpackDecoder {
     const index = this.#integer(prefix);
     const name = index === 0 ? this.#string() : this.#indexed(index).name;
     const value = this.#string();
-    const isValid = isFieldName(name) && isFieldValue(value);
+    const isValid = isFieldName(name) && hasValueCharacters(value);
     return new HeaderField(name, value, isSensitive, isValid);
   }
 
@@ -165,6 +166,15 @@ export class HpackDecoder {
 }
 
 const empty = new Uint8Array(0);
+
+/**
+ * Removes the spaces at the ends of a value, which mean nothing and which gRPC's libraries send. A
+ * pseudo-field is not valid with them.
+ */
+function unpadded({ name, value, isSensitive, isValid }: HeaderField): HeaderField {
+  const rest = value.replace(/^[\t ]+|[\t ]+$/g, "");
+  return new HeaderField(name, rest, isSensitive, isValid && !name.startsWith(":"));
+}
 
 /** A string up to this length is built faster here than by a call of the platform. */
 const shortBytes = 8;

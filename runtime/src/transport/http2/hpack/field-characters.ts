@@ -33,13 +33,22 @@ export function isFieldName(text: string): boolean {
  * and with no space at either end.
  */
 export function isFieldValue(text: string): boolean {
-  const { length } = text;
-  if (length === 0) return true;
-  for (let at = 0; at < length; at++) {
+  return hasValueCharacters(text) && !isPadded(text);
+}
+
+/** Whether a string has only characters that the value of a field may have. */
+export function hasValueCharacters(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
     // Undefined for characters beyond a byte.
     if ((characters[text.charCodeAt(at)]! & inValue) === 0) return false;
   }
-  return !isBlank(text.charCodeAt(0)) && !isBlank(text.charCodeAt(length - 1));
+  return true;
+}
+
+/** Whether there is a space at either end. */
+export function isPadded(text: string): boolean {
+  const { length } = text;
+  return length > 0 && (isBlank(text.charCodeAt(0)) || isBlank(text.charCodeAt(length - 1)));
 }
 
 function isBlank(code: number): boolean {

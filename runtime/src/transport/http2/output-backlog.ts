@@ -1,0 +1,46 @@
+import { type Deadline, monotonicNow } from "../../base/deadline.ts";
+
+/** How long a peer may leave more than the limit unread before its pace is judged, in milliseconds. */
+const graceMs = 1_000;
+/** Within which time a peer must be able to read what waits, at its pace, in milliseconds. */
+const drainMs = 30_000;
+/** How many times the limit may wait even for a peer that reads fast. */
+const mostTimes = 8;
+
+/**
+ * Judges whether a peer reads too slowly for more output to be kept for it. One that reads at full
+ * speed may ask for much at once; one that does not read, or hardly, is refused at the limit.
+ */
+export class OutputBacklog {
+  readonly #limitBytes: number;
+  /** Since when more than the limit waits. */
+  #since: Deadline = Number.POSITIVE_INFINITY;
+  /** What had been sent by then, in bytes. */
+  #sentBefore = 0;
+
+  /** @param limitBytes what may always wait, in bytes */
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /**
+   * Whether nothing more should be kept for the peer.
+   *
+   * @param unsentBytes what waits to be sent
+   * @param sentBytes what was sent since the connection began
+   */
+  isFull(unsentBytes: number, sentBytes: number, now: Deadline = monotonicNow()): boolean {
+    if (unsentBytes <= this.#limitBytes) {
+      this.#since = Number.POSITIVE_INFINITY;
+      return false;
+    }
+    if (unsentBytes > mostTimes * this.#limitBytes) return true;
+    if (this.#since === Number.POSITIVE_INFINITY) {
+      this.#since = now;
+      this.#sentBefore = sentBytes;
+    }
+    const elapsedMs = now - this.#since;
+    if (elapsedMs < graceMs) return false;
+    return (sentBytes - this.#sentBefore) * drainMs < unsentBytes * elapsedMs;
+  }
+}
