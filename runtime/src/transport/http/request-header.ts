@@ -1,3 +1,4 @@
+import type { Compression } from "@connectrpc/connect/protocol";
 import { isMicroError } from "../../base/error.ts";
 import { type HeaderLine, metadataFrom } from "../http-headers.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
@@ -10,8 +11,10 @@ export interface RequestHeader extends CallHeader {
   readonly name: string;
   /** The host names that it uses for this server. */
   readonly hosts: readonly string[];
-  /** The encodings in which responses are accepted, as listed. */
-  readonly accepted: string | undefined;
+  /** How responses may be compressed, if the caller accepts that. */
+  readonly compression: Compression | undefined;
+  /** Whether the listener accepts it as it is; undefined until that was asked. */
+  isAccepted: boolean | undefined;
   /**
    * Whether nothing about the header needs more than a call does: no browser, no go-micro, and
    * nothing that is stated twice.
@@ -43,7 +46,7 @@ const single: ReadonlySet<string> = new Set([
 export function readRequestHeader(
   { path, authority }: MessageHead,
   fields: readonly HeaderField[],
-): Omit<RequestHeader, "accepted" | "timeoutMs"> {
+): Omit<RequestHeader, "compression" | "timeoutMs"> {
   let isPlain = /^\/[\w.-]+\/\w+$/.test(path);
   const hosts = authority === "" ? [] : [authority];
   const seen: string[] = [];
@@ -62,5 +65,5 @@ export function readRequestHeader(
     if (!isMicroError(reason)) throw reason;
     isPlain = false;
   }
-  return { name: path.slice(1), isPlain, hosts, metadata };
+  return { name: path.slice(1), isPlain, hosts, metadata, isAccepted: undefined };
 }

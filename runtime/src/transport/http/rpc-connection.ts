@@ -166,11 +166,10 @@ export class RpcConnection implements CallConnection, ServerConnectionOwner {
   #method(
     protocol: "connect" | "grpc",
     { path }: MessageHead,
-    { isPlain, name, hosts }: RequestHeader,
+    request: RequestHeader,
   ): AnyMethod | undefined {
-    const method = isPlain ? this.dispatcher.method(name) : undefined;
-    if (method === undefined || !this.#owner.accepts(protocol, hosts, path)) return undefined;
-    return method;
+    request.isAccepted ??= request.isPlain && this.#owner.accepts(protocol, request.hosts, path);
+    return request.isAccepted ? this.dispatcher.method(request.name) : undefined;
   }
 
   /** Ends the open calls with an error. */

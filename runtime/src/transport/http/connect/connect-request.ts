@@ -1,5 +1,6 @@
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
+import { compressionFor } from "../compression/algorithms.ts";
 import type { Encoding } from "../message-adapter.ts";
 import { type RequestHeader, readRequestHeader } from "../request-header.ts";
 
@@ -36,7 +37,7 @@ export function connectRequest(head: MessageHead, list: HeaderList): ConnectRequ
       (timeout === undefined || /^\d{1,10}$/.test(timeout)),
     timeoutMs: timeout === undefined ? Number.POSITIVE_INFINITY : Number(timeout),
     encoding: encodings.get(list.get("content-type"))!,
-    accepted: list.get("accept-encoding")?.toLowerCase(),
+    compression: compressionFor(list.get("accept-encoding")?.toLowerCase()),
   };
   list.note = read;
   return read;

@@ -11,7 +11,6 @@ import type { Http2Stream } from "../../http2/stream.ts";
 import { encodeResponse } from "../../message-bytes.ts";
 import { decodeMessage } from "../../native/payload.ts";
 import type { UnaryReceiver } from "../../transport.ts";
-import { compressionFor } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import { encodeMessage, prefixBytes } from "../encode-message.ts";
@@ -136,10 +135,7 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
   }
 
   #compression(): Compression | undefined {
-    const { accepted } = this.#request;
-    return accepted !== undefined && this.get(compressResponses)
-      ? compressionFor(accepted)
-      : undefined;
+    return this.get(compressResponses) ? this.#request.compression : undefined;
   }
 
   #encode(answer: unknown): Uint8Array {

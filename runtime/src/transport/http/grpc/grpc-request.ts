@@ -1,5 +1,6 @@
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
+import { compressionFor } from "../compression/algorithms.ts";
 import { canInflate } from "../compression/inflation.ts";
 import { type RequestHeader, readRequestHeader } from "../request-header.ts";
 
@@ -46,8 +47,9 @@ function readRequest(head: MessageHead, list: HeaderList): GrpcRequest {
     timeoutMs,
     encoding: isCompressed ? encoding : undefined,
     // Who compresses requests also accepts responses that are compressed alike.
-    accepted:
+    compression: compressionFor(
       list.get("grpc-accept-encoding")?.toLowerCase() ?? (isCompressed ? encoding : undefined),
+    ),
   };
 }
 

@@ -7,7 +7,6 @@ import { countedSchema } from "../../../codec/message-elements.ts";
 import { encodeMetadata, messageTooLarge } from "../../call-errors.ts";
 import { readUint32 } from "../../http2/protocol.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
-import { compressionFor } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import { encodeMessage, prefixBytes } from "../encode-message.ts";
@@ -44,7 +43,7 @@ export abstract class IncomingGrpcCall extends Http2Call {
   ) {
     super(connection, stream, method, peer, request);
     this.encoding = request.encoding;
-    this.#compression = compressionFor(request.accepted);
+    this.#compression = request.compression;
   }
 
   /**
