@@ -1,6 +1,6 @@
 import { type Deadline, monotonicNow } from "../../base/deadline.ts";
 
-/** How long a peer may leave more than the limit unread before its pace is judged, in milliseconds. */
+/** Time until the pace of a peer over the limit is judged, in milliseconds. */
 const graceMs = 1_000;
 /** Within which time a peer must be able to read what waits, at its pace, in milliseconds. */
 const drainMs = 30_000;
@@ -15,7 +15,7 @@ export class OutputBacklog {
   readonly #limitBytes: number;
   /** Since when more than the limit waits. */
   #since: Deadline = Number.POSITIVE_INFINITY;
-  /** What had been sent by then, in bytes. */
+  /** Bytes that were sent until then. */
   #sentBefore = 0;
 
   /** @param limitBytes what may always wait, in bytes */

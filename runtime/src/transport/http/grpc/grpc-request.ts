@@ -46,7 +46,7 @@ function readRequest(head: MessageHead, list: HeaderList): GrpcRequest {
     isPlain: common.isPlain && timeoutMs >= 0 && (!isCompressed || canInflate(encoding)),
     timeoutMs,
     encoding: isCompressed ? encoding : undefined,
-    // Who compresses requests also accepts responses that are compressed alike.
+    // A caller that compresses requests accepts responses that are compressed alike.
     compression: compressionFor(
       list.get("grpc-accept-encoding")?.toLowerCase() ?? (isCompressed ? encoding : undefined),
     ),

@@ -47,15 +47,15 @@ export class IncomingGrpcStream
   #unreadCost = 0;
   /** Bytes of unread messages that were consumed while the messages were incomplete. */
   #prepaid = 0;
-  /** What has arrived after the messages that were split off. */
+  /** The bytes after the messages that were split off. */
   #unsplit: GrowingBuffer | undefined;
   /** Whether the requests end after that. */
   #endWaits = false;
   #isSplitting = false;
 
   /**
-   * Starts a call whose handler needs no request to begin. A call of the kind that takes one request
-   * begins when that is known to be the only one.
+   * Starts a call whose handler needs no request to begin. A call that takes one request begins
+   * when that is known to be the only one.
    */
   start(): void {
     if (this.method.kind === "server_streaming") this.expectMessage();
