@@ -68,7 +68,26 @@ function figure(
   };
 }
 
-/** The goals of the native transport. */
+/** The goals of gRPC between our client and our server. */
+export const grpcGoals: readonly ContenderGoal[] = [
+  {
+    what: "gRPC, 128 in flight, times grpc-js",
+    atLeast: 25,
+    ...faster("micro-es-grpc", "grpc-js", small(128)),
+  },
+  {
+    what: "gRPC, 16 in flight, times grpc-js",
+    atLeast: 15,
+    ...faster("micro-es-grpc", "grpc-js", small(16)),
+  },
+  {
+    what: "gRPC, server streaming, times grpc-js",
+    atLeast: 10,
+    ...faster("micro-es-grpc", "grpc-js", ["download", 64, 1]),
+  },
+];
+
+/** The goals of the native transport, of gRPC and of events. */
 export const goals: readonly ContenderGoal[] = [
   {
     what: "128 in flight, times grpc-js",
@@ -175,6 +194,7 @@ export const goals: readonly ContenderGoal[] = [
     atMost: 1.5,
     ...figure("micro-es-events-memory", events, "cpuUsPerOperation"),
   },
+  ...grpcGoals,
 ];
 
 /** The contenders to measure for {@link goals}. */
