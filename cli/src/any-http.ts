@@ -33,8 +33,17 @@ export function anyHttpTransport(protocol: Exclude<Protocol, "native">): Transpo
 function isNoHttp2(reason: unknown): boolean {
   const { code, cause } = asMicroError(reason);
   if (code !== "unavailable") return false;
-  if (!(cause instanceof Error) || !("code" in cause)) return true;
+  const first = firstCause(cause);
+  if (!(first instanceof Error) || !("code" in first)) return true;
+  // The runtime's own HTTP/2 reports its error codes, which are numbers.
+  if (typeof first.code === "number") return true;
   return ["ERR_HTTP2_ERROR", "ERR_HTTP2_SESSION_ERROR", "ECONNRESET", "EPIPE"].includes(
-    String(cause.code),
+    String(first.code),
   );
+}
+
+function firstCause(reason: unknown): unknown {
+  let first = reason;
+  while (first instanceof Error && first.cause !== undefined) first = first.cause;
+  return first;
 }

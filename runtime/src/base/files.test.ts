@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFile, makeOwnDirectory, readOwnFile, replaceFile } from "./files.ts";
 
@@ -64,7 +64,8 @@ describe("replaceFile", () => {
     await expect(replaceFile(join(folder, "nowhere/state"), "")).rejects.toThrow("ENOENT");
     await expect(replaceFile(folder, "text")).rejects.toThrow();
     expect(readdirSync(folder)).toEqual(["victim"]);
-    expect(readdirSync(join(folder, "..")).filter((name) => name.endsWith(".new"))).toEqual([]);
+    const nextTo = readdirSync(join(folder, ".."));
+    expect(nextTo.filter((name) => name.startsWith(`.${basename(folder)}.`))).toEqual([]);
   });
 });
 

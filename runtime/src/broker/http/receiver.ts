@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { formatAddress, parseAddress } from "../../base/address.ts";
 import { type Code, MicroError } from "../../base/error.ts";
@@ -112,21 +112,20 @@ export class Receiver {
         `the HTTP broker listens on host:port, not ${address}`,
       );
     }
-    const server = createServer(
-      {
-        headersTimeout: headersTimeoutMs,
-        requestTimeout: requestTimeoutMs,
-        connectionsCheckingInterval: 5_000,
-        keepAliveTimeout: keepAliveMs,
-        maxHeaderSize: 16 * 1024,
-      },
-      (request, response) => {
-        this.#serve(request).then(
-          () => response.end(),
-          (error: unknown) => this.#refuse(response, error, STATUS_CODES),
-        );
-      },
-    );
+    const serverOptions: ServerOptions & UpgradeOptions = {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: 5_000,
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: 16 * 1024,
+      shouldUpgradeCallback: asksForBatches,
+    };
+    const server = createServer(serverOptions, (request, response) => {
+      this.#serve(request).then(
+        () => response.end(),
+        (error: unknown) => this.#refuse(response, error, STATUS_CODES),
+      );
+    });
     if (this.#options.native)
       server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
         this.#upgrade(request, socket, head, STATUS_CODES),
@@ -171,7 +170,7 @@ export class Receiver {
     head: Buffer,
     texts: Readonly<Record<number, string | undefined>>,
   ): void {
-    if (request.headers.upgrade?.toLowerCase() !== upgradeToken) {
+    if (!asksForBatches(request)) {
       this.#withoutUpgrade(request, socket, head);
       return;
     }
@@ -202,7 +201,8 @@ export class Receiver {
 
   /**
    * Serves a request that asks for another protocol as any other request. Some HTTP clients ask for
-   * HTTP/2 with each of their requests, and Node gives the connection away with it.
+   * HTTP/2 with each of their requests, and Node before version 24.9 gives the connection away with
+   * it.
    */
   #withoutUpgrade(
     { method, url, rawHeaders }: IncomingMessage,
@@ -353,6 +353,16 @@ export class Receiver {
     else this.#options.logger.debug({ status: code, detail }, "an event was refused");
     return JSON.stringify({ id: "go.micro.broker", code, detail, status: texts[code] ?? "" });
   }
+}
+
+/** An option of Node since version 24.9. */
+interface UpgradeOptions {
+  /** Whether a request gets its connection; otherwise it is served as any other request. */
+  readonly shouldUpgradeCallback: (request: IncomingMessage) => boolean;
+}
+
+function asksForBatches({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === upgradeToken;
 }
 
 /** A response with a status other than 200. */

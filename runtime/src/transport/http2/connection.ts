@@ -276,12 +276,18 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
       else if (this.#preface.isComplete) this.#reader.push(bytes);
       else this.#reader.push(this.#preface.read(bytes));
     } catch (reason) {
-      this.violated(
-        reason instanceof ConnectionError
-          ? reason
-          : new ConnectionError(errorCode.internalError, `failed: ${String(reason)}`),
-      );
+      this.violated(this.#violation(reason));
     }
+  }
+
+  #violation(reason: unknown): ConnectionError {
+    if (!(reason instanceof ConnectionError)) {
+      return new ConnectionError(errorCode.internalError, `failed: ${String(reason)}`);
+    }
+    if (this.#isServer || this.#greeted) return reason;
+    // An HTTP/1.1 server responds to the preface with a status line, which is read as a frame.
+    const text = `the server does not support HTTP/2: ${reason.message}`;
+    return new ConnectionError(reason.code, text);
   }
 
   #settings(flags: number, bytes: Uint8Array, start: number, end: number): void {
