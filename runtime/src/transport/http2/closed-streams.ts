@@ -22,7 +22,10 @@ export class ClosedStreams {
 
   add(stream: number, wasReset: boolean): void {
     this.#streams ??= new Int32Array(remembered);
-    this.#streams[(stream >>> 1) & (remembered - 1)] = wasReset ? ~stream : stream;
+    const slot = (stream >>> 1) & (remembered - 1);
+    const known = this.#streams[slot]!;
+    if ((known < 0 ? ~known : known) > stream) return;
+    this.#streams[slot] = wasReset ? ~stream : stream;
   }
 
   /**

@@ -332,8 +332,8 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   #reset(stream: Http2Stream, code: number): void {
     if (stream.closed) return;
-    this.#close(stream, true);
     if (!this.ended) this.writer.number(frameType.resetStream, stream.id, code);
+    this.#close(stream, true);
     stream.handler.onReset(stream, code, "self");
   }
 

@@ -209,7 +209,9 @@ export class GrpcChannel
     for (const call of this.#waiting) {
       if (connection.capacity === 0) return;
       this.#waiting.delete(call);
-      call.open();
+      const refused = callRefusal(call.name, call.outgoing);
+      if (refused === undefined) call.open();
+      else call.cancel(refused);
     }
   }
 
@@ -242,6 +244,7 @@ export class GrpcChannel
     const gone = socket.closed
       ? undefined
       : new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    for (const call of [...this.#waiting]) this.#refuse(call);
     for (const call of [...this.#calls]) call.cancel(reason);
     this.connection.close(reason);
     await gone;

@@ -192,7 +192,8 @@ export class IncomingGrpcStream
       );
       return;
     }
-    this.#requests.receive(bytes, start, end, cost);
+    if (this.#requests.ended) this.dropped(cost);
+    else this.#requests.receive(bytes, start, end, cost);
   }
 
   protected requestsEnded(): void {
