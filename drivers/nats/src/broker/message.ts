@@ -31,7 +31,8 @@ import {
 export function encodeHeaders(record: EventRecord, messageId?: string): string {
   let text = `${headOf(record)}${record.id}\r\n`;
   if (messageId !== undefined) text += `Nats-Msg-Id: ${messageId}\r\n`;
-  if (record.replay !== undefined) text += `Micro-Replay: ${record.replay}\r\n`;
+  if (record.replay !== undefined && replayPattern.test(record.replay))
+    text += `Micro-Replay: ${record.replay}\r\n`;
   if (record.key !== undefined) {
     text += `Micro-Key: ${encodeURIComponent(Buffer.from(record.key).toString())}\r\n`;
   }
@@ -52,7 +53,7 @@ interface Head {
 
 /** That of the event encoded last, and that of the event decoded last. */
 let lastEncoded: Head = makeHead("", "");
-let lastDecoded: Head = lastEncoded;
+let lastDecoded: Head = { contentType: "", typeName: "", text: "no event begins like this" };
 
 function headOf({ contentType, typeName }: EventRecord): string {
   if (lastEncoded.contentType !== contentType || lastEncoded.typeName !== typeName) {
@@ -101,6 +102,8 @@ function endOfMessageId(text: string, start: number): number {
 }
 
 const visibleAscii = /^[\x21-\x7e]{1,255}$/;
+/** A dead-letter topic and a sequence number. */
+const replayPattern = /^[\x21-\x7e]{1,1024}$/;
 const noMetadata = new Metadata();
 
 /**
@@ -140,7 +143,8 @@ export function decodeMessage(
   const key = described.key === "" ? undefined : described.key;
   const replay = headers.get("Micro-Replay");
   const record = { ...described, key, topic, body: data, metadata };
-  return replay === "" ? record : { ...record, replay };
+  // Of another form it comes from no broker of ours, and could add headers to a dead letter.
+  return replayPattern.test(replay) ? { ...record, replay } : record;
 }
 
 /**

@@ -72,6 +72,10 @@ export class Attempt implements LinkDelivery {
     this.publication.passed();
   }
 
+  mayHaveArrived(): void {
+    this.#untouched = false;
+  }
+
   lost(error: MicroError): void {
     this.#host.avoid(this.#candidate.id);
     this.settled(error);

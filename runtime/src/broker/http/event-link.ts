@@ -28,6 +28,8 @@ export interface LinkDelivery {
   lost(error: MicroError): void;
   /** Called instead if the event is to be posted over HTTP. */
   post(): void;
+  /** Called if its connection was lost after it was sent, before it is sent again. */
+  mayHaveArrived(): void;
 }
 
 /** What a {@link EventLink} requires of the pool that it belongs to. */
@@ -40,14 +42,16 @@ export interface EventLinkOwner {
   resend(delivery: LinkDelivery): void;
   /** The process did not respond to any batch: events for the address are posted for a while. */
   useHttp(address: string): void;
-  /** The link accepts no further events. */
+  /** The link accepts no further events, and still carries some. */
+  retired(link: EventLink): void;
+  /** The link accepts no further events, and carries none. */
   ended(link: EventLink): void;
 }
 
 /** The usual size of a batch under load, in bytes: both sides can work at once. */
 const usualBatchBytes = 16 * 1024;
 /** Batches on their way, without a response, on one connection; more events wait for them. */
-const window = 64;
+const mostUnderWay = 64;
 
 /** One connection to the process of one or more subscribers, which carries batches of events. */
 export class EventLink {
@@ -62,6 +66,10 @@ export class EventLink {
   #pumping = false;
   #scheduled = false;
   #ended = false;
+  /** Whether a batch had no response in time, so that the connection is closed after the others. */
+  #retired = false;
+  /** How many batches may be under way. */
+  #window = mostUnderWay;
   /** Whether a batch had a response. */
   #proven = false;
   #used = false;
@@ -74,7 +82,11 @@ export class EventLink {
 
   /** Whether it accepts events. */
   get isOpen(): boolean {
-    return !this.#ended && (this.#connection === undefined || this.#connection.state === "open");
+    return (
+      !this.#ended &&
+      !this.#retired &&
+      (this.#connection === undefined || this.#connection.state === "open")
+    );
   }
 
   send(delivery: LinkDelivery): void {
@@ -99,6 +111,7 @@ export class EventLink {
   /** Sends what waits: the connection is established. */
   connected(connection: ClientConnection): void {
     this.#connection = connection;
+    this.#window = Math.min(mostUnderWay, connection.peerSettings.maxConcurrentCalls);
     this.#idleTimer = setInterval(() => this.#closeIfIdle(), this.#owner.idleMs);
     this.#idleTimer.unref();
     void connection.closed.then((reason) => this.#end(reason));
@@ -139,14 +152,17 @@ export class EventLink {
   batchEnded(): void {
     this.#underWay--;
     this.#pump();
-    if (this.#underWay === 0) this.#connection?.socket.unref();
+    if (this.#underWay > 0) return;
+    if (this.#retired) void this.#connection?.close();
+    else this.#connection?.socket.unref();
   }
 
   /** Called by a batch without a response. If the connection was lost, its events are resent. */
   batchFailed(batch: Batch, reason: unknown): void {
     const error = asMicroError(reason, "unavailable");
-    // A subscriber that does not respond gets no further events on this connection.
-    if (error.code === "deadline_exceeded") void this.#connection?.close();
+    // A subscriber that does not respond gets no further events on this connection. Batches that
+    // are under way have their own time.
+    if (error.code === "deadline_exceeded" && error.outcome !== "not-executed") this.#retire();
     const failure = unreachable(batch.target, error.message, error.outcome, error);
     if (error.code === "unavailable") this.#lost(batch.events, failure);
     else for (const delivery of batch.events) delivery.lost(failure);
@@ -156,7 +172,7 @@ export class EventLink {
     const connection = this.#connection;
     if (connection === undefined || this.#pumping) return;
     this.#pumping = true;
-    while (this.#underWay < window) {
+    while (this.#underWay < this.#window) {
       const batch = this.#waiting.shift();
       if (batch === undefined) break;
       if (this.#underWay++ === 0) connection.socket.ref();
@@ -164,6 +180,12 @@ export class EventLink {
       connection.startUnary(deliverMethod, batch, batch, batch);
     }
     this.#pumping = false;
+  }
+
+  #retire(): void {
+    if (this.#ended || this.#retired) return;
+    this.#retired = true;
+    this.#owner.retired(this);
   }
 
   #closeIfIdle(): void {
@@ -188,6 +210,7 @@ export class EventLink {
         delivery.lost(error);
       } else {
         delivery.resent = true;
+        if (error.outcome !== "not-executed") delivery.mayHaveArrived();
         this.#owner.resend(delivery);
       }
     }

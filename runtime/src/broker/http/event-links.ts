@@ -48,6 +48,10 @@ export class EventLinks implements EventLinkOwner {
 
   ended(link: EventLink): void {
     this.#links.delete(link);
+    this.retired(link);
+  }
+
+  retired(link: EventLink): void {
     if (this.#current.get(link.address) === link) this.#current.delete(link.address);
   }
 
@@ -79,6 +83,10 @@ export class EventLinks implements EventLinkOwner {
         return;
       }
       const { socket, head } = upgraded;
+      if (this.#closed || !link.isOpen) {
+        socket.destroy();
+        return;
+      }
       if (head.length > 0) socket.unshift(head);
       const limits = resolveLimits({
         maxMessageBytes: maxBatchBytes,

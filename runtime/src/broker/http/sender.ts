@@ -64,7 +64,11 @@ export class Sender {
       // A kept-alive connection that the peer had closed says nothing about the subscriber's
       // health.
       if (!(error instanceof StaleConnection)) throw error;
+    }
+    try {
       return await this.#attempt(http, target, envelope, signal);
+    } catch (error) {
+      throw mayHaveArrived(error);
     }
   }
 
@@ -241,4 +245,10 @@ function unanswered(target: Target, why: string, cause?: NodeJS.ErrnoException):
   const outcome =
     cause?.code !== undefined && notConnected.has(cause.code) ? "not-executed" : "unknown";
   return unreachable(target, why, outcome, cause);
+}
+
+/** Returns the error of an event that was sent before, which may have arrived then. */
+function mayHaveArrived(error: unknown): unknown {
+  if (!(error instanceof MicroError) || error.outcome !== "not-executed") return error;
+  return new MicroError(error.code, error.message, { outcome: "unknown", cause: error });
 }
