@@ -1,4 +1,5 @@
 import { responseUnread } from "../call-errors.ts";
+import { runUnary } from "../run-unary.ts";
 import type { UnaryReceiver } from "../transport.ts";
 import { IncomingCall } from "./incoming-call.ts";
 import { flag } from "./protocol.ts";
@@ -7,24 +8,7 @@ import { flag } from "./protocol.ts";
 export class IncomingUnary extends IncomingCall implements UnaryReceiver {
   /** Passes the call to the dispatcher. */
   run(request: unknown): void {
-    const { dispatcher } = this.connection;
-    if (dispatcher.startUnary !== undefined) {
-      dispatcher.startUnary(this, request, this);
-      return;
-    }
-    try {
-      const answer = dispatcher.unary(this, request);
-      if (answer instanceof Promise) {
-        answer.then(
-          (message) => this.answered(message),
-          (reason) => this.fail(reason),
-        );
-      } else {
-        this.answered(answer);
-      }
-    } catch (reason) {
-      this.fail(reason);
-    }
+    runUnary(this.connection.dispatcher, this, request, this);
   }
 
   answered(answer: unknown): void {

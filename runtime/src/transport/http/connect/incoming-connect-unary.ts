@@ -10,6 +10,7 @@ import { HeaderField } from "../../http2/hpack/header-field.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import { encodeResponse } from "../../message-bytes.ts";
 import { decodeMessage } from "../../native/payload.ts";
+import { runUnary } from "../../run-unary.ts";
 import type { UnaryReceiver } from "../../transport.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
@@ -81,7 +82,7 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
       this.refuse((isJson ? codecError : undecodable)(reason, this.outcome));
       return;
     }
-    this.#run(request);
+    runUnary(this.connection.dispatcher, this, request, this);
   }
 
   onWritable(): void {
@@ -113,25 +114,6 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     const bytes = new Uint8Array(body.buffer, body.byteOffset, body.length);
     const { input } = this.#json ?? this.method;
     return decodeMessage(input, bytes, 0, bytes.length, maxMessageElements);
-  }
-
-  #run(request: unknown): void {
-    const { dispatcher } = this.connection;
-    if (dispatcher.startUnary !== undefined) {
-      dispatcher.startUnary(this, request, this);
-      return;
-    }
-    try {
-      const answer = dispatcher.unary(this, request);
-      if (answer instanceof Promise) {
-        answer.then(
-          (message) => this.answered(message),
-          (reason) => this.fail(reason),
-        );
-      } else this.answered(answer);
-    } catch (reason) {
-      this.fail(reason);
-    }
   }
 
   #compression(): Compression | undefined {

@@ -1,6 +1,7 @@
 import { countedSchema, countMessageElements } from "../../../codec/message-elements.ts";
 import { callerGone, codecError, responseUnread } from "../../call-errors.ts";
 import { decodeMessage } from "../../native/payload.ts";
+import { runUnary } from "../../run-unary.ts";
 import type { UnaryReceiver } from "../../transport.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { requestCompressed } from "../compression/keys.ts";
@@ -112,21 +113,6 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
     this.#request = undefined;
     this.release();
     this.expectNothing();
-    const { dispatcher } = this.connection;
-    if (dispatcher.startUnary !== undefined) {
-      dispatcher.startUnary(this, request, this);
-      return;
-    }
-    try {
-      const answer = dispatcher.unary(this, request);
-      if (answer instanceof Promise) {
-        answer.then(
-          (message) => this.answered(message),
-          (reason) => this.fail(reason),
-        );
-      } else this.answered(answer);
-    } catch (reason) {
-      this.fail(reason);
-    }
+    runUnary(this.connection.dispatcher, this, request, this);
   }
 }
