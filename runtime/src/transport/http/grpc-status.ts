@@ -1,6 +1,7 @@
 import type { UniversalClientFn, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { type EndForm, isName, isValue, repairEnd } from "./response-end.ts";
+import { decodeStatusText } from "./status-text.ts";
 
 const statusName = "grpc-status";
 const messageName = "grpc-message";
@@ -110,7 +111,7 @@ function repair(headers: Headers): void {
     return;
   }
   const message = headers.get(messageName) ?? "";
-  const decoded = decodeLeniently(message);
+  const decoded = decodeStatusText(message);
   const isStatus = /^(?:[1-9]|1[0-6])$/.test(status);
   if (!isStatus) headers.set(statusName, unknownNumber);
   const text = isStatus
@@ -128,20 +129,5 @@ function agrees(details: string | null, status: number): boolean {
     return findTrailerError(new Headers([[detailsName, details]]))?.code === status;
   } catch {
     return false;
-  }
-}
-
-/** Decodes as gRPC requires: sequences that are not percent-encoded UTF-8 are left as they are. */
-function decodeLeniently(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => {
-      try {
-        return decodeURIComponent(escapes);
-      } catch {
-        return escapes;
-      }
-    });
   }
 }

@@ -10,6 +10,7 @@ import { markRemote } from "../../../call/remote-error.ts";
 import { parseErrorText } from "../../go-micro-error.ts";
 import { type HeaderLine, outcomeKey, pushbackKey } from "../../http-headers.ts";
 import { goMicroErrorType } from "../go-micro-detail.ts";
+import { decodeStatusText } from "../status-text.ts";
 
 /** The number of `unknown`, for a status that gRPC does not define. */
 const unknownNumber = 2;
@@ -32,7 +33,7 @@ export function statusError(
   if (status === "0") return undefined;
   const isDefined = /^(?:[1-9]|1[0-6])$/.test(status);
   const number = isDefined ? Number(status) : unknownNumber;
-  const said = decodeLeniently(lineValue(lines, "grpc-message") ?? "");
+  const said = decodeStatusText(lineValue(lines, "grpc-message") ?? "");
   const text = isDefined
     ? said
     : `invalid grpc-status ${JSON.stringify(status.slice(0, 20))}: ${said}`;
@@ -83,21 +84,6 @@ function lineValue(lines: readonly HeaderLine[], name: string): string | undefin
     if (key === name) joined = joined === undefined ? value : `${joined}, ${value}`;
   }
   return joined;
-}
-
-/** Decodes as gRPC requires: sequences that are not percent-encoded UTF-8 are left as they are. */
-function decodeLeniently(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => {
-      try {
-        return decodeURIComponent(escapes);
-      } catch {
-        return escapes;
-      }
-    });
-  }
 }
 
 /** Returns undefined for details that cannot be decoded. */
