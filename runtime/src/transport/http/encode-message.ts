@@ -2,9 +2,8 @@ import type { ServerCall } from "../../call/call.ts";
 import { invalidResponse, messageTooLarge } from "../call-errors.ts";
 import type { Http2Stream } from "../http2/stream.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { prefixBytes, writePrefix } from "./grpc/message-frame.ts";
 
-/** Bytes before a message of gRPC: a flag and its length. */
-export const prefixBytes = 5;
 /** A message that is larger gets a buffer of its own. */
 const scratchBytes = 4 * 1024;
 
@@ -58,10 +57,6 @@ export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMes
   if (length > maxMessageBytes) {
     throw messageTooLarge(`the response of ${method.name}`, length, maxMessageBytes, "executed");
   }
-  bytes[0] = 0;
-  bytes[1] = length >>> 24;
-  bytes[2] = length >>> 16;
-  bytes[3] = length >>> 8;
-  bytes[4] = length;
+  writePrefix(bytes, 0, length);
   return { bytes, length: prefixBytes + length };
 }

@@ -9,7 +9,7 @@ import { readUint32 } from "../../http2/protocol.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import { compressResponses } from "../compression/keys.ts";
 import { CallDeflation } from "../compression/messages.ts";
-import { encodeMessage, prefixBytes } from "../encode-message.ts";
+import { encodeMessage } from "../encode-message.ts";
 import { type CallConnection, Http2Call } from "../http2-call.ts";
 import type { GrpcRequest } from "./grpc-request.ts";
 import {
@@ -19,9 +19,7 @@ import {
   statusFields,
   successTrailers,
 } from "./grpc-response.ts";
-
-/** The flag of a compressed message. */
-const compressedFlag = 1;
+import { compressedFlag, framed, prefixBytes } from "./message-frame.ts";
 
 /** A gRPC call at the server's end of a connection. It reads and writes gRPC's messages. */
 export abstract class IncomingGrpcCall extends Http2Call {
@@ -111,7 +109,7 @@ export abstract class IncomingGrpcCall extends Http2Call {
     this.#deflation ??= new CallDeflation(compression, schema, false);
     const deflated = await this.#deflation.compress(message.subarray(prefixBytes));
     if (this.ended) return true;
-    const sent = deflated === undefined ? message : withPrefix(compressedFlag, deflated);
+    const sent = deflated === undefined ? message : framed(compressedFlag, deflated);
     return this.stream.send(sent, 0, sent.length);
   }
 
@@ -223,12 +221,4 @@ export abstract class IncomingGrpcCall extends Http2Call {
 /** Returns the error for a number of requests that does not fit the method. */
 export function wrongCount(message: string): MicroError {
   return new MicroError("unimplemented", message, { outcome: "not-executed" });
-}
-
-function withPrefix(flags: number, message: Uint8Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(prefixBytes + message.length);
-  bytes[0] = flags;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, prefixBytes);
-  return bytes;
 }

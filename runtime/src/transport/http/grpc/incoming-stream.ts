@@ -10,9 +10,9 @@ import {
   servedDecodedAhead,
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
-import { prefixBytes } from "../encode-message.ts";
 import { undecodable } from "../http2-call.ts";
 import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
+import { prefixBytes } from "./message-frame.ts";
 
 /**
  * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a

@@ -43,7 +43,8 @@ export function framed(flags: number, message: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function writePrefix(bytes: Uint8Array, flags: number, length: number): void {
+/** Writes the prefix of a message of this length. */
+export function writePrefix(bytes: Uint8Array, flags: number, length: number): void {
   bytes[0] = flags;
   bytes[1] = length >>> 24;
   bytes[2] = length >>> 16;
