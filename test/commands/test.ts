@@ -192,7 +192,12 @@ async function runStep(
   // Programs that tests start by name, such as npm, run on the same Node.
   const PATH = `${dirname(version.program)}${delimiter}${process.env.PATH}`;
   const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
-  const reporting = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const reporting = [
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    `--reporter=${join(root, "test/support/stuck-files.ts")}`,
+  ];
   const retrying = level === "short" ? [] : ["--retry", "1"];
   rmSync(report, { force: true });
   const ok = await succeeds(

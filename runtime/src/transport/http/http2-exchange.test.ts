@@ -333,3 +333,32 @@ test("a header over the limits resets its stream, and not the others", async () 
   expect(next.list!.fields.slice(0, 1)).toEqual(ok);
   expect(other.reset).toBeUndefined();
 });
+
+test("what is written to a stream that was reset is taken in a later turn, when its end is reported", async () => {
+  const most = 10_000;
+  let written = 0;
+  let isOver = false;
+  handle = async (_request, response) => {
+    response.writeHead(200);
+    response.on("close", () => {
+      isOver = true;
+    });
+    // As a handler writes that waits for nothing but its caller.
+    while (!isOver && written < most) {
+      written++;
+      await new Promise<void>((taken) => {
+        (response as unknown as Writable).write(Buffer.alloc(1_000), () => taken());
+      });
+    }
+  };
+  const request = client.request();
+  request.consumes = false;
+  const received = () => request.pieces.reduce((sum, piece) => sum + piece.length, 0);
+  await expect.poll(received).toBe(defaultHttp2Limits.streamWindowBytes);
+  const before = written;
+  // Both arrive in one chunk: writing goes on, and then the stream is closed.
+  request.stream!.consume(received());
+  request.stream!.reset(errorCode.cancel);
+  await expect.poll(() => isOver).toBe(true);
+  expect(written - before).toBeLessThan(100);
+});

@@ -238,7 +238,10 @@ class BridgedResponse extends Writable {
       return;
     }
     this.#sendHead(false);
-    if (this.#stream.send(chunk, 0, chunk.length) || this.#stream.closed) done();
+    const passed = this.#stream.send(chunk, 0, chunk.length);
+    // On a closed stream it waits until the end is reported. A writer that continued at once would
+    // never let the event loop report it, and compute for ever.
+    if (passed && !this.#stream.closed) done();
     else this.#passed = done;
   }
 
