@@ -2,9 +2,6 @@ import { execFileSync } from "node:child_process";
 import { relative } from "node:path";
 import type { Reporter, TestModule } from "vitest/node";
 
-/** How long the tests of one file may take, in milliseconds. */
-const patienceMs = 15 * 60_000;
-
 /**
  * Ends the workers of a run when a file takes too long. A test that computes for ever keeps its
  * own timeout from firing, and with it the run from ending. Vitest then reports the files of those
@@ -14,8 +11,9 @@ export default class StuckFiles implements Reporter {
   readonly #patienceMs: number;
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
-  constructor(milliseconds: number = patienceMs) {
-    this.#patienceMs = milliseconds;
+  /** @param options `patienceMs`: how long the tests of one file may take; 15 minutes by default */
+  constructor({ patienceMs = 15 * 60_000 }: { readonly patienceMs?: number } = {}) {
+    this.#patienceMs = patienceMs;
   }
 
   onTestModuleQueued({ moduleId }: TestModule): void {

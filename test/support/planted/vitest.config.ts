@@ -1,10 +1,9 @@
 import { defineConfig } from "vitest/config";
-import StuckFiles from "../stuck-files.ts";
 
 export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ["{spins,passes}.ts"],
-    reporters: ["json", new StuckFiles(3_000)],
+    reporters: ["json", ["../stuck-files.ts", { patienceMs: 3_000 }]],
   },
 });
