@@ -16,6 +16,8 @@ export interface ClockedConnection {
   readonly now: Deadline;
   /** Whether bytes are read; otherwise time in which none arrive does not count. */
   readonly isReading: boolean;
+  /** Bytes of the output that the system has accepted so far. */
+  readonly acceptedBytes: number;
   readonly openStreams: number;
   ping(): void;
   /** Called when a connection without streams is no longer needed. */
@@ -41,6 +43,8 @@ export class ConnectionClock {
   /** Until when there must be a reply to PING, and when that was sent. */
   #pongAt: Deadline = never;
   #pingedAt: Deadline = 0;
+  /** How much of the output had been accepted when the peer was last seen to read. */
+  #acceptedBytes = 0;
   #idleSince: Deadline;
   #ended = false;
 
@@ -147,7 +151,11 @@ export class ConnectionClock {
       );
     } else if (now >= this.#pongAt) {
       if (connection.now > this.#pingedAt) this.#pongAt = never;
-      else {
+      else if (connection.acceptedBytes > this.#acceptedBytes) {
+        // A slow peer reads what was sent before the PING.
+        this.#acceptedBytes = connection.acceptedBytes;
+        this.#pongAt = now + keepaliveTimeoutMs;
+      } else {
         connection.late(
           errorCode.noError,
           `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
@@ -189,6 +197,7 @@ export class ConnectionClock {
     if (silentAt > now) return silentAt;
     this.#pingedAt = now;
     this.#pongAt = now + keepaliveTimeoutMs;
+    this.#acceptedBytes = connection.acceptedBytes;
     connection.ping();
     return never;
   }

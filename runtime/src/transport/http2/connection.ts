@@ -123,6 +123,10 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     return !(this.choked && this.#isServer);
   }
 
+  get acceptedBytes(): number {
+    return this.socket.bytesWritten - this.socket.writableLength;
+  }
+
   /** Sends the preface and the settings of this side. */
   greet(settings: Partial<Settings>): void {
     if (!this.#isServer) this.socket.write(preface);
@@ -146,8 +150,7 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     if (this.ended) return;
     // The reader holds what it received meanwhile, so nothing more must come.
     if (this.#reader.isPaused) this.socket.pause();
-    if (this.#reader.atBoundary) this.clock.complete();
-    else this.clock.incomplete(this.#reader.completed, chunk.length);
+    this.#timeFrame(chunk.length);
   }
 
   frame(
@@ -213,7 +216,9 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
   continueReading(): void {
     if (this.ended || !this.isReading) return;
     this.#read();
-    if (!this.ended && this.isReading && !this.#reader.isPaused) this.socket.resume();
+    if (this.ended) return;
+    if (this.isReading && !this.#reader.isPaused) this.socket.resume();
+    this.#timeFrame(0);
   }
 
   /** Announces that streams after this one are not processed. */
@@ -278,6 +283,12 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     } catch (reason) {
       this.violated(this.#violation(reason));
     }
+  }
+
+  /** Limits the time of a frame that is incomplete after these bytes. */
+  #timeFrame(bytes: number): void {
+    if (this.#reader.atBoundary) this.clock.complete();
+    else this.clock.incomplete(this.#reader.completed, bytes);
   }
 
   #violation(reason: unknown): ConnectionError {

@@ -118,8 +118,9 @@ export class SendFlow {
     const change = bytes - this.#initialWindow;
     this.#initialWindow = bytes;
     if (change === 0) return true;
-    for (const stream of streams) {
-      if (!this.grantStream(stream, change)) return false;
+    // Sending may end streams, and open others.
+    for (const stream of [...streams]) {
+      if (!stream.closed && !this.grantStream(stream, change)) return false;
     }
     return true;
   }

@@ -157,6 +157,10 @@ export abstract class StreamingConnection extends Connection implements StreamCo
     if (stream.remoteEnded) this.#close(stream, false);
   }
 
+  discardData(stream: Http2Stream): void {
+    this.#sendFlow.discard(stream);
+  }
+
   consumed(stream: Http2Stream, bytes: number): void {
     if (!this.ended) this.#receiveFlow.consume(stream, bytes);
   }

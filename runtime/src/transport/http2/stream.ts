@@ -52,6 +52,7 @@ export interface StreamConnection {
     template: HeaderTemplate | undefined,
     fields: readonly HeaderField[],
   ): void;
+  discardData(stream: Http2Stream): void;
   consumed(stream: Http2Stream, bytes: number): void;
   resetStream(stream: Http2Stream, code: number): void;
   wakeStream(stream: Http2Stream): void;
@@ -157,6 +158,11 @@ export class Http2Stream {
   /** Sends trailers, after all data. */
   trailers(template: HeaderTemplate | undefined, fields: readonly HeaderField[] = noFields): void {
     if (!this.localEnded) this.connection.sendTrailers(this, template, fields);
+  }
+
+  /** Forgets what waits to be sent. The stream must then be reset, if not at once. */
+  discard(): void {
+    if (!this.closed) this.connection.discardData(this);
   }
 
   /** Reports that so many bytes of data are no longer held, so that the peer may send as many. */

@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient, httpTransport, Metadata } from "@micro-es/runtime";
@@ -16,8 +17,17 @@ import {
   EchoRequestSchema,
   EchoResponseSchema,
 } from "../../../../../test/gen/micro/test/v1/echo_pb.ts";
+import {
+  endHeaders,
+  headerLine,
+  preface,
+  frame as rawFrame,
+  types,
+} from "../../../../../test/hostile/raw-http2.ts";
 import { type EchoRequestInit, echo } from "../../../../../test/support/echo.ts";
+import { FramePeer } from "../../../../../test/support/http2-peers.ts";
 import type { HttpTransportOptions } from "../transport.ts";
+import type { GrpcChannel } from "./grpc-channel.ts";
 
 /** What Node's server, in the place of another gRPC server, makes of calls. */
 
@@ -55,7 +65,7 @@ async function serve(handler: Handler, settings = {}): Promise<TestServer> {
 }
 
 async function dial(
-  { address }: TestServer,
+  { address }: Pick<TestServer, "address">,
   options: HttpTransportOptions & Partial<TransportLimits> = {},
 ): Promise<Channel> {
   const channel = await httpTransport(options).dial(address);
@@ -207,6 +217,20 @@ test("many streams that the server ends before their requests are not resets", a
   expect([...codes]).toEqual([0]);
 });
 
+test("a server that responds to requests which it does not read makes the client hold none", async () => {
+  const server = await serve((stream) => complete(stream));
+  const channel = await dial(server);
+  const payload = new Uint8Array(200_000);
+  for (let round = 0; round < 100 && channel.state === "open"; round++) {
+    const calls = Array.from({ length: 10 }, () =>
+      channel.unary(echo.once, { payload }, outgoing()),
+    );
+    await Promise.all(calls);
+  }
+  // Servers tolerate only so many resets, and what waits for one takes a place.
+  expect((await channel.closed)?.message).toContain("before their requests were read");
+});
+
 test("the header of a call has its timeout, metadata and encodings", async () => {
   const headers: Record<string, unknown>[] = [];
   const server = await serve((stream, header) => {
@@ -295,6 +319,60 @@ test.each([
     expect(value?.payload.length).toBe(size);
   }
   await reader.return?.();
+});
+
+test.each([
+  ["empty", response()],
+  ["small", response({ text: "hi" })],
+] as const)(
+  "%s messages that are unread wait as bytes, and all of them arrive",
+  async (_, message) => {
+    const count = 9_000;
+    const server = await serve((stream, header) => {
+      const isFailing = String(header[":path"]).endsWith("Chat");
+      respond(stream, { "grpc-encoding": "gzip" });
+      if (isFailing) stream.write(frame(gzipSync(message), 1));
+      stream.write(Buffer.concat(Array.from({ length: count }, () => frame(message))));
+      stream.end(isFailing ? Buffer.from([0, 0]) : undefined);
+    });
+    const channel = await dial(server);
+    const reader = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
+    await reader.next();
+    await settled(() => (channel as GrpcChannel).unreadCost);
+    expect((channel as GrpcChannel).unreadCost).toBeLessThan(70_000);
+    let read = 1;
+    while ((await reader.next()).done !== true) read++;
+    expect(read).toBe(count);
+    expect((channel as GrpcChannel).unreadCost).toBe(0);
+
+    const cutOff = channel.stream(echo.chat, [{}], outgoing())[Symbol.asyncIterator]();
+    for (let index = 0; index < count + 1; index++) expect((await cutOff.next()).done).toBe(false);
+    const error = await failure(cutOff.next(), "internal", "executed");
+    expect(error.message).toContain("ends within a message");
+  },
+);
+
+test("a stream on which the server violates HTTP/2 before it responds may have been executed", async () => {
+  const raw = createTcpServer((socket) => {
+    const peer = new FramePeer(socket, preface.length);
+    peer.send(rawFrame(types.settings, 0, 0), rawFrame(types.settings, 1, 0));
+    // A header without a status, for the streams of two calls.
+    const block = headerLine("content-type", "application/grpc");
+    socket.on("data", () => {
+      for (const stream of [1, 3]) {
+        if (peer.of(types.headers, stream).length > 0 && peer.reset(stream) === undefined)
+          peer.send(rawFrame(types.headers, endHeaders, stream, block));
+      }
+    });
+  });
+  raw.listen(0, "127.0.0.1");
+  await once(raw, "listening");
+  open.push(() => raw.close());
+  const server = { address: `http://127.0.0.1:${(raw.address() as AddressInfo).port}` };
+  const channel = await dial(server);
+  await failure(channel.unary(echo.once, {}, outgoing()), "unavailable", "unknown");
+  const reader = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
+  await failure(reader.next(), "unavailable", "unknown");
 });
 
 test("responses that are compressed stay in order with those that are not", async () => {

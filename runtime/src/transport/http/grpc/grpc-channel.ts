@@ -183,8 +183,14 @@ export class GrpcChannel
   }
 
   resetSoon(stream: Http2Stream): void {
-    if (this.#pacedResets.takeTurn()) stream.reset(errorCode.cancel);
-    else void this.#pacedResets.turn().then(() => stream.reset(errorCode.cancel));
+    if (this.#pacedResets.takeTurn()) {
+      stream.reset(errorCode.cancel);
+      return;
+    }
+    stream.discard();
+    void this.#pacedResets.turn().then(() => stream.reset(errorCode.cancel));
+    // Until then it takes one of the places that the server has for calls.
+    this.#retire("too many responses that came before their requests were read");
   }
 
   connected(): void {
@@ -274,11 +280,16 @@ export class GrpcChannel
   }
 
   #countReset(): void {
-    if (this.#resets.take() || this.#state !== "open") return;
+    if (!this.#resets.take()) this.#retire(`${resets.burst} calls that were cancelled on it`);
+  }
+
+  /** Begins no further calls on the connection, and closes it after the last one. */
+  #retire(after: string): void {
+    if (this.#state !== "open") return;
     this.#state = "draining";
     this.#ending = new MicroError(
       "unavailable",
-      `the connection to ${this.address} was closed after ${resets.burst} calls that were cancelled on it`,
+      `the connection to ${this.address} was closed after ${after}`,
     );
     for (const call of [...this.#waiting]) this.#refuse(call);
   }

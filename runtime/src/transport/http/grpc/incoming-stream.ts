@@ -13,21 +13,13 @@ import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
 import { undecodable } from "../http2-call.ts";
 import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
 import { prefixBytes } from "./message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
 
 /**
  * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a
  * stream just before it resets it, and may send the two separately.
  */
 const turnsToReset = 4;
-
-/** The memory that an unread message takes in addition to its bytes. */
-const overheadBytes = 256;
-/**
- * Up to which cost of unread messages of a stream further ones are split off. What arrives beyond
- * that waits as it is, within the window of the stream: messages that are empty take fifty times
- * the memory of their bytes.
- */
-const maxSplitCost = 64 * 1024;
 
 /** An incoming gRPC call of a streaming kind. */
 export class IncomingGrpcStream
@@ -86,7 +78,7 @@ export class IncomingGrpcStream
   consumed(cost: number): void {
     this.connection.unreadCost -= cost;
     this.#unreadCost -= cost;
-    const bytes = cost - overheadBytes + prefixBytes;
+    const bytes = cost - unreadOverheadBytes + prefixBytes;
     const prepaid = Math.min(bytes, this.#prepaid);
     this.#prepaid -= prepaid;
     this.stream.consume(bytes - prepaid);
@@ -177,7 +169,7 @@ export class IncomingGrpcStream
       this.refuse(wrongCount(`${method.name} takes one request, and received more`));
       return;
     }
-    const cost = end - start + overheadBytes;
+    const cost = end - start + unreadOverheadBytes;
     connection.unreadCost += cost;
     this.#unreadCost += cost;
     if (windowBytes === 0) this.#prepaid += end - start + prefixBytes;

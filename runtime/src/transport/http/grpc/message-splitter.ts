@@ -2,9 +2,19 @@ import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { readUint32 } from "../../http2/protocol.ts";
 import { prefixBytes } from "./message-frame.ts";
 
+/** The memory that an unread message takes in addition to its bytes. */
+export const unreadOverheadBytes = 256;
+/**
+ * Up to which cost of unread messages of a stream further ones are split off. What arrives beyond
+ * that waits as it is, within the window of the stream: messages that are empty take fifty times
+ * the memory of their bytes.
+ */
+export const maxSplitCost: number = 64 * 1024;
+
 /**
  * Splits the data of a stream into messages. A message that is complete within a chunk is passed on
- * without a copy; others are copied once.
+ * without a copy; others are copied once. When no further message is accepted, the rest waits as
+ * bytes until {@link splitOn}.
  *
  * A message that is incomplete keeps its place in the stream's window, as long as the rest of it
  * fits. If it is larger than that, its bytes are consumed as they arrive, but not before everything
@@ -15,6 +25,11 @@ export abstract class MessageSplitter {
   #partial: GrowingBuffer | undefined = undefined;
   /** Bytes of it that still count against the window. */
   #unconsumed = 0;
+  /** The bytes after the messages that were split off. */
+  #unsplit: GrowingBuffer | undefined = undefined;
+  #isSplitting = false;
+  /** Called when everything is split. */
+  #onSplit: (() => void) | undefined = undefined;
 
   /** Whether the stream is still being read. */
   protected abstract readonly isReading: boolean;
@@ -22,6 +37,9 @@ export abstract class MessageSplitter {
   protected abstract readonly windowBytes: number;
   /** Whether earlier messages wait to be read. */
   protected abstract readonly hasUnread: boolean;
+
+  /** Whether a further message may be passed on. */
+  protected abstract readonly acceptsMessage: boolean;
 
   /** Checks the prefix of a message. If the message is not accepted, reading must end. */
   protected abstract checkPrefix(flags: number, length: number): void;
@@ -47,10 +65,26 @@ export abstract class MessageSplitter {
 
   /** Handles data as it arrives. */
   protected split(bytes: Uint8Array, start: number, end: number): void {
-    let at = start;
-    while (at < end && this.isReading) {
-      at = this.#partial === undefined ? this.#begin(bytes, at, end) : this.#fill(bytes, at, end);
-    }
+    if (this.#unsplit === undefined) this.#split(bytes, start, end);
+    else this.#keep(bytes, start, end);
+  }
+
+  /** Continues with what waits, as far as messages are accepted. */
+  protected splitOn(): void {
+    if (this.#unsplit === undefined || this.#isSplitting || !this.acceptsMessage) return;
+    const { buffer, byteOffset, length } = this.#unsplit.take();
+    this.#unsplit = undefined;
+    this.#split(new Uint8Array(buffer, byteOffset, length), 0, length);
+    if (this.#unsplit !== undefined) return;
+    const onSplit = this.#onSplit;
+    this.#onSplit = undefined;
+    if (this.isReading) onSplit?.();
+  }
+
+  /** Calls back when everything is split that has arrived, at once if it is. */
+  protected whenSplit(callback: () => void): void {
+    if (this.#unsplit === undefined) callback();
+    else this.#onSplit = callback;
   }
 
   /** Called when all earlier messages were read: the window opens for the rest of a large one. */
@@ -58,8 +92,32 @@ export abstract class MessageSplitter {
     if (this.#unconsumed > 0 && this.#isLarge(this.#partial!)) this.#consumePartial();
   }
 
-  /** Discards the incomplete message. */
-  protected discardPartial(): void {
+  /** Discards what was not split off. */
+  protected discardUnsplit(): void {
+    this.#dropPartial();
+    this.#unsplit = undefined;
+    this.#onSplit = undefined;
+  }
+
+  #split(bytes: Uint8Array, start: number, end: number): void {
+    let at = start;
+    this.#isSplitting = true;
+    try {
+      while (at < end && this.isReading && (this.#partial !== undefined || this.acceptsMessage)) {
+        at = this.#partial === undefined ? this.#begin(bytes, at, end) : this.#fill(bytes, at, end);
+      }
+    } finally {
+      this.#isSplitting = false;
+    }
+    if (at < end && this.isReading) this.#keep(bytes, at, end);
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    this.#unsplit ??= new GrowingBuffer();
+    this.#unsplit.append(bytes.subarray(start, end));
+  }
+
+  #dropPartial(): void {
     this.#partial = undefined;
     this.#unconsumed = 0;
   }
@@ -99,7 +157,7 @@ export abstract class MessageSplitter {
     const { buffer, byteOffset } = partial.bytes;
     const whole = new Uint8Array(buffer, byteOffset, total);
     const windowBytes = this.#unconsumed;
-    this.discardPartial();
+    this.#dropPartial();
     this.received(whole, prefixBytes, total, windowBytes, whole[0]!);
     return at;
   }

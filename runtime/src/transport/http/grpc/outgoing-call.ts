@@ -156,7 +156,7 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
       if (stream.isWaiting) this.channel.resetSoon(stream);
       else stream.send(noBytes, 0, 0, true);
     }
-    this.concluded(this.#errorOf(head, end));
+    this.whenSplit(() => this.concluded(this.#errorOf(head, end)));
   }
 
   onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
@@ -253,7 +253,7 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
   protected close(): void {
     const { stream, outgoing } = this;
     this.ended = true;
-    this.discardPartial();
+    this.discardUnsplit();
     this.stopSending();
     if (outgoing.signal !== undefined) unwatchAbort(outgoing.signal, this);
     if (stream !== undefined) stream.handler = leftHandler;
@@ -318,6 +318,12 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
       const what = "its header or trailers are too large";
       return undecodableResponse(new MicroError("resource_exhausted", what), this.name);
     }
-    return undecodableResponse(`it violates HTTP/2 (${errorName(code)})`, this.name);
+    const what = `it violates HTTP/2 (${errorName(code)})`;
+    if (this.#head !== undefined) return undecodableResponse(what, this.name);
+    return connectionLost(
+      this.name,
+      new MicroError("unavailable", `the response cannot be read: ${what}`),
+      "unknown",
+    );
   }
 }

@@ -6,7 +6,6 @@ import { codecError, messageTooLarge, undecodableResponse } from "../../call-err
 import { decodeMessage } from "../../native/payload.ts";
 import {
   type DecodedAhead,
-  messageOverheadBytes,
   ReceiveQueue,
   type ReceiveQueueOwner,
 } from "../../streams/receive-queue.ts";
@@ -21,6 +20,7 @@ import {
   prefixBytes,
   smallFrame,
 } from "./message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
 import { OutgoingGrpcCall, type OutgoingGrpcCalls } from "./outgoing-call.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 import { PendingResponses } from "./pending-responses.ts";
@@ -154,12 +154,13 @@ export class OutgoingGrpcStream<O>
     this.channel.unreadCost -= cost;
     this.#unreadCost -= cost;
     this.#unread--;
-    const bytes = cost - messageOverheadBytes + prefixBytes;
+    const bytes = cost - unreadOverheadBytes + prefixBytes;
     const prepaid = Math.min(bytes, this.#prepaid);
     this.#prepaid -= prepaid;
     this.consume(bytes - prepaid);
     if (this.#unread === 0 && !this.ended) this.readOn();
     this.#pending?.resume();
+    if (this.#unreadCost * 2 <= maxSplitCost) this.splitOn();
   }
 
   dropped(cost: number): void {
@@ -195,6 +196,10 @@ export class OutgoingGrpcStream<O>
     return this.#unread > 0 || this.#pending?.isEmpty === false;
   }
 
+  protected get acceptsMessage(): boolean {
+    return this.#unreadCost + (this.#pending?.cost ?? 0) < maxSplitCost;
+  }
+
   protected received(
     bytes: Uint8Array,
     start: number,
@@ -211,7 +216,7 @@ export class OutgoingGrpcStream<O>
   /** Passes a message on to the reader. */
   deliver(bytes: Uint8Array, start: number, end: number, windowBytes: number): void {
     const { channel } = this;
-    const cost = end - start + messageOverheadBytes;
+    const cost = end - start + unreadOverheadBytes;
     if (channel.unreadCost + cost > channel.maxUnreadCost) {
       const text = `${this.name} was ended because the channel has ${channel.maxUnreadCost} bytes of unread stream messages`;
       this.cancel(new MicroError("resource_exhausted", text));

@@ -94,6 +94,10 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     return false;
   }
 
+  protected get acceptsMessage(): boolean {
+    return true;
+  }
+
   protected received(
     bytes: Uint8Array,
     start: number,

@@ -1,6 +1,10 @@
 import type { MicroError } from "../../../base/error.ts";
+import { unreadOverheadBytes } from "./message-splitter.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 import { type InflationLimits, ResponseInflation } from "./response-inflation.ts";
+
+/** How many messages that were passed on are kept until the list is copied without them. */
+const mostShifted = 1_024;
 
 /** The stream whose messages are inflated. */
 export interface PendingResponsesOwner {
@@ -34,6 +38,8 @@ export class PendingResponses {
   #messages: Pending[] = [];
   /** Index of the first message that waits. */
   #first = 0;
+  /** The memory that they take, in bytes. */
+  cost = 0;
   #isRunning = false;
   #onEmpty: (() => void) | undefined;
 
@@ -49,6 +55,7 @@ export class PendingResponses {
 
   add(bytes: Uint8Array, windowBytes: number, isCompressed: boolean): void {
     this.#messages.push({ bytes, windowBytes, isCompressed });
+    this.cost += bytes.length + unreadOverheadBytes;
     this.resume();
   }
 
@@ -67,6 +74,7 @@ export class PendingResponses {
   clear(): void {
     this.#messages = [];
     this.#first = 0;
+    this.cost = 0;
     this.#onEmpty = undefined;
   }
 
@@ -79,6 +87,7 @@ export class PendingResponses {
         const message = isCompressed ? await this.#inflation.inflate(bytes) : bytes;
         if (owner.ended) break;
         this.#shift();
+        this.cost -= bytes.length + unreadOverheadBytes;
         owner.deliver(message, 0, message.length, windowBytes);
       }
     } catch (reason) {
@@ -90,8 +99,8 @@ export class PendingResponses {
 
   #shift(): void {
     this.#first++;
-    if (!this.isEmpty) return;
-    this.#messages = [];
+    if (!this.isEmpty && this.#first < mostShifted) return;
+    this.#messages = this.#messages.slice(this.#first);
     this.#first = 0;
   }
 }
