@@ -141,6 +141,40 @@ export const lossCases: readonly BrokerCase[] = [
     },
   ],
   [
+    "settles the event of a handler that closes its subscription while another one hangs",
+    2,
+    async (stage, one, two) => {
+      const member = stage.join({ closeGraceMs: 200 });
+      const options = { queue: "g", redeliveryBackoffMs: 1 };
+      let hangs = false;
+      let closed = false;
+      const subscription = await member.subscribe(
+        "hangs",
+        async (event) => {
+          if (textOf(event) === "hangs") {
+            hangs = true;
+            await forever();
+          }
+          await until(() => hangs);
+          await subscription.close();
+          closed = true;
+        },
+        options,
+      );
+      await stage.settle();
+      for (const text of ["hangs", "closes"]) await one.publish("hangs", textEvent(text));
+      await until(() => closed && subscription.stats.delivered === 1);
+      await subscription.close();
+
+      const next = stage.collect();
+      await two.subscribe("hangs", next.take, options);
+      await stage.settle();
+      await one.publish("hangs", textEvent("next"));
+      await until(() => next.events.some((event) => textOf(event) === "next"));
+      assert.ok(!next.events.some((event) => textOf(event) === "closes"));
+    },
+  ],
+  [
     "settles the events of handlers that close their broker and wait for it",
     2,
     async (stage, one, two) => {

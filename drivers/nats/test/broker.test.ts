@@ -125,6 +125,25 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     await plain.close();
   });
 
+  test("what a user may not publish fails as that, whether alone or among others", async () => {
+    const user = `{ user: "u", password: "p", permissions: { publish: { deny: "denied.*.>" } } }`;
+    await using own = await startNats({ config: `authorization { users: [ ${user} ] }` });
+    const options = { servers: own.url, user: "u", password: "p", prefix: "denied", logger };
+    await using broker = jetstreamBroker({ ...options, timeoutMs: 60_000 });
+    // The stream is there when it was subscribed to.
+    await broker.subscribe("topic", () => {});
+    const publications = Array.from({ length: 3 }, (_, index) =>
+      broker.publish("topic", { ...textEvent, id: `${index}` }).catch((reason) => reason),
+    );
+    const failures = await Promise.all([
+      ...publications,
+      broker.publish("topic", { ...textEvent, id: "late" }).catch((reason) => reason),
+    ]);
+    for (const failure of failures) {
+      expect(failure).toMatchObject({ code: "permission_denied", outcome: "not-executed" });
+    }
+  });
+
   test("what was published on core NATS goes out before the broker has closed", async () => {
     await using hearing = natsBroker({ servers: server.url, logger });
     const seen: string[] = [];

@@ -7,11 +7,14 @@ import { LocalSubscription } from "./local-subscription.ts";
  * handler of one of them waits until all others have ended, except those that wait as well. Its own
  * event is settled once it has returned, and only then is released what settles events.
  * @param closing the complete close, which has begun.
+ * @param grace limits how long a handler waits for others that hang; without it, only the
+ * subscriptions limit that.
  */
 export function closeForCaller(
   closing: Promise<void>,
   subscriptions: Iterable<Subscription>,
   logger: Logger,
+  grace?: { wait(work: Promise<unknown>): Promise<void> },
 ): Promise<void> {
   const all = [...subscriptions].filter((each) => each instanceof LocalSubscription);
   const own = all.filter((each) => each.isCallerHandler);
@@ -19,6 +22,8 @@ export function closeForCaller(
   closing.catch((error: unknown) =>
     logger.error({ error }, "what an event handler closed did not close cleanly"),
   );
-  const closed = all.map((each) => each.closeExceptForClosers(own.includes(each)));
-  return Promise.all(closed).then(() => {});
+  const closed = Promise.all(
+    all.map((each) => each.closeExceptForClosers(own.includes(each))),
+  ).then(() => {});
+  return grace === undefined ? closed : grace.wait(closed).then(() => {});
 }

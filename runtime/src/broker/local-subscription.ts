@@ -52,6 +52,12 @@ export interface DeliveryHost {
   forget(subscription: LocalSubscription): void | Promise<void>;
 }
 
+/**
+ * How long handlers that waited for the close in vain, because another one hangs, may take to
+ * return, in milliseconds.
+ */
+const partingMs = 1_000;
+
 /** Default time that a closing subscription waits for its handlers, in milliseconds. */
 export const defaultCloseGraceMs = 10_000;
 
@@ -130,6 +136,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   readonly #endListeners = new Set<() => void>();
   /** Number of handlers waiting for this subscription to close. */
   #closers = 0;
+  /** Whether the time that a close waits for handlers is over. */
+  #graceOver = false;
   #unlisten: (() => void) | undefined = undefined;
 
   constructor(
@@ -248,7 +256,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     return new Promise<void>((resolve, reject) => {
       const check = () => {
         const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
-        if (this.#inFlight.size > this.#closers || left > 0) return;
+        if (!this.#graceOver && (this.#inFlight.size > this.#closers || left > 0)) return;
         this.#endListeners.delete(check);
         resolve();
       };
@@ -424,7 +432,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     } else {
       this.#deliveries.leave(this);
     }
-    if (!finished()) await this.#untilFinished(finished);
+    if (!finished()) await this.#untilFinished(finished, this.#host.closeGraceMs);
+    if (!finished() && this.#closers > 0) await this.#partFromClosers();
     this.#timeouts.close();
     this.#abandon();
     if (last) this.#dropped += this.#deliveries.leave(this).length;
@@ -441,7 +450,16 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     }
   }
 
-  #untilFinished(finished: () => boolean): Promise<void> {
+  /** Lets handlers go on that wait for the close, so that their events are settled. */
+  #partFromClosers(): Promise<void> {
+    const hanging = this.#inFlight.size - this.#closers;
+    this.#graceOver = true;
+    this.#tellEnd();
+    return this.#untilFinished(() => this.#inFlight.size <= hanging, partingMs);
+  }
+
+  /** Waits for a condition, for at most this many milliseconds. */
+  #untilFinished(finished: () => boolean, mostMs: number): Promise<void> {
     return new Promise<void>((resolve) => {
       const end = () => {
         clearTimeout(grace);
@@ -451,7 +469,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
       const check = () => {
         if (finished()) end();
       };
-      const grace = setTimeout(end, this.#host.closeGraceMs);
+      const grace = setTimeout(end, mostMs);
       this.#endListeners.add(check);
     });
   }

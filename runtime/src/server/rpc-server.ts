@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from "../base/logger.ts";
 import { checkOptions } from "../base/option-check.ts";
 import { type EndFailure, partName, settleAll } from "../base/settle-all.ts";
 import type { Subscription } from "../broker/broker.ts";
+import { closeForCaller } from "../broker/close-for-caller.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable, CallContext } from "../call/call.ts";
 import type { AnyMethod, Method, MethodKind } from "../call/method.ts";
@@ -193,13 +194,22 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   }
 
   drain(): Promise<void> {
-    this.#draining ??= this.#drain();
-    return this.#draining;
+    return this.#forCaller(this.#drainOnce());
   }
 
   override close(graceMs = 0): Promise<void> {
     this.#grace.shorten(graceMs);
-    return super.close();
+    return this.#forCaller(super.close());
+  }
+
+  #drainOnce(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  /** An event handler that closes its server does not wait for itself. */
+  #forCaller(closing: Promise<void>): Promise<void> {
+    return closeForCaller(closing, this.#subscriptions, this.#logger, this.#grace);
   }
 
   #add(method: AnyMethod, kind: MethodKind, handler: Handler): void {
@@ -421,7 +431,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   protected override async closeOnce(): Promise<void> {
     this.#closeBegun.abort(this.#closedDuringStart());
     await this.#started();
-    await this.#grace.wait(this.drain());
+    await this.#grace.wait(this.#drainOnce());
     await this.#release();
     this.#grace.end();
     this.#dispatcher.close();

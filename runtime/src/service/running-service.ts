@@ -166,7 +166,7 @@ export class RunningService implements Service {
       void this.#closeServer(graceMs).catch(() => {});
       this.#hooksGrace.shorten(graceMs + partingMs);
     }
-    return closeForCaller(this.#stopping, this.server.subscriptions, this.logger);
+    return closeForCaller(this.#stopping, this.server.subscriptions, this.logger, this.#grace);
   }
 
   close(graceMs?: number): Promise<void> {

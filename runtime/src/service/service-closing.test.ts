@@ -238,3 +238,32 @@ test("an event handler may stop its service and wait for it", async () => {
   expect(stopping.state).toBe("stopped");
   await broker.close();
 });
+
+test.each(["stop", "close the server of", "drain"] as const)(
+  "an event handler may %s its service although another handler hangs, and its event is settled",
+  async (what) => {
+    const broker = memoryBroker({ network: new MemoryBrokerNetwork(), closeGraceMs: 60_000 });
+    const stopping = service({ broker, graceMs: 100 });
+    const steps = {
+      stop: () => stopping.stop(),
+      "close the server of": () => stopping.server.close(100),
+      drain: () => stopping.server.drain(),
+    };
+    const ends: string[] = [];
+    const seen: string[] = [];
+    const handle = async ({ text }: { readonly text: string }) => {
+      seen.push(text);
+      if (text === "hangs" && what !== "drain") await new Promise(() => {});
+      await steps[what]();
+      ends.push(text);
+    };
+    stopping.server.subscribe(topic, handle, { queue: "q" });
+    await stopping.start();
+    if (what !== "drain") await topic.publish(broker, { text: "hangs" });
+    await topic.publish(broker, { text: "stops" });
+    await expect.poll(() => ends).toEqual(["stops"]);
+    await stopping.stop();
+    expect(seen.filter((text) => text === "stops")).toHaveLength(1);
+    expect(stopping.server.subscriptions).toEqual([]);
+  },
+);

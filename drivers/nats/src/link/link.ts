@@ -40,6 +40,7 @@ export class NatsLink extends Closable {
   readonly timeoutMs: number;
   readonly #options: NatsOptions;
   readonly #reconnected = new Set<() => void>();
+  readonly #denied = new Set<(subject: string) => void>();
   readonly #waits = new ReconnectWaits();
   readonly #closeBegun = new AbortController();
   /** Until when the first use waits for the servers; undefined before it. */
@@ -149,6 +150,15 @@ export class NatsLink extends Closable {
     return () => this.#reconnected.delete(listener);
   }
 
+  /**
+   * Calls the listener with each subject on which the servers refused a message, until the returned
+   * function is called.
+   */
+  onDenied(listener: (subject: string) => void): () => void {
+    this.#denied.add(listener);
+    return () => this.#denied.delete(listener);
+  }
+
   async #open(): Promise<NatsConnection> {
     const { startTimeoutMs = defaultStartTimeoutMs } = this.#options;
     this.#waitsUntil ??= performance.now() + startTimeoutMs;
@@ -208,7 +218,7 @@ export class NatsLink extends Closable {
   }
 
   async #follow(connection: NatsConnection): Promise<void> {
-    for await (const { type } of connection.status()) {
+    for await (const { type, permissionContext: denied } of connection.status()) {
       if (type === "disconnect") {
         this.status.set(
           "lost",
@@ -223,6 +233,8 @@ export class NatsLink extends Closable {
         this.#waits.reset();
         this.status.set("healthy");
         for (const listener of this.#reconnected) listener();
+      } else if (denied?.operation === "publish") {
+        for (const listener of this.#denied) listener(denied.subject);
       }
     }
   }

@@ -12,6 +12,7 @@ export interface StoreReceiver {
 }
 
 interface StoreRequest {
+  readonly subject: string;
   readonly receiver: StoreReceiver;
   readonly dueAt: number;
 }
@@ -28,7 +29,7 @@ export class StoreRequests {
   /** By number, in order of sending, and so of their deadlines. */
   readonly #pending = new Map<number, StoreRequest>();
   readonly #sweep = new DeadlineSweep((now) => this.#expire(now), 50);
-  readonly #forgetLoss: () => void;
+  readonly #stopListening: readonly (() => void)[];
   #connection: NatsConnection | undefined;
   #subscription: Subscription | undefined;
   #inbox = "";
@@ -38,7 +39,10 @@ export class StoreRequests {
   /** @param timeoutMs for a response, in milliseconds. */
   constructor(link: NatsLink, timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
-    this.#forgetLoss = link.onLost(() => this.#failAll());
+    this.#stopListening = [
+      link.onLost(() => this.#failAll()),
+      link.onDenied((subject) => this.#deny(subject)),
+    ];
   }
 
   /** Never throws. */
@@ -58,7 +62,7 @@ export class StoreRequests {
       return;
     }
     const dueAt = monotonicNow() + this.#timeoutMs;
-    this.#pending.set(number, { receiver, dueAt });
+    this.#pending.set(number, { subject, receiver, dueAt });
     this.#sweep.watch(dueAt);
   }
 
@@ -74,7 +78,7 @@ export class StoreRequests {
       });
     }
     this.#failAll();
-    this.#forgetLoss();
+    for (const stop of this.#stopListening) stop();
     this.#sweep.close();
     if (this.#connection?.isClosed() === false) this.#subscription?.unsubscribe();
   }
@@ -110,6 +114,16 @@ export class StoreRequests {
       receiver.failed(true);
     }
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Fails the requests that the servers refused, because publishing on this subject is denied. */
+  #deny(denied: string): void {
+    for (const [number, { subject, receiver }] of this.#pending) {
+      if (subject !== denied) continue;
+      this.#pending.delete(number);
+      receiver.failed(false);
+    }
+    if (this.#pending.size === 0) this.#onIdle?.();
   }
 
   #failAll(): void {
