@@ -203,53 +203,62 @@ describe("micro check", () => {
     );
   });
 
-  test("checks a service of a workspace with the schema package that it depends on", async () => {
-    const root = mkdtempSync(join(scratch, "shared-"));
-    const schema = join(root, "packages/shop");
-    mkdirSync(join(root, "packages"));
-    await newProject(join(root, "packages"));
-    const file = (path: string, content: string | object) => {
-      mkdirSync(dirname(join(root, path)), { recursive: true });
-      writeFileSync(
-        join(root, path),
-        typeof content === "string" ? content : JSON.stringify(content),
+  test.runIf(long)(
+    "checks a service of a workspace with the schema package that it depends on",
+    async () => {
+      const root = mkdtempSync(join(scratch, "shared-"));
+      const schema = join(root, "packages/shop");
+      mkdirSync(join(root, "packages"));
+      await newProject(join(root, "packages"));
+      const file = (path: string, content: string | object) => {
+        mkdirSync(dirname(join(root, path)), { recursive: true });
+        writeFileSync(
+          join(root, path),
+          typeof content === "string" ? content : JSON.stringify(content),
+        );
+      };
+      file("package.json", { name: "all", private: true });
+      file("pnpm-workspace.yaml", "packages: ['packages/*', 'services/*']\n");
+      file("services/till/package.json", {
+        name: "till",
+        type: "module",
+        dependencies: { shop: "workspace:*" },
+      });
+      const handler = (text: string) =>
+        file(
+          "services/till/src/till.ts",
+          `import type { ShopServiceHandler } from "shop/src/gen/shop/v1/shop_micro.js";\nexport const till: ShopServiceHandler = { ${text} };\n`,
+        );
+      handler("hello: () => ({})");
+      rmSync(join(schema, "src/shop-service.ts"));
+      rmSync(join(schema, "src/main.ts"));
+      rmSync(join(schema, "test"), { recursive: true });
+      const check = (folder: string) =>
+        micro(["check"], { cwd: join(root, folder), env: { CI: "" } });
+      for (const folder of ["", "packages/shop", "services/till"]) {
+        const { stdout, code } = await check(folder);
+        expect(stdout, folder).toContain(good);
+        expect(code).toBe(0);
+      }
+      handler("");
+      edit(
+        schema,
+        "}\n\nmessage",
+        "  rpc Bye(HelloRequest) returns (HelloResponse);\n}\n\nmessage",
       );
-    };
-    file("package.json", { name: "all", private: true });
-    file("pnpm-workspace.yaml", "packages: ['packages/*', 'services/*']\n");
-    file("services/till/package.json", {
-      name: "till",
-      type: "module",
-      dependencies: { shop: "workspace:*" },
-    });
-    const handler = (text: string) =>
-      file(
-        "services/till/src/till.ts",
-        `import type { ShopServiceHandler } from "shop/src/gen/shop/v1/shop_micro.js";\nexport const till: ShopServiceHandler = { ${text} };\n`,
+      const { stdout, code } = await check("services/till");
+      expect(stdout).toContain("../../packages/shop/src/gen/shop/v1/shop_micro.ts is out of date");
+      expect(stdout).toContain("ShopServiceHandler lacks hello");
+      expect(code).toBe(1);
+      expect(await micro(["generate"], { cwd: join(root, "services/till") })).toMatchObject({
+        code: 0,
+        stdout: "generated in ../../packages/shop/src/gen\n",
+      });
+      expect((await check("services/till")).stdout).toContain(
+        "ShopServiceHandler lacks hello, bye",
       );
-    handler("hello: () => ({})");
-    rmSync(join(schema, "src/shop-service.ts"));
-    rmSync(join(schema, "src/main.ts"));
-    rmSync(join(schema, "test"), { recursive: true });
-    const check = (folder: string) =>
-      micro(["check"], { cwd: join(root, folder), env: { CI: "" } });
-    for (const folder of ["", "packages/shop", "services/till"]) {
-      const { stdout, code } = await check(folder);
-      expect(stdout, folder).toContain(good);
-      expect(code).toBe(0);
-    }
-    handler("");
-    edit(schema, "}\n\nmessage", "  rpc Bye(HelloRequest) returns (HelloResponse);\n}\n\nmessage");
-    const { stdout, code } = await check("services/till");
-    expect(stdout).toContain("../../packages/shop/src/gen/shop/v1/shop_micro.ts is out of date");
-    expect(stdout).toContain("ShopServiceHandler lacks hello");
-    expect(code).toBe(1);
-    expect(await micro(["generate"], { cwd: join(root, "services/till") })).toMatchObject({
-      code: 0,
-      stdout: "generated in ../../packages/shop/src/gen\n",
-    });
-    expect((await check("services/till")).stdout).toContain("ShopServiceHandler lacks hello, bye");
-  });
+    },
+  );
 
   // Twelve commands, each of which another test covers in a folder without a workspace around it.
   test.runIf(long)(
