@@ -152,6 +152,17 @@ describe("whether a failed attempt is followed by another", () => {
     ).toBe(false);
   });
 
+  test("a server without room is not one that turns calls away", () => {
+    const full = { turnedAway: true, refused: true, retryAfterMs: 10, budget: false };
+    expect(decide("resource_exhausted", "not-executed", full).retried).toBe(false);
+    const withBudget = { ...full, budget: true };
+    expect(decide("resource_exhausted", "not-executed", withBudget)).toMatchObject({
+      retried: true,
+      turnedAway: false,
+      withdrawn: 1,
+    });
+  });
+
   test("draws on the budget unless no server can have seen it", () => {
     expect(decide("unavailable", "not-executed", { refused: false })).toMatchObject({
       retried: true,

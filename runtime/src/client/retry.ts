@@ -76,7 +76,9 @@ export function decideRetry(
 ): RetryDecision | undefined {
   const { error, policy, transparentRetries, timesTurnedAway } = failed;
   if (failed.committed || error.code === "canceled") return undefined;
-  const turnedAway = failed.turnedAway && isTransparent(error);
+  // A server that has no room is not one that ends its connections.
+  const turnedAway =
+    failed.turnedAway && error.code === "unavailable" && error.outcome === "not-executed";
   const attempts = failed.attempts - timesTurnedAway;
   if (attempts >= maxAttempts && !turnedAway) return undefined;
   const pushBackMs = error.retryAfterMs ?? 0;

@@ -1,3 +1,4 @@
+import type { Deadline } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import type { EventRecord } from "../event.ts";
 import type { LinkDelivery } from "./event-link.ts";
@@ -11,7 +12,7 @@ export interface AttemptHost {
   /** Sends the event; the attempt is settled later. */
   send(attempt: Attempt, candidate: Candidate): void;
   /** Posts the event over HTTP. */
-  post(attempt: Attempt, candidate: Candidate): void;
+  post(attempt: Attempt, candidate: Candidate, until?: Deadline): void;
   /** A subscriber has responded. */
   responded(id: string): void;
   /** A subscriber has not responded, and is avoided for a while. */
@@ -31,7 +32,7 @@ const maxTries = 8;
 export class Attempt implements LinkDelivery {
   readonly publication: Publication;
   readonly record: EventRecord;
-  resent = false;
+  resentUntil: Deadline | undefined = undefined;
   readonly #members: readonly Candidate[];
   readonly #host: AttemptHost;
   #candidate: Candidate;
@@ -63,8 +64,8 @@ export class Attempt implements LinkDelivery {
     this.#host.send(this, this.#candidate);
   }
 
-  post(): void {
-    this.#host.post(this, this.#candidate);
+  post(until?: Deadline): void {
+    this.#host.post(this, this.#candidate, until);
   }
 
   /** Ends the attempt of a publication that is over, which says nothing about the subscriber. */
@@ -109,7 +110,7 @@ export class Attempt implements LinkDelivery {
     this.#tried ??= new Set();
     this.#tried.add(candidate);
     if (this.#tried.size < Math.min(this.#members.length, maxTries)) {
-      this.resent = false;
+      this.resentUntil = undefined;
       this.#candidate = this.#choose();
       this.#host.send(this, this.#candidate);
     } else if (this.#failure === "gone") this.publication.passed();

@@ -20,14 +20,17 @@ import { type Target, unreachable } from "./subscriber-node.ts";
 export interface LinkDelivery {
   readonly record: EventRecord;
   readonly target: Target;
-  /** Whether its connection was lost once; it is sent on two connections at most. */
-  resent: boolean;
+  /**
+   * Until when it must be accepted, if its connection was lost; it is sent on two connections at
+   * most.
+   */
+  resentUntil: Deadline | undefined;
   /** Called with the response of the subscriber. */
   settled(outcome: Acceptance | MicroError): void;
   /** Called instead if there was no response. */
   lost(error: MicroError): void;
-  /** Called instead if the event is to be posted over HTTP. */
-  post(): void;
+  /** Called instead if the event is to be posted over HTTP, and accepted by this time. */
+  post(until?: Deadline): void;
   /** Called if its connection was lost after it was sent, before it is sent again. */
   mayHaveArrived(): void;
 }
@@ -92,14 +95,15 @@ export class EventLink {
   send(delivery: LinkDelivery): void {
     const { record, target } = delivery;
     const bytes = eventBytes(record);
+    const { resentUntil } = delivery;
     let batch = this.#filling.get(target.id);
-    if (batch !== undefined && !batch.hasRoom(bytes)) {
+    if (batch !== undefined && !batch.takes(bytes, resentUntil)) {
       this.#waiting.push(batch);
       batch = undefined;
       if (this.#connection !== undefined) this.#pump();
     }
     if (batch === undefined) {
-      batch = new Batch(this, target, deadlineAfter(this.#owner.timeoutMs));
+      batch = new Batch(this, target, resentUntil ?? deadlineAfter(this.#owner.timeoutMs));
       this.#filling.set(target.id, batch);
     }
     batch.add(delivery, bytes);
@@ -121,12 +125,14 @@ export class EventLink {
 
   /** Reports a connection that failed: no event was sent. */
   failed(error: MicroError): void {
-    for (const [, events] of this.#abandon()) for (const event of events) event.lost(error);
+    for (const { events } of this.#abandon()) for (const event of events) event.lost(error);
   }
 
   /** Has the events that wait posted over HTTP: the other side does not accept them natively. */
   post(): void {
-    for (const [, events] of this.#abandon()) for (const event of events) event.post();
+    for (const { events, deadline } of this.#abandon()) {
+      for (const event of events) event.post(deadline);
+    }
   }
 
   flush(): void {
@@ -164,7 +170,7 @@ export class EventLink {
     // are under way have their own time.
     if (error.code === "deadline_exceeded" && error.outcome !== "not-executed") this.#retire();
     const failure = unreachable(batch.target, error.message, error.outcome, error);
-    if (error.code === "unavailable") this.#lost(batch.events, failure);
+    if (error.code === "unavailable") this.#lost(batch, failure);
     else for (const delivery of batch.events) delivery.lost(failure);
   }
 
@@ -197,34 +203,34 @@ export class EventLink {
   #end(reason: MicroError | undefined): void {
     if (this.#ended) return;
     const why = reason?.message ?? "the connection was closed";
-    for (const [target, events] of this.#abandon()) {
-      this.#lost(events, unreachable(target, why, "not-executed", reason));
+    for (const batch of this.#abandon()) {
+      this.#lost(batch, unreachable(batch.target, why, "not-executed", reason));
     }
   }
 
   /** Sends events of a lost connection on another one, unless they have been sent on two. */
-  #lost(events: readonly LinkDelivery[], error: MicroError): void {
+  #lost({ events, deadline }: Batch, error: MicroError): void {
     if (!this.#proven) this.#owner.useHttp(this.address);
     for (const delivery of events) {
-      if (delivery.resent) {
+      if (delivery.resentUntil !== undefined) {
         delivery.lost(error);
       } else {
-        delivery.resent = true;
+        delivery.resentUntil = deadline;
         if (error.outcome !== "not-executed") delivery.mayHaveArrived();
         this.#owner.resend(delivery);
       }
     }
   }
 
-  /** Accepts no further events, and returns those that were not sent, by subscriber. */
-  #abandon(): readonly (readonly [Target, readonly LinkDelivery[]])[] {
+  /** Accepts no further events, and returns the batches that were not sent. */
+  #abandon(): readonly Batch[] {
     this.#ended = true;
     clearInterval(this.#idleTimer);
-    const left: [Target, readonly LinkDelivery[]][] = [];
+    const left: Batch[] = [];
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      left.push([next.target, next.events]);
+      left.push(next);
     }
-    for (const { target, events } of this.#filling.values()) left.push([target, events]);
+    left.push(...this.#filling.values());
     this.#filling.clear();
     this.#owner.ended(this);
     return left;
@@ -255,8 +261,13 @@ class Batch implements OutgoingEvents, OutgoingCall, UnaryReceiver<Uint8Array> {
     this.deadline = deadline;
   }
 
-  hasRoom(bytes: number): boolean {
-    return this.size + bytes <= usualBatchBytes && this.events.length < maxBatchEvents;
+  /** Whether an event of this size, and to be accepted until then if it was sent before, fits in. */
+  takes(bytes: number, resentUntil: Deadline | undefined): boolean {
+    return (
+      this.size + bytes <= usualBatchBytes &&
+      this.events.length < maxBatchEvents &&
+      this.events[0]?.resentUntil === resentUntil
+    );
   }
 
   add(delivery: LinkDelivery, bytes: number): void {

@@ -43,7 +43,7 @@ export class EventLinks implements EventLinkOwner {
   }
 
   resend(delivery: LinkDelivery): void {
-    if (!this.send(delivery)) delivery.post();
+    if (!this.send(delivery)) delivery.post(delivery.resentUntil);
   }
 
   ended(link: EventLink): void {

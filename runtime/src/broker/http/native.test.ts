@@ -217,6 +217,17 @@ describe("between brokers that announce it", () => {
     expect(publisher.stats.undelivered).toBe(5);
   });
 
+  test("an event whose connection is lost has no more time for being sent again", async () => {
+    const registry = network();
+    const silent = await silentSubscriber(1_500);
+    await registry().register(nodeAt(silent, "news"));
+    const publisher = broker(registry(), { sendTimeoutMs: 2_000 });
+    const began = performance.now();
+    await publisher.publish("news", event("late"));
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(publisher.stats.undelivered).toBe(1);
+  });
+
   test("a lost connection is replaced, and the event sent again on the new one", async () => {
     const registry = network();
     const between = await tap();
@@ -428,14 +439,20 @@ function nodeAt({ port }: { readonly port: number }, topic: string): Node {
   };
 }
 
-/** A subscriber that changes to the native protocol, and never responds to a batch. */
-async function silentSubscriber(): Promise<{
+/**
+ * A subscriber that changes to the native protocol, and never responds to a batch.
+ *
+ * @param cutAfterMs when the first connection is lost after its batch; later ones get no response
+ */
+async function silentSubscriber(cutAfterMs?: number): Promise<{
   readonly port: number;
   readonly calls: () => number;
 }> {
   let calls = 0;
   const server = createTcpServer((socket) => {
     socket.on("error", () => {});
+    cleanups.push(() => socket.destroy());
+    if (cutAfterMs !== undefined && calls > 0) return;
     socket.once("data", () => {
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgradeToken}\r\n\r\n`,
@@ -446,7 +463,9 @@ async function silentSubscriber(): Promise<{
           socket.write(chunk.subarray(0, 8));
           socket.write(Buffer.from("00000000010000000000000000000000", "hex"));
         }
-        if (chunk.includes("micro.events.v1.Events/Deliver")) calls++;
+        if (!chunk.includes("micro.events.v1.Events/Deliver")) return;
+        calls++;
+        if (cutAfterMs !== undefined) setTimeout(() => socket.destroy(), cutAfterMs);
       });
     });
   });

@@ -1,4 +1,5 @@
 import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
+import type { Deadline } from "../../base/deadline.ts";
 import { asMicroError, MicroError } from "../../base/error.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { EventRecord } from "../event.ts";
@@ -79,13 +80,14 @@ export class Publisher implements AttemptHost {
     }
   }
 
-  post(attempt: Attempt, { target }: Candidate): void {
+  post(attempt: Attempt, { target }: Candidate, until?: Deadline): void {
     const { publication } = attempt;
     if (target === undefined || publication.isOver) {
       attempt.abandoned();
       return;
     }
-    this.#options.sender.post(target, publication.envelope, publication.signal).then(
+    const { envelope, signal } = publication;
+    this.#options.sender.post(target, envelope, signal, until).then(
       (status) => {
         if (status >= 200 && status < 300) attempt.settled("accepted");
         else if (status === 404) attempt.settled("gone");

@@ -2,6 +2,7 @@ import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node
 import type { Socket } from "node:net";
 import { throwIfAborted } from "../../base/abort.ts";
 import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
+import { type Deadline, deadlineAfter, remainingMs } from "../../base/deadline.ts";
 import { lookupAllowed } from "../../base/dialable-address.ts";
 import { MicroError } from "../../base/error.ts";
 import { abortedPublication } from "../event.ts";
@@ -51,22 +52,29 @@ export class Sender {
   }
 
   /**
-   * Resolves with the status of the response.
+   * Resolves with the status of the response, which must arrive `until` then if that is earlier
+   * than the time limit.
    * @throws MicroError `unavailable` when there is no response, with what is known of the outcome;
    * `canceled` by the signal; `permission_denied` for an address that events may not be sent to.
    */
-  async post(target: Target, envelope: Buffer, signal: AbortSignal | undefined): Promise<number> {
+  async post(
+    target: Target,
+    envelope: Buffer,
+    signal: AbortSignal | undefined,
+    until: Deadline = Number.POSITIVE_INFINITY,
+  ): Promise<number> {
     const http = await this.#load(target);
     throwIfAborted(signal);
+    const dueAt = Math.min(until, deadlineAfter(this.#options.timeoutMs));
     try {
-      return await this.#attempt(http, target, envelope, signal);
+      return await this.#attempt(http, target, envelope, signal, dueAt);
     } catch (error) {
       // A kept-alive connection that the peer had closed says nothing about the subscriber's
       // health.
       if (!(error instanceof StaleConnection)) throw error;
     }
     try {
-      return await this.#attempt(http, target, envelope, signal);
+      return await this.#attempt(http, target, envelope, signal, dueAt);
     } catch (error) {
       throw mayHaveArrived(error);
     }
@@ -155,6 +163,7 @@ export class Sender {
     target: Target,
     envelope: Buffer,
     signal: AbortSignal | undefined,
+    dueAt: Deadline,
   ): Promise<number> {
     return new Promise<number>((resolve, reject) => {
       const { timeoutMs } = this.#options;
@@ -177,9 +186,12 @@ export class Sender {
           request.destroy(error);
         },
       };
-      const timer = setTimeout(() => {
-        request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
-      }, timeoutMs);
+      const timer = setTimeout(
+        () => {
+          request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
+        },
+        Math.max(0, remainingMs(dueAt)),
+      );
       this.#active.add(request);
       request.on("close", () => {
         clearTimeout(timer);
