@@ -261,7 +261,7 @@ class Batch implements OutgoingEvents, OutgoingCall, UnaryReceiver<Uint8Array> {
     this.deadline = deadline;
   }
 
-  /** Whether an event of this size, and to be accepted until then if it was sent before, fits in. */
+  /** Whether an event fits in: by its size, and by its time if it was sent before. */
   takes(bytes: number, resentUntil: Deadline | undefined): boolean {
     return (
       this.size + bytes <= usualBatchBytes &&
