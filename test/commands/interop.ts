@@ -6,8 +6,7 @@ export const interop: Command = {
   usual: "grpc",
   tasks: {
     grpc: {
-      summary:
-        "run gRPC's interoperability tests with grpc-js, grpcio, grpc-go, grpcurl and a browser",
+      summary: "run gRPC's interoperability tests with other libraries, a browser and proxies",
       program: "test/interop/run.ts",
       options: { "--plant": "plant mistakes, each of which must be found" },
     },

@@ -2,6 +2,7 @@ import { CachingProxy } from "./caching-proxy.ts";
 import { wantedMarks, wrongMarks } from "./compression-marks.ts";
 import type { Credentials } from "./credentials.ts";
 import { FrameWitness } from "./frame-witness.ts";
+import type { Front } from "./fronts.ts";
 import type { Command, Peer, Target } from "./peers.ts";
 import { runProgram, startServer } from "./process.ts";
 
@@ -20,19 +21,23 @@ export interface CaseResult {
  * all its clients.
  *
  * @param only the cases to run; all if omitted
+ * @param front a proxy through which the clients reach the server
  */
 export async function runAgainst(
   server: Peer,
   clients: readonly Peer[],
   credentials: Credentials | undefined,
   only?: readonly string[],
+  front?: Front,
 ): Promise<CaseResult[]> {
   const running = await startServer(server.server(credentials), (line) => server.address(line));
   const tls = credentials !== undefined;
   const cache = tls ? undefined : await CachingProxy.start(running.address);
+  const proxy = await front?.start(running.address);
+  const serverName = front === undefined ? server.name : `${server.name} behind ${front.name}`;
   try {
     const target: Target = {
-      address: running.address,
+      address: proxy?.address ?? running.address,
       ca: credentials?.certFile,
       probe: server.seesCompression === true,
       cache: cache?.url,
@@ -49,14 +54,15 @@ export async function runAgainst(
         : await runWatched(client, target, cases);
       for (const name of cases) {
         const error = errors.get(name);
-        results.push({ client: client.name, server: server.name, tls, name, error });
+        results.push({ client: client.name, server: serverName, tls, name, error });
       }
       const seconds = ((performance.now() - began) / 1000).toFixed(0);
-      const pair = `${client.name} to ${server.name}${tls ? " by TLS" : ""}`;
+      const pair = `${client.name} to ${serverName}${tls ? " by TLS" : ""}`;
       console.error(`${pair}: ${cases.length} cases, ${errors.size} failed, ${seconds} s`);
     }
     return results;
   } finally {
+    await proxy?.stop();
     await cache?.close();
     await running.stop();
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { runInBrowser } from "./browser/run.ts";
 import { makeCredentials } from "./credentials.ts";
+import { fronts } from "./fronts.ts";
 import { runGrpcurl } from "./grpcurl.ts";
 import { type CaseResult, runAgainst } from "./matrix.ts";
 import { foreignPeers, type Missing, ours, oursNative, type Peer } from "./peers.ts";
@@ -15,7 +16,8 @@ import { printFailures, printTable } from "./table.ts";
 
 /**
  * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of
- * other languages, both ways, with and without TLS, then grpcurl, a browser and the README's lines.
+ * other languages, both ways, with and without TLS, then grpcurl, a browser, our server behind
+ * nginx and HAProxy, and the README's lines.
  * Prints case × pair; status 1 when anything failed. A program missing on this machine is skipped
  * with a line that says how to get it, and fails if `CI` is set. With `--plant` our programs make
  * mistakes, and status 1 means that one of them was not found, or that something else was.
@@ -43,6 +45,11 @@ try {
     take(await runInBrowser(scratch, tls));
   }
   if (!plant) {
+    for (const front of fronts()) {
+      if ("remedy" in front) missing.set(front.name, front.remedy);
+      else
+        results.push(...(await runAgainst(ours, [ours, ...foreign], undefined, undefined, front)));
+    }
     take(await runSequentialCalls(scratch));
     results.push(...(await runReadme()));
   }
