@@ -39,12 +39,12 @@ export function table(costs: readonly Cost[]): string {
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-const markers = ["<!-- attacks: begin -->", "<!-- attacks: end -->"] as const;
-
 /**
- * Replaces what stands between the markers of a page. @throws Error when the page has no markers.
+ * Replaces what stands between the markers of this name on a page. @throws Error when the page has
+ * no such markers.
  */
-export async function writeTable(file: URL, text: string): Promise<void> {
+export async function writeTable(file: URL, text: string, name = "attacks"): Promise<void> {
+  const markers = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`] as const;
   const page = await readFile(file, "utf8");
   const [from, to] = [page.indexOf(markers[0]), page.indexOf(markers[1])];
   if (from < 0 || to < from) throw new Error(`${file.pathname} has no ${markers.join(" … ")}`);

@@ -48,6 +48,11 @@ export const fuzz: Command = {
       },
       operands: "names of attacks or protocols (default: all)",
     },
+    "http2-servers": {
+      summary: "compare what attacks on HTTP/2 cost our server, Node's, grpc-go's and nginx",
+      program: "test/attacks/http2-servers.ts",
+      options: { "--write": "update the table in docs/security.md" },
+    },
     http2: {
       summary: "cancel calls over HTTP/2 in every phase, from both sides, on every Node",
       program: "test/soak/http2.ts",

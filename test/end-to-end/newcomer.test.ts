@@ -46,6 +46,8 @@ const env: NodeJS.ProcessEnv = {
   npm_config_prefer_offline: "true",
 };
 // The test is itself run by npm, whose settings must not leak into the newcomer's commands.
+// With NO_COLOR beside it, Node 22 warns on standard error.
+delete env.FORCE_COLOR;
 for (const name of Object.keys(env)) {
   if (/^npm_(package|lifecycle|config_local_prefix|config_loglevel)/.test(name)) delete env[name];
 }

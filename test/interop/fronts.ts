@@ -15,6 +15,7 @@ export interface Front {
 
 export interface RunningFront {
   readonly address: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -33,13 +34,14 @@ const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 /** Requests after which the proxies' connections end, as nginx has by default. */
 const requestsOfConnection = 1_000;
 
-const nginx: Program = {
+/** @param places the upstreams and locations of the configuration */
+const nginx = (places: (port: number, target: string) => string): Program => ({
   name: "nginx",
   command: "nginx",
   remedy: "apt-get install nginx-light",
   configuration: (port, target, directory) => `
     daemon off;
-    worker_processes 1;
+    master_process off;
     pid ${directory}/nginx.pid;
     error_log stderr error;
     events { worker_connections 256; }
@@ -51,15 +53,33 @@ const nginx: Program = {
       uwsgi_temp_path ${directory}/uwsgi;
       scgi_temp_path ${directory}/scgi;
       client_max_body_size 0;
+${places(port, target)}
+    }`,
+  words: (file, directory) => ["-p", directory, "-c", file, "-e", "stderr"],
+});
+
+const nginxFront = nginx(
+  (port, target) => `
       upstream service { server ${target}; keepalive 8; }
       server {
         listen 127.0.0.1:${port} http2;
         keepalive_requests ${requestsOfConnection};
-        location / { grpc_pass grpc://service; grpc_set_header Host $host; grpc_read_timeout 60s; grpc_send_timeout 60s; }
-      }
-    }`,
-  words: (file, directory) => ["-p", directory, "-c", file, "-e", "stderr"],
-};
+        location / {
+          grpc_pass grpc://service;
+          grpc_set_header Host $host;
+          grpc_read_timeout 60s;
+          grpc_send_timeout 60s;
+        }
+      }`,
+);
+
+const nginxAlone = nginx(
+  (port) => `
+      server {
+        listen 127.0.0.1:${port} http2;
+        location / { return 200; }
+      }`,
+);
 
 const haproxy: Program = {
   name: "HAProxy",
@@ -84,11 +104,20 @@ const haproxy: Program = {
 
 /** The proxies of this machine, and those that are missing. */
 export function fronts(): readonly (Front | Missing)[] {
-  return [nginx, haproxy].map((program) =>
-    spawnSync(program.command, ["-v"], { env }).error === undefined
-      ? { name: program.name, start: (target) => startProxy(program, target) }
-      : { name: program.name, remedy: program.remedy },
-  );
+  return [nginxFront, haproxy].map(frontOf);
+}
+
+/** An nginx that responds itself, or that it is missing. */
+export function startNginx(): { readonly start: () => Promise<RunningFront> } | Missing {
+  const front = frontOf(nginxAlone);
+  return "remedy" in front ? front : { start: () => front.start("") };
+}
+
+function frontOf(program: Program): Front | Missing {
+  const { name, remedy } = program;
+  return spawnSync(program.command, ["-v"], { env }).error === undefined
+    ? { name, start: (target) => startProxy(program, target) }
+    : { name, remedy };
 }
 
 async function startProxy(program: Program, target: string): Promise<RunningFront> {
@@ -114,7 +143,7 @@ async function startProxy(program: Program, target: string): Promise<RunningFron
     await stop();
     throw new Error(`${program.name} does not listen: ${reason}`, { cause: reason });
   }
-  return { address: `127.0.0.1:${port}`, stop };
+  return { address: `127.0.0.1:${port}`, pid: child.pid!, stop };
 }
 
 async function freePort(): Promise<number> {
