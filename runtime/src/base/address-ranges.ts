@@ -1,12 +1,21 @@
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 
 /** An IP address and the length of its prefix in bits. */
 export type Subnet = readonly [net: string, prefix: number];
 
-/** Ranges of IP addresses, built on first use. */
+interface Range {
+  readonly bytes: Uint8Array;
+  readonly prefix: number;
+}
+
+/**
+ * Ranges of IP addresses, built on first use. Node's `BlockList` does the same; building one takes
+ * a program that has just started more time than to listen.
+ */
 export class AddressRanges {
   readonly #subnets: readonly Subnet[];
-  #list: BlockList | undefined;
+  /** By the length of their addresses in bytes. */
+  readonly #ranges = new Map<number, readonly Range[]>();
 
   constructor(...subnets: readonly Subnet[]) {
     this.#subnets = subnets;
@@ -18,11 +27,9 @@ export class AddressRanges {
    * address.
    */
   has(host: string): boolean {
-    const plain = host.split("%")[0] ?? "";
-    const version = isIP(plain);
-    if (version === 0) return false;
-    this.#list ??= blockList(this.#subnets);
-    return this.#list.check(plain, version === 6 ? "ipv6" : "ipv4");
+    const bytes = addressBytes(host);
+    if (bytes === undefined) return false;
+    return this.#rangesOf(bytes.length).some((range) => isIn(bytes, range));
   }
 
   /**
@@ -30,6 +37,17 @@ export class AddressRanges {
    */
   reaches(host: string): boolean {
     return this.has(host) || embeddedIPv4(host).some((address) => this.has(address));
+  }
+
+  #rangesOf(length: number): readonly Range[] {
+    let ranges = this.#ranges.get(length);
+    if (ranges === undefined) {
+      ranges = this.#subnets
+        .filter(([net]) => net.includes(":") === (length === 16))
+        .map(([net, prefix]) => ({ bytes: addressBytes(net)!, prefix }));
+      this.#ranges.set(length, ranges);
+    }
+    return ranges;
   }
 }
 
@@ -40,9 +58,8 @@ export class AddressRanges {
  * recognized from an address.
  */
 function embeddedIPv4(host: string): readonly string[] {
-  const plain = host.split("%")[0] ?? "";
-  if (!isIPv6(plain)) return [];
-  const bytes = ipv6Bytes(plain);
+  const bytes = addressBytes(host);
+  if (bytes?.length !== 16) return [];
   const at = (...positions: readonly number[]) =>
     positions.map((position) => bytes[position]).join(".");
   const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = groupsOf(bytes);
@@ -59,6 +76,26 @@ function embeddedIPv4(host: string): readonly string[] {
   }
   if ((fifth & 0xfdff) === 0 && sixth === 0x5efe) found.push(last);
   return found;
+}
+
+/**
+ * The bytes of an IP address, those of IPv4 for one in IPv6 form; undefined for other text. Node
+ * takes long to compile its pattern for IPv6.
+ */
+function addressBytes(host: string): Uint8Array | undefined {
+  const plain = host.split("%")[0] ?? "";
+  if (isIPv4(plain)) return Uint8Array.from(plain.split("."), Number);
+  if (!plain.includes(":") || !isIPv6(plain)) return undefined;
+  const bytes = ipv6Bytes(plain);
+  const isMapped = groupsOf(bytes).every((group, at) => at > 5 || group === (at < 5 ? 0 : 0xffff));
+  return isMapped ? bytes.subarray(12) : bytes;
+}
+
+function isIn(address: Uint8Array, { bytes, prefix }: Range): boolean {
+  const whole = prefix >> 3;
+  for (let at = 0; at < whole; at++) if (address[at] !== bytes[at]) return false;
+  const rest = 8 - (prefix & 7);
+  return rest === 8 || (address[whole] ?? 0) >> rest === (bytes[whole] ?? 0) >> rest;
 }
 
 function ipv6Bytes(address: string): Uint8Array {
@@ -78,12 +115,4 @@ function groupsOf(bytes: Uint8Array): readonly number[] {
     { length: 8 },
     (_, at) => ((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0),
   );
-}
-
-function blockList(subnets: readonly Subnet[]): BlockList {
-  const list = new BlockList();
-  for (const [net, prefix] of subnets) {
-    list.addSubnet(net, prefix, net.includes(":") ? "ipv6" : "ipv4");
-  }
-  return list;
 }
