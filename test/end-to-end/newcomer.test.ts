@@ -46,7 +46,7 @@ const env: NodeJS.ProcessEnv = {
   npm_config_prefer_offline: "true",
 };
 // The test is itself run by npm, whose settings must not leak into the newcomer's commands.
-// With NO_COLOR beside it, Node 22 warns on standard error.
+// Node 22 warns on standard error where NO_COLOR is set beside it, even to nothing.
 delete env.FORCE_COLOR;
 for (const name of Object.keys(env)) {
   if (/^npm_(package|lifecycle|config_local_prefix|config_loglevel)/.test(name)) delete env[name];
@@ -329,7 +329,6 @@ describe.runIf(long)("each command from the packages", { timeout: 300_000 }, () 
         TMPDIR: scratch,
         TAKEN: `127.0.0.1:${port}`,
         NO_COLOR: "",
-        FORCE_COLOR: "",
         TERM: "xterm",
       },
       stdio: "pipe",
