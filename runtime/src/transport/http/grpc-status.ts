@@ -1,6 +1,7 @@
 import type { UniversalClientFn, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
-import { type EndForm, isName, isValue, repairEnd } from "./response-end.ts";
+import { isName, isValue } from "./end-fields.ts";
+import { type EndForm, repairEnd } from "./response-end.ts";
 import { decodeStatusText } from "./status-text.ts";
 
 const statusName = "grpc-status";

@@ -4,6 +4,7 @@ import { GrowingBuffer } from "../../base/growing-buffer.ts";
 import { checkJsonElements } from "../../codec/json-elements.ts";
 import { checkMessageElements, countMessageElements } from "../../codec/message-elements.ts";
 import { CallInflation, canInflate } from "./compression/inflation.ts";
+import { maxEndBytes, maxEndValues } from "./end-fields.ts";
 import { wrapped } from "./opaque-message.ts";
 import { causedBy } from "./status.ts";
 
@@ -47,16 +48,6 @@ const endFlags = 0x82;
  * bytes.
  */
 const smallBytes = 1_024;
-/**
- * The most values in the JSON of an error or of the end of a stream: its code, text, and a few
- * details and headers.
- */
-const maxErrorValues = 4_096;
-/**
- * The largest JSON of an error, and the largest gRPC-Web trailers, in bytes; as large as headers
- * and details may be.
- */
-const maxEndBytes = 256 * 1024;
 
 /**
  * Returns the body of a request or response as Connect should read it: with the pieces of each
@@ -127,7 +118,7 @@ async function* singleMessage(
       stopWhenOver(rules);
       if (!isError) countInflated(message, rules, isJson, inflation);
     }
-    if (isError) checkJsonElements(message, maxErrorValues, "the JSON of an error");
+    if (isError) checkJsonElements(message, maxEndValues, "the JSON of an error");
     else message = checked(message, rules, isJson);
   } catch (reason) {
     throw asConnectError(reason);
@@ -348,7 +339,7 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
 /** Checks the end of a stream: JSON in Connect, header lines in gRPC-Web. */
 function checkEnd(end: Uint8Array): void {
   if (end.length > maxEndBytes) throw tooLarge(end.length, maxEndBytes);
-  checkJsonElements(end, maxErrorValues, "the end of a stream");
+  checkJsonElements(end, maxEndValues, "the end of a stream");
 }
 
 function prefixed(flags: number, message: Uint8Array): Uint8Array {

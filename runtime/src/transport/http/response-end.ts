@@ -2,15 +2,13 @@ import { Buffer } from "node:buffer";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { GrowingBuffer } from "../../base/growing-buffer.ts";
+import { readEndJson, readErrorJson } from "./connect/error-json.ts";
+import { maxEndBytes } from "./end-fields.ts";
 
 /** Bytes before a message: flags and its length. */
 const prefixBytes = 5;
 /** The flag of a compressed payload. */
 const compressedFlag = 1;
-/** The largest end of a stream, and the largest error that is inspected, in bytes. */
-const maxEndBytes = 256 * 1024;
-/** The most metadata values, and the most error details, that are kept of an end. */
-const maxValues = 256;
 
 /** How a protocol ends the body of a response. */
 export interface EndForm {
@@ -50,7 +48,8 @@ async function* repairError(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
     if (collected.length > maxEndBytes) yield collected.take();
   }
   const text = Buffer.from(collected.take()).toString();
-  yield Buffer.from(repairErrorJson(text) ?? text);
+  const error = readErrorJson(text);
+  yield Buffer.from(error === undefined ? text : JSON.stringify(error));
 }
 
 /**
@@ -100,87 +99,9 @@ export async function* repairEnd(
   if (!ended) throw malformed("it ends without a status");
 }
 
-/**
- * Returns the JSON of an error without its malformed parts; undefined if it is not the JSON of an
- * error.
- */
-function repairErrorJson(text: string): string | undefined {
-  const value = parse(text);
-  return isObject(value) ? JSON.stringify(repairedError(value)) : undefined;
-}
-
 function repairEndStream(payload: Buffer): string {
-  const value = parse(payload.toString());
-  if (!isObject(value)) return unreadable("the end of the response is not a JSON object");
-  const { error = null, metadata } = value;
-  if (error !== null && !isObject(error)) {
-    return unreadable("the error at the end of the response is not a JSON object");
-  }
-  return JSON.stringify({
-    ...(error !== null && { error: repairedError(error) }),
-    ...(isObject(metadata) && { metadata: repairedMetadata(metadata) }),
-  });
-}
-
-function unreadable(why: string): string {
-  return JSON.stringify({ error: { code: "internal", message: `malformed response: ${why}` } });
-}
-
-function repairedError({ code, message, details }: Record<string, unknown>): object {
-  return {
-    ...(typeof code === "string" && { code }),
-    message: typeof message === "string" ? message : "",
-    ...(Array.isArray(details) && {
-      details: details
-        .slice(0, maxValues)
-        .filter(isDetail)
-        .map(({ type, value }) => ({ type, value })),
-    }),
-  };
-}
-
-function isDetail(value: unknown): value is { readonly type: string; readonly value: string } {
-  return (
-    isObject(value) &&
-    typeof value.type === "string" &&
-    typeof value.value === "string" &&
-    /^[A-Za-z0-9+/_-]*={0,2}$/.test(value.value)
-  );
-}
-
-function repairedMetadata(metadata: Record<string, unknown>): Record<string, string[]> {
-  const repaired = new Map<string, string[]>();
-  let left = maxValues;
-  for (const [name, values] of Object.entries(metadata)) {
-    if (left <= 0) break;
-    if (!isName(name) || !Array.isArray(values)) continue;
-    const kept = values.slice(0, left).filter((value) => typeof value === "string");
-    repaired.set(name, kept.filter(isValue));
-    left -= kept.length;
-  }
-  return Object.fromEntries(repaired);
-}
-
-/** Whether `Headers` accepts a name. */
-export function isName(name: string): boolean {
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(name);
-}
-
-/** Whether `Headers` accepts a value. */
-export function isValue(value: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  const { error, metadata } = readEndJson(payload.toString());
+  return JSON.stringify({ error, metadata: Object.fromEntries(metadata) });
 }
 
 function framed(flags: number, payload: string): Buffer {

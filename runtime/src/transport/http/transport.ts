@@ -87,11 +87,11 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         });
       }
       checkDial(address, dialOptions);
-      const { httpVersion = "2", encoding = "binary" } = options;
+      const { httpVersion = "2" } = options;
       const clientTls = options.tls?.client;
-      if (protocol === "grpc" && httpVersion === "2" && encoding === "binary") {
-        const { dialGrpc } = await import("./grpc/dial-grpc.ts");
-        return dialGrpc(address, url, options, limits, dialOptions, clientTls);
+      if (protocol !== "connect" && httpVersion === "2") {
+        const { dialHttp2 } = await import("./outgoing/dial-http2.ts");
+        return dialHttp2(address, url, options, limits, dialOptions, clientTls);
       }
       const { dialHttp } = await import("./dial.ts");
       return dialHttp(address, url, { ...options, protocol }, limits, dialOptions, clientTls);

@@ -1,5 +1,5 @@
 import type { MicroError } from "../../../base/error.ts";
-import { unreadOverheadBytes } from "./message-splitter.ts";
+import { unreadOverheadBytes } from "../grpc/message-splitter.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 import { type InflationLimits, ResponseInflation } from "./response-inflation.ts";
 

@@ -1,16 +1,8 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import {
-  type Code,
-  codeFromNumber,
-  type ErrorDetail,
-  isOutcome,
-  MicroError,
-} from "../../../base/error.ts";
-import { markRemote } from "../../../call/remote-error.ts";
-import { parseErrorText } from "../../go-micro-error.ts";
-import { type HeaderLine, outcomeKey, pushbackKey } from "../../http-headers.ts";
-import { goMicroErrorType } from "../go-micro-detail.ts";
+import { codeFromNumber, type ErrorDetail, type MicroError } from "../../../base/error.ts";
+import type { HeaderLine } from "../../http-headers.ts";
 import { decodeStatusText } from "../status-text.ts";
+import { responseError } from "./response-error.ts";
 
 /** The number of `unknown`, for a status that gRPC does not define. */
 const unknownNumber = 2;
@@ -40,45 +32,17 @@ export function statusError(
   const details = detailsOf(lineValue(lines, "grpc-status-details-bin"));
   // Details of another status belong to another error.
   const agreeing = details?.code === number ? details : undefined;
-  return (head) => {
-    let code = codeFromNumber(number);
-    let message = agreeing?.message ?? text;
-    const kept: ErrorDetail[] = [];
-    for (const detail of agreeing?.details ?? []) {
-      if (detail.typeName === goMicroErrorType) {
-        const parsed = parseErrorText(message);
-        message = parsed.text;
-        // gRPC has no number for some of go-micro's codes.
-        if (code === "unknown") code = parsed.code;
-      } else kept.push(detail);
-    }
-    return markResponse(errorWith(code, message, [...lines, ...head], kept));
-  };
-}
-
-/** Creates an error with the outcome and the push-back that a response states. */
-export function errorWith(
-  code: Code,
-  message: string,
-  lines: readonly HeaderLine[],
-  details: readonly ErrorDetail[] = [],
-): MicroError {
-  const outcome = lines.find(([name]) => name === outcomeKey)?.[1];
-  const pushback = Number(lines.find(([name]) => name === pushbackKey)?.[1] ?? Number.NaN);
-  return new MicroError(code, message, {
-    outcome: isOutcome(outcome) ? outcome : "unknown",
-    details,
-    ...(pushback > 0 && { retryAfterMs: pushback }),
-  });
-}
-
-/** An error from a Micro-ES server is recognized by its outcome. */
-function markResponse(error: MicroError): MicroError {
-  return error.outcome === "unknown" ? markRemote(error) : error;
+  return (head) =>
+    responseError(
+      codeFromNumber(number),
+      agreeing?.message ?? text,
+      [...lines, ...head],
+      agreeing?.details ?? [],
+    );
 }
 
 /** Returns the values of a name, as HTTP joins them. */
-function lineValue(lines: readonly HeaderLine[], name: string): string | undefined {
+export function lineValue(lines: readonly HeaderLine[], name: string): string | undefined {
   let joined: string | undefined;
   for (const [key, value] of lines) {
     if (key === name) joined = joined === undefined ? value : `${joined}, ${value}`;

@@ -1,7 +1,6 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 import { hasPassed } from "../../../base/deadline.ts";
-import { asMicroError, isMicroError, MicroError } from "../../../base/error.ts";
-import { deadlineExceeded } from "../../../call/call.ts";
+import { asMicroError, MicroError } from "../../../base/error.ts";
 import { codecError, messageTooLarge, undecodableResponse } from "../../call-errors.ts";
 import { decodeMessage } from "../../native/payload.ts";
 import {
@@ -11,7 +10,7 @@ import {
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
 import type { OutgoingCall } from "../../transport.ts";
-import { CallDeflation } from "../compression/messages.ts";
+import type { CallDeflation } from "../compression/messages.ts";
 import {
   compressedFlag,
   framed,
@@ -19,18 +18,18 @@ import {
   frameSmall,
   prefixBytes,
   smallFrame,
-} from "./message-frame.ts";
-import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
-import { OutgoingGrpcCall, type OutgoingGrpcCalls } from "./outgoing-call.ts";
-import type { OutgoingMethod } from "./outgoing-methods.ts";
+} from "../grpc/message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
+import { OutgoingHttp2Call, type OutgoingHttp2Calls } from "./outgoing-call.ts";
+import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { PendingResponses } from "./pending-responses.ts";
 import type { InflationLimits } from "./response-inflation.ts";
 
 const noBytes = new Uint8Array(0);
 
-/** An outgoing gRPC call of a streaming kind. It begins when its first response is requested. */
-export class OutgoingGrpcStream<O>
-  extends OutgoingGrpcCall
+/** An outgoing call of a streaming kind. It begins when its first response is requested. */
+export class OutgoingStream<O>
+  extends OutgoingHttp2Call
   implements ReceiveQueueOwner, SendPumpTarget<unknown>
 {
   /** The responses that the caller iterates. */
@@ -52,7 +51,7 @@ export class OutgoingGrpcStream<O>
   #pending: PendingResponses | undefined = undefined;
 
   constructor(
-    channel: OutgoingGrpcCalls,
+    channel: OutgoingHttp2Calls,
     called: OutgoingMethod,
     source: AsyncIterable<unknown> | Iterable<unknown>,
     outgoing: OutgoingCall,
@@ -69,7 +68,7 @@ export class OutgoingGrpcStream<O>
   opened(): void {
     const { channel, outgoing } = this;
     try {
-      const refused = channel.refusal(this.called.method, outgoing);
+      const refused = channel.refusal(this.called, outgoing);
       if (refused !== undefined) throw refused;
       outgoing.metadata?.encode();
     } catch (reason) {
@@ -112,7 +111,7 @@ export class OutgoingGrpcStream<O>
   }
 
   #sendMessage(request: unknown, isLast: boolean): void {
-    const { input } = this.called.method;
+    const { input } = this.called;
     const { limits, compressMinBytes, connection } = this.channel;
     const stream = this.stream!;
     const compression = this.#compressionOfNext();
@@ -182,7 +181,7 @@ export class OutgoingGrpcStream<O>
     }
     const { maxMessageElements } = this.channel.limits;
     try {
-      return decodeMessage(this.called.method.output, bytes, start, end, maxMessageElements);
+      return decodeMessage(this.called.output, bytes, start, end, maxMessageElements);
     } catch (reason) {
       const error = undecodableResponse(reason, name);
       // The call itself may have ended, while the message was unread.
@@ -200,14 +199,13 @@ export class OutgoingGrpcStream<O>
     return this.#unreadCost + (this.#pending?.cost ?? 0) < maxSplitCost;
   }
 
-  protected received(
+  protected messageReceived(
     bytes: Uint8Array,
     start: number,
     end: number,
     windowBytes: number,
-    flags: number,
+    isCompressed: boolean,
   ): void {
-    const isCompressed = flags === compressedFlag;
     if (isCompressed) this.#pending ??= new PendingResponses(this, this.encoding);
     if (this.#pending === undefined) this.deliver(bytes, start, end, windowBytes);
     else this.#pending.add(bytes.subarray(start, end), windowBytes, isCompressed);
@@ -237,18 +235,6 @@ export class OutgoingGrpcStream<O>
   /** The limits of what is inflated. */
   get inflation(): InflationLimits {
     return this.channel;
-  }
-
-  /** Ends the call because a message cannot be inflated. */
-  notInflated(reason: unknown): void {
-    const isLate = isMicroError(reason) && reason.code === "deadline_exceeded";
-    this.fail(isLate ? reason : undecodableResponse(reason, this.name));
-  }
-
-  /** Why no caller is waiting for responses any longer. */
-  over(): MicroError | undefined {
-    const isOver = this.ended || hasPassed(this.deadline);
-    return isOver ? deadlineExceeded(this.name) : undefined;
   }
 
   protected concluded(error: MicroError | undefined): void {
@@ -286,7 +272,7 @@ export class OutgoingGrpcStream<O>
     isLast: boolean,
   ): Promise<void> {
     this.#isDeflating = true;
-    this.#deflation ??= new CallDeflation(compression, this.called.requestSchema, false);
+    this.#deflation ??= deflationOf(this.called, compression);
     try {
       const deflated = await this.#deflation.compress(message);
       this.#isDeflating = false;

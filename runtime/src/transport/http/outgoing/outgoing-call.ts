@@ -1,9 +1,8 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 import { type Abortable, unwatchAbort, watchAbort } from "../../../base/abort-watch.ts";
-import { type Deadline, remainingMs } from "../../../base/deadline.ts";
-import { MicroError, type Outcome } from "../../../base/error.ts";
+import { type Deadline, hasPassed } from "../../../base/deadline.ts";
+import { isMicroError, MicroError, type Outcome } from "../../../base/error.ts";
 import { deadlineExceeded } from "../../../call/call.ts";
-import type { AnyMethod } from "../../../call/method.ts";
 import {
   cancelledBy,
   connectionLost,
@@ -11,20 +10,22 @@ import {
   undecodableResponse,
 } from "../../call-errors.ts";
 import type { ClientConnection } from "../../http2/client-connection.ts";
-import { errorCode, errorName } from "../../http2/error-code.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
 import type { DecodedAhead } from "../../streams/receive-queue.ts";
 import type { OutgoingCall, TransportLimits } from "../../transport.ts";
-import { deadlineSkewMs } from "../deadline-skew.ts";
-import { compressedFlag } from "./message-frame.ts";
-import { MessageSplitter } from "./message-splitter.ts";
+import { CallInflation } from "../compression/inflation.ts";
+import { maxEndBytes } from "../end-fields.ts";
+import { compressedFlag } from "../grpc/message-frame.ts";
+import { MessageSplitter } from "../grpc/message-splitter.ts";
 import { callFields, namesAgent, type OutgoingMethod } from "./outgoing-methods.ts";
-import { headerError, metadataOf, type ResponseFields, responseFields } from "./response-fields.ts";
+import { malformedResponse } from "./response-error.ts";
+import { copyOf, type ResponseFields } from "./response-fields.ts";
+import { resetError, violationError } from "./stream-error.ts";
 
 /** What a call requires of the channel that it uses. */
-export interface OutgoingGrpcCalls {
+export interface OutgoingHttp2Calls {
   readonly limits: TransportLimits;
   readonly connection: ClientConnection;
   /** The largest response, in bytes. */
@@ -40,13 +41,13 @@ export interface OutgoingGrpcCalls {
   unreadCost: number;
   readonly maxUnreadCost: number;
   /** Returns why a call must not begin; undefined if it may. */
-  refusal(method: AnyMethod, outgoing: OutgoingCall): MicroError | undefined;
+  refusal(called: OutgoingMethod, outgoing: OutgoingCall): MicroError | undefined;
   /** Adds a call to the open ones. */
-  add(call: OutgoingGrpcCall): void;
+  add(call: OutgoingHttp2Call): void;
   /** Opens a call as soon as the server accepts another request. */
-  openSoon(call: OutgoingGrpcCall): void;
+  openSoon(call: OutgoingHttp2Call): void;
   /** Removes a call that has ended. */
-  remove(call: OutgoingGrpcCall): void;
+  remove(call: OutgoingHttp2Call): void;
   /** Resets a stream as soon as the server tolerates it. */
   resetSoon(stream: Http2Stream): void;
   /** As {@link resetSoon}, for a call that was cancelled. */
@@ -65,8 +66,17 @@ const leftHandler: StreamHandler = {
 
 const noBytes = new Uint8Array(0);
 
-/** A gRPC call at the client's end of a connection: the sender and the receiver of its stream. */
-export abstract class OutgoingGrpcCall extends MessageSplitter implements StreamHandler, Abortable {
+/** A message that ends a response. */
+interface EndMessage {
+  readonly bytes: Uint8Array;
+  readonly isCompressed: boolean;
+}
+
+/** A call at the client's end of a connection: the sender and the receiver of its stream. */
+export abstract class OutgoingHttp2Call
+  extends MessageSplitter
+  implements StreamHandler, Abortable
+{
   readonly called: OutgoingMethod;
   readonly outgoing: OutgoingCall;
   /** Its place among the calls of its channel. */
@@ -76,15 +86,17 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
   stream: Http2Stream | undefined = undefined;
   /** Whether the call has ended for its caller. */
   ended = false;
-  protected readonly channel: OutgoingGrpcCalls;
+  protected readonly channel: OutgoingHttp2Calls;
   /** How often the connection had been flushed before the call was written. */
   #epoch = 0;
   #head: ResponseFields | undefined = undefined;
   #hasData = false;
-  /** Whether the response had trailers in addition to its header. */
-  protected hadTrailers = false;
+  /** The message that ended the response, if that is its protocol's form. */
+  #end: EndMessage | undefined = undefined;
+  /** Whether the response had an end in addition to its header. */
+  protected hadEnd = false;
 
-  constructor(channel: OutgoingGrpcCalls, called: OutgoingMethod, outgoing: OutgoingCall) {
+  constructor(channel: OutgoingHttp2Calls, called: OutgoingMethod, outgoing: OutgoingCall) {
     super();
     this.channel = channel;
     this.called = called;
@@ -106,6 +118,18 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
    * @param discards whether messages that are unread are discarded
    */
   protected abstract rejected(error: MicroError, discards: boolean): void;
+  /**
+   * Handles a message of the response.
+   *
+   * @param windowBytes how much of the window it takes until it is consumed
+   */
+  protected abstract messageReceived(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    isCompressed: boolean,
+  ): void;
   /** Called when nothing of the request must be sent any longer. */
   protected abstract stopSending(): void;
 
@@ -118,14 +142,15 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
   }
 
   onHead(stream: Http2Stream, { status }: MessageHead, list: HeaderList): void {
-    const head = responseFields(list);
+    const { protocol } = this.called;
+    const head = protocol.read(list);
     this.#head = head;
-    const error = headerError(head, status);
+    const error = protocol.headerError(head, status);
     if (error === undefined) {
-      if (!head.hasStatus) this.outgoing.responseMetadata = metadataOf(head);
+      if (!head.hasStatus) this.outgoing.responseMetadata = copyOf(head.metadata);
       return;
     }
-    this.outgoing.responseMetadata = metadataOf(head);
+    this.outgoing.responseMetadata = copyOf(head.metadata);
     this.close();
     // The response usually ends here.
     setImmediate(() => {
@@ -141,14 +166,6 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
 
   onEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
     stream.handler = leftHandler;
-    const head = this.#head!;
-    const end = trailers === undefined ? undefined : responseFields(trailers);
-    this.hadTrailers = end !== undefined;
-    if (head.hasStatus && end === undefined) this.outgoing.trailers = metadataOf(head);
-    else {
-      if (head.hasStatus) this.outgoing.responseMetadata = metadataOf(head);
-      if (end !== undefined) this.outgoing.trailers = metadataOf(end);
-    }
     if (!stream.localEnded) {
       this.stopSending();
       // A server that has responded needs no more; that most of the request is missing must not
@@ -156,7 +173,7 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
       if (stream.isWaiting) this.channel.resetSoon(stream);
       else stream.send(noBytes, 0, 0, true);
     }
-    this.whenSplit(() => this.concluded(this.#errorOf(head, end)));
+    this.whenSplit(() => this.#conclude(trailers));
   }
 
   onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
@@ -166,7 +183,8 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
       return;
     }
     this.close();
-    this.rejected(by === "peer" ? this.#resetError(code) : this.#violation(code), false);
+    const errorOf = by === "peer" ? resetError : violationError;
+    this.rejected(errorOf(this, code, this.#head !== undefined), false);
   }
 
   /** Called when the call is not opened at once. */
@@ -234,8 +252,9 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
   protected openStream(compression: Compression | undefined): Http2Stream {
     const { connection } = this.channel;
     const head = this.called.head(compression, namesAgent(this.outgoing));
+    const fields = callFields(this.called.protocol, this.outgoing);
     this.#epoch = connection.writer.flushes;
-    const stream = connection.request(head, callFields(this.outgoing), false, this);
+    const stream = connection.request(head, fields, false, this);
     this.stream = stream;
     return stream;
   }
@@ -265,65 +284,109 @@ export abstract class OutgoingGrpcCall extends MessageSplitter implements Stream
   }
 
   protected checkPrefix(flags: number, length: number): void {
-    const { maxResponseBytes } = this.channel;
-    if (length > maxResponseBytes) {
-      const what = `the response of ${this.name}`;
-      this.fail(messageTooLarge(what, length, maxResponseBytes, "executed"));
-    } else if (flags > compressedFlag) {
+    const { endFlag } = this.called.protocol;
+    const most = (flags & endFlag) === 0 ? this.channel.maxResponseBytes : maxEndBytes;
+    if (this.#end !== undefined) this.fail(malformedResponse("it goes on after its end"));
+    else if (length > most) {
+      this.fail(messageTooLarge(`the response of ${this.name}`, length, most, "executed"));
+    } else if ((flags & ~endFlag) > compressedFlag) {
       this.fail(undecodableResponse("a message has unknown flags", this.name));
-    } else if (flags === compressedFlag && this.#head!.encoding === undefined) {
+    } else if ((flags & compressedFlag) !== 0 && this.#head!.encoding === undefined) {
       this.fail(undecodableResponse("a message is compressed, by no stated encoding", this.name));
     }
   }
 
+  protected received(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    flags: number,
+  ): void {
+    const isCompressed = (flags & compressedFlag) !== 0;
+    if ((flags & this.called.protocol.endFlag) === 0) {
+      this.messageReceived(bytes, start, end, windowBytes, isCompressed);
+    } else {
+      this.consume(windowBytes);
+      this.#end = { bytes: bytes.slice(start, end), isCompressed };
+    }
+  }
+
+  /** Why no caller is waiting for responses any longer. */
+  over(): MicroError | undefined {
+    const isOver = this.ended || hasPassed(this.deadline);
+    return isOver ? deadlineExceeded(this.name) : undefined;
+  }
+
+  /** Ends the call because a part of its response cannot be inflated. */
+  notInflated(reason: unknown): void {
+    this.fail(this.#inflationError(reason));
+  }
+
+  #conclude(trailers: HeaderList | undefined): void {
+    const { protocol } = this.called;
+    if (protocol.endFlag === 0) {
+      this.#concludeWith(trailers === undefined ? undefined : protocol.read(trailers));
+    } else if (this.#end?.isCompressed === true) void this.#inflateEnd(this.#end.bytes);
+    else this.#readEnd(this.#end?.bytes);
+  }
+
+  async #inflateEnd(compressed: Uint8Array): Promise<void> {
+    const { maxInflationRatio } = this.channel;
+    const inflation = new CallInflation(maxEndBytes, maxInflationRatio, () => this.over());
+    try {
+      const bytes = await inflation.inflate(this.encoding, compressed);
+      if (!this.ended) this.#readEnd(bytes);
+    } catch (reason) {
+      if (!this.ended) this.concluded(this.#inflationError(reason));
+    }
+  }
+
+  #inflationError(reason: unknown): MicroError {
+    const isLate = isMicroError(reason) && reason.code === "deadline_exceeded";
+    return isLate ? reason : undecodableResponse(reason, this.name);
+  }
+
+  #readEnd(bytes: Uint8Array | undefined): void {
+    let end: ResponseFields | undefined;
+    try {
+      if (bytes !== undefined) end = this.called.protocol.readEnd!(bytes);
+    } catch (reason) {
+      this.concluded(undecodableResponse(reason, this.name));
+      return;
+    }
+    this.#concludeWith(end);
+  }
+
+  #concludeWith(end: ResponseFields | undefined): void {
+    const { outgoing } = this;
+    const head = this.#head!;
+    this.hadEnd = end !== undefined;
+    if (head.hasStatus && end === undefined) outgoing.trailers = copyOf(head.metadata);
+    else {
+      if (head.hasStatus) outgoing.responseMetadata = copyOf(head.metadata);
+      outgoing.trailers = copyOf(end?.metadata);
+    }
+    this.concluded(this.#errorOf(head, end));
+  }
+
   #errorOf(head: ResponseFields, end: ResponseFields | undefined): MicroError | undefined {
-    const { name } = this;
+    const { name, isWithinMessage } = this;
     // A header that has messages after it was sent before the outcome of the call was known.
     const onlyHead = head.hasStatus && !this.#hasData ? head : undefined;
+    const isInBody = this.called.protocol.endFlag !== 0;
+    if (isInBody && isWithinMessage) {
+      const where = end === undefined ? "it ends within a message" : "it goes on after its end";
+      return malformedResponse(where);
+    }
     const status = end?.hasStatus === true ? end : onlyHead;
     if (status === undefined) {
+      if (isInBody && end === undefined) return malformedResponse("it ends without a status");
       return new MicroError("internal", `missing status in the response of ${name}`);
     }
     if (status.failure !== undefined) return status.failure(head.lines);
-    if (this.isWithinMessage) return undecodableResponse("it ends within a message", name);
+    if (isWithinMessage) return undecodableResponse("it ends within a message", name);
     const reason = head.metadataError ?? end?.metadataError;
     return reason === undefined ? undefined : undecodableResponse(reason, name);
-  }
-
-  /** Returns the error of a stream that the server has reset. */
-  #resetError(code: number): MicroError {
-    const { name } = this;
-    if (code === errorCode.cancel) {
-      // A server whose clock is slightly ahead cancels the call before its deadline passes here.
-      if (remainingMs(this.deadline) <= deadlineSkewMs) return deadlineExceeded(name);
-      return new MicroError("canceled", `${name} was cancelled by the other side`);
-    }
-    if (this.#head !== undefined) {
-      return new MicroError("internal", `the response of ${name} ended with ${errorName(code)}`);
-    }
-    if (code === errorCode.refusedStream) {
-      const why = new MicroError("unavailable", "the other side refused it unseen");
-      return connectionLost(name, why, "not-executed");
-    }
-    const what =
-      code === errorCode.noError
-        ? "the other side closed the stream without a response"
-        : `the other side closed the stream with ${errorName(code)}`;
-    return connectionLost(name, new MicroError("unavailable", what), "unknown");
-  }
-
-  /** Returns the error of a stream that was reset here, because of what the server sent. */
-  #violation(code: number): MicroError {
-    if (code === errorCode.enhanceYourCalm) {
-      const what = "its header or trailers are too large";
-      return undecodableResponse(new MicroError("resource_exhausted", what), this.name);
-    }
-    const what = `it violates HTTP/2 (${errorName(code)})`;
-    if (this.#head !== undefined) return undecodableResponse(what, this.name);
-    return connectionLost(
-      this.name,
-      new MicroError("unavailable", `the response cannot be read: ${what}`),
-      "unknown",
-    );
   }
 }

@@ -4,7 +4,7 @@ import { Closable } from "../../../base/closable.ts";
 import { type Deadline, DeadlineSweep } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import { type Allowance, Bucket } from "../../../base/rate-limit.ts";
-import type { AnyMethod, Method } from "../../../call/method.ts";
+import type { Method } from "../../../call/method.ts";
 import { callRefusal, channelNotOpen, listenerDraining, tooManyCalls } from "../../call-errors.ts";
 import { ClientConnection, type ClientConnectionOwner } from "../../http2/client-connection.ts";
 import { errorCode } from "../../http2/error-code.ts";
@@ -21,10 +21,10 @@ import type {
 import type { HttpCallOptions } from "../call-options.ts";
 import { defaultInflationRatio } from "../compression/inflation.ts";
 import { PacedResets } from "../paced-resets.ts";
-import type { OutgoingGrpcCall, OutgoingGrpcCalls } from "./outgoing-call.ts";
-import { OutgoingMethods } from "./outgoing-methods.ts";
-import { OutgoingGrpcStream } from "./outgoing-stream.ts";
-import { OutgoingGrpcUnary } from "./outgoing-unary.ts";
+import type { OutgoingHttp2Call, OutgoingHttp2Calls } from "./outgoing-call.ts";
+import { type OutgoingMethod, OutgoingMethods, undescribed } from "./outgoing-methods.ts";
+import { OutgoingStream } from "./outgoing-stream.ts";
+import { OutgoingUnary } from "./outgoing-unary.ts";
 
 /**
  * Cancelled calls that a connection tolerates before it is replaced; fewer than servers tolerate.
@@ -34,10 +34,10 @@ const resets: Allowance = { what: "calls were cancelled", burst: 500, perSecond:
 /** The largest header of a response that is accepted, in bytes; as Node's client. */
 const maxHeaderBytes = 64 * 1024;
 
-/** A channel for gRPC calls: one HTTP/2 connection. */
-export class GrpcChannel
+/** A channel to one server: a single HTTP/2 connection. */
+export class Http2Channel
   extends Closable<[graceMs?: number]>
-  implements Channel, OutgoingGrpcCalls, ClientConnectionOwner
+  implements Channel, OutgoingHttp2Calls, ClientConnectionOwner
 {
   readonly address: string;
   readonly limits: TransportLimits;
@@ -53,9 +53,9 @@ export class GrpcChannel
   readonly maxUnreadCost: number;
   unreadCost = 0;
   readonly #methods: OutgoingMethods;
-  readonly #calls: OutgoingGrpcCall[] = [];
+  readonly #calls: OutgoingHttp2Call[] = [];
   /** The calls that wait until the server accepts another request, in their order. */
-  readonly #waiting = new Set<OutgoingGrpcCall>();
+  readonly #waiting = new Set<OutgoingHttp2Call>();
   #state: ChannelState = "open";
   /** Why it accepts no further calls, if it was not closed here and the server did not say so. */
   #ending: MicroError | undefined;
@@ -85,7 +85,7 @@ export class GrpcChannel
     this.compression = compression;
     this.compressMinBytes = options.compressMinBytes ?? 1_024;
     this.maxUnreadCost = Math.max(1024 * limits.streamWindowBytes, 4 * maxMessageBytes);
-    this.#methods = new OutgoingMethods(url);
+    this.#methods = new OutgoingMethods(url, options);
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
@@ -121,11 +121,10 @@ export class GrpcChannel
     outgoing: OutgoingCall,
     receiver: UnaryReceiver<O>,
   ): void {
-    const refused = this.refusal(method, outgoing);
+    const called = this.#methods.of(method);
+    const refused = this.refusal(called, outgoing);
     if (refused !== undefined) receiver.failed(refused);
-    else {
-      new OutgoingGrpcUnary<O>(this, this.#methods.of(method), outgoing, receiver).start(request);
-    }
+    else new OutgoingUnary<O>(this, called, outgoing, receiver).start(request);
   }
 
   stream<I, IInit, O, OInit>(
@@ -133,10 +132,14 @@ export class GrpcChannel
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     outgoing: OutgoingCall,
   ): AsyncIterable<O> {
-    return new OutgoingGrpcStream<O>(this, this.#methods.of(method), requests, outgoing).answers;
+    return new OutgoingStream<O>(this, this.#methods.of(method), requests, outgoing).answers;
   }
 
-  refusal(method: AnyMethod, outgoing: OutgoingCall): MicroError | undefined {
+  refusal(
+    { method, isUndescribed }: OutgoingMethod,
+    outgoing: OutgoingCall,
+  ): MicroError | undefined {
+    if (isUndescribed) return undescribed(method);
     const { state } = this;
     if (state !== "open") return channelNotOpen(this.address, state);
     const { maxConcurrentCalls } = this.limits;
@@ -146,12 +149,12 @@ export class GrpcChannel
     return callRefusal(method.name, outgoing);
   }
 
-  add(call: OutgoingGrpcCall): void {
+  add(call: OutgoingHttp2Call): void {
     call.place = this.#calls.push(call) - 1;
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.watch(call.deadline);
   }
 
-  openSoon(call: OutgoingGrpcCall): void {
+  openSoon(call: OutgoingHttp2Call): void {
     if (this.#waiting.size === 0 && this.connection.capacity > 0) call.open();
     else if (this.#state === "closed" || this.#state === "draining") this.#refuse(call);
     else {
@@ -160,7 +163,7 @@ export class GrpcChannel
     }
   }
 
-  remove(call: OutgoingGrpcCall): void {
+  remove(call: OutgoingHttp2Call): void {
     const { place } = call;
     const calls = this.#calls;
     if (calls[place] !== call) return;
@@ -257,7 +260,7 @@ export class GrpcChannel
   }
 
   /** Ends a call that waits, because no further request is accepted. */
-  #refuse(call: OutgoingGrpcCall): void {
+  #refuse(call: OutgoingHttp2Call): void {
     call.cancel(listenerDraining(this.address));
   }
 

@@ -9,20 +9,20 @@ import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
 import { type ClientTlsOptions, connectOptions, onServerExpiry } from "../../tls.ts";
 import type { DialOptions, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
-import { GrpcChannel } from "./grpc-channel.ts";
+import { Http2Channel } from "./http2-channel.ts";
 
 /**
- * Opens a channel to a server that speaks gRPC.
+ * Opens a channel to a server that speaks HTTP/2.
  * @throws MicroError as `Transport.dial`.
  */
-export async function dialGrpc(
+export async function dialHttp2(
   address: string,
   url: URL,
   options: Partial<HttpCallOptions>,
   limits: TransportLimits,
   dialOptions: DialOptions,
   tls: ClientTlsOptions = {},
-): Promise<GrpcChannel> {
+): Promise<Http2Channel> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   checkDialable(host);
   const compression = await compressionOf(options);
@@ -39,7 +39,7 @@ export async function dialGrpc(
     const secure = connectOptions(tls, host, service);
     socket = connectTls({ ...target, ...secure, ALPNProtocols: ["h2"] });
   } else socket = connectSocket(target);
-  const channel = new GrpcChannel(socket, address, url, options, limits, compression);
+  const channel = new Http2Channel(socket, address, url, options, limits, compression);
   const { connection } = channel;
   let givenUp: MicroError | undefined;
   const giveUp = (reason: MicroError) => {

@@ -1,4 +1,5 @@
 import type { MicroError } from "../../../base/error.ts";
+import { checkJsonElements } from "../../../codec/json-elements.ts";
 import { countMessageElements } from "../../../codec/message-elements.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
@@ -32,8 +33,10 @@ export class ResponseInflation {
   /** @throws MicroError as `CallInflation` does */
   async inflate(compressed: Uint8Array): Promise<Uint8Array> {
     const bytes = await this.#inflation.inflate(this.#encoding, compressed);
-    const { responseSchema } = this.#called;
-    if (responseSchema !== undefined && bytes.length > 0) {
+    const { responseSchema, isJson } = this.#called;
+    if (isJson) {
+      this.#inflation.countElements((most) => checkJsonElements(bytes, most, "a message"));
+    } else if (responseSchema !== undefined && bytes.length > 0) {
       this.#inflation.countElements((most) => countMessageElements(responseSchema, bytes, most));
     }
     // Not a Buffer: the fields of a message that is read from one would be Buffers.

@@ -1,11 +1,10 @@
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
-import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import type { ServerHttp2Stream } from "node:http2";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { createClient, httpTransport, Metadata } from "@micro-es/runtime";
-import type { Channel, TransportLimits } from "@micro-es/runtime/driver";
-import { afterEach, expect, test } from "vitest";
+import { createClient, Metadata } from "@micro-es/runtime";
+import { expect, test } from "vitest";
 import {
   all,
   failure,
@@ -19,66 +18,25 @@ import {
 } from "../../../../../test/gen/micro/test/v1/echo_pb.ts";
 import {
   endHeaders,
+  frame,
   headerLine,
   preface,
-  frame as rawFrame,
   types,
 } from "../../../../../test/hostile/raw-http2.ts";
 import { type EchoRequestInit, echo } from "../../../../../test/support/echo.ts";
 import { FramePeer } from "../../../../../test/support/http2-peers.ts";
-import type { HttpTransportOptions } from "../transport.ts";
-import type { GrpcChannel } from "./grpc-channel.ts";
+import {
+  closeAfterEach,
+  closeAfterTest,
+  dialled,
+  enveloped,
+  serveByNode,
+} from "../../../../../test/support/node-http2-server.ts";
+import type { Http2Channel } from "./http2-channel.ts";
 
 /** What Node's server, in the place of another gRPC server, makes of calls. */
 
-const open: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
-type Handler = (stream: ServerHttp2Stream, header: Record<string, unknown>) => void;
-
-interface TestServer {
-  readonly address: string;
-  readonly server: Http2Server;
-  readonly sockets: Socket[];
-}
-
-async function serve(handler: Handler, settings = {}): Promise<TestServer> {
-  const server = createServer({ settings });
-  const sockets: Socket[] = [];
-  server.on("connection", (socket: Socket) => {
-    sockets.push(socket);
-    socket.on("error", () => undefined);
-  });
-  server.on("sessionError", () => undefined);
-  server.on("stream", (stream, header) => {
-    stream.on("error", () => undefined);
-    handler(stream, header);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  open.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { server, sockets, address: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
-async function dial(
-  { address }: Pick<TestServer, "address">,
-  options: HttpTransportOptions & Partial<TransportLimits> = {},
-): Promise<Channel> {
-  const channel = await httpTransport(options).dial(address);
-  open.push(() => channel.close());
-  return channel;
-}
-
-function frame(message: Uint8Array, flags = 0): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flags;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-}
+closeAfterEach();
 
 const response = (init: EchoRequestInit = {}) =>
   toBinary(EchoResponseSchema, create(EchoResponseSchema, init as object));
@@ -92,13 +50,13 @@ function respond(stream: ServerHttp2Stream, extra = {}): void {
 /** Responds to a unary call with a message. */
 function complete(stream: ServerHttp2Stream, init: EchoRequestInit = {}): void {
   respond(stream);
-  stream.end(frame(response(init)));
+  stream.end(enveloped(response(init)));
 }
 
 test("calls wait for the streams that the server allows, and end while they wait", async () => {
   const streams: ServerHttp2Stream[] = [];
-  const server = await serve((stream) => streams.push(stream), { maxConcurrentStreams: 2 });
-  const channel = await dial(server);
+  const server = await serveByNode((stream) => streams.push(stream), { maxConcurrentStreams: 2 });
+  const channel = await dialled(server);
   const texts = Array.from({ length: 6 }, (_, index) => `call ${index}`);
   const controller = new AbortController();
   const cancelled = channel.unary.bind(channel, echo.once);
@@ -137,8 +95,8 @@ test("calls wait for the streams that the server allows, and end while they wait
 
 test("calls that wait are not executed when the server goes away, or the channel closes", async () => {
   const streams: ServerHttp2Stream[] = [];
-  const server = await serve((stream) => streams.push(stream), { maxConcurrentStreams: 1 });
-  const channel = await dial(server);
+  const server = await serveByNode((stream) => streams.push(stream), { maxConcurrentStreams: 1 });
+  const channel = await dialled(server);
   const first = channel.unary(echo.once, {}, outgoing());
   const waiting = failure(channel.unary(echo.once, {}, outgoing()), "unavailable", "not-executed");
   await expect.poll(() => streams.length).toBe(1);
@@ -152,7 +110,7 @@ test("calls that wait are not executed when the server goes away, or the channel
 
 test("calls that a server has not seen before it went away run elsewhere", async () => {
   let calls = 0;
-  const server = await serve((stream) => {
+  const server = await serveByNode((stream) => {
     calls++;
     if (calls > 1) complete(stream, { text: "second" });
     // GOAWAY: the first stream was not processed.
@@ -168,11 +126,11 @@ test("calls that a server has not seen before it went away run elsewhere", async
 
 test("a call that is cancelled resets its stream, and only that", async () => {
   const [begun, codes] = [gate(), [] as (number | undefined)[]];
-  const server = await serve((stream) => {
+  const server = await serveByNode((stream) => {
     stream.once("close", () => codes.push(stream.rstCode));
     begun.open();
   });
-  const channel = await dial(server);
+  const channel = await dialled(server);
   const controller = new AbortController();
   const call = channel.unary(echo.once, {}, outgoing({ signal: controller.signal }));
   const failed = failure(call, "canceled", "unknown");
@@ -185,8 +143,8 @@ test("a call that is cancelled resets its stream, and only that", async () => {
 
 test("a channel whose calls are cancelled again and again closes with the last of them", async () => {
   const streams: ServerHttp2Stream[] = [];
-  const server = await serve((stream) => streams.push(stream));
-  const channel = await dial(server);
+  const server = await serveByNode((stream) => streams.push(stream));
+  const channel = await dialled(server);
   for (let round = 0; round < 600 && channel.state === "open"; round++) {
     const controller = new AbortController();
     const call = channel.unary(echo.once, {}, outgoing({ signal: controller.signal }));
@@ -198,12 +156,12 @@ test("a channel whose calls are cancelled again and again closes with the last o
 
 test("many streams that the server ends before their requests are not resets", async () => {
   const codes = new Set<number | undefined>();
-  const server = await serve((stream) => {
+  const server = await serveByNode((stream) => {
     stream.once("close", () => codes.add(stream.rstCode));
     stream.resume();
     complete(stream);
   });
-  const channel = await dial(server);
+  const channel = await dialled(server);
   for (let round = 0; round < 30; round++) {
     const calls = Array.from({ length: 50 }, () => {
       const endless = {
@@ -218,8 +176,8 @@ test("many streams that the server ends before their requests are not resets", a
 });
 
 test("a server that responds to requests which it does not read makes the client hold none", async () => {
-  const server = await serve((stream) => complete(stream));
-  const channel = await dial(server);
+  const server = await serveByNode((stream) => complete(stream));
+  const channel = await dialled(server);
   const payload = new Uint8Array(200_000);
   for (let round = 0; round < 100 && channel.state === "open"; round++) {
     const calls = Array.from({ length: 10 }, () =>
@@ -233,11 +191,11 @@ test("a server that responds to requests which it does not read makes the client
 
 test("the header of a call has its timeout, metadata and encodings", async () => {
   const headers: Record<string, unknown>[] = [];
-  const server = await serve((stream, header) => {
+  const server = await serveByNode((stream, header) => {
     headers.push(header);
     complete(stream);
   });
-  const channel = await dial({ ...server, address: `${server.address}/prefix/` });
+  const channel = await dialled({ ...server, address: `${server.address}/prefix/` });
   const metadata = new Metadata([
     ["x-key", "one"],
     ["x-key", "two"],
@@ -272,13 +230,13 @@ test("the header of a call has its timeout, metadata and encodings", async () =>
 
 test.each([1, 3, 5_000])("messages that arrive in pieces of %d bytes", async (size) => {
   const payload = new Uint8Array(20_000).map((_, index) => index);
-  const server = await serve(async (stream) => {
+  const server = await serveByNode(async (stream) => {
     respond(stream);
-    const bytes = Buffer.concat([1, 2, 3].map(() => frame(response({ payload }))));
+    const bytes = Buffer.concat([1, 2, 3].map(() => enveloped(response({ payload }))));
     for (let at = 0; at < bytes.length; at += size) stream.write(bytes.subarray(at, at + size));
     stream.end();
   });
-  const channel = await dial(server);
+  const channel = await dialled(server);
   const responses = await all(channel.stream(echo.repeat, [{}], outgoing()));
   expect(responses.map((it) => Buffer.compare(it.payload, payload))).toEqual([0, 0, 0]);
 });
@@ -292,9 +250,9 @@ test.each([
   const [, size, encoding] = row;
   const payload = new Uint8Array(size).map((_, index) => index * 31 + (index >> 8));
   const message = response({ payload });
-  const bytes = encoding === undefined ? frame(message) : frame(gzipSync(message), 1);
+  const bytes = encoding === undefined ? enveloped(message) : enveloped(gzipSync(message), 1);
   let sent = 0;
-  const server = await serve((stream) => {
+  const server = await serveByNode((stream) => {
     respond(stream, encoding === undefined ? {} : { "grpc-encoding": encoding });
     const more = () => {
       while (sent < 2_000) {
@@ -308,7 +266,7 @@ test.each([
     };
     more();
   });
-  const channel = await dial(server, { streamWindowBytes: 65_536 });
+  const channel = await dialled(server, { streamWindowBytes: 65_536 });
   const reader = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
   await reader.next();
   const held = (await settled(() => sent)) * bytes.length;
@@ -328,22 +286,22 @@ test.each([
   "%s messages that are unread wait as bytes, and all of them arrive",
   async (_, message) => {
     const count = 9_000;
-    const server = await serve((stream, header) => {
+    const server = await serveByNode((stream, header) => {
       const isFailing = String(header[":path"]).endsWith("Chat");
       respond(stream, { "grpc-encoding": "gzip" });
-      if (isFailing) stream.write(frame(gzipSync(message), 1));
-      stream.write(Buffer.concat(Array.from({ length: count }, () => frame(message))));
+      if (isFailing) stream.write(enveloped(gzipSync(message), 1));
+      stream.write(Buffer.concat(Array.from({ length: count }, () => enveloped(message))));
       stream.end(isFailing ? Buffer.from([0, 0]) : undefined);
     });
-    const channel = await dial(server);
+    const channel = await dialled(server);
     const reader = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
     await reader.next();
-    await settled(() => (channel as GrpcChannel).unreadCost);
-    expect((channel as GrpcChannel).unreadCost).toBeLessThan(70_000);
+    await settled(() => (channel as Http2Channel).unreadCost);
+    expect((channel as Http2Channel).unreadCost).toBeLessThan(70_000);
     let read = 1;
     while ((await reader.next()).done !== true) read++;
     expect(read).toBe(count);
-    expect((channel as GrpcChannel).unreadCost).toBe(0);
+    expect((channel as Http2Channel).unreadCost).toBe(0);
 
     const cutOff = channel.stream(echo.chat, [{}], outgoing())[Symbol.asyncIterator]();
     for (let index = 0; index < count + 1; index++) expect((await cutOff.next()).done).toBe(false);
@@ -355,21 +313,21 @@ test.each([
 test("a stream on which the server violates HTTP/2 before it responds may have been executed", async () => {
   const raw = createTcpServer((socket) => {
     const peer = new FramePeer(socket, preface.length);
-    peer.send(rawFrame(types.settings, 0, 0), rawFrame(types.settings, 1, 0));
+    peer.send(frame(types.settings, 0, 0), frame(types.settings, 1, 0));
     // A header without a status, for the streams of two calls.
     const block = headerLine("content-type", "application/grpc");
     socket.on("data", () => {
       for (const stream of [1, 3]) {
         if (peer.of(types.headers, stream).length > 0 && peer.reset(stream) === undefined)
-          peer.send(rawFrame(types.headers, endHeaders, stream, block));
+          peer.send(frame(types.headers, endHeaders, stream, block));
       }
     });
   });
   raw.listen(0, "127.0.0.1");
   await once(raw, "listening");
-  open.push(() => raw.close());
+  closeAfterTest(() => raw.close());
   const server = { address: `http://127.0.0.1:${(raw.address() as AddressInfo).port}` };
-  const channel = await dial(server);
+  const channel = await dialled(server);
   await failure(channel.unary(echo.once, {}, outgoing()), "unavailable", "unknown");
   const reader = channel.stream(echo.repeat, [{}], outgoing())[Symbol.asyncIterator]();
   await failure(reader.next(), "unavailable", "unknown");
@@ -377,29 +335,29 @@ test("a stream on which the server violates HTTP/2 before it responds may have b
 
 test("responses that are compressed stay in order with those that are not", async () => {
   const texts = Array.from({ length: 40 }, (_, index) => `${index} `.repeat(index * 50));
-  const server = await serve((stream) => {
+  const server = await serveByNode((stream) => {
     respond(stream, { "grpc-encoding": "gzip" });
     for (const [index, text] of texts.entries()) {
       const message = response({ text });
-      stream.write(index % 3 === 1 ? frame(gzipSync(message), 1) : frame(message));
+      stream.write(index % 3 === 1 ? enveloped(gzipSync(message), 1) : enveloped(message));
     }
     stream.end();
   });
-  const channel = await dial(server);
+  const channel = await dialled(server);
   const responses = await all(channel.stream(echo.repeat, [{}], outgoing()));
   expect(responses.map(({ text }) => text)).toEqual(texts);
 });
 
 test("requests are compressed where the call allows it", async () => {
   const flags: (number | undefined)[] = [];
-  const server = await serve(async (stream, header) => {
+  const server = await serveByNode(async (stream, header) => {
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     flags.push(Buffer.concat(chunks)[0]);
     expect(header["grpc-encoding"]).toBe(flags.length === 2 ? undefined : "gzip");
     complete(stream);
   });
-  const channel = await dial(server, { compression: "gzip" });
+  const channel = await dialled(server, { compression: "gzip" });
   const text = "compressible ".repeat(500);
   await channel.unary(echo.once, { text }, outgoing());
   await channel.unary(echo.once, { text }, { ...outgoing(), compress: false });
@@ -411,12 +369,12 @@ test("requests are compressed where the call allows it", async () => {
 });
 
 test("a request that is larger than the window is sent as the server reads", async () => {
-  const server = await serve(async (stream) => {
+  const server = await serveByNode(async (stream) => {
     let bytes = 0;
     for await (const chunk of stream) bytes += (chunk as Buffer).length;
     complete(stream, { text: String(bytes) });
   });
-  const channel = await dial(server);
+  const channel = await dialled(server);
   const calls = [1, 2, 3].map((count) =>
     channel.unary(echo.once, { payload: new Uint8Array(count * 1_000_000) }, outgoing()),
   );

@@ -1,11 +1,10 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 import { hasPassed } from "../../../base/deadline.ts";
-import { isMicroError, MicroError } from "../../../base/error.ts";
+import { MicroError } from "../../../base/error.ts";
 import { deadlineExceeded } from "../../../call/call.ts";
 import { codecError, messageTooLarge, undecodableResponse } from "../../call-errors.ts";
 import { decodeMessage } from "../../native/payload.ts";
 import type { OutgoingCall, UnaryReceiver } from "../../transport.ts";
-import { CallDeflation } from "../compression/messages.ts";
 import {
   compressedFlag,
   framed,
@@ -13,13 +12,13 @@ import {
   frameSmall,
   prefixBytes,
   smallFrame,
-} from "./message-frame.ts";
-import { OutgoingGrpcCall, type OutgoingGrpcCalls } from "./outgoing-call.ts";
-import type { OutgoingMethod } from "./outgoing-methods.ts";
+} from "../grpc/message-frame.ts";
+import { OutgoingHttp2Call, type OutgoingHttp2Calls } from "./outgoing-call.ts";
+import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { ResponseInflation } from "./response-inflation.ts";
 
-/** An outgoing unary gRPC call. */
-export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
+/** An outgoing unary call. */
+export class OutgoingUnary<O> extends OutgoingHttp2Call {
   readonly #receiver: UnaryReceiver<O>;
   /** The request with its prefix, until it is sent. */
   #request: Uint8Array | undefined = undefined;
@@ -34,7 +33,7 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   #end: (() => void) | undefined = undefined;
 
   constructor(
-    channel: OutgoingGrpcCalls,
+    channel: OutgoingHttp2Calls,
     called: OutgoingMethod,
     outgoing: OutgoingCall,
     receiver: UnaryReceiver<O>,
@@ -66,16 +65,8 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   open(): void {
     const request = this.#request!;
     this.#request = undefined;
-    const length = this.#requestBytes;
     try {
-      const stream = this.openStream(this.#compression);
-      const isShared = request === smallFrame;
-      // Only what is sent at once is copied, and may be overwritten by the next request.
-      const sent =
-        isShared && !this.channel.connection.sendsNow(stream, length)
-          ? request.slice(0, length)
-          : request;
-      stream.send(sent, 0, length, true);
+      this.sendRequest(request, this.#requestBytes, this.#compression);
     } catch (reason) {
       this.fail(codecError(reason, "not-executed"));
     }
@@ -90,6 +81,31 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     // Its only message is sent at once, or waits in the stream.
   }
 
+  /**
+   * Opens the stream, and sends the request.
+   *
+   * @param request with its prefix
+   * @param compression of requests that are large enough, if any is compressed
+   */
+  protected sendRequest(
+    request: Uint8Array,
+    end: number,
+    compression: Compression | undefined,
+  ): void {
+    this.openStream(compression);
+    this.sendPart(request, 0, end);
+  }
+
+  /** Sends part of a request, and with it everything. */
+  protected sendPart(request: Uint8Array, start: number, end: number): void {
+    const stream = this.stream!;
+    const isShared = request === smallFrame;
+    // Only what is sent at once is copied, and may be overwritten by the next request.
+    const sent =
+      isShared && !this.channel.connection.sendsNow(stream, end) ? request.slice(0, end) : request;
+    stream.send(sent, start, end, true);
+  }
+
   protected get hasUnread(): boolean {
     return false;
   }
@@ -98,12 +114,12 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     return true;
   }
 
-  protected received(
+  protected messageReceived(
     bytes: Uint8Array,
     start: number,
     end: number,
     windowBytes: number,
-    flags: number,
+    isCompressed: boolean,
   ): void {
     this.consume(windowBytes);
     if (++this.#responses > 1) {
@@ -111,7 +127,7 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     } else if (hasPassed(this.deadline)) {
       // A late response is not worth decoding. A long turn may have delayed the deadline's timer.
       this.expire();
-    } else if (flags === compressedFlag) void this.#inflate(bytes.slice(start, end));
+    } else if (isCompressed) void this.#inflate(bytes.slice(start, end));
     else this.#decode(bytes, start, end);
   }
 
@@ -142,14 +158,14 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     if (this.#unreadable !== undefined) return this.#unreadable;
     if (this.#responses === 0) {
       // As Connect's client reports it.
-      const code = this.hadTrailers ? "unimplemented" : "unknown";
+      const code = this.hadEnd ? "unimplemented" : "unknown";
       return new MicroError(code, `the response of ${this.name} has no message`);
     }
     return hasPassed(this.deadline) ? deadlineExceeded(this.name) : undefined;
   }
 
   #encode(request: unknown): void {
-    const { input } = this.called.method;
+    const { input } = this.called;
     const { maxMessageBytes } = this.channel.limits;
     this.#request = smallFrame;
     this.#requestBytes = frameSmall(input, request);
@@ -169,8 +185,7 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
     this.#request = undefined;
     const { signal } = this.outgoing;
     try {
-      const deflation = new CallDeflation(compression, this.called.requestSchema, false);
-      const deflated = await deflation.compress(request);
+      const deflated = await deflationOf(this.called, compression).compress(request);
       if (this.ended) return;
       // It may have fired meanwhile.
       if (signal?.aborted === true) {
@@ -187,7 +202,7 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   }
 
   #decode(bytes: Uint8Array, start: number, end: number): void {
-    const { output } = this.called.method;
+    const { output } = this.called;
     const { maxMessageElements } = this.channel.limits;
     try {
       this.#response = decodeMessage(output, bytes, start, end, maxMessageElements);
@@ -199,14 +214,13 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   async #inflate(compressed: Uint8Array): Promise<void> {
     this.#isInflating = true;
     const inflation = new ResponseInflation(this.channel, this.called, this.encoding, () =>
-      this.#over(),
+      this.over(),
     );
     try {
       const bytes = await inflation.inflate(compressed);
       if (!this.ended) this.#decode(bytes, 0, bytes.length);
     } catch (reason) {
-      const isLate = isMicroError(reason) && reason.code === "deadline_exceeded";
-      this.fail(isLate ? reason : undecodableResponse(reason, this.name));
+      this.notInflated(reason);
     }
     this.#isInflating = false;
     if (this.ended) return;
@@ -217,11 +231,5 @@ export class OutgoingGrpcUnary<O> extends OutgoingGrpcCall {
   #failWithMany(): void {
     const text = `${this.name} is unary, and received more than one response`;
     this.fail(new MicroError("unimplemented", text));
-  }
-
-  /** Why no caller is waiting for the response any longer. */
-  #over(): MicroError | undefined {
-    const isOver = this.ended || hasPassed(this.deadline);
-    return isOver ? deadlineExceeded(this.name) : undefined;
   }
 }
