@@ -89,7 +89,7 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
       checkDial(address, dialOptions);
       const { httpVersion = "2" } = options;
       const clientTls = options.tls?.client;
-      if (protocol !== "connect" && httpVersion === "2") {
+      if (httpVersion === "2") {
         const { dialHttp2 } = await import("./outgoing/dial-http2.ts");
         return dialHttp2(address, url, options, limits, dialOptions, clientTls);
       }

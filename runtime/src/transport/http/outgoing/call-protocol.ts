@@ -14,6 +14,8 @@ export interface CallProtocol {
   readonly agentFields: readonly HeaderField[];
   /** The field that names how messages are compressed. */
   readonly encodingName: string;
+  /** Whether each message has a prefix. Otherwise the body of a request or response is one. */
+  readonly isEnveloped: boolean;
   /** The flag of the message that ends a response; 0 if HTTP's trailers do. */
   readonly endFlag: number;
   /**
@@ -31,9 +33,10 @@ export interface CallProtocol {
    */
   headerError(fields: ResponseFields, status: number): MicroError | undefined;
   /**
-   * Reads the message that ends a response.
+   * Reads the message that ends a response, or the body of a unary response that is an error.
    *
+   * @param status of HTTP
    * @throws MicroError `resource_exhausted` if it has too many parts
    */
-  readEnd?(bytes: Uint8Array): ResponseFields;
+  readEnd?(bytes: Uint8Array, status: number): ResponseFields;
 }

@@ -26,6 +26,7 @@ export function grpcProtocol(encoding: Encoding): CallProtocol {
     ],
     agentFields: [agentField],
     encodingName,
+    isEnveloped: true,
     endFlag: 0,
     timeoutField: grpcTimeout,
     read: (list) => readOnce(list, protocol, grpcFields),

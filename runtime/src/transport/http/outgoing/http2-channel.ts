@@ -21,7 +21,9 @@ import type {
 import type { HttpCallOptions } from "../call-options.ts";
 import { defaultInflationRatio } from "../compression/inflation.ts";
 import { PacedResets } from "../paced-resets.ts";
-import type { OutgoingHttp2Call, OutgoingHttp2Calls } from "./outgoing-call.ts";
+import type { OutgoingHttp2Call } from "./outgoing-call.ts";
+import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import { OutgoingConnectUnary } from "./outgoing-connect-unary.ts";
 import { type OutgoingMethod, OutgoingMethods, undescribed } from "./outgoing-methods.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { OutgoingUnary } from "./outgoing-unary.ts";
@@ -123,8 +125,12 @@ export class Http2Channel
   ): void {
     const called = this.#methods.of(method);
     const refused = this.refusal(called, outgoing);
-    if (refused !== undefined) receiver.failed(refused);
-    else new OutgoingUnary<O>(this, called, outgoing, receiver).start(request);
+    if (refused !== undefined) {
+      receiver.failed(refused);
+      return;
+    }
+    const Call = called.protocol.isEnveloped ? OutgoingUnary<O> : OutgoingConnectUnary<O>;
+    new Call(this, called, outgoing, receiver).start(request);
   }
 
   stream<I, IInit, O, OInit>(

@@ -9,50 +9,21 @@ import {
   messageTooLarge,
   undecodableResponse,
 } from "../../call-errors.ts";
-import type { ClientConnection } from "../../http2/client-connection.ts";
+import type { HeaderField } from "../../http2/hpack/header-field.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
+import type { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
-import type { DecodedAhead } from "../../streams/receive-queue.ts";
-import type { OutgoingCall, TransportLimits } from "../../transport.ts";
+import type { OutgoingCall } from "../../transport.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag } from "../grpc/message-frame.ts";
 import { MessageSplitter } from "../grpc/message-splitter.ts";
+import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
 import { callFields, namesAgent, type OutgoingMethod } from "./outgoing-methods.ts";
 import { malformedResponse } from "./response-error.ts";
 import { copyOf, type ResponseFields } from "./response-fields.ts";
 import { resetError, violationError } from "./stream-error.ts";
-
-/** What a call requires of the channel that it uses. */
-export interface OutgoingHttp2Calls {
-  readonly limits: TransportLimits;
-  readonly connection: ClientConnection;
-  /** The largest response, in bytes. */
-  readonly maxResponseBytes: number;
-  /** To how many times their size compressed responses may inflate. */
-  readonly maxInflationRatio: number;
-  /** How requests are compressed, if they are, and the size from which they are, in bytes. */
-  readonly compression: Compression | undefined;
-  readonly compressMinBytes: number;
-  /** Limits the responses that wait decoded. */
-  readonly decodedAhead: DecodedAhead;
-  /** Cost of stream messages that have arrived and are still unread, over all calls. */
-  unreadCost: number;
-  readonly maxUnreadCost: number;
-  /** Returns why a call must not begin; undefined if it may. */
-  refusal(called: OutgoingMethod, outgoing: OutgoingCall): MicroError | undefined;
-  /** Adds a call to the open ones. */
-  add(call: OutgoingHttp2Call): void;
-  /** Opens a call as soon as the server accepts another request. */
-  openSoon(call: OutgoingHttp2Call): void;
-  /** Removes a call that has ended. */
-  remove(call: OutgoingHttp2Call): void;
-  /** Resets a stream as soon as the server tolerates it. */
-  resetSoon(stream: Http2Stream): void;
-  /** As {@link resetSoon}, for a call that was cancelled. */
-  abandon(stream: Http2Stream): void;
-}
 
 /** Handles the rest of a stream whose call has ended. Data keeps the window closed. */
 const leftHandler: StreamHandler = {
@@ -89,7 +60,9 @@ export abstract class OutgoingHttp2Call
   protected readonly channel: OutgoingHttp2Calls;
   /** How often the connection had been flushed before the call was written. */
   #epoch = 0;
-  #head: ResponseFields | undefined = undefined;
+  /** The header of the response, and its status in HTTP. */
+  protected head: ResponseFields | undefined = undefined;
+  protected status = 0;
   #hasData = false;
   /** The message that ended the response, if that is its protocol's form. */
   #end: EndMessage | undefined = undefined;
@@ -144,7 +117,8 @@ export abstract class OutgoingHttp2Call
   onHead(stream: Http2Stream, { status }: MessageHead, list: HeaderList): void {
     const { protocol } = this.called;
     const head = protocol.read(list);
-    this.#head = head;
+    this.head = head;
+    this.status = status;
     const error = protocol.headerError(head, status);
     if (error === undefined) {
       if (!head.hasStatus) this.outgoing.responseMetadata = copyOf(head.metadata);
@@ -173,7 +147,7 @@ export abstract class OutgoingHttp2Call
       if (stream.isWaiting) this.channel.resetSoon(stream);
       else stream.send(noBytes, 0, 0, true);
     }
-    this.whenSplit(() => this.#conclude(trailers));
+    this.whenSplit(() => this.conclude(trailers));
   }
 
   onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
@@ -184,7 +158,7 @@ export abstract class OutgoingHttp2Call
     }
     this.close();
     const errorOf = by === "peer" ? resetError : violationError;
-    this.rejected(errorOf(this, code, this.#head !== undefined), false);
+    this.rejected(errorOf(this, code, this.head !== undefined), false);
   }
 
   /** Called when the call is not opened at once. */
@@ -233,7 +207,7 @@ export abstract class OutgoingHttp2Call
 
   /** How compressed messages of the response are encoded. */
   protected get encoding(): string {
-    return this.#head!.encoding!;
+    return this.head!.encoding!;
   }
 
   /** Opens the call now or later, and listens for its cancellation. */
@@ -249,14 +223,20 @@ export abstract class OutgoingHttp2Call
    * @param compression of its messages, if some may be compressed
    * @throws MicroError `invalid_argument` for metadata that HTTP does not allow
    */
-  protected openStream(compression: Compression | undefined): Http2Stream {
-    const { connection } = this.channel;
+  protected openStream(compression: Compression | undefined): void {
     const head = this.called.head(compression, namesAgent(this.outgoing));
-    const fields = callFields(this.called.protocol, this.outgoing);
+    this.openStreamWith(head, callFields(this.called.protocol, this.outgoing), false);
+  }
+
+  /** Opens the stream with these fields, with `end` without a body. */
+  protected openStreamWith(
+    template: HeaderTemplate | undefined,
+    fields: readonly HeaderField[],
+    end: boolean,
+  ): void {
+    const { connection } = this.channel;
     this.#epoch = connection.writer.flushes;
-    const stream = connection.request(head, fields, false, this);
-    this.stream = stream;
-    return stream;
+    this.stream = connection.request(template, fields, end, this);
   }
 
   /** Ends the call, and its stream if that is open. */
@@ -291,7 +271,7 @@ export abstract class OutgoingHttp2Call
       this.fail(messageTooLarge(`the response of ${this.name}`, length, most, "executed"));
     } else if ((flags & ~endFlag) > compressedFlag) {
       this.fail(undecodableResponse("a message has unknown flags", this.name));
-    } else if ((flags & compressedFlag) !== 0 && this.#head!.encoding === undefined) {
+    } else if ((flags & compressedFlag) !== 0 && this.head!.encoding === undefined) {
       this.fail(undecodableResponse("a message is compressed, by no stated encoding", this.name));
     }
   }
@@ -323,12 +303,19 @@ export abstract class OutgoingHttp2Call
     this.fail(this.#inflationError(reason));
   }
 
-  #conclude(trailers: HeaderList | undefined): void {
+  /** Handles the end of a response that is split. */
+  protected conclude(trailers: HeaderList | undefined): void {
     const { protocol } = this.called;
     if (protocol.endFlag === 0) {
       this.#concludeWith(trailers === undefined ? undefined : protocol.read(trailers));
-    } else if (this.#end?.isCompressed === true) void this.#inflateEnd(this.#end.bytes);
-    else this.#readEnd(this.#end?.bytes);
+    } else if (this.#end === undefined) this.#concludeWith(undefined);
+    else this.concludeWithEnd(this.#end);
+  }
+
+  /** Reads what ends a response in its body. */
+  protected concludeWithEnd({ bytes, isCompressed }: EndMessage): void {
+    if (isCompressed) void this.#inflateEnd(bytes);
+    else this.#readEnd(bytes);
   }
 
   async #inflateEnd(compressed: Uint8Array): Promise<void> {
@@ -347,10 +334,10 @@ export abstract class OutgoingHttp2Call
     return isLate ? reason : undecodableResponse(reason, this.name);
   }
 
-  #readEnd(bytes: Uint8Array | undefined): void {
-    let end: ResponseFields | undefined;
+  #readEnd(bytes: Uint8Array): void {
+    let end: ResponseFields;
     try {
-      if (bytes !== undefined) end = this.called.protocol.readEnd!(bytes);
+      end = this.called.protocol.readEnd!(bytes, this.status);
     } catch (reason) {
       this.concluded(undecodableResponse(reason, this.name));
       return;
@@ -360,12 +347,12 @@ export abstract class OutgoingHttp2Call
 
   #concludeWith(end: ResponseFields | undefined): void {
     const { outgoing } = this;
-    const head = this.#head!;
+    const head = this.head!;
     this.hadEnd = end !== undefined;
     if (head.hasStatus && end === undefined) outgoing.trailers = copyOf(head.metadata);
     else {
       if (head.hasStatus) outgoing.responseMetadata = copyOf(head.metadata);
-      outgoing.trailers = copyOf(end?.metadata);
+      outgoing.trailers = copyOf(end?.metadata ?? head.trailers);
     }
     this.concluded(this.#errorOf(head, end));
   }

@@ -13,8 +13,7 @@ import type { OutgoingCall } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import type { CallProtocol } from "./call-protocol.ts";
-import { grpcProtocol } from "./grpc-protocol.ts";
-import { grpcWebProtocol } from "./grpc-web-protocol.ts";
+import { type CallProtocols, callProtocols } from "./call-protocols.ts";
 
 /** A method with the header of its requests, and the codecs of its messages. */
 export class OutgoingMethod {
@@ -29,6 +28,9 @@ export class OutgoingMethod {
   /** The schema of its requests and of its responses, if their elements can be counted. */
   readonly requestSchema: DescMessage | undefined;
   readonly responseSchema: DescMessage | undefined;
+  /** Whether its requests are sent in the path, by GET. */
+  readonly isGet: boolean;
+  readonly pseudoFields: readonly HeaderField[];
   readonly #fields: readonly HeaderField[];
   readonly #plain: HeaderTemplate;
   /** With further fields, by their names. */
@@ -40,6 +42,7 @@ export class OutgoingMethod {
     protocol: CallProtocol,
     pseudoFields: readonly HeaderField[],
     json: Format | undefined,
+    isGet: boolean,
   ) {
     this.method = method;
     this.protocol = protocol;
@@ -51,6 +54,8 @@ export class OutgoingMethod {
     this.output = format === undefined ? output : format.codecFor(output);
     this.requestSchema = countedSchema(this.input);
     this.responseSchema = countedSchema(this.output);
+    this.isGet = isGet;
+    this.pseudoFields = pseudoFields;
     this.#fields = [...pseudoFields, ...protocol.requestFields];
     this.#plain = new HeaderTemplate([...this.#fields, ...protocol.agentFields]);
   }
@@ -81,30 +86,39 @@ export class OutgoingMethod {
 /** The methods that were called on a channel. */
 export class OutgoingMethods {
   readonly #url: URL;
-  readonly #protocol: CallProtocol;
+  readonly #protocols: CallProtocols;
   /** The format of messages; undefined for that of their codecs. */
   readonly #json: Format | undefined;
+  readonly #usesGet: boolean;
   readonly #known = new WeakMap<AnyMethod, OutgoingMethod>();
   /** The last one is usually the next one too. */
   #last: OutgoingMethod | undefined;
 
   constructor(url: URL, options: Partial<HttpCallOptions>) {
-    const { protocol = "grpc", encoding = "binary", typeRegistry: registry } = options;
+    const { protocol = "grpc", encoding = "binary", typeRegistry: registry, get } = options;
     this.#url = url;
-    this.#protocol = (protocol === "grpc-web" ? grpcWebProtocol : grpcProtocol)(encoding);
+    this.#protocols = callProtocols(protocol, encoding);
     if (encoding === "json")
       this.#json = jsonFormatWith(registry === undefined ? {} : { registry });
+    this.#usesGet = protocol === "connect" && get === true;
   }
 
   of(method: AnyMethod): OutgoingMethod {
     if (this.#last?.method === method) return this.#last;
     let known = this.#known.get(method);
     if (known === undefined) {
-      known = new OutgoingMethod(method, this.#protocol, this.#pseudoFields(method), this.#json);
+      known = this.#create(method);
       this.#known.set(method, known);
     }
     this.#last = known;
     return known;
+  }
+
+  #create(method: AnyMethod): OutgoingMethod {
+    const isUnary = method.kind === "unary";
+    const protocol = isUnary ? this.#protocols.unary : this.#protocols.streams;
+    const isGet = isUnary && this.#usesGet && method.idempotency === "no_side_effects";
+    return new OutgoingMethod(method, protocol, this.#pseudoFields(method), this.#json, isGet);
   }
 
   #pseudoFields({ name }: AnyMethod): readonly HeaderField[] {

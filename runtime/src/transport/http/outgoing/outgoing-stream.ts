@@ -20,7 +20,8 @@ import {
   smallFrame,
 } from "../grpc/message-frame.ts";
 import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
-import { OutgoingHttp2Call, type OutgoingHttp2Calls } from "./outgoing-call.ts";
+import { OutgoingHttp2Call } from "./outgoing-call.ts";
+import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { PendingResponses } from "./pending-responses.ts";
 import type { InflationLimits } from "./response-inflation.ts";

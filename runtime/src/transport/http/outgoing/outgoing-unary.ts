@@ -13,7 +13,8 @@ import {
   prefixBytes,
   smallFrame,
 } from "../grpc/message-frame.ts";
-import { OutgoingHttp2Call, type OutgoingHttp2Calls } from "./outgoing-call.ts";
+import { OutgoingHttp2Call } from "./outgoing-call.ts";
+import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { ResponseInflation } from "./response-inflation.ts";
 
@@ -48,7 +49,7 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
     try {
       const { compress } = outgoing;
       const isWanted = typeof compress === "function" ? compress() : compress !== false;
-      if (isWanted) this.#compression = channel.compression;
+      if (isWanted && this.mayCompress) this.#compression = channel.compression;
       outgoing.metadata?.encode();
       this.#encode(request);
     } catch (reason) {
@@ -79,6 +80,11 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
 
   onWritable(): void {
     // Its only message is sent at once, or waits in the stream.
+  }
+
+  /** Whether its request may be compressed. */
+  protected get mayCompress(): boolean {
+    return true;
   }
 
   /**

@@ -17,6 +17,8 @@ export interface ResponseFields {
   readonly encoding: string | undefined;
   /** A copy of its own is for each response. Undefined if there is none. */
   readonly metadata: Metadata | undefined;
+  /** The metadata of the trailers, if the header has them too. */
+  readonly trailers?: Metadata | undefined;
   /** Why the metadata cannot be read. */
   readonly metadataError: MicroError | undefined;
 }

@@ -1,0 +1,38 @@
+import type { Compression } from "@connectrpc/connect/protocol";
+import type { MicroError } from "../../../base/error.ts";
+import type { ClientConnection } from "../../http2/client-connection.ts";
+import type { Http2Stream } from "../../http2/stream.ts";
+import type { DecodedAhead } from "../../streams/receive-queue.ts";
+import type { OutgoingCall, TransportLimits } from "../../transport.ts";
+import type { OutgoingHttp2Call } from "./outgoing-call.ts";
+import type { OutgoingMethod } from "./outgoing-methods.ts";
+
+/** What a call requires of the channel that it uses. */
+export interface OutgoingHttp2Calls {
+  readonly limits: TransportLimits;
+  readonly connection: ClientConnection;
+  /** The largest response, in bytes. */
+  readonly maxResponseBytes: number;
+  /** To how many times their size compressed responses may inflate. */
+  readonly maxInflationRatio: number;
+  /** How requests are compressed, if they are, and the size from which they are, in bytes. */
+  readonly compression: Compression | undefined;
+  readonly compressMinBytes: number;
+  /** Limits the responses that wait decoded. */
+  readonly decodedAhead: DecodedAhead;
+  /** Cost of stream messages that have arrived and are still unread, over all calls. */
+  unreadCost: number;
+  readonly maxUnreadCost: number;
+  /** Returns why a call must not begin; undefined if it may. */
+  refusal(called: OutgoingMethod, outgoing: OutgoingCall): MicroError | undefined;
+  /** Adds a call to the open ones. */
+  add(call: OutgoingHttp2Call): void;
+  /** Opens a call as soon as the server accepts another request. */
+  openSoon(call: OutgoingHttp2Call): void;
+  /** Removes a call that has ended. */
+  remove(call: OutgoingHttp2Call): void;
+  /** Resets a stream as soon as the server tolerates it. */
+  resetSoon(stream: Http2Stream): void;
+  /** As {@link resetSoon}, for a call that was cancelled. */
+  abandon(stream: Http2Stream): void;
+}
