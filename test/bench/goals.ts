@@ -68,7 +68,7 @@ function figure(
   };
 }
 
-/** The goals of gRPC between our client and our server. */
+/** The goals of gRPC, and of Connect over HTTP/2, between our client and our server. */
 export const grpcGoals: readonly ContenderGoal[] = [
   {
     what: "gRPC, 128 in flight, times grpc-js",
@@ -79,6 +79,16 @@ export const grpcGoals: readonly ContenderGoal[] = [
     what: "gRPC, 16 in flight, times grpc-js",
     atLeast: 15,
     ...faster("micro-es-grpc", "grpc-js", small(16)),
+  },
+  {
+    what: "Connect over HTTP/2, 128 in flight, times grpc-js",
+    atLeast: 25,
+    ...faster("micro-es-connect", "grpc-js", small(128)),
+  },
+  {
+    what: "Connect over HTTP/2, 16 in flight, times grpc-js",
+    atLeast: 15,
+    ...faster("micro-es-connect", "grpc-js", small(16)),
   },
   {
     what: "gRPC, server streaming, times grpc-js",

@@ -30,9 +30,12 @@ const { values: options } = parseArgs({
   },
 });
 const { check, ablation } = options;
-/** `--suite grpc` stands for the goals of gRPC, whose figures are in several suites. */
+/**
+ * `--suite grpc` stands for the goals of gRPC and of Connect over HTTP/2, whose figures are in
+ * several suites.
+ */
 const ofGrpc = options.suite.includes("grpc");
-const only = ofGrpc ? ["micro-es-grpc", "grpc-js"] : options.only;
+const only = ofGrpc ? ["micro-es-grpc", "micro-es-connect", "grpc-js"] : options.only;
 const suites = ofGrpc ? ["unary", "download"] : options.suite;
 const sizes = ofGrpc ? ["64"] : options.bytes;
 /** Features differ by a few percent, so their slices must be close together and numerous. */

@@ -16,7 +16,7 @@ export const bench: Command = {
       options: {
         ...verdicts,
         "--only NAME": "one framework; may be repeated, as the next three",
-        "--suite NAME": "one suite, or grpc for all figures of gRPC",
+        "--suite NAME": "one suite, or grpc for all figures of gRPC, and of Connect over HTTP/2",
         "--in-flight N": "one number of calls in flight",
         "--bytes N": "one size of messages",
         "--ablation": "measure what each feature of a call costs",

@@ -16,10 +16,7 @@ import { PacedResets } from "./paced-resets.ts";
  */
 const resets: Allowance = { what: "calls were cancelled", burst: 500, perSecond: 25 };
 
-/**
- * A channel to one HTTP server: a single connection over HTTP/2, or one connection for each
- * concurrent call over HTTP/1.1.
- */
+/** A channel to one server over HTTP/1.1: one connection for each concurrent call. */
 export class HttpChannel
   extends Closable<[graceMs?: number]>
   implements Channel, HttpCalls, HttpLinkOwner
@@ -35,7 +32,6 @@ export class HttpChannel
   /** Why it accepts no further calls, once it does not. */
   #ending: MicroError = new MicroError("canceled", "the connection was closed here");
   #closedHere = false;
-  readonly #handshaken: boolean;
   #responded = false;
   #resolveClosed!: (reason: MicroError | undefined) => void;
   #idle: (() => void) | undefined;
@@ -43,17 +39,14 @@ export class HttpChannel
   readonly #pacedResets = new PacedResets();
   readonly #deadlines = new DeadlineSweep((now) => this.#expire(now));
 
-  /** @param handshaken whether the server has proved that it speaks the protocol. */
   constructor(
     address: string,
     url: URL,
     options: Partial<HttpCallOptions>,
     limits: TransportLimits,
     link: (owner: HttpLinkOwner) => HttpLink,
-    handshaken: boolean,
   ) {
     super();
-    this.#handshaken = handshaken;
     this.address = address;
     this.url = url;
     this.limits = limits;
@@ -73,7 +66,7 @@ export class HttpChannel
   }
 
   get isEstablished(): boolean {
-    return this.#responded || this.#handshaken;
+    return this.#responded;
   }
 
   unary<I, IInit, O, OInit>(
@@ -139,23 +132,7 @@ export class HttpChannel
     if (reset) this.#countReset();
     if (this.#calls.size > 0) return;
     this.#idle?.();
-    if (this.#state === "draining") this.#finish();
-  }
-
-  goingAway(): void {
-    if (this.#state === "open") this.#state = "draining";
-    this.#ending = new MicroError(
-      "unavailable",
-      `${this.address} is draining and takes no further call`,
-      { outcome: "not-executed" },
-    );
-    if (this.#calls.size === 0) this.#finish();
-  }
-
-  /** Streams that wait to be reset belong to no call any longer, and end with the connection. */
-  #finish(): void {
-    if (this.#pacedResets.isBehind) this.link.destroy(this.#ending);
-    else this.link.finish(this.#ending);
+    if (this.#state === "draining") this.link.finish(this.#ending);
   }
 
   failing(reason: MicroError): void {

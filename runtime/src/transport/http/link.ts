@@ -10,16 +10,6 @@ export interface RequestWatch {
   sent(): void;
   /** The header of the response, as received. */
   header(lines: readonly HeaderLine[]): void;
-  /** The trailers of the response, as received. */
-  trailers(lines: readonly HeaderLine[]): void;
-  /** The server has certainly not processed the request. */
-  refused(): void;
-  /** The server cancelled the call without a response. */
-  cancelled(): void;
-  /** The server closed the stream without a response and without an error. */
-  unanswered(): void;
-  /** The connection ended before the response did. */
-  lost(): void;
 }
 
 /** Sends requests to one server. */
@@ -37,8 +27,6 @@ export interface HttpLink {
 
 /** Receives what happens to a link. */
 export interface HttpLinkOwner {
-  /** The server accepts no further requests. */
-  goingAway(): void;
   /**
    * A request failed with its connection before any response. The dialer decides when the next
    * connection is opened.

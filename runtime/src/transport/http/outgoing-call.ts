@@ -10,7 +10,6 @@ import { cancelledBy, connectionLost, undecodableResponse } from "../call-errors
 import { groupLines, type HeaderLine, headerLines, metadataFrom } from "../http-headers.ts";
 import { encodeRequest } from "../message-bytes.ts";
 import type { EndWatcher, OutgoingCall, TransportLimits, WatchedIterator } from "../transport.ts";
-import { deadlineSkewMs } from "./deadline-skew.ts";
 import type { HttpLink, RequestWatch } from "./link.ts";
 import { OutgoingMessages } from "./outgoing-messages.ts";
 import type { OutgoingMethod, OutgoingMethods } from "./outgoing-methods.ts";
@@ -39,7 +38,7 @@ export interface HttpCalls {
 }
 
 /**
- * One call over HTTP. Connect sends and reads; this class determines how the call ends, and its
+ * One call over HTTP/1.1. Connect sends and reads; this class determines how the call ends, and its
  * metadata.
  */
 export class HttpCall implements Abortable, RequestWatch {
@@ -62,12 +61,8 @@ export class HttpCall implements Abortable, RequestWatch {
   #left = false;
   #open = false;
   #sent = false;
-  #refused = false;
-  #cancelledThere = false;
-  #lost = false;
   #answered = false;
   #headerLines: readonly HeaderLine[] | undefined;
-  #trailerLines: readonly HeaderLine[] | undefined;
 
   constructor(channel: HttpCalls, method: AnyMethod, outgoing: OutgoingCall) {
     this.#channel = channel;
@@ -260,33 +255,13 @@ export class HttpCall implements Abortable, RequestWatch {
     this.#sent = true;
   }
 
-  refused(): void {
-    this.#refused = true;
-  }
-
-  cancelled(): void {
-    this.#cancelledThere = true;
-  }
-
-  unanswered(): void {
-    this.cut(new MicroError("unavailable", "the other side closed the stream without a response"));
-  }
-
-  lost(): void {
-    this.#lost = true;
-  }
-
   header(lines: readonly HeaderLine[]): void {
     this.#headerLines = lines;
     this.#channel.responded();
   }
 
-  trailers(lines: readonly HeaderLine[]): void {
-    this.#trailerLines = lines;
-  }
-
   get #outcome(): "unknown" | "not-executed" {
-    return this.#sent && !this.#refused ? "unknown" : "not-executed";
+    return this.#sent ? "unknown" : "not-executed";
   }
 
   /**
@@ -387,15 +362,13 @@ export class HttpCall implements Abortable, RequestWatch {
       error.cause
     )
       return undecodableResponse(error.cause, name);
-    if (this.#refused || this.#lost || isBroken(error)) {
-      const cause = new MicroError("unavailable", this.#why(error), { cause: error });
+    if (isBroken(error)) {
+      const cause = new MicroError("unavailable", error.rawMessage, { cause: error });
       return connectionLost(name, cause, this.#outcome);
     }
-    const unanswered =
-      this.#headerLines === undefined && error.code === ConnectCode.DeadlineExceeded;
-    // A server whose clock is slightly ahead cancels the call before the deadline passes here.
-    const late = this.#cancelledThere && remainingMs(this.#outgoing.deadline) <= deadlineSkewMs;
-    if (unanswered || late) return deadlineExceeded(name, this.#outcome);
+    if (this.#headerLines === undefined && error.code === ConnectCode.DeadlineExceeded) {
+      return deadlineExceeded(name, this.#outcome);
+    }
     this.#answered = this.#headerLines !== undefined && error.code !== ConnectCode.DeadlineExceeded;
     try {
       this.#deliver(error.metadata, true);
@@ -405,11 +378,6 @@ export class HttpCall implements Abortable, RequestWatch {
     const failure = fromConnectError(error);
     // An error from a Micro-ES server is recognized by its outcome.
     return failure.outcome === "unknown" && this.#isAnswered(error) ? markRemote(failure) : failure;
-  }
-
-  #why(error: ConnectError): string {
-    if (this.#refused) return "the other side refused it unseen";
-    return this.#lost ? "the connection was closed by the other side" : error.rawMessage;
   }
 
   /** Whether an error is the server's response, and not a problem with that response. */
@@ -463,7 +431,7 @@ export class HttpCall implements Abortable, RequestWatch {
     }
     // A trailers-only response has its trailers in place of the header.
     if (header.some(([name]) => name === "grpc-status")) return { header: [], trailers: header };
-    return { header, trailers: this.#trailerLines };
+    return { header, trailers: undefined };
   }
 }
 

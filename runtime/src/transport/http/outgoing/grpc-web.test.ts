@@ -103,3 +103,9 @@ test("another content type is unknown, and an HTTP status has its code", async (
   await failure(busy.unary(echo.once, {}, outgoing()), "unavailable", "unknown");
   await failure(all(busy.stream(echo.repeat, [{}], outgoing())), "unavailable", "unknown");
 });
+
+test("a status of success in the header, without a message, is unimplemented", async () => {
+  const channel = await dialledTo(Buffer.alloc(0), { "grpc-status": "0" });
+  await failure(channel.unary(echo.once, {}, outgoing()), "unimplemented", "unknown");
+  expect(await all(channel.stream(echo.repeat, [{}], outgoing()))).toEqual([]);
+});

@@ -164,7 +164,8 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
     if (this.#unreadable !== undefined) return this.#unreadable;
     if (this.#responses === 0) {
       // As Connect's client reports it.
-      const code = this.hadEnd ? "unimplemented" : "unknown";
+      const isEnded = this.hadEnd || this.called.protocol.endFlag !== 0;
+      const code = isEnded ? "unimplemented" : "unknown";
       return new MicroError(code, `the response of ${this.name} has no message`);
     }
     return hasPassed(this.deadline) ? deadlineExceeded(this.name) : undefined;

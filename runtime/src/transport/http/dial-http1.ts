@@ -1,24 +1,21 @@
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectSocket, type LookupFunction, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { listenForAbort } from "../../base/abort.ts";
 import { remainingMs } from "../../base/deadline.ts";
 import { checkDialable, lookupDialable } from "../../base/dialable-address.ts";
 import { MicroError } from "../../base/error.ts";
 import { dialCancelled } from "../dial-limits.ts";
-import { type ClientTlsOptions, connectOptions, onServerExpiry } from "../tls.ts";
+import { type ClientTlsOptions, connectOptions } from "../tls.ts";
 import type { DialOptions, TransportLimits } from "../transport.ts";
 import type { HttpCallOptions } from "./call-options.ts";
 import { HttpChannel } from "./channel.ts";
 import { Http1Link } from "./http1-link.ts";
-import { Http2Link } from "./http2-link.ts";
 
 /**
- * Opens a channel to a server that speaks HTTP.
+ * Opens a channel to a server that speaks HTTP/1.1.
  * @throws MicroError as `Transport.dial`.
  */
-export async function dialHttp(
+export async function dialHttp1(
   address: string,
   url: URL,
   options: Partial<HttpCallOptions>,
@@ -28,46 +25,17 @@ export async function dialHttp(
 ): Promise<HttpChannel> {
   checkDialable(target(url).host);
   const secure = connectOptions(tls, url.hostname.replace(/^\[|\]$/g, ""), dialOptions.service);
-  if (options.httpVersion === "1.1") {
-    const probe =
-      url.protocol === "https:"
-        ? connectTls({ ...target(url), ...secure })
-        : connectSocket(target(url));
-    const ready = url.protocol === "https:" ? "secureConnect" : "connect";
-    await opened(address, probe, ready, limits, dialOptions);
-    probe.destroy();
-    return new HttpChannel(
-      address,
-      url,
-      options,
-      limits,
-      (owner) => new Http1Link(url, limits, { options: secure, tls }, owner),
-      false,
-    );
-  }
-  const session = connectHttp2(url.origin, {
-    ...secure,
-    lookup: lookupDialable,
-    settings: { enablePush: false, initialWindowSize: limits.streamWindowBytes },
-  });
-  let socket: Duplex | undefined;
-  session.once("connect", (_session, connected: Duplex) => {
-    socket = connected;
-  });
-  // The server's settings prove that it speaks HTTP/2; an established connection does not.
-  await opened(address, session, "remoteSettings", limits, dialOptions);
-  const channel = new HttpChannel(
+  const isSecure = url.protocol === "https:";
+  const probe = isSecure ? connectTls({ ...target(url), ...secure }) : connectSocket(target(url));
+  await opened(address, probe, isSecure ? "secureConnect" : "connect", limits, dialOptions);
+  probe.destroy();
+  return new HttpChannel(
     address,
     url,
     options,
     limits,
-    (owner) => new Http2Link(session, socket!, url, limits, owner),
-    true,
+    (owner) => new Http1Link(url, limits, { options: secure, tls }, owner),
   );
-  if (url.protocol === "https:") {
-    onServerExpiry(socket as TLSSocket, tls, (reason) => channel.link.destroy(reason));
-  }
-  return channel;
 }
 
 function target(url: URL): { host: string; port: number; lookup: LookupFunction } {
@@ -79,32 +47,27 @@ function target(url: URL): { host: string; port: number; lookup: LookupFunction 
 /** Waits until a connection is usable. */
 async function opened(
   address: string,
-  connection: ClientHttp2Session | Socket,
+  connection: Socket,
   ready: string,
   limits: TransportLimits,
   { signal, deadline = Number.POSITIVE_INFINITY }: DialOptions,
 ): Promise<void> {
   const patienceMs = Math.min(limits.handshakeTimeoutMs, remainingMs(deadline));
-  const emitter: NodeJS.EventEmitter = connection;
   let timer: NodeJS.Timeout | undefined;
   let stopListening: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      // A server that has no capacity for a connection sends its settings and then refuses it at
-      // once.
-      emitter.once(ready, () => setImmediate(resolve));
-      emitter.once("goaway", (_code: number, _last: number, why?: Uint8Array) =>
-        reject(refused(address, why)),
-      );
-      emitter.once("error", (cause: Error) => reject(unreachable(address, cause)));
-      emitter.once("close", () => reject(unreachable(address)));
+      // A server that has no capacity for a connection may refuse it at once.
+      connection.once(ready, () => setImmediate(resolve));
+      connection.once("error", (cause: Error) => reject(unreachable(address, cause)));
+      connection.once("close", () => reject(unreachable(address)));
       const late = () => reject(tooLate(address, deadline));
       if (patienceMs <= 0) return late();
       stopListening = listenForAbort(signal, (reason) => reject(dialCancelled(address, reason)));
       timer = setTimeout(late, Math.min(patienceMs, 2 ** 31 - 1));
     });
   } catch (reason) {
-    emitter.on("error", () => undefined);
+    connection.on("error", () => undefined);
     connection.destroy();
     throw reason;
   } finally {
@@ -122,15 +85,6 @@ function tooLate(address: string, deadline: number): MicroError {
       : `cannot dial ${address}: it did not say that it speaks HTTP`,
     { outcome: "not-executed" },
   );
-}
-
-function refused(address: string, why: Uint8Array | undefined): MicroError {
-  const said = Buffer.from(why ?? [])
-    .toString("utf8")
-    .slice(0, 256);
-  return new MicroError("unavailable", `${address} takes no connection${said && `: ${said}`}`, {
-    outcome: "not-executed",
-  });
 }
 
 function unreachable(address: string, cause?: Error): MicroError {
