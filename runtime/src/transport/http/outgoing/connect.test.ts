@@ -78,7 +78,7 @@ test("a unary call is its message, and has metadata, trailers and a timeout in t
     ":path": "/prefix/micro.test.v1.EchoService/Once",
     "content-type": "application/proto",
     "connect-protocol-version": "1",
-    "connect-timeout-ms": expect.stringMatching(/^(?:5000|49\d\d)$/),
+    "connect-timeout-ms": expect.stringMatching(/^(?:5000|4\d{3})$/),
     "accept-encoding": "gzip,br",
     "user-agent": "mine",
     "x-key": "one, two",

@@ -218,7 +218,7 @@ test("the header of a call has its timeout, metadata and encodings", async () =>
     "content-type": "application/grpc+proto",
     te: "trailers",
     "grpc-accept-encoding": "gzip,br",
-    "grpc-timeout": "5000m",
+    "grpc-timeout": expect.stringMatching(/^(?:5000|4\d{3})m$/),
     "user-agent": "mine",
     "x-key": "one, two",
     "x-key-bin": "AQI",

@@ -21,8 +21,7 @@ import type {
 import type { HttpCallOptions } from "../call-options.ts";
 import { defaultInflationRatio } from "../compression/inflation.ts";
 import { PacedResets } from "../paced-resets.ts";
-import type { OutgoingHttp2Call } from "./outgoing-call.ts";
-import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import type { ChannelCall, OutgoingHttp2Calls } from "./outgoing-calls.ts";
 import { OutgoingConnectUnary } from "./outgoing-connect-unary.ts";
 import { type OutgoingMethod, OutgoingMethods, undescribed } from "./outgoing-methods.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
@@ -55,9 +54,9 @@ export class Http2Channel
   readonly maxUnreadCost: number;
   unreadCost = 0;
   readonly #methods: OutgoingMethods;
-  readonly #calls: OutgoingHttp2Call[] = [];
+  readonly #calls: ChannelCall[] = [];
   /** The calls that wait until the server accepts another request, in their order. */
-  readonly #waiting = new Set<OutgoingHttp2Call>();
+  readonly #waiting = new Set<ChannelCall>();
   #state: ChannelState = "open";
   /** Why it accepts no further calls, if it was not closed here and the server did not say so. */
   #ending: MicroError | undefined;
@@ -155,12 +154,12 @@ export class Http2Channel
     return callRefusal(method.name, outgoing);
   }
 
-  add(call: OutgoingHttp2Call): void {
+  add(call: ChannelCall): void {
     call.place = this.#calls.push(call) - 1;
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.watch(call.deadline);
   }
 
-  openSoon(call: OutgoingHttp2Call): void {
+  openSoon(call: ChannelCall): void {
     if (this.#waiting.size === 0 && this.connection.capacity > 0) call.open();
     else if (this.#state === "closed" || this.#state === "draining") this.#refuse(call);
     else {
@@ -169,7 +168,7 @@ export class Http2Channel
     }
   }
 
-  remove(call: OutgoingHttp2Call): void {
+  remove(call: ChannelCall): void {
     const { place } = call;
     const calls = this.#calls;
     if (calls[place] !== call) return;
@@ -266,7 +265,7 @@ export class Http2Channel
   }
 
   /** Ends a call that waits, because no further request is accepted. */
-  #refuse(call: OutgoingHttp2Call): void {
+  #refuse(call: ChannelCall): void {
     call.cancel(listenerDraining(this.address));
   }
 

@@ -19,7 +19,7 @@ import { CallInflation } from "../compression/inflation.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag } from "../grpc/message-frame.ts";
 import { MessageSplitter } from "../grpc/message-splitter.ts";
-import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import type { ChannelCall, OutgoingHttp2Calls } from "./outgoing-calls.ts";
 import { callFields, namesAgent, type OutgoingMethod } from "./outgoing-methods.ts";
 import { malformedResponse } from "./response-error.ts";
 import { copyOf, type ResponseFields } from "./response-fields.ts";
@@ -46,14 +46,12 @@ interface EndMessage {
 /** A call at the client's end of a connection: the sender and the receiver of its stream. */
 export abstract class OutgoingHttp2Call
   extends MessageSplitter
-  implements StreamHandler, Abortable
+  implements ChannelCall, StreamHandler, Abortable
 {
   readonly called: OutgoingMethod;
   readonly outgoing: OutgoingCall;
-  /** Its place among the calls of its channel. */
   place = -1;
   watchPlace = 0;
-  /** Undefined until the server accepts another request. */
   stream: Http2Stream | undefined = undefined;
   /** Whether the call has ended for its caller. */
   ended = false;
@@ -76,7 +74,6 @@ export abstract class OutgoingHttp2Call
     this.outgoing = outgoing;
   }
 
-  /** Opens the stream of the call, and sends what can be sent. It never throws. */
   abstract open(): void;
   abstract onWritable(): void;
   /**
@@ -161,7 +158,6 @@ export abstract class OutgoingHttp2Call
     this.rejected(errorOf(this, code, this.head !== undefined), false);
   }
 
-  /** Called when the call is not opened at once. */
   waits(): void {
     // Streams have nothing to keep.
   }
@@ -170,7 +166,6 @@ export abstract class OutgoingHttp2Call
     // The channel watches the deadlines of its calls.
   }
 
-  /** Ends the call because its deadline has passed. */
   expire(): void {
     this.cancel(deadlineExceeded(this.name, this.outcome));
   }
@@ -179,12 +174,10 @@ export abstract class OutgoingHttp2Call
     this.cancel(cancelledBy(reason, this.name, this.outcome));
   }
 
-  /** Cancels the call from this side. */
   cancel(error: MicroError): void {
     this.fail(error, true);
   }
 
-  /** Ends the call because the connection has ended. */
   lost(reason: MicroError): void {
     const { stream, channel } = this;
     const hasLeft = stream !== undefined && channel.connection.writer.flushes !== this.#epoch;

@@ -1,11 +1,32 @@
 import type { Compression } from "@connectrpc/connect/protocol";
+import type { Deadline } from "../../../base/deadline.ts";
 import type { MicroError } from "../../../base/error.ts";
 import type { ClientConnection } from "../../http2/client-connection.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import type { DecodedAhead } from "../../streams/receive-queue.ts";
 import type { OutgoingCall, TransportLimits } from "../../transport.ts";
-import type { OutgoingHttp2Call } from "./outgoing-call.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
+
+/** What a channel requires of its calls. */
+export interface ChannelCall {
+  readonly name: string;
+  readonly outgoing: OutgoingCall;
+  readonly deadline: Deadline;
+  /** Undefined until the server accepts another request. */
+  readonly stream: Http2Stream | undefined;
+  /** Its place among the calls of its channel. */
+  place: number;
+  /** Opens the stream of the call, and sends what can be sent. It never throws. */
+  open(): void;
+  /** Called when the call is not opened at once. */
+  waits(): void;
+  /** Ends the call because its deadline has passed. */
+  expire(): void;
+  /** Cancels the call from this side. */
+  cancel(error: MicroError): void;
+  /** Ends the call because the connection has ended. */
+  lost(reason: MicroError): void;
+}
 
 /** What a call requires of the channel that it uses. */
 export interface OutgoingHttp2Calls {
@@ -26,11 +47,11 @@ export interface OutgoingHttp2Calls {
   /** Returns why a call must not begin; undefined if it may. */
   refusal(called: OutgoingMethod, outgoing: OutgoingCall): MicroError | undefined;
   /** Adds a call to the open ones. */
-  add(call: OutgoingHttp2Call): void;
+  add(call: ChannelCall): void;
   /** Opens a call as soon as the server accepts another request. */
-  openSoon(call: OutgoingHttp2Call): void;
+  openSoon(call: ChannelCall): void;
   /** Removes a call that has ended. */
-  remove(call: OutgoingHttp2Call): void;
+  remove(call: ChannelCall): void;
   /** Resets a stream as soon as the server tolerates it. */
   resetSoon(stream: Http2Stream): void;
   /** As {@link resetSoon}, for a call that was cancelled. */
