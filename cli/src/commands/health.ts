@@ -22,14 +22,14 @@ export const command: Command = defineCommand({
     const { askHealth } = await import("../debug/health.ts");
     const client = backend.client(target.protocol);
     const nodes = target.nodes.length > 0 ? target.nodes : [undefined];
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       nodes.map(async (node) => {
         const only = node === undefined ? {} : { filters: [({ id }: Node) => id === node.id] };
         const health = await askHealth(client, { ...target.call, ...only, timeoutMs, signal });
         return { node, ...health };
       }),
     );
-    for (const { node, status, good, detail } of answers) {
+    for (const { node, status, good, detail } of responses) {
       const address = node?.address ?? word;
       const mark = styled(good ? "green" : "red", status.padEnd(12));
       const rest = [address, node?.id ?? "", detail].join("  ").trimEnd();
@@ -38,6 +38,6 @@ export const command: Command = defineCommand({
         () => text`${mark}  ${rest}`,
       );
     }
-    return answers.every(({ good }) => good) ? 0 : 1;
+    return responses.every(({ good }) => good) ? 0 : 1;
   },
 });

@@ -78,7 +78,7 @@ export class LogReader {
    */
   async showKept(endpoints: readonly Endpoint[]): Promise<void> {
     const failures: MicroError[] = [];
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       endpoints.map(async (endpoint) => {
         const source = this.#add(endpoint);
         try {
@@ -94,7 +94,7 @@ export class LogReader {
       }),
     );
     if (failures[0] !== undefined && failures.length === endpoints.length) throw failures[0];
-    const all = answers.flat();
+    const all = responses.flat();
     all.sort((a, b) => millis(a.record) - millis(b.record));
     for (const { source, record } of all) this.#show(source, record);
     for (const { message } of failures) this.#output.note(message);

@@ -5,7 +5,7 @@ import { debugFailure, type Endpoint } from "./endpoints.ts";
 import type { TakenStats } from "./stats-table.ts";
 
 /** The statistics of processes, in the order of the request, and the errors of the others. */
-export interface StatsAnswers {
+export interface StatsResponses {
   readonly taken: readonly TakenStats[];
   readonly failures: readonly MicroError[];
 }
@@ -16,7 +16,7 @@ export async function takeStats(
   endpoints: readonly Endpoint[],
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<StatsAnswers> {
+): Promise<StatsResponses> {
   const [first] = endpoints;
   if (first === undefined) return { taken: [], failures: [] };
   const client = backend.client(first.protocol);

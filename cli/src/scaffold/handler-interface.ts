@@ -61,9 +61,9 @@ export function handlerInterfaces(file: string, text: string): readonly HandlerI
     const isHandler = name.endsWith("Handler") && declaration.isExported();
     if (!isHandler || source.getFunction(`register${name}`) === undefined) return [];
     const methods = declaration.getMethods().map((method): HandlerMethod => {
-      const answer = method.getReturnTypeNodeOrThrow();
-      const streams = answer.getText().startsWith("AsyncIterable<");
-      const returns = streams ? answer.getText() : `Promise<${argumentOf(answer)}>`;
+      const returnType = method.getReturnTypeNodeOrThrow();
+      const streams = returnType.getText().startsWith("AsyncIterable<");
+      const returns = streams ? returnType.getText() : `Promise<${argumentOf(returnType)}>`;
       const parameters = method.getParameters().map((parameter) => ({
         name: parameter.getName(),
         type: parameter.getTypeNodeOrThrow().getText(),

@@ -92,20 +92,20 @@ export class JsonCall {
     this.#output.progress(`waiting for ${nameOf(this.#desc)}`);
   }
 
-  #one(answer: unknown): void {
-    this.#show(answer, this.#output.onTerminal);
+  #one(response: unknown): void {
+    this.#show(response, this.#output.onTerminal);
   }
 
-  async #all(answers: AsyncIterable<unknown>): Promise<void> {
-    for await (const answer of answers) this.#show(answer, false);
+  async #all(responses: AsyncIterable<unknown>): Promise<void> {
+    for await (const response of responses) this.#show(response, false);
   }
 
-  #show(answer: unknown, spread: boolean): void {
+  #show(response: unknown, spread: boolean): void {
     this.#output.endProgress();
     const { registry } = this.#schema;
     let json: JsonValue;
     try {
-      json = toJson(this.#desc.output, answer as Message, { registry });
+      json = toJson(this.#desc.output, response as Message, { registry });
     } catch (reason) {
       const why = reason instanceof Error ? reason.message : String(reason);
       throw new CommandError(

@@ -113,7 +113,7 @@ type Question = ServerReflectionRequest["messageRequest"];
 
 /** A reflection call, in which requests are sent one after another. */
 class Conversation {
-  readonly #answers: AsyncIterator<ServerReflectionResponse>;
+  readonly #responses: AsyncIterator<ServerReflectionResponse>;
   #next: ((question: Question | undefined) => void) | undefined;
   #waiting: Question | undefined;
   #ended = false;
@@ -127,13 +127,13 @@ class Conversation {
       output: protobufCodec(ServerReflectionResponseSchema),
       idempotency: "no_side_effects",
     } as const;
-    this.#answers = client.bidi(method, this.#questions(), options)[Symbol.asyncIterator]();
+    this.#responses = client.bidi(method, this.#questions(), options)[Symbol.asyncIterator]();
   }
 
   async ask(question: Question): Promise<ServerReflectionResponse> {
     if (this.#next === undefined) this.#waiting = question;
     else this.#next(question);
-    const { value, done } = await this.#answers.next();
+    const { value, done } = await this.#responses.next();
     if (done === true)
       throw new MicroError("internal", "the server ended the reflection call early");
     return value;
@@ -142,7 +142,7 @@ class Conversation {
   async end(): Promise<void> {
     this.#ended = true;
     this.#next?.(undefined);
-    await this.#answers.return?.();
+    await this.#responses.return?.();
   }
 
   async *#questions() {
@@ -160,6 +160,9 @@ class Conversation {
   }
 }
 
-function unexpected(answer: string | undefined): MicroError {
-  return new MicroError("internal", `the server answered reflection with ${answer ?? "nothing"}`);
+function unexpected(response: string | undefined): MicroError {
+  return new MicroError(
+    "internal",
+    `the server responded to reflection with ${response ?? "nothing"}`,
+  );
 }

@@ -38,13 +38,13 @@ function renderMethod(method: DescMethod): string {
   const package_ = method.parent.file.proto.package;
   const requests =
     methodKind === "client_streaming" || methodKind === "bidi_streaming" ? "stream " : "";
-  const answers =
+  const responses =
     methodKind === "server_streaming" || methodKind === "bidi_streaming" ? "stream " : "";
   const level =
     method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN
       ? ";"
       : ` { option idempotency_level = ${MethodOptions_IdempotencyLevel[method.idempotency]}; }`;
-  return `rpc ${method.name}(${requests}${within(input, package_)}) returns (${answers}${within(output, package_)})${level}`;
+  return `rpc ${method.name}(${requests}${within(input, package_)}) returns (${responses}${within(output, package_)})${level}`;
 }
 
 function renderMessage(desc: DescMessage): string {

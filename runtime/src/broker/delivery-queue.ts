@@ -18,7 +18,7 @@ export interface Delivery {
    * Set while the failed event is being dead-lettered: the reason, and how often publishing the
    * dead letter was tried.
    */
-  burial: Burial | undefined;
+  deadLettering: DeadLettering | undefined;
   /** Why the event fails without being handled, for example because it does not decode. */
   readonly failure: Error | undefined;
   /** Where the event stays until it is settled; undefined if the broker keeps nothing. */
@@ -42,10 +42,10 @@ export interface DeliverySource {
   settle(delivery: Delivery, settled: boolean): void;
 }
 
-export interface Burial {
+export interface DeadLettering {
   readonly deadLetter: string;
   readonly reason: string;
-  tries: number;
+  attempts: number;
 }
 
 /** Takes deliveries from a {@link DeliveryQueue}. */
@@ -358,7 +358,7 @@ function newDelivery(record: EventRecord): Delivery {
     record,
     attempts: 0,
     dueAt: 0,
-    burial: undefined,
+    deadLettering: undefined,
     failure: undefined,
     source: undefined,
   };

@@ -17,7 +17,7 @@ import {
   describe,
   isDeadLetter,
 } from "./dead-letter-record.ts";
-import type { Burial, Consumer, Delivery, DeliveryQueue } from "./delivery-queue.ts";
+import type { Consumer, DeadLettering, Delivery, DeliveryQueue } from "./delivery-queue.ts";
 import { checkQueue, checkTopic, DeliveredEvent, type EventRecord } from "./event.ts";
 import { eventDeadline } from "./event-deadline.ts";
 import { HandlerFrame } from "./handler-frame.ts";
@@ -204,8 +204,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
 
   take(delivery: Delivery): void {
     const handling = this.#inFlight.add(delivery);
-    if (delivery.burial !== undefined) {
-      void this.#bury(handling, delivery.burial);
+    if (delivery.deadLettering !== undefined) {
+      void this.#deadLetter(handling, delivery.deadLettering);
       return;
     }
     const due = eventDeadline(delivery.record.metadata);
@@ -336,7 +336,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
    * being dead-lettered.
    */
   #isOver(handling: Handling): boolean {
-    return !this.#inFlight.has(handling) || handling.delivery.burial !== undefined;
+    return !this.#inFlight.has(handling) || handling.delivery.deadLettering !== undefined;
   }
 
   #failForGood(handling: Handling, error: unknown): void {
@@ -355,8 +355,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
       return;
     }
     this.#log("error", delivery, error, `${why}, and goes to ${deadLetter}`);
-    delivery.burial = { deadLetter, reason: describe(error), tries: 0 };
-    void this.#bury(handling, delivery.burial);
+    delivery.deadLettering = { deadLetter, reason: describe(error), attempts: 0 };
+    void this.#deadLetter(handling, delivery.deadLettering);
   }
 
   /** A dead letter that fails again is already on its dead letter topic. */
@@ -370,21 +370,42 @@ export class LocalSubscription extends Closable implements Subscription, Consume
    * Publishes the dead letter before dropping the event, so that an event not kept elsewhere is not
    * lost.
    */
-  async #bury(handling: Handling, burial: Burial): Promise<void> {
+  async #deadLetter(handling: Handling, deadLettering: DeadLettering): Promise<void> {
     const { delivery } = handling;
     try {
       await this.#host.publishDeadLetter(
-        deadLetterRecord(delivery.record, burial.deadLetter, burial.reason, delivery.attempts),
+        deadLetterRecord(
+          delivery.record,
+          deadLettering.deadLetter,
+          deadLettering.reason,
+          delivery.attempts,
+        ),
         this.queue,
       );
     } catch (error) {
       if (!this.#inFlight.has(handling)) return;
-      if (++burial.tries < this.#settings.maxDeliveries || this.#host.keepsEvents === true) {
-        this.#log("warn", delivery, error, `cannot publish to ${burial.deadLetter}; trying again`);
-        this.#postpone(handling, backoff(this.#settings.redeliveryBackoffMs, burial.tries));
+      if (
+        ++deadLettering.attempts < this.#settings.maxDeliveries ||
+        this.#host.keepsEvents === true
+      ) {
+        this.#log(
+          "warn",
+          delivery,
+          error,
+          `cannot publish to ${deadLettering.deadLetter}; trying again`,
+        );
+        this.#postpone(
+          handling,
+          backoff(this.#settings.redeliveryBackoffMs, deadLettering.attempts),
+        );
         return;
       }
-      this.#log("error", delivery, error, `cannot publish to ${burial.deadLetter}; event lost`);
+      this.#log(
+        "error",
+        delivery,
+        error,
+        `cannot publish to ${deadLettering.deadLetter}; event lost`,
+      );
     }
     if (this.#inFlight.has(handling)) this.#giveUp(handling);
   }
@@ -405,7 +426,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     let next = Number.POSITIVE_INFINITY;
     this.#inFlight.forEach((handling) => {
       const event = handling.event;
-      if (event === undefined || handling.delivery.burial !== undefined) return;
+      if (event === undefined || handling.delivery.deadLettering !== undefined) return;
       if (event.deadline > now) {
         next = Math.min(next, event.deadline);
         return;

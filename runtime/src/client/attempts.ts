@@ -46,15 +46,15 @@ export class Attempts implements UnaryAttemptOwner {
    * response, and allocates nothing else.
    */
   unary(call: OutboundCall, request: unknown): Promise<unknown> {
-    const answer = new Promise(keepSettlers);
-    call.answer = answer;
+    const response = new Promise(keepSettlers);
+    call.response = response;
     const { resolve } = settlers;
     this.#open.begin();
     this.#begin(call, request, resolve);
-    return answer;
+    return response;
   }
 
-  attemptAnswered(attempt: UnaryAttempt, message: unknown): void {
+  attemptResponded(attempt: UnaryAttempt, message: unknown): void {
     const { call } = attempt;
     this.report(attempt, turnNow() - attempt.sentAt);
     call.budget.deposit();
@@ -249,7 +249,7 @@ export class Attempts implements UnaryAttemptOwner {
       const passed = call.tried?.has(candidate.node.id) === true;
       if (refusal === undefined || passed || slot.ready() !== undefined) {
         return this.#connect(call, slot).catch((reason) => {
-          throw ofNode(reason, candidate);
+          throw asDialError(reason, candidate);
         });
       }
       // The node is backing off from a failed dial, so another node can take the call immediately.
@@ -295,7 +295,7 @@ function keepSettlers(resolve: (message: unknown) => void): void {
  * An invalid address from a registry means that the node does not exist; it is not the call's
  * fault.
  */
-function ofNode(reason: unknown, { node }: Candidate): MicroError {
+function asDialError(reason: unknown, { node }: Candidate): MicroError {
   const error = asMicroError(reason, "unavailable");
   if (error.code !== "invalid_argument") return error;
   return new MicroError("unavailable", `node ${node.id} cannot be dialled: ${error.message}`, {

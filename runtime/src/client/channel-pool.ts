@@ -82,7 +82,7 @@ export class ChannelPool {
     const slot = this.#slots.get(key(node.address, protocol, pinned));
     if (slot === undefined) return;
     if (change === "added") {
-      if (!slot.users.has(node.id)) slot.forgive();
+      if (!slot.users.has(node.id)) slot.resetBackoff();
       return;
     }
     slot.users.delete(node.id);

@@ -117,7 +117,7 @@ export class ChannelSlot {
    * Resets the backoff, for example because a new node is at the address and earlier failures say
    * nothing about it.
    */
-  forgive(): void {
+  resetBackoff(): void {
     this.#failures = 0;
     this.#notBefore = 0;
   }
@@ -231,7 +231,7 @@ export class ChannelSlot {
     const lasted = monotonicNow() - openedAt >= this.#options.reconnect.firstMs;
     // Many servers and proxies end connections after some time or some calls; the next one is as
     // good.
-    if (channel.isEstablished !== false || lasted) this.forgive();
+    if (channel.isEstablished !== false || lasted) this.resetBackoff();
     else if (this.#failures > 0) this.#failed(reason);
     // A server may close a connection just as it is used for the first time; only a second such
     // connection counts as a failed dial.

@@ -13,9 +13,9 @@ export function isObserved(options: CallOptions): boolean {
  * call without an attempt is released. If the interceptors returned what `next` gave them, there is
  * nothing to do.
  */
-export function intercepted<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
-  if (answer === call.answer) return answer;
-  return call.isLinked ? answer.catch(fail).finally(() => call.release()) : answer.catch(fail);
+export function intercepted<O>(call: OutboundCall, response: Promise<O>): Promise<O> {
+  if (response === call.response) return response;
+  return call.isLinked ? response.catch(fail).finally(() => call.release()) : response.catch(fail);
 }
 
 function fail(reason: unknown): never {
@@ -26,10 +26,10 @@ function fail(reason: unknown): never {
  * Wraps a response that passed through interceptors or has listeners: the listeners are called, any
  * thrown value becomes a MicroError, and a call without an attempt is released.
  */
-export async function observed<O>(call: OutboundCall, answer: Promise<O>): Promise<O> {
+export async function observed<O>(call: OutboundCall, response: Promise<O>): Promise<O> {
   const listeners = new Listeners(call);
   try {
-    const message = await answer;
+    const message = await response;
     listeners.metadata();
     return message;
   } catch (reason) {
@@ -43,13 +43,13 @@ export async function observed<O>(call: OutboundCall, answer: Promise<O>): Promi
 /** As {@link observed}, for the responses of a stream. */
 export async function* observedStream<O>(
   call: OutboundCall,
-  answers: AsyncIterable<O>,
+  responses: AsyncIterable<O>,
 ): AsyncGenerator<O, void, undefined> {
   const listeners = new Listeners(call);
   try {
-    for await (const answer of answers) {
+    for await (const response of responses) {
       listeners.metadata();
-      yield answer;
+      yield response;
     }
     listeners.metadata();
   } catch (reason) {

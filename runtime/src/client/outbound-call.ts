@@ -85,7 +85,7 @@ export class OutboundCall implements ClientCall {
    * The response that the attempts of a unary call produced, before interceptors. It fails only
    * with a MicroError.
    */
-  answer: Promise<unknown> | undefined = undefined;
+  response: Promise<unknown> | undefined = undefined;
   /** Ids of the nodes already tried. */
   tried: Set<string> | undefined = undefined;
   readonly #linked: LinkedSignal | undefined;

@@ -127,9 +127,9 @@ class RpcClient extends Closable<[graceMs?: number]> implements Client {
     } catch (reason) {
       return Promise.reject(asMicroError(reason, "internal"));
     }
-    const answer = this.#answer(call, request) as Promise<O>;
-    if (isObserved(call.options)) return observed(call, answer);
-    return this.#intercepted ? intercepted(call, answer) : answer;
+    const response = this.#respond(call, request) as Promise<O>;
+    if (isObserved(call.options)) return observed(call, response);
+    return this.#intercepted ? intercepted(call, response) : response;
   }
 
   serverStream<I, IInit, O, OInit>(
@@ -145,8 +145,8 @@ class RpcClient extends Closable<[graceMs?: number]> implements Client {
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     options?: CallOptions,
   ): Promise<O> {
-    const answers = this.#streaming(method, "client_streaming", requests, options);
-    const iterator = answers[Symbol.asyncIterator]();
+    const responses = this.#streaming(method, "client_streaming", requests, options);
+    const iterator = responses[Symbol.asyncIterator]();
     const first = await iterator.next();
     if (first.done === true) throw notOneResponse(method.name, method.service, "no message");
     const second = await iterator.next();
@@ -163,7 +163,7 @@ class RpcClient extends Closable<[graceMs?: number]> implements Client {
     return this.#streaming(method, "bidi_streaming", requests, options);
   }
 
-  #answer(call: OutboundCall, request: unknown): Promise<unknown> {
+  #respond(call: OutboundCall, request: unknown): Promise<unknown> {
     if (!this.#intercepted) return this.#attempts.unary(call, request);
     try {
       return Promise.resolve(this.#unary(call, request));
@@ -225,9 +225,9 @@ class RpcClient extends Closable<[graceMs?: number]> implements Client {
         try {
           checkRequests(method.name, kind, requests);
           call = this.#begin(method as unknown as AnyMethod, kind, options);
-          const answers = this.#stream(call, requests) as AsyncIterable<O>;
+          const responses = this.#stream(call, requests) as AsyncIterable<O>;
           const plain = !this.#intercepted && !isObserved(call.options);
-          return plain ? answers[Symbol.asyncIterator]() : observedStream(call, answers);
+          return plain ? responses[Symbol.asyncIterator]() : observedStream(call, responses);
         } catch (reason) {
           call?.release();
           const error = asMicroError(reason, "unknown");

@@ -12,9 +12,9 @@ import type { Requests } from "./interceptors.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { Attempt, OutboundCall } from "./outbound-call.ts";
 
-type Answer = IteratorResult<unknown, undefined>;
+type Step = IteratorResult<unknown, undefined>;
 
-const ended: Answer = { done: true, value: undefined };
+const ended: Step = { done: true, value: undefined };
 
 /** Reported for an attempt whose reader left before anything arrived. */
 const left = new MicroError("canceled", "the reader left");
@@ -38,7 +38,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
   #buffered: BufferedIterator<unknown, undefined> | undefined;
   /** Whether the transport reports the end, so that reads need not check for it. */
   #watched = false;
-  #first: Promise<Answer> | undefined;
+  #first: Promise<Step> | undefined;
   /** The state of the reader. */
   #reading: "new" | "starting" | "flowing" | "over" = "new";
   /** Whether the call is counted as open. */
@@ -51,7 +51,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     this.#open = open;
   }
 
-  next(): Promise<Answer> {
+  next(): Promise<Step> {
     if (this.#reading === "flowing") {
       const buffered = this.#buffered;
       if (buffered === undefined) return this.#next();
@@ -70,7 +70,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     return this.#first.then(again, again);
   }
 
-  async return(): Promise<Answer> {
+  async return(): Promise<Step> {
     if (this.#reading === "over") return ended;
     const flowing = this.#reading === "flowing";
     if (this.#reading === "new") this.#call.release();
@@ -98,10 +98,10 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     return rejectWithCaller(asMicroError(reason, "unknown"), this.#call);
   }
 
-  async #next(): Promise<Answer> {
+  async #next(): Promise<Step> {
     try {
-      const answer = await this.#responses!.next();
-      if (answer.done !== true) return answer;
+      const step = await this.#responses!.next();
+      if (step.done !== true) return step;
       this.ended();
       return ended;
     } catch (reason) {
@@ -111,7 +111,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     }
   }
 
-  async #start(): Promise<Answer> {
+  async #start(): Promise<Step> {
     for (;;) {
       let attempt: Attempt | undefined;
       try {
@@ -119,12 +119,12 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
         this.#attempt = attempt;
         attempt.channel = await this.#attempts.route(this.#call, attempt);
         if (this.#hasLeft()) return this.#abandon(attempt);
-        const answer = await this.#begin(attempt.channel, attempt).next();
+        const step = await this.#begin(attempt.channel, attempt).next();
         if (this.#hasLeft()) return ended;
         this.#reading = "flowing";
-        if (answer.done === true) this.ended();
+        if (step.done === true) this.ended();
         else if (this.#watched) (this.#responses as WatchedIterator<unknown>).watchEnd(this);
-        return answer.done === true ? ended : answer;
+        return step.done === true ? ended : step;
       } catch (reason) {
         if (attempt === undefined) throw this.#failBeforeAttempt(reason);
         if (this.#hasLeft()) return this.#abandon(attempt);
@@ -136,8 +136,8 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
 
   #begin(channel: Channel, attempt: Attempt): AsyncIterator<unknown> {
     attempt.sentAt = monotonicNow();
-    const answers = channel.stream(this.#call.method, this.#requests.forAttempt(), attempt);
-    const iterator = answers[Symbol.asyncIterator]();
+    const responses = channel.stream(this.#call.method, this.#requests.forAttempt(), attempt);
+    const iterator = responses[Symbol.asyncIterator]();
     this.#responses = iterator;
     this.#watched = isWatched(iterator);
     this.#buffered = isBuffered(iterator) ? iterator : undefined;
@@ -167,7 +167,7 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     return this.#reading === "over";
   }
 
-  #abandon(attempt: Attempt): Answer {
+  #abandon(attempt: Attempt): Step {
     this.#attempts.report(attempt, undefined, left);
     return ended;
   }

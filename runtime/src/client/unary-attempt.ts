@@ -3,7 +3,7 @@ import { Attempt, type OutboundCall } from "./outbound-call.ts";
 
 /** Continues the call when an attempt of a unary call has ended. */
 export interface UnaryAttemptOwner {
-  attemptAnswered(attempt: UnaryAttempt, message: unknown): void;
+  attemptResponded(attempt: UnaryAttempt, message: unknown): void;
   attemptFailed(attempt: UnaryAttempt, reason: unknown): void;
 }
 
@@ -34,7 +34,7 @@ export class UnaryAttempt extends Attempt implements UnaryReceiver {
   answered(message: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#owner.attemptAnswered(this, message);
+    this.#owner.attemptResponded(this, message);
   }
 
   failed(reason: unknown): void {

@@ -43,7 +43,7 @@ export function registerGrpcReflection(server: Server): void {
     server.bidi(reflectionMethod(service), async function* (requests) {
       for await (const request of requests) {
         pool ??= new DescriptorPool([], server.methods, server.events);
-        yield answer(pool, request);
+        yield responseTo(pool, request);
       }
     });
   }
@@ -57,14 +57,14 @@ export function grpcReflectionRoutes(
     const pool = new DescriptorPool([...services, ServerReflection, ServerReflectionAlpha]);
     router.service(ServerReflection, {
       async *serverReflectionInfo(requests) {
-        for await (const request of requests) yield answer(pool, request);
+        for await (const request of requests) yield responseTo(pool, request);
       },
     });
     router.service(ServerReflectionAlpha, {
       async *serverReflectionInfo(requests) {
         for await (const request of requests) {
           const bytes = toBinary(AlphaRequestSchema, request);
-          const response = answer(pool, fromBinary(ServerReflectionRequestSchema, bytes));
+          const response = responseTo(pool, fromBinary(ServerReflectionRequestSchema, bytes));
           yield fromBinary(AlphaResponseSchema, toBinary(ServerReflectionResponseSchema, response));
         }
       },
@@ -90,9 +90,9 @@ function reflectionMethod(
   };
 }
 
-type Answer = ServerReflectionResponse["messageResponse"];
+type MessageResponse = ServerReflectionResponse["messageResponse"];
 
-function answer(
+function responseTo(
   pool: DescriptorPool,
   request: Omit<ServerReflectionRequest, "$typeName">,
 ): ServerReflectionResponse {
@@ -106,26 +106,29 @@ function answer(
   return response;
 }
 
-function find(pool: DescriptorPool, asked: ServerReflectionRequest["messageRequest"]): Answer {
+function find(
+  pool: DescriptorPool,
+  request: ServerReflectionRequest["messageRequest"],
+): MessageResponse {
   const of = (value: object) =>
     create(ServerReflectionResponseSchema, { messageResponse: value as never }).messageResponse;
-  switch (asked.case) {
+  switch (request.case) {
     case "listServices":
       return of({
         case: "listServicesResponse",
         value: { service: pool.services.map((name) => ({ name })) },
       });
     case "fileByFilename":
-      return of(files(pool.fileByName(asked.value), asked.value));
+      return of(files(pool.fileByName(request.value), request.value));
     case "fileContainingSymbol":
-      return of(files(pool.fileOfSymbol(asked.value), asked.value));
+      return of(files(pool.fileOfSymbol(request.value), request.value));
     case "allExtensionNumbersOfType":
       return of({
         case: "allExtensionNumbersResponse",
-        value: { baseTypeName: asked.value, extensionNumber: [] },
+        value: { baseTypeName: request.value, extensionNumber: [] },
       });
     case "fileContainingExtension":
-      return of(files(undefined, asked.value.containingType));
+      return of(files(undefined, request.value.containingType));
     default:
       return of({
         case: "errorResponse",

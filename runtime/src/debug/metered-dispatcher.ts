@@ -41,8 +41,8 @@ export class MeteredDispatcher implements Dispatcher {
   }
 
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
-    const answers = this.#inner.stream(call, requests)[Symbol.asyncIterator]();
-    return new MeteredStream(call, this.#meters.of(call.method), answers);
+    const responses = this.#inner.stream(call, requests)[Symbol.asyncIterator]();
+    return new MeteredStream(call, this.#meters.of(call.method), responses);
   }
 
   invalidResponse(call: ServerCall, reason: unknown): MicroError {
@@ -83,15 +83,15 @@ class MeteredStream
 {
   readonly #call: ServerCall;
   readonly #meter: MethodMeter;
-  readonly #answers: AsyncIterator<unknown> & Partial<StepIterator<unknown>>;
+  readonly #responses: AsyncIterator<unknown> & Partial<StepIterator<unknown>>;
   readonly #beganAt: number;
   #receiver: StepReceiver<unknown> | undefined;
   #ended = false;
 
-  constructor(call: ServerCall, meter: MethodMeter, answers: AsyncIterator<unknown>) {
+  constructor(call: ServerCall, meter: MethodMeter, responses: AsyncIterator<unknown>) {
     this.#call = call;
     this.#meter = meter;
-    this.#answers = answers;
+    this.#responses = responses;
     this.#beganAt = meter.begin();
   }
 
@@ -105,11 +105,11 @@ class MeteredStream
 
   step(receiver: StepReceiver<unknown>): void {
     this.#receiver = receiver;
-    if (this.#answers.step !== undefined) {
-      this.#answers.step(this);
+    if (this.#responses.step !== undefined) {
+      this.#responses.step(this);
       return;
     }
-    this.#answers.next().then(
+    this.#responses.next().then(
       (step) => this.stepped(step),
       (reason) => this.threw(reason),
     );
@@ -126,7 +126,7 @@ class MeteredStream
   }
 
   async return(): Promise<IteratorResult<unknown>> {
-    const last = await this.#answers.return?.();
+    const last = await this.#responses.return?.();
     this.#end(false, undefined);
     return last ?? { done: true, value: undefined };
   }

@@ -26,7 +26,7 @@ export interface BodyCodec {
    */
   open(body: Uint8Array, maxElements: number): OpenedBody;
   /** Returns the body of a response. */
-  answer(message: Uint8Array, request: OpenedBody): Uint8Array;
+  encodeResponse(message: Uint8Array, request: OpenedBody): Uint8Array;
   /** Returns the body of an error; empty if only the header states it. */
   error(text: string, request: OpenedBody): Uint8Array;
 }

@@ -9,7 +9,7 @@ const nothing: Uint8Array = new Uint8Array(0);
 
 const plain: Omit<BodyCodec, "codec"> = {
   open: (body) => ({ message: body }),
-  answer: (message) => message,
+  encodeResponse: (message) => message,
   error: () => nothing,
 };
 
@@ -37,10 +37,10 @@ function framed(form: BodyCodec): BodyCodec {
       }
       return form.open(body.subarray(5), maxElements);
     },
-    answer(message, request) {
+    encodeResponse(message, request) {
       const frame = Buffer.alloc(5 + message.length);
       frame.writeUInt32BE(message.length, 1);
-      frame.set(form.answer(message, request), 5);
+      frame.set(form.encodeResponse(message, request), 5);
       return frame;
     },
   };

@@ -97,7 +97,7 @@ export class GoMicroChannel
     call: OutgoingCall,
   ): Promise<O> {
     return new Promise((resolve, reject) => {
-      new OutgoingUnary(this, method, call, resolve as (answer: unknown) => void, reject).start(
+      new OutgoingUnary(this, method, call, resolve as (response: unknown) => void, reject).start(
         request,
       );
     });
@@ -108,7 +108,7 @@ export class GoMicroChannel
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     call: OutgoingCall,
   ): AsyncIterable<O> {
-    return new OutgoingStream<O>(this, method, requests, call).answers;
+    return new OutgoingStream<O>(this, method, requests, call).responses;
   }
 
   nextId(): string {

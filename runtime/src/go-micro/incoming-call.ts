@@ -84,7 +84,7 @@ export abstract class IncomingCall {
   cancel(error: MicroError): void {
     if (this.#over) return;
     this.call.cancel(error);
-    this.answerWithError(error);
+    this.respondWithError(error);
   }
 
   /** Ends the call because the connection is lost. */
@@ -137,7 +137,7 @@ export abstract class IncomingCall {
         "executed",
       );
     }
-    const body = form.answer(message, opened);
+    const body = form.encodeResponse(message, opened);
     if (body.length > 0) header.set(headerName.contentType, contentType);
     this.deliver(this.#withMetadata(header), body);
     return body.length;
@@ -149,7 +149,7 @@ export abstract class IncomingCall {
     this.deliver(this.#withMetadata(header), new Uint8Array(0));
   }
 
-  protected answerWithError(reason: unknown): void {
+  protected respondWithError(reason: unknown): void {
     if (this.#over) return;
     const { method, form, opened, contentType } = this.request;
     const error = answerError(reason, method.name);

@@ -58,7 +58,7 @@ const maxWaiting = 128;
 
 interface Slot {
   readonly call: IncomingUnary | undefined;
-  answer: { header: OutgoingHeader; body: Uint8Array } | undefined;
+  response: { header: OutgoingHeader; body: Uint8Array } | undefined;
 }
 
 /** Serves one connection: unary calls in order, and streams by their ids. */
@@ -147,7 +147,7 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
 
   complete(call: IncomingUnary, header: OutgoingHeader, body: Uint8Array): void {
     const slot = this.#slots.find((it) => it.call === call);
-    if (slot !== undefined) slot.answer = { header, body };
+    if (slot !== undefined) slot.response = { header, body };
     this.#flush();
   }
 
@@ -193,7 +193,7 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
       return;
     }
     if (call instanceof IncomingStream) this.#streams.set(call.id, call);
-    else this.#slots.push({ call: call as IncomingUnary, answer: undefined });
+    else this.#slots.push({ call: call as IncomingUnary, response: undefined });
     this.#adjustReading();
     this.#connections.begin(call);
     call.run();
@@ -292,13 +292,13 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
       this.send(header, body);
       return;
     }
-    this.#slots.push({ call: undefined, answer: { header, body } });
+    this.#slots.push({ call: undefined, response: { header, body } });
     this.#flush();
   }
 
   #flush(): void {
-    while (this.#slots[0]?.answer !== undefined) {
-      const { header, body } = this.#slots.shift()!.answer!;
+    while (this.#slots[0]?.response !== undefined) {
+      const { header, body } = this.#slots.shift()!.response!;
       try {
         this.send(header, body);
       } catch (reason) {

@@ -33,7 +33,7 @@ export class IncomingStream
   readonly #outlet: StreamOutlet;
   readonly decodedAhead: DecodedAhead = servedDecodedAhead;
   readonly #requests = new ReceiveQueue<unknown>(this);
-  readonly #answers = new SendPump<unknown>(this, Number.MAX_SAFE_INTEGER);
+  readonly #responses = new SendPump<unknown>(this, Number.MAX_SAFE_INTEGER);
   #unread = 0;
 
   constructor(calls: IncomingCalls, request: IncomingRequest, id: string, outlet: StreamOutlet) {
@@ -44,7 +44,7 @@ export class IncomingStream
 
   run(): void {
     try {
-      this.#answers.start(this.calls.dispatcher.stream(this.call, this.#requests));
+      this.#responses.start(this.calls.dispatcher.stream(this.call, this.#requests));
     } catch (reason) {
       this.failed(reason);
     }
@@ -95,7 +95,7 @@ export class IncomingStream
 
   /** The connection accepts responses again. */
   drained(): void {
-    this.#answers.resume();
+    this.#responses.resume();
   }
 
   override cancel(error: MicroError): void {
@@ -124,8 +124,8 @@ export class IncomingStream
     return this.#outlet.blocked;
   }
 
-  send(answer: unknown): number {
-    return this.sendMessage(answer, new Map());
+  send(response: unknown): number {
+    return this.sendMessage(response, new Map());
   }
 
   finished(): void {
@@ -145,7 +145,7 @@ export class IncomingStream
   }
 
   failed(reason: unknown): void {
-    this.answerWithError(reason);
+    this.respondWithError(reason);
   }
 
   protected override deliver(header: OutgoingHeader, body: Uint8Array): void {
@@ -153,7 +153,7 @@ export class IncomingStream
   }
 
   protected override release(): void {
-    this.#answers.stop();
+    this.#responses.stop();
     this.#requests.abort(callEnded(this.request.method.name));
     this.#outlet.streamEnded(this);
   }

@@ -26,7 +26,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
         return;
       }
       Promise.resolve(dispatcher.unary(this.call, message)).then(
-        (answer) => this.answered(answer),
+        (response) => this.answered(response),
         (reason) => this.failed(reason),
       );
     } catch (reason) {
@@ -34,12 +34,12 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
     }
   }
 
-  answered(answer: unknown): void {
+  answered(response: unknown): void {
     if (this.over) return;
     try {
       const header: OutgoingHeader = new Map();
       this.trailersInto(header);
-      this.sendMessage(answer, header);
+      this.sendMessage(response, header);
     } catch (reason) {
       this.failed(reason);
       return;
@@ -48,7 +48,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
   }
 
   failed(reason: unknown): void {
-    this.answerWithError(reason);
+    this.respondWithError(reason);
   }
 
   protected override deliver(header: OutgoingHeader, body: Uint8Array): void {

@@ -43,7 +43,7 @@ export const jsonRpcForm: BodyCodec = {
     }
     return { endpoint: method, id: JSON.stringify(id ?? null), message: Buffer.from(message) };
   },
-  answer: (message, { id = "null" }) =>
+  encodeResponse: (message, { id = "null" }) =>
     Buffer.from(`{"id":${id},"result":${Buffer.from(message).toString()},"error":null}\n`),
   error: (text, { id = "null" }) =>
     Buffer.from(`{"id":${id},"result":null,"error":${JSON.stringify(text)}}\n`),

@@ -42,7 +42,7 @@ export class OutgoingStream<O>
 {
   readonly outgoing: OutgoingCall;
   /** The responses that the caller iterates. */
-  readonly answers: ReceiveQueue<O>;
+  readonly responses: ReceiveQueue<O>;
   readonly decodedAhead: DecodedAhead = new DecodedAhead();
   readonly #channel: OutgoingRequests;
   readonly #method: AnyMethod;
@@ -52,7 +52,7 @@ export class OutgoingStream<O>
   #connection: GoMicroClientConnection | undefined;
   #begun = false;
   #over = false;
-  #answered = false;
+  #responded = false;
   #halfClosed = false;
   /** The server identifies itself as Micro-ES, whose streams have an explicit end. */
   #ours = false;
@@ -68,7 +68,7 @@ export class OutgoingStream<O>
     this.#method = method;
     this.#source = source;
     this.outgoing = outgoing;
-    this.answers = new ReceiveQueue<O>(this);
+    this.responses = new ReceiveQueue<O>(this);
     this.#requests = new SendPump<unknown>(this, Number.MAX_SAFE_INTEGER);
     this.#id = channel.nextId();
   }
@@ -81,7 +81,7 @@ export class OutgoingStream<O>
     const refused = this.#channel.refusal(this.#method, this.outgoing) ?? this.#unsendable();
     if (refused !== undefined) {
       this.#over = true;
-      this.answers.end(refused);
+      this.responses.end(refused);
       return;
     }
     this.#begun = true;
@@ -95,8 +95,8 @@ export class OutgoingStream<O>
 
   received(message: GoMicroMessage): void {
     if (this.#over) return;
-    if (!this.#answered) {
-      this.#answered = true;
+    if (!this.#responded) {
+      this.#responded = true;
       this.#ours = message.header.get("server") === ourServer;
       this.#readMetadata(() => {
         this.outgoing.responseMetadata = readMetadata(message, this.#connection?.firstHeader);
@@ -224,7 +224,7 @@ export class OutgoingStream<O>
   #take({ body }: GoMicroMessage): void {
     const cost = body.length + messageOverheadBytes;
     this.#unread += cost;
-    this.answers.receive(body, 0, body.length, cost);
+    this.responses.receive(body, 0, body.length, cost);
     if (!this.#over && this.#unread > this.#channel.limits.streamWindowBytes)
       this.#connection?.pause();
   }
@@ -250,7 +250,7 @@ export class OutgoingStream<O>
   /** Fails the responses, even if the call itself has ended and they are still unread. */
   #failDecoding(error: MicroError): void {
     if (!this.#over) this.cancel(error);
-    else this.answers.abort(error);
+    else this.responses.abort(error);
   }
 
   #header(): OutgoingHeader {
@@ -283,13 +283,13 @@ export class OutgoingStream<O>
   }
 
   #finish(): void {
-    if (this.#end()) this.answers.end();
+    if (this.#end()) this.responses.end();
   }
 
   #fail(error: MicroError, atOnce = false): void {
     if (!this.#end()) return;
-    if (atOnce) this.answers.abort(error);
-    else this.answers.end(error);
+    if (atOnce) this.responses.abort(error);
+    else this.responses.end(error);
   }
 
   #end(): boolean {

@@ -24,7 +24,7 @@ export class OutgoingUnary implements OutgoingRequest, ConnectionUser, Abortable
   readonly outgoing: OutgoingCall;
   readonly #channel: OutgoingRequests;
   readonly #method: AnyMethod;
-  readonly #resolve: (answer: unknown) => void;
+  readonly #resolve: (response: unknown) => void;
   readonly #reject: (reason: MicroError) => void;
   #connection: GoMicroClientConnection | undefined;
   #over = false;
@@ -33,7 +33,7 @@ export class OutgoingUnary implements OutgoingRequest, ConnectionUser, Abortable
     channel: OutgoingRequests,
     method: AnyMethod,
     outgoing: OutgoingCall,
-    resolve: (answer: unknown) => void,
+    resolve: (response: unknown) => void,
     reject: (reason: MicroError) => void,
   ) {
     this.#channel = channel;
@@ -96,16 +96,16 @@ export class OutgoingUnary implements OutgoingRequest, ConnectionUser, Abortable
       this.expire();
       return;
     }
-    let answer: unknown;
+    let response: unknown;
     try {
-      answer = this.#decode(message);
+      response = this.#decode(message);
     } catch (reason) {
       this.#giveBack();
       this.#fail(undecodableResponse(reason, this.#method.name));
       return;
     }
     this.#giveBack();
-    if (this.#end()) this.#resolve(answer);
+    if (this.#end()) this.#resolve(response);
   }
 
   drained(): void {}

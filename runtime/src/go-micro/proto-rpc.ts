@@ -26,7 +26,7 @@ export const protoRpcForm: BodyCodec = {
       throw cannotDecode("bytes as an envelope of proto-rpc", cause);
     }
   },
-  answer: (message, { endpoint = "", id = "0" }) =>
+  encodeResponse: (message, { endpoint = "", id = "0" }) =>
     blocks(writeEnvelope(endpoint, id, ""), message),
   error: (text, { endpoint = "", id = "0" }) =>
     blocks(writeEnvelope(endpoint, id, text), new Uint8Array(0)),

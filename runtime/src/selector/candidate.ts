@@ -52,7 +52,7 @@ export class NodeCandidate implements RatedCandidate {
   readonly #owner: CandidateOwner;
   #latencyMs = 0;
   #measuredAt = 0;
-  #answers = 0;
+  #responses = 0;
 
   /**
    * @param lastSelection at most 0; random values keep many clients from all starting with the same
@@ -65,7 +65,7 @@ export class NodeCandidate implements RatedCandidate {
   }
 
   latencyMs(now: number): number {
-    if (this.#answers < warmUpResponses) return 0;
+    if (this.#responses < warmUpResponses) return 0;
     const elapsedMs = now - this.#measuredAt;
     if (elapsedMs < negligibleMs) return this.#latencyMs;
     return this.#latencyMs * Math.exp(-elapsedMs / decayMs);
@@ -81,7 +81,7 @@ export class NodeCandidate implements RatedCandidate {
       const known = Math.max(latencyMs ?? 0, this.latencyMs(now));
       const penalty = Math.max(failureLatencyMs, known * failureFactor);
       // A failure is conclusive, however new the node is.
-      this.#answers = warmUpResponses;
+      this.#responses = warmUpResponses;
       this.#measured(Math.max(known, Math.min(worstLatencyMs, penalty)), now);
       if (ejects(error)) {
         this.record.failures++;
@@ -95,8 +95,8 @@ export class NodeCandidate implements RatedCandidate {
   }
 
   #measured(latencyMs: number, now: number): void {
-    if (this.#answers < warmUpResponses) {
-      this.#answers++;
+    if (this.#responses < warmUpResponses) {
+      this.#responses++;
       this.#latencyMs = Math.max(latencyMs, leastLatencyMs);
       this.#measuredAt = now;
       return;

@@ -79,7 +79,7 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
   },
   "a response of undefined": {
     method: echo.echo,
-    says: /undefined where micro.test.v1.EchoResponse is due/,
+    says: /undefined where micro.test.v1.EchoResponse is required/,
     add: (server) => server.unary(echo.echo, (() => undefined) as Wrong),
   },
   "a response of null, later": {
@@ -94,7 +94,7 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
   },
   "a response of another message": {
     method: echo.echo,
-    says: /EchoRequest where micro.test.v1.EchoResponse is due/,
+    says: /EchoRequest where micro.test.v1.EchoResponse is required/,
     add: (server) =>
       server.unary(echo.echo, (() => create(EchoRequestSchema, { text: secret })) as Wrong),
   },

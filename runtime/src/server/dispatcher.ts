@@ -47,7 +47,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   readonly #endpoints = new Map<string, AnyMethod[]>();
   readonly #interceptors: readonly ServerInterception[];
   readonly #propagate: readonly string[];
-  readonly #faults: HandlerErrors;
+  readonly #errors: HandlerErrors;
   readonly #calls: Admission;
   readonly #streams: Admission;
   #failed = 0;
@@ -56,7 +56,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     this.#name = options.name;
     this.#interceptors = options.interceptors;
     this.#propagate = options.propagate;
-    this.#faults = new HandlerErrors(options.logger);
+    this.#errors = new HandlerErrors(options.logger);
     const admit = (what: CallKind, limit: number) =>
       new Admission({
         what,
@@ -96,7 +96,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     const intercepted =
       this.#interceptors.length === 0
         ? handler
-        : intercept(handler, this.#interceptors, this.#faults);
+        : intercept(handler, this.#interceptors, this.#errors);
     this.#entries.set(method.name, { method, handler: intercepted });
     const endpoint = endpointOf(method.name);
     this.#endpoints.set(endpoint, [...(this.#endpoints.get(endpoint) ?? []), method]);
@@ -122,8 +122,8 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   }
 
   startUnary(call: ServerCall, request: unknown, receiver: UnaryReceiver): void {
-    const answering = this.#entries.get(call.method.name)?.handler.unary;
-    if (answering === undefined) {
+    const handler = this.#entries.get(call.method.name)?.handler.unary;
+    if (handler === undefined) {
       receiver.failed(this.#notOfThisKind(call));
       return;
     }
@@ -134,30 +134,30 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
       return;
     }
     try {
-      const answer = answering(call, request);
-      if (isThenable(answer)) {
-        const promise = answer instanceof Promise ? answer : Promise.resolve(answer);
+      const response = handler(call, request);
+      if (isThenable(response)) {
+        const promise = response instanceof Promise ? response : Promise.resolve(response);
         promise.then(
-          (message) => this.#answer(call, message, receiver),
+          (message) => this.#respond(call, message, receiver),
           (reason) => this.#fail(call, reason, receiver),
         );
         return;
       }
-      this.#answer(call, answer, receiver);
+      this.#respond(call, response, receiver);
     } catch (reason) {
       this.#fail(call, reason, receiver);
     }
   }
 
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
-    const answering = this.#entries.get(call.method.name)?.handler.stream;
-    if (answering === undefined) return new FailedStream(this.#notOfThisKind(call));
+    const handler = this.#entries.get(call.method.name)?.handler.stream;
+    if (handler === undefined) return new FailedStream(this.#notOfThisKind(call));
     try {
       this.#admit(call, this.#streams);
     } catch (refusal) {
       return new FailedStream(asMicroError(refusal));
     }
-    return new ResponseStream(call, requests, answering, this);
+    return new ResponseStream(call, requests, handler, this);
   }
 
   invalidResponse(call: ServerCall, reason: unknown): MicroError {
@@ -171,8 +171,8 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   failed(call: ServerCall, reason: unknown): MicroError {
     this.#failed++;
     return this.#interceptors.length === 0
-      ? this.#faults.ofHandler(call, reason)
-      : this.#faults.ofInterceptor(call, reason);
+      ? this.#errors.fromHandler(call, reason)
+      : this.#errors.fromInterceptor(call, reason);
   }
 
   ended(call: ServerCall): void {
@@ -181,7 +181,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   report(call: ServerCall, reason: unknown): void {
     if (call.cancelled !== undefined) return;
-    this.#faults.report(call, reason, "a streaming handler failed while it was ended");
+    this.#errors.report(call, reason, "a streaming handler failed while it was ended");
   }
 
   close(): void {
@@ -189,7 +189,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     this.#streams.close();
   }
 
-  #answer(call: ServerCall, message: unknown, receiver: UnaryReceiver): void {
+  #respond(call: ServerCall, message: unknown, receiver: UnaryReceiver): void {
     try {
       validateResponse(call.method, message);
     } catch (reason) {
@@ -224,7 +224,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   }
 
   #abandoned(call: ServerCall): void {
-    this.#faults.log(
+    this.#errors.log(
       { method: call.method.name, peer: call.peer.address },
       "a handler goes on long after its call was cancelled; it should end when context.signal fires",
     );

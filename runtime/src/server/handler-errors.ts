@@ -24,12 +24,12 @@ export class HandlerErrors {
   }
 
   /** The error of a call whose handler threw: it ran, so the outcome is `executed`. */
-  ofHandler(call: ServerCall, reason: unknown): MicroError {
+  fromHandler(call: ServerCall, reason: unknown): MicroError {
     return this.#of(call, reason, true);
   }
 
   /** The error of a call that an interceptor ended: a MicroError keeps its own outcome. */
-  ofInterceptor(call: ServerCall, reason: unknown): MicroError {
+  fromInterceptor(call: ServerCall, reason: unknown): MicroError {
     return this.#of(call, reason, false);
   }
 

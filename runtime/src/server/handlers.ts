@@ -39,7 +39,7 @@ class SingleRequestStream implements AsyncIterableIterator<unknown> {
   readonly #handler: (request: unknown, context: CallContext) => AsyncIterable<unknown>;
   readonly #call: ServerCall;
   readonly #requests: AsyncIterable<unknown>;
-  #answers: AsyncIterator<unknown> | undefined;
+  #responses: AsyncIterator<unknown> | undefined;
   #done = false;
 
   constructor(
@@ -59,12 +59,12 @@ class SingleRequestStream implements AsyncIterableIterator<unknown> {
   }
 
   next(): Promise<IteratorResult<unknown>> {
-    return this.#answers === undefined ? this.#begin() : this.#answers.next();
+    return this.#responses === undefined ? this.#begin() : this.#responses.next();
   }
 
   async return(): Promise<IteratorResult<unknown>> {
     this.#done = true;
-    await this.#answers?.return?.();
+    await this.#responses?.return?.();
     return { done: true, value: undefined };
   }
 
@@ -78,7 +78,7 @@ class SingleRequestStream implements AsyncIterableIterator<unknown> {
         { outcome: "not-executed" },
       );
     }
-    this.#answers = iteratorOf(this.#method, this.#handler(first.value, this.#call));
-    return this.#answers.next();
+    this.#responses = iteratorOf(this.#method, this.#handler(first.value, this.#call));
+    return this.#responses.next();
   }
 }

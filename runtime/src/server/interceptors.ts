@@ -46,11 +46,11 @@ export function serverInterceptors(
 export function intercept(
   handler: Handler,
   interceptors: readonly ServerInterception[],
-  faults: HandlerErrors,
+  errors: HandlerErrors,
 ): Handler {
   return handler.unary === undefined
-    ? { stream: interceptStream(handler.stream, interceptors, faults) }
-    : { unary: interceptUnary(handler.unary, interceptors, faults) };
+    ? { stream: interceptStream(handler.stream, interceptors, errors) }
+    : { unary: interceptUnary(handler.unary, interceptors, errors) };
 }
 
 /** Wraps a subscriber's handler in the interceptors. */
@@ -69,11 +69,11 @@ export function interceptEvent(
 function interceptUnary(
   handler: UnaryAnswer,
   interceptors: readonly ServerInterception[],
-  faults: HandlerErrors,
+  errors: HandlerErrors,
 ): UnaryAnswer {
   const guarded: UnaryAnswer = (call, request) => {
     const fault = (reason: unknown): never => {
-      throw faults.ofHandler(call, reason);
+      throw errors.fromHandler(call, reason);
     };
     try {
       return Promise.resolve(handler(call, request)).then(undefined, fault);
@@ -98,14 +98,14 @@ function interceptUnary(
 function interceptStream(
   handler: StreamResponse,
   interceptors: readonly ServerInterception[],
-  faults: HandlerErrors,
+  errors: HandlerErrors,
 ): StreamResponse {
   const guarded: StreamResponse = async function* (call, requests) {
     try {
-      const answers = iteratorOf(call.method, handler(call, requests));
-      yield* { [Symbol.asyncIterator]: () => answers };
+      const responses = iteratorOf(call.method, handler(call, requests));
+      yield* { [Symbol.asyncIterator]: () => responses };
     } catch (reason) {
-      throw faults.ofHandler(call, reason);
+      throw errors.fromHandler(call, reason);
     }
   };
   return interceptors.reduceRight<StreamResponse>((next, interceptor) => {

@@ -40,7 +40,7 @@ export function nodesOf(record: ServerRecord, at: ServerAddress, suffix = ""): r
   for (const { service } of record.methods) if (service !== "") names.add(service);
   for (const { options } of record.subscribers) names.add(options.service ?? record.name);
   return Array.from(names, (service): Node => {
-    const answers = (of: string | undefined) =>
+    const serves = (of: string | undefined) =>
       service === record.name || service === (of ?? record.name);
     return {
       id: `${service}-${record.id}${suffix}`,
@@ -54,9 +54,9 @@ export function nodesOf(record: ServerRecord, at: ServerAddress, suffix = ""): r
         server: "micro-es",
       },
       endpoints: [
-        ...record.methods.filter((method) => answers(method.service)).map(endpointOfMethod),
+        ...record.methods.filter((method) => serves(method.service)).map(endpointOfMethod),
         ...record.subscribers
-          .filter(({ options }) => answers(options.service))
+          .filter(({ options }) => serves(options.service))
           .map(endpointOfSubscriber),
       ],
     };

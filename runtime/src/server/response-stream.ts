@@ -28,9 +28,9 @@ export interface ResponseStreamOwner {
 export class ResponseStream implements AsyncIterableIterator<unknown>, StepIterator<unknown> {
   readonly #call: ServerCall;
   readonly #requests: AsyncIterable<unknown>;
-  readonly #answer: StreamResponse;
+  readonly #respond: StreamResponse;
   readonly #owner: ResponseStreamOwner;
-  #answers: AsyncIterator<unknown> | undefined;
+  #responses: AsyncIterator<unknown> | undefined;
   /** The receiver of the step that the handler is producing. */
   #receiver: StepReceiver<unknown> | undefined;
   /** Whether the stream has ended for its reader. */
@@ -41,12 +41,12 @@ export class ResponseStream implements AsyncIterableIterator<unknown>, StepItera
   constructor(
     call: ServerCall,
     requests: AsyncIterable<unknown>,
-    answer: StreamResponse,
+    respond: StreamResponse,
     owner: ResponseStreamOwner,
   ) {
     this.#call = call;
     this.#requests = requests;
-    this.#answer = answer;
+    this.#respond = respond;
     this.#owner = owner;
   }
 
@@ -65,8 +65,8 @@ export class ResponseStream implements AsyncIterableIterator<unknown>, StepItera
       return;
     }
     try {
-      this.#answers ??= iteratorOf(this.#call.method, this.#answer(this.#call, this.#requests));
-      const step = this.#answers.next();
+      this.#responses ??= iteratorOf(this.#call.method, this.#respond(this.#call, this.#requests));
+      const step = this.#responses.next();
       const promise = step instanceof Promise ? step : Promise.resolve(step);
       promise.then(this.#take, this.#fail);
     } catch (reason) {
@@ -119,7 +119,7 @@ export class ResponseStream implements AsyncIterableIterator<unknown>, StepItera
 
   async #stop(): Promise<void> {
     try {
-      await this.#answers?.return?.();
+      await this.#responses?.return?.();
     } catch (reason) {
       this.#owner.report(this.#call, reason);
     }

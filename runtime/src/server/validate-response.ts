@@ -6,16 +6,16 @@ import type { AnyMethod } from "../call/method.ts";
  *
  * @throws TypeError that says what was returned instead, for the log.
  */
-export function validateResponse(method: AnyMethod, answer: unknown): void {
-  if (typeof answer !== "object" || answer === null) throw notAMessage(method, answer);
-  const typeName = (answer as { readonly $typeName?: unknown }).$typeName;
+export function validateResponse(method: AnyMethod, response: unknown): void {
+  if (typeof response !== "object" || response === null) throw notAMessage(method, response);
+  const typeName = (response as { readonly $typeName?: unknown }).$typeName;
   if (
     typeName !== undefined &&
     typeName !== method.output.typeName &&
     method.output.typeName !== ""
   ) {
     throw new TypeError(
-      `the handler of ${method.name} answered with a ${String(typeName)} where ${method.output.typeName} is due`,
+      `the handler of ${method.name} returned a ${String(typeName)} where ${method.output.typeName} is required`,
     );
   }
 }
@@ -24,13 +24,13 @@ export function validateResponse(method: AnyMethod, answer: unknown): void {
  * The iterator of a streaming handler's result.
  * @throws TypeError that says what was returned instead, for the log.
  */
-export function iteratorOf(method: AnyMethod, answers: unknown): AsyncIterator<unknown> {
-  if (!isAsyncIterable(answers)) {
+export function iteratorOf(method: AnyMethod, responses: unknown): AsyncIterator<unknown> {
+  if (!isAsyncIterable(responses)) {
     throw new TypeError(
-      `the handler of ${method.name} returned ${nameOf(answers)} where an async iterable is required; write it as "async *"`,
+      `the handler of ${method.name} returned ${nameOf(responses)} where an async iterable is required; write it as "async *"`,
     );
   }
-  const iterator: unknown = answers[Symbol.asyncIterator]();
+  const iterator: unknown = responses[Symbol.asyncIterator]();
   if (typeof (iterator as Partial<AsyncIterator<unknown>> | null)?.next !== "function") {
     throw new TypeError(`the handler of ${method.name} returned an iterable without an iterator`);
   }
@@ -42,10 +42,10 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof iterable?.[Symbol.asyncIterator] === "function";
 }
 
-function notAMessage(method: AnyMethod, answer: unknown): TypeError {
+function notAMessage(method: AnyMethod, response: unknown): TypeError {
   const type = method.output.typeName || "bytes";
   return new TypeError(
-    `the handler of ${method.name} answered with ${nameOf(answer)} where ${type} is due; return {} for an empty message`,
+    `the handler of ${method.name} returned ${nameOf(response)} where ${type} is required; return {} for an empty message`,
   );
 }
 

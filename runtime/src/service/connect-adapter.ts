@@ -95,11 +95,11 @@ export function connectTransport(
     async stream(descriptor, signal, timeoutMs, header, input) {
       const call = { header: new Headers(), trailer: new Headers() };
       const requests = complete(descriptor, input);
-      const answers = client
+      const responses = client
         .bidi(methodOf(descriptor), requests, callOptions(call, signal, timeoutMs, header))
         [Symbol.asyncIterator]();
       const next = () =>
-        answers.next().catch((reason) => {
+        responses.next().catch((reason) => {
           throw connectError(reason, call);
         });
       // The header arrives with the first response, and Connect needs it before.
@@ -109,7 +109,7 @@ export function connectTransport(
         service: descriptor.parent,
         method: descriptor,
         ...call,
-        message: following(first, next, () => answers.return?.()) as never,
+        message: following(first, next, () => responses.return?.()) as never,
       };
     },
   };

@@ -130,7 +130,7 @@ export class RunningService implements Service {
     checkOptions("run", options, { signal: signalKind });
     const { signal } = options;
     const mayExit = keepAlive();
-    const forget = onStopSignal((name, again) => this.#hear(name, again));
+    const forget = onStopSignal((name, again) => this.#onStopSignal(name, again));
     // `run` itself waits for the stop to finish, so its failure is not lost here.
     const stop = () => void this.stop().catch(() => {});
     const stopListening = listenForAbort(signal, stop);
@@ -282,7 +282,7 @@ export class RunningService implements Service {
     }
   }
 
-  #hear(signal: NodeJS.Signals, again: boolean): void {
+  #onStopSignal(signal: NodeJS.Signals, again: boolean): void {
     if (again) {
       this.#log("warn", { signal }, "second stop signal: shutting down immediately");
       process.exitCode = 128 + constants.signals[signal];

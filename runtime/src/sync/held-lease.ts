@@ -56,7 +56,7 @@ export class HeldLease {
 
   /** Reading it after a pause detects an expiry that the timer has not yet reported. */
   get signal(): AbortSignal {
-    if (!this.#over && !this.held) this.#lose("it was not renewed in time");
+    if (!this.#over && !this.held) this.#invalidate("it was not renewed in time");
     return this.#controller.signal;
   }
 
@@ -82,7 +82,7 @@ export class HeldLease {
    * progress.
    */
   async revoke(reason: string): Promise<void> {
-    this.#lose(reason);
+    this.#invalidate(reason);
     if (this.#ending === undefined) await this.#release();
     else await this.#ending;
   }
@@ -107,12 +107,12 @@ export class HeldLease {
 
   async #renew(): Promise<void> {
     if (!this.held) {
-      if (!this.#over) this.#lose("it was not renewed in time");
+      if (!this.#over) this.#invalidate("it was not renewed in time");
       throw this.#lost();
     }
     const asked = performance.now();
     const mine = await this.#leases.renew(this.claim);
-    if (!mine) this.#lose("another holder has it");
+    if (!mine) this.#invalidate("another holder has it");
     if (!this.held) {
       // Renewed too late for this holder, the lease would only keep out the next one. end()
       // releases it by itself.
@@ -133,7 +133,7 @@ export class HeldLease {
         });
   }
 
-  #lose(reason: string): void {
+  #invalidate(reason: string): void {
     if (this.#over) return;
     clearTimeout(this.#timer);
     this.#controller.abort(
@@ -158,7 +158,7 @@ export class HeldLease {
 
   #wake(): void {
     if (!this.held) {
-      this.#lose("it was not renewed in time");
+      this.#invalidate("it was not renewed in time");
       return;
     }
     // A failed renewal is retried until trust ends; the backend's state reports the reason.

@@ -13,14 +13,14 @@ export function runUnary(
     return;
   }
   try {
-    const answer = dispatcher.unary(call, request);
-    if (answer instanceof Promise) {
-      answer.then(
+    const response = dispatcher.unary(call, request);
+    if (response instanceof Promise) {
+      response.then(
         (message) => receiver.answered(message),
         (reason) => receiver.failed(reason),
       );
     } else {
-      receiver.answered(answer);
+      receiver.answered(response);
     }
   } catch (reason) {
     receiver.failed(reason);

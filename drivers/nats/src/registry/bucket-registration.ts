@@ -7,7 +7,7 @@ import type { BucketEntry, NatsBucket } from "../link/bucket.ts";
 import { type BucketFollower, BucketWatch } from "../link/bucket-watch.ts";
 import { isWrongSequence, natsFailure } from "../link/failure.ts";
 import { decodeRecord, encodeRecord, keyOf } from "./record.ts";
-import { ServiceResponder } from "./service-answers.ts";
+import { ServiceResponder } from "./service-responder.ts";
 
 /**
  * A registration is renewed at least at this interval, well within the maximum age of the bucket's

@@ -324,7 +324,7 @@ export class MulticastRegistry extends Closable implements Registry {
       return;
     }
     if (this.#lostAt === undefined) return;
-    this.#cache.forgive(now - this.#lostAt);
+    this.#cache.extendLeases(now - this.#lostAt);
     this.#lostAt = undefined;
     this.#logger.info({}, "mDNS has a network again");
     this.#announcer.announceAll(now);
@@ -335,7 +335,7 @@ export class MulticastRegistry extends Closable implements Registry {
 
   #onSweep(now: Deadline): Deadline {
     const late = now - this.#dueAt;
-    if (late > stallMs) this.#cache.forgive(late);
+    if (late > stallMs) this.#cache.extendLeases(late);
     // Known nodes are kept while nothing can be received.
     const heard = this.#link.up ? this.#cache.sweep(now) : now + stallMs;
     this.#dueAt = Math.min(heard, this.#announcer.sweep(now));

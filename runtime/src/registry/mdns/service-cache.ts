@@ -164,7 +164,7 @@ export class ServiceCache {
    * Excludes a time in which nothing could be received, because this process was stalled or the
    * network was down, from the nodes' lifetimes.
    */
-  forgive(ms: number): void {
+  extendLeases(ms: number): void {
     for (const service of this.#services.values()) {
       for (const foreign of service.foreign.values()) {
         foreign.heardAt += ms;

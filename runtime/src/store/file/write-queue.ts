@@ -36,7 +36,7 @@ interface Waiting extends Mutation {
 }
 
 /** The result of a mutation, returned to its caller when the mutation is on disk. */
-type Answer = bigint | boolean | MicroError;
+type Result = bigint | boolean | MicroError;
 
 /** An unreadable record: it may be replaced, and has no version to compare with. */
 const damaged = Symbol("damaged");
@@ -135,12 +135,12 @@ export class WriteQueue {
     const batch = this.#take();
     if (this.#waiting.length > 0) this.#schedule();
     try {
-      const answers = await this.#apply(batch);
+      const results = await this.#apply(batch);
       this.#status.set("healthy");
       for (const [i, { resolve, reject }] of batch.entries()) {
-        const answer = answers[i]!;
-        if (answer instanceof MicroError) reject(answer);
-        else resolve(answer);
+        const result = results[i]!;
+        if (result instanceof MicroError) reject(result);
+        else resolve(result);
       }
     } catch (error) {
       const reason = asMicroError(error);
@@ -160,13 +160,13 @@ export class WriteQueue {
     return this.#waiting.splice(0, count);
   }
 
-  async #apply(batch: readonly Waiting[]): Promise<Answer[]> {
+  async #apply(batch: readonly Waiting[]): Promise<Result[]> {
     const current = await this.#load(batch);
     const fences = await this.#loadFences(batch);
     const changes: Change[] = [];
     const changed: [key: string, contents: RecordContents | undefined][] = [];
     let version = this.#database.version;
-    const answers = batch.map((mutation): Answer => {
+    const results = batch.map((mutation): Result => {
       const { key, bytes, write, fence } = mutation;
       const old = current.get(key);
       try {
@@ -204,7 +204,7 @@ export class WriteQueue {
     });
     if (changes.length > 0) await this.#database.write(changes, version);
     for (const [key, contents] of changed) this.#onChange(key, contents);
-    return answers;
+    return results;
   }
 
   async #load(batch: readonly Waiting[]): Promise<Map<string, Current>> {

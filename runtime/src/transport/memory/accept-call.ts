@@ -10,11 +10,11 @@ import type { MemoryCalls } from "./link.ts";
 /** Copies metadata for the other side. A method is given for the metadata of a response. */
 export function copyMetadata(
   metadata: Metadata | undefined,
-  answers?: AnyMethod,
+  respondingMethod?: AnyMethod,
 ): Metadata | undefined {
   if (metadata === undefined || metadata.isEmpty) return undefined;
   return Metadata.decode(
-    answers === undefined ? metadata.encode() : encodeMetadata(metadata, answers),
+    respondingMethod === undefined ? metadata.encode() : encodeMetadata(metadata, respondingMethod),
   );
 }
 

@@ -4,7 +4,7 @@ import type { AnyCodec } from "../../codec/codec.ts";
  * Returned for a message that cannot be passed directly, or not without an error. It is encoded and
  * decoded separately, or fails there.
  */
-export const notShareable: unique symbol = Symbol("unfit");
+export const notShareable: unique symbol = Symbol("not shareable");
 
 /**
  * The buffer through which small messages are copied. Undefined while in use, because a getter of a

@@ -86,14 +86,14 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
         dispatcher.startUnary(call, request, this);
         return;
       }
-      const answer = dispatcher.unary(call, request);
-      if (answer instanceof Promise) {
-        answer.then(
+      const response = dispatcher.unary(call, request);
+      if (response instanceof Promise) {
+        response.then(
           (value) => this.answered(value),
           (reason) => this.failed(reason),
         );
       } else {
-        this.answered(answer);
+        this.answered(response);
       }
     } catch (reason) {
       this.failed(reason);
@@ -102,15 +102,15 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
 
   answered(init: unknown): void {
     if (this.#ended) return;
-    let answer: O;
+    let response: O;
     try {
-      answer = this.#answerOf(init) as O;
+      response = this.#copyForCaller(init) as O;
     } catch (reason) {
       this.failed(reason);
       return;
     }
     const unsent = this.#end();
-    if (unsent === undefined) this.#receiver.answered(answer);
+    if (unsent === undefined) this.#receiver.answered(response);
     else this.#receiver.failed(unsent);
   }
 
@@ -158,12 +158,12 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
    * Returns the caller's copy of the response. Throws the error for the caller if the response is
    * invalid.
    */
-  #answerOf(init: unknown): unknown {
+  #copyForCaller(init: unknown): unknown {
     const call = this.#call!;
     const { limits, dispatcher } = this.#channel.link;
     const { output } = this.#method;
-    const answer = passByReference(call.method.output, output, init, limits.maxMessageBytes);
-    if (answer !== notShareable) return answer;
+    const response = passByReference(call.method.output, output, init, limits.maxMessageBytes);
+    if (response !== notShareable) return response;
     const bytes = encodeResponse(dispatcher, call, init, limits.maxMessageBytes);
     try {
       return output.decode(bytes);

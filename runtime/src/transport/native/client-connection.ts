@@ -114,7 +114,7 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     outgoing: OutgoingCall,
   ): AsyncIterable<O> {
-    return new OutgoingStream<O>(this, method, requests, outgoing).answers;
+    return new OutgoingStream<O>(this, method, requests, outgoing).responses;
   }
 
   close(graceMs = 0): Promise<void> {

@@ -112,13 +112,13 @@ export abstract class IncomingCall extends ServerCall {
    * Writes the response as the message of the open frame. Throws the error for the caller if the
    * response is invalid.
    */
-  protected writeResponse(answer: unknown): number {
+  protected writeResponse(response: unknown): number {
     const { method, connection } = this;
     const { writer, dispatcher, peerSettings } = connection;
     const limit = Math.min(peerSettings.maxMessageBytes, connection.limits.maxMessageBytes);
     let length: number;
     try {
-      length = writer.messageAndClose(method.output, answer, limit);
+      length = writer.messageAndClose(method.output, response, limit);
     } catch (reason) {
       writer.abandon();
       throw dispatcher.invalidResponse?.(this, reason) ?? invalidResponse(method, reason);

@@ -26,7 +26,7 @@ export class IncomingStream
   readonly decodedAhead: DecodedAhead = servedDecodedAhead;
   /** How much the client may still send, in bytes. */
   #credit: number;
-  readonly #answers: SendPump<unknown>;
+  readonly #responses: SendPump<unknown>;
   /** Cost of requests that were read and for which no credit has been granted again yet. */
   #owed = 0;
 
@@ -41,13 +41,13 @@ export class IncomingStream
     super(connection, id, method, peer, metadata, deadline);
     this.requests = new ReceiveQueue<unknown>(this);
     this.#credit = connection.limits.streamWindowBytes;
-    this.#answers = new SendPump(this, connection.peerSettings.streamWindowBytes);
+    this.#responses = new SendPump(this, connection.peerSettings.streamWindowBytes);
   }
 
   /** Passes the call to the dispatcher. */
   run(): void {
     try {
-      this.#answers.start(this.connection.dispatcher.stream(this, this.requests));
+      this.#responses.start(this.connection.dispatcher.stream(this, this.requests));
     } catch (reason) {
       this.fail(reason);
     }
@@ -103,7 +103,7 @@ export class IncomingStream
 
   /** Called when the client allows this side to send more. */
   granted(bytes: number): void {
-    this.#answers.grant(bytes);
+    this.#responses.grant(bytes);
   }
 
   opened(): void {}
@@ -127,10 +127,10 @@ export class IncomingStream
   abandoned(): void {}
 
   blocked(): boolean {
-    return this.connection.waitForDrain(this.#answers);
+    return this.connection.waitForDrain(this.#responses);
   }
 
-  send(answer: unknown): number {
+  send(response: unknown): number {
     const { writer } = this.connection;
     if (!this.headersSent) {
       this.headersSent = true;
@@ -142,7 +142,7 @@ export class IncomingStream
       }
     }
     writer.open(frameType.message, 0, 0, this.id, 0);
-    return this.writeResponse(answer) + messageOverheadBytes;
+    return this.writeResponse(response) + messageOverheadBytes;
   }
 
   finished(): void {
@@ -162,14 +162,14 @@ export class IncomingStream
   }
 
   protected override giveUp(reason: MicroError): void {
-    this.#answers.stop();
+    this.#responses.stop();
     super.giveUp(reason);
     this.requests.abort(reason);
   }
 
   protected override finish(): void {
     this.ended = true;
-    this.#answers.stop();
+    this.#responses.stop();
     this.requests.abort(() => callEnded(this.method.name));
     super.finish();
   }

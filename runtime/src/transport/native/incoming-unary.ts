@@ -11,7 +11,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
     runUnary(this.connection.dispatcher, this, request, this);
   }
 
-  answered(answer: unknown): void {
+  answered(response: unknown): void {
     if (this.ended) return;
     if (this.connection.outputFull) {
       this.fail(responseUnread(this.method.name));
@@ -19,7 +19,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
     }
     try {
       this.openResult(flag.message, 0, 0);
-      this.writeResponse(answer);
+      this.writeResponse(response);
     } catch (reason) {
       this.fail(reason);
       return;

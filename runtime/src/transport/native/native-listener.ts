@@ -25,7 +25,7 @@ export class NativeListener implements ServerConnectionOwner {
   #draining = false;
   #drained: Promise<void> | undefined;
   /** Called when the last call has ended, and when the last connection has ended. */
-  #answered: (() => void) | undefined;
+  #onLastResponse: (() => void) | undefined;
   #left: (() => void) | undefined;
 
   /** @param transport name of the transport, for {@link Peer.transport}. */
@@ -82,7 +82,7 @@ export class NativeListener implements ServerConnectionOwner {
     for (const connection of this.#connections) connection.drain();
     if (this.openCalls > 0) {
       await new Promise<void>((resolve) => {
-        this.#answered = resolve;
+        this.#onLastResponse = resolve;
       });
     }
     // Clients disconnect once they learn of the drain. Calls that they sent before are refused;
@@ -117,7 +117,7 @@ export class NativeListener implements ServerConnectionOwner {
   }
 
   callEnded(): void {
-    if (this.#answered !== undefined && this.openCalls === 0) this.#answered();
+    if (this.#onLastResponse !== undefined && this.openCalls === 0) this.#onLastResponse();
   }
 
   connectionEnded(connection: ServerConnection, reason: MicroError, violated: boolean): void {

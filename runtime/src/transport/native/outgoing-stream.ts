@@ -28,7 +28,7 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
   readonly outgoing: OutgoingCall;
   readonly deadline: Deadline;
   /** The responses that the caller iterates. */
-  readonly answers: ReceiveQueue<O>;
+  readonly responses: ReceiveQueue<O>;
   readonly decodedAhead: DecodedAhead;
   readonly #connection: OutgoingCalls;
   readonly #source: AsyncIterable<unknown> | Iterable<unknown>;
@@ -52,7 +52,7 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
     this.outgoing = outgoing;
     this.deadline = outgoing.deadline;
     this.decodedAhead = connection.decodedAhead;
-    this.answers = new ReceiveQueue<O>(this);
+    this.responses = new ReceiveQueue<O>(this);
   }
 
   opened(): void {
@@ -71,7 +71,7 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
       else connection.writeMessage(this.method, only[0], "not-executed");
     } catch (error) {
       this.#state = "ended";
-      this.answers.end(error as MicroError);
+      this.responses.end(error as MicroError);
       return;
     }
     this.#state = "open";
@@ -140,7 +140,7 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
       this.cancel(connection.tooMuchUnread(this.method.name));
       return;
     }
-    this.answers.receive(bytes, start, end, cost);
+    this.responses.receive(bytes, start, end, cost);
   }
 
   decode(bytes: Uint8Array, start: number, end: number): unknown {
@@ -169,12 +169,12 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
 
   succeeded(): void {
     this.#close();
-    this.answers.end();
+    this.responses.end();
   }
 
   refused(error: MicroError): void {
     this.#close();
-    this.answers.end(error);
+    this.responses.end(error);
   }
 
   /** Called when the requests threw. */
@@ -195,19 +195,19 @@ export class OutgoingStream<O> implements PendingCall, ReceiveQueueOwner, SendPu
     if (this.#state !== "open") return;
     this.#connection.writeCancel(this.id, error);
     this.#close();
-    this.answers.abort(error);
+    this.responses.abort(error);
   }
 
   lost(reason: MicroError): void {
     const outcome: Outcome = this.#connection.hasLeft(this.#epoch) ? "unknown" : "not-executed";
     this.#close();
-    this.answers.end(connectionLost(this.method.name, reason, outcome));
+    this.responses.end(connectionLost(this.method.name, reason, outcome));
   }
 
   /** Fails the responses, even if the call itself has ended and they are still unread. */
   #failDecoding(error: MicroError): void {
     if (this.#state === "open") this.cancel(error);
-    else this.answers.abort(error);
+    else this.responses.abort(error);
   }
 
   #close(): void {

@@ -59,9 +59,9 @@ export class OutgoingUnary<O> implements PendingCall {
       this.#receiver.failed(deadlineExceeded(this.method.name));
       return;
     }
-    let answer: O;
+    let response: O;
     try {
-      answer = decodeMessage(
+      response = decodeMessage(
         this.method.output,
         bytes,
         start,
@@ -72,7 +72,7 @@ export class OutgoingUnary<O> implements PendingCall {
       this.#receiver.failed(undecodableResponse(reason, this.method.name));
       return;
     }
-    this.#receiver.answered(answer);
+    this.#receiver.answered(response);
   }
 
   refused(error: MicroError): void {

@@ -1,7 +1,7 @@
 import type { Delivery, DeliverySource } from "@micro-es/runtime/driver";
 import { type Msg, nanos } from "nats";
 import type { HandledEvent, HandlingCounts } from "./handling-counts.ts";
-import type { PulledMessage } from "./pull.ts";
+import type { PulledMessage } from "./pull-loop.ts";
 
 /** The consumer of held events. */
 export interface HeldEventHost {
@@ -132,10 +132,10 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   }
 
   /** Returns the event to the stream once its handlings are recorded. */
-  async #return({ attempts, burial }: Delivery): Promise<void> {
+  async #return({ attempts, deadLettering }: Delivery): Promise<void> {
     try {
-      if (attempts !== this.#counted || burial !== undefined) {
-        await this.#count(attempts, burial?.reason);
+      if (attempts !== this.#counted || deadLettering !== undefined) {
+        await this.#count(attempts, deadLettering?.reason);
       } else {
         await this.#counting;
       }

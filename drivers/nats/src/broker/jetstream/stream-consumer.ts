@@ -13,7 +13,7 @@ import type { NatsLink } from "../../link/link.ts";
 import { decodeMessage, undecodedRecord } from "../message.ts";
 import type { HandlingCounts, PastHandlings } from "./handling-counts.ts";
 import { HeldEvent, type HeldEventHost } from "./held-event.ts";
-import { type PulledMessage, PullLoop, type PullLoopHost } from "./pull.ts";
+import { type PulledMessage, PullLoop, type PullLoopHost } from "./pull-loop.ts";
 
 /** Where a new consumer begins. */
 export type StreamStart = "new" | "first" | Date | bigint;

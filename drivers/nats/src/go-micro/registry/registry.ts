@@ -32,7 +32,7 @@ import { createInbox, type Msg, type NatsConnection, type Subscription } from "n
 import { NatsDriver, type NatsDriverOptions } from "../../link/driver.ts";
 import { natsFailure } from "../../link/failure.ts";
 import { natsDriverKinds } from "../../link/option-kinds.ts";
-import { CachedService } from "./heard-service.ts";
+import { CachedService } from "./cached-service.ts";
 import {
   decodeResponse,
   decodeResult,
