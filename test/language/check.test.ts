@@ -14,6 +14,7 @@ describe("a phrase that reads as translated", () => {
         ["a.ts", `const a = 1;\nconst text = ${JSON.stringify(bad)};`],
         ["a.md", `# Title\n${bad}\n`],
         ["a.proto", `message A {\n  string b = 1; // ${bad}\n}`],
+        ["a.ts.hbs", `import { {{name}} } from "./a.js";\n/** ${bad} */\nconst a = 1;`],
       ] as const) {
         expect(lines(path, source), source).toContainEqual(expect.stringContaining(suggestion));
         expect(check(path, source)[0]).toMatchObject({ path, line: 2 });

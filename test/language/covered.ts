@@ -6,12 +6,15 @@ export const covered: readonly string[] = [
   "SECURITY.md",
   "cli/README.md",
   "cli/src",
+  "cli/templates",
   "docs",
+  "drivers/etcd/README.md",
   "drivers/etcd/src",
   "drivers/nats/README.md",
   "drivers/nats/src",
   "examples",
   "proto",
+  "protoc-gen-micro/README.md",
   "protoc-gen-micro/src",
   "runtime/README.md",
   "runtime/src",
@@ -19,6 +22,7 @@ export const covered: readonly string[] = [
   "test/commands",
   "test/language",
   "test/nodes",
+  "test/support",
 ];
 
 /** Files that are not ours to word: generated, copied from others, or the words of the checker. */

@@ -20,7 +20,7 @@ const listed = execFileSync("git", ["ls-files", "-z", "-co", "--exclude-standard
   cwd: repository,
   encoding: "utf8",
 });
-const files = listed.split("\0").filter((file) => /\.(?:[cm]?ts|md|proto)$/.test(file));
+const files = listed.split("\0").filter((file) => /\.(?:[cm]?ts|md|proto)(?:\.hbs)?$/.test(file));
 const checked = files.filter((file) => !ignored.some((pattern) => pattern.test(file)));
 
 const folders =

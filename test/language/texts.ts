@@ -14,8 +14,12 @@ export interface TextLine {
   readonly text: string;
 }
 
-/** The texts of a file, by the ending of its name; none for an ending that is not checked. */
-export function textsOf(path: string, source: string): readonly Text[] {
+/**
+ * The texts of a file, by the ending of its name; none for an ending that is not checked. A
+ * Handlebars template is read as the file that it renders.
+ */
+export function textsOf(template: string, source: string): readonly Text[] {
+  const path = template.replace(/\.hbs$/, "");
   if (/\.[cm]?tsx?$/.test(path)) return typescriptTexts(source);
   if (path.endsWith(".proto")) return protoTexts(source);
   if (path.endsWith(".md")) return markdownTexts(source);

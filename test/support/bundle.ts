@@ -5,7 +5,7 @@ import { type BuildOptions, build, buildSync } from "esbuild";
 
 const banner = [
   "#!/usr/bin/env node",
-  // What is CommonJS in the bundle asks for Node's own modules by it.
+  // CommonJS modules in the bundle load Node's own modules by it.
   'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
 ];
 

@@ -25,7 +25,7 @@ export async function goTool(module: string, version: string): Promise<string | 
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  // Whoever looks finds all of it or nothing.
+  // Other processes find the whole program or nothing.
   renameSync(join(building, name), program);
   return program;
 }

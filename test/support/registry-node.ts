@@ -1,7 +1,7 @@
 import { type MdnsRegistryOptions, mdnsRegistry, type Node } from "@micro-es/runtime";
 
 /**
- * A process that registers a node and then does nothing, or closes when it is told to by a line.
+ * A process that registers a node and then does nothing, or closes when it receives a line.
  */
 interface Start {
   readonly options: MdnsRegistryOptions;

@@ -1,7 +1,7 @@
 import type { BackendState, Node, Registry, RegistryEvent } from "@micro-es/runtime";
 import { BackendStatus, type Registration, type StateListener } from "@micro-es/runtime/driver";
 
-/** A registry that says what a test tells it to, when it is told to. */
+/** A registry whose nodes, events and errors come from a test. */
 export class ScriptedRegistry implements Registry {
   readonly name = "scripted";
   readonly guarantees = { reach: "process", consistency: "strong", liveness: "process" } as const;

@@ -22,7 +22,7 @@ export interface ScriptedCall {
   readonly call: OutgoingCall;
 }
 
-/** A transport that does what a test tells it to, at addresses such as `memory:a`. */
+/** A transport whose behaviour a test scripts, at addresses such as `memory:a`. */
 export class ScriptedTransport implements Transport {
   readonly name = "scripted";
   readonly protocol = "scripted";

@@ -98,7 +98,7 @@ export async function errorOf(
     else await call;
   } catch (reason) {
     if (reason instanceof MicroError) return reason;
-    throw new Error("the call failed with something that is no MicroError", { cause: reason });
+    throw new Error("the call failed with an error that is not a MicroError", { cause: reason });
   }
   throw new Error("the call succeeded");
 }

@@ -31,7 +31,7 @@ export default class StuckFiles implements Reporter {
   }
 }
 
-/** Kills the workers, which are the children of this process; a busy one handles no other signal. */
+/** Kills the workers, children of this process; a busy one handles no other signal. */
 function killWorkers(): void {
   const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" });
   for (const line of lines.split("\n")) {

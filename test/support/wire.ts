@@ -10,7 +10,7 @@ import { frameType } from "../../runtime/src/transport/native/protocol.ts";
 export interface Vector {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** Bytes by who sends them, in order; empty where the vector is no exchange. */
+  /** Bytes in order, each with its sender; empty if the vector is not an exchange. */
   readonly exchange: readonly { readonly from: "client" | "server"; readonly bytes: Uint8Array }[];
   /** What the bytes mean, where the vector says so. */
   readonly meaning: unknown;
@@ -45,7 +45,7 @@ function turns(lines: readonly string[]): Vector["exchange"] {
   return exchange;
 }
 
-/** A frame taken apart; what is zero or empty is left out. */
+/** The parts of a frame; zero and empty ones are left out. */
 export interface Frame {
   readonly type: number;
   readonly flags?: number;
