@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { compile, generate, proto } from "./support/compile.ts";
 import { Workspace } from "./support/workspace.ts";
+
+// Two cores that others use too take half a minute for the types.
+vi.setConfig({ testTimeout: 180_000 });
 
 const names = [
   "clash/clash.proto",
@@ -161,12 +164,53 @@ describe("rpcs with the names of what a TypeScript interface has itself", () => 
       `service S { ${rpcs
         .split(" ")
         .map((name) => `rpc ${name}(M) returns (M);`)
-        .join(" ")} } message M { string s = 1; }`,
+        .join(" ")} }
+service Ticks { rpc New(M) returns (stream M); }
+service Uploads { rpc New(stream M) returns (M); }
+service Chats { rpc New(stream M) returns (stream M); }
+service Events { rpc New(M) returns (google.protobuf.Empty) { option (micro.v1.subscribe) = {}; } }
+message M { option (micro.v1.topic) = { name: "m" }; string s = 1; }`,
     ),
   });
   beforeAll(() => {
     own.generate(odd, ["odd.proto"], "target=ts,import_extension=ts");
     own.write([
+      [
+        "kinds.ts",
+        `import {
+  type ChatsHandler, createChatsClient, createTicksClient, createUploadsClient, type EventsHandler,
+  registerChatsHandler, registerEventsHandler, registerTicksHandler, registerUploadsHandler,
+  type TicksHandler, type UploadsHandler,
+} from "./odd_micro.ts";
+import type { M } from "./odd_pb.ts";
+const heard: string[] = [];
+class Ticks implements TicksHandler { async *new({ s }: M) { yield { s }; } }
+class Uploads implements UploadsHandler {
+  async new(requests: AsyncIterable<M>) { for await (const { s } of requests) return { s }; return {}; }
+}
+class Chats implements ChatsHandler { async *new(requests: AsyncIterable<M>) { yield* requests; } }
+class Events implements EventsHandler { new({ s }: M) { heard.push("event " + s); } }
+const call = (method: { name: string }) => heard.push(method.name);
+const client = { serverStream: call, clientStream: call, bidi: call } as never;
+createTicksClient(client).new({ s: "a" });
+createUploadsClient(client).new([{ s: "a" }]);
+createChatsClient(client).new([{ s: "a" }]);
+const handlers: Function[] = [];
+const note = (_: unknown, handler: Function) => handlers.push(handler);
+const server = { serverStream: note, clientStream: note, bidi: note, subscribe: note } as never;
+registerTicksHandler(server, new Ticks());
+registerUploadsHandler(server, new Uploads());
+registerChatsHandler(server, new Chats());
+registerEventsHandler(server, new Events());
+async function* one() { yield { s: "b" }; }
+const [ticks, uploads, chats, events] = handlers as [Function, Function, Function, Function];
+for await (const { s } of ticks({ s: "b" })) heard.push(s);
+heard.push((await uploads(one())).s);
+for await (const { s } of chats(one())) heard.push(s);
+events({ s: "b" });
+console.log(heard.join());
+`,
+      ],
       [
         "main.ts",
         `import type { CallContext } from "@micro-es/runtime";
@@ -198,6 +242,12 @@ console.log(called.join());
 
   test("are methods that can be called and implemented", async () => {
     expect(await own.run("main.ts")).toBe("test.v1.S/New,test.v1.S/__proto__,bnew,true\n");
+  });
+
+  test("may be streams and subscribers", async () => {
+    expect(await own.run("kinds.ts")).toBe(
+      "test.v1.Ticks/New,test.v1.Uploads/New,test.v1.Chats/New,b,b,b,event b\n",
+    );
   });
 
   test("type-check", async () => {

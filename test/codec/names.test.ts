@@ -80,6 +80,13 @@ message M {
   int64 has_own_property = 1; uint64 is_prototype_of = 2 [jstype = JS_STRING]; sint64 to_locale_string = 3;
   repeated fixed64 property_is_enumerable = 4;
 }`,
+  "cases/imported.proto": `syntax = "proto3"; package cases.imported;
+message isState { string a = 1; }
+message newM { string a = 1; }
+message readM { string a = 1; }`,
+  "cases/importing.proto": `syntax = "proto2"; package cases.importing; import "cases/imported.proto";
+enum State { ON = 1; OFF = 2; }
+message M { optional State state = 1; optional cases.imported.isState is = 2; optional cases.imported.newM new = 3; repeated cases.imported.readM read = 4; }`,
   "cases/next.proto": `syntax = "proto2"; package cases.next;
 enum Next { STOP = 1; GO = 2; }
 enum String { S_A = 1; }
