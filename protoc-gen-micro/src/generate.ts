@@ -23,7 +23,7 @@ const extensions: Record<Target, string> = { ts: "ts", js: "js", dts: "d.ts" };
 
 /** Writes the output files for one target: two for each .proto file. */
 export function generate(schema: Schema<MicroOptions>, target: Target): void {
-  checkNames(schema.files, target);
+  checkNames(schema.files, target, schema.options);
   const run = createRun(schema.files, schema.allFiles, schema.options);
   const paths = new ImportPaths(schema.options);
   for (const file of schema.files) {

@@ -19,6 +19,12 @@ message M {
   oneof fine_ { string other = 4; }
 }
 `,
+  "commonjs.proto": `syntax = "proto3";
+package commonjs;
+enum exports { ZERO = 0; }
+service require { rpc A(module) returns (module); }
+message module { string __filename = 1; }
+`,
   "odd#name.proto": 'syntax = "proto3"; package odd; message M {}',
 };
 const compiled = compile(sources, { withOptions: false });
@@ -45,6 +51,16 @@ test("types that protoc-gen-es gives no usable name are errors with their place"
     "1 name that protoc-gen-es cannot generate code for",
     "types.proto:6:9: service types.await cannot have this name in JavaScript; rename it",
   ]);
+});
+
+test("constants that CommonJS has already are errors with their place, and fine in ECMAScript modules", () => {
+  const style = "js,import_extension=js,js_import_style=";
+  expect(errorOf("commonjs.proto", `${style}legacy_commonjs`).split("\n")).toEqual([
+    "2 names that protoc-gen-es cannot generate code for",
+    "commonjs.proto:3:6: enum commonjs.exports cannot have this name in CommonJS; rename it",
+    "commonjs.proto:4:9: service commonjs.require cannot have this name in CommonJS; rename it",
+  ]);
+  expect(errorOf("commonjs.proto", `${style}module`)).toBe("");
 });
 
 test("members that TypeScript has no property for are errors with their place, and fine in JavaScript", () => {

@@ -1,4 +1,5 @@
 import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { EcmaScriptPluginOptions } from "@bufbuild/protoplugin";
 import type { Target } from "../emit/writer.ts";
 import { pbNames } from "../model/pb-names.ts";
 import { nestedMessages } from "./nested-messages.ts";
@@ -19,6 +20,8 @@ const MESSAGE_ONEOF = 8;
 const brokenTypes = /^(any|as|await|infer|keyof|never|readonly|symbol|undefined|unique|unknown)$/;
 /** Names that a module cannot declare. */
 const brokenConstants = /^(arguments|await|eval)$/;
+/** Parameters of the function that Node wraps around a CommonJS module. */
+const commonjsParameters = /^(exports|require|module|__filename|__dirname)$/;
 
 /**
  * Rejects names for which protoc-gen-es generates code that does not compile or load, which would
@@ -26,10 +29,16 @@ const brokenConstants = /^(arguments|await|eval)$/;
  *
  * @throws InvalidSchema that lists all of them, with their positions and fixes
  */
-export function checkNames(files: readonly DescFile[], target: Target): void {
+export function checkNames(
+  files: readonly DescFile[],
+  target: Target,
+  { jsImportStyle }: Pick<EcmaScriptPluginOptions, "jsImportStyle">,
+): void {
+  const language =
+    target !== "js" ? "TypeScript" : jsImportStyle === "module" ? "JavaScript" : "CommonJS";
   const lines = files.flatMap((file) => [
     ...brokenFile(file, target),
-    ...brokenDeclarations(file, target),
+    ...brokenDeclarations(file, language),
     ...(target === "ts" ? [...nestedMessages(file)].flatMap(brokenMembers) : []),
   ]);
   if (lines.length === 0) return;
@@ -48,7 +57,10 @@ function brokenFile(file: DescFile, target: Target): string[] {
   ];
 }
 
-function brokenDeclarations(file: DescFile, target: Target): string[] {
+function brokenDeclarations(
+  file: DescFile,
+  language: "TypeScript" | "JavaScript" | "CommonJS",
+): string[] {
   const { shapes, descriptors } = pbNames(file);
   const lines: string[] = [];
   const add = (path: readonly number[], what: string) => {
@@ -56,8 +68,9 @@ function brokenDeclarations(file: DescFile, target: Target): string[] {
       `${sourcePosition(file, path)}: ${what} cannot have this name in ${language}; rename it`,
     );
   };
-  const language = target === "js" ? "JavaScript" : "TypeScript";
-  const isTyped = target !== "js";
+  const isTyped = language === "TypeScript";
+  const isBrokenConstant = (name: string) =>
+    brokenConstants.test(name) || (language === "CommonJS" && commonjsParameters.test(name));
   file.messages.forEach((message) => {
     if (isTyped && brokenTypes.test(shapes.get(message) ?? "")) {
       add([FILE_MESSAGE, file.proto.messageType.indexOf(message.proto), 1], message.toString());
@@ -65,12 +78,12 @@ function brokenDeclarations(file: DescFile, target: Target): string[] {
   });
   file.enums.forEach((desc) => {
     const name = shapes.get(desc) ?? "";
-    if ((isTyped && brokenTypes.test(name)) || brokenConstants.test(name)) {
+    if ((isTyped && brokenTypes.test(name)) || isBrokenConstant(name)) {
       add([FILE_ENUM, file.proto.enumType.indexOf(desc.proto), 1], desc.toString());
     }
   });
   file.services.forEach((service) => {
-    if (brokenConstants.test(descriptors.get(service) ?? "")) {
+    if (isBrokenConstant(descriptors.get(service) ?? "")) {
       add([FILE_SERVICE, file.proto.service.indexOf(service.proto), 1], service.toString());
     }
   });
