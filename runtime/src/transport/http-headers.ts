@@ -1,4 +1,4 @@
-import { isMicroError } from "../base/error.ts";
+import { isMicroError, type MicroError } from "../base/error.ts";
 import { Metadata, maxMetadataEntries } from "../base/metadata.ts";
 
 /**
@@ -84,6 +84,14 @@ export function* headerLines(metadata: Metadata | undefined): IterableIterator<H
     if (!isFree(key)) continue;
     yield [key, typeof value === "string" ? value : unpadded(value)];
   }
+}
+
+/** Returns the header lines of an error's outcome, if it is known, and of its push-back. */
+export function errorLines({ outcome, retryAfterMs = 0 }: MicroError): HeaderLine[] {
+  const lines: HeaderLine[] = [];
+  if (outcome !== "unknown") lines.push([outcomeKey, outcome]);
+  if (retryAfterMs > 0) lines.push([pushbackKey, String(Math.ceil(retryAfterMs))]);
+  return lines;
 }
 
 /** Groups lines by name. */

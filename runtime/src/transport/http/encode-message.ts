@@ -1,14 +1,22 @@
 import type { ServerCall } from "../../call/call.ts";
+import type { AnyCodec } from "../../codec/codec.ts";
 import { invalidResponse, messageTooLarge } from "../call-errors.ts";
 import type { Http2Stream } from "../http2/stream.ts";
+import { encodeResponse } from "../message-bytes.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
-import { prefixBytes, writePrefix } from "./grpc/message-frame.ts";
+import { framed, prefixBytes, writePrefix } from "./grpc/message-frame.ts";
 
 /** A message that is larger gets a buffer of its own. */
 const scratchBytes = 4 * 1024;
 
 /** Receives small messages, whose bytes are copied before the next one is encoded. */
 const scratch = Buffer.allocUnsafeSlow(scratchBytes);
+
+/** The codecs of a method's messages in JSON. */
+export interface JsonCodecs {
+  readonly input: AnyCodec;
+  readonly output: AnyCodec;
+}
 
 /** The connection that a response is sent on. */
 export interface ResponseConnection {
@@ -22,6 +30,8 @@ export interface ResponseConnection {
 export interface RespondingCall extends ServerCall {
   readonly stream: Http2Stream;
   readonly connection: ResponseConnection;
+  /** Undefined if the messages are in protobuf's binary format. */
+  readonly json: JsonCodecs | undefined;
 }
 
 /** A message with its prefix. */
@@ -37,7 +47,8 @@ export interface EncodedMessage {
  * @throws MicroError for a message that is not valid, or too large
  */
 export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMessage {
-  const { method, connection } = call;
+  const { method, connection, json } = call;
+  if (json !== undefined) return encodeAsJson(call, answer, json);
   const { output } = method;
   let length: number;
   let bytes: Uint8Array = scratch;
@@ -59,4 +70,12 @@ export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMes
   }
   writePrefix(bytes, 0, length);
   return { bytes, length: prefixBytes + length };
+}
+
+function encodeAsJson(call: RespondingCall, answer: unknown, json: JsonCodecs): EncodedMessage {
+  const { method, connection } = call;
+  const { dispatcher, limits } = connection;
+  const binary = encodeResponse(dispatcher, call, answer, limits.maxMessageBytes);
+  const bytes = framed(0, json.output.encode(method.output.decode(binary)));
+  return { bytes, length: bytes.length };
 }

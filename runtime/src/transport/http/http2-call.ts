@@ -1,16 +1,22 @@
-import type { Deadline } from "../../base/deadline.ts";
+import type { Compression } from "@connectrpc/connect/protocol";
+import { type Deadline, hasPassed } from "../../base/deadline.ts";
 import { MicroError, type Outcome } from "../../base/error.ts";
 import type { GrowingBuffer } from "../../base/growing-buffer.ts";
 import { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
+import { countedSchema } from "../../codec/message-elements.ts";
 import { lateMessage } from "../body-deadline.ts";
 import { answerError, callerGone, codecError } from "../call-errors.ts";
 import { errorCode } from "../http2/error-code.ts";
+import type { HeaderField } from "../http2/hpack/header-field.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../http2/stream.ts";
+import { decodeMessage } from "../native/payload.ts";
 import { slowestMs } from "../streams/progress.ts";
+import { MessageInflation } from "./compression/message-inflation.ts";
+import { CallDeflation } from "./compression/messages.ts";
 import { deadlineSkewMs } from "./deadline-skew.ts";
-import type { ResponseConnection } from "./encode-message.ts";
+import type { JsonCodecs, ResponseConnection } from "./encode-message.ts";
 
 /** What a call requires of the connection that it arrived on. */
 export interface CallConnection extends ResponseConnection {
@@ -41,6 +47,12 @@ export interface CallHeader {
   readonly timeoutMs: number;
   /** The metadata in its encoded form; undefined if there is none. */
   readonly metadata: Uint8Array | undefined;
+  /** How messages of the request are compressed, if some may be. */
+  readonly coding: string | undefined;
+  /** How messages of the response may be compressed, if the caller accepts that. */
+  readonly compression: Compression | undefined;
+  /** Fields that the header of the response has in addition to those of its protocol. */
+  readonly responseFields: readonly HeaderField[];
 }
 
 /**
@@ -50,6 +62,8 @@ export interface CallHeader {
 export abstract class Http2Call extends ServerCall implements StreamHandler {
   readonly stream: Http2Stream;
   readonly connection: CallConnection;
+  readonly json: JsonCodecs | undefined;
+  protected readonly header: CallHeader;
   /** The response is complete, or must not be sent. */
   ended = false;
   /** Memory of incomplete requests that is counted for this call, in bytes. */
@@ -57,17 +71,22 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
   /** Until when the message that is due must be complete. */
   #messageDueAt: Deadline = Number.POSITIVE_INFINITY;
 
+  /** @param json undefined if the messages are in protobuf's binary format */
   constructor(
     connection: CallConnection,
     stream: Http2Stream,
     method: AnyMethod,
     peer: Peer,
-    { metadata, timeoutMs }: CallHeader,
+    header: CallHeader,
+    json: JsonCodecs | undefined,
   ) {
+    const { metadata, timeoutMs } = header;
     const deadline = connection.now + timeoutMs;
     super(method, peer, metadata === undefined ? undefined : Metadata.decode(metadata), deadline);
     this.connection = connection;
     this.stream = stream;
+    this.header = header;
+    this.json = json;
     if (deadline !== Number.POSITIVE_INFINITY) stream.wakeAt(deadline);
   }
 
@@ -141,6 +160,54 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
     return this.needsRequest ? "not-executed" : "unknown";
   }
 
+  /** Decodes a request. Returns undefined if that fails, after {@link unreadable}. */
+  protected decodeRequest(bytes: Uint8Array, start: number, end: number): unknown {
+    const { maxMessageElements } = this.connection.limits;
+    const { input } = this.json ?? this.method;
+    try {
+      return decodeMessage(input, bytes, start, end, maxMessageElements);
+    } catch (reason) {
+      this.unreadable(this.#undecodable(reason));
+      return undefined;
+    }
+  }
+
+  /** Ends the call because a request cannot be read. */
+  protected unreadable(error: MicroError): void {
+    this.refuse(error);
+  }
+
+  /** Protobuf that cannot be decoded is `internal`, as in gRPC's libraries. */
+  #undecodable(reason: unknown): MicroError {
+    const { outcome } = this;
+    const error = codecError(reason, outcome);
+    if (this.json !== undefined || error.code !== "invalid_argument") return error;
+    return new MicroError("internal", error.message, { outcome, cause: reason });
+  }
+
+  /** Creates what inflates the requests. */
+  protected inflation(coding: string): MessageInflation {
+    const { method, json } = this;
+    const { maxRequestBytes, maxInflationRatio } = this.connection;
+    const schema = json === undefined ? countedSchema(method.input) : undefined;
+    const form = { schema, isJson: json !== undefined };
+    const limits = { maxBytes: maxRequestBytes, maxRatio: maxInflationRatio };
+    return new MessageInflation(limits, coding, form, () => this.#over());
+  }
+
+  /** Returns why no caller is waiting any longer; undefined while one is. */
+  #over(): MicroError | undefined {
+    if (this.ended) return callerGone(this.method.name);
+    return hasPassed(this.deadline) ? deadlineExceeded(this.method.name) : undefined;
+  }
+
+  /** Creates what compresses the responses. */
+  protected deflation(compression: Compression): CallDeflation {
+    const { method, json } = this;
+    const schema = json === undefined ? countedSchema(method.output) : undefined;
+    return new CallDeflation(compression, schema, json !== undefined);
+  }
+
   /** Whether nothing runs before a request has arrived, which must therefore arrive in time. */
   protected abstract readonly needsRequest: boolean;
 
@@ -202,11 +269,4 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
     this.release();
     this.stream.dueAt = Number.POSITIVE_INFINITY;
   }
-}
-
-/** Returns the error for a request that cannot be decoded: `internal`, as in gRPC's libraries. */
-export function undecodable(reason: unknown, outcome: Outcome): MicroError {
-  const error = codecError(reason, outcome);
-  if (error.code !== "invalid_argument") return error;
-  return new MicroError("internal", error.message, { outcome, cause: reason });
 }

@@ -14,7 +14,8 @@ const single: ReadonlySet<string> = new Set(["authorization", "content-length", 
 
 /**
  * A request and its response on a stream, in the form in which Node's HTTP/2 server presents them,
- * for Connect and everything else that is not a plain gRPC call.
+ * for everything that is not a plain call: mounted routers, go-micro's gRPC, health probes,
+ * preflight requests, and what is refused.
  */
 export class Http2Exchange implements StreamHandler {
   readonly #state: StreamState;

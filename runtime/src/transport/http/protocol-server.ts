@@ -18,6 +18,7 @@ import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
 import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import { responseFieldsFor } from "./call-access.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { holdIncomplete, IncompleteBytes } from "./incomplete-message.ts";
@@ -261,7 +262,10 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#options.maxRequestBytes ?? this.limits.maxMessageBytes,
       ),
       json: this.#json,
-      accepts: (protocol, hosts, path) => this.#accepts(protocol, hosts, path),
+      responseFieldsFor: (request) =>
+        responseFieldsFor(request, this.access, this.#options, (path) =>
+          this.#handler.isMounted(path),
+        ),
       holdIncomplete: (bytes) => holdIncomplete(incomplete, bytes),
       callBegan: () => {
         this.#openCalls++;
@@ -281,14 +285,6 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         if (violated) this.#listenOptions.onConnectionError?.(reason, peer.address);
       },
     });
-  }
-
-  /** Whether a plain call needs nothing of the request handler. */
-  #accepts(protocol: "connect" | "grpc", hosts: readonly string[], path: string): boolean {
-    if (this.#options[protocol] === false || this.#handler.isMounted(path)) return false;
-    // The request handler adds the header of cross-origin responses.
-    if (protocol === "connect" && this.#options.cors !== undefined) return false;
-    return hosts.every((host) => this.access.hostRefusal(host) === undefined);
   }
 
   get #http2Limits(): Http2Limits {

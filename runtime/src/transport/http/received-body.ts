@@ -2,8 +2,9 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { isMicroError, MicroError } from "../../base/error.ts";
 import { GrowingBuffer } from "../../base/growing-buffer.ts";
 import { checkJsonElements } from "../../codec/json-elements.ts";
-import { checkMessageElements, countMessageElements } from "../../codec/message-elements.ts";
+import { checkMessageElements } from "../../codec/message-elements.ts";
 import { CallInflation, canInflate } from "./compression/inflation.ts";
+import { countInflated } from "./compression/message-inflation.ts";
 import { maxEndBytes, maxEndValues } from "./end-fields.ts";
 import { wrapped } from "./opaque-message.ts";
 import { causedBy } from "./status.ts";
@@ -116,7 +117,7 @@ async function* singleMessage(
       const inflation = new CallInflation(most, maxInflationRatio, rules.over);
       message = await inflation.inflate(algorithm, message);
       stopWhenOver(rules);
-      if (!isError) countInflated(message, rules, isJson, inflation);
+      if (!isError) countInflated(message, { schema: rules.schema, isJson }, inflation);
     }
     if (isError) checkJsonElements(message, maxEndValues, "the JSON of an error");
     else message = checked(message, rules, isJson);
@@ -135,18 +136,6 @@ function checked(message: Uint8Array, rules: BodyRules, isJson: boolean): Uint8A
     checkMessageElements(schema, message, 0, message.length, maxElements);
   }
   return rules.opaque && !isJson ? wrapped(message) : message;
-}
-
-function countInflated(
-  message: Uint8Array,
-  { schema }: BodyRules,
-  isJson: boolean,
-  inflation: CallInflation,
-): void {
-  if (isJson) inflation.countElements((most) => checkJsonElements(message, most, "a message"));
-  else if (schema !== undefined) {
-    inflation.countElements((most) => countMessageElements(schema, message, most));
-  }
 }
 
 function stopWhenOver({ over }: BodyRules): void {
@@ -321,7 +310,8 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
         message = await this.#inflation.inflate(this.#algorithm, message);
         stopWhenOver(this.#rules);
         if ((flags & endFlags) === 0) {
-          countInflated(message, this.#rules, this.#isJson, this.#inflation);
+          const form = { schema: this.#rules.schema, isJson: this.#isJson };
+          countInflated(message, form, this.#inflation);
         }
       }
       const left = flags & ~compressedFlag;

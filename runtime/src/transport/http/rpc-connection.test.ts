@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { connect, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2";
-import { type AddressInfo, createServer, type Server } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
@@ -12,7 +11,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type CallContext, MicroError } from "@micro-es/runtime";
-import { type Dispatcher, defaultLimits, type TransportLimits } from "@micro-es/runtime/driver";
+import type { Dispatcher, TransportLimits } from "@micro-es/runtime/driver";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   type EchoRequest,
@@ -21,13 +20,8 @@ import {
   EchoResponseSchema,
 } from "../../../../test/gen/micro/test/v1/echo_pb.ts";
 import { type EchoRequestInit, echo } from "../../../../test/support/echo.ts";
-import { ConnectionPeer } from "../../call/connection-peer.ts";
-import { jsonFormat } from "../../codec/json.ts";
-import { errorCode } from "../http2/error-code.ts";
-import { defaultHttp2Limits } from "../http2/limits.ts";
-import { ignoringHandler } from "../http2/stream.ts";
+import { RpcTestServer } from "../../../../test/support/rpc-server.ts";
 import { requestCompressed } from "./compression/keys.ts";
-import { RpcConnection } from "./rpc-connection.ts";
 
 const methods = new Map<string, (typeof echo)[keyof typeof echo]>(
   Object.values(echo).map((method) => [method.name, method]),
@@ -85,51 +79,12 @@ const dispatcher: Dispatcher = {
   },
 };
 
-let server: Server;
+let server: RpcTestServer;
 let client: Client;
-let connections: RpcConnection[];
-let incomplete = 0;
-let open = 0;
 
 async function start(limits: Partial<TransportLimits> = {}): Promise<void> {
-  connections = [];
-  server = createServer({ noDelay: true }, (socket) => {
-    const peer = new ConnectionPeer("the client", "test");
-    const connection = new RpcConnection(
-      socket,
-      peer,
-      { ...defaultLimits, ...limits },
-      defaultHttp2Limits,
-      {
-        address: "the server",
-        dispatcher,
-        compressMinBytes: 1_024,
-        maxInflationRatio: 100,
-        maxRequestBytes: limits.maxMessageBytes ?? defaultLimits.maxMessageBytes,
-        accepts: () => true,
-        json: jsonFormat,
-        holdIncomplete: (bytes) => {
-          incomplete += bytes;
-          return undefined;
-        },
-        callBegan: () => {
-          open++;
-        },
-        callEnded: () => {
-          open--;
-        },
-        otherRequest: (stream) => {
-          stream.reset(errorCode.refusedStream);
-          return ignoringHandler;
-        },
-        connectionEnded: () => undefined,
-      },
-    );
-    connections.push(connection);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+  server = await RpcTestServer.start(dispatcher, limits);
+  client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure(), {
     "grpc.max_receive_message_length": -1,
   });
 }
@@ -138,16 +93,13 @@ beforeEach(async () => {
   seen = undefined;
   mayRead = Promise.resolve();
   thrown = undefined;
-  open = 0;
-  incomplete = 0;
   await start();
 });
 afterEach(async () => {
-  await expect.poll(() => open).toBe(0);
+  await expect.poll(() => server.open).toBe(0);
   client.close();
-  for (const { http2 } of connections) http2.socket.destroy();
   server.close();
-  expect(incomplete).toBe(0);
+  expect(server.incomplete).toBe(0);
 });
 
 const encode = (request: EchoRequest) => Buffer.from(toBinary(EchoRequestSchema, request));
@@ -253,7 +205,7 @@ describe("grpc-js calls a unary method", () => {
     for (const { error } of await Promise.all(calls)) {
       expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
     }
-    await expect.poll(() => connections[0]!.http2.openStreams).toBe(0);
+    await expect.poll(() => server.connections[0]!.http2.openStreams).toBe(0);
   });
 
   test("with too large a message", async () => {
@@ -266,7 +218,7 @@ describe("grpc-js calls a unary method", () => {
 
   test("with a compressed request, within the limits of what may be inflated", async () => {
     client.close();
-    const { port } = server.address() as AddressInfo;
+    const { port } = server;
     client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
       "grpc.default_compression_algorithm": compressionAlgorithms.gzip,
     });
@@ -297,7 +249,7 @@ describe("grpc-js calls a unary method", () => {
       request({ text: "wait" }),
       () => undefined,
     );
-    await expect.poll(() => open).toBe(1);
+    await expect.poll(() => server.open).toBe(1);
     call.cancel();
     await expect.poll(() => seen?.signal.reason).toMatchObject({ code: "canceled" });
   });
@@ -355,7 +307,7 @@ describe("grpc-js calls a stream", () => {
     call.write(request({ text: "fail" }));
     const { code } = (await failed) as ServiceError;
     expect(code).toBe(status.NOT_FOUND);
-    await expect.poll(() => connections[0]!.http2.openStreams).toBe(0);
+    await expect.poll(() => server.connections[0]!.http2.openStreams).toBe(0);
   });
 
   test("and cancels it", async () => {
@@ -364,8 +316,8 @@ describe("grpc-js calls a stream", () => {
     call.write(request({ text: "a" }));
     await once(call, "data");
     call.cancel();
-    await expect.poll(() => open).toBe(0);
-    expect(connections[0]!.unreadCost).toBe(0);
+    await expect.poll(() => server.open).toBe(0);
+    expect(server.connections[0]!.unreadCost).toBe(0);
   });
 });
 
@@ -384,11 +336,11 @@ describe("a method that takes one request", () => {
   test("counts its request as incomplete until that has ended", async () => {
     const call = client.makeBidiStreamRequest(`/${echo.echo.name}`, encode, decode);
     call.write(request({ payload: new Uint8Array(5_000) }));
-    await expect.poll(() => incomplete).toBeGreaterThanOrEqual(5_000);
+    await expect.poll(() => server.incomplete).toBeGreaterThanOrEqual(5_000);
     const response = once(call, "data");
     call.end();
     expect(((await response)[0] as EchoResponse).payload).toHaveLength(5_000);
-    expect(incomplete).toBe(0);
+    expect(server.incomplete).toBe(0);
   });
 });
 
@@ -413,8 +365,8 @@ describe("a stream", () => {
     const { stream, session } = rawStream(echo.collect.name, { "x-mode": "count" });
     const count = 200_000;
     stream.end(Buffer.alloc(5 * count));
-    await expect.poll(() => connections[0]?.http2.unreadBytes).toBeGreaterThan(200_000);
-    expect(connections[0]!.unreadCost).toBeLessThan(100_000);
+    await expect.poll(() => server.connections[0]?.http2.unreadBytes).toBeGreaterThan(200_000);
+    expect(server.connections[0]!.unreadCost).toBeLessThan(100_000);
     read();
     const pieces: Buffer[] = [];
     for await (const piece of stream) pieces.push(piece as Buffer);
@@ -456,10 +408,10 @@ test("a call is open until the client has read its response", async () => {
   prefix.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([prefix, message]));
   await once(stream, "response");
-  expect(open).toBe(1);
+  expect(server.open).toBe(1);
   stream.resume();
   await once(stream, "end");
-  await expect.poll(() => open).toBe(0);
+  await expect.poll(() => server.open).toBe(0);
   session.destroy();
 });
 
@@ -472,7 +424,7 @@ test("spaces at the ends of metadata are removed", async () => {
 
 /** Opens a gRPC stream of Node's HTTP/2, whose bytes the test sends itself. */
 function rawStream(name: string, lines: object = {}) {
-  const { port } = server.address() as AddressInfo;
+  const { port } = server;
   const session = connect(`http://127.0.0.1:${port}`);
   const stream = session.request({
     ":method": "POST",
@@ -559,7 +511,7 @@ interface Posted {
 
 /** Sends a request to the unary method by Node's HTTP/2. */
 async function post(type: string, body: string | Buffer, lines: object = {}): Promise<Posted> {
-  const { port } = server.address() as AddressInfo;
+  const { port } = server;
   const session = connect(`http://127.0.0.1:${port}`);
   try {
     const stream = session.request({

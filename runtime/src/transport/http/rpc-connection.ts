@@ -4,20 +4,19 @@ import type { MicroError } from "../../base/error.ts";
 import type { ConnectionPeer } from "../../call/connection-peer.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import type { Format } from "../../codec/codec.ts";
+import type { HeaderField } from "../http2/hpack/header-field.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { MessageHead } from "../http2/message-head.ts";
 import { ServerConnection, type ServerConnectionOwner } from "../http2/server-connection.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
-import { connectRequest, isConnectUnary } from "./connect/connect-request.ts";
 import { IncomingConnectUnary } from "./connect/incoming-connect-unary.ts";
-import { grpcRequest, isGrpc } from "./grpc/grpc-request.ts";
-
-import { IncomingGrpcStream } from "./grpc/incoming-stream.ts";
-import { IncomingGrpcUnary } from "./grpc/incoming-unary.ts";
+import type { JsonCodecs } from "./encode-message.ts";
+import { IncomingEnvelopedStream } from "./enveloped/incoming-stream.ts";
+import { IncomingEnvelopedUnary } from "./enveloped/incoming-unary.ts";
 import type { CallConnection, Http2Call } from "./http2-call.ts";
-import type { RequestHeader } from "./request-header.ts";
+import { type RpcRequest, rpcRequest } from "./rpc-request.ts";
 
 /** The listener that accepted a connection. */
 export interface RpcConnectionOwner {
@@ -32,13 +31,16 @@ export interface RpcConnectionOwner {
   readonly maxInflationRatio: number;
   /** Messages in JSON. */
   readonly json: Format;
-  /** Whether a call for these host names and this path is one for {@link dispatcher}. */
-  accepts(protocol: "connect" | "grpc", hosts: readonly string[], path: string): boolean;
+  /**
+   * Returns the fields that the header of a call's response has in addition to those of its
+   * protocol; undefined if the call is not one for {@link dispatcher}.
+   */
+  responseFieldsFor(request: RpcRequest): readonly HeaderField[] | undefined;
   /** Counts memory of incomplete messages, in bytes. Returns the error if there is no room. */
   holdIncomplete(bytes: number): MicroError | undefined;
   callBegan(): void;
   callEnded(connection: RpcConnection): void;
-  /** Handles a request that is not a plain call of gRPC, or of a unary method by Connect. */
+  /** Handles a request that is not a plain call. */
   otherRequest(
     stream: Http2Stream,
     head: MessageHead,
@@ -51,10 +53,7 @@ export interface RpcConnectionOwner {
 /** Data of this size is passed to the socket without a copy. */
 const copiedBytes = 8 * 1024;
 
-/**
- * Accepts calls by gRPC, and of unary methods by Connect, from one HTTP/2 connection, and passes
- * them to the dispatcher.
- */
+/** Accepts calls from one HTTP/2 connection, and passes them to the dispatcher. */
 export class RpcConnection implements CallConnection, ServerConnectionOwner {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
@@ -122,11 +121,8 @@ export class RpcConnection implements CallConnection, ServerConnectionOwner {
     hasEnded: boolean,
   ): StreamHandler {
     const owner = this.#owner;
-    const call = isGrpc(head, list)
-      ? this.#grpcCall(stream, head, list)
-      : isConnectUnary(head, list)
-        ? this.#connectCall(stream, head, list)
-        : undefined;
+    const request = rpcRequest(head, list);
+    const call = request === undefined ? undefined : this.#call(stream, request);
     if (call === undefined) return owner.otherRequest(stream, head, list, hasEnded);
     this.#calls.add(call);
     owner.callBegan();
@@ -136,40 +132,38 @@ export class RpcConnection implements CallConnection, ServerConnectionOwner {
     return call;
   }
 
-  #grpcCall(stream: Http2Stream, head: MessageHead, list: HeaderList): Http2Call | undefined {
-    const request = grpcRequest(head, list);
-    const method = this.#method("grpc", head, request);
+  /** Creates a call; undefined if the request needs something else. */
+  #call(stream: Http2Stream, request: RpcRequest): Http2Call | undefined {
+    const method = this.#accepts(request) ? this.dispatcher.method(request.name) : undefined;
     if (method === undefined) return undefined;
-    if (method.kind === "unary") {
-      return new IncomingGrpcUnary(this, stream, method, this.#peer, request);
+    const json = request.encoding === "json" ? this.#jsonCodecs(method) : undefined;
+    if (request.encoding === "json" && json === undefined) return undefined;
+    const isUnary = method.kind === "unary";
+    const { protocol, enveloped } = request;
+    if (enveloped === undefined) {
+      if (!isUnary) return undefined;
+      return new IncomingConnectUnary(this, stream, method, this.#peer, request, json);
     }
-    // Compressed messages of streams are inflated one after another, which Connect does.
-    if (request.encoding !== undefined) return undefined;
-    return new IncomingGrpcStream(this, stream, method, this.#peer, request);
+    // Connect envelopes only the messages of streams.
+    if (isUnary && protocol === "connect") return undefined;
+    const Call = isUnary ? IncomingEnvelopedUnary : IncomingEnvelopedStream;
+    return new Call(this, stream, method, this.#peer, request, json, enveloped);
   }
 
-  #connectCall(stream: Http2Stream, head: MessageHead, list: HeaderList): Http2Call | undefined {
-    const request = connectRequest(head, list);
-    const method = this.#method("connect", head, request);
-    if (method?.kind !== "unary") return undefined;
-    const { input, output } = method;
-    if (request.encoding === "binary") {
-      return new IncomingConnectUnary(this, stream, method, this.#peer, request, undefined);
-    }
+  /** Returns the codecs of a method in JSON; undefined if it cannot be spoken in JSON. */
+  #jsonCodecs({ input, output }: AnyMethod): JsonCodecs | undefined {
     if (input.schema === undefined || output.schema === undefined) return undefined;
     const { json } = this.#owner;
-    const codecs = { input: json.codecFor(input), output: json.codecFor(output) };
-    return new IncomingConnectUnary(this, stream, method, this.#peer, request, codecs);
+    return { input: json.codecFor(input), output: json.codecFor(output) };
   }
 
-  /** Returns the method of a call that needs nothing else. */
-  #method(
-    protocol: "connect" | "grpc",
-    { path }: MessageHead,
-    request: RequestHeader,
-  ): AnyMethod | undefined {
-    request.isAccepted ??= request.isPlain && this.#owner.accepts(protocol, request.hosts, path);
-    return request.isAccepted ? this.dispatcher.method(request.name) : undefined;
+  #accepts(request: RpcRequest): boolean {
+    if (request.isAccepted === undefined) {
+      const fields = request.isPlain ? this.#owner.responseFieldsFor(request) : undefined;
+      request.isAccepted = fields !== undefined;
+      request.responseFields = fields ?? [];
+    }
+    return request.isAccepted;
   }
 
   /** Ends the open calls with an error. */

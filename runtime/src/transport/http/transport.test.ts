@@ -320,8 +320,8 @@ describe("a listener", () => {
       const body = Buffer.from(JSON.stringify({ text }));
       stream.end(Buffer.concat([Buffer.of(0, 0, 0, 0, body.length), body]));
       stream.resume();
-      const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
-      return trailers["grpc-message"];
+      const [header] = (await once(stream, "response")) as [Record<string, string>];
+      return header["grpc-message"];
     };
     expect(await messageOf("a/b: c? (d) & 'e'~")).toBe("a/b: c? (d) & 'e'~");
     expect(await messageOf(" 100% ☃\n😈 ")).toBe("%20100%25 %E2%98%83%0A%F0%9F%98%88%20");

@@ -1,6 +1,6 @@
 import type { Code, MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
-import { headerLines, outcomeKey, pushbackKey } from "../../http-headers.ts";
+import { errorLines, headerLines } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { Encoding } from "../message-adapter.ts";
@@ -68,24 +68,20 @@ export function errorHead(error: MicroError): HeaderField[] {
     new HeaderField(":status", String(httpStatus[error.code])),
     new HeaderField("content-type", "application/json"),
   ];
-  if (error.outcome !== "unknown") fields.push(new HeaderField(outcomeKey, error.outcome));
-  const { retryAfterMs = 0 } = error;
-  if (retryAfterMs > 0) fields.push(new HeaderField(pushbackKey, String(Math.ceil(retryAfterMs))));
+  for (const [name, value] of errorLines(error)) fields.push(new HeaderField(name, value));
   return fields;
 }
 
-/** The body of an error, as JSON. */
-export function errorBody({ code, message, details }: MicroError): Uint8Array {
-  return Buffer.from(
-    JSON.stringify({
-      code,
-      ...(message !== "" && { message: wellFormedText(message) }),
-      ...(details.length > 0 && {
-        details: details.map(({ typeName, value }) => ({
-          type: typeName,
-          value: Buffer.from(value).toString("base64").replace(/=+$/, ""),
-        })),
-      }),
+/** An error as JSON. */
+export function errorJson({ code, message, details }: MicroError): object {
+  return {
+    code,
+    ...(message !== "" && { message: wellFormedText(message) }),
+    ...(details.length > 0 && {
+      details: details.map(({ typeName, value }) => ({
+        type: typeName,
+        value: Buffer.from(value).toString("base64").replace(/=+$/, ""),
+      })),
     }),
-  );
+  };
 }

@@ -1,35 +1,8 @@
 import { codeToNumber, type MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
-import { headerLines, outcomeKey, pushbackKey } from "../../http-headers.ts";
+import { errorLines, headerLines } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
-import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import { wellFormedText } from "../well-formed-text.ts";
-
-const headFields = [
-  new HeaderField(":status", "200"),
-  new HeaderField("content-type", "application/grpc+proto"),
-];
-
-/** The header of every response whose messages are not compressed. */
-export const responseHead: HeaderTemplate = new HeaderTemplate(headFields);
-
-/** The header of responses whose messages may be compressed, by the name of the encoding. */
-const compressedHeads = new Map<string, HeaderTemplate>();
-
-export function responseHeadFor(encoding: string | undefined): HeaderTemplate {
-  if (encoding === undefined) return responseHead;
-  let head = compressedHeads.get(encoding);
-  if (head === undefined) {
-    head = new HeaderTemplate([...headFields, new HeaderField("grpc-encoding", encoding)]);
-    compressedHeads.set(encoding, head);
-  }
-  return head;
-}
-
-/** The trailers of every response that is not an error. */
-export const successTrailers: HeaderTemplate = new HeaderTemplate([
-  new HeaderField("grpc-status", "0"),
-]);
 
 const noFields: readonly HeaderField[] = [];
 
@@ -46,9 +19,7 @@ export function statusFields(error: MicroError): HeaderField[] {
   if (error.details.length > 0) {
     fields.push(new HeaderField("grpc-status-details-bin", statusDetails(error)));
   }
-  if (error.outcome !== "unknown") fields.push(new HeaderField(outcomeKey, error.outcome));
-  const { retryAfterMs = 0 } = error;
-  if (retryAfterMs > 0) fields.push(new HeaderField(pushbackKey, String(Math.ceil(retryAfterMs))));
+  for (const [name, value] of errorLines(error)) fields.push(new HeaderField(name, value));
   return fields;
 }
 

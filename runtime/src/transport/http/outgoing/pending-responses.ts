@@ -1,106 +1,20 @@
 import type { MicroError } from "../../../base/error.ts";
-import { unreadOverheadBytes } from "../grpc/message-splitter.ts";
+import { PendingMessages, type PendingMessagesOwner } from "../compression/pending-messages.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 import { type InflationLimits, ResponseInflation } from "./response-inflation.ts";
 
-/** How many messages that were passed on are kept until the list is copied without them. */
-const mostShifted = 1_024;
-
-/** The stream whose messages are inflated. */
-export interface PendingResponsesOwner {
+/** The stream whose responses are inflated. */
+export interface PendingResponsesOwner extends PendingMessagesOwner {
   readonly called: OutgoingMethod;
-  readonly ended: boolean;
   readonly inflation: InflationLimits;
-  /** Whether the reader has so much to read that no more should be inflated. */
-  readonly isAhead: boolean;
-  /** Passes a message on, with how much of the window it takes. */
-  deliver(bytes: Uint8Array, start: number, end: number, windowBytes: number): void;
-  /** Called when a message cannot be inflated. */
-  notInflated(reason: unknown): void;
   /** Returns why no caller is waiting any longer; undefined while one is. */
   over(): MicroError | undefined;
 }
 
-/** A message that was received, and whether it is compressed. */
-interface Pending {
-  readonly bytes: Uint8Array;
-  readonly windowBytes: number;
-  readonly isCompressed: boolean;
-}
-
-/**
- * The messages of a stream from the first compressed one on, which are inflated one after another.
- * They count against the window of the stream as long as they wait.
- */
-export class PendingResponses {
-  readonly #owner: PendingResponsesOwner;
-  readonly #inflation: ResponseInflation;
-  #messages: Pending[] = [];
-  /** Index of the first message that waits. */
-  #first = 0;
-  /** The memory that they take, in bytes. */
-  cost = 0;
-  #isRunning = false;
-  #onEmpty: (() => void) | undefined;
-
+/** The responses of a stream from the first compressed one on. */
+export class PendingResponses extends PendingMessages {
   constructor(owner: PendingResponsesOwner, encoding: string) {
-    this.#owner = owner;
     const { inflation, called } = owner;
-    this.#inflation = new ResponseInflation(inflation, called, encoding, () => owner.over());
-  }
-
-  get isEmpty(): boolean {
-    return this.#first === this.#messages.length;
-  }
-
-  add(bytes: Uint8Array, windowBytes: number, isCompressed: boolean): void {
-    this.#messages.push({ bytes, windowBytes, isCompressed });
-    this.cost += bytes.length + unreadOverheadBytes;
-    this.resume();
-  }
-
-  /** Continues when the reader has read. */
-  resume(): void {
-    if (!this.#isRunning && !this.isEmpty) void this.#run();
-  }
-
-  /** Calls back when all messages have been passed on. */
-  whenEmpty(callback: () => void): void {
-    this.#onEmpty = callback;
-    if (this.isEmpty && !this.#isRunning) callback();
-  }
-
-  /** Discards all messages. */
-  clear(): void {
-    this.#messages = [];
-    this.#first = 0;
-    this.cost = 0;
-    this.#onEmpty = undefined;
-  }
-
-  async #run(): Promise<void> {
-    const owner = this.#owner;
-    this.#isRunning = true;
-    try {
-      while (!this.isEmpty && !owner.ended && !owner.isAhead) {
-        const { bytes, windowBytes, isCompressed } = this.#messages[this.#first]!;
-        const message = isCompressed ? await this.#inflation.inflate(bytes) : bytes;
-        if (owner.ended) break;
-        this.#shift();
-        this.cost -= bytes.length + unreadOverheadBytes;
-        owner.deliver(message, 0, message.length, windowBytes);
-      }
-    } catch (reason) {
-      owner.notInflated(reason);
-    }
-    this.#isRunning = false;
-    if (this.isEmpty) this.#onEmpty?.();
-  }
-
-  #shift(): void {
-    this.#first++;
-    if (!this.isEmpty && this.#first < mostShifted) return;
-    this.#messages = this.#messages.slice(this.#first);
-    this.#first = 0;
+    super(owner, new ResponseInflation(inflation, called, encoding, () => owner.over()));
   }
 }

@@ -1,15 +1,11 @@
-import { countedSchema, countMessageElements } from "../../../codec/message-elements.ts";
-import { callerGone, codecError, responseUnread } from "../../call-errors.ts";
-import { decodeMessage } from "../../native/payload.ts";
+import { codecError, responseUnread } from "../../call-errors.ts";
 import { runUnary } from "../../run-unary.ts";
 import type { UnaryReceiver } from "../../transport.ts";
-import { CallInflation } from "../compression/inflation.ts";
 import { requestCompressed } from "../compression/keys.ts";
-import { undecodable } from "../http2-call.ts";
-import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
+import { IncomingEnvelopedCall, wrongCount } from "./incoming-call.ts";
 
-/** An incoming unary gRPC call. It runs when its request is complete. */
-export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver {
+/** An incoming unary call of gRPC or gRPC-Web. It runs when its request is complete. */
+export class IncomingEnvelopedUnary extends IncomingEnvelopedCall implements UnaryReceiver {
   #request: unknown;
   #isInflating = false;
   #allReceived = false;
@@ -65,7 +61,7 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
     // It counts as incomplete until its end has arrived.
     if (!this.hold(end - start)) return;
     if (isCompressed) void this.#inflate(bytes.subarray(start, end));
-    else this.#decode(bytes, start, end);
+    else this.#request = this.decodeRequest(bytes, start, end);
   }
 
   protected requestsEnded(): void {
@@ -77,31 +73,13 @@ export class IncomingGrpcUnary extends IncomingGrpcCall implements UnaryReceiver
     } else this.#run(this.#request);
   }
 
-  #decode(bytes: Uint8Array, start: number, end: number): void {
-    const { method, connection } = this;
-    try {
-      const { maxMessageElements } = connection.limits;
-      this.#request = decodeMessage(method.input, bytes, start, end, maxMessageElements);
-    } catch (reason) {
-      this.refuse(undecodable(reason, this.outcome));
-    }
-  }
-
   async #inflate(compressed: Uint8Array): Promise<void> {
     this.#isInflating = true;
-    const { maxRequestBytes, maxInflationRatio } = this.connection;
-    const { name, input } = this.method;
-    const over = () => (this.ended ? callerGone(name) : undefined);
-    const inflation = new CallInflation(maxRequestBytes, maxInflationRatio, over);
-    const schema = countedSchema(input);
     try {
-      const bytes = await inflation.inflate(this.encoding!, compressed);
+      const bytes = await this.inflation(this.header.coding!).inflate(compressed);
       if (this.ended) return;
-      if (schema !== undefined) {
-        inflation.countElements((most) => countMessageElements(schema, bytes, most));
-      }
       this.set(requestCompressed, true);
-      this.#decode(bytes, 0, bytes.length);
+      this.#request = this.decodeRequest(bytes, 0, bytes.length);
     } catch (reason) {
       if (!this.ended) this.refuse(codecError(reason, this.outcome));
     }

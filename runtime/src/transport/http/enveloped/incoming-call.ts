@@ -1,33 +1,24 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 import { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
+import type { Metadata } from "../../../base/metadata.ts";
 import type { Peer } from "../../../call/call.ts";
 import type { AnyMethod } from "../../../call/method.ts";
-import { countedSchema } from "../../../codec/message-elements.ts";
 import { encodeMetadata, messageTooLarge } from "../../call-errors.ts";
 import { readUint32 } from "../../http2/protocol.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import { compressResponses } from "../compression/keys.ts";
-import { CallDeflation } from "../compression/messages.ts";
-import { encodeMessage } from "../encode-message.ts";
-import { type CallConnection, Http2Call } from "../http2-call.ts";
-import type { GrpcRequest } from "./grpc-request.ts";
-import {
-  metadataFields,
-  responseHead,
-  responseHeadFor,
-  statusFields,
-  successTrailers,
-} from "./grpc-response.ts";
-import { compressedFlag, framed, prefixBytes } from "./message-frame.ts";
+import type { CallDeflation } from "../compression/messages.ts";
+import { encodeMessage, type JsonCodecs } from "../encode-message.ts";
+import { metadataFields } from "../grpc/grpc-response.ts";
+import { compressedFlag, framed, prefixBytes } from "../grpc/message-frame.ts";
+import { type CallConnection, type CallHeader, Http2Call } from "../http2-call.ts";
+import type { EnvelopedProtocol } from "./enveloped-protocol.ts";
 
-/** A gRPC call at the server's end of a connection. It reads and writes gRPC's messages. */
-export abstract class IncomingGrpcCall extends Http2Call {
-  /** How compressed messages of the request are encoded, if there may be any. */
-  protected readonly encoding: string | undefined;
+/** A call at the server's end of a connection whose messages are enveloped, in any protocol. */
+export abstract class IncomingEnvelopedCall extends Http2Call {
+  readonly #protocol: EnvelopedProtocol;
   #headSent = false;
-  /** How messages of the response are compressed, if the caller accepts it. */
-  readonly #compression: Compression | undefined;
   #deflation: CallDeflation | undefined;
   /** The message whose end has not arrived. */
   #partial: GrowingBuffer | undefined;
@@ -37,18 +28,19 @@ export abstract class IncomingGrpcCall extends Http2Call {
     stream: Http2Stream,
     method: AnyMethod,
     peer: Peer,
-    request: GrpcRequest,
+    header: CallHeader,
+    json: JsonCodecs | undefined,
+    protocol: EnvelopedProtocol,
   ) {
-    super(connection, stream, method, peer, request);
-    this.encoding = request.encoding;
-    this.#compression = request.compression;
+    super(connection, stream, method, peer, header, json);
+    this.#protocol = protocol;
   }
 
   /**
    * Handles a message of the request.
    *
    * @param windowBytes how much of the stream's window it takes until it is consumed
-   * @param isCompressed only if there is an {@link encoding}
+   * @param isCompressed only if the header names a coding
    */
   protected abstract received(
     bytes: Uint8Array,
@@ -96,17 +88,17 @@ export abstract class IncomingGrpcCall extends Http2Call {
    */
   protected sendMessage(answer: unknown): boolean | Promise<boolean> {
     const message = encodeMessage(this, answer);
-    this.#sendHead();
+    this.#sendHead(this.sentMetadata);
+    const { compression } = this.header;
     const isLarge = message.length - prefixBytes >= this.connection.compressMinBytes;
-    if (this.#compression !== undefined && isLarge && this.get(compressResponses)) {
-      return this.#sendCompressed(message.bytes.slice(0, message.length), this.#compression);
+    if (compression !== undefined && isLarge && this.get(compressResponses)) {
+      return this.#sendCompressed(message.bytes.slice(0, message.length), compression);
     }
     return this.stream.send(message.bytes, 0, message.length);
   }
 
   async #sendCompressed(message: Uint8Array, compression: Compression): Promise<boolean> {
-    const schema = countedSchema(this.method.output);
-    this.#deflation ??= new CallDeflation(compression, schema, false);
+    this.#deflation ??= this.deflation(compression);
     const deflated = await this.#deflation.compress(message.subarray(prefixBytes));
     if (this.ended) return true;
     const sent = deflated === undefined ? message : framed(compressedFlag, deflated);
@@ -117,16 +109,17 @@ export abstract class IncomingGrpcCall extends Http2Call {
   protected sendEnd(): void {
     const trailers = this.sentTrailers;
     if (trailers !== undefined) encodeMetadata(trailers, this.method);
-    this.#sendHead();
-    this.stream.trailers(successTrailers, metadataFields(trailers));
+    this.#sendHead(this.sentMetadata);
+    this.#protocol.end(this.stream, undefined, trailers);
     this.finish();
   }
 
-  #sendHead(): void {
+  #sendHead(metadata: Metadata | undefined): void {
     if (this.#headSent) return;
-    const metadata = this.sentMetadata;
     if (metadata !== undefined) encodeMetadata(metadata, this.method);
-    this.stream.head(responseHeadFor(this.#compression?.name), metadataFields(metadata));
+    const { compression, responseFields } = this.header;
+    const fields = [...responseFields, ...metadataFields(metadata)];
+    this.stream.head(this.#protocol.head(compression?.name), fields);
     this.#headSent = true;
   }
 
@@ -136,17 +129,17 @@ export abstract class IncomingGrpcCall extends Http2Call {
   }
 
   protected override sendError(error: MicroError, withMetadata: boolean): void {
-    const { stream, method } = this;
-    const status = statusFields(error);
+    const metadata = withMetadata ? this.sentMetadata : undefined;
     const trailers = withMetadata ? this.sentTrailers : undefined;
-    if (trailers !== undefined) encodeMetadata(trailers, method);
-    const end = [...status, ...metadataFields(trailers)];
-    const needsHead = withMetadata && this.sentMetadata !== undefined;
-    if (!this.#headSent && !needsHead) {
-      stream.head(responseHead, end, true);
+    if (trailers !== undefined) encodeMetadata(trailers, this.method);
+    const isBare = !this.#headSent && metadata === undefined;
+    const only = isBare ? this.#protocol.failureFields(error, trailers) : undefined;
+    if (only === undefined) {
+      this.#sendHead(metadata);
+      this.#protocol.end(this.stream, error, trailers);
     } else {
-      this.#sendHead();
-      stream.trailers(undefined, end);
+      const fields = [...this.header.responseFields, ...only];
+      this.stream.head(this.#protocol.head(undefined), fields, true);
     }
     this.#headSent = true;
   }
@@ -204,7 +197,7 @@ export abstract class IncomingGrpcCall extends Http2Call {
     const { maxRequestBytes } = this.connection;
     if (length > maxRequestBytes) {
       this.refuse(messageTooLarge(`a request of ${name}`, length, maxRequestBytes, this.outcome));
-    } else if (flags === compressedFlag && this.encoding === undefined) {
+    } else if (flags === compressedFlag && this.header.coding === undefined) {
       this.refuse(
         new MicroError("internal", `a request of ${name} is compressed, by no stated encoding`, {
           outcome: this.outcome,

@@ -1,8 +1,7 @@
 import { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
-import { callEnded } from "../../call-errors.ts";
+import { callEnded, codecError } from "../../call-errors.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
-import { decodeMessage } from "../../native/payload.ts";
 import {
   type DecodedAhead,
   ReceiveQueue,
@@ -10,10 +9,11 @@ import {
   servedDecodedAhead,
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
-import { undecodable } from "../http2-call.ts";
-import { IncomingGrpcCall, wrongCount } from "./incoming-call.ts";
-import { prefixBytes } from "./message-frame.ts";
-import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
+import { requestCompressed } from "../compression/keys.ts";
+import { PendingMessages, type PendingMessagesOwner } from "../compression/pending-messages.ts";
+import { prefixBytes } from "../grpc/message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
+import { IncomingEnvelopedCall, wrongCount } from "./incoming-call.ts";
 
 /**
  * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a
@@ -21,10 +21,10 @@ import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
  */
 const turnsToReset = 4;
 
-/** An incoming gRPC call of a streaming kind. */
-export class IncomingGrpcStream
-  extends IncomingGrpcCall
-  implements ReceiveQueueOwner, SendPumpTarget<unknown>
+/** An incoming call of a streaming kind. */
+export class IncomingEnvelopedStream
+  extends IncomingEnvelopedCall
+  implements ReceiveQueueOwner, PendingMessagesOwner, SendPumpTarget<unknown>
 {
   readonly decodedAhead: DecodedAhead = servedDecodedAhead;
   readonly #requests: ReceiveQueue<unknown> = new ReceiveQueue<unknown>(this);
@@ -35,7 +35,7 @@ export class IncomingGrpcStream
   #blocked = false;
   #isCompressing = false;
   #count = 0;
-  /** Cost of the messages that were split off and are unread. */
+  /** Cost of the messages that were passed on and are unread. */
   #unreadCost = 0;
   /** Bytes of unread messages that were consumed while the messages were incomplete. */
   #prepaid = 0;
@@ -44,6 +44,13 @@ export class IncomingGrpcStream
   /** Whether the requests end after that. */
   #endWaits = false;
   #isSplitting = false;
+  /** Compressed messages and those after them, and the cost of them that is counted. */
+  #pending: PendingMessages | undefined;
+  #pendingCost = 0;
+  /** Whether each unread message arrived compressed, if any may. */
+  readonly #wereCompressed: boolean[] = [];
+  /** Whether the message that is passed on now follows others that are unread. */
+  #isBehind = false;
 
   /**
    * Starts a call whose handler needs no request to begin. A call that takes one request begins
@@ -64,13 +71,7 @@ export class IncomingGrpcStream
   }
 
   decode(bytes: Uint8Array, start: number, end: number): unknown {
-    try {
-      const { maxMessageElements } = this.connection.limits;
-      return decodeMessage(this.method.input, bytes, start, end, maxMessageElements);
-    } catch (reason) {
-      this.refuse(undecodable(reason, this.outcome));
-      return undefined;
-    }
+    return this.decodeRequest(bytes, start, end);
   }
 
   opened(): void {}
@@ -82,7 +83,9 @@ export class IncomingGrpcStream
     const prepaid = Math.min(bytes, this.#prepaid);
     this.#prepaid -= prepaid;
     this.stream.consume(bytes - prepaid);
-    if (this.#unsplit !== undefined && this.#unreadCost * 2 <= maxSplitCost)
+    this.#markCompressed();
+    this.#pending?.resume();
+    if (this.#unsplit !== undefined && this.#waitingCost * 2 <= maxSplitCost)
       this.#continueSplitting();
   }
 
@@ -144,7 +147,12 @@ export class IncomingGrpcStream
   }
 
   protected override get acceptsMessage(): boolean {
-    return this.#unreadCost < maxSplitCost;
+    return this.#waitingCost < maxSplitCost;
+  }
+
+  /** Cost of the messages that were split off and that the handler has not read. */
+  get #waitingCost(): number {
+    return this.#unreadCost + this.#pendingCost;
   }
 
   /** Splits messages off what has arrived, now that others were read. */
@@ -163,37 +171,111 @@ export class IncomingGrpcStream
     } else if (this.#endWaits) super.onEnd();
   }
 
-  protected received(bytes: Uint8Array, start: number, end: number, windowBytes: number): void {
-    const { connection, method } = this;
+  protected received(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    isCompressed: boolean,
+  ): void {
+    const { method, header } = this;
     if (method.kind === "server_streaming" && ++this.#count > 1) {
       this.refuse(wrongCount(`${method.name} takes one request, and received more`));
       return;
     }
-    const cost = end - start + unreadOverheadBytes;
-    connection.unreadCost += cost;
-    this.#unreadCost += cost;
-    if (windowBytes === 0) this.#prepaid += end - start + prefixBytes;
-    if (connection.unreadCost > connection.maxUnreadCost) {
-      this.dropped(cost);
-      this.refuse(
-        new MicroError(
-          "resource_exhausted",
-          `${method.name} was ended because the connection of ${this.peer.address} has ${connection.maxUnreadCost} bytes of stream messages that no handler has read`,
-          { outcome: this.outcome },
-        ),
-      );
-      return;
+    if (isCompressed) this.#pending ??= new PendingMessages(this, this.inflation(header.coding!));
+    if (this.#pending === undefined) this.deliver(bytes, start, end, windowBytes, false);
+    else {
+      // A copy, because what waits must not keep a chunk that is larger than itself.
+      const own = new Uint8Array(bytes.subarray(start, end));
+      this.#pending.add(own, windowBytes, isCompressed);
+      this.#countPending();
+      this.#limitUnread();
     }
-    if (this.#requests.ended) this.dropped(cost);
-    else this.#requests.receive(bytes, start, end, cost);
+  }
+
+  /** Passes a message on to the handler. */
+  deliver(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    wasCompressed: boolean,
+  ): void {
+    this.#countPending();
+    this.#isBehind = this.#unreadCost > 0;
+    const cost = end - start + unreadOverheadBytes;
+    this.connection.unreadCost += cost;
+    this.#unreadCost += cost;
+    this.#prepaid += end - start + prefixBytes - windowBytes;
+    if (this.#limitUnread()) this.dropped(cost);
+    else if (this.#requests.ended) this.dropped(cost);
+    else {
+      if (this.header.coding !== undefined) this.#wereCompressed.push(wasCompressed);
+      this.#requests.receive(bytes, start, end, cost);
+    }
+    this.#isBehind = false;
+  }
+
+  /** Whether the handler reads no more, or has so much to read that no more should be inflated. */
+  get isAhead(): boolean {
+    return this.#requests.ended || this.#unreadCost >= maxSplitCost;
+  }
+
+  /** Ends the call because a message cannot be inflated. */
+  notInflated(reason: unknown): void {
+    this.#isBehind = this.#unreadCost > 0;
+    this.unreadable(codecError(reason, this.outcome));
+    this.#isBehind = false;
+  }
+
+  /** A handler reads the messages before one that cannot be read first. */
+  protected override unreadable(error: MicroError): void {
+    if (this.#isBehind) this.#requests.end(error);
+    else super.unreadable(error);
+  }
+
+  /** Counts what waits to be inflated as unread. */
+  #countPending(): void {
+    const cost = this.#pending?.cost ?? 0;
+    this.connection.unreadCost += cost - this.#pendingCost;
+    this.#pendingCost = cost;
+  }
+
+  /** Ends the call, and returns true, if the connection has too much that is unread. */
+  #limitUnread(): boolean {
+    const { connection, method } = this;
+    if (connection.unreadCost <= connection.maxUnreadCost) return false;
+    this.refuse(
+      new MicroError(
+        "resource_exhausted",
+        `${method.name} was ended because the connection of ${this.peer.address} has ${connection.maxUnreadCost} bytes of stream messages that no handler has read`,
+        { outcome: this.outcome },
+      ),
+    );
+    return true;
+  }
+
+  /** Tells the handler whether the message that it reads now arrived compressed. */
+  #markCompressed(): void {
+    const wasCompressed = this.#wereCompressed.shift();
+    if (wasCompressed === undefined || wasCompressed === this.get(requestCompressed)) return;
+    this.set(requestCompressed, wasCompressed);
   }
 
   protected requestsEnded(): void {
-    if (this.#started) {
-      this.#endAfter(turnsToReset);
-    } else if (this.#count === 0) {
+    if (!this.#started && this.#count === 0) {
       this.refuse(wrongCount(`${this.method.name} takes a request, and received none`));
-    } else {
+    } else if (this.#pending === undefined) this.#endRequests();
+    else {
+      this.expectNothing();
+      this.#pending.whenEmpty(() => this.#endRequests());
+    }
+  }
+
+  #endRequests(): void {
+    if (this.#started) this.#endAfter(turnsToReset);
+    else {
       this.#requests.end();
       this.#run();
     }
@@ -209,6 +291,8 @@ export class IncomingGrpcStream
   protected override finish(reason?: MicroError): void {
     this.ended = true;
     this.#unsplit = undefined;
+    this.#pending?.clear();
+    this.#countPending();
     this.#answers.stop();
     this.#requests.abort(reason ?? (() => callEnded(this.method.name)));
     super.finish(reason);
