@@ -47,6 +47,8 @@ export interface CallHeader {
   readonly timeoutMs: number;
   /** The metadata in its encoded form; undefined if there is none. */
   readonly metadata: Uint8Array | undefined;
+  /** The message of a request that has no body. */
+  readonly message: Uint8Array | undefined;
   /** How messages of the request are compressed, if some may be. */
   readonly coding: string | undefined;
   /** How messages of the response may be compressed, if the caller accepts that. */

@@ -1,5 +1,4 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
@@ -16,6 +15,7 @@ import { compressions, lowerCodings } from "./compression/algorithms.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
 import { never } from "./compression/messages.ts";
 import { CallCompression } from "./compression/negotiate.ts";
+import { getParameters, isCompressed, messageOf } from "./connect/connect-get.ts";
 import { type CorsOptions, corsLines } from "./cors.ts";
 import { respondToProbe } from "./health-probe.ts";
 import { type Exchange, exchangeKey } from "./incoming-call.ts";
@@ -308,7 +308,7 @@ export class RequestHandler {
     // A package name contains no hyphen, but in go-micro's paths a service name may take its place.
     const name = /^\/([\w.-]+\/\w+)$/.exec(path)?.[1];
     if (name === undefined) return undefined;
-    const form = formOf(request.headers["content-type"], getParameters(request));
+    const form = formOf(request.headers["content-type"], parametersOf(request));
     const { dispatcher, address, draining } = this.#reception;
     const { protocol } = form;
     if (protocol !== undefined && this.#options[protocol.option] === false) {
@@ -345,19 +345,17 @@ export class RequestHandler {
 
 /** Returns why the message of a GET is not read, whatever its method. */
 function getRefusal(request: HttpRequest): MicroError | undefined {
-  const parameters = getParameters(request);
+  const parameters = parametersOf(request);
+  if (parameters === undefined) return undefined;
   // Any page can make a browser send a GET, and a URL must not carry more than fits into it
   // uncompressed.
-  const isCompressed = parameters
-    ?.getAll("compression")
-    .some((name) => name !== "" && name !== "identity");
-  if (isCompressed) {
+  if (isCompressed(parameters)) {
     return invalidGet(
       "messages of GET requests may not be compressed; send the message as it is, or POST it",
     );
   }
   // Connect would report the decoding failure as a server error.
-  if (parameters?.get("base64") === "1" && !isBase64(parameters.get("message") ?? "")) {
+  if (messageOf(parameters) === undefined) {
     return invalidGet(
       "the parameter message is not base64, which base64=1 says it is; encode it, or leave base64 out",
     );
@@ -369,22 +367,9 @@ function invalidGet(message: string): MicroError {
   return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }
 
-function isBase64(text: string): boolean {
-  try {
-    base64Decode(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Returns the parameters of a GET; no other Connect request has any. They are parsed as Connect
- * parses them, so that a percent-encoded name or value, or a fragment, does not mean one thing to a
- * check here and another to Connect.
- */
-function getParameters({ method, url = "" }: HttpRequest): URLSearchParams | undefined {
-  return method === "GET" ? new URL(split(url).query, "http://localhost").searchParams : undefined;
+/** Returns the parameters of a GET; no other Connect request has any. */
+function parametersOf({ method, url = "" }: HttpRequest): URLSearchParams | undefined {
+  return method === "GET" ? getParameters(split(url).query) : undefined;
 }
 
 /**

@@ -122,7 +122,7 @@ export class RpcConnection implements CallConnection, ServerConnectionOwner {
   ): StreamHandler {
     const owner = this.#owner;
     const request = rpcRequest(head, list);
-    const call = request === undefined ? undefined : this.#call(stream, request);
+    const call = request === undefined ? undefined : this.#call(stream, request, hasEnded);
     if (call === undefined) return owner.otherRequest(stream, head, list, hasEnded);
     this.#calls.add(call);
     owner.callBegan();
@@ -133,9 +133,11 @@ export class RpcConnection implements CallConnection, ServerConnectionOwner {
   }
 
   /** Creates a call; undefined if the request needs something else. */
-  #call(stream: Http2Stream, request: RpcRequest): Http2Call | undefined {
+  #call(stream: Http2Stream, request: RpcRequest, hasEnded: boolean): Http2Call | undefined {
     const method = this.#accepts(request) ? this.dispatcher.method(request.name) : undefined;
     if (method === undefined) return undefined;
+    const isGet = request.message !== undefined;
+    if (isGet && !(hasEnded && method.idempotency === "no_side_effects")) return undefined;
     const json = request.encoding === "json" ? this.#jsonCodecs(method) : undefined;
     if (request.encoding === "json" && json === undefined) return undefined;
     const isUnary = method.kind === "unary";

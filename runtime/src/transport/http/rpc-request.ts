@@ -4,6 +4,7 @@ import type { MessageHead } from "../http2/message-head.ts";
 import { type CallForm, callForms } from "./call-forms.ts";
 import { compressionFor } from "./compression/algorithms.ts";
 import { canInflate } from "./compression/inflation.ts";
+import { getCall } from "./connect/connect-get.ts";
 import { connectStreamFields, connectUnaryFields } from "./connect/connect-request.ts";
 import { grpcFields } from "./grpc/grpc-request.ts";
 import type { CallHeader } from "./http2-call.ts";
@@ -19,17 +20,29 @@ export interface RpcRequest extends RequestHeader, CallForm, CallHeader {
 const noFields: readonly HeaderField[] = [];
 
 /**
- * Reads the header of a call; undefined if it is none, or its form is not a usual one. A list that
- * repeats is read once.
+ * Reads the header of a call; undefined for any other request, and for unusual content types. A
+ * list that repeats is read once.
  */
 export function rpcRequest(head: MessageHead, list: HeaderList): RpcRequest | undefined {
   const known = list.note as RpcRequest | undefined;
   if (known !== undefined) return known;
-  const form = head.method === "POST" ? callForms.get(list.get("content-type")) : undefined;
-  if (form === undefined) return undefined;
-  const read = readRequest(form, head, list);
+  const read = head.method === "GET" ? readGet(head, list) : readPost(head, list);
   list.note = read;
   return read;
+}
+
+function readPost(head: MessageHead, list: HeaderList): RpcRequest | undefined {
+  const form = head.method === "POST" ? callForms.get(list.get("content-type")) : undefined;
+  return form === undefined ? undefined : readRequest(form, head, list);
+}
+
+function readGet(head: MessageHead, list: HeaderList): RpcRequest | undefined {
+  const call = getCall(head.path);
+  if (call === undefined) return undefined;
+  const { path, encoding, message } = call;
+  const form: CallForm = { protocol: "connect", encoding, enveloped: undefined };
+  // The content coding of a GET is one of its parameters.
+  return { ...readRequest(form, { ...head, path }, list), coding: undefined, message };
 }
 
 function readRequest(form: CallForm, head: MessageHead, list: HeaderList): RpcRequest {
@@ -47,6 +60,7 @@ function readRequest(form: CallForm, head: MessageHead, list: HeaderList): RpcRe
     isAccepted: undefined,
     timeoutMs,
     coding,
+    message: undefined,
     // A caller that compresses requests accepts responses that are compressed alike.
     compression: compressionFor(codings.accepted?.toLowerCase() || coding),
     responseFields: noFields,

@@ -18,6 +18,8 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
 
   start(): void {
     this.expectMessage();
+    const { message } = this.header;
+    if (message !== undefined && this.#fits(message.length)) this.#body.append(message);
   }
 
   protected get needsRequest(): boolean {
@@ -25,19 +27,18 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
   }
 
   onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
-    if (this.ended) {
-      stream.consume(end - start);
-      return;
-    }
+    const isWanted = !this.ended && this.#fits(this.#body.length + end - start);
+    if (isWanted && this.collect(this.#body, bytes.subarray(start, end))) return;
+    stream.consume(end - start);
+  }
+
+  /** Refuses a request that is too large. */
+  #fits(length: number): boolean {
     const { maxRequestBytes } = this.connection;
-    const length = this.#body.length + end - start;
-    if (length > maxRequestBytes) {
-      const what = `a request of ${this.method.name}`;
-      this.refuse(messageTooLarge(what, length, maxRequestBytes, this.outcome));
-      stream.consume(end - start);
-      return;
-    }
-    if (!this.collect(this.#body, bytes.subarray(start, end))) stream.consume(end - start);
+    if (length <= maxRequestBytes) return true;
+    const what = `a request of ${this.method.name}`;
+    this.refuse(messageTooLarge(what, length, maxRequestBytes, this.outcome));
+    return false;
   }
 
   onEnd(): void {
