@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { EchoProcess } from "../../../test/support/echo-process.ts";
 import { Fleet } from "../../../test/support/fleet.ts";
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => fleet[Symbol.asyncDispose]());
 
-/** Makes calls from eight concurrent loops until it is stopped. */
+/** Makes calls from eight concurrent loops until it is stopped, or its test has ended. */
 class Load {
   calls = 0;
   readonly failures: { readonly text: string; readonly error: MicroError }[] = [];
@@ -24,12 +24,15 @@ class Load {
     this.#sides = Array.from({ length: 8 }, async () => {
       while (this.#running) {
         const text = `${method.name.split("/")[1]}-${this.calls++}`;
-        await client.unary(method, { text, delayMs: 1 }).catch((error: unknown) => {
+        await client.unary(method, { text, delayMs: 1 }).catch(async (error: unknown) => {
           if (!(error instanceof MicroError)) throw error;
           this.failures.push({ text, error });
+          // Calls of a client that was closed fail at once: nothing else would ever get a turn.
+          await new Promise(setImmediate);
         });
       }
     });
+    onTestFinished(() => this.stop());
   }
 
   /** Waits until this many more calls have been made. */

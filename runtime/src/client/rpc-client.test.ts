@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { Fleet } from "../../../test/support/fleet.ts";
 import { errorOf } from "../../../test/support/server.ts";
@@ -56,6 +56,9 @@ describe("a call by service name", () => {
     const client = fleet.client();
     let server = await fleet.server("echo", {}, { id: "0" });
     let [running, failures, calls] = [true, 0, 0];
+    onTestFinished(() => {
+      running = false;
+    });
     const load = Array.from({ length: 8 }, async () => {
       while (running) {
         calls++;
