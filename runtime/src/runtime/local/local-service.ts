@@ -2,8 +2,8 @@ import { type Backoff, backoffMs } from "../../base/backoff.ts";
 import { MicroError } from "../../base/error.ts";
 import type { RunChanges, RunExit, RunSpec, RunState, RunStatus } from "../runtime.ts";
 import type { TakeLine } from "./line-cutter.ts";
-import type { LogRing } from "./log-ring.ts";
 import type { Guard } from "./orphan-reaper.ts";
+import type { OutputRing } from "./output-ring.ts";
 import { ServiceProcess } from "./service-process.ts";
 
 /** Default time between the request to stop and the kill, in milliseconds. */
@@ -12,7 +12,7 @@ export const defaultGraceMs = 10_000;
 export interface LocalServiceOptions {
   readonly mark: string;
   readonly guard: Guard;
-  readonly logs: LogRing;
+  readonly logs: OutputRing;
   readonly backoff: Backoff;
   /** This many failures without a good run between them are a crash loop. */
   readonly crashLoopFailures: number;
@@ -36,7 +36,7 @@ interface Starting {
  * Keeps one service running: a loop of runs, the waits between them, and requests made meanwhile.
  */
 export class LocalService {
-  readonly logs: LogRing;
+  readonly logs: OutputRing;
   readonly #options: LocalServiceOptions;
   #spec: RunSpec;
   #state: RunState = "starting";

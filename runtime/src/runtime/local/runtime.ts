@@ -27,8 +27,8 @@ import type {
 } from "../runtime.ts";
 import { checkSpec } from "./check-spec.ts";
 import { LocalService } from "./local-service.ts";
-import { LogRing } from "./log-ring.ts";
 import { Guard } from "./orphan-reaper.ts";
+import { OutputRing } from "./output-ring.ts";
 
 export type * from "../runtime.ts";
 
@@ -127,7 +127,7 @@ class LocalRuntime implements Runtime {
       // The end mark keeps the first service's mark from matching that of the tenth.
       mark: `${this.#mark}.${++this.#created};`,
       guard: this.#guard,
-      logs: new LogRing(logBytes),
+      logs: new OutputRing(logBytes),
       backoff,
       crashLoopFailures,
       goodMs,

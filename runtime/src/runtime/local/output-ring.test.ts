@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { RunLog } from "../runtime.ts";
 import { LineCutter } from "./line-cutter.ts";
-import { LogRing } from "./log-ring.ts";
+import { OutputRing } from "./output-ring.ts";
 
 const capacity = 256;
 
 /** The log read from a ring that received these pieces. */
 async function logsOf(pieces: readonly Buffer[]): Promise<RunLog[]> {
-  const ring = new LogRing(capacity);
+  const ring = new OutputRing(capacity);
   const cutter = new LineCutter(ring.maxLineBytes, (bytes, from, to, cut) =>
     ring.append("stdout", bytes, from, to, cut),
   );
@@ -64,7 +64,7 @@ test("a ring has the newest lines that fit, whatever pieces they came in", async
 });
 
 test("a reader that is overtaken is told of every line that it lost", async () => {
-  const ring = new LogRing(capacity);
+  const ring = new OutputRing(capacity);
   const append = (text: string) => {
     const bytes = Buffer.from(text);
     ring.append("stderr", bytes, 0, bytes.length, false);

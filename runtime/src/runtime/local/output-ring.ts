@@ -13,7 +13,7 @@ const wasCut = 2;
  * ones. A reader keeps only its position, so a slow one costs no memory and is told how many lines
  * it has lost.
  */
-export class LogRing {
+export class OutputRing {
   readonly #bytes: Buffer;
   readonly #header: Buffer = Buffer.alloc(headerBytes);
   /**
