@@ -1,8 +1,11 @@
 import { type RegistryBackend, registryContract } from "@micro-es/contract/registry";
 import { goMicroNatsRegistry, natsRegistry } from "@micro-es/nats";
+import { maxNodesPerService } from "@micro-es/runtime/driver";
 import { startProgram } from "@micro-es/test-support/argument-program";
-import { connect } from "nats";
+import { recordingLogger } from "@micro-es/test-support/server";
+import { connect, headers } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeRecord, keyOf } from "../src/registry/record.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
 const registryNode = new URL("registry-node.ts", import.meta.url).href;
@@ -69,6 +72,36 @@ describe.skipIf(skipWithoutNats)("registries on NATS", () => {
     await expect(all(client.ping())).rejects.toMatchObject({ code: "503" });
     await tools.close();
   });
+
+  test("a service in a bucket keeps a bounded number of nodes, and logs so once", async () => {
+    const logger = recordingLogger();
+    await using registry = natsRegistry({ servers: server.url, bucket: "crowded", logger });
+    const tools = await connect({ servers: server.url });
+    const shared = { version: "1", address: "127.0.0.1:9", metadata: {}, endpoints: [] };
+    // The first registration creates the bucket.
+    await registry.register({ id: "a", service: "other", ...shared });
+    const write = (number: number) => {
+      const node = { id: `n${number}`, service: "shop", ...shared };
+      const record = encodeRecord({ node, ttlMs: 600_000, owner: "" });
+      tools.publish(`$KV.crowded.${keyOf(node)}`, record);
+      return keyOf(node);
+    };
+    const first = write(0);
+    for (let number = 1; number < maxNodesPerService + 50; number++) write(number);
+    const count = async () => (await registry.get("shop")).length;
+    await expect.poll(count, { timeout: 30_000 }).toBe(maxNodesPerService);
+    write(maxNodesPerService + 50);
+    write(maxNodesPerService + 51);
+    // Once this has arrived, so have the writes before it.
+    const deletion = headers();
+    deletion.set("KV-Operation", "DEL");
+    tools.publish(`$KV.crowded.${first}`, undefined, { headers: deletion });
+    await expect.poll(count, { timeout: 10_000 }).toBe(maxNodesPerService - 1);
+    expect(logger.lines.map(({ message }) => message)).toEqual([
+      `the service has more than ${maxNodesPerService} nodes; the others are ignored`,
+    ]);
+    await tools.close();
+  }, 60_000);
 
   test("go-micro's registry is spoken as Go speaks it", async () => {
     const go = await connect({ servers: server.url });
