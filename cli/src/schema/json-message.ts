@@ -1,17 +1,18 @@
-import {
-  type DescField,
-  type DescMessage,
-  fromJson,
-  type JsonObject,
-  type JsonValue,
-  type Message,
-  type Registry,
+import type {
+  DescField,
+  DescMessage,
+  JsonObject,
+  JsonValue,
+  Message,
+  Registry,
 } from "@bufbuild/protobuf";
+import { jsonFormatWith, protobufCodec } from "@micro-es/runtime/codec";
 import { UsageError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 
 /**
- * Parses a message from JSON, in protobuf's JSON mapping.
+ * Parses a message from JSON, in protobuf's JSON mapping. Values that would change are refused, as
+ * services refuse them.
  *
  * @param where the origin of the text for errors, such as `line 3`
  * @throws UsageError with the path of the field and the expected value.
@@ -32,12 +33,27 @@ export function readMessage(
     throw new UsageError(`${where} is nested more than ${maxDepth} deep`);
   }
   try {
-    return fromJson(desc, json, { registry });
-  } catch {
-    const { path, problem } = locate(desc, json, registry, []);
+    return decode(desc, text, registry);
+  } catch (reason) {
+    // An error of the text alone, such as a repeated member, has no place in the value.
+    const { path, problem } =
+      refusal(desc, json, registry) === undefined
+        ? { path: [], problem: causeOf(reason) }
+        : locate(desc, json, registry, []);
     const place = path.length === 0 ? "" : ` at ${formatPath(path)}`;
     throw new UsageError(`${where} is not a valid ${desc.typeName}${place}: ${problem}`);
   }
+}
+
+function decode(desc: DescMessage, text: string, registry: Registry): Message {
+  const format = jsonFormatWith({ registry, ignoreUnknownFields: false });
+  return format.codecFor(protobufCodec(desc)).decode(Buffer.from(text)) as Message;
+}
+
+/** The format's own message, without the attempt. */
+function causeOf(reason: unknown): string {
+  const { cause, message } = reason as Error;
+  return cause instanceof Error ? cause.message : message;
 }
 
 /** Maximum nesting of values: the limit of protobuf parsers, including the runtime's. */
@@ -119,10 +135,10 @@ function inside(
 
 function refusal(desc: DescMessage, json: JsonValue, registry: Registry): string | undefined {
   try {
-    fromJson(desc, json, { registry });
+    decode(desc, JSON.stringify(json), registry);
     return undefined;
   } catch (reason) {
-    return (reason as Error).message;
+    return causeOf(reason);
   }
 }
 
