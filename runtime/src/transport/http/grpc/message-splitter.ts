@@ -16,9 +16,9 @@ export const maxSplitCost: number = 64 * 1024;
  * without a copy; others are copied once. When no further message is accepted, the rest waits as
  * bytes until {@link splitOn}.
  *
- * A message that is incomplete keeps its place in the stream's window, as long as the rest of it
- * fits. If it is larger than that, its bytes are consumed as they arrive, but not before everything
- * before them was read. So a stream holds at most its window and one message.
+ * The bytes of an incomplete message are consumed as they arrive, but not before everything before
+ * them was read. So a stream holds at most its window and one message, and the incomplete messages
+ * of many streams do not close the window of their connection.
  */
 export abstract class MessageSplitter {
   /** The message whose end has not arrived. */
@@ -33,8 +33,6 @@ export abstract class MessageSplitter {
 
   /** Whether the stream is still being read. */
   protected abstract readonly isReading: boolean;
-  /** Size of the stream's window, in bytes. */
-  protected abstract readonly windowBytes: number;
   /** Whether earlier messages wait to be read. */
   protected abstract readonly hasUnread: boolean;
 
@@ -87,9 +85,12 @@ export abstract class MessageSplitter {
     else this.#onSplit = callback;
   }
 
-  /** Called when all earlier messages were read: the window opens for the rest of a large one. */
+  /** Called when all earlier messages were read: the window opens for the rest of the next one. */
   protected readOn(): void {
-    if (this.#unconsumed > 0 && this.#isLarge(this.#partial!)) this.#consumePartial();
+    const bytes = this.#unconsumed;
+    if (bytes === 0) return;
+    this.#unconsumed = 0;
+    this.consume(bytes);
   }
 
   /** Discards what was not split off. */
@@ -166,17 +167,6 @@ export abstract class MessageSplitter {
     this.#partial!.append(bytes.subarray(at, end));
     this.#unconsumed += end - at;
     return end;
-  }
-
-  /** Whether the window may be too small for a message while half of it is not announced again. */
-  #isLarge(partial: GrowingBuffer): boolean {
-    return partial.length >= prefixBytes && totalOf(partial) * 2 > this.windowBytes;
-  }
-
-  #consumePartial(): void {
-    const bytes = this.#unconsumed;
-    this.#unconsumed = 0;
-    this.consume(bytes);
   }
 }
 
