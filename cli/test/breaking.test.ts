@@ -136,7 +136,7 @@ describe("micro breaking --live", () => {
   });
 
   test("reports schemas that cannot be compared, because no service describes them", async () => {
-    const silent = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 7) };
+    const silent = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 20_000) };
     const server = startProgram(new URL("support/silent-echo.ts", import.meta.url), silent);
     try {
       await server.told("ready");

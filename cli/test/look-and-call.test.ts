@@ -44,7 +44,7 @@ describe("micro services", () => {
   });
 
   test("says where to look when nothing runs", async () => {
-    const empty = { ...env, MICRO_MDNS_PORT: String(Number(fleet.MICRO_MDNS_PORT) + 1) };
+    const empty = { ...env, MICRO_MDNS_PORT: String(Number(fleet.MICRO_MDNS_PORT) + 20_000) };
     const { stdout, stderr, code } = await micro(["services"], { env: empty });
     expect([stdout, code]).toEqual(["", 0]);
     expect(stderr).toMatch(/no service found; .*MICRO_MDNS_PORT/);

@@ -64,7 +64,7 @@ function start(...words: readonly string[]) {
 describe("a debug service with a token", () => {
   test("answers micro where MICRO_DEBUG_TOKEN is the same, and no other", async () => {
     const token = { MICRO_DEBUG_TOKEN: "one-of-32-random-characters" };
-    const own = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 1) };
+    const own = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 20_000) };
     const server = startProgram(echoProgram, { ...own, ...token, MICRO_ADDRESS: "0.0.0.0:0" });
     servers.push(server);
     const [listening = ""] = (await server.told("ready")) as string[];
