@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { compile, generate } from "./support/compile.ts";
+import { Workspace } from "./support/workspace.ts";
 
 const sources = {
   "types.proto": `syntax = "proto3";
@@ -73,15 +74,35 @@ test("members that TypeScript has no property for are errors with their place, a
   expect(errorOf("members.proto", "js+dts")).toBe("");
 });
 
-test("a file name that is no URL is encoded in JavaScript, and an error in TypeScript", () => {
-  expect(errorOf("odd#name.proto", "ts")).toContain("odd#name.proto:1:1: file");
-  const files = generate(compiled.request(["odd#name.proto"], "target=js+dts,import_extension=js"));
-  expect(files.get("odd#name_codec.js")).toContain('from "./odd%23name_pb.js";');
-  expect(files.get("odd#name_codec.d.ts")).toContain('from "./odd#name_pb.js";');
-  expect(files.get("odd#name_micro.js")).toContain('export * from "./odd%23name_codec.js";');
-  expect(files.get("odd#name_micro.d.ts")).toContain('export * from "./odd#name_codec.js";');
-  const common = "target=js,import_extension=js,js_import_style=legacy_commonjs";
-  expect(generate(compiled.request(["odd#name.proto"], common)).get("odd#name_codec.js")).toContain(
-    'require("./odd#name_pb.js")',
-  );
-});
+test.each(["#", "?", "%"])(
+  "a file name with %s is encoded in JavaScript, and an error in TypeScript",
+  async (character) => {
+    const odd = `odd${character}name`;
+    const encoded = `odd${encodeURIComponent(character)}name`;
+    const it = compile({ [`${odd}.proto`]: sources["odd#name.proto"] }, { withOptions: false });
+    const filesOf = (options: string) => generate(it.request([`${odd}.proto`], options));
+    expect(() => filesOf("target=ts")).toThrow(`${odd}.proto:1:1: file`);
+    const files = filesOf("target=js+dts,import_extension=js");
+    expect(files.get(`${odd}_codec.js`)).toContain(`from "./${encoded}_pb.js";`);
+    expect(files.get(`${odd}_codec.d.ts`)).toContain(`from "./${odd}_pb.js";`);
+    expect(files.get(`${odd}_micro.js`)).toContain(`export * from "./${encoded}_codec.js";`);
+    expect(files.get(`${odd}_micro.d.ts`)).toContain(`export * from "./${odd}_codec.js";`);
+    const common = "target=js,import_extension=js,js_import_style=legacy_commonjs";
+    expect(filesOf(common).get(`${odd}_codec.js`)).toContain(`require("./${odd}_pb.js")`);
+
+    const workspace = new Workspace();
+    try {
+      workspace.generate(it, [`${odd}.proto`], "target=js,import_extension=js", "", "");
+      workspace.write([
+        ["package.json", '{ "type": "module" }'],
+        [
+          "main.mjs",
+          `const { MCodec } = await import("./${encoded}_micro.js"); console.log(MCodec.typeName);`,
+        ],
+      ]);
+      expect(await workspace.run("main.mjs")).toBe("odd.M\n");
+    } finally {
+      workspace.remove();
+    }
+  },
+);

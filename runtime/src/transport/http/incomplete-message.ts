@@ -3,25 +3,43 @@ import { BodyDeadline } from "../body-deadline.ts";
 import type { MessageWatch } from "./joined-pieces.ts";
 import { toConnectError } from "./status.ts";
 
-/** Counts the bytes of incomplete messages that a connection or a listener may hold. */
+/** A number of bytes that several holders may count together. */
+interface Count {
+  bytes: number;
+}
+
+/** The bytes of incomplete messages that the process holds, over all listeners. */
+const ofProcess: Count = { bytes: 0 };
+
+/** Counts the bytes of incomplete messages that a connection or the process may hold. */
 export class IncompleteBytes {
   readonly limit: number;
   /** Names the holder in the error of a message for which there is no room. */
   readonly holder: string;
-  #held = 0;
+  readonly #count: Count;
 
-  constructor(limit: number, holder: string) {
+  private constructor(limit: number, holder: string, count: Count) {
     this.limit = limit;
     this.holder = holder;
+    this.#count = count;
+  }
+
+  static ofConnection(limit: number): IncompleteBytes {
+    return new IncompleteBytes(limit, "its connection", { bytes: 0 });
+  }
+
+  /** Counts what all listeners of the process hold; each has its own limit for it. */
+  static ofProcess(limit: number): IncompleteBytes {
+    return new IncompleteBytes(limit, "the process", ofProcess);
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.#held + bytes <= this.limit;
+    return this.#count.bytes + bytes <= this.limit;
   }
 
   /** @param bytes negative for bytes that are released */
   change(bytes: number): void {
-    this.#held += bytes;
+    this.#count.bytes += bytes;
   }
 }
 
@@ -36,7 +54,7 @@ export class IncompleteMessage implements MessageWatch {
   #onLate: ((error: Error) => void) | undefined;
 
   /**
-   * @param holders count the bytes, such as the connection and the listener
+   * @param holders count the bytes, such as the connection and the process
    * @param graceMs the time for a message in addition to what its size allows
    */
   constructor(holders: readonly IncompleteBytes[], graceMs: number) {

@@ -53,8 +53,8 @@ export interface HttpProtocolOptions extends HttpServeOptions {
 }
 
 /**
- * How many connections may hold their full limit of incomplete requests before the listener's limit
- * is reached.
+ * How many connections may hold their full limit of incomplete requests before the limit of the
+ * process is reached.
  */
 const fullConnections = 4;
 
@@ -129,10 +129,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     this.shutdown = this.#shutdown.signal;
     this.#options = options;
     this.#listenOptions = listenOptions;
-    this.#incomplete = new IncompleteBytes(
-      fullConnections * this.#maxIncompleteBytes,
-      `the listener at ${address}`,
-    );
+    this.#incomplete = IncompleteBytes.ofProcess(fullConnections * this.#maxIncompleteBytes);
     // Every open call adds a listener.
     setMaxListeners(0, this.shutdown);
     this.#handler = new RequestHandler(this, options);
@@ -165,7 +162,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     }
     const untaken = this.#untakenResponses();
     const open = new Set<HttpResponse>();
-    const held = new IncompleteBytes(this.#maxIncompleteBytes, "its connection");
+    const held = IncompleteBytes.ofConnection(this.#maxIncompleteBytes);
     const connection: Connection = { open, untaken, incomplete: [held, this.#incomplete] };
     this.#connections.set(socket, connection);
     const peer = new ConnectionPeer(peerAddress, this.#transport);

@@ -234,13 +234,27 @@ describe("bytes of requests that are not complete", () => {
     }
   });
 
-  test("are limited for all connections of a listener", async () => {
+  test("are limited for all connections of a process, and released with them", async () => {
     const options = { ...longPatience, http: { maxIncompleteBytes: limit } };
-    const listener = await serve({ ...options, maxMessageBytes: limit });
-    const calls = Array.from({ length: 12 }, () => open(session(listener), "Echo"));
-    for (const { stream } of calls) stream.write(half);
-    expect(await Promise.race(calls.map(({ status }) => status))).toMatch(
-      /^8 a request was refused: the listener at .* has 1048576 bytes /,
-    );
+    const serveOne = () => serve({ ...options, maxMessageBytes: limit });
+    const listeners = [await serveOne(), await serveOne()];
+    for (let round = 0; round < 2; round++) {
+      const sessions = Array.from({ length: 12 }, (_, index) => session(listeners[index % 2]!));
+      const calls = sessions.map((on) => open(on, "Echo"));
+      for (const { stream } of calls) stream.write(half);
+      expect(await Promise.race(calls.map(({ status }) => status))).toMatch(
+        /^8 a request was refused: the process has 1048576 bytes /,
+      );
+      for (const on of sessions) on.destroy();
+      // As much as one connection may hold, once what the others held is released.
+      const room = session(listeners[0]!);
+      await expect
+        .poll(() => {
+          const one = open(room, "Echo");
+          one.stream.end(message("x".repeat(200 * 1024)));
+          return one.status;
+        })
+        .toMatch(/^0 /);
+    }
   });
 });
