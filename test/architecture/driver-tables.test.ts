@@ -90,6 +90,39 @@ test.each(installed)("%s at %s has %s", async (name, urls, has) => {
   }
 });
 
+/** What the README's table of interfaces calls a driver, where that is not its scheme. */
+const readmeNames: Readonly<Record<string, string>> = { http: "go-micro's HTTP", tcp: "TCP" };
+
+describe("README's table of interfaces names each driver in the rows of the parts that it has", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const rowOf = (kind: DriverPart) =>
+    readme.split("\n").find((line) => line.startsWith(`| ${kind} |`)) ?? "";
+  const places = [
+    ...rowsBelow("Built in").map(([urls]) => urls),
+    ...installed.map(([, urls]) => urls),
+  ];
+
+  test.each(places)("%s", async (urls) => {
+    const [scheme = ""] = schemesIn(urls);
+    const name = readmeNames[scheme] ?? scheme;
+    const driver = (await allDrivers()).find(({ schemes }) => schemes.includes(scheme))!;
+    const url = /`([^`]+)`/.exec(urls!)![1]!;
+    for (const kind of await partsOf(driver, url)) {
+      expect(rowOf(kind).toLowerCase(), `the row ${kind}`).toContain(name.toLowerCase());
+    }
+  });
+});
+
+async function allDrivers(): Promise<readonly Driver[]> {
+  const modules = await Promise.all(
+    installed.map(([name]) => import(/`([^`]+)`/.exec(name!)![1]!) as Promise<object>),
+  );
+  return [
+    ...builtInDrivers,
+    ...modules.flatMap((module) => Object.values(module).filter(isDriver)),
+  ];
+}
+
 function isDriver(value: unknown): value is Driver {
   return typeof value === "object" && value !== null && "schemes" in value && "open" in value;
 }
