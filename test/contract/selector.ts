@@ -272,7 +272,7 @@ class Bench {
       registry: this.registry,
       random: this.random,
       now: () => this.#now,
-      discoveryTimeoutMs: 30,
+      discoveryTimeoutMs: 300,
     });
   }
 
