@@ -17,7 +17,7 @@ const { keepaliveIntervalMs, keepaliveTimeoutMs } = defaultHttp2Limits;
 class Standing implements ClockedConnection {
   now = performance.now();
   isReading = true;
-  acceptedBytes = 0;
+  backlogSent: number | undefined;
   openStreams = 1;
   pings = 0;
   late = vi.fn(() => clock.end());
@@ -46,10 +46,18 @@ test("a peer that reads nothing and is not heard is late", async () => {
   expect(connection.late).toHaveBeenCalledOnce();
 });
 
+test("a peer that cannot be reached is late, although the system accepts more for it", async () => {
+  // Calls are sent all the while, and none of them waits here.
+  connection.backlogSent = undefined;
+  await vi.advanceTimersByTimeAsync(keepaliveIntervalMs + keepaliveTimeoutMs + 100);
+  expect(connection.late).toHaveBeenCalledOnce();
+});
+
 test("a peer that reads slowly what was sent before a PING is not late", async () => {
+  connection.backlogSent = 0;
   for (let time = 0; time < 10 * keepaliveTimeoutMs; time += 1_000) {
     await vi.advanceTimersByTimeAsync(1_000);
-    connection.acceptedBytes += 1_000;
+    connection.backlogSent += 1_000;
   }
   expect(connection.pings).toBe(1);
   expect(connection.late).not.toHaveBeenCalled();

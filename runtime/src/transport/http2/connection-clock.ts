@@ -16,8 +16,11 @@ export interface ClockedConnection {
   readonly now: Deadline;
   /** Whether bytes are read; otherwise time in which none arrive does not count. */
   readonly isReading: boolean;
-  /** Bytes of the output that the system has accepted so far. */
-  readonly acceptedBytes: number;
+  /**
+   * Bytes that the system has accepted so far, while more waits for the peer to read; undefined if
+   * nothing waits, when it says nothing about the peer that the system accepts more.
+   */
+  readonly backlogSent: number | undefined;
   readonly openStreams: number;
   ping(): void;
   /** Called when a connection without streams is no longer needed. */
@@ -43,8 +46,8 @@ export class ConnectionClock {
   /** Until when there must be a reply to PING, and when that was sent. */
   #pongAt: Deadline = never;
   #pingedAt: Deadline = 0;
-  /** How much of the output had been accepted when the peer was last seen to read. */
-  #acceptedBytes = 0;
+  /** The connection's `backlogSent` when PING was sent, or when the peer was last seen to read. */
+  #backlogSent: number | undefined;
   #idleSince: Deadline;
   #ended = false;
 
@@ -151,17 +154,22 @@ export class ConnectionClock {
       );
     } else if (now >= this.#pongAt) {
       if (connection.now > this.#pingedAt) this.#pongAt = never;
-      else if (connection.acceptedBytes > this.#acceptedBytes) {
-        // A slow peer reads what was sent before the PING.
-        this.#acceptedBytes = connection.acceptedBytes;
-        this.#pongAt = now + keepaliveTimeoutMs;
-      } else {
+      else if (this.#hasReadOn()) this.#pongAt = now + keepaliveTimeoutMs;
+      else {
         connection.late(
           errorCode.noError,
           `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
         );
       }
     }
+  }
+
+  /** Whether a slow peer has meanwhile read some of what was sent before the PING. */
+  #hasReadOn(): boolean {
+    const before = this.#backlogSent;
+    const now = this.#connection.backlogSent;
+    this.#backlogSent = now;
+    return before !== undefined && now !== before;
   }
 
   /** Does what is due, and returns when something may be due next. */
@@ -197,7 +205,7 @@ export class ConnectionClock {
     if (silentAt > now) return silentAt;
     this.#pingedAt = now;
     this.#pongAt = now + keepaliveTimeoutMs;
-    this.#acceptedBytes = connection.acceptedBytes;
+    this.#backlogSent = connection.backlogSent;
     connection.ping();
     return never;
   }

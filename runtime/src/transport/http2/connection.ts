@@ -123,8 +123,9 @@ export abstract class Connection implements FrameHandler, ClockedConnection {
     return !(this.choked && this.#isServer);
   }
 
-  get acceptedBytes(): number {
-    return this.socket.bytesWritten - this.socket.writableLength;
+  get backlogSent(): number | undefined {
+    const { bytesWritten, writableLength } = this.socket;
+    return writableLength === 0 ? undefined : bytesWritten - writableLength;
   }
 
   /** Sends the preface and the settings of this side. */
