@@ -25,5 +25,7 @@ export function closeForCaller(
   const closed = Promise.all(
     all.map((each) => each.closeExceptForClosers(own.includes(each))),
   ).then(() => {});
-  return grace === undefined ? closed : grace.wait(closed).then(() => {});
+  if (grace === undefined) return closed;
+  // The grace waits for work that does not reject; a failure still reaches the handler.
+  return Promise.race([closed, grace.wait(closed.catch(() => {}))]);
 }

@@ -2,6 +2,8 @@ import { expect, test, vi } from "vitest";
 import type { LogFields, Logger } from "../base/logger.ts";
 import { silentLogger } from "../base/logger.ts";
 import type { IncomingEvent, OutgoingEvent } from "./broker.ts";
+import { closeForCaller } from "./close-for-caller.ts";
+import type { LocalSubscription } from "./local-subscription.ts";
 import { MemoryBrokerNetwork, type MemoryBrokerOptions, memoryBroker } from "./memory/broker.ts";
 
 const until = (condition: () => boolean | Promise<boolean>) =>
@@ -262,4 +264,21 @@ test("a handler that changes its event's metadata changes nobody else's", async 
   await broker.publish("meta", { ...event("x"), metadata: { a: "1" } });
   await broker.close();
   expect(seen).toEqual(["1", "1"]);
+});
+
+test("a handler whose close fails is told so at once, and not after the grace", async () => {
+  const broker = create();
+  let failure: unknown;
+  const subscription = (await broker.subscribe("fails", async () => {
+    const closing = closeForCaller(Promise.resolve(), [subscription], silentLogger, {
+      // As GracePeriod does it, which waits for work that does not reject.
+      wait: (work) => new Promise((resolve) => void work.then(() => resolve())),
+    });
+    failure = await closing.catch((reason: unknown) => reason);
+  })) as LocalSubscription;
+  const error = new Error("cannot be closed");
+  vi.spyOn(subscription, "closeExceptForClosers").mockRejectedValueOnce(error);
+  await broker.publish("fails", event("x"));
+  await until(() => failure === error);
+  await broker.close();
 });
