@@ -4,7 +4,7 @@ import { listenForAbort } from "../../base/abort.ts";
 import { remainingMs } from "../../base/deadline.ts";
 import { checkDialable, lookupDialable } from "../../base/dialable-address.ts";
 import { MicroError } from "../../base/error.ts";
-import { dialCancelled } from "../dial-limits.ts";
+import { dialCancelled, dialTooLate } from "../dial-limits.ts";
 import { type ClientTlsOptions, connectOptions } from "../tls.ts";
 import type { DialOptions, TransportLimits } from "../transport.ts";
 import type { HttpCallOptions } from "./call-options.ts";
@@ -77,14 +77,9 @@ async function opened(
 }
 
 function tooLate(address: string, deadline: number): MicroError {
-  const passed = remainingMs(deadline) <= 0;
-  return new MicroError(
-    passed ? "deadline_exceeded" : "unavailable",
-    passed
-      ? `${address} was not reached by the deadline`
-      : `cannot dial ${address}: it did not say that it speaks HTTP`,
-    { outcome: "not-executed" },
-  );
+  if (remainingMs(deadline) <= 0) return dialTooLate(address);
+  const text = `cannot dial ${address}: it did not say that it speaks HTTP`;
+  return new MicroError("unavailable", text, { outcome: "not-executed" });
 }
 
 function unreachable(address: string, cause?: Error): MicroError {

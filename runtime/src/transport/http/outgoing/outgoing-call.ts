@@ -189,10 +189,6 @@ export abstract class OutgoingHttp2Call
     return !this.ended;
   }
 
-  protected get windowBytes(): number {
-    return this.channel.limits.streamWindowBytes;
-  }
-
   /** The outcome of a call that ends before its response. */
   protected get outcome(): Outcome {
     return this.stream === undefined ? "not-executed" : "unknown";

@@ -230,7 +230,7 @@ export class OutgoingStream<O>
 
   /** Whether the reader has so much to read that no more should be inflated. */
   get isAhead(): boolean {
-    return this.#unreadCost >= this.windowBytes;
+    return this.#unreadCost >= this.channel.limits.streamWindowBytes;
   }
 
   /** The limits of what is inflated. */
