@@ -6,12 +6,8 @@ export {
   untilAborted,
   waitUntilAborted,
 } from "./base/abort.ts";
-export { type Backend, BackendStatus, type StateListener } from "./base/backend-state.ts";
-export {
-  BackendUrl,
-  readParameters,
-  requireBareUrl,
-} from "./base/backend-url.ts";
+export { BackendStatus, type StateListener } from "./base/backend-state.ts";
+export { BackendUrl, readParameters } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
@@ -36,14 +32,7 @@ export {
 export { PartLogger } from "./base/part-logger.ts";
 export { closeInOrder } from "./base/settle-all.ts";
 export { sharedAbortController } from "./base/shared-abort-controller.ts";
-export {
-  anyText,
-  countText,
-  durationText,
-  flagText,
-  oneWord,
-  portText,
-} from "./base/text-value.ts";
+export { anyText, countText, durationText, oneWord } from "./base/text-value.ts";
 export {
   type BrokerGuarantees,
   type OutgoingEvent,
@@ -77,13 +66,9 @@ export {
   LocalSubscription,
 } from "./broker/local-subscription.ts";
 export { deadLetterListKinds, subscribeKinds } from "./broker/option-kinds.ts";
-export { createTopic } from "./broker/topic.ts";
-export { ServerCall } from "./call/call.ts";
+export type { ServerCall } from "./call/call.ts";
 export { ConnectionPeer } from "./call/connection-peer.ts";
 export type { MethodKind } from "./call/method.ts";
-export type { ClientParts } from "./client/client-parts.ts";
-export { buildClient } from "./client/rpc-client.ts";
-export { protobufContentType } from "./codec/content-type.ts";
 export { checkJsonElements } from "./codec/json-elements.ts";
 export type {
   ConfigSourceGuarantees,
@@ -117,9 +102,6 @@ export {
 } from "./registry/validate.ts";
 export { WatchedNodes } from "./registry/watched-nodes.ts";
 export type { Candidate } from "./selector/selector.ts";
-export { buildServer } from "./server/rpc-server.ts";
-export type { ServerMessageInterceptor } from "./server/server.ts";
-export type { ServerParts } from "./server/server-parts.ts";
 export type { Driver, DriverContext, DriverPart, DriverParts } from "./service/driver.ts";
 export { ExpiryClock } from "./store/expiry-clock.ts";
 export { checkListing, compareKeys, keyBytes, type Listing } from "./store/key.ts";
@@ -161,18 +143,17 @@ export { resolveLimits } from "./transport/limits.ts";
 export { ClientConnection } from "./transport/native/client-connection.ts";
 export { NativeListener } from "./transport/native/native-listener.ts";
 export { encoding, limitKinds, listenKinds } from "./transport/option-kinds.ts";
-export {
-  type Channel,
-  type ChannelState,
-  type DialOptions,
-  type Dispatcher,
-  defaultLimits,
-  type EndWatcher,
-  type Listener,
-  type ListenOptions,
-  type OutgoingCall,
-  type TransportGuarantees,
-  type TransportLimits,
-  type UnaryReceiver,
-  type WatchedIterator,
+export type {
+  Channel,
+  ChannelState,
+  DialOptions,
+  Dispatcher,
+  EndWatcher,
+  Listener,
+  ListenOptions,
+  OutgoingCall,
+  TransportGuarantees,
+  TransportLimits,
+  UnaryReceiver,
+  WatchedIterator,
 } from "./transport/transport.ts";

@@ -7,7 +7,7 @@ import type {
   Transport,
 } from "@micro-es/runtime";
 import { createClient, createServer, memoryRegistry, silentLogger } from "@micro-es/runtime";
-import type { ServerMessageInterceptor } from "@micro-es/runtime/driver";
+import type { ServerMessageInterceptor } from "../../runtime/src/server/server.ts";
 import type { BenchCaller, BenchServer } from "./contender.ts";
 import type * as fast from "./gen/micro/bench/v1/bench_micro.ts";
 

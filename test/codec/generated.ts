@@ -12,8 +12,8 @@ import { dirname, join } from "node:path";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { AnyCodec, MessageCodec } from "@micro-es/runtime";
 import { CodecRegistry } from "@micro-es/runtime/codec";
-import { protobufContentType } from "@micro-es/runtime/driver";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
+import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 
 /** A generated codec of a message type that is only known by its name. */
 // biome-ignore lint/suspicious/noExplicitAny: tests take messages apart whose types do not exist before they run

@@ -20,7 +20,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec } from "@micro-es/runtime";
 import { CodecRegistry } from "@micro-es/runtime/codec";
-import { protobufContentType } from "@micro-es/runtime/driver";
+import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 import { exactJson } from "../../runtime/src/codec/exact-json.ts";
 
 /** What is generated from the runner's .proto files for each run. */

@@ -8,7 +8,7 @@ import {
   MicroError,
 } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
-import { createTopic } from "@micro-es/runtime/driver";
+import { topic as createTopic } from "@micro-es/runtime/codegenv1/topic";
 import { type EchoRequest, EchoRequestSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { abortAt, abortMoments } from "./abort-moments.ts";
 import { lossCases } from "./broker-losses.ts";

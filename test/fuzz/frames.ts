@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
 import { type AnyMethod, MicroError } from "@micro-es/runtime";
-import { type Dispatcher, defaultLimits } from "@micro-es/runtime/driver";
+import type { Dispatcher } from "@micro-es/runtime/driver";
 import { ClientConnection } from "../../runtime/src/transport/native/client-connection.ts";
 import { type FrameHandler, FrameReader } from "../../runtime/src/transport/native/frame-reader.ts";
 import {
@@ -12,6 +12,7 @@ import {
   minMessageBytes,
 } from "../../runtime/src/transport/native/protocol.ts";
 import { ServerConnection } from "../../runtime/src/transport/native/server-connection.ts";
+import { defaultLimits } from "../../runtime/src/transport/transport.ts";
 import { outgoing } from "../contract/transport-fixture.ts";
 import type { EchoRequest } from "../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";

@@ -1,5 +1,5 @@
 import { tcpTransport } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
+import { buildServer } from "../../runtime/src/server/rpc-server.ts";
 import { registerEcho } from "../support/server.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { type Client, createClient, createService, MicroError } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
-import { createTopic } from "@micro-es/runtime/driver";
+import { topic as createTopic } from "@micro-es/runtime/codegenv1/topic";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EchoedSchema } from "../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";

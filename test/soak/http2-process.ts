@@ -7,7 +7,7 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { createClient, httpTransport, MicroError, memoryRegistry } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
+import { buildServer } from "../../runtime/src/server/rpc-server.ts";
 import {
   createEchoServiceClient,
   type EchoServiceClient,

@@ -8,7 +8,9 @@ import {
   type Selector,
   strategies,
 } from "@micro-es/runtime";
-import { buildClient, type ClientParts, type Registration } from "@micro-es/runtime/driver";
+import type { Registration } from "@micro-es/runtime/driver";
+import type { ClientParts } from "../../runtime/src/client/client-parts.ts";
+import { buildClient } from "../../runtime/src/client/rpc-client.ts";
 import { ScriptedTransport } from "./scripted-transport.ts";
 
 /** A client of scripted nodes, which take turns. */

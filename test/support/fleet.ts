@@ -10,12 +10,10 @@ import {
   type Server,
   type Transport,
 } from "@micro-es/runtime";
-import {
-  buildClient,
-  buildServer,
-  type ClientParts,
-  type ServerParts,
-} from "@micro-es/runtime/driver";
+import type { ClientParts } from "../../runtime/src/client/client-parts.ts";
+import { buildClient } from "../../runtime/src/client/rpc-client.ts";
+import { buildServer } from "../../runtime/src/server/rpc-server.ts";
+import type { ServerParts } from "../../runtime/src/server/server-parts.ts";
 import { type EchoHandler, echoHandler } from "./echo.ts";
 import { registerEcho } from "./server.ts";
 

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { type Dispatcher, defaultLimits, type TransportLimits } from "@micro-es/runtime/driver";
+import type { Dispatcher, TransportLimits } from "@micro-es/runtime/driver";
 import { ConnectionPeer } from "../../runtime/src/call/connection-peer.ts";
 import { jsonFormat } from "../../runtime/src/codec/json.ts";
 import { RpcConnection } from "../../runtime/src/transport/http/rpc-connection.ts";
 import { errorCode } from "../../runtime/src/transport/http2/error-code.ts";
 import { defaultHttp2Limits } from "../../runtime/src/transport/http2/limits.ts";
 import { ignoringHandler } from "../../runtime/src/transport/http2/stream.ts";
+import { defaultLimits } from "../../runtime/src/transport/transport.ts";
 
 /** A server of RPC connections alone: requests that are not plain calls are refused. */
 export class RpcTestServer {

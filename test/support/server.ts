@@ -7,12 +7,9 @@ import {
   memoryTransport,
   type Server,
 } from "@micro-es/runtime";
-import {
-  buildServer,
-  type Channel,
-  type OutgoingCall,
-  type ServerParts,
-} from "@micro-es/runtime/driver";
+import type { Channel, OutgoingCall } from "@micro-es/runtime/driver";
+import { buildServer } from "../../runtime/src/server/rpc-server.ts";
+import type { ServerParts } from "../../runtime/src/server/server-parts.ts";
 import { type EchoHandler, echo, echoHandler } from "./echo.ts";
 
 /** One line that something logged. */

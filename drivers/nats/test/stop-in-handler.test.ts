@@ -1,6 +1,6 @@
 import { natsParts } from "@micro-es/nats";
 import { createService, silentLogger } from "@micro-es/runtime";
-import { createTopic } from "@micro-es/runtime/driver";
+import { topic as createTopic } from "@micro-es/runtime/codegenv1/topic";
 import { echo } from "@micro-es/test-support/echo";
 import { connect } from "nats";
 import { describe, expect, test } from "vitest";

@@ -24,13 +24,14 @@ import {
   tcpTransport,
 } from "@micro-es/runtime";
 import { debugService } from "@micro-es/runtime/debug";
-import { buildServer, createTopic } from "@micro-es/runtime/driver";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { Fleet } from "../../../test/support/fleet.ts";
 import { errorOf } from "../../../test/support/server.ts";
+import { createTopic } from "../broker/topic.ts";
+import { buildServer } from "../server/rpc-server.ts";
 
 // Options that types forbid and plain JavaScript allows.
 type Factory = (options: never) => unknown;

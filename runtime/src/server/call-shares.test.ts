@@ -8,10 +8,10 @@ import {
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { errorOf } from "../../../test/support/server.ts";
+import { buildServer } from "./rpc-server.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { contextKey, deadlineAfter, MicroError, type Server } from "@micro-es/runtime";
-import type { ServerMessageInterceptor } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { EchoRequestSchema, EchoResponseSchema } from "../../../test/gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../../test/support/echo.ts";
@@ -11,6 +10,7 @@ import {
   registerEcho,
   startMemoryServer,
 } from "../../../test/support/server.ts";
+import type { ServerMessageInterceptor } from "./server.ts";
 
 const secret = "the password is swordfish";
 

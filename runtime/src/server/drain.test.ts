@@ -7,10 +7,11 @@ import {
   type Registry,
   silentLogger,
 } from "@micro-es/runtime";
-import { buildServer, createTopic } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { errorOf, outgoing } from "../../../test/support/server.ts";
+import { createTopic } from "../broker/topic.ts";
+import { buildServer } from "./rpc-server.ts";
 
 const topic = createTopic({ name: "echo.echoed", codec: echo.echo.input });
 

@@ -5,7 +5,6 @@ import {
   type ServerInterceptor,
   type ServerInterceptorFunction,
 } from "@micro-es/runtime";
-import { createTopic } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import {
@@ -15,6 +14,7 @@ import {
   registerEcho,
   startMemoryServer,
 } from "../../../test/support/server.ts";
+import { createTopic } from "../broker/topic.ts";
 
 const topic = createTopic({ name: "echo.echoed", codec: echo.echo.input });
 const methods = [echo.echo, echo.repeat, echo.collect, echo.chat] as const;

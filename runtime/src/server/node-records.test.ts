@@ -6,10 +6,11 @@ import {
   memoryTransport,
   type Registry,
 } from "@micro-es/runtime";
-import { buildServer, createTopic } from "@micro-es/runtime/driver";
 import { expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { recordingLogger, registerEcho } from "../../../test/support/server.ts";
+import { createTopic } from "../broker/topic.ts";
+import { buildServer } from "./rpc-server.ts";
 
 const listen = () => [
   { transport: memoryTransport({ network: new MemoryNetwork() }), address: "memory:echo" },

@@ -5,12 +5,12 @@ import {
   tcpTransport,
 } from "@micro-es/runtime";
 import { registerGrpcHealth } from "@micro-es/runtime/debug/grpc";
-import { buildServer } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { recordingLogger } from "../../../test/support/server.ts";
 import type { HttpProtocolOptions } from "../transport/http/protocol-server.ts";
 import type { ServerParts } from "./rpc-server.ts";
+import { buildServer } from "./rpc-server.ts";
 
 const open: Server[] = [];
 afterEach(async () => {

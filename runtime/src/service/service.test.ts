@@ -15,10 +15,10 @@ import {
   type ServiceOptions,
   tcpTransport,
 } from "@micro-es/runtime";
-import { createTopic } from "@micro-es/runtime/driver";
 import { describe, expect, test } from "vitest";
 import { echo } from "../../../test/support/echo.ts";
 import { errorOf, recordingLogger, registerEcho } from "../../../test/support/server.ts";
+import { createTopic } from "../broker/topic.ts";
 
 const quiet = { MICRO_LOG_LEVEL: "silent" };
 const inMemory = {

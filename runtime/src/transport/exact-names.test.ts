@@ -1,11 +1,12 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { tcpTransport } from "@micro-es/runtime";
-import { buildServer, type Listener } from "@micro-es/runtime/driver";
+import type { Listener } from "@micro-es/runtime/driver";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { answering } from "../../../test/contract/transport-fixture.ts";
 import { registerEcho } from "../../../test/support/server.ts";
 import { frame, greeting, methodFrame, RawPeer } from "../../../test/support/wire.ts";
+import { buildServer } from "../server/rpc-server.ts";
 import { frameType } from "./native/protocol.ts";
 
 /*

@@ -1,6 +1,6 @@
 import { natsBroker } from "@micro-es/nats";
 import { memoryRegistry } from "@micro-es/runtime";
-import { createTopic } from "@micro-es/runtime/driver";
+import { topic as createTopic } from "@micro-es/runtime/codegenv1/topic";
 import { targetCodecs } from "../../gen/micro/attack/v1/target_micro.ts";
 import type { TargetSetup } from "../target-process.ts";
 import type { BrokerDetails } from "./broker-setup.ts";

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { goMicroTransport, type MicroError, tcpTransport } from "@micro-es/runtime";
-import { buildServer, type Channel } from "@micro-es/runtime/driver";
+import type { Channel } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
 import { MessageReader, type ReadMessage } from "../../../runtime/src/go-micro/message-reader.ts";
+import { buildServer } from "../../../runtime/src/server/rpc-server.ts";
 import { all, outgoing } from "../../contract/transport-fixture.ts";
 import { echo } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";

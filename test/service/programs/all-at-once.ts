@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { createService } from "@micro-es/runtime";
 import { protobufCodec } from "@micro-es/runtime/codec";
-import { createTopic } from "@micro-es/runtime/driver";
+import { topic as createTopic } from "@micro-es/runtime/codegenv1/topic";
 import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";

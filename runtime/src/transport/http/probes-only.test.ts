@@ -1,8 +1,8 @@
 import { MicroError, tcpTransport } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
 import { expect, test } from "vitest";
 import { echo } from "../../../../test/support/echo.ts";
 import { errorOf, outgoing, registerEcho } from "../../../../test/support/server.ts";
+import { buildServer } from "../../server/rpc-server.ts";
 
 test("a listener that speaks none of the three protocols serves probes, and refuses calls", async () => {
   const transport = tcpTransport({

@@ -10,11 +10,11 @@ import {
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { buildServer } from "@micro-es/runtime/driver";
 import { afterEach, expect, test } from "vitest";
 import { failure, outgoing } from "../../../../test/contract/transport-fixture.ts";
 import { echo } from "../../../../test/support/echo.ts";
 import { errorOf, registerEcho } from "../../../../test/support/server.ts";
+import { buildServer } from "../../server/rpc-server.ts";
 
 const open: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
