@@ -10,6 +10,9 @@ describe("addresses", () => {
     ["[fe80::1%eth0]:80", { kind: "host", host: "fe80::1%eth0", port: 80 }],
     ["unix:/run/a b.sock", { kind: "unix", path: "/run/a b.sock" }],
     ["memory:greeter-1", { kind: "memory", name: "greeter-1" }],
+    ["nats:orders.v1", { kind: "backend", scheme: "nats", name: "orders.v1" }],
+    ["nats:1.a", { kind: "backend", scheme: "nats", name: "1.a" }],
+    ["nats:4222", { kind: "host", host: "nats", port: 4_222 }],
   ])("take %s apart and put it together again", (text, address) => {
     expect(parseAddress(text)).toEqual(address);
     expect(formatAddress(parseAddress(text))).toBe(text);
@@ -23,6 +26,13 @@ describe("addresses", () => {
     "http://a:1",
     "u@h:1",
     "1.2.3:4",
+    "nats:a..b",
+    "nats:a:b",
+    "nats:a b",
+    "nats:a*",
+    "nats:123456",
+    "10.0.0.1:http",
+    "a.example:http",
     "0x1:2",
     "a:1\n",
     "::1:80",

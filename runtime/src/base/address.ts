@@ -13,21 +13,22 @@ export type Address =
     }
   | { readonly kind: "unix"; readonly path: string }
   | { readonly kind: "memory"; readonly name: string }
-  /** A NATS subject without wildcards. */
-  | { readonly kind: "nats"; readonly subject: string };
+  /** A name on a backend, which only the transport of that backend's driver can dial. */
+  | { readonly kind: "backend"; readonly scheme: string; readonly name: string };
 
 const bracketed = /^\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z._-]{1,32})?)\]:([0-9]{1,5})$/;
 const named = /^([0-9A-Za-z._-]{1,253}):([0-9]{1,5})$/;
 const label = /^[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?$/;
 const memoryName = /^[!-~]{1,255}$/;
-const natsSubject = /^(?=.{1,200}$)[A-Za-z0-9_$-]+(?:\.[A-Za-z0-9_$-]+)*$/;
+const onBackend = /^([a-z][a-z0-9+-]{0,31}):(?!\d+$)((?=.{1,200}$)[\w$-]+(?:\.[\w$-]+)*)$/;
 const controls = /\p{Cc}/u;
 
 /**
- * Parses `host:port`, `[v6]:port`, `unix:/path`, `memory:name` or `nats:subject`.
+ * Parses `host:port`, `[v6]:port`, `unix:/path`, `memory:name`, or `backend:name`: the scheme of a
+ * driver and a name on its backend, of letters, digits, `_`, `$`, `-` and dots, and not a number.
  *
- * Parsing is strict because addresses also come from outside. It rejects schemes, credentials,
- * paths, queries and control characters, and hosts that look like a number without being a dotted
+ * Parsing is strict because addresses also come from outside. It rejects URLs, credentials, paths,
+ * queries and control characters, and hosts that look like a number without being a dotted
  * IPv4 address (`2130706433`, `0x7f.1`), which some resolvers accept as one.
  *
  * @throws MicroError `invalid_argument` for anything else.
@@ -37,7 +38,7 @@ export function parseAddress(text: string): Address {
   if (address === undefined) {
     throw new MicroError(
       "invalid_argument",
-      `${JSON.stringify(String(text).slice(0, 128))} is not a valid address: use host:port, [v6]:port, unix:/path, memory:name or nats:subject`,
+      `${JSON.stringify(String(text).slice(0, 128))} is not a valid address: use host:port, [v6]:port, unix:/path, memory:name or backend:name`,
       { outcome: "not-executed" },
     );
   }
@@ -51,8 +52,8 @@ export function formatAddress(address: Address): string {
       return `unix:${address.path}`;
     case "memory":
       return `memory:${address.name}`;
-    case "nats":
-      return `nats:${address.subject}`;
+    case "backend":
+      return `${address.scheme}:${address.name}`;
     case "host":
       return address.host.includes(":")
         ? `[${address.host}]:${address.port}`
@@ -70,9 +71,10 @@ function parse(text: string): Address | undefined {
     const name = text.slice("memory:".length);
     return memoryName.test(name) ? { kind: "memory", name } : undefined;
   }
-  if (text.startsWith("nats:") && !/^nats:\d{1,5}$/.test(text)) {
-    const subject = text.slice("nats:".length);
-    return natsSubject.test(subject) ? { kind: "nats", subject } : undefined;
+  const backend = onBackend.exec(text);
+  if (backend !== null) {
+    const [, scheme = "", name = ""] = backend;
+    return { kind: "backend", scheme, name };
   }
   const match = bracketed.exec(text) ?? named.exec(text);
   if (match === null) return undefined;

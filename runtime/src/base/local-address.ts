@@ -10,7 +10,7 @@ const loopback = new AddressRanges(["127.0.0.0", 8], ["::1", 128]);
  */
 export function isLocalAddress(address: string): boolean {
   const parsed = parseAddress(address);
-  if (parsed.kind !== "host") return parsed.kind !== "nats";
+  if (parsed.kind !== "host") return parsed.kind !== "backend";
   return isIP(parsed.host) === 0
     ? /^(?:.+\.)?localhost$/i.test(parsed.host)
     : loopback.has(parsed.host);

@@ -25,12 +25,12 @@ const linkLocal = new AddressRanges(["169.254.0.0", 16], ["fe80::", 10]);
  * The policy for a registry that any machine on the link can write to. An address from another
  * machine must be an IP address that is neither loopback nor link-local, unless it is the
  * announcer's own link-local one. Names and unix sockets are accepted from this machine only;
- * wildcards, multicast, cloud metadata services and `memory:` are never accepted. An IPv6 address
- * that maps to an IPv4 address is checked as both.
+ * wildcards, multicast, cloud metadata services, `memory:` and names on a backend are never
+ * accepted. An IPv6 address that maps to an IPv4 address is checked as both.
  */
 export function allowLinkAddress(address: string, source: RecordSource): boolean {
   const parsed = parseAddress(address);
-  if (parsed.kind === "memory" || parsed.kind === "nats") return false;
+  if (parsed.kind === "memory" || parsed.kind === "backend") return false;
   if (parsed.kind === "unix") return source.local;
   const host = parsed.host.split("%")[0] ?? "";
   if (isIP(host) === 0) return source.local;

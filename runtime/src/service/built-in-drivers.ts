@@ -138,8 +138,9 @@ function filePath(url: BackendUrl): string {
 
 /** The host of `host:port` or of a lone host, IPv6 in brackets; undefined for other addresses. */
 function hostOf(address: string | undefined): string | undefined {
-  if (address === undefined || /^(?:unix|memory|nats):/.test(address)) return undefined;
-  return address.replace(/:\d+$/, "");
+  const host = address?.replace(/:\d+$/, "");
+  // An address of another kind, such as unix:/path, has a colon outside of brackets.
+  return host?.replace(/^\[.*\]$/, "").includes(":") ? undefined : host;
 }
 
 function invalid(message: string): MicroError {

@@ -117,7 +117,7 @@ export class ChosenParts {
         environment: this.values,
         startTimeoutMs: this.read(variables.startTimeout),
         registry: () => this.registry,
-        address: () => (name === undefined ? undefined : this.listen[0]?.address),
+        address: () => (name === undefined ? undefined : this.#socketAddress()),
       },
       (parts) => this.#made.push(parts),
     );
@@ -297,6 +297,12 @@ export class ChosenParts {
     const free = transport.accepts(localAddress) ? localAddress : `${transport.name}:0`;
     const address = this.#options.address ?? this.read(variables.address) ?? free;
     return { transport, address, ...omitUndefined({ advertise }) };
+  }
+
+  /** Where the server listens; undefined if that is in the process or on a backend. */
+  #socketAddress(): string | undefined {
+    const [first] = this.listen;
+    return first?.transport.accepts(localAddress) === true ? first.address : undefined;
   }
 
   /** The sources that the environment names. The caller closes them, before {@link made}. */

@@ -60,6 +60,9 @@ export interface DriverContext {
   readonly startTimeoutMs: number | undefined;
   /** The program's registry, for a part that finds its peers through it; not for `registry()`. */
   registry(): Registry;
-  /** Where the service listens, for a part that also listens; undefined for a client. */
+  /**
+   * Where the service listens, for a part that also listens: `host:port` or `unix:/path`. Undefined
+   * for a client, and for a service that does not listen on a socket.
+   */
   address(): string | undefined;
 }

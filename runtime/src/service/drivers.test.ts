@@ -152,12 +152,25 @@ describe("a driver", () => {
   test("learns logger, name, environment, registry and address", async () => {
     const driver = fake("acme");
     const logger = recordingLogger();
-    const environment = { ...inMemory, MICRO_BROKER: "acme:", MICRO_ADDRESS: "memory:shop" };
+    const address = "127.0.0.1:8080";
+    const environment = {
+      ...inMemory,
+      MICRO_BROKER: "acme:",
+      MICRO_TRANSPORT: "tcp:",
+      MICRO_ADDRESS: address,
+    };
     await using it = createService({ name: "shop", drivers: [driver], logger, environment });
     const [context] = driver.contexts;
     expect(context).toMatchObject({ logger, service: "shop", environment });
     expect(context?.registry()).toBe(it.registry);
-    expect(context?.address()).toBe("memory:shop");
+    expect(context?.address()).toBe(address);
+  });
+
+  test("learns no address of a service that does not listen on a socket", async () => {
+    const driver = fake("acme");
+    await using it = service([driver], { MICRO_BROKER: "acme:", MICRO_ADDRESS: "memory:shop" });
+    expect(it.broker.name).toBe("memory");
+    expect(driver.contexts[0]?.address()).toBeUndefined();
   });
 
   test("takes precedence over what the runtime has", async () => {

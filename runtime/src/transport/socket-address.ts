@@ -31,8 +31,8 @@ export function readSocketAddress(text: string): SocketAddress {
       `the path of ${text} is too long: a unix socket's has at most ${maxPathBytes} bytes`,
     );
   }
-  if (address.kind === "nats") {
-    throw invalid(`${text} is an address of the NATS transport: use host:port or unix:/path`);
+  if (address.kind === "backend") {
+    throw invalid(`${text} is not the address of a socket: use host:port or unix:/path`);
   }
   return address;
 }

@@ -30,7 +30,7 @@ export interface FittedInstance {
  * address.
  *
  * @throws MicroError `invalid_argument` when the node does not fit into one packet, has a `memory:`
- * address or a host that does not resolve.
+ * address, an address on a backend or a host that does not resolve.
  */
 export async function toInstance(
   node: Node,
@@ -109,8 +109,11 @@ async function locate(node: Node): Promise<{
       "other processes cannot reach a memory: address; use memoryRegistry for it",
     );
   }
-  if (address.kind === "nats") {
-    throw refused(node, "finding a nats: address needs NATS; use natsRegistry for it");
+  if (address.kind === "backend") {
+    throw refused(
+      node,
+      `only what is connected to the backend reaches a ${address.scheme}: address; use the registry of its driver`,
+    );
   }
   if (address.kind === "unix") {
     return { port: 0, ipv4: undefined, ipv6: undefined, address: node.address };
