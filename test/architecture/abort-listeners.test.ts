@@ -25,8 +25,8 @@ function violations(sources: readonly (readonly [file: string, source: string])[
 }
 
 describe("an abort is listened for by base/abort.ts alone", () => {
-  test("in the runtime and the drivers", () => {
-    const files = globSync(["runtime/src/**/*.ts", "drivers/*/src/**/*.ts"], {
+  test("in the runtime, the drivers and the command line", () => {
+    const files = globSync(["runtime/src/**/*.ts", "drivers/*/src/**/*.ts", "cli/src/**/*.ts"], {
       cwd: root,
       ignore: ["**/*.test.ts"],
     });

@@ -1,4 +1,3 @@
-import { aborted } from "../aborted.ts";
 import { type Command, defineCommand } from "../command.ts";
 
 export const command: Command = defineCommand({
@@ -22,6 +21,7 @@ export const command: Command = defineCommand({
     ["micro run --json >run.log", "one object per line: output and status"],
   ],
   async run({ arguments: folders, options, output, environment, signal, urgent }) {
+    const { listenForAbort } = await import("@micro-es/runtime/driver");
     const { localRuntime } = await import("@micro-es/runtime/runtime/local");
     const { DevLoop } = await import("../run/dev-loop.ts");
     const { ReloadedFiles } = await import("../run/reloaded-files.ts");
@@ -44,8 +44,8 @@ export const command: Command = defineCommand({
       watch: options["no-watch"] !== true,
       current,
     });
-    const interrupted = aborted(signal);
-    void aborted(urgent).then(() => runtime.close(0));
+    const interrupted = new Promise<void>((resolve) => listenForAbort(signal, () => resolve()));
+    listenForAbort(urgent, () => void runtime.close(0));
     const services = async () => {
       await loop.start();
       await (options["no-watch"] === true ? loop.ended() : interrupted);

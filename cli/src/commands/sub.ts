@@ -1,5 +1,4 @@
 import type { IncomingEvent } from "@micro-es/runtime";
-import { aborted } from "../aborted.ts";
 import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -35,11 +34,12 @@ export const command: Command = defineCommand({
     await using backend = await openBackendParts(environment);
     const { contentOf, contentText } = await import("../events/event-body.ts");
     const { eventSchema } = await import("../events/event-schema.ts");
+    const { listenForAbort } = await import("@micro-es/runtime/driver");
     const schema =
       options.raw === true ? undefined : await eventSchema(backend, topic, options, signal);
     let left = count;
     await new Promise<void>((resolve, reject) => {
-      void aborted(signal).then(resolve);
+      listenForAbort(signal, () => resolve());
       const show = (event: IncomingEvent) => {
         if (left <= 0) return;
         const { id, key, typeName, contentType } = event;

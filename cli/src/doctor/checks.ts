@@ -70,13 +70,13 @@ async function checkPorts(environment: Variables): Promise<Finding> {
 
 async function checkBackends(environment: Variables, signal: AbortSignal): Promise<Finding> {
   const { openBackendParts } = await import("../backend-parts.ts");
+  const { untilAborted } = await import("@micro-es/runtime/driver");
   await using backend = await openBackendParts(environment);
   const { name, guarantees } = backend.registry;
   if (guarantees.reach !== "backend") {
     return { state: "good", found: "none configured; services use the runtime's embedded parts" };
   }
-  const names = await backend.registry.list({
-    signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
-  });
-  return { state: "good", found: `the ${name} registry answers, with ${names.length} services` };
+  const listed = backend.registry.list({ signal });
+  const names = await untilAborted(listed, AbortSignal.timeout(5_000));
+  return { state: "good", found: `the ${name} registry responds, with ${names.length} services` };
 }
