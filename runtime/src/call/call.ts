@@ -201,7 +201,7 @@ export function deadlineExceeded(
   what: string,
   outcome: MicroError["outcome"] = "unknown",
 ): MicroError {
-  return new MicroError("deadline_exceeded", `${what} was not answered by its deadline`, {
+  return new MicroError("deadline_exceeded", `${what} got no response by its deadline`, {
     outcome,
   });
 }

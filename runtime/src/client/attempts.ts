@@ -129,7 +129,7 @@ export class Attempts implements UnaryAttemptOwner {
       return;
     }
     channel.unary(method, attempt.request, attempt).then(
-      (message) => attempt.answered(message),
+      (message) => attempt.responded(message),
       (reason) => attempt.failed(reason),
     );
   }

@@ -92,7 +92,7 @@ export function notOneResponse(
 ): MicroError {
   return new MicroError(
     "unimplemented",
-    `${target} answered ${method} with ${count} instead of one; do both sides have the same .proto?`,
+    `${target} responded to ${method} with ${count} instead of one; do both sides have the same .proto?`,
     { outcome: "unknown" },
   );
 }

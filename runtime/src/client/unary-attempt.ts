@@ -31,7 +31,7 @@ export class UnaryAttempt extends Attempt implements UnaryReceiver {
     call.current = this;
   }
 
-  answered(message: unknown): void {
+  responded(message: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#owner.attemptResponded(this, message);

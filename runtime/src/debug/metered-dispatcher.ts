@@ -32,7 +32,9 @@ export class MeteredDispatcher implements Dispatcher {
   }
 
   unary(call: ServerCall, request: unknown): Promise<unknown> {
-    return new Promise((answered, failed) => this.startUnary(call, request, { answered, failed }));
+    return new Promise((responded, failed) =>
+      this.startUnary(call, request, { responded, failed }),
+    );
   }
 
   startUnary(call: ServerCall, request: unknown, receiver: UnaryReceiver): void {
@@ -66,9 +68,9 @@ class MeteredUnary implements UnaryReceiver {
     this.#beganAt = meter.begin();
   }
 
-  answered(message: unknown): void {
+  responded(message: unknown): void {
     this.#meter.end(this.#call, this.#beganAt, false, undefined);
-    this.#receiver.answered(message);
+    this.#receiver.responded(message);
   }
 
   failed(reason: unknown): void {

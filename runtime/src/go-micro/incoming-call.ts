@@ -6,12 +6,12 @@ import type { AnyMethod } from "../call/method.ts";
 import type { AnyCodec } from "../codec/codec.ts";
 import { decodeWithin } from "../codec/message-elements.ts";
 import {
-  answerError,
   callerGone,
   codecError,
   encodeMetadata,
   invalidResponse,
   messageTooLarge,
+  responseError,
 } from "../transport/call-errors.ts";
 import { errorText } from "../transport/go-micro-error.ts";
 import type { Dispatcher, TransportLimits } from "../transport/transport.ts";
@@ -152,7 +152,7 @@ export abstract class IncomingCall {
   protected respondWithError(reason: unknown): void {
     if (this.#over) return;
     const { method, form, opened, contentType } = this.request;
-    const error = answerError(reason, method.name);
+    const error = responseError(reason, method.name);
     const header: OutgoingHeader = new Map();
     writeError(header, error, method.service);
     const body = form.error(errorText(error, method.service), opened);

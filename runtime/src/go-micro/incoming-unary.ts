@@ -26,7 +26,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
         return;
       }
       Promise.resolve(dispatcher.unary(this.call, message)).then(
-        (response) => this.answered(response),
+        (response) => this.responded(response),
         (reason) => this.failed(reason),
       );
     } catch (reason) {
@@ -34,7 +34,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
     }
   }
 
-  answered(response: unknown): void {
+  responded(response: unknown): void {
     if (this.over) return;
     try {
       const header: OutgoingHeader = new Map();

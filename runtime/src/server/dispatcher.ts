@@ -118,7 +118,9 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   }
 
   unary(call: ServerCall, request: unknown): Promise<unknown> {
-    return new Promise((answered, failed) => this.startUnary(call, request, { answered, failed }));
+    return new Promise((responded, failed) =>
+      this.startUnary(call, request, { responded, failed }),
+    );
   }
 
   startUnary(call: ServerCall, request: unknown, receiver: UnaryReceiver): void {
@@ -197,7 +199,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
       return;
     }
     this.#calls.leave(call);
-    receiver.answered(message);
+    receiver.responded(message);
   }
 
   #fail(call: ServerCall, reason: unknown, receiver: UnaryReceiver): void {

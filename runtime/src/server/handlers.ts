@@ -5,11 +5,11 @@ import type { StreamResponse } from "./response-stream.ts";
 import { iteratorOf } from "./validate-response.ts";
 
 /** Handles a unary call. */
-export type UnaryAnswer = (call: ServerCall, request: unknown) => Awaitable<unknown>;
+export type UnaryResponse = (call: ServerCall, request: unknown) => Awaitable<unknown>;
 
 /** Handles calls of the method it was registered for, according to the method's kind. */
 export type Handler =
-  | { readonly unary: UnaryAnswer; readonly stream?: undefined }
+  | { readonly unary: UnaryResponse; readonly stream?: undefined }
   | { readonly stream: StreamResponse; readonly unary?: undefined };
 
 /** Adapts a server-streaming handler to a stream of requests. */

@@ -3,7 +3,7 @@ import { EventRejected } from "../broker/broker.ts";
 import type { Awaitable, ServerCall } from "../call/call.ts";
 import { around, aroundStream, checkInterceptors } from "../call/interception.ts";
 import type { HandlerErrors } from "./handler-errors.ts";
-import type { Handler, UnaryAnswer } from "./handlers.ts";
+import type { Handler, UnaryResponse } from "./handlers.ts";
 import type { StreamResponse } from "./response-stream.ts";
 import type {
   EventContext,
@@ -15,7 +15,7 @@ import type {
 import { iteratorOf } from "./validate-response.ts";
 
 /** Handles the decoded message of an event. */
-export type EventAnswer = (message: unknown, context: EventContext) => Awaitable<void>;
+export type EventHandling = (message: unknown, context: EventContext) => Awaitable<void>;
 
 /** An interceptor in the server's internal form: an event comes with the name of its subscriber. */
 export interface ServerInterception extends Omit<ServerMessageInterceptor, "event"> {
@@ -55,11 +55,11 @@ export function intercept(
 
 /** Wraps a subscriber's handler in the interceptors. */
 export function interceptEvent(
-  handler: EventAnswer,
+  handler: EventHandling,
   interceptors: readonly ServerInterception[],
   subscriber: string,
-): EventAnswer {
-  return interceptors.reduceRight<EventAnswer>(
+): EventHandling {
+  return interceptors.reduceRight<EventHandling>(
     (inner, interceptor) => (message, context) =>
       interceptor.event(context, message, async (passed) => inner(passed, context), subscriber),
     handler,
@@ -67,11 +67,11 @@ export function interceptEvent(
 }
 
 function interceptUnary(
-  handler: UnaryAnswer,
+  handler: UnaryResponse,
   interceptors: readonly ServerInterception[],
   errors: HandlerErrors,
-): UnaryAnswer {
-  const guarded: UnaryAnswer = (call, request) => {
+): UnaryResponse {
+  const guarded: UnaryResponse = (call, request) => {
     const fault = (reason: unknown): never => {
       throw errors.fromHandler(call, reason);
     };
@@ -81,7 +81,7 @@ function interceptUnary(
       return fault(reason);
     }
   };
-  return interceptors.reduceRight<UnaryAnswer>((inner, interceptor) => {
+  return interceptors.reduceRight<UnaryResponse>((inner, interceptor) => {
     return (call, request) => {
       const next = (passed: unknown): Promise<unknown> => {
         try {

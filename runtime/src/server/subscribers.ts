@@ -3,7 +3,7 @@ import type { Broker, Subscription } from "../broker/broker.ts";
 import type { Topic } from "../broker/topic.ts";
 import type { Awaitable } from "../call/call.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import { type EventAnswer, interceptEvent, type ServerInterception } from "./interceptors.ts";
+import { type EventHandling, interceptEvent, type ServerInterception } from "./interceptors.ts";
 import type { EventContext, SubscriberOptions } from "./server.ts";
 
 /** A topic with its handler, and how to subscribe. */
@@ -29,7 +29,7 @@ export function createSubscriber<M, I>(
   const intercepted =
     interceptors.length === 0
       ? handler
-      : interceptEvent(handler as EventAnswer, interceptors, name ?? topic.name);
+      : interceptEvent(handler as EventHandling, interceptors, name ?? topic.name);
   return {
     topic: topic.name,
     codec: topic.codec as AnyCodec,

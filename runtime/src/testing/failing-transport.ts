@@ -77,7 +77,7 @@ class FailingChannel implements Channel {
     receiver: UnaryReceiver<O>,
   ): void {
     this.unary(method, request, call).then(
-      (message) => receiver.answered(message),
+      (message) => receiver.responded(message),
       (reason) => receiver.failed(reason),
     );
   }

@@ -21,7 +21,7 @@ export function cancelledBy(reason: unknown, what: string, outcome: Outcome): Mi
   const timeout = cause.code === "deadline_exceeded";
   return new MicroError(
     timeout ? "deadline_exceeded" : "canceled",
-    timeout ? `${what} was not answered by its deadline` : `${what} was cancelled by its caller`,
+    timeout ? `${what} got no response by its deadline` : `${what} was cancelled by its caller`,
     { outcome, cause: reason },
   );
 }
@@ -30,7 +30,7 @@ export function cancelledBy(reason: unknown, what: string, outcome: Outcome): Mi
  * Returns the error that a caller sees for what a handler threw. A MicroError is passed on as it
  * is; any other value reveals nothing.
  */
-export function answerError(reason: unknown, method: string): MicroError {
+export function responseError(reason: unknown, method: string): MicroError {
   if (isMicroError(reason)) return wellFormed(reason);
   return new MicroError("internal", `the handler of ${method} failed`, {
     outcome: "executed",
@@ -42,7 +42,7 @@ export function answerError(reason: unknown, method: string): MicroError {
 export function invalidResponse(method: AnyMethod, reason: unknown): MicroError {
   return new MicroError(
     "internal",
-    `the handler of ${method.name} returned what is no ${method.output.typeName || "message"}`,
+    `the handler of ${method.name} did not return a ${method.output.typeName || "message"}`,
     { outcome: "executed", cause: reason },
   );
 }
@@ -144,7 +144,7 @@ export function unknownMethod(name: string, address: string): MicroError {
 
 /** Returns the error for a call that was cut off because its connection ended. */
 export function connectionLost(method: string, reason: MicroError, outcome: Outcome): MicroError {
-  return new MicroError("unavailable", `${method} was not answered: ${reason.message}`, {
+  return new MicroError("unavailable", `${method} got no response: ${reason.message}`, {
     outcome,
     cause: reason,
   });

@@ -16,11 +16,11 @@ export function runUnary(
     const response = dispatcher.unary(call, request);
     if (response instanceof Promise) {
       response.then(
-        (message) => receiver.answered(message),
+        (message) => receiver.responded(message),
         (reason) => receiver.failed(reason),
       );
     } else {
-      receiver.answered(response);
+      receiver.responded(response);
     }
   } catch (reason) {
     receiver.failed(reason);

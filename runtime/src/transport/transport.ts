@@ -138,7 +138,7 @@ export interface OutgoingCall {
  * one of the two methods is called, once.
  */
 export interface UnaryReceiver<T = unknown> {
-  answered(message: T): void;
+  responded(message: T): void;
   failed(reason: unknown): void;
 }
 

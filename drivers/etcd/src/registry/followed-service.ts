@@ -96,7 +96,7 @@ export class FollowedService implements WatchFollower {
     this.nodes.replace([...nodes.values()]);
     if (this.#isKnown) return;
     this.#isKnown = true;
-    this.#answer((waiting) => waiting.resolve());
+    this.#settleWaiting((waiting) => waiting.resolve());
   }
 
   change(entry: EtcdEntry): void {
@@ -116,7 +116,7 @@ export class FollowedService implements WatchFollower {
   }
 
   failed(reason: MicroError): void {
-    this.#answer((waiting) => waiting.reject(reason));
+    this.#settleWaiting((waiting) => waiting.reject(reason));
   }
 
   /** Removes nodes that did not come back; returns when the next one is due. */
@@ -136,7 +136,7 @@ export class FollowedService implements WatchFollower {
 
   close(): void {
     this.nodes.end();
-    this.#answer((waiting) => waiting.resolve());
+    this.#settleWaiting((waiting) => waiting.resolve());
   }
 
   #remember(key: string, { node, ttlMs }: NodeRecord): void {
@@ -183,7 +183,7 @@ export class FollowedService implements WatchFollower {
     );
   }
 
-  #answer(settle: (waiting: Waiting) => void): void {
+  #settleWaiting(settle: (waiting: Waiting) => void): void {
     for (const waiting of this.#waiting) settle(waiting);
     this.#waiting.clear();
   }

@@ -126,7 +126,7 @@ export class BucketWatch {
     });
     this.#subscription = subscription;
     this.#heardAt = performance.now();
-    const info = await this.#bucket.link.answer(
+    const info = await this.#bucket.link.response(
       manager.consumers.add(
         this.#bucket.stream,
         consumer(inbox, this.#bucket.subject(this.#filter), this.#headersOnly),

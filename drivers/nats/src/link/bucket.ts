@@ -89,7 +89,7 @@ export class NatsBucket {
     return this.#run("read", key, async () => {
       const manager = await this.link.manager();
       try {
-        const found = await this.link.answer(
+        const found = await this.link.response(
           manager.streams.getMessage(this.stream, { last_by_subj: this.subject(key) }),
         );
         return {
@@ -140,7 +140,7 @@ export class NatsBucket {
           timeout: this.link.timeoutMs,
           ...(ifRevision === undefined ? {} : { expect: { lastSubjectSequence: ifRevision } }),
         });
-        return (await this.link.answer(written)).seq;
+        return (await this.link.response(written)).seq;
       } catch (error) {
         if (!isNobodyThere(error) || performance.now() > giveUpAt) throw error;
         // A stream created a moment ago does not listen yet, and one on a server that was wiped is
@@ -166,7 +166,7 @@ export class NatsBucket {
   async #make(): Promise<void> {
     const manager = await this.link.manager();
     try {
-      await this.link.answer(manager.streams.info(this.stream));
+      await this.link.response(manager.streams.info(this.stream));
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -191,7 +191,7 @@ export class NatsBucket {
       max_consumers: -1,
     };
     try {
-      await this.link.answer(manager.streams.add(config));
+      await this.link.response(manager.streams.add(config));
     } catch (error) {
       // Another process created it meanwhile, perhaps with other options.
       await manager.streams.info(this.stream).catch(() => {

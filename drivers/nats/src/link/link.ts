@@ -130,7 +130,7 @@ export class NatsLink extends Closable {
    * The servers' response. When the connection is lost, the library keeps waiting for a response
    * that will not arrive; this fails at once then, with an unknown outcome.
    */
-  answer<T>(asked: Promise<T>): Promise<T> {
+  response<T>(asked: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#asking.add(reject);
       const forget = () => this.#asking.delete(reject);

@@ -35,7 +35,7 @@ export class BucketRegistration extends Closable implements Registration, Bucket
   #working: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #watch: BucketWatch | undefined;
-  #answers: ServiceResponder | undefined;
+  #responder: ServiceResponder | undefined;
   #forgetReconnect: (() => void) | undefined;
 
   constructor(
@@ -116,7 +116,7 @@ export class BucketRegistration extends Closable implements Registration, Bucket
     const connection = await untilAborted(this.#bucket.link.open(), this.#closing.signal);
     if (this.#ended) return;
     // First, on the same connection: the responder is ready before the record can be found.
-    this.#answers = new ServiceResponder(connection, this.node);
+    this.#responder = new ServiceResponder(connection, this.node);
     await this.#put(undefined);
     if (this.#ended) return;
     this.#watch = new BucketWatch(this.#bucket, this.#key, this);
@@ -141,7 +141,7 @@ export class BucketRegistration extends Closable implements Registration, Bucket
   #stop(): void {
     clearTimeout(this.#timer);
     this.#watch?.close();
-    this.#answers?.close();
+    this.#responder?.close();
     this.#forgetReconnect?.();
   }
 

@@ -88,7 +88,7 @@ export class FollowedService implements BucketFollower {
     for (const [key, lease] of before) this.#lease(key, lease.id, lease.ttlMs, now + lease.ttlMs);
     this.nodes.replace([...nodes.values()]);
     this.#known = true;
-    if (!wasKnown) this.#answer((waiting) => waiting.resolve());
+    if (!wasKnown) this.#settleWaiting((waiting) => waiting.resolve());
   }
 
   change(entry: BucketEntry): void {
@@ -121,7 +121,7 @@ export class FollowedService implements BucketFollower {
   }
 
   failed(error: unknown): void {
-    this.#answer((waiting) => waiting.reject(error));
+    this.#settleWaiting((waiting) => waiting.reject(error));
   }
 
   /** Removes the nodes whose lease has ended; returns when the next one ends. */
@@ -146,7 +146,7 @@ export class FollowedService implements BucketFollower {
   close(): void {
     this.#watch.close();
     this.nodes.end();
-    this.#answer((waiting) => waiting.resolve());
+    this.#settleWaiting((waiting) => waiting.resolve());
   }
 
   #lease(key: string, id: string, ttlMs: number, endsAt: Deadline): void {
@@ -164,8 +164,8 @@ export class FollowedService implements BucketFollower {
     }
   }
 
-  #answer(answer: (waiting: Waiting) => void): void {
-    for (const waiting of this.#waiting) answer(waiting);
+  #settleWaiting(settle: (waiting: Waiting) => void): void {
+    for (const waiting of this.#waiting) settle(waiting);
     this.#waiting.clear();
   }
 }

@@ -24,7 +24,7 @@ export class ServiceResponder {
         (subject) =>
           connection.subscribe(subject, {
             callback: (error, message) => {
-              if (error === null) this.#answer(verb, message);
+              if (error === null) this.#respond(verb, message);
             },
           }),
       ),
@@ -35,9 +35,9 @@ export class ServiceResponder {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 
-  #answer(verb: Verb, message: Msg): void {
+  #respond(verb: Verb, message: Msg): void {
     const { version, metadata, endpoints, service, address } = this.#node;
-    const answer = {
+    const response = {
       type: `io.nats.micro.v1.${verb.toLowerCase()}_response`,
       name: nameOf(this.#node),
       id: idOf(this.#node),
@@ -58,7 +58,7 @@ export class ServiceResponder {
             })),
           }),
     };
-    message.respond(JSON.stringify(answer));
+    message.respond(JSON.stringify(response));
   }
 }
 

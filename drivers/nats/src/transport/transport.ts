@@ -185,9 +185,9 @@ class SubjectListener extends Closable<[graceMs?: number]> implements Listener {
           if (error !== null || peer === "") return;
           const inbox = createInbox();
           const socket = new SubjectSocket(link, connection, inbox);
-          const answer = headers();
-          answer.set(acceptHeader, inbox);
-          connection.publish(peer, new Uint8Array(), { headers: answer, reply: inbox });
+          const accepted = headers();
+          accepted.set(acceptHeader, inbox);
+          connection.publish(peer, new Uint8Array(), { headers: accepted, reply: inbox });
           socket.connected(peer);
           native.accept(socket as unknown as Socket, `nats:${peer}`);
         },

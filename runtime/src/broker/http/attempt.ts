@@ -57,7 +57,7 @@ export class Attempt implements LinkDelivery {
   start(): void {
     const only = this.#candidate;
     if (only.queue === undefined && this.#host.isAvoided(only.id)) {
-      this.settled(new MicroError("unavailable", "it did not answer a moment ago"));
+      this.settled(new MicroError("unavailable", "it did not respond a moment ago"));
       return;
     }
     if (this.#members.length > 1) this.#candidate = this.#choose();

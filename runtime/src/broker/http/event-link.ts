@@ -150,7 +150,7 @@ export class EventLink {
   }
 
   /** Called by a batch that has a response, before its results are passed on. */
-  batchAnswered(): void {
+  batchResponded(): void {
     this.#proven = true;
   }
 
@@ -275,9 +275,9 @@ class Batch implements OutgoingEvents, OutgoingCall, UnaryReceiver<Uint8Array> {
     this.size += bytes;
   }
 
-  answered(results: Uint8Array): void {
+  responded(results: Uint8Array): void {
     const { events } = this;
-    this.#link.batchAnswered();
+    this.#link.batchResponded();
     if (results.length === 0) {
       for (const event of events) event.settled("accepted");
     } else {

@@ -39,7 +39,7 @@ export class NativeReceiver implements Dispatcher {
       receiver.failed(reason);
       return;
     }
-    receiver.answered(results);
+    receiver.responded(results);
   }
 
   stream(): AsyncIterable<unknown> {

@@ -153,5 +153,5 @@ export class Publisher implements AttemptHost {
 const notSent = { outcome: "not-executed" } as const;
 
 function notAccepted(status: number): MicroError {
-  return new MicroError("unavailable", `it answered with HTTP status ${status}`, notSent);
+  return new MicroError("unavailable", `it responded with HTTP status ${status}`, notSent);
 }

@@ -102,7 +102,7 @@ export class Sender {
         },
       });
       const timer = setTimeout(() => {
-        request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
+        request.destroy(noResponse(target, `no response within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#active.add(request);
       const end = () => {
@@ -111,7 +111,7 @@ export class Sender {
       };
       request.on("close", end);
       request.on("error", (error: NodeJS.ErrnoException) => {
-        reject(error instanceof MicroError ? error : unanswered(target, error.message, error));
+        reject(error instanceof MicroError ? error : noResponse(target, error.message, error));
       });
       request.on("response", (response) => {
         drain(response);
@@ -140,7 +140,7 @@ export class Sender {
     checkAllowed(target, this.#options.allowAddress);
     this.#loading ??= load();
     const http = await this.#loading;
-    if (this.#closed) throw unanswered(target, "the broker is closed");
+    if (this.#closed) throw noResponse(target, "the broker is closed");
     return http;
   }
 
@@ -188,7 +188,7 @@ export class Sender {
       };
       const timer = setTimeout(
         () => {
-          request.destroy(unanswered(target, `no response within ${timeoutMs} ms`));
+          request.destroy(noResponse(target, `no response within ${timeoutMs} ms`));
         },
         Math.max(0, remainingMs(dueAt)),
       );
@@ -202,7 +202,7 @@ export class Sender {
         if (error instanceof MicroError) reject(error);
         else if (request.reusedSocket && stale.has(error.code ?? "")) {
           reject(new StaleConnection(error.message));
-        } else reject(unanswered(target, error.message, error));
+        } else reject(noResponse(target, error.message, error));
       });
       request.on("response", (response) => {
         drain(response);
@@ -253,7 +253,7 @@ function drain(response: IncomingMessage): void {
   response.on("error", () => {});
 }
 
-function unanswered(target: Target, why: string, cause?: NodeJS.ErrnoException): MicroError {
+function noResponse(target: Target, why: string, cause?: NodeJS.ErrnoException): MicroError {
   const outcome =
     cause?.code !== undefined && notConnected.has(cause.code) ? "not-executed" : "unknown";
   return unreachable(target, why, outcome, cause);

@@ -7,7 +7,7 @@ import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import { countedSchema } from "../../codec/message-elements.ts";
 import { lateMessage } from "../body-deadline.ts";
-import { answerError, callerGone, codecError } from "../call-errors.ts";
+import { callerGone, codecError, responseError } from "../call-errors.ts";
 import { errorCode } from "../http2/error-code.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../http2/stream.ts";
@@ -136,7 +136,7 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
   }
 
   #respondWith(reason: unknown): void {
-    const error = answerError(reason, this.method.name);
+    const error = responseError(reason, this.method.name);
     try {
       this.sendError(error, true);
     } catch {

@@ -101,7 +101,7 @@ describe("a port holds clients of HTTP/2 to its options:", () => {
     await expect.poll(() => listener.openCalls).toBe(1);
     await expect.poll(() => peer.of(types.ping).length).toBe(1);
     await expect.poll(() => peer.isClosed).toBe(true);
-    expect(errors[0]?.message).toContain("nothing was heard for 200 ms");
+    expect(errors[0]?.message).toContain("nothing was received for 200 ms");
     expect(listener.openCalls).toBe(0);
   });
 

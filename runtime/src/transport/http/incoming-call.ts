@@ -11,7 +11,13 @@ import { isMicroError, MicroError, wellFormed } from "../../base/error.ts";
 import type { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
-import { answerError, callEnded, callerGone, codecError, encodeMetadata } from "../call-errors.ts";
+import {
+  callEnded,
+  callerGone,
+  codecError,
+  encodeMetadata,
+  responseError,
+} from "../call-errors.ts";
 import { type HeaderLine, headerLines, metadataFrom } from "../http-headers.ts";
 import { encodeResponse } from "../message-bytes.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
@@ -219,7 +225,7 @@ export class IncomingCall {
     } catch {
       // Metadata that cannot be sent must not hide the error from the caller.
     }
-    return this.#status(answerError(reason, this.#served.method.name));
+    return this.#status(responseError(reason, this.#served.method.name));
   }
 
   #status(error: MicroError): Error {

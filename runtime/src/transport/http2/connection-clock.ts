@@ -158,7 +158,7 @@ export class ConnectionClock {
       else {
         connection.late(
           errorCode.noError,
-          `nothing was heard for ${keepaliveIntervalMs} ms, nor a PING answered within ${keepaliveTimeoutMs} ms`,
+          `nothing was received for ${keepaliveIntervalMs} ms, and a PING was not acknowledged within ${keepaliveTimeoutMs} ms`,
         );
       }
     }

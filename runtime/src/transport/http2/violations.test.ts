@@ -413,7 +413,7 @@ describe("a peer that is late", () => {
     peer.send(frame(types.ping, 1, 0, peer.of(types.ping)[0]!.payload));
     await expect.poll(() => peer.of(types.ping).length).toBe(2);
     await expect.poll(() => peer.isClosed).toBe(true);
-    expect(server.ended[0]!.reason.message).toMatch(/nothing was heard/);
+    expect(server.ended[0]!.reason.message).toMatch(/nothing was received/);
   });
 
   test("to read a response loses it, and sooner if it holds much", async () => {

@@ -55,8 +55,8 @@ export class MemoryChannel extends Closable<[graceMs?: number]> implements Chann
     request: IInit,
     call: OutgoingCall,
   ): Promise<O> {
-    return new Promise((answered, failed) => {
-      this.startUnary(method, request, call, { answered, failed });
+    return new Promise((responded, failed) => {
+      this.startUnary(method, request, call, { responded, failed });
     });
   }
 

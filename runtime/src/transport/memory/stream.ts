@@ -5,11 +5,11 @@ import type { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import {
-  answerError,
   callEnded,
   callerGone,
   cancelledBy,
   connectionLost,
+  responseError,
   undecodableResponse,
 } from "../call-errors.ts";
 import { decodeRequest, encodeRequest, encodeResponse } from "../message-bytes.ts";
@@ -64,7 +64,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
         blocked: never,
         send: (message) => this.#sendResponse(message),
         finished: () => this.#end(undefined),
-        failed: (reason) => this.#end(answerError(reason, method.name)),
+        failed: (reason) => this.#end(responseError(reason, method.name)),
       },
       responseWindowBytes,
     );
@@ -91,7 +91,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
       this.#responsePump.start(this.#channel.link.dispatcher.stream(this.#call, this.#requests));
       this.#requestPump.start(this.#source);
     } catch (reason) {
-      this.#end(answerError(reason, this.#method.name));
+      this.#end(responseError(reason, this.#method.name));
     }
   }
 
@@ -149,7 +149,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
     try {
       this.#requests.push(decodeRequest(this.#call!.method, bytes, "unknown"), cost);
     } catch (reason) {
-      this.#end(answerError(reason, this.#method.name));
+      this.#end(responseError(reason, this.#method.name));
     }
     return cost;
   }

@@ -5,10 +5,10 @@ import type { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import {
-  answerError,
   callerGone,
   cancelledBy,
   connectionLost,
+  responseError,
   undecodableResponse,
 } from "../call-errors.ts";
 import { decodeRequest, encodeRequest, encodeResponse } from "../message-bytes.ts";
@@ -89,18 +89,18 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
       const response = dispatcher.unary(call, request);
       if (response instanceof Promise) {
         response.then(
-          (value) => this.answered(value),
+          (value) => this.responded(value),
           (reason) => this.failed(reason),
         );
       } else {
-        this.answered(response);
+        this.responded(response);
       }
     } catch (reason) {
       this.failed(reason);
     }
   }
 
-  answered(init: unknown): void {
+  responded(init: unknown): void {
     if (this.#ended) return;
     let response: O;
     try {
@@ -110,13 +110,13 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
       return;
     }
     const unsent = this.#end();
-    if (unsent === undefined) this.#receiver.answered(response);
+    if (unsent === undefined) this.#receiver.responded(response);
     else this.#receiver.failed(unsent);
   }
 
   failed(reason: unknown): void {
     if (this.#ended) return;
-    const error = answerError(reason, this.#method.name);
+    const error = responseError(reason, this.#method.name);
     this.#end();
     this.#receiver.failed(error);
   }

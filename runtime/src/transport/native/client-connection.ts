@@ -84,8 +84,8 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     request: IInit,
     outgoing: OutgoingCall,
   ): Promise<O> {
-    return new Promise((answered, failed) =>
-      this.startUnary(method, request, outgoing, { answered, failed }),
+    return new Promise((responded, failed) =>
+      this.startUnary(method, request, outgoing, { responded, failed }),
     );
   }
 

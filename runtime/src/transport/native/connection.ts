@@ -396,7 +396,7 @@ export abstract class Connection implements FrameHandler {
     this.end(
       new MicroError(
         "unavailable",
-        `${this.remote} was silent for ${this.limits.keepaliveIntervalMs} ms and did not answer a PING within ${this.limits.keepaliveTimeoutMs} ms`,
+        `${this.remote} was silent for ${this.limits.keepaliveIntervalMs} ms and did not acknowledge a PING within ${this.limits.keepaliveTimeoutMs} ms`,
       ),
       true,
     );

@@ -3,7 +3,7 @@ import type { MicroError } from "../../base/error.ts";
 import type { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
-import { answerError, encodeMetadata, invalidResponse, messageTooLarge } from "../call-errors.ts";
+import { encodeMetadata, invalidResponse, messageTooLarge, responseError } from "../call-errors.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import type { Resumable } from "./connection.ts";
 import { retryField, statusField, writeStatus } from "./error-status.ts";
@@ -58,7 +58,7 @@ export abstract class IncomingCall extends ServerCall {
   /** Responds with an error. */
   fail(reason: unknown): void {
     if (this.ended) return;
-    const error = answerError(reason, this.method.name);
+    const error = responseError(reason, this.method.name);
     try {
       this.openResult(flag.error, statusField(error), retryField(error));
     } catch {

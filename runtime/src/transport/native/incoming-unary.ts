@@ -11,7 +11,7 @@ export class IncomingUnary extends IncomingCall implements UnaryReceiver {
     runUnary(this.connection.dispatcher, this, request, this);
   }
 
-  answered(response: unknown): void {
+  responded(response: unknown): void {
     if (this.ended) return;
     if (this.connection.outputFull) {
       this.fail(responseUnread(this.method.name));

@@ -72,7 +72,7 @@ export class OutgoingUnary<O> implements PendingCall {
       this.#receiver.failed(undecodableResponse(reason, this.method.name));
       return;
     }
-    this.#receiver.answered(response);
+    this.#receiver.responded(response);
   }
 
   refused(error: MicroError): void {

@@ -306,7 +306,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
           headers: encodedHeaders(encodeHeaders(record, messageId(record, queue))),
           timeout: Math.max(leastTryMs, Math.min(tryMs, giveUpAt - performance.now())),
         });
-        await this.link.answer(kept);
+        await this.link.response(kept);
         return;
       } catch (error) {
         // The stream may have been lost with its server's data; it is created again then.
@@ -371,7 +371,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
       duplicateWindowMs = 120_000,
     } = this.#options;
     try {
-      await this.link.answer(manager.streams.info(this.#stream));
+      await this.link.response(manager.streams.info(this.#stream));
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -387,7 +387,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.Old,
       });
-      await this.link.answer(made);
+      await this.link.response(made);
     } catch (error) {
       await manager.streams.info(this.#stream).catch(() => {
         throw error;

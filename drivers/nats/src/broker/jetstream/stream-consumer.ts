@@ -288,7 +288,7 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
   async #info(): Promise<ConsumerInfo> {
     const { link, stream, consumer } = this.#options;
     const manager = await link.manager();
-    return await link.answer(manager.consumers.info(stream, consumer));
+    return await link.response(manager.consumers.info(stream, consumer));
   }
 
   /**
@@ -335,7 +335,7 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
         if (!isNotFound(error)) throw error;
       }
     }
-    await link.answer(manager.consumers.add(stream, config));
+    await link.response(manager.consumers.add(stream, config));
   }
 
   #start(): Partial<ConsumerConfig> {

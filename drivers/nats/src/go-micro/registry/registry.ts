@@ -49,7 +49,7 @@ export type GoMicroNatsRegistryOptions = NatsDriverOptions & {
   /** Subject of changes. Default `micro.nats.watch`, as in go-micro. */
   readonly watchTopic?: string;
   /** How long to wait for replies to a query, in milliseconds. Default 100, as in go-micro. */
-  readonly answerMs?: number;
+  readonly replyWaitMs?: number;
   /** How long to keep a go-micro node that does not reply, in milliseconds. Default 15,000. */
   readonly peerTtlMs?: number;
   readonly logger?: Logger;
@@ -73,7 +73,7 @@ export function goMicroNatsRegistry(options: GoMicroNatsRegistryOptions = {}): R
     ...natsDriverKinds,
     queryTopic: text,
     watchTopic: text,
-    answerMs: durationMs(0),
+    replyWaitMs: durationMs(0),
     peerTtlMs: durationMs(1),
     logger,
   });
@@ -96,7 +96,7 @@ class QueryRegistry extends NatsDriver implements Registry {
   };
   readonly #queryTopic: string;
   readonly #watchTopic: string;
-  readonly #answerMs: number;
+  readonly #replyWaitMs: number;
   readonly #peerTtlMs: number;
   readonly #logger: PartLogger;
   readonly #own = new Map<string, Own>();
@@ -112,7 +112,7 @@ class QueryRegistry extends NatsDriver implements Registry {
     super(options, "registry");
     this.#queryTopic = options.queryTopic ?? "micro.nats.query";
     this.#watchTopic = options.watchTopic ?? "micro.nats.watch";
-    this.#answerMs = options.answerMs ?? 100;
+    this.#replyWaitMs = options.replyWaitMs ?? 100;
     this.#peerTtlMs = validateTtl(options.peerTtlMs ?? defaultTtlMs);
     this.#logger = new PartLogger(options.logger, silentLogger);
   }
@@ -231,7 +231,7 @@ class QueryRegistry extends NatsDriver implements Registry {
         },
       });
     this.#subscriptions = [
-      listen(this.#queryTopic, (message) => this.#answer(message)),
+      listen(this.#queryTopic, (message) => this.#reply(message)),
       listen(this.#watchTopic, (message) => this.#heard(message)),
     ];
     this.#forgetReconnect = this.link.onReconnect(() => {
@@ -244,7 +244,7 @@ class QueryRegistry extends NatsDriver implements Registry {
     return connection;
   }
 
-  #answer(message: Msg): void {
+  #reply(message: Msg): void {
     const { action, service } = decodeResult(message.data);
     for (const own of this.#own.values()) {
       if (!own.active || (action !== "list" && own.node.service !== service)) continue;
@@ -336,12 +336,12 @@ class QueryRegistry extends NatsDriver implements Registry {
         try {
           for (const heard of decodeResponse(message.data)) take(heard);
         } catch (reason) {
-          this.#logger.debug({ reason }, "a registry answer was refused");
+          this.#logger.debug({ reason }, "a registry reply was refused");
         }
       },
     });
     connection.publish(this.#queryTopic, query, { reply: inbox });
-    await sleep(this.#answerMs);
+    await sleep(this.#replyWaitMs);
     subscription.unsubscribe();
   }
 

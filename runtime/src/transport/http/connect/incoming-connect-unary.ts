@@ -55,11 +55,11 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     // The response is sent at once, or waits in the stream.
   }
 
-  answered(answer: unknown): void {
+  responded(response: unknown): void {
     if (this.ended) return;
     try {
       if (this.connection.outputFull) throw responseUnread(this.method.name);
-      const { bytes, length } = encodeMessage(this, answer);
+      const { bytes, length } = encodeMessage(this, response);
       const compression = this.#compressionOf(length - prefixBytes);
       if (compression === undefined) this.#send(bytes, prefixBytes, length);
       else void this.#sendCompressed(bytes.slice(prefixBytes, length), compression);

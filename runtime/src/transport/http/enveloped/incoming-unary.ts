@@ -14,14 +14,14 @@ export class IncomingEnvelopedUnary extends IncomingEnvelopedCall implements Una
     // Its only message is sent at once, or waits in the stream.
   }
 
-  answered(answer: unknown): void {
+  responded(response: unknown): void {
     if (this.ended) return;
     if (this.connection.outputFull) {
       this.fail(responseUnread(this.method.name));
       return;
     }
     try {
-      const sent = this.sendMessage(answer);
+      const sent = this.sendMessage(response);
       if (typeof sent === "boolean") this.sendEnd();
       else void this.#endAfter(sent);
     } catch (reason) {

@@ -111,8 +111,8 @@ export class Http2Channel
     request: IInit,
     outgoing: OutgoingCall,
   ): Promise<O> {
-    return new Promise((answered, failed) =>
-      this.startUnary(method, request, outgoing, { answered, failed }),
+    return new Promise((responded, failed) =>
+      this.startUnary(method, request, outgoing, { responded, failed }),
     );
   }
 

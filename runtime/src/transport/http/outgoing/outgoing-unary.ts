@@ -156,7 +156,7 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
   #conclude(error: MicroError | undefined): void {
     this.close();
     const reason = error ?? this.#responseError();
-    if (reason === undefined) this.#receiver.answered(this.#response as O);
+    if (reason === undefined) this.#receiver.responded(this.#response as O);
     else this.#receiver.failed(reason);
   }
 
