@@ -1,3 +1,14 @@
+export type { AccessOptions } from "./auth/access-control.ts";
+export type {
+  Account,
+  Auth,
+  Authorizer,
+  Credential,
+  Decision,
+  Rule,
+  Rules,
+  ScopeGrant,
+} from "./auth/auth.ts";
 export type { BackendState } from "./base/backend-state.ts";
 export { type Deadline, deadlineAfter, remainingMs } from "./base/deadline.ts";
 export {
@@ -31,7 +42,13 @@ export type { DeadLetter, DeadLetters } from "./broker/dead-letter-admin.ts";
 export { type HttpBrokerOptions, httpBroker } from "./broker/http/broker.ts";
 export { MemoryBrokerNetwork, memoryBroker } from "./broker/memory/broker.ts";
 export type { Topic } from "./broker/topic.ts";
-export { type Awaitable, type CallContext, type ContextKey, contextKey } from "./call/call.ts";
+export {
+  type AuthenticatedContext,
+  type Awaitable,
+  type CallContext,
+  type ContextKey,
+  contextKey,
+} from "./call/call.ts";
 export type { AnyMethod, Method } from "./call/method.ts";
 export type {
   CallOptions,

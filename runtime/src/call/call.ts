@@ -1,6 +1,7 @@
 import { type Deadline, remainingMs } from "../base/deadline.ts";
 import { MicroError } from "../base/error.ts";
 import { Metadata } from "../base/metadata.ts";
+import type { Account, Identity } from "./account.ts";
 import type { AnyMethod } from "./method.ts";
 
 /** A value, or a promise of it. */
@@ -12,6 +13,18 @@ export interface Peer {
   readonly address: string;
   /** Name of the transport that carried the call, such as `tcp`. */
   readonly transport: string;
+  /** The client certificate of the connection; undefined without one. */
+  readonly certificate?: PeerCertificate;
+}
+
+/**
+ * A certificate that the TLS handshake has proved the peer to have. An `Auth` verifies its issuers.
+ */
+export interface PeerCertificate {
+  /** SHA-256 of the certificate's DER form, as base64url. */
+  readonly fingerprint: string;
+  /** The certificate, and its issuers as far as the peer has sent them, in DER form. */
+  readonly chain: readonly Uint8Array[];
 }
 
 /**
@@ -55,6 +68,8 @@ export function contextKey<T>(description: string, defaultValue: T): ContextKey<
 export interface CallContext extends ParentContext {
   readonly method: AnyMethod;
   readonly peer: Peer;
+  /** Who calls; undefined for a caller without an account, and in a server without auth. */
+  readonly account: Account | undefined;
   /** Metadata that the caller sent with the request. */
   readonly requestMetadata: Metadata;
   /** Sent before the first message of the response; later changes have no effect. */
@@ -67,6 +82,12 @@ export interface CallContext extends ParentContext {
   /** A value that an interceptor stored, or the key's default. */
   get<T>(key: ContextKey<T>): T;
   set<T>(key: ContextKey<T>, value: T): void;
+}
+
+/** The context of a call of a method whose schema requires an account. */
+export interface AuthenticatedContext extends CallContext {
+  readonly account: Account;
+  readonly context: AuthenticatedContext;
 }
 
 /**
@@ -95,6 +116,10 @@ export class ServerCall implements CallContext {
   propagate: readonly string[] = noKeys;
   /** Why the call was cancelled; undefined as long as the caller waits for the response. */
   cancelled: MicroError | undefined = undefined;
+  /** The verified caller, set by {@link admit}. */
+  identity: Identity | undefined = undefined;
+  /** Whether the transport has asked who calls. A server with auth handles no other calls. */
+  isAdmitted = false;
   /** Notified of {@link cancel}; a field instead of an event, because every call has one. */
   observer: CallObserver | undefined = undefined;
 
@@ -115,6 +140,10 @@ export class ServerCall implements CallContext {
 
   get context(): this {
     return this;
+  }
+
+  get account(): Account | undefined {
+    return this.identity?.account;
   }
 
   get requestMetadata(): Metadata {
@@ -183,6 +212,17 @@ export class ServerCall implements CallContext {
     this.cancelled = reason;
     this.#controller?.abort(reason);
     this.observer?.callCancelled(this);
+  }
+
+  /** Called by the transport, once it has asked whether the caller may call the method. */
+  admit(identity: Identity | undefined): void {
+    this.identity = identity;
+    this.isAdmitted = true;
+  }
+
+  /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
+  refuse(error: MicroError): void {
+    this.cancel(error);
   }
 }
 

@@ -33,6 +33,10 @@ export interface MethodAuth {
   readonly public?: boolean;
   /** Scopes that an account needs; all of them are required. */
   readonly scopes?: readonly string[];
+  /**
+   * Whether a server without auth serves the method all the same, as it does for built-in services.
+   */
+  readonly optional?: boolean;
 }
 
 /**

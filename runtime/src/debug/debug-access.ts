@@ -31,7 +31,9 @@ export class DebugAccess {
    * @throws MicroError `unauthenticated` for a wrong or missing token, `permission_denied` if a
    * token has to be configured first.
    */
-  check({ requestMetadata }: CallContext): void {
+  check({ requestMetadata, account }: CallContext): void {
+    // The server has auth, which has verified that the account has the scope of this service.
+    if (account !== undefined) return;
     const { name, server } = this.#service;
     if (this.#token !== undefined) {
       const given = requestMetadata.get("authorization");

@@ -22,6 +22,7 @@ export const statsMethod: Method<
 > = {
   service: "",
   idempotency: "no_side_effects",
+  auth: { scopes: ["micro.debug"], optional: true },
   name: `${DebugService.typeName}/Stats`,
   kind: "unary",
   input: protobufCodec(StatsRequestSchema),
@@ -37,6 +38,7 @@ export const logsMethod: Method<
 > = {
   service: "",
   idempotency: "no_side_effects",
+  auth: { scopes: ["micro.debug"], optional: true },
   name: `${DebugService.typeName}/Logs`,
   kind: "server_streaming",
   input: protobufCodec(LogsRequestSchema),

@@ -87,6 +87,7 @@ function reflectionMethod(
     input: protobufCodec(ServerReflectionRequestSchema) as never,
     output: protobufCodec(ServerReflectionResponseSchema) as never,
     idempotency: "no_side_effects",
+    auth: { scopes: ["micro.reflect"], optional: true },
   };
 }
 

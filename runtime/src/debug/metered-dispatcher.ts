@@ -1,7 +1,9 @@
 import type { MicroError } from "../base/error.ts";
+import type { Identity } from "../call/account.ts";
 import type { ServerCall } from "../call/call.ts";
 import type { AnyMethod } from "../call/method.ts";
 import type {
+  CallAccess,
   Dispatcher,
   StepIterator,
   StepReceiver,
@@ -13,6 +15,10 @@ import type { CallMeters, MethodMeter } from "./call-meters.ts";
 export class MeteredDispatcher implements Dispatcher {
   readonly #inner: Required<Dispatcher>;
   readonly #meters: CallMeters;
+
+  get access(): CallAccess | undefined {
+    return this.#inner.access;
+  }
 
   constructor(inner: Required<Dispatcher>, meters: CallMeters) {
     this.#inner = inner;
@@ -27,8 +33,8 @@ export class MeteredDispatcher implements Dispatcher {
     return this.#inner.methodOfEndpoint(endpoint, service);
   }
 
-  unknownMethod(name: string): MicroError {
-    return this.#inner.unknownMethod(name);
+  unknownMethod(name: string, identity?: Identity): MicroError {
+    return this.#inner.unknownMethod(name, identity);
   }
 
   unary(call: ServerCall, request: unknown): Promise<unknown> {

@@ -9,7 +9,9 @@ const mostNamed = 20;
  * registered.
  */
 export function methodsWithAccess(methods: readonly AnyMethod[]): readonly AnyMethod[] {
-  return methods.filter(({ auth }) => auth !== undefined && auth.public !== true);
+  return methods.filter(
+    ({ auth }) => auth !== undefined && auth.public !== true && auth.optional !== true,
+  );
 }
 
 /**
@@ -24,9 +26,10 @@ export function accessNotEnforced(server: string, methods: readonly AnyMethod[])
   return new MicroError(
     "failed_precondition",
     `service ${server} cannot start: its schema restricts who may call ${names.join(", ")}, ` +
-      "and nothing in this server enforces that yet. " +
-      "Mark methods that are open to everyone with auth: { public: true } in the .proto, or pass the option auth: false " +
-      "to start without these checks; an interceptor or a proxy then has to refuse unauthorized callers",
+      "and it has no auth to enforce that. " +
+      "Pass the option auth, such as localAuth() or jwtAuth() of @micro-es/runtime/auth; mark methods that are open to " +
+      "everyone with auth: { public: true } in the .proto; or pass auth: false to start without these checks: " +
+      "an interceptor or a proxy then has to refuse unauthorized callers",
     { outcome: "not-executed" },
   );
 }

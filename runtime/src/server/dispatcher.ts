@@ -1,10 +1,11 @@
 import { hasPassed } from "../base/deadline.ts";
 import { asMicroError, MicroError } from "../base/error.ts";
 import type { Logger } from "../base/logger.ts";
+import type { Identity } from "../call/account.ts";
 import { deadlineExceeded, type ServerCall } from "../call/call.ts";
 import type { CallKind } from "../call/connection-peer.ts";
 import { type AnyMethod, endpointOf } from "../call/method.ts";
-import type { Dispatcher, UnaryReceiver } from "../transport/transport.ts";
+import type { CallAccess, Dispatcher, UnaryReceiver } from "../transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { HandlerErrors } from "./handler-errors.ts";
 import type { Handler } from "./handlers.ts";
@@ -25,6 +26,8 @@ export interface DispatcherOptions {
   /** Keys of incoming metadata to propagate to outgoing calls. */
   readonly propagate: readonly string[];
   readonly logger: Logger;
+  /** Decides who may call; undefined if every caller may. */
+  readonly access: CallAccess | undefined;
 }
 
 /** A method and its handler. */
@@ -41,6 +44,7 @@ interface Entry {
  * here, and one `then` when its handler is asynchronous.
  */
 export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
+  readonly access: CallAccess | undefined;
   readonly #name: string;
   readonly #entries = new Map<string, Entry>();
   /** Methods by go-micro's name, which methods of several packages may share. */
@@ -54,6 +58,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   constructor(options: DispatcherOptions) {
     this.#name = options.name;
+    this.access = options.access;
     this.#interceptors = options.interceptors;
     this.#propagate = options.propagate;
     this.#errors = new HandlerErrors(options.logger);
@@ -113,8 +118,17 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     return methods.find((method) => method.service === service);
   }
 
-  unknownMethod(name: string): MicroError {
-    return unknownMethod(this.#name, name, [...this.#entries.keys()]);
+  unknownMethod(name: string, identity?: Identity): MicroError {
+    const { access } = this;
+    const known =
+      access === undefined
+        ? this.methods
+        : this.methods.filter((method) => access.mayKnow(method, identity));
+    return unknownMethod(
+      this.#name,
+      name,
+      known.map((method) => method.name),
+    );
   }
 
   unary(call: ServerCall, request: unknown): Promise<unknown> {
@@ -159,6 +173,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     } catch (refusal) {
       return new FailedStream(asMicroError(refusal));
     }
+    this.access?.opened(call);
     return new ResponseStream(call, requests, handler, this);
   }
 
@@ -179,6 +194,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   ended(call: ServerCall): void {
     this.#streams.leave(call);
+    this.access?.closed(call);
   }
 
   report(call: ServerCall, reason: unknown): void {
@@ -208,6 +224,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   }
 
   #admit(call: ServerCall, admission: Admission): void {
+    if (this.access !== undefined && !call.isAdmitted) throw notAsked(call);
     if (call.cancelled !== undefined) throw call.cancelled;
     if (hasPassed(call.deadline)) throw deadlineExceeded(call.method.name, "not-executed");
     admission.enter(call);
@@ -217,7 +234,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   #notOfThisKind(call: ServerCall): MicroError {
     const { name } = call.method;
     const known = this.#entries.get(name)?.method;
-    if (known === undefined) return this.unknownMethod(name);
+    if (known === undefined) return this.unknownMethod(name, call.identity);
     return new MicroError(
       "unimplemented",
       `${name} is ${known.kind} in server ${this.#name}, and was called otherwise; caller and server have different schemas`,
@@ -231,6 +248,16 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
       "a handler goes on long after its call was cancelled; it should end when context.signal fires",
     );
   }
+}
+
+/** A transport without this step must not be a way around the access that the schema requires. */
+function notAsked({ peer, method }: ServerCall): MicroError {
+  return new MicroError(
+    "internal",
+    `the transport ${peer.transport} does not verify the callers of ${method.name} (Dispatcher.access); ` +
+      "it cannot be used in a server with auth",
+    { outcome: "not-executed" },
+  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

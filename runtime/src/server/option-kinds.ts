@@ -1,3 +1,4 @@
+import type { AccessOptions } from "../auth/access-control.ts";
 import {
   callback,
   count,
@@ -8,9 +9,10 @@ import {
   logger,
   type OptionKind,
   type OptionKindsOf,
-  onlyFalse,
+  oneOf,
   optionsOf,
   orFalse,
+  part,
   required,
   text,
   texts,
@@ -19,6 +21,18 @@ import { anyDuration, broker, client, owned, registry, transport } from "../base
 import { subscribeKinds } from "../broker/option-kinds.ts";
 import type { SubscriberOptions } from "./server.ts";
 import type { ServerListen, ServerParts } from "./server-parts.ts";
+
+/** Kind of what verifies callers. */
+export const authOrFalse: OptionKind = orFalse(
+  part("an Auth", "localAuth({ issuer, store })", "inspect", "token"),
+);
+
+/** Kind of what decides about callers in addition to the schema. */
+export const access: OptionKind = optionsOf<AccessOptions>({
+  rules: part("Rules", "storeRules({ store })", "verify", "grant"),
+  authorizers: listOf("authorizers", "[policyEngine]", part("", "", "authorize")),
+  unspecified: oneOf("denied", "account"),
+});
 
 /** Kind of a server's listen addresses. */
 export const listen: OptionKind = listOf(
@@ -57,7 +71,8 @@ export const serverPartKinds: OptionKindsOf<ServerParts> = {
   listen: required(listen),
   registry,
   broker,
-  auth: onlyFalse,
+  auth: authOrFalse,
+  access,
   client,
   interceptors: list,
   observe: callback,

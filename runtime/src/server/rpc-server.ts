@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { AccessControl } from "../auth/access-control.ts";
 import { untilAborted } from "../base/abort.ts";
 import { advertisedAddress } from "../base/advertised-address.ts";
 import { Closable } from "../base/closable.ts";
@@ -62,6 +63,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   readonly #dispatcher: HandlerDispatcher;
   /** The dispatcher to which transports pass their calls. */
   readonly #entrance: Dispatcher;
+  readonly #access: AccessControl | undefined;
   readonly #subscribers: Subscriber[] = [];
   readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
@@ -86,8 +88,10 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     this.#logger = parts.logger ?? silentLogger;
     this.#connections = new ConnectionLog(this.#logger);
     this.#interceptors = serverInterceptors(parts.interceptors);
+    this.#access = accessControl(parts, this.#logger);
     this.#dispatcher = new HandlerDispatcher({
       name: parts.name,
+      access: this.#access,
       interceptors: this.#interceptors,
       maxConcurrentCalls: parts.maxConcurrentCalls ?? 1_024,
       maxConcurrentStreams: parts.maxConcurrentStreams ?? 16_384,
@@ -248,6 +252,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   async #start(): Promise<void> {
     this.#checkAccess();
     try {
+      if (this.#access !== undefined) await this.#unlessClosed(this.#access.open(), () => {});
       for (const place of this.#parts.listen) {
         const listening = this.#listen(place);
         this.#listeners.push(await this.#unlessClosed(listening, (it) => it.close()));
@@ -276,11 +281,12 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   }
 
   /**
-   * @throws MicroError `failed_precondition` when the schema restricts callers and `auth: false`
-   * was not given.
+   * @throws MicroError `failed_precondition` when the schema restricts callers and there is neither
+   * auth nor `auth: false`.
    */
   #checkAccess(): void {
     const { name, auth } = this.#parts;
+    if (this.#access !== undefined) return;
     const restricted = methodsWithAccess(this.methods);
     if (restricted.length === 0) return;
     if (auth !== false) throw accessNotEnforced(name, restricted);
@@ -435,6 +441,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     await this.#release();
     this.#grace.end();
     this.#dispatcher.close();
+    await this.#access?.close();
     this.#state = "closed";
     for (const part of this.#parts.owned ?? []) {
       await this.#part(
@@ -543,6 +550,22 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
       outcome: "not-executed",
     });
   }
+}
+
+/** @throws MicroError `invalid_argument` for rules in a server without auth, which ignores them. */
+function accessControl(
+  { name, auth, access }: ServerParts,
+  logger: Logger,
+): AccessControl | undefined {
+  if (auth !== undefined && auth !== false) {
+    return new AccessControl({ ...access, auth, logger });
+  }
+  if (access === undefined) return undefined;
+  throw new MicroError(
+    "invalid_argument",
+    `server ${name} has the option access and no auth, so that nothing would enforce it; pass the option auth`,
+    { outcome: "not-executed" },
+  );
 }
 
 function listenerName({ address }: Listener): string {

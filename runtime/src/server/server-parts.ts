@@ -1,3 +1,5 @@
+import type { AccessOptions } from "../auth/access-control.ts";
+import type { Auth } from "../auth/auth.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { Client } from "../client/client.ts";
@@ -41,10 +43,15 @@ export interface ServerParts {
   /** The source of events for subscribers. Without one, subscribers cannot be registered. */
   readonly broker?: Broker;
   /**
+   * Verifies who calls; the server then enforces what the schema and {@link access} say, and by
+   * default refuses calls of methods about which they say nothing. The caller closes it.
+   *
    * `false` starts the server although its schema requires an account or scopes of callers and
-   * nothing enforces that. Without it, such a server does not start.
+   * nothing enforces that. Without either, such a server does not start.
    */
-  readonly auth?: false;
+  readonly auth?: Auth | false;
+  /** What decides about callers in addition to the schema; only with {@link auth}. */
+  readonly access?: AccessOptions;
   /** The program's client; the schemas that its calls were built with are registered too. */
   readonly client?: Client;
   /** Run around every call and every event; the first is outermost. */

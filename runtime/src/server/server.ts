@@ -168,7 +168,7 @@ export interface Server extends AsyncDisposable {
   /**
    * Starts listening and subscribes.
    * @throws MicroError as {@link Transport.listen}; `failed_precondition` when the schema requires
-   * an account or scopes of callers and the server was not created with `auth: false`.
+   * an account or scopes of callers and the server has neither auth nor `auth: false`.
    */
   start(): Promise<void>;
   /** Refuses new calls and events, and resolves when those in flight are done. Idempotent. */

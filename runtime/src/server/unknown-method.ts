@@ -25,7 +25,7 @@ export function unknownMethod(
 }
 
 function instead(asked: string, methods: readonly string[]): string {
-  if (methods.length === 0) return "it has none at all";
+  if (methods.length === 0) return "it has none that the caller may know of";
   const service = serviceOf(asked);
   const ofService = methods.filter((method) => serviceOf(method) === service);
   const similar = nearest(asked, ofService.length > 0 ? ofService : methods);

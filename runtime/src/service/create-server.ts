@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import type { AccessOptions } from "../auth/access-control.ts";
+import type { Auth } from "../auth/auth.ts";
 import type { Logger } from "../base/logger.ts";
 import { omitUndefined } from "../base/omit-undefined.ts";
 import { checkOptions, list } from "../base/option-check.ts";
@@ -42,10 +44,16 @@ export interface ServerOptions extends ServerAddressOptions, ServerLimitOptions 
   /** Wrap every incoming call and every event of a subscriber, the first outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
   /**
-   * `false` starts the server although its schema requires an account or scopes of callers
-   * (`micro.v1.method.auth`) and nothing enforces that. Without it, such a server does not start.
+   * Verifies who calls: the account and the scopes that the schema requires
+   * (`micro.v1.method.auth`) are then enforced on every protocol, and calls of methods about which
+   * neither the schema nor {@link access} says anything are refused. docs/auth.md explains it.
+   *
+   * `false` starts the server although its schema restricts callers and nothing enforces that.
+   * Without either, such a server does not start.
    */
-  readonly auth?: false;
+  readonly auth?: Auth | false;
+  /** What decides about callers in addition to the schema; only with {@link auth}. */
+  readonly access?: AccessOptions;
   /** Keys of incoming metadata to forward with calls and events made on behalf of a call. */
   readonly propagate?: readonly string[];
   /** Default: lines on standard error, from level `info`. */
@@ -100,7 +108,7 @@ function makeServer(name: string, options: ServerOptions, parts: ChosenParts): S
     logger,
     interceptors: options.interceptors ?? [],
     propagate: options.propagate ?? [],
-    ...omitUndefined({ auth: options.auth }),
+    ...omitUndefined({ auth: options.auth, access: options.access }),
     ...parts.limits,
     ...parts.listenWarning,
     ...observedBy(debug),

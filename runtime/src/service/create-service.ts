@@ -64,7 +64,7 @@ function makeService(name: string, options: ServiceOptions, parts: ChosenParts):
     metadata: options.metadata ?? parts.read(variables.metadata) ?? {},
     interceptors: options.serverInterceptors ?? [],
     propagate: options.propagate ?? [],
-    ...omitUndefined({ auth: options.auth }),
+    ...omitUndefined({ auth: options.auth, access: options.access }),
     ...parts.limits,
     ...parts.listenWarning,
     ...observedBy(debug),

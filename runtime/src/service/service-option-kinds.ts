@@ -4,7 +4,6 @@ import {
   logger,
   type OptionKindsOf,
   object,
-  onlyFalse,
   optionsOf,
   part,
   text,
@@ -21,7 +20,7 @@ import {
   selector,
   transports,
 } from "../base/option-kinds.ts";
-import { listen, serverLimitKinds } from "../server/option-kinds.ts";
+import { access, authOrFalse, listen, serverLimitKinds } from "../server/option-kinds.ts";
 import type { Requirements } from "./check-guarantees.ts";
 import type { ServiceOptions } from "./service.ts";
 
@@ -40,6 +39,7 @@ export const programKinds: OptionKindsOf<
     | "broker"
     | "debug"
     | "auth"
+    | "access"
     | "propagate"
     | "logger"
     | "drivers"
@@ -59,7 +59,8 @@ export const programKinds: OptionKindsOf<
   registry,
   broker,
   debug,
-  auth: onlyFalse,
+  auth: authOrFalse,
+  access,
   propagate: texts,
   logger,
   drivers,

@@ -1,3 +1,5 @@
+import type { AccessOptions } from "../auth/access-control.ts";
+import type { Auth } from "../auth/auth.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { Client, ClientInterceptor } from "../client/client.ts";
@@ -76,10 +78,16 @@ export interface ServiceOptions {
   /** Wrap every call that its client makes, the first outermost. */
   readonly clientInterceptors?: readonly ClientInterceptor[];
   /**
-   * `false` starts the service although its schema requires an account or scopes of callers
-   * (`micro.v1.method.auth`) and nothing enforces that. Without it, such a service does not start.
+   * Verifies who calls: the account and the scopes that the schema requires
+   * (`micro.v1.method.auth`) are then enforced on every protocol, and calls of methods about which
+   * neither the schema nor {@link access} says anything are refused. docs/auth.md explains it.
+   *
+   * `false` starts the service although its schema restricts callers and nothing enforces that.
+   * Without either, such a service does not start.
    */
-  readonly auth?: false;
+  readonly auth?: Auth | false;
+  /** What decides about callers in addition to the schema; only with {@link auth}. */
+  readonly access?: AccessOptions;
   /** Keys of incoming metadata to forward with calls and events made on behalf of a call. */
   readonly propagate?: readonly string[];
   /**

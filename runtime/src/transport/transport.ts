@@ -1,7 +1,8 @@
 import type { Deadline } from "../base/deadline.ts";
 import type { MicroError } from "../base/error.ts";
 import type { Metadata } from "../base/metadata.ts";
-import type { Awaitable, ServerCall } from "../call/call.ts";
+import type { Credential, Identity } from "../call/account.ts";
+import type { Awaitable, Peer, ServerCall } from "../call/call.ts";
 import type { AnyMethod, Method } from "../call/method.ts";
 import { defaultMaxElements } from "../codec/message-elements.ts";
 
@@ -281,11 +282,36 @@ export interface Listener extends AsyncDisposable {
 }
 
 /**
+ * Decides who may call. A transport asks before it decodes a message of the call: first who the
+ * caller is, once for each credential of a connection, then whether it may call the method.
+ */
+export interface CallAccess {
+  /**
+   * Returns who presents a credential or a certificate; undefined if the caller presents neither.
+   * Returns at once what is known already.
+   * @throws MicroError `unauthenticated`, `unavailable` or `resource_exhausted`, `not-executed`.
+   */
+  identify(credential: Credential | undefined, peer: Peer): Awaitable<Identity | undefined>;
+  /**
+   * @throws MicroError `unauthenticated` or `permission_denied`, `not-executed`; its text is fixed.
+   */
+  admit(method: AnyMethod, identity: Identity | undefined, peer: Peer): Awaitable<void>;
+  /** Whether a caller may learn that a method exists. */
+  mayKnow(method: AnyMethod, identity: Identity | undefined): boolean;
+  /** Called when an admitted stream opens; it is ended when its caller loses access. */
+  opened(call: ServerCall): void;
+  /** Called when a stream has ended. */
+  closed(call: ServerCall): void;
+}
+
+/**
  * Handles calls from every transport; the server is a dispatcher. A transport creates a
  * {@link ServerCall} for each call, cancels it when the caller disconnects or the deadline passes,
  * and sends the result.
  */
 export interface Dispatcher {
+  /** Undefined if every caller may call every method. */
+  readonly access?: CallAccess | undefined;
   /**
    * Returns the method with a full name such as `acme.greeter.v1.Greeter/Hello`; undefined becomes
    * `unimplemented`.
@@ -313,10 +339,11 @@ export interface Dispatcher {
    */
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown>;
   /**
-   * Returns the error for a name that {@link method} does not know, with suggestions. Without it, a
-   * transport responds with its own `unimplemented`, `not-executed`.
+   * Returns the error for a name that {@link method} does not know, with suggestions that the
+   * caller may know of. Without it, a transport responds with its own `unimplemented`,
+   * `not-executed`.
    */
-  unknownMethod?(name: string): MicroError;
+  unknownMethod?(name: string, identity?: Identity): MicroError;
   /**
    * Called when a response cannot be encoded, for example because a field holds a value of another
    * type. Logs the reason with the method, and returns the error for the caller: `internal`,

@@ -150,7 +150,7 @@ export abstract class Http2Call extends ServerCall implements StreamHandler {
   }
 
   /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
-  refuse(error: MicroError): void {
+  override refuse(error: MicroError): void {
     if (this.ended) return;
     this.#respondWith(error);
     this.finish(error);

@@ -92,7 +92,7 @@ export abstract class IncomingCall extends ServerCall {
   }
 
   /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
-  refuse(error: MicroError): void {
+  override refuse(error: MicroError): void {
     this.fail(error);
     this.giveUp(error);
   }

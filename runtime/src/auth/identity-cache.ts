@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { type Deadline, deadlineAfter, hasPassed } from "../base/deadline.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
+import type { Account, Credential } from "../call/account.ts";
+import type { Awaitable, Peer } from "../call/call.ts";
+import { VerifiedIdentity } from "./verified-identity.ts";
+
+/** Verifies a credential. */
+export type Inspect = (credential: Credential, peer: Peer) => Awaitable<Account | undefined>;
+
+/** The most identities that are remembered. */
+const maxIdentities = 10_000;
+/** How long a verified credential is remembered, in milliseconds. */
+const keepMs = 60_000;
+/** The most invalid credentials that are remembered, and for how long, in milliseconds. */
+const maxInvalid = 1_000;
+const keepInvalidMs = 5_000;
+/** The most credentials that are verified at the same time. */
+const maxAtWork = 256;
+
+interface Invalid {
+  readonly error: MicroError;
+  readonly until: Deadline;
+}
+
+/**
+ * Verifies each credential once and remembers the result for a minute, by a hash of the credential,
+ * so that no heap dump contains tokens. Everything that presents the same credential shares one
+ * {@link VerifiedIdentity}.
+ */
+export class IdentityCache {
+  readonly #inspect: Inspect;
+  /** The least recently used first. */
+  readonly #identities = new Map<string, VerifiedIdentity>();
+  readonly #atWork = new Map<string, Promise<VerifiedIdentity | undefined>>();
+  readonly #invalid = new Map<string, Invalid>();
+  /** All identities in use anywhere, also those that are no longer remembered. */
+  readonly #all = new Set<WeakRef<VerifiedIdentity>>();
+  readonly #collected = new FinalizationRegistry<WeakRef<VerifiedIdentity>>((ref) =>
+    this.#all.delete(ref),
+  );
+
+  constructor(inspect: Inspect) {
+    this.#inspect = inspect;
+  }
+
+  /**
+   * Returns the identity that a credential proves; undefined if nothing verifies such credentials.
+   * @throws MicroError as `Auth.inspect`; `resource_exhausted` if too many are being verified.
+   */
+  get(
+    credential: Credential,
+    peer: Peer,
+  ): VerifiedIdentity | Promise<VerifiedIdentity | undefined> {
+    const key = keyOf(credential, peer);
+    const known = this.#identities.get(key);
+    if (known !== undefined) {
+      this.#identities.delete(key);
+      if (known.ended !== undefined || !hasPassed(known.inspectAt)) {
+        this.#identities.set(key, known);
+        return known;
+      }
+    }
+    const invalid = this.#invalid.get(key);
+    if (invalid !== undefined) {
+      if (!hasPassed(invalid.until)) throw invalid.error;
+      this.#invalid.delete(key);
+    }
+    const pending = this.#atWork.get(key);
+    if (pending !== undefined) return pending;
+    if (this.#atWork.size >= maxAtWork) {
+      throw new MicroError(
+        "resource_exhausted",
+        `more than ${maxAtWork} credentials are being verified`,
+        { outcome: "not-executed" },
+      );
+    }
+    const work = this.#verify(key, credential, peer, known);
+    this.#atWork.set(key, work);
+    return work;
+  }
+
+  /** Registers the identity of an account that was not proved by a credential. */
+  adopt(account: Account): VerifiedIdentity {
+    const identity = new VerifiedIdentity(account, Number.POSITIVE_INFINITY);
+    const ref = new WeakRef(identity);
+    this.#all.add(ref);
+    this.#collected.register(identity, ref);
+    return identity;
+  }
+
+  *all(): Iterable<VerifiedIdentity> {
+    for (const ref of this.#all) {
+      const identity = ref.deref();
+      if (identity !== undefined) yield identity;
+    }
+  }
+
+  clear(): void {
+    this.#identities.clear();
+    this.#invalid.clear();
+  }
+
+  async #verify(
+    key: string,
+    credential: Credential,
+    peer: Peer,
+    known: VerifiedIdentity | undefined,
+  ): Promise<VerifiedIdentity | undefined> {
+    try {
+      const account = await this.#inspect(credential, peer);
+      if (account === undefined) return undefined;
+      const identity = known ?? this.adopt(account);
+      identity.inspectAt = deadlineAfter(keepMs);
+      this.#remember(key, identity);
+      return identity;
+    } catch (reason) {
+      const error = asMicroError(reason, "internal");
+      if (known !== undefined && error.code === "unauthenticated") known.ended = error;
+      this.#rememberInvalid(key, error);
+      throw error;
+    } finally {
+      this.#atWork.delete(key);
+    }
+  }
+
+  #remember(key: string, identity: VerifiedIdentity): void {
+    this.#identities.set(key, identity);
+    if (this.#identities.size > maxIdentities) {
+      const [oldest] = this.#identities.keys();
+      this.#identities.delete(oldest!);
+    }
+  }
+
+  /** Only what stays invalid: with other errors, the next attempt may succeed. */
+  #rememberInvalid(key: string, error: MicroError): void {
+    if (error.code !== "unauthenticated" || mayBecomeValid.has(error)) return;
+    if (this.#invalid.size >= maxInvalid) {
+      const [oldest] = this.#invalid.keys();
+      this.#invalid.delete(oldest!);
+    }
+    this.#invalid.set(key, { error, until: deadlineAfter(keepInvalidMs) });
+  }
+}
+
+const mayBecomeValid = new WeakSet<MicroError>();
+
+/**
+ * Marks the error for a credential that may become valid without a change of its own, because the
+ * key that has signed it may be published any moment.
+ */
+export function perhapsValidLater(error: MicroError): MicroError {
+  mayBecomeValid.add(error);
+  return error;
+}
+
+/** The certificate counts, because a token may be bound to one. */
+function keyOf({ scheme, token }: Credential, { certificate }: Peer): string {
+  const hash = createHash("sha256").update(`${scheme} ${token}`).digest("base64url");
+  return certificate === undefined ? hash : `${hash}.${certificate.fingerprint}`;
+}
