@@ -12,6 +12,9 @@ export interface Difference {
   readonly problem: string;
 }
 
+/** The types of the context that handlers receive. */
+const contexts: readonly string[] = ["CallContext", "AuthenticatedContext", "EventContext"];
+
 /** The differences between an implementation's methods and the interface. */
 export function differences(
   { body, source }: Implementation,
@@ -27,7 +30,7 @@ export function differences(
     const types = member.getParameters().map((it) => it.getTypeNode()?.getText());
     if (wanted === undefined) {
       // A method of the class's own looks the same, except for the context parameter of handlers.
-      const isHandler = types.some((type) => type === "CallContext" || type === "EventContext");
+      const isHandler = types.some((type) => type !== undefined && contexts.includes(type));
       if (isHandler && isOpenToCallers(member) && !isUsed(source, method)) {
         found.push({
           method,
@@ -41,6 +44,8 @@ export function differences(
       const { type: now } = wanted.parameters[at] ?? {};
       if (type === undefined || now === undefined) continue;
       const given = withImportedNames(type, source);
+      // A handler may take the context of any call.
+      if (given === "CallContext" && now === "AuthenticatedContext") continue;
       if (given !== undefined && squeeze(given) !== squeeze(now)) {
         found.push({ method, line, problem: `takes ${type}, and now gets ${now}` });
       }

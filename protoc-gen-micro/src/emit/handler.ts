@@ -66,8 +66,15 @@ function handlerDoc({ names, options }: EmitContext, { desc, rpcs }: ServiceMode
   return sentence(text, desc);
 }
 
-function handlerSignature(context: EmitContext, { desc }: MethodModel, name: string): Signature {
+/** Whether only callers with an account reach the handler of a method. */
+function needsAccount({ policy }: MethodModel): boolean {
+  return policy.auth !== undefined && policy.auth.public !== true;
+}
+
+function handlerSignature(context: EmitContext, rpc: MethodModel, name: string): Signature {
   const { writer } = context;
+  const { desc } = rpc;
+  const received = needsAccount(rpc) ? "AuthenticatedContext" : "CallContext";
   const shape = writer.shape(desc.input);
   const stream = "AsyncIterable";
   const request: Parameter = streamsRequests(desc)
@@ -76,7 +83,7 @@ function handlerSignature(context: EmitContext, { desc }: MethodModel, name: str
   const result = streamsResponses(desc) ? stream : writer.type("Awaitable");
   return {
     name,
-    parameters: [request, { name: "context", type: writer.type("CallContext") }],
+    parameters: [request, { name: "context", type: writer.type(received) }],
     returns: [result, "<", initType(context, desc.output), ">"],
   };
 }
@@ -85,16 +92,21 @@ function handlerSignature(context: EmitContext, { desc }: MethodModel, name: str
  * Each call looks the method up on the handler, which keeps `this` and lets tests replace methods
  * later.
  */
-function registerStatement(context: EmitContext, { desc }: MethodModel, member: string): Code {
+function registerStatement(context: EmitContext, rpc: MethodModel, member: string): Code {
   const { writer, names } = context;
+  const { desc } = rpc;
   const request = streamsRequests(desc) ? "requests" : "request";
   const method = writer.declared(names.methods.get(desc)!);
   const call = `server.${callOf[desc.methodKind]}(`;
   const take = `(${request}, context) =>`;
-  const forward = `${propertyOf("handler", member)}(${request}, context)`;
+  const passed = needsAccount(rpc) ? [writer.value("authenticated"), "(context)"] : "context";
+  const forward = [`${propertyOf("handler", member)}(${request}, `, passed, ")"];
   const head = [`  ${call}`, method, `, ${take}`];
-  const flat = [head, ` ${forward});`];
+  const flat = [head, " ", forward, ");"];
   if (fits(flat, { before: 0, after: 0 })) return flat;
-  if (fits(head, { before: 0, after: 0 })) return [head, `\n    ${forward},\n  );`];
-  return [`  ${call}\n    `, method, `,\n    ${take} ${forward},\n  );`];
+  if (fits(head, { before: 0, after: 0 })) return [head, "\n    ", forward, ",\n  );"];
+  const handle = [`    ${take} `, forward, ","];
+  const wrapped = [`    ${take}\n      `, forward, ","];
+  const last = fits(handle, { before: 0, after: 0 }) ? handle : wrapped;
+  return [`  ${call}\n    `, method, ",\n", last, "\n  );"];
 }

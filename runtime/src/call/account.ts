@@ -1,8 +1,11 @@
 import type { Deadline } from "../base/deadline.ts";
 import type { MicroError } from "../base/error.ts";
 
-/** How it was proved that a caller has an account. */
-export type AccountProof = "token" | "certificate" | "token+certificate" | "event";
+/**
+ * How it was proved that a caller has an account; `none` for the stand-in account `unverified` of
+ * all callers in a server with `auth: false`.
+ */
+export type AccountProof = "token" | "certificate" | "token+certificate" | "event" | "none";
 
 /** Who calls, as an `Auth` has verified it. */
 export interface Account {

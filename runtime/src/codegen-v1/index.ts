@@ -3,6 +3,8 @@
  * incompatibly, and the old entry point stays, so that output of an earlier generator keeps
  * working.
  */
+import { MicroError } from "../base/error.ts";
+import type { AuthenticatedContext, CallContext } from "../call/call.ts";
 import { declareSchema } from "../call/schema-digests.ts";
 import type { Client } from "../client/client.ts";
 import { checkHandler } from "../server/handler-check.ts";
@@ -42,6 +44,19 @@ export {
   room,
   type Writer,
 } from "../codec/wire/writer.ts";
+
+/**
+ * Narrows the context of a call whose caller has an account, for the handler of a method whose
+ * schema requires one.
+ *
+ * @throws MicroError `unauthenticated` if there is none, which a server never lets through.
+ */
+export function authenticated(context: CallContext): AuthenticatedContext {
+  if (context.account !== undefined) return context as AuthenticatedContext;
+  throw new MicroError("unauthenticated", `${context.method.name} needs an account`, {
+    outcome: "not-executed",
+  });
+}
 
 /** Declares that a client calls a service by the schema with this digest. */
 export function calls(client: Client, service: string, digest: string): void {

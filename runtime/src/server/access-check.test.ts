@@ -1,6 +1,14 @@
-import { createServer, createService, type Server } from "@micro-es/runtime";
+import {
+  createClient,
+  createServer,
+  createService,
+  MemoryNetwork,
+  memoryTransport,
+  type Server,
+} from "@micro-es/runtime";
 import { expect, test } from "vitest";
 import {
+  createGuardedServiceClient,
   type DocumentChangedInit,
   type GuardedServiceHandler,
   registerGuardedServiceHandler,
@@ -68,6 +76,32 @@ test("with auth: false it starts, and says in the log what is not checked", asyn
     expect(JSON.stringify(logger.lines)).toContain("micro.test.v1.GuardedService/Write");
   }
   expect(started).toHaveLength(2);
+});
+
+test("with auth: false a handler that needs an account gets a stand-in", async () => {
+  const network = new MemoryNetwork();
+  const transport = memoryTransport({ network });
+  const listen = [{ transport, address: "memory:docs" }];
+  await using server = createServer({ name: "docs", environment, listen, auth: false });
+  const ids: (string | undefined)[] = [];
+  registerGuardedServiceHandler(server, {
+    ...handler,
+    about: (_request, context) => {
+      ids.push(context.account?.id);
+      return { text: "" };
+    },
+    delete: (_request, context) => {
+      ids.push(context.account.id);
+      return {};
+    },
+  });
+  await server.start();
+  await using client = createClient({ transports: [transport], environment });
+  const docs = createGuardedServiceClient(client);
+  const address = "memory:docs";
+  await docs.about({}, { address });
+  await docs.delete({}, { address });
+  expect(ids).toEqual([undefined, "unverified"]);
 });
 
 test("methods that are public, or of which the schema says nothing, need no option", async () => {

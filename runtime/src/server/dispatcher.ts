@@ -224,7 +224,8 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   }
 
   #admit(call: ServerCall, admission: Admission): void {
-    if (this.access !== undefined && !call.isAdmitted) throw notAsked(call);
+    if (this.access === undefined) call.identity ??= standIn(call.method);
+    else if (!call.isAdmitted) throw notAsked(call);
     if (call.cancelled !== undefined) throw call.cancelled;
     if (hasPassed(call.deadline)) throw deadlineExceeded(call.method.name, "not-executed");
     admission.enter(call);
@@ -248,6 +249,30 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
       "a handler goes on long after its call was cancelled; it should end when context.signal fires",
     );
   }
+}
+
+/**
+ * The account of callers in a server with `auth: false`, for handlers of methods whose schema
+ * requires an account.
+ */
+const unverified: Identity = {
+  account: {
+    id: "unverified",
+    type: "unverified",
+    issuer: "",
+    scopes: new Set(),
+    claims: {},
+    expiresAtMs: Number.POSITIVE_INFINITY,
+    provenBy: "none",
+  },
+  validUntil: Number.POSITIVE_INFINITY,
+  ended: undefined,
+};
+
+function standIn({ auth }: AnyMethod): Identity | undefined {
+  return auth === undefined || auth.public === true || auth.optional === true
+    ? undefined
+    : unverified;
 }
 
 /** A transport without this step must not be a way around the access that the schema requires. */

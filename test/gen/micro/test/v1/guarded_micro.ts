@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import type {
+  AuthenticatedContext,
   Awaitable,
   CallContext,
   CallOptions,
@@ -14,7 +15,7 @@ import type {
   Server,
   Topic,
 } from "@micro-es/runtime";
-import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import { authenticated, calls, described, serves } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type {
   DocumentChangedInit,
@@ -168,7 +169,7 @@ export interface GuardedServiceHandler {
    */
   read(
     request: GuardedServiceReadRequest,
-    context: CallContext,
+    context: AuthenticatedContext,
   ): AsyncIterable<GuardedServiceReadResponseInit>;
   /**
    * Replaces the lines of a document.
@@ -179,7 +180,7 @@ export interface GuardedServiceHandler {
    */
   write(
     requests: AsyncIterable<GuardedServiceWriteRequest>,
-    context: CallContext,
+    context: AuthenticatedContext,
   ): Awaitable<GuardedServiceWriteResponseInit>;
   /**
    * Edits a document together with others.
@@ -190,7 +191,7 @@ export interface GuardedServiceHandler {
    */
   edit(
     requests: AsyncIterable<GuardedServiceEditRequest>,
-    context: CallContext,
+    context: AuthenticatedContext,
   ): AsyncIterable<GuardedServiceEditResponseInit>;
   /**
    * Deletes a document.
@@ -201,7 +202,7 @@ export interface GuardedServiceHandler {
    */
   delete(
     request: GuardedServiceDeleteRequest,
-    context: CallContext,
+    context: AuthenticatedContext,
   ): Awaitable<GuardedServiceDeleteResponseInit>;
   /**
    * Keeps an index of the documents that changed.
@@ -227,12 +228,18 @@ export function registerGuardedServiceHandler(
     "onDocumentChanged",
   ]);
   server.unary(GuardedService_about, (request, context) => handler.about(request, context));
-  server.serverStream(GuardedService_read, (request, context) => handler.read(request, context));
-  server.clientStream(GuardedService_write, (requests, context) =>
-    handler.write(requests, context),
+  server.serverStream(GuardedService_read, (request, context) =>
+    handler.read(request, authenticated(context)),
   );
-  server.bidi(GuardedService_edit, (requests, context) => handler.edit(requests, context));
-  server.unary(GuardedService_delete, (request, context) => handler.delete(request, context));
+  server.clientStream(GuardedService_write, (requests, context) =>
+    handler.write(requests, authenticated(context)),
+  );
+  server.bidi(GuardedService_edit, (requests, context) =>
+    handler.edit(requests, authenticated(context)),
+  );
+  server.unary(GuardedService_delete, (request, context) =>
+    handler.delete(request, authenticated(context)),
+  );
   server.subscribe(
     DocumentChangedTopic,
     (event, context) => handler.onDocumentChanged(event, context),
