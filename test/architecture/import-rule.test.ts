@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "../..");
 const driverFolders = readdirSync(join(root, "drivers")).map((name) => `drivers/${name}/src`);
 
 /** The files at the top of the runtime: what others import from it. */
-const entries = ["driver.ts", "index.ts"];
+const entries = ["auth.ts", "driver.ts", "index.ts"];
 
 function typescriptFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -74,9 +74,9 @@ export class AccessControl extends Closable implements CallAccess {
     for (const stop of [revoked, changed]) if (stop !== undefined) this.#stopWatching.push(stop);
   }
 
-  /** Loads the rules. @throws MicroError if they cannot be loaded. */
+  /** Loads keys and rules. @throws MicroError if auth or rules were closed. */
   async open(): Promise<void> {
-    await this.#rules?.open?.();
+    await Promise.all([this.#auth.open?.(), this.#rules?.open?.()]);
     this.#version++;
   }
 

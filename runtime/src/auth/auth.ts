@@ -139,6 +139,11 @@ export interface Auth extends Backend {
    * that never happens.
    */
   onRevoked?(listener: RevocationListener): () => void;
+  /**
+   * Loads keys, if they are kept elsewhere. A service waits for it when it starts. It resolves also
+   * if there are no keys: {@link inspect} rejects with `unavailable` until there are.
+   */
+  open?(): Promise<void>;
 }
 
 /** What can be accessed: an rpc, a topic, a channel of a tunnel, or a route of a network. */
@@ -207,26 +212,41 @@ export interface Rules extends Backend {
   /** Increases with every change; decisions are kept for a version. */
   readonly version: number;
   /**
-   * What the rules say, from what is known here and now. `undefined` if none applies.
+   * What the rules say, from what is known here and now. `undefined` if none applies. As long as no
+   * rules were ever loaded, everything is denied.
    */
   verify(account: Account | undefined, resource: Resource): RuleVerdict | undefined;
   /** The scopes that {@link ScopeGrant | grants} give an account in addition to its own. */
   scopesOf(account: Account): readonly string[];
-  /** @throws MicroError `invalid_argument` for a rule that cannot be used, with the reason. */
+  /**
+   * Adds a rule, or replaces the one with its id.
+   * @throws MicroError `invalid_argument` for a rule that cannot be used, with the reason;
+   * `aborted` if another process has changed the rule meanwhile; `failed_precondition` if another
+   * rule in the store cannot be used; `unimplemented` for rules that do not change.
+   */
   grant(rule: Rule | ScopeGrant): Promise<void>;
-  /** Returns whether there was a rule or grant with the id. */
+  /**
+   * Removes a rule or grant and returns whether there was one with the id.
+   * @throws MicroError `aborted`, `unimplemented` as {@link grant}.
+   */
   revoke(id: string): Promise<boolean>;
   list(): readonly (Rule | ScopeGrant)[];
   /** Calls the listener after each change, until the returned function is called. */
   onChange(listener: () => void): () => void;
-  /** Loads the rules, if they are kept elsewhere. A service waits for it when it starts. */
+  /**
+   * Loads the rules, if they are kept elsewhere. A service waits for it when it starts. It resolves
+   * also if there are no rules to load: everything is denied then, and {@link state} says why.
+   */
   open?(): Promise<void>;
 }
 
-/** The rule that decides. */
+/** The rule that decides, or why everything is denied. */
 export interface RuleVerdict {
   readonly access: "granted" | "denied";
-  readonly rule: string;
+  /** Undefined if no rule decides, because none were ever loaded. */
+  readonly rule?: string;
+  /** Why there is no rule. */
+  readonly reason?: string;
 }
 
 /** A question to an {@link Authorizer}. */

@@ -35,10 +35,11 @@ export function decide(
   }
   const resource: Resource = { type: "method", name: method.name };
   const verdict = rules?.verify(account, resource);
-  if (verdict?.access === "denied") {
-    return { ...denial(account, `a rule denies it`), rule: verdict.rule };
+  if (verdict !== undefined) {
+    const { access, rule, reason = "a rule denies it" } = verdict;
+    const decision = access === "denied" ? denial(account, reason) : allowed;
+    return rule === undefined ? decision : { ...decision, rule };
   }
-  if (verdict !== undefined) return { allowed: true, rule: verdict.rule };
   if (auth !== undefined) return allowed;
   if (unspecified === "account" && account !== undefined) return allowed;
   return denial(

@@ -1,6 +1,6 @@
 import { MicroError } from "../base/error.ts";
 import type { Account } from "../call/account.ts";
-import type { Resource, Rule, RuleVerdict, ScopeGrant, Subject } from "./auth.ts";
+import type { Resource, ResourcePattern, Rule, RuleVerdict, ScopeGrant, Subject } from "./auth.ts";
 import { PreparedPattern } from "./resource-pattern.ts";
 
 /** The most rules and grants of a set. */
@@ -11,6 +11,9 @@ interface PreparedRule {
   readonly pattern: PreparedPattern;
 }
 
+const ruleKeys: readonly (keyof Rule)[] = ["id", "access", "priority", "resource", "subject"];
+const grantKeys: readonly (keyof ScopeGrant)[] = ["id", "issuer", "account", "scopes"];
+const resourceKeys: readonly (keyof ResourcePattern)[] = ["type", "name"];
 const subjectKeys: readonly (keyof Subject)[] = ["scope", "account", "issuer"];
 
 /**
@@ -60,6 +63,7 @@ export class RuleSet {
   #addScopes(grant: ScopeGrant): void {
     const { id, issuer, account, scopes } = grant;
     const where = `the grant ${JSON.stringify(id)}`;
+    checkKeys(grant, grantKeys, where);
     checkText(issuer, `${where}: issuer`);
     checkText(account, `${where}: account`);
     if (!Array.isArray(scopes) || scopes.length === 0) {
@@ -86,13 +90,13 @@ function prepared(rule: Rule): PreparedRule {
   if (typeof rule.resource !== "object" || rule.resource === null) {
     throw invalid(`${where}: it names no resource`);
   }
+  checkKeys(rule, ruleKeys, where);
+  checkKeys(rule.resource, resourceKeys, `${where}: resource`);
   if (typeof rule.subject !== "object" || rule.subject === null) {
     throw invalid(`${where}: subject must be an object; {} selects everybody`);
   }
+  checkKeys(rule.subject, subjectKeys, `${where}: subject`);
   for (const [key, value] of Object.entries(rule.subject)) {
-    if (!subjectKeys.includes(key as keyof Subject)) {
-      throw invalid(`${where}: subject has the unknown property ${JSON.stringify(key)}`);
-    }
     checkText(value, `${where}: subject.${key}`);
   }
   return { rule, pattern: new PreparedPattern(rule.resource, where) };
@@ -120,6 +124,13 @@ function byOrder(a: PreparedRule, b: PreparedRule): number {
 
 function scopeKey(issuer: string, account: string): string {
   return JSON.stringify([issuer, account]);
+}
+
+/** A property that nothing reads may be meant to narrow what the rule applies to. */
+function checkKeys(value: object, known: readonly string[], where: string): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  throw invalid(`${where} has the unknown property ${JSON.stringify(unknown)}`);
 }
 
 function checkId(id: unknown): void {

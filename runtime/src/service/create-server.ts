@@ -96,7 +96,13 @@ function makeServer(name: string, options: ServerOptions, parts: ChosenParts): S
   const id = randomUUID();
   const version = options.version ?? parts.read(variables.version) ?? "latest";
   const { logger, registry, listen, broker } = parts;
-  shareLogger(logger, [registry, broker, ...listen.map(({ transport }) => transport)]);
+  shareLogger(logger, [
+    registry,
+    broker,
+    ...listen.map(({ transport }) => transport),
+    options.auth || undefined,
+    options.access?.rules,
+  ]);
   const server = buildServer({
     name,
     id,

@@ -50,6 +50,8 @@ function makeService(name: string, options: ServiceOptions, parts: ChosenParts):
     client,
     config,
     ...carriers,
+    options.auth || undefined,
+    options.access?.rules,
     ...owned,
   ]);
   const server = buildServer({
@@ -86,6 +88,7 @@ function makeService(name: string, options: ServiceOptions, parts: ChosenParts):
     transports,
     logger,
     config,
+    access: omitUndefined({ auth: options.auth || undefined, rules: options.access?.rules }),
     graceMs,
     require: options.require ?? {},
     owned: [...(debug === undefined ? [] : [debug]), ...parts.made, ...owned],

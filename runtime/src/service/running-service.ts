@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { listenForAbort } from "../base/abort.ts";
+import type { Backend } from "../base/backend-state.ts";
 import { asMicroError, MicroError, messageOf, readableThrown } from "../base/error.ts";
 import type { LogFields, Logger } from "../base/logger.ts";
 import { checkOptions, signal as signalKind } from "../base/option-check.ts";
@@ -37,6 +38,8 @@ export interface ServiceParts {
   readonly transports: readonly Transport[];
   readonly logger: Logger;
   readonly config: Config | undefined;
+  /** Auth and rules, by their name in the log. */
+  readonly access: Readonly<Record<string, Backend>>;
   readonly require: Requirements;
   /** Time for in-flight work to finish on stop, in milliseconds. */
   readonly graceMs: number;
@@ -65,6 +68,7 @@ export class RunningService implements Service {
   readonly logger: Logger;
   readonly config: Config | undefined;
   readonly #listen: readonly ServerListen[];
+  readonly #access: ServiceParts["access"];
   readonly #require: Requirements;
   readonly #graceMs: number;
   readonly #owned: ServiceParts["owned"];
@@ -94,6 +98,7 @@ export class RunningService implements Service {
     this.sync = parts.sync;
     this.transports = parts.transports;
     this.#listen = parts.listen;
+    this.#access = parts.access;
     this.#require = parts.require;
     this.logger = parts.logger;
     this.config = parts.config;
@@ -189,7 +194,7 @@ export class RunningService implements Service {
       checkRequirements(this.name, parts, this.#require);
       this.#endStateLog = logBackendStates(
         this.name,
-        { registry, broker, store, sync },
+        { registry, broker, store, sync, ...this.#access },
         this.logger,
       );
       await this.#onStart.run();

@@ -1,0 +1,2 @@
+export { staticRules } from "./auth/static-rules/rules.ts";
+export { type StoreRulesOptions, storeRules } from "./auth/store-rules/rules.ts";
