@@ -9,9 +9,10 @@ import type { CallAccess } from "../transport/transport.ts";
 import { LoggedAudit } from "./audit.ts";
 import type { Auth, Authorizer, Decision, Rules } from "./auth.ts";
 import { decide, type Unspecified } from "./decide.ts";
-import { IdentityCache } from "./identity-cache.ts";
+import { IdentityCache, inspectMs } from "./identity-cache.ts";
 import { refusal } from "./refusals.ts";
 import { VerifiedIdentity } from "./verified-identity.ts";
+import { within } from "./within.ts";
 
 /** What decides about callers in addition to the schema. */
 export interface AccessOptions {
@@ -138,7 +139,7 @@ export class AccessControl extends Closable implements CallAccess {
 
   async #inspectPeer(peer: Peer): Promise<Identity | undefined> {
     try {
-      const account = await this.#auth.inspect(undefined, peer);
+      const account = await within(inspectMs, this.#auth.inspect(undefined, peer));
       if (account === undefined) return undefined;
       const identity = this.#identities.adopt(account);
       this.#certified.set(peer, identity);
@@ -275,16 +276,4 @@ export class AccessControl extends Closable implements CallAccess {
 
 function ended(reason: string): Decision & { allowed: false } {
   return { allowed: false, code: "unauthenticated", reason };
-}
-
-async function within<T>(ms: number, work: Awaitable<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no decision within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -4,6 +4,7 @@ import { asMicroError, MicroError } from "../base/error.ts";
 import type { Account, Credential } from "../call/account.ts";
 import type { Awaitable, Peer } from "../call/call.ts";
 import { VerifiedIdentity } from "./verified-identity.ts";
+import { within } from "./within.ts";
 
 /** Verifies a credential. */
 export type Inspect = (credential: Credential, peer: Peer) => Awaitable<Account | undefined>;
@@ -17,6 +18,8 @@ const maxInvalid = 1_000;
 const keepInvalidMs = 5_000;
 /** The most credentials that are verified at the same time. */
 const maxAtWork = 256;
+/** How long the verification of a credential may take, in milliseconds. */
+export const inspectMs = 5_000;
 
 interface Invalid {
   readonly error: MicroError;
@@ -108,7 +111,7 @@ export class IdentityCache {
     known: VerifiedIdentity | undefined,
   ): Promise<VerifiedIdentity | undefined> {
     try {
-      const account = await this.#inspect(credential, peer);
+      const account = await within(inspectMs, this.#inspect(credential, peer));
       if (account === undefined) return undefined;
       const identity = known ?? this.adopt(account);
       identity.inspectAt = deadlineAfter(keepMs);

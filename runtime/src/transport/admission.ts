@@ -45,20 +45,19 @@ export function admitCall(
   credential: Credential | undefined,
   peer: Peer,
 ): Awaitable<Identity | undefined> {
-  const identity = access.identify(credential, peer);
-  if (identity instanceof Promise) {
-    return identity.then((found) => admitIdentity(access, method, found, peer));
-  }
-  return admitIdentity(access, method, identity, peer);
+  return admitIdentity(access, method, access.identify(credential, peer), peer);
 }
 
-/** As {@link admitCall}, for a caller whose identity is known. */
+/** As {@link admitCall}, for a caller whose identity is known or being verified. */
 export function admitIdentity(
   access: CallAccess,
   method: AnyMethod,
-  identity: Identity | undefined,
+  identity: Awaitable<Identity | undefined>,
   peer: Peer,
 ): Awaitable<Identity | undefined> {
+  if (identity instanceof Promise) {
+    return identity.then((found) => admitIdentity(access, method, found, peer));
+  }
   const admitted = access.admit(method, identity, peer);
   return admitted instanceof Promise ? admitted.then(() => identity) : identity;
 }

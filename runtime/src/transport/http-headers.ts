@@ -71,7 +71,9 @@ export function metadataFrom(lines: Iterable<HeaderLine>): Metadata {
       }
     } catch (error) {
       if (isMicroError(error) && error.code === "resource_exhausted") throw error;
-      // An unrelated header, such as a cookie in UTF-8, is no reason to refuse a call.
+      // An unrelated header, such as a cookie in UTF-8, is no reason to refuse a call. A credential
+      // that cannot be read must not pass as none.
+      if (name === "authorization") metadata.append(name, "");
     }
   }
   return metadata;

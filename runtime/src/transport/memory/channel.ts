@@ -4,6 +4,7 @@ import { MicroError } from "../../base/error.ts";
 import type { Peer } from "../../call/call.ts";
 import type { Method } from "../../call/method.ts";
 import { callRefusal, channelNotOpen, tooManyCalls } from "../call-errors.ts";
+import { PendingAdmissions } from "../pending-admissions.ts";
 import type { Channel, ChannelState, OutgoingCall, UnaryReceiver } from "../transport.ts";
 import { MemoryCallSet } from "./call-set.ts";
 import type { MemoryCall, MemoryCalls, MemoryLink } from "./link.ts";
@@ -19,6 +20,7 @@ export class MemoryChannel extends Closable<[graceMs?: number]> implements Chann
   readonly closed: Promise<MicroError | undefined>;
   readonly link: MemoryLink;
   readonly peer: Peer;
+  readonly pending: PendingAdmissions = new PendingAdmissions();
   readonly #calls = new MemoryCallSet();
   readonly #sweep: DeadlineSweep;
   #state: ChannelState = "open";

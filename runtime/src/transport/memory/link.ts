@@ -2,6 +2,7 @@ import type { Abortable } from "../../base/abort-watch.ts";
 import type { Deadline } from "../../base/deadline.ts";
 import type { MicroError } from "../../base/error.ts";
 import type { Peer } from "../../call/call.ts";
+import type { PendingAdmissions } from "../pending-admissions.ts";
 import type { Channel, Dispatcher, OutgoingCall, TransportLimits } from "../transport.ts";
 
 /** One call of a memory channel, with both its sides. */
@@ -17,6 +18,8 @@ export interface MemoryCall extends Abortable {
    * As {@link cancel}, because the other side is gone. The caller may still read what has arrived.
    */
   cut(reason: MicroError): void;
+  /** Ends the call from the server's side: the caller gets the error. */
+  refuse(error: MicroError): void;
   /** Passes the call to the dispatcher. */
   run(): void;
 }
@@ -38,6 +41,8 @@ export interface MemoryCalls {
   readonly link: MemoryLink;
   /** The caller, as handlers see it. */
   readonly peer: Peer;
+  /** The calls that wait until their callers are verified. */
+  readonly pending: PendingAdmissions;
   /** Returns why a call cannot begin now; undefined if it can. */
   refusal(method: string, call: OutgoingCall): MicroError | undefined;
   /** Adds a call to the open ones, and runs it in a turn of its own. */

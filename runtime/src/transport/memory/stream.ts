@@ -2,6 +2,7 @@ import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
 import type { Deadline } from "../../base/deadline.ts";
 import { asMicroError, type MicroError } from "../../base/error.ts";
 import type { Metadata } from "../../base/metadata.ts";
+import type { Identity } from "../../call/account.ts";
 import { deadlineExceeded, type ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import {
@@ -13,16 +14,17 @@ import {
   undecodableResponse,
 } from "../call-errors.ts";
 import { decodeRequest, encodeRequest, encodeResponse } from "../message-bytes.ts";
+import type { AdmissionReceiver } from "../pending-admissions.ts";
 import { messageOverheadBytes, ReceiveQueue } from "../streams/receive-queue.ts";
 import { SendPump } from "../streams/send-pump.ts";
 import type { OutgoingCall } from "../transport.ts";
-import { acceptCall, copyMetadata, deliverMetadata } from "./accept-call.ts";
+import { acceptCall, admitCaller, copyMetadata, deliverMetadata } from "./accept-call.ts";
 import type { MemoryCall, MemoryCalls } from "./link.ts";
 
 /**
  * A streaming call inside one process: a receive queue at either end, and a pump that fills each.
  */
-export class MemoryStreamCall<O> implements MemoryCall {
+export class MemoryStreamCall<O> implements MemoryCall, AdmissionReceiver {
   readonly deadline: Deadline;
   place = -1;
   /** The responses that the caller iterates. */
@@ -36,6 +38,8 @@ export class MemoryStreamCall<O> implements MemoryCall {
   readonly #responsePump: SendPump<unknown>;
   #metadata: Metadata | undefined;
   #call: ServerCall | undefined;
+  /** Called if the call ends before its caller is verified. */
+  #stopWaiting: (() => void) | undefined = undefined;
   #ended = false;
 
   constructor(
@@ -86,13 +90,34 @@ export class MemoryStreamCall<O> implements MemoryCall {
 
   run(): void {
     if (this.#ended) return;
+    const { access } = this.#channel.link.dispatcher;
+    if (access === undefined) {
+      this.admitted(undefined);
+      return;
+    }
     try {
-      this.#call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline, true);
-      this.#responsePump.start(this.#channel.link.dispatcher.stream(this.#call, this.#requests));
+      const identity = admitCaller(this.#channel, this.#method, this.#metadata, access);
+      if (identity instanceof Promise) {
+        this.#stopWaiting = this.#channel.pending.wait(identity, this);
+      } else this.admitted(identity);
+    } catch (reason) {
+      this.#end(responseError(reason, this.#method.name));
+    }
+  }
+
+  admitted(identity: Identity | undefined): void {
+    try {
+      const call = acceptCall(this, this.#channel, this.#method, this.#metadata, true, identity);
+      this.#call = call;
+      this.#responsePump.start(this.#channel.link.dispatcher.stream(call, this.#requests));
       this.#requestPump.start(this.#source);
     } catch (reason) {
       this.#end(responseError(reason, this.#method.name));
     }
+  }
+
+  refused(error: MicroError): void {
+    this.#end(error);
   }
 
   aborted(reason: unknown): void {
@@ -116,6 +141,12 @@ export class MemoryStreamCall<O> implements MemoryCall {
     if (!this.#close()) return;
     this.responses.end(connectionLost(this.#method.name, reason, this.#outcome));
     this.#cancelHandler(callerGone(this.#method.name));
+  }
+
+  refuse(error: MicroError): void {
+    if (!this.#close()) return;
+    this.responses.end(error);
+    this.#cancelHandler(error);
   }
 
   get #outcome(): "unknown" | "not-executed" {
@@ -185,6 +216,7 @@ export class MemoryStreamCall<O> implements MemoryCall {
   #close(): boolean {
     if (this.#ended) return false;
     this.#ended = true;
+    this.#stopWaiting?.();
     this.#requestPump.stop();
     this.#responsePump.stop();
     if (this.#outgoing.signal !== undefined) unwatchAbort(this.#outgoing.signal, this);

@@ -2,6 +2,7 @@ import { unwatchAbort, watchAbort } from "../../base/abort-watch.ts";
 import type { Deadline } from "../../base/deadline.ts";
 import type { MicroError } from "../../base/error.ts";
 import type { Metadata } from "../../base/metadata.ts";
+import type { Identity } from "../../call/account.ts";
 import { deadlineExceeded, type ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import {
@@ -12,8 +13,10 @@ import {
   undecodableResponse,
 } from "../call-errors.ts";
 import { decodeRequest, encodeRequest, encodeResponse } from "../message-bytes.ts";
+import type { AdmissionReceiver } from "../pending-admissions.ts";
+import { runUnary } from "../run-unary.ts";
 import type { OutgoingCall, UnaryReceiver } from "../transport.ts";
-import { acceptCall, copyMetadata, deliverMetadata } from "./accept-call.ts";
+import { acceptCall, admitCaller, copyMetadata, deliverMetadata } from "./accept-call.ts";
 import type { MemoryCall, MemoryCalls } from "./link.ts";
 import { notShareable, passByReference } from "./pass-by-reference.ts";
 
@@ -21,7 +24,7 @@ import { notShareable, passByReference } from "./pass-by-reference.ts";
  * A unary call inside one process. It receives the dispatcher's response and passes it to the
  * caller.
  */
-export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
+export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver, AdmissionReceiver {
   readonly deadline: Deadline;
   place = -1;
   readonly #channel: MemoryCalls;
@@ -33,6 +36,8 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
   #bytes: Uint8Array | undefined;
   #metadata: Metadata | undefined;
   #call: ServerCall | undefined;
+  /** Called if the call ends before its caller is verified. */
+  #stopWaiting: (() => void) | undefined = undefined;
   #ended = false;
 
   constructor(
@@ -72,9 +77,25 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
 
   run(): void {
     if (this.#ended) return;
+    const { access } = this.#channel.link.dispatcher;
+    if (access === undefined) {
+      this.admitted(undefined);
+      return;
+    }
+    try {
+      const identity = admitCaller(this.#channel, this.#method, this.#metadata, access);
+      if (identity instanceof Promise) {
+        this.#stopWaiting = this.#channel.pending.wait(identity, this);
+      } else this.admitted(identity);
+    } catch (reason) {
+      this.failed(reason);
+    }
+  }
+
+  admitted(identity: Identity | undefined): void {
     const { dispatcher } = this.#channel.link;
     try {
-      const call = acceptCall(this.#channel, this.#method, this.#metadata, this.deadline, false);
+      const call = acceptCall(this, this.#channel, this.#method, this.#metadata, false, identity);
       const request =
         this.#bytes === undefined
           ? this.#request
@@ -82,22 +103,14 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
       this.#request = undefined;
       this.#bytes = undefined;
       this.#call = call;
-      if (dispatcher.startUnary !== undefined) {
-        dispatcher.startUnary(call, request, this);
-        return;
-      }
-      const response = dispatcher.unary(call, request);
-      if (response instanceof Promise) {
-        response.then(
-          (value) => this.responded(value),
-          (reason) => this.failed(reason),
-        );
-      } else {
-        this.responded(response);
-      }
+      runUnary(dispatcher, call, request, this);
     } catch (reason) {
       this.failed(reason);
     }
+  }
+
+  refused(error: MicroError): void {
+    this.failed(error);
   }
 
   responded(init: unknown): void {
@@ -136,6 +149,10 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
 
   cut(reason: MicroError): void {
     this.cancel(connectionLost(this.#method.name, reason, this.#outcome));
+  }
+
+  refuse(error: MicroError): void {
+    this.#give(error, error);
   }
 
   get #outcome(): "unknown" | "not-executed" {
@@ -187,6 +204,7 @@ export class MemoryUnaryCall<O> implements MemoryCall, UnaryReceiver {
 
   #close(): void {
     this.#ended = true;
+    this.#stopWaiting?.();
     if (this.#outgoing.signal !== undefined) unwatchAbort(this.#outgoing.signal, this);
     this.#channel.remove(this);
   }

@@ -1,9 +1,11 @@
 import type { Deadline } from "../../base/deadline.ts";
 import type { MicroError } from "../../base/error.ts";
 import type { Metadata } from "../../base/metadata.ts";
+import type { Identity } from "../../call/account.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import { encodeMetadata, invalidResponse, messageTooLarge, responseError } from "../call-errors.ts";
+import type { AdmissionReceiver } from "../pending-admissions.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import type { Resumable } from "./connection.ts";
 import { retryField, statusField, writeStatus } from "./error-status.ts";
@@ -34,13 +36,15 @@ export interface IncomingCalls {
  * A call at the server's end of a connection: both the handler's view of the call and the writer of
  * its response.
  */
-export abstract class IncomingCall extends ServerCall {
+export abstract class IncomingCall extends ServerCall implements AdmissionReceiver {
   readonly id: number;
   readonly connection: IncomingCalls;
   /** RESULT was sent, or must not be sent. */
   ended = false;
   /** Whether the metadata of the response has been sent. */
   protected headersSent = false;
+  /** Called if the call ends before its caller is verified. */
+  #stopWaiting: (() => void) | undefined = undefined;
 
   constructor(
     connection: IncomingCalls,
@@ -54,6 +58,29 @@ export abstract class IncomingCall extends ServerCall {
     this.connection = connection;
     this.id = id;
   }
+
+  /** Whether nothing has run yet, because the caller is being verified. */
+  get isWaiting(): boolean {
+    return this.#stopWaiting !== undefined;
+  }
+
+  /** Waits for {@link admitted} or {@link refused}. */
+  waitForAdmission(stopWaiting: () => void): void {
+    this.#stopWaiting = stopWaiting;
+  }
+
+  admitted(identity: Identity | undefined): void {
+    this.#stopWaiting = undefined;
+    this.admit(identity);
+    this.begin();
+  }
+
+  refused(error: MicroError): void {
+    this.fail(error);
+  }
+
+  /** Passes a call that has waited to the dispatcher. */
+  protected abstract begin(): void;
 
   /** Responds with an error. */
   fail(reason: unknown): void {
@@ -78,7 +105,7 @@ export abstract class IncomingCall extends ServerCall {
 
   /** Ends the call because its deadline has passed on this side. */
   expire(): void {
-    const error = deadlineExceeded(this.method.name);
+    const error = deadlineExceeded(this.method.name, this.isWaiting ? "not-executed" : "unknown");
     this.fail(error);
     this.giveUp(error);
   }
@@ -88,7 +115,7 @@ export abstract class IncomingCall extends ServerCall {
     if (this.ended) return;
     this.ended = true;
     this.giveUp(reason);
-    this.connection.remove(this);
+    this.leave();
   }
 
   /** Ends the call from this side: its caller gets the error, and its handler is cancelled. */
@@ -105,6 +132,13 @@ export abstract class IncomingCall extends ServerCall {
   /** Called when RESULT has been written. */
   protected finish(): void {
     this.ended = true;
+    this.leave();
+  }
+
+  /** Called once, when the call has ended in any way. */
+  protected leave(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
     this.connection.remove(this);
   }
 

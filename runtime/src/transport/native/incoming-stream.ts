@@ -44,13 +44,19 @@ export class IncomingStream
     this.#responses = new SendPump(this, connection.peerSettings.streamWindowBytes);
   }
 
-  /** Passes the call to the dispatcher. */
+  /** Passes the call to the dispatcher, unless it waits or has ended. */
   run(): void {
+    if (this.ended || this.isWaiting) return;
     try {
       this.#responses.start(this.connection.dispatcher.stream(this, this.requests));
     } catch (reason) {
       this.fail(reason);
     }
+  }
+
+  override waitForAdmission(stopWaiting: () => void): void {
+    super.waitForAdmission(stopWaiting);
+    this.requests.decodesLate = true;
   }
 
   /** Receives a request. */
@@ -159,6 +165,11 @@ export class IncomingStream
 
   failed(reason: unknown): void {
     this.fail(reason);
+  }
+
+  protected override begin(): void {
+    this.requests.decodesLate = false;
+    this.run();
   }
 
   protected override giveUp(reason: MicroError): void {

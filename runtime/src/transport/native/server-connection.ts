@@ -1,8 +1,11 @@
 import type { Socket } from "node:net";
 import { type Deadline, DeadlineSweep } from "../../base/deadline.ts";
 import { codeToNumber, MicroError } from "../../base/error.ts";
-import { deadlineExceeded, type Peer } from "../../call/call.ts";
+import type { Metadata } from "../../base/metadata.ts";
+import type { Identity } from "../../call/account.ts";
+import { type Awaitable, deadlineExceeded, type Peer } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
+import { admitIdentity, credentialOf } from "../admission.ts";
 import {
   callerGone,
   codecError,
@@ -13,14 +16,15 @@ import {
   unknownMethod,
   wrongKind,
 } from "../call-errors.ts";
-import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { PendingAdmissions } from "../pending-admissions.ts";
+import type { CallAccess, Dispatcher, TransportLimits } from "../transport.ts";
 import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
 import { retryField, statusField, writeStatus } from "./error-status.ts";
 import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
 import { IncomingStream } from "./incoming-stream.ts";
 import { IncomingUnary } from "./incoming-unary.ts";
-import { blockEnd, checkCredit, decodeMessage, readMetadata, view } from "./payload.ts";
+import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
 
 /** A method as the client named it. */
@@ -62,6 +66,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   readonly #methods: (NamedMethod | undefined)[] = [];
   #methodCount = 0;
   readonly #calls = new CallTable<IncomingCall>();
+  readonly #pending = new PendingAdmissions();
   /** Calls since reading was last paused, or a chunk began. */
   #taken = 0;
   #chunk = 0;
@@ -106,7 +111,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   tooMuchUnread(method: string): MicroError {
     return new MicroError(
       "resource_exhausted",
-      `${method} was ended because the connection of ${this.remote} has ${this.maxUnreadBytes} bytes of stream messages that no handler has read`,
+      `${method} was ended because the connection of ${this.remote} has ${this.maxUnreadBytes} bytes of messages that no handler has read`,
     );
   }
 
@@ -172,6 +177,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   protected connectionEnded(reason: MicroError, violated: boolean): void {
     this.#sweep.close();
+    this.#pending.clear();
     for (const call of this.#calls.values()) call.abandon(callerGone(call.method.name));
     this.#owner.connectionEnded(this, reason, violated);
   }
@@ -229,27 +235,52 @@ export class ServerConnection extends Connection implements IncomingCalls {
     named.method ??= this.#find(named);
     const { method } = named;
     if (method === undefined || !this.#takes(method, isStream, end - at)) {
-      this.#refuseCall(id, this.#refusal(named, isStream, end - at));
+      this.#refuseUnfit(id, named, metadata, isStream, end - at);
       return;
+    }
+    const { access } = this.dispatcher;
+    let identity: Awaitable<Identity | undefined>;
+    if (access !== undefined) {
+      try {
+        identity = admitIdentity(access, method, this.#identify(access, metadata), this.#peer);
+      } catch (reason) {
+        this.#refuseCall(id, codecError(reason, "not-executed"));
+        return;
+      }
     }
     const deadline: Deadline = aux === 0 ? Number.POSITIVE_INFINITY : this.now + aux;
     if (isStream) {
       const call = new IncomingStream(this, id, method, this.#peer, metadata, deadline);
       this.#add(call);
+      if (access !== undefined) this.#admit(call, identity);
+      if (call.ended) return;
       this.#receive(call, flags, bytes, at, end, (flags & flag.message) !== 0);
-      if (!call.ended) call.run();
-      return;
-    }
-    let request: unknown;
-    try {
-      request = decodeMessage(method.input, bytes, at, end, this.limits.maxMessageElements);
-    } catch (reason) {
-      this.#refuseCall(id, codecError(reason, "not-executed"));
+      call.run();
       return;
     }
     const call = new IncomingUnary(this, id, method, this.#peer, metadata, deadline);
     this.#add(call);
-    call.run(request);
+    if (access !== undefined) this.#admit(call, identity);
+    if (call.isWaiting) call.hold(bytes, at, end);
+    else if (!call.ended) call.run(bytes, at, end);
+  }
+
+  /** Returns who presents the credential of a call. @throws MicroError as {@link CallAccess}. */
+  #identify(access: CallAccess, metadata: Metadata | undefined): Awaitable<Identity | undefined> {
+    return access.identify(credentialOf(metadata), this.#peer);
+  }
+
+  /** Admits a call, or lets it wait until its caller is verified. */
+  #admit(call: IncomingCall, identity: Awaitable<Identity | undefined>): void {
+    if (!(identity instanceof Promise)) {
+      call.admit(identity);
+      return;
+    }
+    try {
+      call.waitForAdmission(this.#pending.wait(identity, call));
+    } catch (reason) {
+      call.fail(reason);
+    }
   }
 
   /** Handles a frame of a stream: a message, the end of its requests, or both. */
@@ -286,33 +317,71 @@ export class ServerConnection extends Connection implements IncomingCalls {
     );
   }
 
-  /** Returns why a call is not accepted. Nothing of it has run. */
-  #refusal(named: NamedMethod, isStream: boolean, messageBytes: number): MicroError {
-    const { limits, dispatcher } = this;
+  /**
+   * Refuses a call that does not fit its method, or that is not accepted now. A caller that is not
+   * admitted learns nothing of the method.
+   */
+  #refuseUnfit(
+    id: number,
+    named: NamedMethod,
+    metadata: Metadata | undefined,
+    isStream: boolean,
+    messageBytes: number,
+  ): void {
+    const busy = this.#busy();
+    if (busy !== undefined) {
+      this.#refuseCall(id, busy);
+      return;
+    }
+    const { access } = this.dispatcher;
+    const method = this.dispatcher.method(named.name);
+    const admitted = (identity: Identity | undefined) =>
+      this.#refuseCall(id, this.#misfit(named, method, isStream, messageBytes, identity));
+    if (access === undefined) {
+      admitted(undefined);
+      return;
+    }
+    const refused = (reason: unknown) => this.#refuseCall(id, codecError(reason, "not-executed"));
+    try {
+      const caller = this.#identify(access, metadata);
+      const identity =
+        method === undefined ? caller : admitIdentity(access, method, caller, this.#peer);
+      if (identity instanceof Promise) this.#pending.wait(identity, { admitted, refused });
+      else admitted(identity);
+    } catch (reason) {
+      refused(reason);
+    }
+  }
+
+  /** Returns why no call is accepted now. */
+  #busy(): MicroError | undefined {
+    const { maxConcurrentCalls } = this.limits;
     if (this.#owner.draining) return listenerDraining(this.#owner.address);
-    if (this.#calls.size >= limits.maxConcurrentCalls) {
-      return tooManyCalls(this.#owner.address, limits.maxConcurrentCalls);
-    }
-    const method = dispatcher.method(named.name);
+    if (this.#calls.size < maxConcurrentCalls) return undefined;
+    return tooManyCalls(this.#owner.address, maxConcurrentCalls);
+  }
+
+  /** Returns why a call does not fit its method. Nothing of it has run. */
+  #misfit(
+    { name, contentType }: NamedMethod,
+    method: AnyMethod | undefined,
+    isStream: boolean,
+    messageBytes: number,
+    identity: Identity | undefined,
+  ): MicroError {
+    const { limits, dispatcher } = this;
     if (method === undefined) {
-      return (
-        dispatcher.unknownMethod?.(named.name) ?? unknownMethod(named.name, this.#owner.address)
-      );
+      return dispatcher.unknownMethod?.(name, identity) ?? unknownMethod(name, this.#owner.address);
     }
-    if (method.input.contentType !== named.contentType) {
-      return unknownContentType(named.contentType, method);
-    }
+    if (method.input.contentType !== contentType) return unknownContentType(contentType, method);
     if ((method.kind !== "unary") !== isStream) return wrongKind(method, isStream);
-    return messageTooLarge(
-      `the request of ${named.name}`,
-      messageBytes,
-      limits.maxMessageBytes,
-      "not-executed",
-    );
+    const what = `the request of ${name}`;
+    return messageTooLarge(what, messageBytes, limits.maxMessageBytes, "not-executed");
   }
 
   #refuseCall(id: number, error: MicroError): void {
     const { writer } = this;
+    if (this.ended) return;
     writer.open(frameType.result, flag.error, statusField(error), id, retryField(error));
     writeStatus(writer, error);
     writer.close();

@@ -104,6 +104,8 @@ export class ReceiveQueue<T>
   #watcher: EndWatcher | undefined;
   #error: Error | (() => Error) | undefined;
 
+  /** Whether messages stay as they arrive until they are read. */
+  decodesLate = false;
   readonly #ahead: DecodedAhead | undefined;
 
   constructor(owner: ReceiveQueueOwner) {
@@ -144,7 +146,8 @@ export class ReceiveQueue<T>
    */
   receive(bytes: Uint8Array, start: number, end: number, cost: number): void {
     if (this.#ended) return;
-    if (this.#readers.length === 0 && this.#ahead!.cost + cost > maxDecodedAhead) {
+    const isFull = this.#readers.length === 0 && this.#ahead!.cost + cost > maxDecodedAhead;
+    if (isFull || this.decodesLate) {
       this.#keep(undecoded(bytes, start, end), cost);
       return;
     }
