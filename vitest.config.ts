@@ -45,7 +45,10 @@ const unit = project("unit", {
 
 const unitWithMocks = project("unit with mocks", { include: withMocks });
 
-/** Tests of the program `micro` as it is built; `npm test -- cli` builds it first. Each starts several processes. */
+/**
+ * Tests of the built program `micro`; `npm test -- cli` builds it first. Each starts several
+ * processes.
+ */
 const cli = project("cli", {
   include: ["cli/test/**/*.test.ts"],
   globalSetup: "cli/test/support/bundled-plugins.ts",
@@ -61,7 +64,7 @@ const endToEnd = project("e2e", {
   hookTimeout: 600_000,
 });
 
-/** One file after another: what a hostile test measures is the memory and CPU time of its own server. */
+/** One file after another: a hostile test measures the memory and CPU time of its own server. */
 const hostile = project("hostile", {
   include: ["test/hostile/**/*.test.ts"],
   testTimeout: 180_000,

@@ -53,7 +53,7 @@ const json = (text: string) =>
     .map((line) => JSON.parse(line) as unknown);
 
 describe("micro breaking --live", () => {
-  test("compares nothing where the digests are equal, whatever the comments are", async () => {
+  test("compares nothing if the digests are equal, whatever the comments", async () => {
     const same = project((proto) => proto.replace("// As Echo,", "// Like Echo,"));
     expect(await live(same)).toEqual({
       code: 0,
@@ -98,7 +98,7 @@ describe("micro breaking --live", () => {
     expect(stdout).toContain("(MICRO_TOPIC_SAME_NAME)\n  subscribers that break: echo\n");
   });
 
-  test("says so as JSON, for the rules that are asked for", async () => {
+  test("reports it as JSON, for the requested rules", async () => {
     const changed = project((proto) =>
       proto.replace("  rpc Once(EchoRequest) returns (EchoResponse);\n", ""),
     );

@@ -62,7 +62,7 @@ function edit(project: string, from: string, to: string): void {
 const good = "✓ generated code is up to date\n✓ handlers are complete\n";
 
 describe("micro check", () => {
-  test("says what a change of the schema asks for, until it is done", async () => {
+  test("reports what a schema change requires, until it is done", async () => {
     const project = await newProject();
     commit(project);
     const check = (...words: string[]) => micro(["check", ...words], { cwd: project });
@@ -118,7 +118,7 @@ describe("micro check", () => {
     expect(handlers.problems).toContain("ShopServiceHandler lacks onGreeted");
   });
 
-  test("says why it compares with nothing, and fails where that was asked for", async () => {
+  test("says why it does not compare, and fails if a comparison was requested", async () => {
     const project = await newProject();
     const check = (...words: string[]) =>
       micro(["check", "--skip", "generated,handlers", ...words], { cwd: project, env: { CI: "" } });
@@ -156,7 +156,7 @@ describe("micro check", () => {
   });
 
   test.runIf(long)(
-    "fails in CI for a schema that cannot be compared, unless that is left out",
+    "fails in CI for a schema that cannot be compared, unless that check is skipped",
     async () => {
       const project = await newProject();
       const check = (cwd: string, ...words: string[]) =>
@@ -187,7 +187,7 @@ describe("micro check", () => {
     },
   );
 
-  test("leaves questions out, and says which there are", async () => {
+  test("skips checks, and lists the known ones", async () => {
     const project = await newProject();
     edit(project, "}\n\nmessage", "  rpc Bye(HelloRequest) returns (HelloResponse);\n}\n\nmessage");
     await micro(["generate"], { cwd: project });
@@ -262,7 +262,7 @@ describe("micro check", () => {
 
   // Twelve commands, each of which another test covers in a folder without a workspace around it.
   test.runIf(long)(
-    "finds packages that a workspace keeps in the folder above, and what uses them does",
+    "finds packages in a workspace's parent folder, as do the packages that use them",
     async () => {
       const root = mkdtempSync(join(scratch, "workspace-"));
       writeFileSync(
@@ -306,7 +306,7 @@ describe("micro check", () => {
 });
 
 describe("micro generate", () => {
-  test("removes what was generated from a .proto that was renamed or deleted, and nothing else", async () => {
+  test("removes the output of a .proto that was renamed or deleted, and nothing else", async () => {
     const project = await newProject();
     const at = (path: string) => join(project, path);
     const generate = () => micro(["generate"], { cwd: project });
@@ -347,7 +347,7 @@ describe("micro generate", () => {
 });
 
 test.each(["check", "lint", "generate", "breaking", "scaffold"])(
-  "micro %s says that there is no such folder",
+  "micro %s reports a missing folder",
   async (command) => {
     expect(await micro([command, "nowhere"], { cwd: scratch })).toEqual({
       code: 2,
@@ -393,7 +393,7 @@ describe("micro lint", () => {
     });
   });
 
-  test("tells what buf and its plugin find, with the place", async () => {
+  test("reports the findings of buf and its plugin, with their positions", async () => {
     const project = await newProject();
     edit(project, "rpc Hello(", "rpc hello(");
     const { stdout, code } = await micro(["lint"], { cwd: project });

@@ -83,7 +83,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
     expect(page.stderr).toBe(`there may be more: --after ${second}\n`);
   });
 
-  test("shows one by its schema, and as bytes without", async () => {
+  test("shows one by its schema, or as bytes without one", async () => {
     const [first = ""] = await cursors();
     const shown = await micro(["show", "echo.dead", first, "--json", ...proto]);
     const [ada] = json(shown.stdout);
@@ -98,7 +98,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
     expect(terminal.stdout).toMatch(/ acme\r\n\r\n[\w+/]+=*\r\n$/);
   });
 
-  test("names what is not there", async () => {
+  test("reports what does not exist", async () => {
     const topic = await micro(["ls", "echo.daed"]);
     expect([topic.code, topic.stdout]).toEqual([0, ""]);
     expect(topic.stderr).toMatch(/no dead letters on echo\.daed; there are some on: echo\.dead/);
@@ -117,7 +117,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
     expect(broker.stderr).toMatch(/the http broker does not store dead letters: .*MICRO_BACKEND/);
   });
 
-  test("drops one, and replays the others as they were", async () => {
+  test("drops one, and replays the others unchanged", async () => {
     const [first = "", second = ""] = await cursors();
     const dropped = await inTerminal("drop", "echo.dead", second);
     expect(dropped).toMatchObject({ code: 0, stdout: `${second} is dropped\r\n` });

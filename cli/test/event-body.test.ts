@@ -22,7 +22,7 @@ test.each([
   ["application/protobuf", binary],
   ["application/x-protobuf", binary],
   ["application/json; charset=utf-8", '{"file_name": "a.proto"}'],
-])("an event in %s is told by its schema", (contentType, body) => {
+])("an event in %s is shown by its schema", (contentType, body) => {
   expect(contentOf(event(contentType, body), schema)).toEqual({
     message: { fileName: "a.proto" },
   });
@@ -33,7 +33,7 @@ test("JSON that does not match the message is shown unchanged", () => {
   expect(contentOf(event("application/json", text), schema)).toEqual({ text });
 });
 
-test("without a schema an event is text, or bytes", () => {
+test("without a schema an event is shown as text, or as bytes", () => {
   expect(contentOf(event("application/json", "{}"), undefined)).toEqual({ text: "{}" });
   expect(contentOf(event("application/protobuf", binary), undefined)).toEqual({
     base64: Buffer.from(binary).toString("base64"),

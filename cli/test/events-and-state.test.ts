@@ -37,7 +37,7 @@ async function subscribe(...words: readonly string[]) {
 }
 
 describe("micro pub and micro sub", () => {
-  test("carry an event by the schema of a service that subscribes to it", async () => {
+  test("carry an event by the schema of a subscribing service", async () => {
     const subscriber = await subscribe("--count", "2");
     const published = await micro([
       "pub",
@@ -73,7 +73,7 @@ describe("micro pub and micro sub", () => {
     expect(await subscriber.ended).toBe(130);
   });
 
-  test("name what is wrong", async () => {
+  test("report what is wrong", async () => {
     const unknown = await micro(["pub", "echo.ecoed", "{}"]);
     expect(unknown.stderr).toMatch(
       /no running service subscribes to echo.ecoed; set --proto or --service/,
@@ -106,7 +106,7 @@ describe("micro store", () => {
     expect(await run("get", "orders/1")).toMatchObject({ code: 64 + 5, stdout: "" });
   });
 
-  test("writes only over the version that was named", async () => {
+  test("overwrites only the specified version", async () => {
     const { stdout } = await run("set", "once", "a", "--if-version", "0", "--json");
     const { version } = JSON.parse(stdout);
     expect((await run("set", "once", "b", "--if-version", "0")).code).toBe(64 + 10);
@@ -114,7 +114,7 @@ describe("micro store", () => {
     expect((await run("set", "once", "c", "--if-version", "x")).code).toBe(2);
   });
 
-  test("says why the memory of another process cannot be looked at", async () => {
+  test("says why the memory of another process cannot be read", async () => {
     expect((await micro(["store", "ls"])).stderr).toMatch(
       /with MICRO_STORE or MICRO_BACKEND set .* share one\. MICRO_STORE=file:path opens/,
     );

@@ -11,7 +11,7 @@ function folder(): string {
   return path;
 }
 
-test("a file that is written is never seen in part", async () => {
+test("a file that is being written is never seen partially", async () => {
   const path = join(folder(), "a/file");
   const [long, short] = ["x".repeat(8 << 20), "y"];
   await writeChange({ path, before: undefined, after: long });

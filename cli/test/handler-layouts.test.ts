@@ -177,7 +177,7 @@ describe("a handler is found in", () => {
     expect(missing).toEqual(["onGreeted"]);
   });
 
-  test("a class that imports by #imports, and the methods that are added import that way", async () => {
+  test("a class that uses #imports, which the added methods use too", async () => {
     const folder = folderWith({
       "package.json": packageOf("greeter", { imports: { "#gen/*": "./src/gen/*" } }),
       "src/greeter.ts": `import type { GreeterHandler } from "#gen/greeter/v1/greeter_micro.ts";\nexport class Greeter implements GreeterHandler {\n  hello() {}\n}\n`,
@@ -190,7 +190,7 @@ describe("a handler is found in", () => {
   });
 });
 
-test("a base class or handler of an installed package is looked into", async () => {
+test("a base class or handler from an installed package is read", async () => {
   const withPackage = (main: string) =>
     folderWith({
       "node_modules/base/package.json": packageOf("base", { types: "./index.d.ts" }),
@@ -230,7 +230,7 @@ test.each([
     "a list for a framework",
     "export const services = [{ register: registerGreeterHandler, handler: Greeter }];",
   ],
-])("a handler that is registered by %s is not said to be missing", async (_, registration) => {
+])("a handler that is registered by %s is not reported as missing", async (_, registration) => {
   const files = { "src/main.ts": main(micro, `class Greeter {}\n${registration}`) };
   expect((await planOf(folderWith(files))).missing).toEqual([]);
 });
@@ -275,7 +275,7 @@ describe("a handler in JavaScript is found in", () => {
     expect(paste?.text).toContain("async onGreeted(event, context) {");
   });
 
-  test("JavaScript only where TypeScript has none, because it may be compiled from it", async () => {
+  test("in JavaScript only if there is none in TypeScript, from which it may be compiled", async () => {
     const folder = folderWith({
       "src/main.ts": main(
         micro,
@@ -287,7 +287,7 @@ describe("a handler in JavaScript is found in", () => {
   });
 });
 
-test("the registered handler counts, not the complete fake of a test", async () => {
+test("uses the registered handler, not the complete fake of a test", async () => {
   const folder = folderWith({
     "src/greeter.ts": "export class Greeter { hello() {} }\n",
     "src/main.ts": main(
@@ -304,7 +304,7 @@ test("the registered handler counts, not the complete fake of a test", async () 
   expect(plan.change?.path).toBe(join(folder, "src/greeter.ts"));
 });
 
-test("methods of a class's own are not taken for methods that the schema dropped", async () => {
+test("a class's own methods are not mistaken for methods dropped from the schema", async () => {
   const folder = folderWith({
     "src/greeter.ts": `import type { CallContext, EventContext } from "@micro-es/runtime";
 import type { GreeterHandler } from "${micro}";

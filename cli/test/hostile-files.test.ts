@@ -55,7 +55,7 @@ describe("a request", () => {
   test.each([
     ["is valid", "{}"],
     ["has a wrong field", '{"x":1}'],
-  ])("is refused where it is nested 20,000 deep and %s", async (_, inner) => {
+  ])("is refused if nested 20,000 deep and %s", async (_, inner) => {
     writeFileSync(join(folder, "deep.json"), nested(20_000, inner));
     await expectRefusal(call("Do", "@deep.json"), /deep\.json is nested more than 100 deep/);
   });
@@ -66,7 +66,7 @@ describe("a request", () => {
     await expectRefusal(call("Do", nested(90, '{"x":1}')), /has no such field/);
   });
 
-  test("is refused where it is a directory or not there", async () => {
+  test("is refused if it is a directory or missing", async () => {
     await expectRefusal(call("Do", "@directory"), /directory is a directory, not a file/);
     await expectRefusal(call("Do", "@nothing"), /there is no nothing/);
   });
@@ -77,7 +77,7 @@ describe("a descriptor set", () => {
     ["directory", /directory is a directory, not a file/],
     ["nothing", /there is no nothing/],
     ["rubbish", /rubbish is not a descriptor set/],
-  ])("is refused where it is %s", async (name, words) => {
+  ])("is refused if it is %s", async (name, words) => {
     writeFileSync(join(folder, "rubbish"), Buffer.alloc(100, 0xff));
     await expectRefusal(micro("describe", "127.0.0.1:1", "--descriptor-set", name), words);
   });
@@ -90,17 +90,17 @@ describe("named environments", () => {
     ['{"contexts":[]}'],
     ['{"contexts":{"a":[]}}'],
     ['{"contexts":{"a":{"X":1}}}'],
-  ])("are refused where the file holds %s", async (text) => {
+  ])("are refused if the file contains %s", async (text) => {
     writeFileSync(join(folder, "micro/contexts.json"), text);
     await expectRefusal(micro("services"), /contexts\.json does not hold named environments/);
   });
 
-  test("are refused where the file is a directory", async () => {
+  test("are refused if the file is a directory", async () => {
     mkdirSync(join(folder, "micro/contexts.json"));
     await expectRefusal(micro("services"), /contexts\.json is a directory, not a file/);
   });
 
-  test("do not have the names of every object", async () => {
+  test("cannot be named like members of every object", async () => {
     for (const name of ["constructor", "__proto__", "toString"]) {
       await expectRefusal(
         micro("services", "--context", name),
@@ -121,7 +121,7 @@ describe("a project", () => {
       `a: &a [x]\n${Array.from({ length: 9 }, (_, i) => `b${i}: &b${i} [${Array(9).fill(i === 0 ? "*a" : `*b${i - 1}`)}]`).join("\n")}\n`,
       /pnpm-workspace\.yaml is not valid YAML: .*alias/,
     ],
-  ])("is refused where its %s holds %s", async (name, text, words) => {
+  ])("is refused if its %s contains %s", async (name, text, words) => {
     writeFileSync(join(folder, name), text);
     await expectRefusal(micro("run"), words);
   });

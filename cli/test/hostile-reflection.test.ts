@@ -109,7 +109,7 @@ const always = (...files: readonly File[]): Answers => {
 const chain = (length: number) =>
   Array.from({ length }, (_, index) => part(`d${index}.proto`, `d${index + 1}.proto`));
 
-describe("reflection is refused, with what and where and what to do,", () => {
+describe("refuses reflection with an error that says what, where and what to do,", () => {
   test.each<[what: string, answers: () => Answers, code: string, message: RegExp]>([
     [
       "that imports in a circle",
@@ -285,7 +285,7 @@ describe("reflection is refused, with what and where and what to do,", () => {
 });
 
 describe("reflection is accepted", () => {
-  test("with files that are sent again for each service, counted once", async () => {
+  test("with files that are resent for each service, counted once", async () => {
     const options = { uninterpretedOption: [{ stringValue: new Uint8Array(2_000_000) }] };
     const many = Array.from({ length: 40 }, (_, index) => service(`S${index}`));
     const schema = await reflected({
@@ -303,7 +303,7 @@ describe("reflection is accepted", () => {
     expect((await reflected(always(...files.reverse()))).services).toEqual(["t.v1.S"]);
   });
 
-  test("with the project's own files of protobuf in place of those that a server replaced", async () => {
+  test("with protobuf's own files in place of those that a server replaced", async () => {
     const replaced: File = {
       name: "google/protobuf/timestamp.proto",
       package: "google.protobuf",
@@ -315,7 +315,7 @@ describe("reflection is accepted", () => {
     expect(fields?.map(({ name }) => name)).toEqual(["seconds", "nanos"]);
   });
 
-  test("with extensions of options by messages that hold themselves", async () => {
+  test("with option extensions whose messages contain themselves", async () => {
     const itself = { type: Type.MESSAGE, typeName: ".t.v1.M" };
     const extension = [
       { ...field("o", 50_000, itself), extendee: ".google.protobuf.MethodOptions" },
@@ -346,7 +346,7 @@ describe("reflection is accepted", () => {
 });
 
 describe("an example of a request", () => {
-  test("ends for messages that hold thousands of messages that hold thousands", async () => {
+  test("terminates for messages with thousands of messages with thousands of messages", async () => {
     const itself = { type: Type.MESSAGE, typeName: ".t.v1.M" };
     const fields = Array.from({ length: 2_000 }, (_, index) =>
       field(`f${index}`, index + 1, itself),
@@ -356,7 +356,7 @@ describe("an example of a request", () => {
     expect(text.length).toBeLessThan(50_000);
   });
 
-  test("has a field of every name", async () => {
+  test("may have fields with any names", async () => {
     const fields = ["__proto__", "constructor"].map((name, index) => field(name, index + 1));
     const schema = await reflected(always(file({ messageType: [{ name: "M", field: fields }] })));
     const example = exampleOf(findMethod(schema, "Do").input) as object;

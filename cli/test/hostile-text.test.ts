@@ -71,7 +71,7 @@ afterAll(() => {
 const proto = ["--proto", join(import.meta.dirname, "../../test/proto/micro/test/v1/echo.proto")];
 const all = ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr;
 
-describe("text of others is escaped by", () => {
+describe("foreign text is escaped by", () => {
   test.each([
     ["stats", []],
     ["logs", []],
@@ -94,7 +94,7 @@ describe("text of others is escaped by", () => {
     expect(shown).not.toMatch(raw);
   });
 
-  test("errors, whose lines cannot pass for lines of micro", async () => {
+  test("errors, whose lines cannot imitate micro's", async () => {
     const call = ["call", address, "Echo", '{"text":"fail"}', ...proto];
     const { stderr, code } = await micro(call, { env });
     expect(stderr.split("\n")).toEqual([
@@ -105,7 +105,7 @@ describe("text of others is escaped by", () => {
     expect(code).toBe(64 + 5);
   });
 
-  test("words of the command line that come back", async () => {
+  test("words of the command line that are echoed", async () => {
     for (const words of [[hostile], ["services", "--context", hostile], ["check", hostile]]) {
       expect(all(await micro(words, { env }))).not.toMatch(raw);
     }
@@ -154,13 +154,13 @@ describe("Output", () => {
     expect(JSON.parse(written.join(""))).toEqual({ [hostile]: hostile });
   });
 
-  test("a plain text is one line", () => {
+  test("plain text is one line", () => {
     const written: string[] = [];
     outputTo(written).line("orders\n✓ all well");
     expect(written).toEqual(["orders\\n✓ all well\n"]);
   });
 
-  test("styles what is marked, and a line of another program only by colours", () => {
+  test("applies marked styles, and only colours of another program's lines", () => {
     const written: string[] = [];
     const output = outputTo(written);
     output.line(text`a ${styled("red", "b")} c`);

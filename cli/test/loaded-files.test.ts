@@ -33,7 +33,7 @@ const runtimeFiles = (files: readonly string[]) =>
     /\/runtime\/(?!dist\/base\/(?:codes|redact|suggest|terminal-text)\.js$)/.test(url),
   );
 
-describe("what a command line needs is all that is loaded", () => {
+describe("loads only what a command needs", () => {
   test.each([["--help"], ["--version"], ["registry"], ["servics"]])(
     "micro %s",
     async (...words) => {
@@ -47,7 +47,7 @@ describe("what a command line needs is all that is loaded", () => {
   );
 
   test.each(commands.map(({ name }) => [name]))(
-    "micro %s --help, which is what the command takes and nothing that it works with",
+    "micro %s --help, which loads the command's arguments and not its implementation",
     async (name) => {
       const files = await loadedBy(...name.split(" "), "--help");
       expect(files.filter((url) => url.includes("/commands/")).length).toBe(1);
@@ -56,7 +56,7 @@ describe("what a command line needs is all that is loaded", () => {
     },
   );
 
-  test("micro completion bash, which names what every command takes", async () => {
+  test("micro completion bash, which lists the arguments of every command", async () => {
     const files = await loadedBy("completion", "bash");
     expect(files.filter((url) => url.includes("/commands/")).length).toBe(commands.length);
     expect(packagesOf(files)).toEqual([]);

@@ -34,7 +34,7 @@ const lines = (text: string) => text.trim().split("\n");
 const json = (text: string) => lines(text).map((line) => JSON.parse(line) as unknown);
 
 describe("micro services", () => {
-  test("lists what runs, as a table and as JSON", async () => {
+  test("lists running services, as a table and as JSON", async () => {
     const { stdout } = await micro(["services"]);
     expect(lines(stdout)[0]).toMatch(/^SERVICE +VERSION +ADDRESS +PROTOCOL +ENDPOINTS +NODE$/);
     expect(stdout).toMatch(new RegExp(`^echo +latest +${address} +native +\\d+ +echo-`, "m"));
@@ -43,7 +43,7 @@ describe("micro services", () => {
     ]);
   });
 
-  test("says where to look when nothing runs", async () => {
+  test("says where to look if nothing runs", async () => {
     const empty = { ...env, MICRO_MDNS_PORT: String(Number(fleet.MICRO_MDNS_PORT) + 20_000) };
     const { stdout, stderr, code } = await micro(["services"], { env: empty });
     expect([stdout, code]).toEqual(["", 0]);
@@ -78,7 +78,7 @@ describe("micro registry watch", () => {
 });
 
 describe("micro describe", () => {
-  test("shows a service with all that it takes and gives, as a .proto has it", async () => {
+  test("shows a service with its requests and responses, as in a .proto", async () => {
     const { stdout } = await micro(["describe", "echo"]);
     expect(stdout).toContain(
       "rpc Echo(EchoRequest) returns (EchoResponse) { option idempotency_level = NO_SIDE_EFFECTS; }",
@@ -88,7 +88,7 @@ describe("micro describe", () => {
     expect(stdout).not.toContain("grpc.health");
   });
 
-  test("shows one message, and names the nearest for one that is not there", async () => {
+  test("shows one message, and suggests the nearest for an unknown one", async () => {
     expect((await micro(["describe", address, "Echoed"])).stdout).toContain("message Echoed {");
     const { stderr, code } = await micro(["describe", "echo", "EchoReqest"]);
     expect(stderr).toContain("micro.test.v1.EchoRequest");
@@ -127,7 +127,7 @@ describe("micro call", () => {
     expect(json(chatted.stdout)).toMatchObject([{ text: "a" }, { text: "b", index: 1 }]);
   });
 
-  test("answers a conversation line by line, while it goes on", async () => {
+  test("shows a conversation line by line, while it is open", async () => {
     const talking = startMicro(["call", "echo", "Chat"], { env });
     let said = "";
     talking.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -149,25 +149,25 @@ describe("micro call", () => {
     expect(piped.stdout).toContain("piped");
   });
 
-  test("sends metadata and shows what came back", async () => {
+  test("sends metadata and shows the response's", async () => {
     const words = ["call", "echo", "Echo", "{}", "-H", "x-tag: one", "--include"];
     expect((await micro(words)).stderr).toContain("< x-tag: one");
   });
 
-  test("calls one node only, and says which there are", async () => {
+  test("calls one specific node, and lists the known ones", async () => {
     const { stderr, code } = await micro(["call", "echo", "Echo", "{}", "--node", "echo-x"]);
     expect(stderr).toMatch(/echo has no node echo-x; it has: echo-[0-9a-f-]+/);
     expect(code).toBe(2);
     expect((await micro(["call", "echo", "Echo", "{}", "--node", address])).code).toBe(0);
   });
 
-  test("prints a request to fill in, which can be sent as it is", async () => {
+  test("prints a request to fill in, which can be sent unchanged", async () => {
     const { stdout } = await micro(["call", "echo", "Echo", "--example"]);
     expect(JSON.parse(stdout)).toEqual({ text: "", payload: "", count: 0, delayMs: 0, fail: "" });
     expect((await micro(["call", "echo", "Echo", "-"], { stdin: stdout })).code).toBe(0);
   });
 
-  test("ends with 64 and the code of what failed", async () => {
+  test("exits with 64 plus the error code", async () => {
     const failed = await micro(["call", "echo", "Echo", `{"text":"secret"}`]);
     expect(failed).toMatchObject({ code: 64 + 7, stdout: "" });
     expect(failed.stderr).toBe("error: permission_denied: not for you\n");
@@ -178,7 +178,7 @@ describe("micro call", () => {
     expect(JSON.parse(silent.stderr)).toMatchObject({ error: { code: "unavailable" } });
   });
 
-  test("names the field that is wrong by its path, and the nearest right one", async () => {
+  test("names a wrong field by its path, and the nearest valid one", async () => {
     const wrong = async (text: string) => (await micro(["call", "echo", "Echo", text])).stderr;
     expect(await wrong(`{"text":5}`)).toMatch(
       /not a valid micro.test.v1.EchoRequest at text: expected string/,
@@ -192,7 +192,7 @@ describe("micro call", () => {
     expect(line.code).toBe(2);
   });
 
-  test("names the nearest services and methods for ones that are not there", async () => {
+  test("suggests the nearest services and methods for unknown ones", async () => {
     const service = await micro(["call", "ehco", "Echo", "{}"]);
     expect(service.stderr).toMatch(/no service named ehco runs; there are: echo/);
     const method = await micro(["call", "echo", "Ecoh", "{}"]);

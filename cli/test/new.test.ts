@@ -23,7 +23,7 @@ const folder = () => mkdtempSync(join(scratch, "in-"));
 
 describe("micro new", () => {
   test.each(["service", "pubsub", "fullstack"])(
-    "writes every file of a %s, with no blank left",
+    "writes every file of a %s, with all placeholders filled",
     async (kind) => {
       const cwd = folder();
       const { stdout, code } = await micro(["new", "order-book", "--template", kind, "--json"], {
@@ -66,7 +66,7 @@ describe("micro new", () => {
     },
   );
 
-  test("builds with what this repository is built with", () => {
+  test("uses the same tool versions as this repository", () => {
     const { devDependencies } = JSON.parse(
       readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
     );
@@ -105,7 +105,7 @@ describe("micro new", () => {
     expect(readFileSync(join(cwd, "store/Dockerfile"), "utf8")).not.toContain("vendor");
   });
 
-  test("never suggests npx micro, which is another program without an installation", async () => {
+  test("never suggests npx micro, which would run another program if micro is not installed", async () => {
     const root = join(import.meta.dirname, "../..");
     const folders = ["README.md", "cli/README.md", "cli/src", "cli/templates", "docs", "examples"];
     const texts = folders.flatMap((path) =>
@@ -136,7 +136,7 @@ describe("micro new", () => {
     expect(readdirSync(cwd)).toEqual(["shop"]);
   });
 
-  test("takes the user's templates, and writes nothing when one is broken", async () => {
+  test("uses the user's templates, and writes nothing if one is broken", async () => {
     const cwd = folder();
     expect((await micro(["templates", "eject", "service/main.ts"], { cwd })).code).toBe(0);
     const own = join(cwd, ".micro/templates/service/main.ts.hbs");
@@ -152,7 +152,7 @@ describe("micro new", () => {
 });
 
 describe("micro templates eject", () => {
-  test("lists templates, copies one or a folder, and keeps what was changed", async () => {
+  test("lists templates, copies one or a folder, and keeps changed files", async () => {
     const cwd = folder();
     const names = (await micro(["templates", "eject"], { cwd })).stdout.trim().split("\n");
     expect(names).toContain("scaffold/handler.ts");

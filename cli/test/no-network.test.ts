@@ -17,7 +17,7 @@ const unavailable = 64 + 14;
 describe("without a network", () => {
   // npm takes half a minute to give up.
   test.runIf(long)(
-    "micro new writes a project, and --install says what it could not install, and how to go on",
+    "micro new writes a project, and --install says what it could not install, and how to continue",
     async () => {
       const npm = {
         npm_config_registry: `http://${closed}/`,
@@ -51,7 +51,7 @@ describe("without a network", () => {
     [["store", "ls"]],
     [["lock", "ls"]],
     [["registry", "watch", "echo"]],
-  ])("micro %j says which backend it cannot reach, and what to do", async (words) => {
+  ])("micro %j names the backend it cannot reach, and says what to do", async (words) => {
     const ended = await run(words, {
       env: { ...env, MICRO_BACKEND: `nats://ada:secret@${closed}` },
     });
@@ -62,7 +62,7 @@ describe("without a network", () => {
     });
   });
 
-  test("micro call says which address it cannot reach", async () => {
+  test("micro call names the address it cannot reach", async () => {
     const { stderr, code } = await run(["call", closed, "Echo", "{}"], { env });
     expect(code).toBe(unavailable);
     expect(stderr).toMatch(new RegExp(`^error: unavailable: .*${closed}.*ECONNREFUSED`));

@@ -131,7 +131,7 @@ describe.each([
       { env, stdin: `{"text":"a"}\n{"text":"b"}\n` },
     );
 
-  test("answers one request, with metadata", async () => {
+  test("calls with one request and metadata", async () => {
     const ended = await call("EchoService/Echo", `{"text":"hi"}`, "-H", "x-tag: one");
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     expect(lines(ended.stdout)).toEqual([{ text: "hi", server: "one" }]);
@@ -147,7 +147,7 @@ describe.each([
     expect(lines(chatted.stdout)).toEqual([{ text: "a" }, { text: "b" }]);
   });
 
-  test("ends with the code of its error", async () => {
+  test("exits with the code of its error", async () => {
     expect(await call("EchoService/Echo", `{"fail":"x"}`)).toEqual({
       code: 64 + 7,
       stdout: "",
@@ -171,7 +171,7 @@ describe.each([
   });
 });
 
-test("micro call and micro describe ask a gRPC server by the older reflection, which gives one file at a time", async () => {
+test("micro call and micro describe support the older gRPC reflection, which returns one file at a time", async () => {
   const server = new Server();
   const older = Object.entries(serviceDefinition(ServerReflection)).map(([name, method]) => {
     return [name, { ...method, path: method.path.replace(".v1.", ".v1alpha.") }] as const;

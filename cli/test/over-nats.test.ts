@@ -10,8 +10,8 @@ import { registerEchoServiceHandler } from "../../test/gen/micro/test/v1/echo_mi
 import { echoHandler } from "../../test/support/echo.ts";
 import { micro } from "./support/micro.ts";
 
-describe.skipIf(skipWithoutNats)("a service that is reached over NATS alone", () => {
-  test("is called, described and asked for its health by name, and by its subject", async () => {
+describe.skipIf(skipWithoutNats)("a service that is only reachable over NATS", () => {
+  test("can be called, described and checked by name, and by its subject", async () => {
     const scratch = mkdtempSync(join(tmpdir(), "micro-cli-"));
     onTestFinished(() => rmSync(scratch, { recursive: true }));
     await using server = await startNats();

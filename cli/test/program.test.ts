@@ -16,7 +16,7 @@ const micro = (words: readonly string[], options: MicroOptions = {}) =>
 const colour = /\u001b\[\d+m/;
 
 describe("micro", () => {
-  test("lists its commands, and is colourful in a terminal only", async () => {
+  test("lists its commands, with colours only in a terminal", async () => {
     const piped = await micro(["--help"]);
     for (const { name, summary } of commands) {
       expect(piped.stdout).toMatch(
@@ -52,7 +52,7 @@ describe("micro", () => {
     },
   );
 
-  test("says what was probably meant", async () => {
+  test("suggests what was probably meant", async () => {
     expect(await micro(["servics"])).toMatchObject({
       code: 2,
       stderr: "error: there is no command servics; did you mean `micro services`?\n",
@@ -85,7 +85,7 @@ describe("micro", () => {
     ["check --agianst main", "--against"],
     ["new shop --tempalte pubsub", "--template"],
     ["new shop --template sevrice", "service"],
-  ])("suggests for `micro %s` what was probably meant", async (words, meant) => {
+  ])("suggests a correction of `micro %s`", async (words, meant) => {
     const { stderr, code } = await micro(words.split(" "));
     expect(stderr).toContain(
       `did you mean ${meant.startsWith("micro ") ? `\`${meant}\`` : meant}?`,
@@ -93,14 +93,14 @@ describe("micro", () => {
     expect(code).toBe(2);
   });
 
-  test("tells errors as JSON with --json", async () => {
+  test("reports errors as JSON with --json", async () => {
     const { stderr } = await micro(["services", "--context", "nowhere", "--json"]);
     expect(JSON.parse(stderr)).toEqual({
       error: { message: "there is no environment named nowhere; `micro context ls` lists them" },
     });
   });
 
-  test("tells its version", async () => {
+  test("prints its version", async () => {
     const { version } = JSON.parse(
       readFileSync(new URL("../package.json", import.meta.url), "utf8"),
     );
@@ -109,7 +109,7 @@ describe("micro", () => {
 });
 
 describe("micro context", () => {
-  test("names environments, uses and forgets them, and shows no password", async () => {
+  test("creates, uses and removes environments, and shows no password", async () => {
     const url = "nats://ada:lovelace@127.0.0.1:4222";
     await micro(["context", "set", "staging", `MICRO_BACKEND=${url}`, "--use"]);
     await micro(["context", "set", "local", "MICRO_REGISTRY=memory"]);
@@ -127,7 +127,7 @@ describe("micro context", () => {
     expect((await micro(["context", "ls"])).stdout).toBe("  local  MICRO_REGISTRY=memory\n");
   });
 
-  test("goes under the shell's variables when in use, and over them when asked for", async () => {
+  test("is overridden by the shell's variables by default, and overrides them if named", async () => {
     await micro(["context", "set", "wrong", "MICRO_REGISTRY=nonsense", "--use"]);
     expect((await micro(["services"])).stderr).toMatch(/MICRO_REGISTRY/);
     const shell = { MICRO_REGISTRY: "memory" };
@@ -153,7 +153,7 @@ describe("micro context", () => {
 });
 
 describe("micro doctor", () => {
-  test("finds nothing wrong here", async () => {
+  test("finds no problem here", async () => {
     const { stdout, code } = await micro(["doctor", "--json"], {
       env: { MICRO_MDNS_INTERFACE: "127.0.0.1" },
     });
@@ -172,7 +172,7 @@ describe("micro doctor", () => {
     expect([0, 1]).toContain(code);
   });
 
-  test("finds a port that is taken, and a server that does not answer", async () => {
+  test("finds a port in use, and a server that does not respond", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };

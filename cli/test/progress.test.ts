@@ -129,7 +129,7 @@ function slowOptions({ env: more = {} }: Slow): MicroOptions {
 }
 
 describe("a command that takes longer than a second", () => {
-  test("is in the table for every command that may wait", () => {
+  test("is in the table of every command that may wait", () => {
     const rows = new Set(slow.map(([line]) => line));
     const names = commands.map(({ name }) => name);
     const missing = names.filter(
@@ -138,7 +138,7 @@ describe("a command that takes longer than a second", () => {
     expect(missing).toEqual(instant);
   });
 
-  test.concurrent.each(slow)("is told by micro %s", async (_, row) => {
+  test.concurrent.each(slow)("is reported by micro %s", async (_, row) => {
     const child = startMicroInTerminal(row.words.map(filled), slowOptions(row));
     try {
       const told = new RegExp(`${filled(row.says.source)} … \\d+ s`);
@@ -155,7 +155,7 @@ describe("a command that takes longer than a second", () => {
 
   const words = () => ["health", address, "--timeout", "2500ms"];
 
-  test("leaves nothing behind when it is over", async () => {
+  test("leaves nothing behind when it ends", async () => {
     const { stdout, code } = await microInTerminal(words(), { env, keepProgress: true });
     expect(code).toBe(1);
     expect(stdout).toContain(`\r\u001b[2Kasking ${address} … 1 s`);

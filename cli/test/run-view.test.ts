@@ -37,11 +37,11 @@ const status = (state: RunState, more: Partial<RunStatus> = {}): RunStatus => ({
   ...more,
 });
 
-describe("the stream of micro run", () => {
+describe("the output of micro run", () => {
   test.each([
     "Error: listen EADDRINUSE: address already in use 127.0.0.1:8080",
     "already_exists: cannot listen at 127.0.0.1:8080: address already in use; stop the other process or choose another address",
-  ])("names the address that is taken: %s", (words) => {
+  ])("names an address in use: %s", (words) => {
     const { view, said } = viewOf();
     view.log("cart", line(words));
     said();
@@ -55,7 +55,7 @@ describe("the stream of micro run", () => {
     );
   });
 
-  test("says that lines were cut, and that some are lost", () => {
+  test("reports truncated and lost lines", () => {
     const { view, said } = viewOf();
     view.log("cart", line("long", true));
     view.log("web", { type: "lost", lines: 12 });
@@ -64,7 +64,7 @@ describe("the stream of micro run", () => {
     );
   });
 
-  test("lets a service colour its lines on a terminal, and do nothing else to it", () => {
+  test("lets a service colour its lines on a terminal, and nothing else", () => {
     const hostile = "\u001b[2J\u001b]0;title\u0007at 10 %\rat \u001b[31m20\u001b[0m %\u001b[1A";
     const terminal = viewOf({ isTTY: true });
     terminal.view.log("cart", line(hostile));
@@ -76,7 +76,7 @@ describe("the stream of micro run", () => {
     expect(piped.said()).toBe("cart  | at 20 %\n");
   });
 
-  test("is an object a line as JSON, with the line as it was written", () => {
+  test("is one object per line as JSON, with the original line", () => {
     const { view, said } = viewOf({ json: true });
     view.log("cart", line("\u001b[31mred", true));
     expect(JSON.parse(said())).toEqual({

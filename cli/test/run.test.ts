@@ -57,7 +57,7 @@ function shop(): string {
 }
 
 describe("micro run", () => {
-  test("starts a workspace in the order of its dependencies, and drains it backwards", async () => {
+  test("starts a workspace in the order of its dependencies, and drains it in reverse", async () => {
     const running = startRun([], { cwd: shop() });
     await running.says("runs orders, cart, web; Ctrl-C stops");
     for (const name of ["orders", "cart", "web"]) await running.says(`${name.padEnd(6)} | up`);
@@ -103,14 +103,14 @@ describe("micro run", () => {
     expect(inMember.stdout).toContain("cart is up");
   });
 
-  test("names a pnpm-workspace.yaml that is not valid", async () => {
+  test("reports an invalid pnpm-workspace.yaml", async () => {
     const folder = scratch({ "package.json": {}, "pnpm-workspace.yaml": "packages: [" });
     const { stderr, code } = await micro(["run"], { cwd: folder });
     expect(stderr).toMatch(/pnpm-workspace\.yaml is not valid YAML: /);
     expect(code).toBe(2);
   });
 
-  test("leaves a service alone whose configuration file changes, and restarts others for theirs", async () => {
+  test("does not restart a service that watches its configuration file, and restarts others", async () => {
     const folder = scratch({
       "package.json": { name: "shop", ...module, micro: run },
       "config.yaml": "port: 1\n",
@@ -141,7 +141,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     expect(globSync("micro-run-*/*", { cwd: temporary })).toEqual([]);
   });
 
-  test("is colourful in a terminal, where Ctrl-C drains", async () => {
+  test("uses colours in a terminal, where Ctrl-C drains", async () => {
     const running = startRun(["services/web"], {
       cwd: shop(),
       terminal: true,
@@ -155,7 +155,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     expect(survivors(running.family)).toEqual([]);
   });
 
-  test("kills at the second Ctrl-C what does not drain", async () => {
+  test("kills services that do not drain at the second Ctrl-C", async () => {
     const deaf = `process.on("SIGTERM", () => console.log("no")); ${plainService}`;
     const cwd = scratch({
       "package.json": { name: "deaf", ...module, micro: run },
@@ -189,7 +189,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     await expect.poll(() => survivors(running.family)).toEqual([]);
   });
 
-  test("tells all of it as JSON, an object a line", async () => {
+  test("reports everything as JSON, one object per line", async () => {
     const running = startRun(["--json", "--no-watch"], {
       cwd: scratch({ "package.json": { name: "brief", micro: { run: "echo out; echo err >&2" } } }),
     });
@@ -210,7 +210,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     for (const { time } of entries) expect(time).toMatch(/^\d{4}-.*Z$/);
   });
 
-  test("restarts what uses a file that changed, and says which file", async () => {
+  test("restarts the services that use a changed file, and names it", async () => {
     const cwd = shop();
     const running = startRun([], { cwd });
     for (const _ of ["orders", "cart", "web"]) await running.says("| up");
@@ -251,7 +251,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     await running.says("shaky | up");
   });
 
-  test("says that a port is taken", async () => {
+  test("reports a port in use", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     onTestFinished(() => void other.close());
@@ -265,7 +265,7 @@ for await (const { snapshot } of config.watch()) console.log("reloaded", JSON.st
     );
   });
 
-  test("refuses what cannot be run, and says why", async () => {
+  test("refuses folders that cannot be run, and says why", async () => {
     const cwd = shop();
     const fails = async (...words: string[]) => {
       const { stderr, code } = await micro(["run", ...words], { cwd });
@@ -307,7 +307,7 @@ describe("micro run in a new project", () => {
     return project;
   }
 
-  test("on a terminal restarts it for its code and its schema, and drains at Ctrl-C", async () => {
+  test("on a terminal restarts it when its code or schema changes, and drains at Ctrl-C", async () => {
     const project = await newProject("service");
     const running = startRun([], { cwd: project, env: { ...env, NO_COLOR: "1" }, terminal: true });
     await running.says("generated in .");

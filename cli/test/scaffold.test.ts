@@ -89,7 +89,7 @@ describe("micro scaffold", () => {
     await typeCheck(folder);
   });
 
-  test("knows an rpc that is named new as a method of that name", async () => {
+  test("treats an rpc named new as a method of that name", async () => {
     const interfaces = handlerInterfaces(
       "src/gen/s_micro.ts",
       `export interface SHandler { "new"(request: M, context: CallContext): Awaitable<MInit>; }
@@ -98,7 +98,7 @@ export function registerSHandler() {}`,
     expect(interfaces[0]?.methods.map(({ name }) => name)).toEqual(["new"]);
   });
 
-  test("writes where --out says, and from a template of the user's own", async () => {
+  test("writes to --out, from the user's own template", async () => {
     const folder = project({
       ".micro/templates/scaffold/handler.ts.hbs":
         "// ours\n{{#each imports}}{{{this}}}\n{{/each}}export class {{className}} implements {{interfaceName}} {\n{{#each methods}}{{{this}}}\n{{/each}}\n}\n",
@@ -109,7 +109,7 @@ export function registerSHandler() {}`,
     expect(text).toContain(`from "../gen/greeter/v1/greeter_micro.ts"`);
   });
 
-  test("names a template that is broken, and writes nothing", async () => {
+  test("reports a broken template, and writes nothing", async () => {
     const folder = project({ ".micro/templates/scaffold/handler.ts.hbs": "{{clasName}}" });
     const { stderr, code } = await micro(["scaffold"], { cwd: folder });
     expect(stderr).toMatch(/handler\.ts\.hbs:\d+: the template is broken: .*clasName/);
@@ -117,7 +117,7 @@ export function registerSHandler() {}`,
     expect(readdirSync(join(folder, "src"))).toEqual(["gen"]);
   });
 
-  test("adds to a typed object and to one that is registered, without types of its own", async () => {
+  test("adds to a typed object and to an untyped one that is registered", async () => {
     for (const [before, expected] of [
       [
         `import { type GreeterHandler } from "./gen/greeter/v1/greeter_micro.js";\nexport const greeter: GreeterHandler = {\n  hello: () => ({}),\n};\n`,
@@ -148,7 +148,7 @@ export function registerSHandler() {}`,
       "implements GreeterHandler {\n  [name]() {}",
       "it has a computed name, [name]",
     ],
-  ])("asks to paste where %s may have the methods", async (_, head, why) => {
+  ])("prints code to paste if %s may have the methods", async (_, head, why) => {
     const text = `import type { GreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";\nexport class Greeter ${head}\n}\n`;
     const folder = project({ "src/greeter.ts": text });
     const { stdout, code } = await micro(["scaffold"], { cwd: folder });
@@ -158,14 +158,14 @@ export function registerSHandler() {}`,
     expect(readFileSync(join(folder, "src/greeter.ts"), "utf8")).toBe(text);
   });
 
-  test("asks to paste where two classes implement a part", async () => {
+  test("prints code to paste if two classes implement a part", async () => {
     const text = `import type { GreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";\nexport class Greeter implements GreeterHandler {\n}\n`;
     const { paste, change } = await scaffold(project({ "src/a.ts": text, "src/b.ts": text }));
     expect(change).toBeUndefined();
     expect(paste?.why).toMatch(/several implement GreeterHandler: .*a\.ts, .*b\.ts/);
   });
 
-  test("asks to paste where the file of a new class is taken", async () => {
+  test("prints code to paste if the file of a new class exists", async () => {
     const text = "export const nothing = 0;\n";
     const { paste, change } = await scaffold(project({ "src/greeter.ts": text }));
     expect(change).toBeUndefined();
@@ -173,7 +173,7 @@ export function registerSHandler() {}`,
     expect(paste?.text).toContain("async hello(request: HelloRequest, context: CallContext)");
   });
 
-  test("tells what the schema dropped and changed, and touches it not", async () => {
+  test("reports methods that the schema dropped or changed, and does not touch them", async () => {
     const text = `import type { CallContext } from "@micro-es/runtime";
 import type { GreeterHandler } from "./gen/greeter/v1/greeter_micro.ts";
 export class Greeter implements GreeterHandler {
@@ -231,7 +231,7 @@ export class Greeter implements GreeterHandler {
     expect(readFileSync(join(root, "packages/greeter/greeter.ts"), "utf8")).toContain("onGreeted");
   });
 
-  test("says what to do where no generated code is", async () => {
+  test("says what to do if there is no generated code", async () => {
     const { stderr, code } = await micro(["scaffold"], {
       cwd: mkdtempSync(join(scratch, "empty-")),
     });
@@ -285,8 +285,8 @@ const userFile = fc
     return { text: (it.head + text).replaceAll("\n", it.newline), have: it.have };
   });
 
-describe("a file that a person wrote", () => {
-  test("keeps every line but those of imports, gains what is missing once, and type-checks", async () => {
+describe("a handwritten file", () => {
+  test("keeps every line except imports, gets the missing methods once, and type-checks", async () => {
     const folders: string[] = [];
     await fc.assert(
       fc.asyncProperty(userFile, async ({ text, have }) => {

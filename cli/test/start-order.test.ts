@@ -29,8 +29,8 @@ function orderOf(packages: readonly RunPackage[]): StartOrder {
 const labels = (packages: readonly RunPackage[]) => packages.map(({ label }) => label);
 const library = { command: undefined };
 
-describe("the order of starts", () => {
-  test("goes by dependencies, through libraries too, and knows what uses what", () => {
+describe("the start order", () => {
+  test("follows dependencies, also through libraries, and knows the dependents", () => {
     const prices = pack("prices", ["orders"], library);
     const orders = pack("orders", []);
     const order = orderOf([pack("web", ["cart"]), pack("cart", ["prices"]), orders, prices]);
@@ -39,7 +39,7 @@ describe("the order of starts", () => {
     expect(labels(order.servicesUsing(orders))).toEqual(["orders", "cart", "web"]);
   });
 
-  test("goes by micro.after instead, which also breaks a cycle", () => {
+  test("follows micro.after instead, which also breaks a cycle", () => {
     const web = pack("web", ["cart"]);
     const cart = pack("cart", ["web"]);
     expect(() => orderOf([web, cart])).toThrow(
@@ -50,13 +50,13 @@ describe("the order of starts", () => {
     expect(() => orderOf([web, after(["webb"])])).toThrow(/names webb, .*did you mean web\?/);
   });
 
-  test("does not mind libraries that need each other", () => {
+  test("accepts libraries that depend on each other", () => {
     const [a, b] = [pack("a", ["b"], library), pack("b", ["a"], library)];
     expect(labels(orderOf([pack("web", ["a"]), a, b]).services)).toEqual(["web"]);
   });
 });
 
-test("what a service runs from is watched, and no other file", () => {
+test("watches the files that a service runs from, and no other", () => {
   const rule = (...commands: string[]) => ({ commands });
   for (const file of ["a.ts", "a.mjs", "a.proto", "buf.gen.yaml", ".env", ".env.local", "a.json"]) {
     expect(isWatchedFile(`/shop/${file}`), file).toBe(true);

@@ -45,7 +45,7 @@ describe("micro lock ls and micro leader ls", () => {
     expect(leaders.stdout).toMatch(new RegExp(`cron +node-a +${leader.epoch} `));
   });
 
-  test("say that nothing is held, and why the memory of another cannot be looked at", async () => {
+  test("report that nothing is held, and why another process's memory cannot be read", async () => {
     const none = await micro(["lock", "ls"], { env: { MICRO_SYNC: `file:${path}-empty` } });
     expect(none).toMatchObject({ code: 0, stdout: "", stderr: "no locks in file\n" });
     const memory = await micro(["leader", "ls"]);
@@ -63,7 +63,7 @@ describe("micro config", () => {
   const shop = ["--from", `file:${file}`, "--from", "env:SHOP_"];
   const shell = { SHOP_DATABASE__HOST: "db2", MICRO_REGISTRY: "memory" };
 
-  test("dumps each value with where it comes from, and hides secrets", async () => {
+  test("dumps each value with its source, and hides secrets", async () => {
     await micro(["context", "set", "staging", "MICRO_TTL=20s", "MICRO_REGISTRY=mdns", "--use"]);
     const { stdout, code } = await micro(["config", "dump", "--sources", ...shop], { env: shell });
     expect(code).toBe(0);
@@ -86,7 +86,7 @@ describe("micro config", () => {
     await micro(["context", "rm", "staging"]);
   });
 
-  test("gets a value, a table, and a secret that is asked for", async () => {
+  test("gets a value, a table, and an explicitly requested secret", async () => {
     const get = (...words: readonly string[]) =>
       micro(["config", "get", ...words], {
         env: { ...shell, MICRO_CONFIG: `file:${file}, env:SHOP_` },
@@ -103,14 +103,14 @@ describe("micro config", () => {
     expect(json(port.stdout)).toEqual([{ key: "port", value: 8080, source: `file:${file}` }]);
   });
 
-  test("says of a store in memory what can be done while services run", async () => {
+  test("explains what is possible with a store in memory", async () => {
     const { stderr, code } = await micro(["store", "ls"], { env: { MICRO_BACKEND: "" } });
     expect(code).toBe(2);
     expect(stderr).toMatch(/its own memory.*with MICRO_STORE or MICRO_BACKEND set .* share one\./);
     expect(stderr).toMatch(/MICRO_STORE=file:path .* only while no service has it open/);
   });
 
-  test("names the nearest keys and sources for those that are not there", async () => {
+  test("suggests the nearest keys and sources for unknown ones", async () => {
     const key = await micro(["config", "get", "databse", ...shop]);
     expect(key.code).toBe(64 + 5);
     expect(key.stderr).toMatch(/no value at databse; there are: database,/);

@@ -62,7 +62,7 @@ function start(...words: readonly string[]) {
 }
 
 describe("a debug service with a token", () => {
-  test("answers micro where MICRO_DEBUG_TOKEN is the same, and no other", async () => {
+  test("serves micro only with the same MICRO_DEBUG_TOKEN", async () => {
     const token = { MICRO_DEBUG_TOKEN: "one-of-32-random-characters" };
     const own = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 20_000) };
     const server = startProgram(echoProgram, { ...own, ...token, MICRO_ADDRESS: "0.0.0.0:0" });
@@ -138,7 +138,7 @@ describe("micro stats", () => {
     expect(all.stdout).toMatch(/micro\.debug\.v1\.DebugService\/Stats/);
   });
 
-  test("watches on a terminal, with calls a second", async () => {
+  test("refreshes on a terminal, with calls per second", async () => {
     const [one = ""] = addresses;
     const { stdout, code } = await microInTerminal(
       ["stats", one, "--watch", "--interval", "100ms"],
@@ -149,7 +149,7 @@ describe("micro stats", () => {
     expect(stdout).toMatch(/EchoService\/Echo +\d+ +\d+\.\d /);
   });
 
-  test("names the nearest of a service that is not there, and says how one tells", async () => {
+  test("suggests the nearest name for an unknown service, and says how services expose statistics", async () => {
     const unknown = await micro(["stats", "ecko"]);
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toMatch(/no service named ecko runs; there are: echo/);
@@ -172,7 +172,7 @@ describe("micro stats", () => {
 });
 
 describe("micro logs", () => {
-  test("shows the lines of all processes by time, each with where it comes from", async () => {
+  test("shows the lines of all processes by time, each with its origin", async () => {
     const { stdout, code } = await micro(["logs", "echo"]);
     expect(code).toBe(0);
     const [one, two] = addresses;
@@ -185,7 +185,7 @@ describe("micro logs", () => {
     expect(terminal.stdout).toContain("\u001b[33mwarn \u001b[0m told to log");
   });
 
-  test("chooses lines by level, number and age", async () => {
+  test("filters lines by level, number and age", async () => {
     const [one = ""] = addresses;
     const told = json((await micro(["logs", one, "--json"])).stdout);
     expect(told).toMatchObject([
@@ -201,7 +201,7 @@ describe("micro logs", () => {
     }
   });
 
-  test("follows processes that are there and those that come, until Ctrl-C", async () => {
+  test("follows existing and new processes, until Ctrl-C", async () => {
     const [one = ""] = addresses;
     const following = start("logs", "echo", "-f", "--tail", "1");
     await expect.poll(() => following.said.stdout).toMatch(/who=Ada\n[\s\S]*who=Bob\n/);
@@ -219,7 +219,7 @@ describe("micro logs", () => {
     expect(await following.ended).toBe(130);
   });
 
-  test("names what is wrong", async () => {
+  test("reports what is wrong", async () => {
     const level = await micro(["logs", "echo", "--level", "warm"]);
     expect([level.code, level.stderr]).toEqual([
       2,

@@ -39,7 +39,7 @@ function errorOf(name: string, target: string): string {
   }
 }
 
-test("types that protoc-gen-es gives no usable name are errors with their place", () => {
+test("types without a usable name in protoc-gen-es are errors with their position", () => {
   expect(errorOf("types.proto", "ts").split("\n")).toEqual([
     "4 names that protoc-gen-es cannot generate code for",
     "types.proto:3:9: message types.keyof cannot have this name in TypeScript; rename it",
@@ -54,7 +54,7 @@ test("types that protoc-gen-es gives no usable name are errors with their place"
   ]);
 });
 
-test("constants that CommonJS has already are errors with their place, and fine in ECMAScript modules", () => {
+test("constants that clash with CommonJS are errors with their position, and fine in ECMAScript modules", () => {
   const style = "js,import_extension=js,js_import_style=";
   expect(errorOf("commonjs.proto", `${style}legacy_commonjs`).split("\n")).toEqual([
     "2 names that protoc-gen-es cannot generate code for",
@@ -64,7 +64,7 @@ test("constants that CommonJS has already are errors with their place, and fine 
   expect(errorOf("commonjs.proto", `${style}module`)).toBe("");
 });
 
-test("members that TypeScript has no property for are errors with their place, and fine in JavaScript", () => {
+test("members that TypeScript cannot declare are errors with their position, and fine in JavaScript", () => {
   expect(errorOf("members.proto", "ts").split("\n")).toEqual([
     "3 names that protoc-gen-es cannot generate code for",
     'members.proto:4:9: field members.M._: its property would be ""; use a name that begins with a letter',

@@ -105,7 +105,7 @@ describe("buf lint with buf-plugin-micro", patient, () => {
     expect([...hit].sort()).toEqual(Object.keys(lintRules).sort());
   });
 
-  test("checks by default what is wrong and not what is a matter of taste, and passes what is right", async () => {
+  test("by default reports mistakes and not matters of taste, and passes correct schemas", async () => {
     const source = `syntax = "proto3";
 package fine.v1;
 import "micro/v1/options.proto";
@@ -125,7 +125,7 @@ message Done {
     expect(bad.output).toContain("did you mean id?");
   });
 
-  test("says which options it takes when it is given one, and what it is when it is run by hand", async () => {
+  test("lists its options when given an unknown one, and describes itself when run by hand", async () => {
     const folder = workspace({}, `${plugins}    options:\n      strict: true\n`);
     const ended = await lint(folder);
     expect(ended.output).toContain("unknown option strict; buf-plugin-micro has no options");
@@ -137,7 +137,7 @@ message Done {
     });
   });
 
-  test("tells its rules to a caller that speaks JSON", async () => {
+  test("reports its rules to a caller that uses JSON", async () => {
     const path = "/buf.plugin.check.v1.CheckService/ListRules";
     const child = run(join(bin, "buf-plugin-micro"), [path, "--format", "json"]);
     child.child.stdin?.end();
@@ -173,7 +173,7 @@ message Done {
 describe("buf breaking with buf-plugin-micro", patient, () => {
   const config = `breaking:\n  use: [MICRO]\n${plugins}`;
 
-  test("finds each change that breaks others, with file and line, and nothing else", async () => {
+  test("finds each breaking change, with file and line, and nothing else", async () => {
     const before = Object.fromEntries(changes.map(({ file, was }) => [file, was]));
     const after = Object.fromEntries(
       changes.flatMap(({ file, now }) => (now === undefined ? [] : [[file, now]])),

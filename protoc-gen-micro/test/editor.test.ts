@@ -50,7 +50,7 @@ export async function call(greeter: GreeterClient): Promise<void> {
 `,
 });
 
-test("an incomplete handler is told what it lacks", () => {
+test("an incomplete handler gets an error that names the missing methods", () => {
   expect(editor.errors(handler)).toEqual([
     expect.stringContaining(
       "missing the following properties from type 'GreeterHandler': hello, watch, upload, chat, and 2 more",
@@ -81,7 +81,7 @@ test("implement interface writes whole signatures and their imports", () => {
   ).toEqual([]);
 });
 
-test("go to definition lands on the method of the client", () => {
+test("go to definition leads to the client's method", () => {
   const { file, line } = editor.definition(caller, "hello(");
   expect(file).toBe(`${folder}/greeter_micro.ts`);
   expect(line).toBe(
@@ -97,6 +97,6 @@ test("a hover shows the signature, the comment and the policy", () => {
   expect(documentation).toContain("Greets one person.\n\nTimeout 2 s.");
 });
 
-test("a deprecated rpc is struck, and no other", () => {
+test("a deprecated rpc is struck through, and no other", () => {
   expect(editor.struck(caller)).toEqual(["delete"]);
 });

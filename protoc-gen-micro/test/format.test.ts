@@ -43,7 +43,7 @@ test.each([
   ["greeter_codec.ts", "codec=reflect"],
   ["long_codec.ts", "codec=reflect"],
   ["long_codec.d.ts", "codec=reflect"],
-])("a formatter has nothing to do: %s with %s", (name, parameter) => {
+])("the output is already formatted: %s with %s", (name, parameter) => {
   const [base = "", , target = ""] = /^(.*?)_(micro|codec)\.(.*)$/.exec(name)?.slice(1) ?? [];
   const request = compiled.request(
     [`${base}.proto`],

@@ -103,7 +103,7 @@ const code = files.get("clash/clash_micro.ts")!;
 const codecs = files.get("clash/clash_codec.ts")!;
 
 describe("names", () => {
-  test("our names make way for those of _pb", () => {
+  test("our names give way to those of _pb", () => {
     expect(code).toContain("export interface GreeterClient$ {");
     expect(code).toContain("export interface GreeterHandler$ {");
     expect(code).toContain("export const EventTopic$: Topic");
@@ -118,14 +118,14 @@ describe("names", () => {
     expect(code).toContain("export function createGreeter_Client(client");
   });
 
-  test("members that would change what an object is are renamed", () => {
+  test("members that would change the nature of an object are renamed", () => {
     for (const member of ["then$", "constructor$", "toString$", "toJSON$", "valueOf$"]) {
       expect(code).toContain(`  ${member}(`);
     }
     expect(code).toContain("  delete(");
   });
 
-  test("codecs of imported messages are imported where this run exports them, and made otherwise", () => {
+  test("codecs of imported messages are imported if this run exports them, and declared otherwise", () => {
     const files = generate(compiled.request(names, "target=ts,codec=reflect"));
     const code = files.get("clash/clash_micro.ts")!;
     expect(code).toContain('import { ItemCodec as ItemCodec$1 } from "../other/item_codec";');
@@ -139,7 +139,7 @@ describe("names", () => {
   });
 });
 
-test("two rpcs whose names differ in case only get two members", () => {
+test("two rpcs whose names differ only in case get two members", () => {
   const twice = compile({
     "twice.proto": proto(
       "service S { rpc GetName(M) returns (M); rpc getName(M) returns (M); } message M {}",
@@ -155,7 +155,7 @@ test("two rpcs whose names differ in case only get two members", () => {
   }
 });
 
-describe("rpcs with the names of what a TypeScript interface has itself", () => {
+describe("rpcs named like members that every object has", () => {
   const rpcs =
     "New Get Set Static Async Delete Close Catch Name Length Call __proto__ HasOwnProperty Constructor Then Symbol";
   const own = new Workspace();

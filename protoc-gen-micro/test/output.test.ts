@@ -30,7 +30,7 @@ service Listener {
 service Nothing {}
 message HelloRequest {}
 message HelloResponse {}
-// Somebody was greeted.
+// A person was greeted.
 message Greeted { option (micro.v1.topic) = { name: "greeted" }; }
 `),
   "deprecated.proto": `syntax = "proto3"; option deprecated = true;
@@ -99,7 +99,7 @@ describe("a service", () => {
 `);
   });
 
-  test("without calls has no client, and without rpcs nothing", () => {
+  test("without calls has no client, and without rpcs no output", () => {
     expect(code).toContain("interface ListenerHandler");
     expect(code).not.toContain("ListenerClient");
     expect(code).not.toContain("Nothing");
@@ -107,7 +107,7 @@ describe("a service", () => {
 });
 
 describe("doc comments", () => {
-  test("are those of the .proto, escaped, with where they come from", () => {
+  test("are those of the .proto, escaped, with their origin", () => {
     expect(code).toContain(`/**
  * Greets people.
  * In two lines.
@@ -145,7 +145,7 @@ export interface GreeterHandler {`);
     );
   });
 
-  test("say how a subscriber gets its events", () => {
+  test("describe how a subscriber receives its events", () => {
     expect(code).toContain(
       "   * Receives the events of greeted; one instance in the queue group stats receives each event; at most 8 at once; at most 3 deliveries of an event; events that keep failing go to greeter.dead.\n",
     );
@@ -154,7 +154,7 @@ export interface GreeterHandler {`);
     );
   });
 
-  test("carry deprecation from rpc, service and file", () => {
+  test("include the deprecation of rpc, service and file", () => {
     expect(code).toMatch(/from rpc test\.v1\.Greeter\.Old\n {3}\* @deprecated\n/);
     expect(code).toMatch(/from rpc test\.v1\.Gone\.Call\n {3}\* @deprecated\n/);
     expect(code).toMatch(/@deprecated\n \*\/\nexport function createGoneClient/);
@@ -199,7 +199,7 @@ describe("topics", () => {
   });
 });
 
-test("a long list of codecs is one that TypeScript can check", () => {
+test("TypeScript can check a long list of codecs", () => {
   const rpcs = Array.from({ length: 201 }, (_, index) => `rpc R${index}(A${index}) returns (A0);`);
   const messages = rpcs.map((_, index) => `message A${index} {}`);
   const many = compile({

@@ -77,7 +77,7 @@ describe("protoplugin's options", () => {
     expect(code).toContain('import { PaidTopic } from "@acme/shop/gen/shop/paid_micro.js";');
   });
 
-  test("map_imports of the file itself applies to _pb, and not to what the run writes", () => {
+  test("map_imports for the file itself applies to _pb, and not to the files of the run", () => {
     const code = text("target=ts,import_extension=js,map_imports=acme/:@acme/gen");
     expect(code).toContain('from "@acme/gen/acme/greeter_pb.js";');
     expect(code).toContain('from "./greeter_codec.js";');
@@ -90,7 +90,7 @@ describe("protoplugin's options", () => {
     expect(runtime).toContain('from "@acme/runtime";');
   });
 
-  test("a file that nothing is made of is written under keep_empty_files only", () => {
+  test("a file without output is written only with keep_empty_files", () => {
     const types = output("target=ts", "acme/types.proto");
     expect(types.get("acme/types_codec.ts")).toContain("messageCodec");
     expect(types.get("acme/types_micro.ts")).toContain('export * from "./types_codec";');
@@ -130,7 +130,7 @@ describe("the plugin's own options", () => {
     expect(codecs("target=ts,codec=reflect")).not.toBe(codecs("target=ts"));
   });
 
-  test("services writes one half", () => {
+  test("services= writes one half", () => {
     const client = text("target=ts,services=client");
     expect(client).toContain("export function createGreeterClient");
     expect(client).not.toContain("GreeterHandler");
@@ -141,7 +141,7 @@ describe("the plugin's own options", () => {
     expect(text("target=ts,services=handler+client")).toContain("GreeterClient");
   });
 
-  test("topics=false exports none, and subscribers keep theirs", () => {
+  test("topics=false exports no topics, and subscribers keep theirs", () => {
     const code = text("target=ts,topics=false");
     expect(code).toMatch(/^const GreetedTopic: Topic</m);
     expect(code).toMatch(/^const PaidTopic: Topic</m);
@@ -205,16 +205,16 @@ describe("wrong options", () => {
     ["keep_empty_files=yes", /allowed: true, false/],
     ["ts_nocheck=on", /allowed: true, false/],
     ["elide_plugin_version=on", /allowed: true, false/],
-  ])("%s is refused by name, value and what is allowed", (parameter, message) => {
+  ])("refuses %s with its name, its value and the allowed ones", (parameter, message) => {
     expect(errorOf(parameter)).toMatch(message);
   });
 
-  test("all of them are named at once", () => {
+  test("all of them are reported at once", () => {
     expect(errorOf("codec=slow,pretty")?.split("\n")).toHaveLength(2);
   });
 });
 
-test("the README has the table of options as the code has it", () => {
+test("the README's table of options matches the code", () => {
   const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
   for (const { name, values, default: initial, description } of optionTable) {
     const shown = initial === "" ? "" : `\`${initial}\``;
@@ -224,7 +224,7 @@ test("the README has the table of options as the code has it", () => {
   }
 });
 
-test("the version is the package's", () => {
+test("the version is that of the package", () => {
   const manifest = readFileSync(join(import.meta.dirname, "../package.json"), "utf8");
   expect(version).toBe((JSON.parse(manifest) as { version: string }).version);
 });

@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
     errors: [/: timeout is -5 ms; use more than zero/],
   },
   {
-    name: "a timeout that is no duration",
+    name: "a timeout that is not a duration",
     body: rpc(method("timeout: { seconds: 1 nanos: -1 }")),
     errors: [/: timeout is not a duration \(seconds: 1, nanos: -1\)/],
   },
@@ -197,7 +197,7 @@ message M {}`,
     ],
   },
   {
-    name: "a subscriber of what is no event",
+    name: "a subscriber to a message that is not an event",
     body: subscriber("", "OnEvent(Event.Part) returns (google.protobuf.Empty)").replace(
       "string name",
       "message Part {}\n  string name",
@@ -255,7 +255,7 @@ message Imported { option (micro.v1.topic) = { name: "imported" }; }`,
   ),
 });
 
-describe("a wrong option is an error with its place and its remedy", () => {
+describe("a wrong option is an error with its position and a fix", () => {
   test.each(cases.map((it, index) => ({ ...it, index })))("$name", ({ errors, index }) => {
     const request = compiled.request([`case${index}/wrong.proto`]);
     const response = protocGenMicro.run(request);
@@ -269,13 +269,13 @@ describe("a wrong option is an error with its place and its remedy", () => {
     for (const line of lines) expect(line).toMatch(/^wrong\.proto:\d+:\d+: /);
   });
 
-  test("errors of all files come together, in each target", () => {
+  test("errors of all files are reported together, for each target", () => {
     const names = [0, 5, 12].map((index) => `case${index}/wrong.proto`);
     const { error } = protocGenMicro.run(compiled.request(names, "target=js+dts"));
     expect(error?.split("\n")).toHaveLength(1 + names.length);
   });
 
-  test("an error in a file that is only imported is not this run's", () => {
+  test("an error in a file that is only imported is not reported", () => {
     const good = compile({
       "bad.proto":
         'syntax = "proto3"; package bad; import "micro/v1/options.proto"; message Bad { option (micro.v1.topic) = { key: "no" }; }',
@@ -289,7 +289,7 @@ describe("a wrong option is an error with its place and its remedy", () => {
   });
 });
 
-describe("what is right", () => {
+describe("correct options", () => {
   const valid = compile({
     "a.proto": proto(`
 service Plain { rpc Call(M) returns (M); }
@@ -329,7 +329,7 @@ message M {}
   const constant = (name: string): string =>
     new RegExp(`const ${name}: [^]*?\n};`).exec(code)?.[0] ?? "";
 
-  test("the defaults of the service hold for methods, field by field", () => {
+  test("the service's defaults apply to its methods, field by field", () => {
     const inherits = constant("Ruled_inherits");
     expect(inherits).toContain('service: "the-name"');
     expect(inherits).toContain('idempotency: "idempotent"');
@@ -352,18 +352,18 @@ message M {}
     expect(constant("Ruled_uploads")).toContain("timeoutMs: 5000");
   });
 
-  test("what never ran may be repeated, if the schema says so outright", () => {
+  test("calls that never ran may be repeated if the schema says so explicitly", () => {
     expect(constant("Ruled_onlyNotRun")).toContain("attempts: 2, backoffMs: 20");
     expect(constant("Ruled_onlyNotRun")).toContain('on: ["unavailable"]');
     expect(constant("Ruled_onlyNotRun")).toContain("auth: {}");
   });
 
-  test("a method without options has none", () => {
+  test("a method without options has no policy", () => {
     expect(constant("Plain_call")).not.toMatch(/timeoutMs|retry|auth/);
     expect(constant("Plain_call")).toContain('idempotency: "unknown"');
   });
 
-  test("the policy stands in the doc comments in words", () => {
+  test("the doc comments describe the policy in words", () => {
     expect(code).toContain(
       "   * Timeout 5 s; up to 3 attempts on unavailable, aborted; idempotent; requires the scope read.\n",
     );
@@ -384,7 +384,7 @@ message M {}
   });
 });
 
-test("an option of somebody else with our number is not taken for ours", () => {
+test("a foreign option with the same number is not mistaken for ours", () => {
   const foreign = compile(
     {
       "theirs.proto": `syntax = "proto3";
@@ -399,7 +399,7 @@ message M {}`,
   expect([...generate(foreign.request(["theirs.proto"])).keys()]).toContain("theirs_micro.ts");
 });
 
-test("an option that only a newer schema has is an error and not left out", () => {
+test("an option known only to a newer schema is an error, and not ignored", () => {
   const options = readFileSync(join(repository, "proto/micro/v1/options.proto"), "utf8");
   const newer = compile(
     {

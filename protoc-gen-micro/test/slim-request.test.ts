@@ -50,7 +50,7 @@ function onlyShown(file: FileDescriptorProto): FileDescriptorProto {
   return { ...file, sourceCodeInfo: { ...sourceCodeInfo, location } };
 }
 
-test("a request keeps the places of comments that the output shows, and nothing else is left out", () => {
+test("a slim request keeps the positions of comments that the output shows, and everything else", () => {
   const whole = create(CodeGeneratorRequestSchema, {
     ...commented,
     sourceFileDescriptors: commented.protoFile.slice(-1),
@@ -69,14 +69,14 @@ test("a request keeps the places of comments that the output shows, and nothing 
   expect(paths.sort()).toEqual(["4,0", "4,0,3,0", "6,0", "6,0,2,0"]);
 });
 
-test("what is written is what the whole request gives", () => {
+test("gives the same output as the whole request", () => {
   const response = respond(toBinary(CodeGeneratorRequestSchema, commented));
   expect(response).toEqual(toBinary(CodeGeneratorResponseSchema, protocGenMicro.run(commented)));
   const [file] = fromBinary(CodeGeneratorResponseSchema, response).file;
   expect(file!.content).toContain("Says hello.");
 });
 
-test("an error says where it is", () => {
+test("an error has its position", () => {
   const wrong = requestFor("message Event { option (micro.v1.topic) = { key: 'none' }; }");
   const { error } = fromBinary(
     CodeGeneratorResponseSchema,

@@ -15,7 +15,7 @@ function write(path: string, text = ""): void {
   writeFileSync(join(folder, path), text);
 }
 
-test("a file is named from the working directory, wherever its module has its root", () => {
+test("a file is named relative to the working directory, wherever the root of its module is", () => {
   write(
     "buf.yaml",
     'version: v2\nmodules:\n  - path: schemas/shop\n  - name: x\n    path: "other"\n',
@@ -30,7 +30,7 @@ test("a file is named from the working directory, wherever its module has its ro
   expect(sourceFile("top.proto", folder)).toBe("top.proto");
 });
 
-test("the folders of a buf.work.yaml are looked through", () => {
+test("searches the folders of a buf.work.yaml", () => {
   write("buf.work.yaml", "version: v1\ndirectories:\n  - a/proto\n  - b/proto # ours\n");
   write("b/proto/b.proto");
   expect(sourceFile("b.proto", folder)).toBe("b/proto/b.proto");

@@ -36,32 +36,32 @@ async function bundle(names: string): Promise<string> {
 }
 
 describe("a bundle with", () => {
-  test("the client only has no handler and no topic", async () => {
+  test("only the client has no handler and no topic", async () => {
     const code = await bundle("createGreeterClient");
     expect(code).toContain("client.unary(Greeter_hello");
     expect(code).not.toMatch(/register|server\.|GreetedTopic|greeter\.greeted"|greeterCodecs/);
   });
 
-  test("the handler only has no client", async () => {
+  test("only the handler has no client", async () => {
     const code = await bundle("registerGreeterHandler");
     expect(code).toContain("server.unary(Greeter_hello");
     expect(code).toContain("GreetedTopic");
     expect(code).not.toMatch(/createGreeterClient|client\.|greeterCodecs/);
   });
 
-  test("the topic only has no method and no other message", async () => {
+  test("only the topic has no method and no other message", async () => {
     const code = await bundle("GreetedTopic");
     expect(code).toContain('name: "greeter.greeted"');
     expect(code).not.toMatch(/Greeter_|createGreeterClient|register|HelloRequest|greeterCodecs/);
   });
 
-  test("the codec of one message only has nothing of another one, and no wiring", async () => {
+  test("only the codec of one message has no other message and no wiring", async () => {
     const code = await bundle("TickCodec");
     expect(code).toContain("function readTick(");
     expect(code).not.toMatch(/HelloRequest|Greeter_|GreetedTopic|greeterCodecs/);
   });
 
-  test("nothing has nothing", async () => {
+  test("no import is empty", async () => {
     const code = await bundle("");
     expect(code.replace(/^import [^;]*;$|^\/\/.*$/gm, "").trim()).toBe("");
   });

@@ -6,9 +6,9 @@ import { describe, expect, test } from "vitest";
 const root = join(import.meta.dirname, "../..");
 
 /**
- * Where signals are handled without the functions of base/abort.ts. Whoever adds a listener after an
- * await without checking `aborted` misses the abort, and Node keeps a signal of `AbortSignal.any`
- * for as long as one of its sources.
+ * Matches code that handles signals without the functions of base/abort.ts. A listener that is
+ * added after an await without checking `aborted` misses the abort, and Node keeps a signal of
+ * `AbortSignal.any` for as long as one of its sources.
  */
 const own =
   /addEventListener\(\s*["'`]abort|\.onabort\b|\bonce\([^)]*["'`]abort|AbortSignal\.any\(/;
@@ -24,7 +24,7 @@ function violations(sources: readonly (readonly [file: string, source: string])[
     .map(([file]) => file);
 }
 
-describe("an abort is listened for by base/abort.ts alone", () => {
+describe("only base/abort.ts listens for aborts", () => {
   test("in the runtime, the drivers and the command line", () => {
     const files = globSync(["runtime/src/**/*.ts", "drivers/*/src/**/*.ts", "cli/src/**/*.ts"], {
       cwd: root,

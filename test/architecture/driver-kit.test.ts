@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
 
-/** The contracts that drivers implement. Their types may be in the kit even if nothing uses them. */
+/** The contracts that drivers implement. Their types may be in the kit even if unused. */
 const contracts = [
   "./broker/broker.ts",
   "./config/config.ts",

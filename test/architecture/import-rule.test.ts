@@ -181,7 +181,7 @@ function leavingPackage(files: ReadonlyMap<string, string>): readonly string[] {
 const packageFolder = (file: string) => file.split("/").slice(0, 2).join("/");
 const isIn = (folder: string, path: string) => path.split(sep).join("/").startsWith(`${folder}/`);
 
-test("a driver's tests stand in its package, and share the rest through packages", () => {
+test("a driver's tests are in its package, and share the rest through packages", () => {
   const tests = sources(...readdirSync(join(root, "drivers")).map((it) => `drivers/${it}/test`));
   expect(tests.size).toBeGreaterThan(10);
   expect(leavingPackage(tests)).toEqual([]);

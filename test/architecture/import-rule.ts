@@ -38,7 +38,7 @@ export const rooms: readonly Room[] = [
   { folder: "runtime/src/gen", layer: 1, open: "all", packages: { [protobuf]: [""] } },
   { folder: "runtime/src/codec", layer: 2, open: "all", packages: { [protobuf]: [""] } },
   { folder: "runtime/src/call", layer: 3, open: "all" },
-  // HTTP/2 on a socket. It knows nothing of calls, and takes the place of Node's own.
+  // HTTP/2 on a socket. It is independent of calls, and replaces Node's own.
   {
     folder: "runtime/src/transport/http2",
     layer: 3,
@@ -198,7 +198,7 @@ export function violations(sources: Sources): readonly string[] {
   return found;
 }
 
-/** What is wrong with an import of one file by another, if anything. */
+/** The violations of an import of one file by another. */
 function judge(file: string, target: string): string[] {
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === undefined || to === undefined) {

@@ -32,7 +32,7 @@ test("every exported function checks its options", { timeout: 120_000 }, () => {
   expect([...new Set(unchecked.map(({ name }) => name))]).toEqual([]);
 });
 
-/** What has a reason not to be checked where it is taken. */
+/** Options that are deliberately not checked by the function that takes them. */
 const uncheckedOptions: ReadonlySet<string> = new Set([
   // JSON takes what protobuf-es takes.
   "JsonFormatOptions",
@@ -57,7 +57,7 @@ test("every exported interface of options has its checks", { timeout: 120_000 },
   expect(unchecked.filter((name) => !uncheckedOptions.has(name))).toEqual([]);
 });
 
-test("an interface of options that nobody checks is found", () => {
+test("an interface of options without checks is found", () => {
   const unchecked = (...sources: ts.SourceFile[]) => uncheckedOf(["PlantedOptions"], sources);
   const planted = (body: string) =>
     source("planted.ts", `class A { take(options: PlantedOptions = {}) { ${body} } }`);

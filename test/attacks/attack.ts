@@ -44,7 +44,7 @@ export const defaultStallMs = 250;
 /** One attack. Each file of `inputs/` exports one as `attack`; the file's name is its name. */
 export interface Attack {
   readonly protocol: (typeof protocols)[number];
-  /** What is sent, in a few words, for the table. */
+  /** The input of the attack, in a few words, for the table. */
   readonly description: string;
   readonly bounds: Bounds;
   /** Environment variables of the target in addition to those of {@link startTarget}. */

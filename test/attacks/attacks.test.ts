@@ -61,7 +61,7 @@ describe("npm run fuzz -- attacks", () => {
 });
 
 describe("the table", () => {
-  test("replaces what stands between its markers", async () => {
+  test("replaces the text between its markers", async () => {
     const folder = await mkdtemp(join(tmpdir(), "micro-es-attacks-"));
     try {
       const file = join(folder, "page.md");

@@ -28,7 +28,7 @@ import { headersFrame, streamOf } from "./wire/http2.ts";
  * table in docs/security.md. It needs Linux.
  */
 
-/** What is sent of one attack to one server, over as many connections as that takes. */
+/** The bytes of one attack that are sent to one server, over as many connections as needed. */
 const mostBytes = 4_000_000;
 const mostMs = 4_000;
 
@@ -152,11 +152,11 @@ const servers: ComparedServer[] = [ofPeer("Micro-ES", ours), nodeHttp2];
 const missing: Missing[] = [];
 for (const peer of await foreignPeers("")) {
   if (peer.name !== "grpc-go") continue;
-  if ("remedy" in peer) missing.push(peer);
+  if ("fix" in peer) missing.push(peer);
   else servers.push(ofPeer("grpc-go", peer));
 }
 const nginx = startNginx();
-if ("remedy" in nginx) missing.push(nginx);
+if ("fix" in nginx) missing.push(nginx);
 else servers.push({ name: "nginx", start: nginx.start });
 
 const costs = new Map<string, Map<string, Cost>>();
@@ -176,7 +176,7 @@ for (const server of servers) {
 }
 const text = asTable();
 console.log(text);
-for (const { name, remedy } of missing) console.log(`SKIPPED ${name}: ${remedy}`);
+for (const { name, fix } of missing) console.log(`SKIPPED ${name}: ${fix}`);
 if (process.argv.includes("--write")) {
   await writeTable(new URL("../../docs/security.md", import.meta.url), text, "http2");
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { missedCliGoals, summarize } from "./cli-times.ts";
 
-test("the check of the command line's time is about medians, and fails when one is too long or missing", () => {
+test("the check of the command line's times uses medians, and fails if one is too long or missing", () => {
   const bare: [string, number[]] = ["node -e 0", [50, 40, 900]];
   const rows = summarize(new Map([bare, ["micro --help", [100, 149, 2_000]]]), "node -e 0");
   expect(rows[1]).toEqual({

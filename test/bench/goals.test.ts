@@ -28,7 +28,7 @@ const rows: readonly Row[] = allCells.flatMap((cell) =>
   })),
 );
 
-test("every goal is about something that is measured", () => {
+test("every goal refers to something that is measured", () => {
   for (const goal of goals) {
     expect(goal.measure(rows), goal.what).toBeGreaterThan(0);
     const needed = rows.filter((row) => isNeeded(row, row.contender));
@@ -36,7 +36,7 @@ test("every goal is about something that is measured", () => {
   }
 });
 
-test("a goal that is missed, or cannot be measured, fails the check and is named", () => {
+test("a goal that is missed, or cannot be measured, fails the check by name", () => {
   expect(printGoals(rows, goals)).toBe(false);
   expect(printed).toContain("MISSED   128 in flight, times grpc-js: 1.00 (at least 100)");
   printed = [];
@@ -44,7 +44,7 @@ test("a goal that is missed, or cannot be measured, fails the check and is named
   expect(printed).toEqual(["MISSED   128 in flight, times grpc-js: not measured (at least 100)"]);
 });
 
-test("goals that are all reached pass the check, and a planted one fails it", () => {
+test("goals that are all met pass the check, and a planted failure fails it", () => {
   const reached: readonly Goal[] = [
     { what: "as fast as itself", atLeast: 1, measure: () => 1 },
     { what: "no slower", atMost: 1, measure: () => 1 },

@@ -44,7 +44,7 @@ interface Cell {
 const ghz = await goTool("github.com/bojand/ghz/cmd/ghz", ghzVersion);
 const peers: Peer[] = [ours];
 for (const peer of await foreignPeers("")) {
-  if ("remedy" in peer) console.error(`skipped ${peer.name}: ${peer.remedy}`);
+  if ("fix" in peer) console.error(`skipped ${peer.name}: ${peer.fix}`);
   else if (peer.name !== "grpcio") peers.push(peer);
 }
 if (ghz === undefined || peers.length < 3) {

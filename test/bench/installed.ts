@@ -11,17 +11,17 @@ export interface Installed {
  * Measures packages with their dependencies and the peers that are not optional, as Node finds them
  * from `folder`.
  *
- * @param beside packages that are not counted, nor their exclusive dependencies
+ * @param excluded packages that are not counted, nor their exclusive dependencies
  */
 export function installed(
   names: readonly string[],
   folder: string,
-  beside: readonly string[] = [],
+  excluded: readonly string[] = [],
 ): Installed {
   const found = new Set<string>();
   const open = names.map((name) => ({ name, from: folder }));
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (beside.includes(next.name)) continue;
+    if (excluded.includes(next.name)) continue;
     const at = find(next.name, next.from);
     if (at === undefined || found.has(at)) continue;
     found.add(at);

@@ -105,7 +105,7 @@ export function startUpGoals(folder: string): readonly Goal<StartUpRow>[] {
       measure: (rows) => rows.find(({ contender }) => contender === "micro-es")?.overBareNodeMs,
     },
     {
-      what: "installed beside protobuf-es and connect, in MB",
+      what: "installed in addition to protobuf-es and connect, in MB",
       atMost: 2.4,
       measure: () => installed(ours, folder, foundations).bytes / 2 ** 20,
     },

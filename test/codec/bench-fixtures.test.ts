@@ -29,7 +29,7 @@ describe.each(fixtures)("the $name message of the benchmark", (fixture) => {
     expect(Buffer.compare(ours.encode(fixture.init), bytes)).toBe(0);
   });
 
-  test("may lie anywhere in a larger array", () => {
+  test("may be anywhere in a larger array", () => {
     const around = new Uint8Array(bytes.length + 20).fill(0xff);
     around.set(bytes, 13);
     expect(ours.decode(around.subarray(13, 13 + bytes.length), true)).toStrictEqual(

@@ -10,7 +10,7 @@ const codec = generated.codec("trap3.All");
 // in them.
 const nobody: Judge = { text: () => undefined };
 
-test("a few hundred messages, the same for the same seed, are read and written as protobuf-es does it", () => {
+test("reads and writes a few hundred messages, the same for the same seed, like protobuf-es", () => {
   const valid = (seed: number) => {
     const { valid, failures } = fuzz([codec], nobody, { inputs: 300, seed, stopAfter: 1000 });
     expect(failures.filter((failure) => !/protoc/.test(failure))).toEqual([]);
@@ -38,7 +38,7 @@ test("a planted error is found, in what is read and in what is written", () => {
   }
 });
 
-test("messages are the same when all that they have is", () => {
+test("messages are equal if all their parts are", () => {
   const one = codec.decode(codec.encode({ aDouble: Number.NaN, mapString: { a: "b" } }));
   expect(sameMessage(one, structuredClone(one))).toBe(true);
   expect(sameMessage(one, { ...one, aDouble: 0 })).toBe(false);

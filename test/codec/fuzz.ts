@@ -21,7 +21,7 @@ export interface FuzzReport {
    * there were of each.
    */
   readonly explained: Map<string, number>;
-  /** Differences that nobody explained. */
+  /** Unexplained differences. */
   readonly failures: string[];
 }
 

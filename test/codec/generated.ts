@@ -19,7 +19,7 @@ import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 // biome-ignore lint/suspicious/noExplicitAny: tests take messages apart whose types do not exist before they run
 export type TestCodec = MessageCodec<any, any> & { readonly schema: DescMessage };
 
-/** What was generated from .proto files. */
+/** The output generated from .proto files. */
 export interface Generated {
   /** The codec of a type, with its descriptor. */
   codec(typeName: string): TestCodec;

@@ -53,7 +53,7 @@ const losses: readonly {
     kept: "da 05 1a 0a 07 0a 01 61 12 02 08 00 0a 0f 0a 01 62 12 0a 32 08 0a 02 08 00 0a 02 08 00",
   },
   {
-    what: "a null that is none",
+    what: "a null that is not null",
     codec: trap3,
     bytes: "da 05 09 0a 07 0a 01 61 12 02 08 05",
     kept: "da 05 09 0a 07 0a 01 61 12 02 08 00",
@@ -107,7 +107,7 @@ const disputed = new Map([
   [trap3, "0a 02 61 62"],
 ]);
 
-test.skipIf(judge === undefined)("what an object cannot hold is explained", () => {
+test.skipIf(judge === undefined)("values that an object cannot hold are explained", () => {
   for (const { codec, bytes } of losses) {
     const verdict = compare(codec, hex(`${disputed.get(codec)} ${bytes}`), judge!);
     expect(verdict, bytes).toMatchObject({
@@ -117,7 +117,7 @@ test.skipIf(judge === undefined)("what an object cannot hold is explained", () =
   }
 });
 
-test.skipIf(judge === undefined)("and an error right beside it is found", () => {
+test.skipIf(judge === undefined)("and an error next to it is found", () => {
   const off = (of: TestCodec, change: (message: Record<string, unknown>) => void) => ({
     ...of,
     decode(bytes: Uint8Array) {
@@ -128,10 +128,10 @@ test.skipIf(judge === undefined)("and an error right beside it is found", () => 
     encode: (message: object) => of.encode(message),
   });
   const planted: readonly [TestCodec, string, (message: Record<string, unknown>) => void][] = [
-    // The text itself: too much lost, and another character for what is no text.
+    // The text itself: too much lost, and another character for invalid bytes.
     [trap2, "12 03 61 ff 62", (it) => Object.assign(it, { text: "a" })],
     [trap2, "12 03 61 ff 62", (it) => Object.assign(it, { text: "a?b" })],
-    // A field beside the text, there or not.
+    // A field next to the text, present or not.
     [trap2, "12 03 61 ff 62 08 05", (it) => Object.assign(it, { number: 6 })],
     [trap2, "12 03 61 ff 62 08 05", (it) => void Reflect.deleteProperty(it, "number")],
     // Unknown fields, which an object does hold.

@@ -10,8 +10,8 @@ export interface Held {
 /**
  * Rewrites bytes to what the objects of protobuf-es can hold of them, by the descriptor alone and
  * with neither of the codecs that are compared. Objects have no place for three things: text that
- * is not UTF-8, where the schema allows it; what is no JSON in a Struct that a field holds as JSON;
- * and unknown fields of a wrapper that a field holds as the bare value.
+ * is not UTF-8, where the schema allows it; values that are not JSON in a Struct that a field holds
+ * as JSON; and unknown fields of a wrapper that a field holds as the bare value.
  *
  * @param bytes are well-formed: protoc reads them
  */
@@ -29,7 +29,7 @@ interface WireField {
   readonly wireType: WireType;
   /** Tag and value, as they came. */
   readonly raw: Uint8Array;
-  /** What is within the length or the group; the value for the other wire types. */
+  /** The bytes within the length or the group; the value for the other wire types. */
   readonly body: Uint8Array;
 }
 

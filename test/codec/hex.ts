@@ -1,4 +1,4 @@
-/** Bytes from their hexadecimal digits; what is not one is there for the reader. */
+/** Bytes from their hexadecimal digits; other characters are ignored. */
 export function hex(digits: string): Uint8Array {
   return Uint8Array.from(digits.match(/[0-9a-f]{2}/g) ?? [], (byte) => Number.parseInt(byte, 16));
 }

@@ -30,8 +30,8 @@ function faultsOfCodecs(pb: Module, micro: Module): string[] {
     for (let i = 0; i < 8; i++) {
       const message = i === 0 ? randomMessage(schema, random, 0) : randomMessage(schema, random);
       const theirs = bytesOr(() => toBinary(schema, message));
-      // protobuf-es itself fails on some names, such as a message field named has_own_property, and
-      // is no judge then.
+      // protobuf-es itself fails on some names, such as a message field named has_own_property:
+      // then there is nothing to compare with.
       if (theirs === "an error") continue;
       const ours = bytesOr(() => codec.encode(message as never));
       if (theirs !== ours) faults.push(`${schema.typeName} is ${ours}, not ${theirs}`);

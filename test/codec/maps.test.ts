@@ -23,7 +23,7 @@ const { schema } = holder;
 const entry = (field: number, key: number) => [(field << 3) | 2, 4, 0x08, key, 0x10, key];
 const text = (key: number) => [0x12, 5, 0x08, key, 0x12, 1, 0x41];
 
-test("entries of maps with integers as keys may come between those of others, any number of times", () => {
+test("entries of maps with integer keys may be interleaved with others, any number of times", () => {
   const bytes: number[] = [];
   for (let key = 1; key < 60; key++) bytes.push(...entry(1, key), ...text(key));
   const { small, large } = holder.decode(Uint8Array.from(bytes));
@@ -33,7 +33,7 @@ test("entries of maps with integers as keys may come between those of others, an
   expect(Object.keys(large)).toEqual(keys);
 });
 
-test("a message that comes in parts has the entries of all parts", () => {
+test("a message that is sent in parts has the entries of all parts", () => {
   const bytes: number[] = [];
   for (let key = 1; key < 40; key++) bytes.push(0x1a, 6, ...entry(1, key));
   const { inner } = holder.decode(Uint8Array.from(bytes));
@@ -83,7 +83,7 @@ test.each<[string, readonly (number | bigint)[]]>([
   expect(holder.decode(bytes)).toStrictEqual(message);
 });
 
-test("negative keys, which no list could have, come after the others as the engine has them", () => {
+test("negative keys come after the others, in the engine's order", () => {
   const message = create(schema, {
     small: { "-5": 1, 0: 2, 1: 3, "-2147483648": 4 },
     longs: { "-1": 5n, 1: 6n, "-9223372036854775808": 7n },
@@ -108,7 +108,7 @@ test("values that are equal to none, or missing, are treated as in any other fie
   );
 });
 
-test("keys and values that do not fit are refused, and the error says which", () => {
+test("invalid keys and values are refused, and the error names them", () => {
   expect(() => holder.encode({ small: { 0: 1, 1: 2 ** 31 } })).toThrow("maps.Holder.small.1");
   expect(() => holder.encode({ small: { 0: 1, one: 1 } })).toThrow(
     'expected a map with integers as keys, got "one"',

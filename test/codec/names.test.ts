@@ -68,7 +68,7 @@ async function faults(workspace: Workspace): Promise<string[]> {
   return JSON.parse(await workspace.run("main.mts")) as string[];
 }
 
-// What was found by hand, in words of its own.
+// Cases found by hand, described in their own words.
 const typedCases = {
   "cases/number.proto": `edition = "2023"; package cases.number;
 message Absent { double Number = 1 [default = inf]; float e = 2 [default = inf]; double Object = 3 [default = nan]; }`,
@@ -123,7 +123,7 @@ test.each([
   },
 );
 
-test("a oneof with the name of a field loads, and all else in its file is written", async () => {
+test("a oneof with the name of a field loads, and everything else in its file is generated", async () => {
   const compiled = compile({
     "a.proto": `syntax = "proto3"; package a;
 message Both { int32 x = 1; oneof x_ { string y = 2; } }
@@ -150,7 +150,7 @@ test("TypeScript with any names loads, type-checks and means what protobuf-es' d
 });
 
 test.runIf(long)(
-  "JavaScript with any names loads and means what protobuf-es' does, also where members share a name",
+  "JavaScript with any names loads and means what protobuf-es' does, even if members share a name",
   async () => {
     const all = schemas(false);
     expect(await faults(generated(all, "target=js,import_extension=js", "module"))).toEqual([]);

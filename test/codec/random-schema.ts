@@ -8,8 +8,8 @@ import type { Random } from "./random-message.ts";
 /** What a random schema may be called by. */
 export interface Naming {
   /**
-   * Whether TypeScript bears the names that protoc-gen-es gives: no two members with one name, none
-   * without.
+   * Whether TypeScript accepts the names that protoc-gen-es assigns: no duplicate members, and none
+   * without a name.
    */
   readonly typed: boolean;
 }

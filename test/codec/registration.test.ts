@@ -25,7 +25,7 @@ const shop = {
     service Orders { rpc Place(Order) returns (Order); }`,
 };
 
-test("a file's list has every message of it, nested and unsent ones too, with descriptors", async () => {
+test("a file's list has all its messages, including nested and unsent ones, with descriptors", async () => {
   const { micro } = await generated(shop);
   const list = micro("shop/money").moneyCodecs as readonly { typeName: string; schema?: object }[];
   expect(list.map(({ typeName }) => typeName).sort()).toEqual([
@@ -38,7 +38,7 @@ test("a file's list has every message of it, nested and unsent ones too, with de
   expect((micro("shop/money").MoneyCodec as { schema?: object }).schema).toBeUndefined();
 });
 
-test("nothing registers on import: a registry knows what it was given", () => {
+test("nothing registers on import: a registry knows only what it was given", () => {
   expect(new CodecRegistry().typeNames).toEqual([]);
   expect(() => new CodecRegistry().codec("micro.test.v1.Echoed", "application/protobuf")).toThrow(
     /no codec for message "micro\.test\.v1\.Echoed"; add the generated list of its file/,
@@ -50,7 +50,7 @@ test("nothing registers on import: a registry knows what it was given", () => {
   ]);
 });
 
-test("who subscribes to everything decodes what it meets by type name and content type", async () => {
+test("a subscriber to everything decodes each message by type name and content type", async () => {
   const registry = new CodecRegistry(echoCodecs);
   await using broker = memoryBroker();
   const seen: unknown[] = [];
@@ -106,7 +106,7 @@ test("an imported message uses the codec of its file when the run writes that, a
   );
 });
 
-test("codecs of two imported messages of one name are told apart, whoever they come from", async () => {
+test("codecs of two imported messages with one name are distinguished, whatever their origin", async () => {
   const { codec } = await generated({
     "shop/value.proto": `syntax = "proto3"; package shop; message Value { int32 cents = 1; }`,
     "shop/offer.proto": `
@@ -121,7 +121,7 @@ test("codecs of two imported messages of one name are told apart, whoever they c
   expect(offer.decode(offer.encode(init))).toMatchObject(init);
 });
 
-test("a message that goes through protobuf-es may not have a field that runs over its end", async () => {
+test("a message decoded by protobuf-es may not have a field that runs past its end", async () => {
   const { codec } = await generated({
     "shop/visit.proto": `
       syntax = "proto3";
@@ -151,6 +151,6 @@ test("codec=reflect is one line a message", () => {
     "export function createOrdersClient",
     "export function registerOrdersHandler",
   ]);
-  // Nobody asks for what is not sent.
+  // No output refers to types that are not sent.
   for (const text of files.values()) expect(text).not.toContain("Money");
 });

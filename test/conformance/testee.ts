@@ -23,7 +23,7 @@ import { CodecRegistry } from "@micro-es/runtime/codec";
 import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 import { exactJson } from "../../runtime/src/codec/exact-json.ts";
 
-/** What is generated from the runner's .proto files for each run. */
+/** The output generated from the runner's .proto files for each run. */
 export interface Generated {
   readonly request: DescMessage;
   readonly response: DescMessage;

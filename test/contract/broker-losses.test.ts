@@ -47,12 +47,12 @@ test("the suite passes a broker without faults", async () => {
   );
 });
 
-test("the suite finds one event in a hundred that is acknowledged and was never handled", async () => {
+test("the suite finds one event in a hundred that is acknowledged but was never handled", async () => {
   const lossy = faulty((handler, event) => (event.id.endsWith("-7") ? undefined : handler(event)));
   await expect(runCase(lossy, whileStopping)).rejects.toThrow(/it never happened/);
 });
 
-test("the suite finds attempts that count deliveries nobody handled", async () => {
+test("the suite finds attempts that count unhandled deliveries", async () => {
   const miscounted = faulty((handler, event) => {
     const attempt = event.id.endsWith("-7") ? event.attempt + 1 : event.attempt;
     return handler(

@@ -28,7 +28,7 @@ export const lossCases: readonly BrokerCase[] = [
     },
   ],
   [
-    "loses nothing and counts handlings while members of a group stop in the middle of theirs",
+    "loses nothing and counts attempts while members of a group stop while handling",
     2,
     async (stage, one, two) => {
       if (two.guarantees.delivery !== "at-least-once") return;
@@ -87,7 +87,7 @@ export const lossCases: readonly BrokerCase[] = [
     },
   ],
   [
-    "keeps an event that used up its handlings without a dead letter topic, where it keeps dead letters",
+    "keeps an event that exhausted its attempts without a dead letter topic, if it keeps dead letters",
     2,
     async (stage, one, two) => {
       const { deadLetters } = two;
@@ -198,7 +198,7 @@ export const lossCases: readonly BrokerCase[] = [
       await member.close();
       for (const { stats } of members) assert.deepEqual(stats, counted({ delivered: 1 }));
 
-      // What was not settled would come to the next member of the group first.
+      // Unsettled events would be delivered to the next member of the group first.
       for (const topic of topics) {
         const next = stage.collect();
         await two.subscribe(topic, next.take, options);
@@ -210,7 +210,7 @@ export const lossCases: readonly BrokerCase[] = [
     },
   ],
   [
-    "rejects a publication at once when its signal fires, wherever it is by then",
+    "rejects a publication at once when its signal aborts, at whatever stage",
     2,
     async (stage, one, two) => {
       await two.subscribe("aborted", () => {});

@@ -25,7 +25,7 @@ const textEvent = (text: string): OutgoingEvent => ({
   typeName: "",
 });
 
-describe("the HTTP broker between processes that multicast DNS finds", () => {
+describe("the HTTP broker between processes that find each other by multicast DNS", () => {
   const registry = mdnsRegistry(link);
   const broker = httpBroker({ registry, sendTimeoutMs: 1_000, logger: silentLogger });
   let workers: [BrokerProcess, BrokerProcess];
@@ -33,7 +33,7 @@ describe("the HTTP broker between processes that multicast DNS finds", () => {
 
   beforeAll(async () => {
     // The publisher starts watching before there are subscribers, so it must learn of later ones.
-    await broker.publish("orders", textEvent("nobody"));
+    await broker.publish("orders", textEvent("too early"));
     const [one, two, all] = await Promise.all([
       startBrokerProcess(link, "orders", "workers"),
       startBrokerProcess(link, "orders", "workers"),
@@ -59,7 +59,7 @@ describe("the HTTP broker between processes that multicast DNS finds", () => {
     workers.flatMap((worker) => worker.events.filter((event) => event.startsWith(name)));
   const audited = (name: string) => audit.events.filter((event) => event.startsWith(name));
 
-  test("an event goes to one member of the group, and to everybody outside it", async () => {
+  test("an event goes to one member of the group, and to every subscriber outside it", async () => {
     await publish("first", 100);
     await until(() => handled("first").length >= 100 && audited("first").length >= 100);
     expect(handled("first")).toHaveLength(100);
@@ -68,7 +68,7 @@ describe("the HTTP broker between processes that multicast DNS finds", () => {
     for (const worker of workers) expect(worker.events.length).toBeGreaterThan(10);
   });
 
-  test("while a member stands still, the other gets the events", async () => {
+  test("while a member is paused, the other gets the events", async () => {
     workers[0].signal("SIGSTOP");
     await publish("second", 30);
     await until(
@@ -86,7 +86,7 @@ describe("the HTTP broker between processes that multicast DNS finds", () => {
     expect(audited("third")).toHaveLength(100);
   });
 
-  test("a closed broker leaves its process nothing to wait for", async () => {
+  test("a closed broker does not keep its process running", async () => {
     expect(await audit.stop()).toBe(0);
     await publish("fourth", 10);
     await until(() => handled("fourth").length === 10);

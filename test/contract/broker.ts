@@ -126,7 +126,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "delivers again what failed, and counts the attempts",
+    "redelivers failed events, and counts the attempts",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.redelivery) return;
@@ -147,7 +147,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "gives up after maxDeliveries, and at once what was rejected",
+    "stops after maxDeliveries, and at once after a rejection",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.redelivery) return;
@@ -170,7 +170,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "publishes what was given up to the dead letter topic, with the reason",
+    "publishes events that failed for good to the dead letter topic, with the reason",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.deadLetter) return;
@@ -200,7 +200,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "takes poison out, and handles everything else once",
+    "removes poison events, and handles everything else once",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.deadLetter) return;
@@ -266,7 +266,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "bounds what waits for a slow subscriber, counts what it loses, and holds nobody else up",
+    "bounds the queue of a slow subscriber, counts losses, and does not delay other subscribers",
     2,
     async (stage, one, two) => {
       if (two.guarantees.overflow !== "drop") return;
@@ -288,7 +288,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "keeps a subscriber that throws, rejects or hangs from everybody else",
+    "isolates a subscriber that throws, rejects or hangs from the others",
     2,
     async (stage, one, two) => {
       const gate = new Gate();
@@ -316,7 +316,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "fires the signal of a handling that takes too long, and delivers the event again",
+    "aborts the signal of an attempt that takes too long, and redelivers the event",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.redelivery) return;
@@ -344,7 +344,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "closes a subscription after what is in flight, and delivers nothing after that",
+    "closes a subscription after the events in flight, and delivers nothing after that",
     2,
     async (stage, one, two) => {
       const gate = new Gate();
@@ -375,7 +375,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "handles or passes on what a member had taken when it leaves its group",
+    "handles or passes on the events of a member that leaves its group",
     2,
     async (stage, one, two) => {
       const seen: string[] = [];
@@ -421,7 +421,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "ends a subscription whose signal fires while it is set up, whenever that is",
+    "ends a subscription whose signal aborts while it is set up, at any stage",
     2,
     async (stage, one, two) => {
       let seen = 0;
@@ -448,7 +448,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "carries the trace and what is marked from the event that caused another, and nothing else",
+    "propagates the trace and marked metadata from the event that caused another, and nothing else",
     2,
     async (stage, one, two) => {
       const got = stage.collect();
@@ -467,7 +467,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "carries the deadline that a publisher gives, and gives up what was not handled by then",
+    "carries the publisher's deadline, and fails events that were not handled by then",
     2,
     async (stage, one, two) => {
       const dead = stage.collect();
@@ -511,7 +511,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "refuses an event over the limit, and takes the next one",
+    "refuses an event over the limit, and accepts the next one",
     2,
     async (stage, one, two) => {
       const got = stage.collect();
@@ -563,7 +563,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "replays what it kept from the beginning and from a time, where it keeps anything",
+    "replays kept events from the beginning and from a time, if it keeps any",
     2,
     async (stage, one, two) => {
       if (!two.guarantees.replay) {
@@ -589,14 +589,14 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "publishes to a topic that nobody listens to",
+    "publishes to a topic without subscribers",
     1,
     async (_stage, one) => {
-      await one.publish("nobody", textEvent("x"));
+      await one.publish("unused", textEvent("x"));
     },
   ],
   [
-    "gives later events to the others when a broker closes, and refuses to work closed",
+    "delivers later events to the others when a broker closes, and refuses to work closed",
     3,
     async (stage, one, two, three) => {
       const seen: string[] = [];
@@ -618,7 +618,7 @@ const cases: readonly BrokerCase[] = [
     },
   ],
   [
-    "carries typed messages, in protobuf and in JSON, and keeps what does not decode from the handler",
+    "carries typed messages, in protobuf and in JSON, and rejects malformed ones before the handler",
     2,
     async (stage, one, two) => {
       const topic = createTopic({

@@ -87,11 +87,11 @@ describe("CodecRegistry", () => {
   test.each([
     ["acme.Unknown", "application/json", /acme\.Unknown.*add the generated list/],
     ["micro.test.v1.EchoRequest", "text/csv", /text\/csv.*known: application\/protobuf/],
-  ])("says what it does not know: %s in %s", (typeName, contentType, message) => {
+  ])("reports what is unknown: %s in %s", (typeName, contentType, message) => {
     expect(() => registry.codec(typeName, contentType)).toThrow(message);
   });
 
-  test("opaque bytes have no schema to write JSON from", () => {
+  test("opaque bytes have no schema for JSON", () => {
     expect(() => jsonFormat.codecFor(bytesCodec)).toThrow(/descriptor/);
     expect(() => bytesFormat.codecFor(echoRequest)).toThrow(/has a schema/);
   });

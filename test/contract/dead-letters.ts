@@ -6,7 +6,7 @@ import { type BrokerCase, rejects, type Stage, textEvent, textOf, until } from "
 /** The behaviour of a broker that keeps dead letters; one that keeps none passes. */
 export const deadLetterCases: readonly BrokerCase[] = [
   [
-    "keeps dead letters, to be listed, read and dropped",
+    "keeps dead letters, which can be listed, read and dropped",
     2,
     async (stage, one, two) => {
       const { deadLetters } = two;
@@ -69,7 +69,7 @@ export const deadLetterCases: readonly BrokerCase[] = [
     },
   ],
   [
-    "sends a dead letter to its topic again as it was, as often as it fails",
+    "replays a dead letter unchanged to its topic, as often as it fails",
     2,
     async (stage, one, two) => {
       const { deadLetters } = two;

@@ -40,14 +40,14 @@ export class HandlingLedger {
    * @throws AssertionError when an event was lost, or when its attempts do not count its handlings.
    */
   check(maxDeliveries: number, deadLetters: readonly string[] = []): void {
-    assert.deepEqual(this.#lost(deadLetters), [], "events that nobody handled are gone");
+    assert.deepEqual(this.#lost(deadLetters), [], "unhandled events are gone");
     for (const [id, attempts] of this.#begun) {
       const counted = attempts.map((_, index) => index + 1);
       assert.deepEqual(attempts, counted, `the attempts of event ${id} do not count its handlings`);
       assert.ok(attempts.length <= maxDeliveries, `event ${id} was handled too often`);
     }
     for (const id of deadLetters) {
-      assert.equal(this.attempts(id).length, maxDeliveries, `event ${id} was given up early`);
+      assert.equal(this.attempts(id).length, maxDeliveries, `event ${id} was dropped early`);
     }
   }
 

@@ -40,7 +40,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
     },
   });
   return [
-    withRuntime("runs a service, tells how it is, and stops it", async (runtime) => {
+    withRuntime("runs a service, reports its state, and stops it", async (runtime) => {
       const created = await runtime.create(shell(stays));
       assert.equal(created.state, "running");
       assert.ok((created.pid ?? 0) > 0);
@@ -57,7 +57,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.deepEqual(await runtime.list(), []);
       await fails("not_found", () => runtime.read("service"));
     }),
-    withRuntime("keeps names apart, and says which are there", async (runtime) => {
+    withRuntime("keeps names apart, and lists them", async (runtime) => {
       await runtime.create(shell(stays, { name: "a" }));
       await runtime.create(shell(stays, { name: "b" }));
       await fails("already_exists", () => runtime.create(shell(stays, { name: "a" })));
@@ -77,7 +77,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.equal((await runtime.create(ready)).state, "starting");
       await reaches(runtime, "running");
     }),
-    withRuntime("starts again what fails, and calls it a crash loop", async (runtime) => {
+    withRuntime("restarts a failing service, and reports a crash loop", async (runtime) => {
       const seen = states(runtime);
       await runtime.create(shell("echo up; exit 3"));
       const status = await reaches(runtime, "crash-loop");
@@ -93,14 +93,14 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.equal(mended.failures, 0);
       assert.equal(mended.state, "running");
     }),
-    withRuntime("tells which signal ended a service", async (runtime) => {
+    withRuntime("reports which signal ended a service", async (runtime) => {
       await runtime.create(shell("kill -KILL $$", { restart: "never" }));
       const status = await reaches(runtime, "stopped");
       assert.equal(status.lastExit?.signal, "SIGKILL");
       assert.equal(status.lastExit?.code, null);
       assert.match(status.reason, /SIGKILL/);
     }),
-    withRuntime("starts again by its policy", async (runtime) => {
+    withRuntime("restarts according to the policy", async (runtime) => {
       await runtime.create(shell("exit 0", { name: "done" }));
       await runtime.create(shell("exit 1", { name: "once", restart: "never" }));
       await runtime.create(shell("exit 0", { name: "always", restart: "always" }));
@@ -109,7 +109,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.equal((await reaches(runtime, "stopped", "once")).restarts, 0);
       assert.equal((await runtime.update("done")).restarts, 1);
     }),
-    withRuntime("says what cannot be started", async (runtime) => {
+    withRuntime("reports what cannot be started", async (runtime) => {
       await runtime.create({ name: "typo", command: ["no-such-program"] });
       assert.match((await reaches(runtime, "backing-off", "typo")).reason, /no-such-program/);
       await runtime.create(shell(stays, { name: "lost", folder: "/no/such/folder" }));
@@ -133,7 +133,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       await runtime.create(shell(script, { folder: "/", environment }));
       await firstLine(runtime, "/ so <>");
     }),
-    withRuntime("updates by a restart that says why", async (runtime) => {
+    withRuntime("updates by a restart with a reason", async (runtime) => {
       const before = await runtime.create(shell(stays));
       const after = await runtime.update(
         "service",
@@ -146,17 +146,17 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       await firstLine(runtime, "new");
       assert.equal(after.spec.name, "service");
     }),
-    withRuntime("makes one restart of updates that meet", async (runtime) => {
+    withRuntime("combines concurrent updates in one restart", async (runtime) => {
       await runtime.create(shell(stays));
       await Promise.all([1, 2, 3].map(() => runtime.update("service")));
       assert.equal((await runtime.read("service")).restarts, 1);
     }),
-    withRuntime("does not wait any more when it is told to update", async (runtime) => {
+    withRuntime("stops waiting when it gets an update", async (runtime) => {
       await runtime.create(shell("exit 0"));
       await reaches(runtime, "stopped");
       assert.equal((await runtime.update("service", { restart: "never" })).restarts, 1);
     }),
-    withRuntime("kills what does not stop within its grace", async (runtime) => {
+    withRuntime("kills a service that does not stop within its grace", async (runtime) => {
       await runtime.create(shell(deaf, { graceMs: 100 }));
       await firstLine(runtime, "up");
       await runtime.update("service", { graceMs: 60_000 });
@@ -173,7 +173,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       await runtime.delete("service");
       await updated;
     }),
-    withRuntime("keeps what was written, from which stream and when", async (runtime) => {
+    withRuntime("keeps output with its stream and time", async (runtime) => {
       const began = Date.now() - 1_000;
       await runtime.create(
         shell("echo one; echo two >&2; printf 'windows\\r\\n\\nçé'; exit 0", { restart: "never" }),
@@ -206,7 +206,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       }
       assert.deepEqual(seen, ["run", "run"]);
     }),
-    withRuntime("keeps the newest lines, and tells a slow reader what it lost", async (runtime) => {
+    withRuntime("keeps the newest lines, and reports losses to a slow reader", async (runtime) => {
       const reader = slowReader(runtime);
       await runtime.create(
         shell(
@@ -224,7 +224,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       assert.equal(left.at(-1)?.trim(), "399");
       assert.equal(lost?.type === "lost" && lost.lines + left.length, 400);
     }),
-    withRuntime("cuts a line that is too long, and goes on after it", async (runtime) => {
+    withRuntime("truncates a line that is too long, and continues after it", async (runtime) => {
       const long = "i=0; while [ $i -lt 100 ]; do printf '%100000s' x; i=$((i+1)); done";
       await runtime.create(shell(`${long}; echo; echo after`, { restart: "never" }));
       await reaches(runtime, "stopped");
@@ -254,7 +254,7 @@ export function runtimeContract(create: CreateRuntime): readonly ContractCase[] 
       await fails("failed_precondition", () => runtime.create(shell(stays)));
       assert.deepEqual(await runtime.list(), []);
     }),
-    withRuntime("goes on when a listener throws", async (runtime) => {
+    withRuntime("survives a listener that throws", async (runtime) => {
       const warned = new Promise((resolve) => process.once("warning", resolve));
       const forget = runtime.onChange(() => {
         throw new Error("mine");

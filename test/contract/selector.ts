@@ -57,7 +57,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.equal(counts.length, 10);
   });
 
-  add("sends nothing to a node that has left, and something to a new one", async (bench) => {
+  add("sends nothing to a node that has left, and calls to a new one", async (bench) => {
     await bench.start(nodes(3));
     bench.run({ calls: 100 });
     await bench.registry.tell("echo", { type: "removed", node: node(1) });
@@ -67,7 +67,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.deepEqual([...shares.keys()].sort(), ["n0", "n2", "n7"]);
   });
 
-  add("takes a snapshot for all there is", async (bench) => {
+  add("treats a snapshot as the complete list", async (bench) => {
     await bench.start(nodes(3));
     await bench.registry.tell("echo", { type: "snapshot", nodes: [node(2), node(3)] });
     assert.deepEqual([...bench.run({ calls: 100 }).keys()].sort(), ["n2", "n3"]);
@@ -83,7 +83,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.equal(one.inFlight, 1);
   });
 
-  add("answers without a promise once the nodes are known", async (bench) => {
+  add("picks without a promise once the nodes are known", async (bench) => {
     await bench.start(nodes(2));
     assert.ok(!(bench.selector.select("echo") instanceof Promise));
   });
@@ -123,7 +123,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.deepEqual(keys(kept), ["n0", "n1"]);
   });
 
-  add("says which filters left no node, and which nodes there are", async (bench) => {
+  add("reports which filters left no node, and the known nodes", async (bench) => {
     await bench.start(nodes(2));
     const error = await failure(bench.selector, {
       filters: [byVersion("9"), byLabel("zone", "x")],
@@ -133,7 +133,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.match(error.message, /echo.*version 9.*zone=x.*n0.*n1/);
   });
 
-  add("does not send a slow node its share", async (bench) => {
+  add("sends a slow node less than its share", async (bench) => {
     await bench.start(nodes(5));
     const slow = (id: string) => (id === "n3" ? 50 : 5);
     bench.run({ calls: 5_000, latencyMs: slow });
@@ -194,7 +194,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.equal((await selected).node.id, "n4");
   });
 
-  add("gives up on a service that has no node, and says what to do", async (bench) => {
+  add("fails for a service without nodes, and says what to do", async (bench) => {
     const error = await failure(bench.selector);
     assert.equal(error.code, "unavailable");
     assert.equal(error.outcome, "not-executed");
@@ -213,7 +213,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.equal(cancelled.outcome, "not-executed");
   });
 
-  add("goes on with the last known nodes when the registry is lost", async (bench) => {
+  add("keeps the last known nodes when the registry is lost", async (bench) => {
     await bench.start(nodes(2));
     bench.registry.state = "lost";
     await bench.registry.tell("echo", { type: "snapshot", nodes: [] });
@@ -227,7 +227,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.deepEqual([...bench.run({ calls: 50 }).keys()], ["n1"]);
   });
 
-  add("watches a service once, however many calls ask for it at the same time", async (bench) => {
+  add("watches a service once, however many concurrent calls there are", async (bench) => {
     const selected = Array.from({ length: 50 }, () => bench.selector.select("echo"));
     await turns();
     await bench.registry.tell("echo", { type: "snapshot", nodes: nodes(2) });
@@ -235,7 +235,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.equal(bench.registry.begun, 1);
   });
 
-  add("tells of nodes that come and go", async (bench) => {
+  add("reports nodes that join and leave", async (bench) => {
     const changes: string[] = [];
     const stop = bench.selector.onNodeChange((change, { id }) => changes.push(`${change} ${id}`));
     await bench.start(nodes(2));
@@ -249,7 +249,7 @@ export function selectorContract(options: SelectorContractOptions): readonly Con
     assert.deepEqual(changes, ["added n0", "added n1", "removed n0", "removed n1", "added n1"]);
   });
 
-  add("refuses calls once it is closed, those that wait included", async (bench) => {
+  add("refuses calls once it is closed, including waiting ones", async (bench) => {
     const waiting = failure(bench.selector);
     await turns();
     await bench.selector.close();

@@ -64,7 +64,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
     },
   });
   return [
-    withStore("reads what was written, and nothing where nothing was", async (store) => {
+    withStore("reads what was written, and undefined for a missing key", async (store) => {
       const version = await store.write("key", utf8.encode("value"), { metadata: { a: "b" } });
       assert.deepEqual(await store.read("key"), {
         key: "key",
@@ -75,7 +75,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       });
       assert.equal(await store.read("kez"), undefined);
     }),
-    withStore("keeps any bytes, none included", async (store) => {
+    withStore("keeps any bytes, including none", async (store) => {
       const everyByte = Uint8Array.from({ length: 256 }, (_, i) => i);
       for (const value of [new Uint8Array(), everyByte, new Uint8Array(300_000).fill(7)]) {
         await store.write("key", value);
@@ -93,7 +93,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       for await (const record of store.list()) record.value.fill(1);
       assert.deepEqual((await store.read("key"))?.value, utf8.encode("before"));
     }),
-    withStore("gives back metadata under any name", async (store) => {
+    withStore("returns metadata with any names", async (store) => {
       const metadata = Object.fromEntries([
         ["__proto__", "p"],
         ["constructor", "c"],
@@ -112,7 +112,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       const order = [...hostileKeys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       assert.deepEqual(await keys(store.list()), order);
     }),
-    withStore("takes a key up to its limit, and refuses others clearly", async (store) => {
+    withStore("accepts a key up to the limit, and refuses longer ones clearly", async (store) => {
       const longest = "k".repeat(store.guarantees.maxKeyBytes);
       await store.write(longest, utf8.encode("v"));
       assert.deepEqual((await store.read(longest))?.value, utf8.encode("v"));
@@ -123,13 +123,13 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       }
       assert.deepEqual(await keys(store.list()), [longest]);
     }),
-    withStore("refuses a value that is too large and leaves the old one", async (store) => {
+    withStore("refuses a value that is too large and keeps the old one", async (store) => {
       await store.write("key", utf8.encode("old"));
       const tooLarge = new Uint8Array(store.guarantees.maxValueBytes + 1);
       await fails("resource_exhausted", () => store.write("key", tooLarge));
       assert.deepEqual((await store.read("key"))?.value, utf8.encode("old"));
     }),
-    withStore("lets versions grow, over deletion as well", async (store) => {
+    withStore("increases versions, also across deletions", async (store) => {
       let last = 0n;
       for (let i = 0; i < 20; i++) {
         const version = await store.write("key", utf8.encode("v"));
@@ -139,14 +139,14 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
         if (i % 3 === 0) assert.equal(await store.delete("key"), true);
       }
     }),
-    withStore("deletes, and tells whether there was a record", async (store) => {
+    withStore("deletes, and reports whether there was a record", async (store) => {
       await store.write("key", utf8.encode("v"));
       assert.equal(await store.delete("key"), true);
       assert.equal(await store.delete("key"), false);
       assert.equal(await store.read("key"), undefined);
       assert.deepEqual(await keys(store.list()), []);
     }),
-    withStore("writes and deletes at a version only while it is the key's", async (store) => {
+    withStore("writes and deletes at a version only while it is current", async (store) => {
       await fails("aborted", () => store.write("key", utf8.encode("a"), { ifVersion: 1n }));
       const first = await store.write("key", utf8.encode("a"), { ifVersion: 0n });
       await fails("aborted", () => store.write("key", utf8.encode("b"), { ifVersion: 0n }));
@@ -159,7 +159,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       assert.equal(await store.delete("key", { ifVersion: 0n }), false);
       await store.write("key", utf8.encode("d"), { ifVersion: 0n });
     }),
-    withStore("takes no change from a holder whose lock has gone to another", async (store) => {
+    withStore("refuses changes from a holder whose lock has passed to another", async (store) => {
       if (!store.guarantees.fencing) {
         const fence = { lock: "l", token: 1n };
         return fails("unimplemented", () => store.write("key", utf8.encode("v"), { fence }));
@@ -234,7 +234,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       assert.deepEqual(await list({ prefix: "none" }), []);
       assert.equal((await list({})).length, 8);
     }),
-    withStore("refuses a limit or an offset that is no count", async (store) => {
+    withStore("refuses a limit or an offset that is not a count", async (store) => {
       for (const options of [
         { limit: -1 },
         { limit: 1.5 },
@@ -244,7 +244,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
         await fails("invalid_argument", async () => keys(store.list(options)));
       }
     }),
-    withStore("lists every key that stays exactly once while others come and go", async (store) => {
+    withStore("lists every remaining key exactly once while others come and go", async (store) => {
       const stable = Array.from({ length: 300 }, (_, i) => `key-${String(i).padStart(4, "0")}`);
       for (const key of stable) await store.write(key, utf8.encode("stable"));
       let turn = 0;
@@ -284,19 +284,22 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
         stable,
       );
     }),
-    withStore("ends a listing when its signal fires, and when its reader leaves", async (store) => {
-      for (let i = 0; i < 20; i++) await store.write(`key-${i}`, utf8.encode("v"));
-      const controller = new AbortController();
-      let seen = 0;
-      await fails("canceled", async () => {
-        for await (const _ of store.list({ signal: controller.signal })) {
-          if (++seen === 3) controller.abort();
-        }
-      });
-      assert.equal(seen, 3);
-      for await (const _ of store.list()) break;
-      await fails("canceled", async () => keys(store.list({ signal: AbortSignal.abort() })));
-    }),
+    withStore(
+      "ends a listing when its signal aborts, and when its reader leaves",
+      async (store) => {
+        for (let i = 0; i < 20; i++) await store.write(`key-${i}`, utf8.encode("v"));
+        const controller = new AbortController();
+        let seen = 0;
+        await fails("canceled", async () => {
+          for await (const _ of store.list({ signal: controller.signal })) {
+            if (++seen === 3) controller.abort();
+          }
+        });
+        assert.equal(seen, 3);
+        for await (const _ of store.list()) break;
+        await fails("canceled", async () => keys(store.list({ signal: AbortSignal.abort() })));
+      },
+    ),
     withStore("hides a record once it has expired", async (store) => {
       const before = Date.now();
       await store.write("key", utf8.encode("v"), { ttlMs: 40 });
@@ -308,7 +311,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       await store.write("key", utf8.encode("w"), { ifVersion: 0n });
       assert.equal((await store.read("key"))?.expiresAt, undefined);
     }),
-    withStore("takes the expiry of the last write", async (store) => {
+    withStore("uses the expiry of the last write", async (store) => {
       await store.write("stays", utf8.encode("v"), { ttlMs: 20 });
       await store.write("stays", utf8.encode("v"));
       await store.write("later", utf8.encode("v"), { ttlMs: 20 });
@@ -318,7 +321,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       await gone(store, "sooner", Date.now() + 20);
       assert.deepEqual(await keys(store.list()), ["later", "stays"]);
     }),
-    withStore("does not take a ttl of 60 days for one of nothing", async (store) => {
+    withStore("does not treat a ttl of 60 days as expired", async (store) => {
       const ttlMs = 60 * 24 * 3_600_000;
       await store.write("long", utf8.encode("v"), { ttlMs });
       await store.write("short", utf8.encode("v"), { ttlMs: 10 });
@@ -326,36 +329,39 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
       const found = await store.read("long");
       assert.ok(Math.abs(found!.expiresAt!.getTime() - Date.now() - ttlMs) < 60_000);
     }),
-    withStore("refuses a ttl that is no duration", async (store) => {
+    withStore("refuses a ttl that is not a duration", async (store) => {
       for (const ttlMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e300]) {
         await fails("invalid_argument", () => store.write("key", utf8.encode("v"), { ttlMs }));
       }
       assert.equal(await store.read("key"), undefined);
     }),
-    withStore("tells a watch what there is and then each change, in order", async (store) => {
-      if (!store.guarantees.watch) return;
-      await store.write("a/1", utf8.encode("one"), { metadata: { m: "x" } });
-      await store.write("b/1", utf8.encode("of no concern"));
-      await using watch = watched(store, { prefix: "a/" });
-      const first = await watch.next();
-      assert.equal(first.type, "snapshot");
-      assert.deepEqual(first.type === "snapshot" && first.records, [await store.read("a/1")]);
-      const version = await store.write("a/2", utf8.encode("two"));
-      await store.write("b/2", utf8.encode("of no concern"));
-      await store.write("a/2", utf8.encode("three"));
-      await store.delete("a/1");
-      await store.delete("a/1");
-      await store.write("a/3", utf8.encode("short"), { ttlMs: 60 });
-      const told = [await watch.next(), await watch.next(), await watch.next()];
-      assert.deepEqual(told.map(inShort), ["a/2=two", "a/2=three", "-a/1"]);
-      assert.equal(told[0]?.type === "written" && told[0].record.version, version);
-      assert.deepEqual([await watch.next(), await watch.next()].map(inShort), [
-        "a/3=short",
-        "-a/3",
-      ]);
-    }),
     withStore(
-      "gives a watch that is behind another snapshot, and no more than it can hold",
+      "sends a watch the existing records and then each change, in order",
+      async (store) => {
+        if (!store.guarantees.watch) return;
+        await store.write("a/1", utf8.encode("one"), { metadata: { m: "x" } });
+        await store.write("b/1", utf8.encode("of no concern"));
+        await using watch = watched(store, { prefix: "a/" });
+        const first = await watch.next();
+        assert.equal(first.type, "snapshot");
+        assert.deepEqual(first.type === "snapshot" && first.records, [await store.read("a/1")]);
+        const version = await store.write("a/2", utf8.encode("two"));
+        await store.write("b/2", utf8.encode("of no concern"));
+        await store.write("a/2", utf8.encode("three"));
+        await store.delete("a/1");
+        await store.delete("a/1");
+        await store.write("a/3", utf8.encode("short"), { ttlMs: 60 });
+        const told = [await watch.next(), await watch.next(), await watch.next()];
+        assert.deepEqual(told.map(inShort), ["a/2=two", "a/2=three", "-a/1"]);
+        assert.equal(told[0]?.type === "written" && told[0].record.version, version);
+        assert.deepEqual([await watch.next(), await watch.next()].map(inShort), [
+          "a/3=short",
+          "-a/3",
+        ]);
+      },
+    ),
+    withStore(
+      "sends another snapshot to a watch that is behind, within its limit",
       async (store) => {
         if (!store.guarantees.watch) return;
         await using watch = watched(store, {});
@@ -410,7 +416,7 @@ export function storeContract(create: () => Promise<Store>): readonly ContractCa
         assert.equal((await watch.next()).done, true, moment.name);
       }
     }),
-    withStore("refuses wrong options in the call, before anything is iterated", async (store) => {
+    withStore("refuses invalid options at the call, before any iteration", async (store) => {
       for (const wrong of [{ limit: -1 }, { offset: -1 }, { limit: 1.5 }, { limit: Number.NaN }]) {
         await fails("invalid_argument", async () => void store.list(wrong));
       }

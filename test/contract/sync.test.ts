@@ -28,7 +28,7 @@ describe.each(Object.entries(create))("sync %s", (_name, backend) => {
 });
 
 describe("the directory of a file sync", () => {
-  test("does not grow with the ids that were ever locked, whose tokens go on growing", async () => {
+  test("does not grow with the number of ids ever locked, whose tokens keep increasing", async () => {
     const path = join(directory, String(backends++));
     await using one = fileSync({ path });
     await using two = fileSync({ path });

@@ -44,7 +44,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
     run: (one: Sync, two: Sync, three: Sync) => Promise<void>,
   ): ContractCase => withBackend(name, (connect) => run(connect(), connect(), connect()));
   return [
-    withSyncs("gives a lock to one holder at a time", async (one, two, three) => {
+    withSyncs("grants a lock to one holder at a time", async (one, two, three) => {
       let holders = 0;
       let last = 0n;
       const work = async (sync: Sync) => {
@@ -62,17 +62,20 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       };
       await Promise.all([one, one, two, three].map(work));
     }),
-    withSyncs("keeps ids apart, strange ones too, and locks from leaders", async (one, two) => {
-      const ids = ["a", "A", "a.b", "a/b", "../a", "*", ">", " ", "é", "\0", "a b", "{}", "ключ"];
-      const locks = await Promise.all(ids.map((id) => one.lock(id, { waitMs: 0 })));
-      assert.equal(locks.length, ids.length);
-      for (const id of ids) {
-        await fails("deadline_exceeded", () => two.lock(id, { waitMs: 0 }));
-      }
-      const leader = await two.lead("a", { waitMs: 0 });
-      await leader.resign();
-    }),
-    withSyncs("waits for a lock as long as it is told", async (one, two) => {
+    withSyncs(
+      "keeps ids apart, including unusual ones, and locks from leaders",
+      async (one, two) => {
+        const ids = ["a", "A", "a.b", "a/b", "../a", "*", ">", " ", "é", "\0", "a b", "{}", "ключ"];
+        const locks = await Promise.all(ids.map((id) => one.lock(id, { waitMs: 0 })));
+        assert.equal(locks.length, ids.length);
+        for (const id of ids) {
+          await fails("deadline_exceeded", () => two.lock(id, { waitMs: 0 }));
+        }
+        const leader = await two.lead("a", { waitMs: 0 });
+        await leader.resign();
+      },
+    ),
+    withSyncs("waits for a lock as long as specified", async (one, two) => {
       const held = await one.lock("id");
       await fails("deadline_exceeded", () => two.lock("id", { waitMs: 0 }));
       await fails("deadline_exceeded", () => two.lock("id", { waitMs: 50 }));
@@ -87,7 +90,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       await held.unlock();
       await (await waiting).unlock();
     }),
-    withSyncs("serves callers of one process in the order they came", async (one, two) => {
+    withSyncs("serves callers of one process in order", async (one, two) => {
       const held = await two.lock("line");
       const order: number[] = [];
       const waiting = [1, 2, 3, 4, 5].map(async (place) => {
@@ -110,7 +113,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       assert.equal(await lock.unlock(), true);
     }),
     withSyncs(
-      "ends a lock that is not renewed, and says so before another has it",
+      "ends a lock that is not renewed, and reports it before another holder gets it",
       async (one, two) => {
         const lock = await one.lock("short", { ttlMs, renewal: "manual" });
         let firedAt = Number.POSITIVE_INFINITY;
@@ -130,7 +133,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
         assert.equal(await next.unlock(), true);
       },
     ),
-    withSyncs("renews by hand", async (one, two) => {
+    withSyncs("renews manually", async (one, two) => {
       const lock = await one.lock("hand", { ttlMs, renewal: "manual" });
       const contender = fails("deadline_exceeded", () => two.lock("hand", { waitMs: 2 * ttlMs }));
       for (let turn = 0; turn < 8; turn++) {
@@ -142,7 +145,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       assert.equal(await lock.unlock(), true);
       await fails("aborted", () => lock.renew());
     }),
-    withSyncs("refuses every unlock that comes too late", async (one, two) => {
+    withSyncs("refuses every late unlock", async (one, two) => {
       const stale: Lock[] = [];
       for (let index = 0; index < 20; index++) {
         stale.push(await one.lock(`late-${index}`, { ttlMs: 100, renewal: "manual" }));
@@ -156,7 +159,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
         assert.equal(await lock.unlock(), true);
       }
     }),
-    withSyncs("hands out tokens with which a store tells stale writes", async (one, two) => {
+    withSyncs("issues tokens by which a store detects stale writes", async (one, two) => {
       const store = memoryStore();
       const write = (lock: Lock, text: string) =>
         store.write("key", new TextEncoder().encode(text), {
@@ -193,7 +196,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       assert.equal(await first.resign(), false);
       assert.equal(second.held, true);
     }),
-    withSyncs("lists what is held, by whom and until when", async (one, two, three) => {
+    withSyncs("lists held locks, their holders and expiry", async (one, two, three) => {
       assert.deepEqual(await three.locks(), []);
       const before = Date.now();
       const long = await one.lock("orders/é", { ttlMs: 60_000, holder: "one" });
@@ -215,7 +218,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       const [short, held] = locks;
       assert.equal(held?.holder, "one");
       assert.match(short?.holder ?? "", new RegExp(`/${process.pid}$`));
-      assert.equal(short?.since.getTime(), since, "a renewal is no new beginning");
+      assert.equal(short?.since.getTime(), since, "a renewal is not a new start");
       // Clocks of this host and of its backend agree within a second.
       const age = (held?.since.getTime() ?? 0) - before;
       assert.ok(age > -1_000 && age < 60_000, `taken ${age} ms after it was asked for`);
@@ -229,7 +232,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
       await Promise.all([long.unlock(), lead.resign()]);
       assert.deepEqual([await one.locks(), await one.leaders()], [[], []]);
     }),
-    withSyncs("refuses ids and times that cannot be", async (one) => {
+    withSyncs("refuses invalid ids and times", async (one) => {
       for (const id of ["", "x".repeat(513), "\ud800"]) {
         await fails("invalid_argument", () => one.lock(id));
         await fails("invalid_argument", () => one.leader(id));
@@ -272,7 +275,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
         }
       },
     ),
-    withSyncs("takes no lock whose signal fires before it is there", async (one, two) => {
+    withSyncs("takes no lock whose signal aborts before it is granted", async (one, two) => {
       for (const moment of abortMoments) {
         for (const waitMs of [0, 10_000]) {
           const options = { ttlMs: 600_000, waitMs };
@@ -282,7 +285,7 @@ export function syncContract(create: () => Promise<SyncBackend>): readonly Contr
         }
       }
     }),
-    withSyncs("gives back with close what it holds, and ends what waits", async (one, two) => {
+    withSyncs("releases its locks on close, and ends waiting calls", async (one, two) => {
       const lock = await one.lock("held");
       const other = await two.lock("other");
       const waiting = fails("unavailable", () => one.lock("other"));

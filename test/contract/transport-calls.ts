@@ -25,7 +25,7 @@ const mostDeadlineSkewMs = 15;
 export function unaryContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
-      name: "hands a handler a full message, and takes an initializer from either side",
+      name: "passes a full message to a handler, and accepts an initializer from either side",
       run: () => {
         let received: unknown;
         return onLink(
@@ -80,7 +80,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "takes the request as it is when the call is made",
+      name: "captures the request when the call is made",
       run: () =>
         onLink(under, { unary: answerText }, async ({ channel }) => {
           const request = { text: "before" };
@@ -90,7 +90,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         }),
     },
     {
-      name: "carries messages up to the limit, refuses larger ones on either side, and goes on",
+      name: "carries messages up to the limit, refuses larger ones on either side, and stays usable",
       run: () => {
         const limit = 300_000;
         const wrapped = 16;
@@ -128,7 +128,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "carries a thousand calls at once, each with its own answer",
+      name: "carries a thousand calls at once, each with its own response",
       run: () =>
         onLink(
           under,
@@ -176,7 +176,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "carries metadata there, metadata and trailers back, text and bytes",
+      name: "carries metadata with requests, and metadata and trailers with responses, text and bytes",
       run: () => {
         let tenants: readonly unknown[] = [];
         let token: Uint8Array | undefined;
@@ -210,7 +210,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "refuses metadata that is too large, and fails an answer that has too much",
+      name: "refuses metadata that is too large, and fails a response with too much",
       run: () =>
         onLink(
           under,
@@ -239,7 +239,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         ),
     },
     {
-      name: "carries a handler's error with all it says, metadata and trailers too",
+      name: "carries a handler's error completely, with metadata and trailers",
       run: () =>
         onLink(
           under,
@@ -270,7 +270,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         ),
     },
     {
-      name: "tells nothing of what else a handler throws",
+      name: "reveals nothing of other values that a handler throws",
       run: () => {
         const thrown = [new Error("secret"), "secret", null, undefined];
         return onLink(
@@ -295,7 +295,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "fails a call whose handler returns what is no answer, and lets the dispatcher say so",
+      name: "fails a call whose handler does not return a response, with the dispatcher's error",
       run: async () => {
         const wrong: Answers = { unary: () => ({ index: "one" }) };
         await onLink(under, wrong, async ({ channel }) => {
@@ -320,7 +320,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "does not send a request that is none",
+      name: "does not send an invalid request",
       run: () =>
         onLink(under, {}, async ({ channel }) => {
           const request = { count: "many" } as unknown as { count: number };
@@ -332,7 +332,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         }),
     },
     {
-      name: "refuses bytes that are no request",
+      name: "refuses bytes that are not a request",
       run: () => {
         const garbage: EchoMethod = {
           ...echo.echo,
@@ -345,7 +345,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "refuses a method that it does not have",
+      name: "refuses an unknown method",
       run: async () => {
         const answers: Answers = { unary: () => ({}) };
         const other = { ...echo.echo, name: "micro.test.v1.EchoService/Other" };
@@ -371,7 +371,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "refuses a kind of call and a content type that a method does not have",
+      name: "refuses a kind of call and a content type that a method does not support",
       run: () => {
         const odd: EchoMethod = {
           ...echo.echo,
@@ -409,7 +409,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
             // The first call on a connection takes longest to arrive, so the two sides differ about
             // when its deadline passes.
             await channel.unary(echo.echo, { text: "first" }, outgoing());
-            // What is sent is measured from the beginning of a turn of the event loop.
+            // Sending is measured from the beginning of a turn of the event loop.
             await new Promise((resolve) => setImmediate(resolve));
             begun = outgoing({ timeoutMs: 60 });
             await failure(channel.unary(echo.echo, {}, begun), "deadline_exceeded", "unknown");
@@ -425,7 +425,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "does not begin a call whose deadline has passed or whose signal has fired",
+      name: "does not begin a call whose deadline has passed or whose signal has aborted",
       run: () =>
         onLink(under, {}, async ({ channel }) => {
           await failure(
@@ -466,7 +466,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "cancels a thousand calls by one signal, and warns of no leak",
+      name: "cancels a thousand calls by one signal, without a leak warning",
       run: () => {
         let running = 0;
         let cancelled = 0;
@@ -499,7 +499,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "drops the response of a call that was given up, and goes on",
+      name: "drops the response of a cancelled call, and stays usable",
       run: () => {
         const finish = gate();
         return onLink(
@@ -524,7 +524,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
       },
     },
     {
-      name: "tells the handler who called, and by what",
+      name: "tells the handler the caller's address and protocol",
       run: () => {
         let peer: unknown;
         return onLink(
@@ -559,7 +559,7 @@ export function unaryContract(under: TransportUnderTest): readonly ContractCase[
         }),
     })),
     {
-      name: "gives each of a thousand calls at once its own answer, again and again",
+      name: "gives each of a thousand calls at once its own response, repeatedly",
       run: () =>
         onLink(under, { unary: ({ text }) => ({ text }) }, async ({ channel }) => {
           const texts = Array.from({ length: 1_000 }, (_, index) => `call ${index}`);

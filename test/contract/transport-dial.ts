@@ -9,7 +9,7 @@ export function dialContract(under: TransportUnderTest): readonly ContractCase[]
   const { dialled = (address: string) => address } = under;
   return [
     {
-      name: "cannot dial where nobody listens",
+      name: "cannot dial an address without a listener",
       run: async () => {
         const error = await failure(
           under.create().dial(under.nowhere),
@@ -38,7 +38,7 @@ export function dialContract(under: TransportUnderTest): readonly ContractCase[]
       },
     },
     {
-      name: "ends a dial at its signal, whenever that fires, and closes what was opened meanwhile",
+      name: "ends a dial at its signal, whenever it aborts, and closes a connection opened meanwhile",
       run: async () => {
         const transport = under.create();
         const listener = await transport.listen(under.freeAddress(), answering({}));

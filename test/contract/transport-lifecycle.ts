@@ -19,7 +19,7 @@ import {
 export function lifecycleContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
-      name: "knows its own addresses",
+      name: "accepts its own addresses",
       run: async () => {
         const transport = under.create();
         assert.ok(transport.accepts(under.nowhere));
@@ -43,7 +43,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
     },
     ...dialContract(under),
     {
-      name: "cannot listen where somebody does, and can when he has left",
+      name: "cannot listen at an address in use, and can once it is free",
       run: () =>
         onLink(under, { unary: () => ({}) }, async ({ transport, listener, channel }) => {
           const again = transport.listen(listener.address, answering({}));
@@ -100,7 +100,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
         ),
     },
     {
-      name: "drains: finishes what it has, refuses what comes, and tells the callers",
+      name: "drains: finishes open calls, refuses new ones, and notifies the callers",
       run: () => {
         const begun = gate();
         const finish = gate();
@@ -139,7 +139,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
       },
     },
     {
-      name: "answers or refuses what crosses its draining, and leaves none of it in doubt",
+      name: "serves or refuses calls that cross its draining, and leaves no outcome in doubt",
       run: async () => {
         for (let round = 0; round < 10; round++) {
           const answers: Answers = { unary: ({ text }) => ({ text }) };
@@ -156,7 +156,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
       },
     },
     {
-      name: "cancels what is open when a listener closes, with an unknown outcome for the caller",
+      name: "cancels open calls when a listener closes, with an unknown outcome for the caller",
       run: () => {
         const begun = gate();
         const cancelled = gate<MicroError>();
@@ -187,7 +187,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
       },
     },
     {
-      name: "gives open calls the grace that a close allows, and no more",
+      name: "gives open calls the grace period of a close, and no more",
       run: () => {
         const begun = [gate(), gate()];
         const finish = gate();
@@ -218,7 +218,7 @@ export function lifecycleContract(under: TransportUnderTest): readonly ContractC
       },
     },
     {
-      name: "closes a channel: its calls are cancelled, none begins, and closing again is nothing",
+      name: "closes a channel: its calls are cancelled, none begins, and closing again has no effect",
       run: () => {
         const begun = gate();
         const cancelled = gate<MicroError>();

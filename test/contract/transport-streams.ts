@@ -79,7 +79,7 @@ class Endless implements AsyncIterable<{ text: string; payload: Uint8Array }> {
 export function streamContract(under: TransportUnderTest): readonly ContractCase[] {
   return [
     {
-      name: "carries a stream of answers to one request, in order, with metadata first and trailers last",
+      name: "carries a stream of responses to one request, in order, metadata first and trailers last",
       run: () =>
         onLink(
           under,
@@ -108,7 +108,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "carries many requests to one answer, from any iterable",
+      name: "carries many requests to one response, from any iterable",
       run: () =>
         onLink(
           under,
@@ -136,7 +136,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "carries streams of nothing and of empty messages",
+      name: "carries empty streams and empty messages",
       run: () =>
         onLink(under, chat, async ({ channel }) => {
           assert.deepEqual(await all(channel.stream(echo.chat, [], outgoing())), []);
@@ -246,7 +246,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         }),
     },
     {
-      name: "begins a stream when it is read, and not before",
+      name: "begins a stream only when it is read",
       run: () => {
         let begun = 0;
         return onLink(
@@ -271,7 +271,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "stops a handler that writes faster than its caller reads, and lets it go on",
+      name: "pauses a handler that writes faster than its caller reads, and resumes it",
       run: () => {
         const answers = new Endless(1000);
         return onLink(
@@ -282,7 +282,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
             await reader.next();
             const held = await settled(() => answers.taken);
             const most = mostAhead(under, 65_536, 1000);
-            assert.ok(held <= most, `${held} answers were taken of an iterator nobody reads`);
+            assert.ok(held <= most, `${held} responses were taken from an unread iterator`);
             for (let read = 0; read < 3 * most; read++) {
               assert.equal((await reader.next()).value?.text, `${read + 1}`);
             }
@@ -295,7 +295,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "stops a caller that writes faster than its handler reads, empty messages too",
+      name: "pauses a caller that writes faster than its handler reads, also with empty messages",
       run: () => {
         const readOn = gate();
         const most = mostAhead(under, 16_384, 0);
@@ -317,7 +317,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
               channel.stream(echo.collect, requests, outgoing({ timeoutMs: 60_000 })),
             );
             const held = await settled(() => requests.taken);
-            assert.ok(held <= most, `${held} requests were taken that nobody reads`);
+            assert.ok(held <= most, `${held} unread requests were taken`);
             readOn.open();
             await answer;
             assert.equal(read, most + 500);
@@ -328,7 +328,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "stops a conversation whose caller does not read, on both sides",
+      name: "pauses a conversation whose caller does not read, on both sides",
       run: () => {
         const most = mostAhead(under, 65_536, 1000);
         let answered = 0;
@@ -347,9 +347,9 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
             const reader = channel.stream(echo.chat, requests, outgoing())[Symbol.asyncIterator]();
             await reader.next();
             await settled(() => requests.taken + answered);
-            assert.ok(answered <= most, `${answered} answers were made that nobody reads`);
+            assert.ok(answered <= most, `${answered} unread responses were made`);
             const unread = requests.taken - answered;
-            assert.ok(unread <= most, `${unread} requests were taken that nobody reads`);
+            assert.ok(unread <= most, `${unread} unread requests were taken`);
             for (let read = 0; read < 3 * most; read++) {
               assert.equal((await reader.next()).value?.text, `${read + 1}`);
             }
@@ -361,7 +361,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "is not held up by a stream that nobody reads",
+      name: "is not delayed by an unread stream",
       run: () => {
         const answers = new Endless(1000);
         return onLink(
@@ -414,7 +414,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "tells a handler that its caller has said all, and still takes its answers",
+      name: "tells a handler that the requests have ended, and still delivers its responses",
       run: () =>
         onLink(
           under,
@@ -435,7 +435,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "leaves the requests when the handler ends before them",
+      name: "stops the requests when the handler ends before them",
       run: () =>
         onLink(
           under,
@@ -463,7 +463,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "cancels a stream that its reader leaves: the handler's signal fires, its answers are left, its requests throw",
+      name: "cancels a stream that its reader leaves: the handler's signal aborts, its responses stop, its requests throw",
       run: () => {
         const answers = new Endless(10);
         const cancelled = gate<MicroError>();
@@ -520,7 +520,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "fails with what its requests throw, and cancels the handler",
+      name: "fails with the error of its requests, and cancels the handler",
       run: () => {
         const reasons: string[] = [];
         return onLink(
@@ -559,7 +559,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "carries a handler's error after what it answered, with trailers",
+      name: "carries a handler's error after its responses, with trailers",
       run: () =>
         onLink(
           under,
@@ -587,7 +587,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "tells nothing of what else a streaming handler throws, wherever it does",
+      name: "reveals nothing of other values that a streaming handler throws, at any point",
       run: () =>
         onLink(
           under,
@@ -617,7 +617,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
         ),
     },
     {
-      name: "fails a stream whose handler yields what is no answer, and leaves the handler",
+      name: "fails a stream whose handler yields an invalid response, and leaves the handler",
       run: () => {
         let left = false;
         return onLink(
@@ -640,7 +640,7 @@ export function streamContract(under: TransportUnderTest): readonly ContractCase
       },
     },
     {
-      name: "does not begin a stream whose deadline has passed or whose signal has fired",
+      name: "does not begin a stream whose deadline has passed or whose signal has aborted",
       run: () =>
         onLink(under, {}, async ({ channel }) => {
           const requests = new Endless(1);

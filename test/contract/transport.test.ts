@@ -42,7 +42,7 @@ const transports: Record<string, TransportUnderTest> = {
 const notOfHttp = [
   // gRPC does not transmit the kind of a call, and a content type belongs to the protocol and not
   // to the method.
-  "refuses a kind of call and a content type that a method does not have",
+  "refuses a kind of call and a content type that a method does not support",
 ];
 
 for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
@@ -63,7 +63,7 @@ for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
  * a request does not transmit the kind of the call.
  */
 const notOfGoMicro = [
-  "refuses a kind of call and a content type that a method does not have",
+  "refuses a kind of call and a content type that a method does not support",
   "refuses connections beyond its limit",
 ];
 
@@ -71,14 +71,14 @@ const notOfGoMicro = [
 function notPromised({ guarantees }: Transport): readonly string[] {
   const { flowControl, drain, fullMetadata } = guarantees;
   return [
-    fullMetadata ? [] : "carries metadata there, metadata and trailers back, text and bytes",
-    drain ? [] : "drains: finishes what it has, refuses what comes, and tells the callers",
+    fullMetadata ? [] : "carries metadata with requests, and metadata and trailers with responses, text and bytes",
+    drain ? [] : "drains: finishes open calls, refuses new ones, and notifies the callers",
     flowControl === "stream"
       ? []
       : [
-          "stops a handler that writes faster than its caller reads, and lets it go on",
-          "stops a conversation whose caller does not read, on both sides",
-          "stops a caller that writes faster than its handler reads, empty messages too",
+          "pauses a handler that writes faster than its caller reads, and resumes it",
+          "pauses a conversation whose caller does not read, on both sides",
+          "pauses a caller that writes faster than its handler reads, also with empty messages",
         ],
   ].flat();
 }

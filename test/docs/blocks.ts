@@ -65,8 +65,7 @@ export function blocksOf(page: string, markdown: string): readonly Block[] {
  * - `continue`: the rest of the module that the block before it began
  * - `fragment`: it cannot be checked, because it leaves something out
  *
- * @throws Error for a word that is none of these, and for a block without one on a page that has
- * others with.
+ * @throws Error for any other word, and for a block without one on a page that has others with.
  */
 export function programsOf(blocks: readonly Block[]): readonly Program[] {
   const programs: Program[] = [];

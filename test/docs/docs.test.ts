@@ -113,14 +113,14 @@ describe("the code in docs/", () => {
     });
   }
 
-  test("passes where it is tests", async () => {
+  test("passes if it contains tests", async () => {
     await runTests(
       "tests.ts",
       allPrograms.filter(({ runs }) => runs === "as tests"),
     );
   }, 180_000);
 
-  test("is found to print something else, or to fail its tests", async () => {
+  test("is reported if it prints something else, or fails its tests", async () => {
     const [printing, failing] = workspace.programs.filter(({ page }) => page === planted);
     expect(printing?.prints).toEqual(["41"]);
     expect(await printed(printing!)).toEqual(["42"]);
@@ -167,7 +167,7 @@ describe("the pages of docs/", () => {
     expect(listed.toSorted()).toEqual(expected);
   });
 
-  test("are searched for links that lead nowhere", () => {
+  test("are searched for broken links", () => {
     const text =
       "# A [b](c) `d`\n[x](#a-b-d) [y](#nowhere) [z](missing.md) [w](service.md#environment)";
     expect([...anchorsOf(text)]).toEqual(["a-b-d"]);

@@ -111,7 +111,7 @@ async function typeErrors(
 ): Promise<readonly PageError[]> {
   const tsconfig = {
     extends: join(repository, "tsconfig.check.json"),
-    // The enums of protoc-gen-es are not erasable unless one asks for that.
+    // By default, the enums of protoc-gen-es are not erasable.
     compilerOptions: { erasableSyntaxOnly: false },
     include: [...pages.keys()],
     exclude: [],

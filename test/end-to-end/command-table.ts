@@ -21,7 +21,7 @@ type Row = readonly [
 
 /**
  * Every command. A new one gets a row. Each row runs piped and on a terminal, and all in this
- * order, so that a row may build on those before it and has to bear to be run again.
+ * order, so that a row may build on those before it and must be repeatable.
  *
  * @param service name of the project and of its service, of the template `pubsub`
  */
@@ -78,7 +78,7 @@ export function commandRuns(service: string): readonly CommandRun[] {
 /**
  * What is likely to be got wrong, and is told in the same words on a terminal.
  *
- * The environment has in `TAKEN` an address that somebody listens at.
+ * The environment has in `TAKEN` an address that is in use.
  */
 export function mistakes(service: string): readonly CommandRun[] {
   const rows: readonly Row[] = [

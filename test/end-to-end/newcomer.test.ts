@@ -46,7 +46,7 @@ const env: NodeJS.ProcessEnv = {
   npm_config_prefer_offline: "true",
 };
 // The test is itself run by npm, whose settings must not leak into the newcomer's commands.
-// Node 22 warns on standard error where NO_COLOR is set beside it, even to nothing.
+// Node 22 warns on standard error if NO_COLOR is set as well, even if it is empty.
 delete env.FORCE_COLOR;
 for (const name of Object.keys(env)) {
   if (/^npm_(package|lifecycle|config_local_prefix|config_loglevel)/.test(name)) delete env[name];
@@ -73,7 +73,7 @@ async function shell(
   }
 }
 
-/** What goes on in a terminal of its own until it is disposed of. */
+/** A program in a terminal of its own, until it is disposed. */
 interface Terminal extends AsyncDisposable {
   /** All that it has shown. */
   readonly log: string;

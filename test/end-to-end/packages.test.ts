@@ -41,14 +41,14 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const tarballs = () => readdirSync(packages).map((file) => join(packages, file));
 
 describe("the packed packages", () => {
-  test("hold what publint asks for", async () => {
+  test("pass publint", async () => {
     for (const tarball of tarballs()) {
       const { stdout } = await run(bin("publint"), ["run", "--strict", tarball]);
       expect(stdout).toMatch(/All good/);
     }
   });
 
-  test.runIf(long)("have types that resolve wherever ESM does", async () => {
+  test.runIf(long)("have types that resolve in every ESM setting", async () => {
     const libraries = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
     expect(libraries).toHaveLength(4);
     for (const tarball of libraries) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
@@ -85,7 +85,7 @@ test("the etcd driver is built against the packed runtime alone", async () => {
   const program = `
     import { etcdRegistry } from "./dist/index.js";
     const registry = etcdRegistry({ endpoints: "127.0.0.1:1", startTimeoutMs: 0 });
-    await registry.get("nobody").catch(({ code }) => console.log(code));
+    await registry.get("absent").catch(({ code }) => console.log(code));
     await registry.close();`;
   const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program], {
     cwd: folder,
@@ -123,7 +123,7 @@ test("a service that listens has loaded the runtime alone, and HTTP with the fir
   expect(answered?.builtins).toContain("http2");
 });
 
-test("runtime and driver, installed from their tarballs, are one program", async () => {
+test("runtime and driver, installed from their tarballs, share one process-wide state", async () => {
   const folder = join(scratch, "one-program");
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
@@ -175,7 +175,7 @@ describe.runIf(long)("the five steps of docs/getting-started.md in an empty fold
       delete (env as NodeJS.ProcessEnv)[name];
   }
 
-  test("are five, and end with a call that is answered", async () => {
+  test("are five, and end with a successful call", async () => {
     expect(steps.map((step) => step.number)).toEqual([1, 2, 3, 4, 5]);
     const background: (() => Promise<void>)[] = [];
     try {
@@ -232,7 +232,7 @@ describe.runIf(long)("the five steps of docs/getting-started.md in an empty fold
     };
   }
 
-  test("leave a project that can prove an implementation of its own with the contract suites", async () => {
+  test("produce a project that can test its own implementation with the contract suites", async () => {
     await run("npm", ["i", ...tarballs().filter((file) => file.includes("contract"))], {
       cwd: folder,
       env,

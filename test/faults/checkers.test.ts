@@ -23,7 +23,7 @@ describe("the delivery checker", () => {
   };
   const sound = { acked: 100, lost: 0, unknown: 0, duplicates: 0, unsure: 0, contradicted: 0 };
 
-  test("finds nothing where nothing is wrong", () => {
+  test("finds nothing in a correct run", () => {
     expect(checkDelivery(published, ids(0, 100).reverse())).toEqual(sound);
   });
   test.each<[what: string, handled: string[], finding: object]>([
@@ -41,7 +41,7 @@ describe("the lock checker", () => {
   const grants = [1, 2, 3].map((token) => ({ token }));
   const write = (version: number, token: number) => ({ version, token });
 
-  test("finds nothing where nothing is wrong", () => {
+  test("finds nothing in a correct run", () => {
     const writes = [write(3, 2), write(1, 1), write(2, 1), write(9, 3)];
     expect(checkLocks(grants, writes)).toEqual({ grants: 3, repeatedTokens: 0, staleWrites: 0 });
   });
@@ -57,7 +57,7 @@ describe("the lock checker", () => {
 describe("the order checker", () => {
   const row = (...sequences: number[]) => sequences.map((sequence) => ({ key: "k", sequence }));
 
-  test("finds nothing where keys keep their order, repetitions of the last included", () => {
+  test("finds nothing if keys keep their order, including repetitions of the last", () => {
     const other = { key: "other", sequence: 0 };
     expect(countInversions([...row(1, 2, 2), other, ...row(3)])).toBe(0);
   });
@@ -71,12 +71,12 @@ describe("the attempts checker", () => {
     checkAttempts(new Set(["p"]), new Set(["a", "b"]), 3, tried, buried);
   const sound = { wronglyTried: 0, wronglyBuried: 0, wronglyHandled: 0 };
 
-  test("finds nothing where nothing is wrong", () => {
+  test("finds nothing in a correct run", () => {
     expect(check(["p", "a", "p", "b", "p"], ["p"])).toEqual(sound);
   });
   test.each<[what: string, tried: string[], buried: string[], finding: object]>([
     ["poison that was tried too often", ["p", "p", "p", "p", "a", "b"], ["p"], { wronglyTried: 1 }],
-    ["poison that was given up early", ["p", "p", "a", "b"], ["p"], { wronglyTried: 1 }],
+    ["poison that was dropped early", ["p", "p", "a", "b"], ["p"], { wronglyTried: 1 }],
     ["poison that vanished", ["p", "p", "p", "a", "b"], [], { wronglyBuried: 1 }],
     ["poison that was buried twice", ["p", "p", "p", "a", "b"], ["p", "p"], { wronglyBuried: 1 }],
     [
@@ -110,7 +110,7 @@ describe("the leaders checker", () => {
   ];
   const figures = { terms: 3, sharedEpochs: 0, staleEpochs: 0, doubleLeaders: 0, toldLate: 0 };
 
-  test("finds nothing where one leads after the other, also again", () => {
+  test("finds nothing if leaders follow each other, also repeatedly", () => {
     expect(checkLeaders(sound)).toEqual(figures);
   });
   test.each<[what: string, planted: LeaderEntry, finding: object]>([
@@ -131,11 +131,11 @@ describe("the leaders checker", () => {
 describe("the terms checker", () => {
   const term = (token: number, from: number, to: number) => ({ token, from, to });
 
-  test("finds nothing where one follows the other, and says how closely", () => {
+  test("finds nothing if terms follow each other, and reports the shortest gap", () => {
     const figures = checkTerms([term(2, 30, 40), term(1, 0, 10), term(3, 45, 50)]);
     expect(figures).toEqual({ terms: 3, overlaps: 0, staleTokens: 0, shortestGapMs: 5 });
   });
-  test("finds two holders at once, the second of them inside a long term as well", () => {
+  test("finds two holders at once, also with the second inside a long term", () => {
     expect(checkTerms([term(1, 0, 100), term(2, 10, 20), term(3, 50, 60)]).overlaps).toBe(2);
   });
   test("finds a token that does not grow", () => {
@@ -157,7 +157,7 @@ describe("the watch checker", () => {
   ];
   const sound = { inconsistent: 0, backwards: 0, invented: 0, different: 0 };
 
-  test("finds nothing where nothing is wrong", () => {
+  test("finds nothing in a correct run", () => {
     expect(checkWatch(good, written, truth)).toEqual({ events: 4, snapshots: 1, ...sound });
   });
   test.each<[what: string, events: readonly WatchEvent[], finding: object]>([
@@ -176,7 +176,7 @@ describe("the watch checker", () => {
       { backwards: 1, different: 1 },
     ],
     [
-      "a change that nobody made",
+      "a change that was never made",
       [...good, { type: "updated", id: "a", revision: 9 }],
       { invented: 1, different: 1 },
     ],
@@ -196,7 +196,7 @@ describe("the sync checker", () => {
     });
   const ack = '11 writev(8, [{iov_base="ack 1"}], 1) = 5';
 
-  test("finds nothing where each acknowledgement follows a sync of its event", () => {
+  test("finds nothing if each acknowledgement follows a sync of its event", () => {
     const written = '10 pwrite64(9, "<<1>>", 5, 0) = 5';
     expect(check(written, "10 fsync(9) = 0", ack)).toEqual({ acks: 1, unsynced: 0 });
     const apart = ["12 fsync(9 <unfinished ...>", "12 <... fsync resumed>)           = 0"];
@@ -215,7 +215,7 @@ describe("the sync checker", () => {
   });
 });
 
-test("a ledger keeps whole lines, and a torn one never happened", () => {
+test("a ledger keeps complete lines and ignores a torn one", () => {
   const directory = mkdtempSync(join(tmpdir(), "micro-ledger-"));
   const ledger = new Ledger(join(directory, "a.ledger"));
   ledger.write({ id: "one" });

@@ -21,7 +21,7 @@ import { frame, greeting, methodFrame, wireVectors } from "../support/wire.ts";
 import { MemorySocket } from "./memory-socket.ts";
 import { integer, mutate, pick, type Random, segments } from "./mutation.ts";
 
-/** What is fuzzed; a test puts broken ones in their place, which must be found out. */
+/** The code that is fuzzed; a test replaces it with broken versions, which must be detected. */
 export interface FuzzTargets {
   readonly createReader?: (handler: FrameHandler, maxMessageBytes: number) => ReaderUnderTest;
   readonly Server?: typeof ServerConnection;
@@ -210,7 +210,7 @@ async function fuzzServer(
   await turn();
   if (!server.ended) socket.destroy();
   await turn();
-  // What is no MicroError becomes one with this code: it was thrown by mistake.
+  // Any other value that was thrown by mistake becomes a MicroError with this code.
   assert.notEqual(reported?.code, "internal", reported?.stack);
   assert.equal(server.openCalls, 0);
   assert.equal(dispatcher.running, 0, "a handler still waits, and was not cancelled");
@@ -276,7 +276,7 @@ function conversations(): Uint8Array[] {
 }
 
 /**
- * Answers in all ways: at once, later, never, with an error; counts handlers that nobody has
+ * Responds in all ways: at once, later, never, with an error; counts handlers that were not
  * cancelled.
  */
 class AnyAnswer implements Dispatcher {

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 
-/** As much of a socket as a connection uses, without a kernel. What is written to it is gone. */
+/** The part of a socket that a connection uses, without a kernel. It discards what is written. */
 export class MemorySocket extends EventEmitter {
   writableLength = 0;
   connecting = false;

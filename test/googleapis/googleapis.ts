@@ -189,7 +189,7 @@ async function typeErrors(): Promise<string[]> {
     cwd: gen,
     maxBuffer: 1 << 28,
   }).catch((error: { stdout: string }) => error);
-  // What stands in no file of the output is an error all the same, the runtime's own sources aside.
+  // Lines without a file of the output are errors too, except for the runtime's own sources.
   return stdout.split("\n").filter((line) => /error TS/.test(line) && !line.startsWith("../"));
 }
 

@@ -199,7 +199,7 @@ describe("floods end the connection that they come by", () => {
     return cutOff(() => piece, 20 * megabyte);
   });
 
-  test("PING whose answers are read", () => {
+  test("PING whose replies are read", () => {
     const piece = Buffer.concat(
       Array.from({ length: 100 }, () => frame(types.ping, 0, 0, Buffer.alloc(8))),
     );
@@ -218,7 +218,7 @@ describe("floods of HTTP/2 frames cost no memory", () => {
       await connection.flood(() => piece, 10 * megabyte);
     }));
 
-  test("headers that unpack to a hundred times their size", () =>
+  test("headers that decompress to a hundred times their size", () =>
     harmless(async () => {
       const connection = raw();
       connection.greet();
@@ -240,7 +240,7 @@ describe("floods of HTTP/2 frames cost no memory", () => {
   test.each([
     ["of 1,000 bytes", Buffer.concat([Buffer.of(0x12, 0xe8, 0x07), Buffer.alloc(1_000)])],
     ["of a few bytes", Buffer.alloc(0)],
-  ])("16,383 answers %s for each of 100 calls, which are never taken", async (_, payload) => {
+  ])("16,383 responses %s for each of 100 calls, which are never read", async (_, payload) => {
     // What the first round cost must be there again for the next ones.
     for (let round = 0; round < 3; round++) {
       await harmless(async () => {
@@ -251,7 +251,7 @@ describe("floods of HTTP/2 frames cost no memory", () => {
     }
   });
 
-  test("calls whose answers nobody takes are given up, though their connection lives", () =>
+  test("calls whose responses are not read are abandoned, though their connection lives", () =>
     harmless(async () => {
       const connection = takeNothing(Buffer.alloc(0));
       const ping = frame(types.ping, 0, 0, Buffer.alloc(8));
@@ -264,7 +264,7 @@ describe("floods of HTTP/2 frames cost no memory", () => {
 });
 
 /**
- * Calls for a hundred streams of answers on a connection whose window lets none of them through.
+ * Calls for a hundred response streams on a connection whose window lets none of them through.
  */
 function takeNothing(payload: Buffer): RawConnection {
   const connection = raw();
@@ -291,7 +291,7 @@ describe("bombs", () => {
   };
 
   test.each(Object.entries(forms))(
-    "a prefix that announces 1 GiB is refused before a byte of it is there: %s",
+    "a prefix that announces 1 GiB is refused before any byte arrives: %s",
     (_, { path, type, status }) => {
       const headers = { ":path": `${service}/${path}`, "content-type": type };
       const prefix = Buffer.of(0, 0x40, 0, 0, 0);
@@ -302,7 +302,7 @@ describe("bombs", () => {
   );
 
   test.each(["application/json", "application/proto"])(
-    "a length of 1 GiB is refused before a byte of it is there: a call of Connect in %s",
+    "a length of 1 GiB is refused before any byte arrives: a Connect call in %s",
     (type) => {
       const header = `host: localhost\r\ncontent-type: ${type}\r\ncontent-length: ${1024 * megabyte}\r\n\r\n`;
       const refused = async () => {
@@ -337,7 +337,7 @@ describe("bombs", () => {
       }, most.unpacked),
     );
 
-    test("a call of Connect, by POST and by GET", () =>
+    test("a Connect call, by POST and by GET", () =>
       harmless(async () => {
         const url = `http://127.0.0.1:${victim.port}${service}/Echo`;
         const headers = { "content-type": "application/proto", "content-encoding": encoding };
@@ -353,8 +353,8 @@ describe("bombs", () => {
   });
 });
 
-describe("who says nothing, or not enough, is sent away", () => {
-  test("a header that comes byte by byte, half a preface, half a handshake of TLS", () =>
+describe("a silent or incomplete client is disconnected", () => {
+  test("a header that arrives byte by byte, a partial preface, a partial TLS handshake", () =>
     timed(async () => {
       const slow = raw();
       const slowly = setInterval(() => slow.socket.write("P"), 100);
@@ -375,11 +375,11 @@ describe("who says nothing, or not enough, is sent away", () => {
       return took;
     }, closedWithinMs.silence));
 
-  test("5,000 connections that say nothing", { timeout: 180_000 }, () =>
+  test("5,000 silent connections", { timeout: 180_000 }, () =>
     timed(async () => {
       /** How long each was open, in milliseconds. */
       const closed: Promise<number>[] = [];
-      // In waves: what stands in the system's queue when it is full has never reached the server.
+      // In waves: connections in the system's full queue never reached the server.
       for (let wave = 0; wave < 20; wave++) {
         const connected = Array.from({ length: 250 }, () => {
           const socket = connectTcp({ host: "127.0.0.1", port: victim.port });

@@ -3,8 +3,8 @@ import { buildServer } from "../../runtime/src/server/rpc-server.ts";
 import { registerEcho } from "../support/server.ts";
 
 /**
- * A server that others do harm to, in a process of its own, so that its memory is its own. It tells
- * of that, and of how many connections and calls it has, whenever it is asked.
+ * A server under attack, in a process of its own, so that its memory can be measured. On request it
+ * reports that and the number of its connections and calls.
  */
 
 const transport = tcpTransport({

@@ -4,7 +4,7 @@ import { createClient, httpTransport, memoryRegistry } from "@micro-es/runtime";
 import { createEchoServiceClient } from "../gen/micro/test/v1/echo_micro.ts";
 import { type Program, startProgram } from "../support/process.ts";
 
-/** What a server tells of itself. */
+/** The state that a server reports. */
 export interface VictimState {
   /**
    * What the system has given it, in bytes; some of it is never given back, and more where the
@@ -22,7 +22,7 @@ export interface VictimState {
 /** The most that a server's memory grew, in bytes. */
 export type Growth = Pick<VictimState, "rss" | "held">;
 
-/** A server in a process of its own, with a client of good will beside it. */
+/** A server in a process of its own, with a well-behaved client. */
 export class Victim {
   readonly port: number;
   readonly #program: Program;
@@ -47,7 +47,7 @@ export class Victim {
     const flags = ["--expose-gc", "--max-semi-space-size=2"];
     const program = startProgram(file, environment, [], flags);
     const victim = new Victim(program, Number(await program.told("port")));
-    // What is loaded and compiled at the first call is no growth.
+    // Code that is loaded and compiled at the first calls does not count as growth.
     for (let call = 0; call < 200; call++) await victim.serve();
     return victim;
   }

@@ -23,7 +23,7 @@ export interface RunningFront {
 interface Program {
   readonly name: string;
   readonly command: string;
-  readonly remedy: string;
+  readonly fix: string;
   configuration(port: number, target: string, directory: string): string;
   words(file: string, directory: string): readonly string[];
 }
@@ -38,7 +38,7 @@ const requestsOfConnection = 1_000;
 const nginx = (places: (port: number, target: string) => string): Program => ({
   name: "nginx",
   command: "nginx",
-  remedy: "apt-get install nginx-light",
+  fix: "apt-get install nginx-light",
   configuration: (port, target, directory) => `
     daemon off;
     master_process off;
@@ -84,7 +84,7 @@ const nginxAlone = nginx(
 const haproxy: Program = {
   name: "HAProxy",
   command: "haproxy",
-  remedy: "apt-get install haproxy",
+  fix: "apt-get install haproxy",
   configuration: (port, target) => `
     global
       maxconn 256
@@ -110,14 +110,14 @@ export function fronts(): readonly (Front | Missing)[] {
 /** An nginx that responds itself, or that it is missing. */
 export function startNginx(): { readonly start: () => Promise<RunningFront> } | Missing {
   const front = frontOf(nginxAlone);
-  return "remedy" in front ? front : { start: () => front.start("") };
+  return "fix" in front ? front : { start: () => front.start("") };
 }
 
 function frontOf(program: Program): Front | Missing {
-  const { name, remedy } = program;
+  const { name, fix } = program;
   return spawnSync(program.command, ["-v"], { env }).error === undefined
     ? { name, start: (target) => startProxy(program, target) }
-    : { name, remedy };
+    : { name, fix };
 }
 
 async function startProxy(program: Program, target: string): Promise<RunningFront> {

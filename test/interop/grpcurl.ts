@@ -30,7 +30,7 @@ const uses: Readonly<
   },
   async call(run) {
     const text = await run("-d", '{"responseSize": 3}', "grpc.testing.TestService/UnaryCall");
-    expectEqual(JSON.parse(text).payload.body, "AAAA", "body of the answer");
+    expectEqual(JSON.parse(text).payload.body, "AAAA", "body of the response");
   },
   async "call a stream"(run) {
     const request = '{"responseParameters": [{"size": 1}, {"size": 3}]}';
@@ -57,7 +57,7 @@ export async function runGrpcurl(
 ): Promise<readonly CaseResult[] | Missing> {
   const program = await grpcurlProgram();
   if (program === undefined) {
-    return { name: "grpcurl", remedy: "install Go 1.25 or newer: https://go.dev/doc/install" };
+    return { name: "grpcurl", fix: "install Go 1.25 or newer: https://go.dev/doc/install" };
   }
   const tls = credentials !== undefined;
   const results: CaseResult[] = [];

@@ -48,7 +48,7 @@ export interface Peer {
 /** A peer missing on this machine, and how to get it. */
 export interface Missing {
   readonly name: string;
-  readonly remedy: string;
+  readonly fix: string;
 }
 
 const listening = (line: string) => /^listening (\S+)/.exec(line)?.[1];
@@ -125,7 +125,7 @@ async function grpcio(descriptors: string): Promise<Peer | Missing> {
   if (python === undefined) {
     return {
       name,
-      remedy: "apt-get install python3-grpcio python3-protobuf, or pip install grpcio protobuf",
+      fix: "apt-get install python3-grpcio python3-protobuf, or pip install grpcio protobuf",
     };
   }
   const argv = (program: string) => [
@@ -161,7 +161,7 @@ async function grpcGoPeer(): Promise<Peer | Missing> {
   const client = await goTool("google.golang.org/grpc/interop/client", grpcGo);
   const server = await goTool("google.golang.org/grpc/interop/server", grpcGo);
   if (client === undefined || server === undefined) {
-    return { name, remedy: "install Go 1.25 or newer: https://go.dev/doc/install" };
+    return { name, fix: "install Go 1.25 or newer: https://go.dev/doc/install" };
   }
   return {
     name,

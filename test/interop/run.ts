@@ -35,7 +35,7 @@ try {
   const credentials = await makeCredentials(scratch);
   const foreign: Peer[] = [];
   for (const peer of await foreignPeers(await descriptors())) {
-    if ("remedy" in peer) missing.set(peer.name, peer.remedy);
+    if ("fix" in peer) missing.set(peer.name, peer.fix);
     else foreign.push(peer);
   }
   for (const tls of [undefined, credentials]) {
@@ -46,7 +46,7 @@ try {
   }
   if (!plant) {
     for (const front of fronts()) {
-      if ("remedy" in front) missing.set(front.name, front.remedy);
+      if ("fix" in front) missing.set(front.name, front.fix);
       else
         results.push(...(await runAgainst(ours, [ours, ...foreign], undefined, undefined, front)));
     }
@@ -76,11 +76,11 @@ console.log(`\n${results.length - failures} passed, ${failures} failed in ${seco
 const wrong = plant ? missed(results) : [];
 for (const line of wrong) console.log(`PLANTED, NOT FOUND AS IT WAS: ${line}`);
 const failed = plant ? wrong.length > 0 || failures === 0 : failures > 0;
-for (const [name, remedy] of missing) console.log(`skipped ${name}: ${remedy}`);
+for (const [name, fix] of missing) console.log(`skipped ${name}: ${fix}`);
 if (failed || (missing.size > 0 && process.env.CI !== undefined)) process.exitCode = 1;
 
 function take(found: readonly CaseResult[] | Missing): void {
-  if ("remedy" in found) missing.set(found.name, found.remedy);
+  if ("fix" in found) missing.set(found.name, found.fix);
   else results.push(...found);
 }
 

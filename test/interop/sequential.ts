@@ -23,7 +23,7 @@ export async function runSequentialCalls(
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { name: "grpc-go", remedy: "install Go 1.25 or newer: https://go.dev/doc/install" };
+    return { name: "grpc-go", fix: "install Go 1.25 or newer: https://go.dev/doc/install" };
   }
   const server = await startServer(ours.server(undefined), ours.address);
   const argv = [program, server.address, String(calls), "/grpc.testing.TestService/EmptyCall"];

@@ -26,7 +26,7 @@ describe("a phrase that reads as translated", () => {
     expect(lines("a.md", `${good}\n`)).toEqual([]);
   });
 
-  test("is found where it goes over the end of a line", () => {
+  test("is found across the end of a line", () => {
     expect(lines("a.ts", "/**\n * The value is\n * no number.\n */\nconst a = 1;")).toEqual([
       expect.stringMatching(/^2: "is no number" reads as translated: use "is not a/),
     ]);

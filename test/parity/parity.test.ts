@@ -62,7 +62,7 @@ for (let number = 1; number <= 16; number++) {
       expected,
     },
     {
-      name: `stream ${code} after an answer`,
+      name: `stream ${code} after a response`,
       method: echo.repeat,
       requests: [{}],
       answer: { texts: ["before"], error },
@@ -140,7 +140,7 @@ for (const [what, error] of Object.entries(errors)) {
     ["collecting", echo.collect],
   ] as const) {
     cases.push({
-      name: `${kind}: an error with ${what}, and metadata and trailers beside it`,
+      name: `${kind}: an error with ${what}, with metadata and trailers`,
       method,
       requests: [{}],
       answer: { error, metadata: { "x-served": "a" }, trailers: { "x-cost": "7" } },
@@ -336,7 +336,7 @@ function plain(metadata: Metadata | undefined): unknown[] {
     .sort();
 }
 
-test(`the table has ${cases.length} cases with names of their own`, () => {
+test(`the table has ${cases.length} cases with unique names`, () => {
   expect(byName.size).toBe(cases.length);
   expect(cases.length).toBeGreaterThanOrEqual(60);
 });

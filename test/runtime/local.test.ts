@@ -9,7 +9,7 @@ import { inGuardScript, unpleasant } from "./services.ts";
 
 const program = new URL("./supervisor.ts", import.meta.url);
 
-/** A supervisor in a process of its own; whatever comes of it is gone after the test. */
+/** A supervisor in a process of its own; all processes it starts are gone after the test. */
 function supervisor(...words: string[]): { family: string; process: Program } {
   const family = randomUUID();
   onTestFinished(() => {
@@ -44,7 +44,7 @@ describe("a supervisor that is killed", () => {
     },
   );
 
-  test("is found out when it leaves one", async () => {
+  test("is detected when it leaves one", async () => {
     const { family, process: killed } = supervisor("forget");
     const [pid] = (await killed.told("runs")) as number[];
     killed.kill("SIGKILL");
@@ -52,7 +52,7 @@ describe("a supervisor that is killed", () => {
     expect(survivors(family)).toEqual([{ pid, command: "sleep 1000" }]);
   });
 
-  test("leaves no process even when its guard was killed before", async () => {
+  test("leaves no process even if its guard was killed before", async () => {
     const { family, process: killed } = supervisor("run");
     await killed.told("runs");
     const first = killGuard(family);

@@ -1,6 +1,6 @@
 /**
  * A program that runs services through the local runtime, for tests that kill it or look at what it
- * takes. The first word says what it does; what came of it goes to the test as a message.
+ * takes. The first word says what it does; the result goes to the test as a message.
  */
 import childProcess, { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -112,7 +112,7 @@ async function takeGigabyte(): Promise<void> {
 
 /** Starts and stops a service so often, and tells what is there afterwards that was not before. */
 async function startAndStop(times: number): Promise<void> {
-  // What the first rounds load and compile stays, and is no leak.
+  // Code that the first rounds load and compile stays, and is not a leak.
   await cycle(20);
   const before = state();
   await cycle(times);

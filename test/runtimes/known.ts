@@ -1,4 +1,4 @@
-/** What does not work on a runtime, and why. docs/runtimes.md says the same to users. */
+/** A limitation of a runtime, and its reason. docs/runtimes.md lists the same for users. */
 export interface Known {
   /** The runtime of the service. */
   readonly server: string;

@@ -40,7 +40,7 @@ describe("services in separate processes", () => {
   });
   afterAll(() => client.close());
 
-  test("are found by name, called in all four ways, and finish what is in flight at SIGTERM", async () => {
+  test("are found by name, called in all four kinds, and finish calls in flight at SIGTERM", async () => {
     await using server = await startEcho("red");
     expect(await client.unary(echo.echo, { text: "hi" })).toMatchObject({
       text: "hi",
@@ -142,7 +142,7 @@ describe("services in separate processes", () => {
     }
   }, 30_000);
 
-  test("a second one on the same port ends with a clear error, and the first goes on", async () => {
+  test("a second one on the same port ends with a clear error, and the first keeps running", async () => {
     await using first = startProgram(program, { ...fleet, ECHO_SERVER: "first" });
     const [address] = (await first.told("ready")) as [string];
     await using second = startProgram(program, { ...fleet, MICRO_ADDRESS: address });
@@ -174,11 +174,11 @@ describe("services in separate processes", () => {
     expect(await hanging).toBeInstanceOf(MicroError);
   });
 
-  test("after the stop nothing is open, and the process ends by itself", async () => {
+  test("after the stop nothing is open, and the process exits", async () => {
     const ran = startProgram(new URL("programs/all-at-once.ts", import.meta.url), fleet);
     await using _ended = ran;
     const open = (await ran.told("open")) as string[];
-    // What is left is the process's own streams and its channel to this test.
+    // Only the process's own streams and its channel to this test remain.
     expect(open.filter((name) => !/Pipe|TTY/.test(name))).toEqual([]);
     expect(await ran.ended).toBe(0);
     expect(ran.stderr).toBe("");

@@ -16,10 +16,10 @@ import { seededRandom } from "../support/seeded-random.ts";
 import { registerEcho } from "../support/server.ts";
 
 /**
- * Gives calls up in every phase: before they are sent, between messages, at the first byte of an
- * answer, after its end; by a signal, by leaving the loop, by a deadline, by a handler that fails,
- * by a reset of either side's, and by the end of a whole connection. Our client and our server
- * against each other, and each against Node's bare HTTP/2.
+ * Cancels calls in every phase: before they are sent, between messages, at the first byte of a
+ * response, after its end; by a signal, by leaving the loop, by a deadline, by a handler that
+ * fails, by a reset from either side, and by the end of a whole connection. Our client and our
+ * server against each other, and each against Node's bare HTTP/2.
  */
 
 const calls = Number(process.argv[2]);

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 const vitest = join(import.meta.dirname, "../../node_modules/vitest/vitest.mjs");
 
-test("a file that computes for ever fails, and the others are run", () => {
+test("a file that never ends fails, and the others are run", () => {
   const config = join(import.meta.dirname, "planted/vitest.config.ts");
   const { status, stdout, stderr } = spawnSync(
     process.execPath,

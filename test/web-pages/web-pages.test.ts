@@ -76,7 +76,7 @@ const goMicro = { ...json, "micro-service": "echo", "micro-endpoint": "EchoServi
 const evil = { origin: "https://evil.example", "sec-fetch-site": "cross-site" };
 const get = `${rpc}?connect=v1&encoding=json&message=${encodeURIComponent('{"text":"a"}')}`;
 
-describe("a request of a page of another origin", () => {
+describe("a request of a page from another origin", () => {
   test.each<[what: string, path: string, headers: Record<string, string>, method?: string]>([
     ["Connect", rpc, { ...json, ...evil }],
     ["Connect without Sec-Fetch-Site", rpc, { ...json, origin: evil.origin }],
@@ -95,7 +95,7 @@ describe("a request of a page of another origin", () => {
     expect(seen.origins).toEqual("origin" in headers ? [headers.origin] : []);
   });
 
-  test("is answered where its origin is allowed, and so are those of the same origin", async () => {
+  test("is served if its origin is allowed, and so are those of the same origin", async () => {
     const origins = ["https://app.example"];
     const { port, seen } = await serve({ http: { cors: { origins } } });
     for (const headers of [
@@ -111,10 +111,10 @@ describe("a request of a page of another origin", () => {
   });
 });
 
-describe("a request that a page may send without asking", () => {
+describe("a request that a page may send without a preflight", () => {
   const types = [undefined, "text/plain", "multipart/form-data; boundary=application/json"];
   test.each([...types, "application/x-www-form-urlencoded", "text/plain; application/json"])(
-    "calls nothing, as %s",
+    "calls no handler, as %s",
     async (type) => {
       const { port, seen } = await serve();
       const headers = type === undefined ? {} : { "content-type": type };
@@ -154,14 +154,14 @@ describe("a request for a host that is not this machine's", () => {
     },
   );
 
-  test("is answered where the name is configured", async () => {
+  test("is served if the name is configured", async () => {
     const { port, seen } = await serve({ hosts: ["greeter.example"] });
     for (const path of [rpc, "/"]) await send(port, path, { ...goMicro, host: "greeter.example" });
     expect(seen.calls).toBe(2);
   });
 });
 
-test("the HTTP broker takes no event of a page, and none for a host that is not this machine's", async () => {
+test("the HTTP broker accepts no event from a page, and none for a host that is not this machine's", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const broker = httpBroker({ registry, address: "127.0.0.1:0" });
   open.push(() => registry.close());
@@ -187,13 +187,13 @@ const chromiumPath = ["chromium", "chromium-browser", "google-chrome"]
   .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
   .find(existsSync);
 if (chromiumPath === undefined) {
-  const remedy = "no Chromium in the PATH: apt-get install chromium (test/setup does)";
-  if (process.env.CI === "true") throw new Error(remedy);
-  console.warn(`SKIPPED, a page in a real browser: ${remedy}`);
+  const fix = "no Chromium in the PATH: apt-get install chromium (test/setup does)";
+  if (process.env.CI === "true") throw new Error(fix);
+  console.warn(`SKIPPED, a page in a real browser: ${fix}`);
 }
 
 describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
-  test("of another origin, of another port of this machine and of a sandbox, calls nothing", async () => {
+  test("from another origin, another port of this machine and a sandbox, calls no handler", async () => {
     const { port, seen } = await serve();
     const site = createServer((_, response) => {
       response.setHeader("content-type", "text/html");

@@ -62,7 +62,7 @@ export async function microInTerminal(
   return { ...rest, stdout: options.keepProgress === true ? stdout : withoutProgress(stdout) };
 }
 
-/** The text without the line about progress, which a busy machine shows where a quiet one does not. */
+/** The text without the progress line, which appears only when the machine is busy. */
 function withoutProgress(text: string): string {
   const erase = "\r\u001b[2K";
   return text

@@ -8,7 +8,7 @@ import { skipWithoutEtcd, startEtcd } from "./server.ts";
 const logger = silentLogger;
 
 describe.skipIf(skipWithoutEtcd)("etcd, chosen by a URL", () => {
-  test("is the registry of a service, with the prefix that the URL says", async () => {
+  test("is the registry of a service, with the prefix from the URL", async () => {
     await using server = await startEtcd();
     const MICRO_REGISTRY = `etcd://127.0.0.1:${server.port}/fleets/a?timeout=2s`;
     const options = { drivers: [etcd], logger };
@@ -37,7 +37,7 @@ test.each([
   ["etcd://host?ca=/ca.pem", /are for TLS; use etcds/],
   ["etcds://host?ca=/nowhere.pem", /cannot read the file of ca: ENOENT/],
   ["etcd://ada@host", /user and password together/],
-])("the URL %s is refused where it is read", (MICRO_REGISTRY, message) => {
+])("refuses the URL %s", (MICRO_REGISTRY, message) => {
   const make = () => createClient({ drivers: [etcd], environment: { MICRO_REGISTRY }, logger });
   expect(make).toThrow(message);
   expect(make).toThrow(/MICRO_REGISTRY/);

@@ -42,7 +42,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(registration.active).toBe(true);
   });
 
-  test("a key that somebody deletes: it is written again", async () => {
+  test("a key that another client deletes: it is written again", async () => {
     const registry = connect();
     const lost = node();
     await registry.register(lost);
@@ -65,7 +65,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect((await admin.leases()).filter((lease) => !before.has(lease))).toEqual([]);
   });
 
-  test("the history: a watch goes on where its link was cut, and from a snapshot when that is compacted", async () => {
+  test("the history: a watch resumes where its link was cut, or from a snapshot after a compaction", async () => {
     await using proxy = await FaultProxy.start(server.port);
     const registry = connect({ endpoints: `http://127.0.0.1:${proxy.port}` });
     const writer = connect();
@@ -96,7 +96,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     await watching;
   });
 
-  test("what it stored: nodes stay known, and are registered again", async () => {
+  test("its data: nodes stay known, and are registered again", async () => {
     await using own = await startEtcd();
     const registry = connect({ endpoints: own.url });
     const watcher = connect({ endpoints: own.url });
@@ -126,7 +126,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(removals).toEqual([]);
   });
 
-  test("its voice: a connection that carries nothing is noticed, and another endpoint is used", async () => {
+  test("its responses: a silent connection is detected, and another endpoint is used", async () => {
     await using proxy = await FaultProxy.start(server.port);
     const link = new EtcdLink({ endpoints: [`http://127.0.0.1:${proxy.port}`], timeoutMs: 2_000 });
     onTestFinished(() => link.close());
@@ -143,7 +143,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(registry.state).toBe("healthy");
   });
 
-  test("its quorum: the registry says so, keeps what it knew, and goes on when there is one", async () => {
+  test("its quorum: the registry reports it, keeps the known nodes, and resumes with the quorum", async () => {
     const members = await startCluster(3, {
       flags: ["--heartbeat-interval", "50", "--election-timeout", "500"],
     });
@@ -155,7 +155,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     const first = node();
     const registration = await registry.register(first, { ttlMs: 2_000 });
     expect(await idsOf(registry, first.service)).toEqual([first.id]);
-    // One member, whichever the registry uses, is missed by nobody.
+    // The loss of one member, whichever the registry uses, has no effect.
     for (const member of members) {
       await member.stop();
       await expect.poll(() => registry.state).toBe("healthy");
@@ -176,7 +176,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     await expect.poll(() => idsOf(fresh, first.service)).toEqual([first.id]);
   }, 120_000);
 
-  test("a member that stands still: another one takes over", async () => {
+  test("a member that is paused: another one takes over", async () => {
     const members = await startCluster(3, {
       flags: ["--heartbeat-interval", "50", "--election-timeout", "500"],
     });
@@ -203,7 +203,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     }
   }, 120_000);
 
-  test("nothing by records that are not those of nodes: they are ignored, with one message", async () => {
+  test("nothing to records that are not nodes: they are ignored, with one message", async () => {
     const logger = recordingLogger();
     const registry = connect({ logger });
     const valid = node();
@@ -238,7 +238,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(await registry.list()).not.toContain("spaces in it");
   });
 
-  test("go-micro's records are read, and ours are what go-micro reads", async () => {
+  test("reads go-micro's records, and writes records that go-micro reads", async () => {
     const registry = connect();
     const service = `go-${services++}`;
     const written = {
@@ -282,7 +282,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     expect(await fresh.list()).toContain(service);
   });
 
-  test("a service keeps a bounded number of nodes, and says so once", async () => {
+  test("a service keeps a bounded number of nodes, and logs it once", async () => {
     const logger = recordingLogger();
     const { service } = node();
     const record = (id: string) =>
@@ -302,11 +302,11 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     ]);
   });
 
-  test("an etcd that is not there: the first use says where, and a close ends its wait", async () => {
+  test("an unreachable etcd: the first use names its address, and a close ends the wait", async () => {
     await using own = await startEtcd();
     await own.stop();
     const failing = connect({ endpoints: own.url, startTimeoutMs: 0 });
-    const failure = await errorOf(failing.get("nobody"));
+    const failure = await errorOf(failing.get("absent"));
     expect(failure).toMatchObject({ code: "unavailable", outcome: "not-executed" });
     expect(failure.message).toContain(own.url);
     const waiting = connect({ endpoints: own.url });
@@ -315,7 +315,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
     await waiting.close();
     expect(await registering).toMatchObject({ code: "unavailable" });
     const late = connect({ endpoints: own.url });
-    const found = late.get("nobody");
+    const found = late.get("absent");
     await expect.poll(() => late.state).toBe("lost");
     await own.start();
     expect(await found).toEqual([]);

@@ -41,7 +41,7 @@ describe.skipIf(skipWithoutEtcd)("a registry in an etcd with users", () => {
   });
   for (const { name, run } of contract) test(name, run);
 
-  test("tokens that have expired are replaced, and nothing is missed", async () => {
+  test("replaces expired tokens without missing a change", async () => {
     const connect = () => etcdRegistry({ ...who, endpoints: server.url, prefix: "/expiring" });
     await using watching = connect();
     await using writing = connect();
@@ -98,13 +98,13 @@ describe.skipIf(skipWithoutEtcd)("a registry in an etcd by TLS", () => {
     rmSync(directory, { recursive: true });
   });
 
-  test("registers and finds with a certificate that etcd asks for", async () => {
+  test("registers and finds with the client certificate that etcd requires", async () => {
     await using registry = etcdRegistry({ endpoints: `127.0.0.1:${server.port}`, tls });
     await registry.register(node);
     expect(await registry.get("secured")).toHaveLength(1);
   });
 
-  test("refuses an etcd whose certificate nobody trusts, and is refused without one", async () => {
+  test("refuses an etcd with an untrusted certificate, and is refused without one", async () => {
     await using strict = etcdRegistry({ endpoints: server.url, startTimeoutMs: 0 });
     expect((await errorOf(strict.get("secured"))).message).toMatch(/certificate/);
     const { ca } = authority;
@@ -127,6 +127,6 @@ test.each<[Parameters<typeof etcdRegistry>[0], RegExp]>([
   expect(() => etcdRegistry(options)).not.toThrow(/s3cret/);
 });
 
-test("refuses options of a link that are none", () => {
+test("refuses invalid options of a link", () => {
   expect(() => new EtcdLink({ endpoints: "" })).toThrow(/endpoints/);
 });

@@ -149,7 +149,7 @@ async function ready(url: string, child: ChildProcess): Promise<void> {
   }
 }
 
-/** Ports that nobody listens on. They are held together, so that they differ. */
+/** Free ports. They are held at the same time, so that they differ. */
 async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports: number[] = [];

@@ -9,8 +9,8 @@ const loneClient = new URL("lone-client.ts", import.meta.url).href;
 
 const event = { body: new Uint8Array([1]), contentType: "text/plain", typeName: "" };
 
-describe.skipIf(skipWithoutNats)("a program and NATS, where NATS is away", () => {
-  test("at its start: the service waits, says for what and where, and starts when NATS does", async () => {
+describe.skipIf(skipWithoutNats)("a program whose NATS is unreachable", () => {
+  test("at the start: the service waits, names what it waits for, and starts once NATS does", async () => {
     await using server = await startNats();
     await server.stop();
     const logger = recordingLogger();
@@ -35,7 +35,7 @@ describe.skipIf(skipWithoutNats)("a program and NATS, where NATS is away", () =>
     expect(service.registry.state).toBe("healthy");
   });
 
-  test("for longer than the start waits: the start fails, and says where nobody listens", async () => {
+  test("for longer than the start waits: the start fails and names the address", async () => {
     await using server = await startNats();
     await server.stop();
     const service = createService({
@@ -50,7 +50,7 @@ describe.skipIf(skipWithoutNats)("a program and NATS, where NATS is away", () =>
     expect(service.state).toBe("stopped");
   });
 
-  test("at its start: a stop does not wait for it", async () => {
+  test("at the start: a stop does not wait for it", async () => {
     await using server = await startNats();
     await server.stop();
     const service = createService({
@@ -66,7 +66,7 @@ describe.skipIf(skipWithoutNats)("a program and NATS, where NATS is away", () =>
     expect(service.state).toBe("stopped");
   });
 
-  test("after the first wait is over nothing waits any more, and a later use connects", async () => {
+  test("after the first wait, later uses fail at once, and one connects when NATS is back", async () => {
     await using server = await startNats();
     await server.stop();
     await using link = new NatsLink({ servers: server.url, startTimeoutMs: 200 });

@@ -41,7 +41,7 @@ describe.skipIf(skipWithoutNats)(
     };
     const patient = { timeoutMs: 15_000, logger };
 
-    test("cancels a JetStream publication, whose outcome is not known then", async () => {
+    test("cancels a JetStream publication, whose outcome is then unknown", async () => {
       await using broker = jetstreamBroker({ servers: server.url, ...patient });
       await broker.publish("topic", event);
       server.signal("SIGSTOP");
@@ -66,7 +66,7 @@ describe.skipIf(skipWithoutNats)(
       }
     });
 
-    test("cancels what is done with dead letters, and the listing of a store", async () => {
+    test("cancels operations on dead letters, and the listing of a store", async () => {
       await using broker = jetstreamBroker({ servers: server.url, ...patient });
       await using store = natsStore({ servers: server.url, timeoutMs: 15_000 });
       await broker.publish("topic", event);

@@ -63,7 +63,7 @@ describe.skipIf(skipWithoutNats)("an event whose handlers kill their process", (
     expect(letter?.reason).toMatch(/handled 2 times, and no handling ended/);
   });
 
-  test("is counted when its only member stops in the middle of a handling", async () => {
+  test("is counted when the group's only member stops while handling it", async () => {
     const name = "stopped";
     const options = { servers: server.url, stream: name, prefix: name, closeGraceMs: 20 };
     const group = { queue: "q", maxDeliveries };
@@ -97,7 +97,7 @@ describe.skipIf(skipWithoutNats)("an event whose handlers kill their process", (
     expect(attempts).toEqual([1, 2]);
   });
 
-  test("is counted before it is handled when a member that asked without heartbeats had it", async () => {
+  test("is counted before it is handled if a member without heartbeats had received it", async () => {
     const name = "silent";
     const options = { servers: server.url, stream: name, prefix: name, ackWaitMs: 1_500 };
     await using broker = jetstreamBroker({ ...options, closeGraceMs: 0, logger: silentLogger });

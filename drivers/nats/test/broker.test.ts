@@ -35,7 +35,7 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
       return several(count, (more) => jetstreamBroker({ ...options, ...more }));
     },
   };
-  test("events of a Go service are taken, and ours are JSON that Go takes", async () => {
+  test("takes the events of a Go service, and sends JSON that Go accepts", async () => {
     const go = await connect({ servers: server.url });
     await using broker = natsBroker({ servers: server.url, format: "go-micro", logger });
     const seen: IncomingEvent[] = [];
@@ -82,7 +82,7 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     expect(seen.sort()).toEqual(["a", "b"]);
   });
 
-  test("a group goes on where it stopped, with what came while nobody was there", async () => {
+  test("a group resumes where it stopped, with the events published in the meantime", async () => {
     const options = { servers: server.url, stream: "later", prefix: "later", logger };
     const first = jetstreamBroker(options);
     await first.subscribe("topic", () => {}, { queue: "q" });
@@ -125,7 +125,7 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     await plain.close();
   });
 
-  test("what a user may not publish fails as that, whether alone or among others", async () => {
+  test("a publication without permission fails as such, alone or among others", async () => {
     const user = `{ user: "u", password: "p", permissions: { publish: { deny: "denied.*.>" } } }`;
     await using own = await startNats({ config: `authorization { users: [ ${user} ] }` });
     const options = { servers: own.url, user: "u", password: "p", prefix: "denied", logger };
@@ -144,7 +144,7 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     }
   });
 
-  test("what was published on core NATS goes out before the broker has closed", async () => {
+  test("publications on core NATS are sent before the broker has closed", async () => {
     await using hearing = natsBroker({ servers: server.url, logger });
     const seen: string[] = [];
     await hearing.subscribe("last.words", ({ id }) => void seen.push(id), { maxPending: 2_000 });

@@ -25,7 +25,7 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
   const fixture = () => bucketFixture({ servers: server.url }, `config-${buckets++}`, tools);
   for (const { name, run } of configSourceContract(fixture)) test(name, run);
 
-  test("tells a change that came between the load and the first snapshot of the watch", async () => {
+  test("reports a change between the load and the first snapshot of the watch", async () => {
     const bucket = `config-${buckets++}`;
     const manager = await tools.jetstreamManager();
     // The watch has to wait for its consumer as long as others take the place.
@@ -59,7 +59,7 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
     expect((await changes.next()).value).toEqual({ a: "new" });
   });
 
-  test("reads keys as paths, and JSON as what it says", async () => {
+  test("reads keys as paths, and values as JSON", async () => {
     const bucket = `config-${buckets++}`;
     const kv = await tools.jetstream().views.kv(bucket);
     await kv.put("database.host", "db.example");
@@ -77,7 +77,7 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
     expect(source.state).toBe("degraded");
   });
 
-  test("stays in force while its server is away, over a restart too, and goes on when it is back", async () => {
+  test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
     await using away = await startNats();
     const directory = mkdtempSync(join(tmpdir(), "micro-nats-config-"));
     onTestFinished(() => rmSync(directory, { recursive: true }));

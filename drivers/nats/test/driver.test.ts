@@ -76,7 +76,7 @@ describe("the NATS driver", () => {
     expect(log).not.toMatch(/secret|se%63ret/);
   });
 
-  test("serves a client alone", async () => {
+  test("serves a standalone client", async () => {
     const environment = { MICRO_REGISTRY: `nats://${closed}`, MICRO_START_TIMEOUT: "0s" };
     const client = createClient({ drivers: [nats], environment, logger: recordingLogger() });
     await client.close();

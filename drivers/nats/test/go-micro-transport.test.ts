@@ -53,7 +53,7 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
     const data = typeof message === "string" ? message : JSON.stringify(message);
     other.publish(address.slice("nats:".length), data, { reply: inbox });
     for await (const answer of answers) return answer.json();
-    throw new Error("no answer came");
+    throw new Error("no response came");
   }
 
   const header = {
@@ -63,7 +63,7 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
     "Content-Type": "application/json",
   };
 
-  test("takes what go-micro sends, and says its ids back as it spells them", async () => {
+  test("accepts what go-micro sends, and returns its ids as spelled", async () => {
     const { listener } = await serve(text);
     const Body = Buffer.from('{"text":"a"}').toString("base64");
     const answer = await ask(listener.address, { Header: header, Body });
@@ -95,8 +95,8 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
     }
   });
 
-  test("fails at once, as not executed, where nobody listens", async () => {
-    const channel = await goMicroNatsTransport({ link }).dial("nats:nobody.at.all");
+  test("fails at once, as not executed, at a subject without a listener", async () => {
+    const channel = await goMicroNatsTransport({ link }).dial("nats:no.listener.here");
     onTestFinished(() => channel.close());
     await failure(channel.unary(echo.once, {}, outgoing()), "unavailable", "not-executed");
   });
@@ -134,7 +134,7 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
   });
 
   test.each<[what: string, message: unknown, code: number]>([
-    ["bytes that are no JSON", "\x00\x01", 400],
+    ["bytes that are not JSON", "\x00\x01", 400],
     ["a list", [], 400],
     ["a header of another type", { Header: ["a"], Body: "" }, 400],
     ["a line of another type", { Header: { ...header, Timeout: 5 } }, 400],
@@ -146,7 +146,7 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
       501,
     ],
     ["nothing", {}, 400],
-  ])("answers %s with an error, and goes on", async (_what, message, code) => {
+  ])("responds to %s with an error, and stays usable", async (_what, message, code) => {
     const { listener } = await serve(text, { maxMessageBytes: 10_000 });
     const answer = await ask(listener.address, message);
     expect(JSON.parse(answer.Header["Micro-Error"] ?? "{}").code).toBe(code);
@@ -155,7 +155,7 @@ describe.skipIf(skipWithoutNats)("go-micro's transport on NATS", () => {
     expect(Buffer.from(next.Body, "base64").toString()).toBe('{"text":"on"}');
   });
 
-  test("has its subjects in go-micro's registry without a scheme", async () => {
+  test("registers its subjects in go-micro's registry without a scheme", async () => {
     await using registry = goMicroNatsRegistry({ link });
     const metadata = { transport: "nats", protocol: "mucp" };
     const node = {

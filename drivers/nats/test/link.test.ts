@@ -26,7 +26,7 @@ import { skipWithoutNats, startNats } from "./server.ts";
 const utf8 = new TextEncoder();
 
 describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
-  test("comes back after the server was away, and says what it is meanwhile", async () => {
+  test("reconnects after the server was down, and reports its state meanwhile", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     await using link = new NatsLink({ servers: server.url, timeoutMs: 1_000 });
@@ -49,7 +49,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await server.close();
   });
 
-  test("of many that are cut at once comes back for each after a wait of its own", async () => {
+  test("of many programs that is cut at once returns to each after its own delay", async () => {
     await using server = await startNats({ jetstream: false });
     await using proxy = await FaultProxy.start(server.port);
     const servers = `nats://127.0.0.1:${proxy.port}`;
@@ -63,7 +63,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: Date.now() + 60_000 });
     let strangers = 0;
     const dialled = async () => {
-      // Whoever dials later is let in later.
+      // A later dial is admitted later.
       const stranger = connectSocket(proxy.port, "127.0.0.1");
       strangers++;
       await once(stranger, "data");
@@ -93,7 +93,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await back;
   });
 
-  test("fails clearly when nobody is there, and tries again at the next use", async () => {
+  test("fails clearly when no server listens, and tries again at the next use", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     await server.stop();
@@ -109,7 +109,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await server.close();
   });
 
-  test("shows who it is by password, by token and by nkey", async () => {
+  test("authenticates by password, by token and by nkey", async () => {
     const user = nkeys.createUser();
     const seed = new TextDecoder().decode(user.getSeed());
     const password = 'authorization { user: "ada", password: "s3:cr@t" }';
@@ -140,7 +140,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     }
   });
 
-  test("reads its credentials each time it connects, and outlives a file that is half written", async () => {
+  test("reads its credentials at each connection, and survives a partially written file", async () => {
     const [ours, others] = [issueCredentials(), issueCredentials()];
     const directory = mkdtempSync(join(tmpdir(), "micro-nats-creds-"));
     onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -207,7 +207,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     }
   });
 
-  test("is one for all parts of a service, and ends with it", async () => {
+  test("is shared by all parts of a service, and ends with it", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     await using proxy = await FaultProxy.start(server.port);
@@ -240,7 +240,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await server.close();
   });
 
-  test("is one for configuration and transport as well, where it is given, and stays its maker's", async () => {
+  test("is shared with configuration and transport when passed, and is closed by its creator", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     await using proxy = await FaultProxy.start(server.port);
@@ -269,7 +269,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     expect(link.connected).toBe(true);
   });
 
-  test("that a service loses is told once in its log, and so is that it is back", async () => {
+  test("is logged once when a service loses it, and once when it is back", async () => {
     await using server = await startNats();
     const log = recordingLogger();
     const service = createService({
@@ -306,7 +306,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     expect(told()).toHaveLength(2);
   });
 
-  test("drivers by themselves meet services that have all of them", async () => {
+  test("single drivers interoperate with services that use all of them", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     const { broker, store, owned } = natsParts({ servers: server.url, logger: silentLogger });
@@ -324,7 +324,7 @@ describe.skipIf(skipWithoutNats)("the connection to NATS", () => {
     await aloneStore.close();
   });
 
-  test("is made to the servers that MICRO_BACKEND names, one for all parts", async () => {
+  test("is opened to the servers of MICRO_BACKEND, one for all parts", async () => {
     const server = await startNats();
     onTestFinished(() => server.close());
     const MICRO_BACKEND = `nats://127.0.0.1:1,${server.url.slice("nats://".length)}?broker=core`;

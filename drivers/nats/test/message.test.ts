@@ -3,7 +3,7 @@ import { headers } from "nats";
 import { expect, test } from "vitest";
 import { decodeMessage, encodeHeaders } from "../src/broker/message.ts";
 
-test("a mark of a replay that could add headers to a dead letter is dropped", () => {
+test("a replay marker that could inject headers into a dead letter is dropped", () => {
   const lines = headers();
   lines.set("Micro-ID", "e1");
   lines.set("Micro-Replay", "x\u010d\u010aNats-Expected-Last-Sequence: 999");
@@ -14,7 +14,7 @@ test("a mark of a replay that could add headers to a dead letter is dropped", ()
   expect(decodeMessage("orders", message, 1_000).replay).toBe("orders.dead/12");
 });
 
-test("an empty content type is the one of bytes", () => {
+test("an empty content type means bytes", () => {
   const record = {
     id: "e1",
     topic: "orders",

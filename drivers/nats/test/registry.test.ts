@@ -103,7 +103,7 @@ describe.skipIf(skipWithoutNats)("registries on NATS", () => {
     await tools.close();
   }, 60_000);
 
-  test("go-micro's registry is spoken as Go speaks it", async () => {
+  test("speaks go-micro's registry protocol as Go does", async () => {
     const go = await connect({ servers: server.url });
     const changes: unknown[] = [];
     go.subscribe("micro.nats.watch", {

@@ -16,7 +16,7 @@ describe.skipIf(skipWithoutNats)("store in a NATS bucket", () => {
   const create = async () => natsStore({ servers: server.url, bucket: `store-${buckets++}` });
   for (const { name, run } of storeContract(create)) test(name, run);
 
-  test("records that expire leave the bucket, also those that met a lost connection", async () => {
+  test("removes expired records from the bucket, including those affected by a lost connection", async () => {
     await using proxy = await FaultProxy.start(server.port);
     const bucket = `store-${buckets++}`;
     await using store = natsStore({ servers: `nats://127.0.0.1:${proxy.port}`, bucket });
@@ -30,8 +30,8 @@ describe.skipIf(skipWithoutNats)("store in a NATS bucket", () => {
       for await (const key of await kv.keys()) found.push(key);
       return found;
     };
-    // They are asked for and nothing comes through, and then everybody who waits for an answer
-    // hears of it.
+    // The requests are sent and nothing comes back, and then all callers that wait for a response
+    // get the error.
     proxy.swallow(true);
     await expect.poll(() => proxy.swallowed, { timeout: 10_000 }).toBeGreaterThan(0);
     proxy.swallow(false);

@@ -19,7 +19,7 @@ describe.skipIf(skipWithoutNats)("sync in a NATS bucket", () => {
   };
   for (const { name, run } of syncContract(create)) test(name, run);
 
-  test("renews on a connection that was lost in the middle of a renewal, without waiting for its answer", async () => {
+  test("renews after a connection was lost during a renewal, without waiting for its response", async () => {
     await using proxy = await FaultProxy.start(server.port);
     const servers = `nats://127.0.0.1:${proxy.port}`;
     // Longer than this test may take.

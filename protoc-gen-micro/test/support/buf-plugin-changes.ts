@@ -158,7 +158,7 @@ message New {
   option (micro.v1.topic).name = "taken"; // <- MICRO_TOPIC_SAME_EVENT
 }`,
   ),
-  // What is deleted has no line any more; its file has a first one.
+  // A deleted element no longer has a line; the first line of its file is reported.
   {
     file: "kept.proto",
     was: `syntax = "proto3"; package kept.v1; import "micro/v1/options.proto";

@@ -11,8 +11,8 @@ message Response { string id = 1; }
 `;
 
 /**
- * Schemas with marks where the rules of `buf lint` find something; what has no mark is as it should
- * be.
+ * Schemas with marks where the rules of `buf lint` find something; everything without a mark is
+ * valid.
  */
 export const schemas: Readonly<Record<string, string>> = {
   "service_name.proto": `${head("service_name")}

@@ -86,8 +86,8 @@ export function generate(
 }
 
 /**
- * What protoc-gen-es writes beside our files. It is CommonJS, and its package exports only the
- * program.
+ * The files that protoc-gen-es writes next to ours. It is CommonJS, and its package exports only
+ * the program.
  */
 export const protocGenEs: Plugin = (
   createRequire(import.meta.url)(

@@ -53,7 +53,7 @@ export class Editor {
     return { file: found!.fileName, line: text.slice(from, text.indexOf("\n", start)).trim() };
   }
 
-  /** What is shown when the pointer rests on a word: signature and documentation. */
+  /** The signature and documentation that hovering over a word shows. */
   hover(path: string, word: string): { signature: string; documentation: string } {
     const info = this.#service.getQuickInfoAtPosition(path, this.#find(path, word))!;
     return {

@@ -11,7 +11,7 @@ import { LinkedSignal } from "./linked-signal.ts";
 
 const never = new Promise<never>(() => {});
 
-test("is the promise's own result while the signal is silent, or without one", async () => {
+test("is the promise's own result if the signal does not fire, or there is none", async () => {
   const { signal } = new AbortController();
   const failure = new Error("no");
   expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
@@ -19,7 +19,7 @@ test("is the promise's own result while the signal is silent, or without one", a
   await expect(untilAborted(Promise.reject(failure), signal)).rejects.toBe(failure);
 });
 
-test("is the signal's reason when that comes first, also where it has come before", async () => {
+test("is the signal's reason when it fires first, or has already fired", async () => {
   const controller = new AbortController();
   const waits = Array.from({ length: 20 }, () => untilAborted(never, controller.signal));
   controller.abort();
@@ -27,7 +27,7 @@ test("is the signal's reason when that comes first, also where it has come befor
   await expect(untilAborted(never, controller.signal)).rejects.toMatchObject({ code: "canceled" });
 });
 
-test("ends with deadline_exceeded by a signal that is a timeout, and swallows what comes after", async () => {
+test("rejects with deadline_exceeded for a timeout signal, and handles a later rejection", async () => {
   const signal = AbortSignal.timeout(1);
   const late = new Promise((_, reject) => {
     signal.addEventListener("abort", () => setTimeout(() => reject(new Error("late"))));
@@ -36,7 +36,7 @@ test("ends with deadline_exceeded by a signal that is a timeout, and swallows wh
   await late.catch(() => {});
 });
 
-test("hands a value that came too late to whoever closes it", async () => {
+test("passes a late value to the callback that closes it", async () => {
   const controller = new AbortController();
   const late: string[] = [];
   let open: (value: string) => void = () => {};
@@ -51,7 +51,7 @@ test("hands a value that came too late to whoever closes it", async () => {
   expect(late).toEqual(["connection"]);
 });
 
-test("tells a listener of an abort once, whichever signal fires and whenever it did", () => {
+test("calls a listener once, whichever signal fires and whenever it fired", () => {
   const [first, second] = [new AbortController(), new AbortController()];
   const told: unknown[] = [];
   listenForAbort([undefined, first.signal, second.signal], (reason) => told.push(reason));

@@ -37,7 +37,7 @@ test("finds the same addresses as Node's BlockList", () => {
 });
 
 test.each(["", "name.example", "1.2.3", "1.2.3.4.5", "::1::", "[::1]", "127.0.0.1:80", "fe80"])(
-  "%j is no address, and in no range",
+  "%j is not an address, and in no range",
   (host) => {
     expect(new AddressRanges(["0.0.0.0", 0], ["::", 0]).has(host)).toBe(false);
   },

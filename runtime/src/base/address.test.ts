@@ -13,7 +13,7 @@ describe("addresses", () => {
     ["nats:orders.v1", { kind: "backend", scheme: "nats", name: "orders.v1" }],
     ["nats:1.a", { kind: "backend", scheme: "nats", name: "1.a" }],
     ["nats:4222", { kind: "host", host: "nats", port: 4_222 }],
-  ])("take %s apart and put it together again", (text, address) => {
+  ])("parse %s and format it back", (text, address) => {
     expect(parseAddress(text)).toEqual(address);
     expect(formatAddress(parseAddress(text))).toBe(text);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { advertisedAddress } from "./advertised-address.ts";
 
-describe("the address that a listener is reached at", () => {
+describe("the address at which a listener is reached", () => {
   const one = (address: string, family: "IPv4" | "IPv6" = "IPv4", internal = false) =>
     ({ address, family, internal }) as never;
   const interfaces = {
@@ -28,7 +28,7 @@ describe("the address that a listener is reached at", () => {
     });
   }
 
-  test("nonsense is refused", () => {
+  test("an invalid address is refused", () => {
     expect(() => advertisedAddress("0.0.0.0:80", "http://a/b")).toThrow(
       /not a valid address|no address/,
     );

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { AsyncQueue } from "./async-queue.ts";
 import { MicroError } from "./error.ts";
 
-test("values and reads meet in order, whichever come first", async () => {
+test("values and reads are matched in order, whichever come first", async () => {
   const queue = new AsyncQueue<number>();
   queue.push(1);
   const reads = [queue.next(), queue.next(), queue.next()];
@@ -14,7 +14,7 @@ test("values and reads meet in order, whichever come first", async () => {
   expect(queue).toMatchObject({ length: 1, isAwaited: false });
 });
 
-test("the end discards what is unread, and its error goes to one read", async () => {
+test("the end discards unread values, and its error goes to one read", async () => {
   const queue = new AsyncQueue<number>();
   queue.push(1);
   queue.end(new MicroError("unavailable", "the backend is lost"));

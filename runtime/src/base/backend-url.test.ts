@@ -25,7 +25,7 @@ describe("the URL of a backend", () => {
     ["etcd://[::1]:2379", { hosts: ["[::1]:2379"] }],
     ["file:data/100%/store", { hosts: [], path: "data/100%/store" }],
     ["file:///var/my%20shop", { hosts: [], path: "/var/my shop" }],
-  ])("%s is taken apart", (text, expected) => {
+  ])("%s is parsed", (text, expected) => {
     expect(parse(text)).toMatchObject(expected);
   });
 
@@ -58,7 +58,7 @@ describe("the URL of a backend", () => {
     }
   });
 
-  test("equals one that says the same, credentials included", () => {
+  test("equals one with the same content, credentials included", () => {
     const url = parse("nats://ada:x@a?fleet=shop&replicas=3");
     expect(url.equals(parse("NATS://ada:x@a/?replicas=3&fleet=shop"))).toBe(true);
     expect(url.equals(parse("nats://ada:y@a?fleet=shop&replicas=3"))).toBe(false);
@@ -73,7 +73,7 @@ describe("the parameters of a URL", () => {
     ackWait: durationText,
     port: portText,
   };
-  test("are read as what they stand for", () => {
+  test("are parsed as their types", () => {
     const url = parse("nats://a?broker=core&replicas=3&ackWait=1.5s");
     expect(readParameters(url, readers)).toEqual({ broker: "core", replicas: 3, ackWait: 1_500 });
   });
@@ -90,7 +90,7 @@ describe("the parameters of a URL", () => {
     expect(() => readParameters(parse(text), readers)).toThrow(message);
   });
 
-  test("a URL that takes only parameters is refused with more", () => {
+  test("a URL that takes only parameters is refused with anything else", () => {
     for (const text of ["mdns://host", "mdns:path", "mdns://ada:x@host"]) {
       expect(() => requireBareUrl(parse(text))).toThrow("mdns: takes no host and no path");
     }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { DeadlineSweep, deadlineAfter, remainingMs } from "./deadline.ts";
 
-test("a sweep wakes its owner at the earliest deadline, and again at the next", async () => {
+test("a sweep calls its owner at the earliest deadline, and again at the next", async () => {
   const woken: number[] = [];
   const second = deadlineAfter(30);
   await new Promise<void>((resolve) => {
@@ -20,7 +20,7 @@ test("a sweep wakes its owner at the earliest deadline, and again at the next", 
   expect(woken[1]).toBeGreaterThanOrEqual(second - 1);
 });
 
-test("a deadline of 60 days does not come at once", async () => {
+test("a deadline in 60 days does not expire at once", async () => {
   let woken = false;
   const sweep = new DeadlineSweep(() => {
     woken = true;
@@ -32,7 +32,7 @@ test("a deadline of 60 days does not come at once", async () => {
   expect(woken).toBe(false);
 });
 
-test("a closed sweep does not wake anybody", async () => {
+test("a closed sweep calls no owner", async () => {
   let woken = false;
   const sweep = new DeadlineSweep(() => {
     woken = true;

@@ -21,7 +21,7 @@ vi.mock("node:dns", async (load) => {
 
 const metadata = ["169.254.169.254", "168.63.129.16", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]"];
 
-describe("addresses that nothing dials", () => {
+describe("addresses that are never dialled", () => {
   test.each([
     "224.0.0.1",
     "::ffff:100.100.100.200",
@@ -45,7 +45,7 @@ describe("addresses that nothing dials", () => {
     expect(isUndialable(host)).toBe(false);
   });
 
-  test.each(metadata)("no record of any registry names %s", (host) => {
+  test.each(metadata)("no registry accepts a record with %s", (host) => {
     const address = `${host}:80`;
     const node = { id: "a", service: "s", version: "1", address, metadata: {}, endpoints: [] };
     expect(() => validateNode(node)).toThrow(/metadata service/);
@@ -62,7 +62,7 @@ describe("addresses that nothing dials", () => {
     }
   });
 
-  test("a name is refused by what it resolves to", async () => {
+  test("a name is refused if it resolves to one of them", async () => {
     const refusal = (name: string) => new MicroError("permission_denied", `not ${name}`);
     const lookup = promisify(lookupAllowed((address) => !/^(127\.|::1)/.test(address), refusal));
     await expect(lookup("localhost", {})).rejects.toMatchObject({ message: "not localhost" });

@@ -28,7 +28,7 @@ describe("MicroError", () => {
     expect(error.details[0]?.typeName).toBe("google.rpc.RetryInfo");
   });
 
-  test("knows the MicroError of another copy of the package, and nothing else", () => {
+  test("recognizes the MicroError of another copy of the package, and nothing else", () => {
     const foreign = Object.create(MicroError.prototype);
     expect(foreign instanceof MicroError).toBe(true);
     for (const other of [new Error("x"), { code: "unavailable" }, null, undefined, "unavailable"]) {
@@ -36,7 +36,7 @@ describe("MicroError", () => {
     }
   });
 
-  test("names an unknown code, with those that there are", () => {
+  test("reports an unknown code, with the known ones", () => {
     expect(() => new MicroError("not-found" as Code, "no such user")).toThrow(
       /"not-found" is not a code of MicroError; use one of .*not_found/,
     );

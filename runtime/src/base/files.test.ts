@@ -51,7 +51,7 @@ describe("replaceFile", () => {
     expect(readFileSync(victim, "utf8")).toBe("precious");
   });
 
-  test("writes through no name that can be guessed, and leaves none behind", async () => {
+  test("uses no temporary name that can be guessed, and leaves none behind", async () => {
     for (const name of [`${path}.new`, `${path}.tmp`, `${path}.${process.pid}.new`]) {
       symlinkSync(victim, name);
     }
@@ -70,7 +70,7 @@ describe("replaceFile", () => {
 });
 
 describe("makeOwnDirectory", () => {
-  test("makes a directory for its owner alone, once", async () => {
+  test("creates a directory for its owner alone, once", async () => {
     const made = join(folder, "a", "b");
     await makeOwnDirectory(made);
     await makeOwnDirectory(made);
@@ -87,13 +87,13 @@ describe("makeOwnDirectory", () => {
 });
 
 describe("readOwnFile", () => {
-  test("reads what was written, and nothing where there is none", async () => {
+  test("reads what was written, and undefined if there is no file", async () => {
     expect(await readOwnFile(path)).toBeUndefined();
     await replaceFile(path, "text");
     expect(await readOwnFile(path)).toBe("text");
   });
 
-  test("refuses what others may have written", async () => {
+  test("refuses a file that other users may have written", async () => {
     symlinkSync(victim, path);
     await expect(readOwnFile(path)).rejects.toMatchObject({
       code: "permission_denied",

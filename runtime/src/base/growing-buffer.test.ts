@@ -14,7 +14,7 @@ test("holds what was appended, in order", () => {
   expect(buffer.length).toBe(0);
 });
 
-test("leaves what was taken alone", () => {
+test("does not change bytes that were taken", () => {
   const buffer = new GrowingBuffer();
   buffer.append(Buffer.from("first"));
   const first = buffer.take();

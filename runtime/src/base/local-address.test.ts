@@ -15,6 +15,6 @@ test.each([
   ["greeter.example:80", false],
   ["127.0.0.1.example:80", false],
   ["nats:greeter", false],
-])("whether %s is reached from this machine only: %s", (address, local) => {
+])("whether %s is reachable only from this machine: %s", (address, local) => {
   expect(isLocalAddress(address)).toBe(local);
 });

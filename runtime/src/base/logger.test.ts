@@ -37,7 +37,7 @@ describe("createLogger", () => {
     });
   });
 
-  test("shows the stack of an error and its causes, as far as they go", () => {
+  test("shows the stack of an error and of its causes, up to a limit", () => {
     const circular = new Error("round");
     circular.cause = circular;
     const error = new TypeError("outer", { cause: new Error("inner", { cause: circular }) });

@@ -11,7 +11,7 @@ describe("Metadata", () => {
     expect(metadata.isEmpty).toBe(true);
   });
 
-  test("what is encoded is decoded to the same entries", () => {
+  test("encoded entries decode to the same entries", () => {
     const metadata = new Metadata([
       ["traceparent", "00-ab-cd-01"],
       ["a", ""],
@@ -23,7 +23,7 @@ describe("Metadata", () => {
     expect(decoded.getBinary("raw-bin")).toEqual(new Uint8Array([0, 255, 10]));
   });
 
-  test("values of one key stand together, whatever came between them", () => {
+  test("values of one key are adjacent, whatever was added between them", () => {
     const metadata = new Metadata([
       ["a", "1"],
       ["b", "2"],
@@ -55,7 +55,7 @@ describe("Metadata", () => {
     ]);
   });
 
-  test("takes no more entries than it may be decoded with", () => {
+  test("accepts no more entries than the decoder allows", () => {
     const full = new Metadata(
       Array.from({ length: maxMetadataEntries }, (_, index) => [`k${index}`, "v"] as const),
     );
@@ -67,7 +67,7 @@ describe("Metadata", () => {
     expect([...Metadata.decode(full.encode())]).toEqual([...full]);
   });
 
-  test("keys that look alike are told apart, again and again", () => {
+  test("similar keys are distinguished, every time", () => {
     for (let round = 0; round < 3; round++) {
       for (let number = 0; number < 600; number++) {
         const key = `x-key-${number}`;
@@ -124,7 +124,7 @@ describe("Metadata", () => {
     );
   });
 
-  test("malformed bytes fail where they are read, with a typed error", () => {
+  test("malformed bytes fail when they are read, with a typed error", () => {
     const good = new Metadata({ key: "value" }).encode();
     for (let length = 1; length < good.length; length++) {
       const cut = Metadata.decode(good.subarray(0, length));

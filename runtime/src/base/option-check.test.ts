@@ -42,7 +42,7 @@ const environment = {
 };
 const registry = memoryRegistry();
 
-describe("an option that is not allowed is refused with its name, what it may be and what it is", () => {
+describe("an invalid option is refused with its name, the allowed values and its value", () => {
   test.each<[string, Factory, object, string]>([
     [
       "createService",
@@ -214,13 +214,13 @@ describe("an option that is not allowed is refused with its name, what it may be
   });
 });
 
-test("an option that is undefined is absent, and a foreign name is left alone", async () => {
+test("an undefined option is absent, and an unknown name is ignored", async () => {
   const options = { name: "echo", environment, graceMs: undefined, somethingElse: 1 };
   await using service = createService(options as never);
   expect(service.name).toBe("echo");
 });
 
-test("a call with a wall-clock deadline or a timeout that is no number rejects before it begins", async () => {
+test("a call with a wall-clock deadline or a timeout that is not a number rejects before it begins", async () => {
   await using fleet = new Fleet();
   await fleet.server();
   const client = fleet.client();
@@ -272,7 +272,7 @@ test("an event with a wall-clock deadline is refused", async () => {
   });
 });
 
-describe("options of what is done later are checked as those of factories", () => {
+describe("options of methods are checked like those of factories", () => {
   const node = {
     id: "a-1",
     service: "a",

@@ -52,7 +52,7 @@ const inMemory = () => ({
   environment: silent,
 });
 
-test("a broker made by hand logs to the service's logger, with the stack of what its subscriber threw", async () => {
+test("a broker created by the application logs to the service's logger, with the stack of a subscriber's error", async () => {
   const { logger, lines } = recorded();
   const broker = memoryBroker({ network: new MemoryBrokerNetwork() });
   const service = createService({ ...inMemory(), broker, logger });
@@ -74,7 +74,7 @@ test("a server gives its logger to its broker as well", async () => {
   await server.close();
 });
 
-test("a part keeps a logger of its own, and that of the first service that uses it", async () => {
+test("a part keeps its own logger, or that of the first service that uses it", async () => {
   const [own, first, second] = [recorded(), recorded(), recorded()];
   const network = new MemoryBrokerNetwork();
   const withOwn = memoryBroker({ network, logger: own.logger });

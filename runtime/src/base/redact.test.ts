@@ -29,11 +29,11 @@ test.each([
   "etcd://[::1]:2379,b:2379?ttl=5s",
   "write to ada@example.com",
   "https://micro-es.example/docs?page=2#tokens",
-])("%s is left as it is", (text) => {
+])("%s is unchanged", (text) => {
   expect(withoutCredentials(text)).toBe(text);
 });
 
-test("a value is not shown when its name says that it is secret", () => {
+test("hides a value whose name indicates a secret", () => {
   expect(shownValue("MICRO_DEBUG_TOKEN", "secret")).toBe("…");
   expect(shownValue("database.password", "secret")).toBe("…");
   expect(shownValue("MICRO_REGISTRY", "nats://secret@host")).toBe("nats://…@host");

@@ -15,11 +15,11 @@ describe("escapeControls", () => {
     expect(escapeControls(escaped)).toBe(escaped);
   });
 
-  test("keeps line breaks and tabs where lines are meant, and no carriage return", () => {
+  test("keeps line breaks and tabs in multi-line text, and no carriage return", () => {
     expect(escapeControls("a\n\tb\r\u001b", { lines: true })).toBe("a\n\tb\\r\\u001b");
   });
 
-  test("leaves the value of a JSON text as it is", () => {
+  test("leaves the value of a JSON text unchanged", () => {
     const value = { "\u009b": "\u202e\u2028\u007f\u001b\n" };
     for (const space of [undefined, 2]) {
       const json = escapeControls(JSON.stringify(value, null, space), { lines: true });

@@ -39,7 +39,7 @@ describe("the host of a request", () => {
     expect(verdict({ hosts: ["*"] }, { host: "evil.example" })).toBe("accepted");
   });
 
-  test("is any elsewhere, unless names are configured, in addition to which addresses are accepted", () => {
+  test("may be any elsewhere, unless names are configured; addresses are always accepted", () => {
     const address = "0.0.0.0:8080";
     expect(verdict({ address }, { host: "evil.example" })).toBe("accepted");
     const hosts = ["greeter.example"];
@@ -87,7 +87,7 @@ describe("the page of a request", () => {
   });
 });
 
-test("reports each name that it refuses once, and forgets none of the first hundred", () => {
+test("reports each refused name once, and remembers the first hundred", () => {
   const hosts: string[] = [];
   const origins: string[] = [];
   const access = new WebAccess({

@@ -21,7 +21,7 @@ const event = (text: string): OutgoingEvent => ({
 const textOf = (got: IncomingEvent) => Buffer.from(got.body).toString();
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("every failure of a handler is logged, and told what is done about it", async () => {
+test("every failure of a handler is logged with its consequence", async () => {
   const lines: [level: string, fields: LogFields, message: string][] = [];
   const at = (level: string) => (fields: LogFields, message: string) =>
     void lines.push([level, fields, message]);
@@ -57,7 +57,7 @@ test("every failure of a handler is logged, and told what is done about it", asy
   ]);
 });
 
-test("closing gives up a handler that never ends, after the grace, and fires its signal", async () => {
+test("closing abandons a handler that never ends, after the grace, and aborts its signal", async () => {
   const broker = create({ closeGraceMs: 20 });
   let signal: AbortSignal | undefined;
   const subscription = await broker.subscribe(
@@ -83,7 +83,7 @@ test("closing gives up a handler that never ends, after the grace, and fires its
   });
 });
 
-test("a subscription that closes still handles what it took, without waiting for backoffs", async () => {
+test("a closing subscription still handles its events, without waiting for backoffs", async () => {
   const broker = create();
   const seen: string[] = [];
   const subscription = await broker.subscribe(
@@ -103,7 +103,7 @@ test("a subscription that closes still handles what it took, without waiting for
   await broker.close();
 });
 
-test("when all members of a group close at once, nothing that they took is lost", async () => {
+test("no event is lost when all members of a group close at once", async () => {
   const broker = create();
   const seen: string[] = [];
   const take = async (got: IncomingEvent) => {
@@ -121,7 +121,7 @@ test("when all members of a group close at once, nothing that they took is lost"
   await broker.close();
 });
 
-test("members come and go three hundred times: each event is handled once, and none after a close", async () => {
+test("members join and leave three hundred times: each event is handled once, and none after a close", async () => {
   const broker = create();
   const counts = new Map<string, number>();
   let late = 0;
@@ -152,7 +152,7 @@ test("members come and go three hundred times: each event is handled once, and n
   await broker.close();
 });
 
-test("what a member hangs on when it leaves its group goes to another, and so does the rest of its key", async () => {
+test("an event that hangs in a leaving member goes to another one, with the rest of its key", async () => {
   const broker = create({ closeGraceMs: 20 });
   const seen: string[] = [];
   const options = { queue: "q" };
@@ -180,7 +180,7 @@ test("an event that fails in one member of a group is tried in any", async () =>
   await broker.close();
 });
 
-test("what waits is bounded in bytes as well, and one event always has room", async () => {
+test("waiting events are also bounded in bytes, and one event always fits", async () => {
   const broker = create({ maxPendingBytes: 100 });
   let open = () => {};
   const gate = new Promise<void>((resolve) => {
@@ -199,7 +199,7 @@ test("what waits is bounded in bytes as well, and one event always has room", as
   await broker.close();
 });
 
-test("a dead letter that cannot be published is tried again before the event is given up", async () => {
+test("a dead letter that cannot be published is retried before the event is dropped", async () => {
   const broker = create();
   const publish = vi.spyOn(
     broker as unknown as { publishDeadLetter(): Promise<void> },
@@ -252,7 +252,7 @@ test("the backoff doubles", async () => {
   await broker.close();
 });
 
-test("a handler that changes its event's metadata changes nobody else's", async () => {
+test("a handler that changes its event's metadata changes no other subscriber's", async () => {
   const broker = create();
   const seen: (string | undefined)[] = [];
   for (let index = 0; index < 2; index++) {
@@ -266,7 +266,7 @@ test("a handler that changes its event's metadata changes nobody else's", async 
   expect(seen).toEqual(["1", "1"]);
 });
 
-test("a handler whose close fails is told so at once, and not after the grace", async () => {
+test("a handler's close that fails rejects at once, and not after the grace", async () => {
   const broker = create();
   let failure: unknown;
   const subscription = (await broker.subscribe("fails", async () => {

@@ -29,7 +29,7 @@ function newBroker(): Broker {
   return broker;
 }
 
-test("publishes a message with its type, content type and key, and what is given beside it", async () => {
+test("publishes a message with its type, content type and key, and the other options", async () => {
   const broker = newBroker();
   const seen: IncomingEvent[] = [];
   await broker.subscribe(topic.name, (event) => void seen.push(event));
@@ -89,7 +89,7 @@ test.each(["application/json", "application/json; charset=utf-8", "application/g
 
 const hostile: readonly (readonly [what: string, event: OutgoingEvent, reason: RegExp])[] = [
   [
-    "bytes that are no such message",
+    "bytes of another message",
     { body: Buffer.from([0xff]), contentType: "application/protobuf", typeName: "" },
     /does not decode/,
   ],

@@ -21,7 +21,7 @@ function call(metadata?: MetadataInit): ServerCall {
 }
 
 describe("ServerCall", () => {
-  test("its signal fires once with the first reason, also when it is read afterwards", () => {
+  test("its signal aborts once with the first reason, even if it is read afterwards", () => {
     const first = new MicroError("canceled", "first");
     const early = call();
     const { signal } = early;
@@ -35,7 +35,7 @@ describe("ServerCall", () => {
     expect(late.signal.reason).toBe(first);
   });
 
-  test("passes on trace context, baggage and the server's keys, and nothing else", () => {
+  test("propagates trace context, baggage and the server's keys, and nothing else", () => {
     const incoming = call({
       traceparent: "00-1-2-01",
       baggage: "a=b",
@@ -50,21 +50,21 @@ describe("ServerCall", () => {
     });
   });
 
-  test("can stand where call options are expected", () => {
+  test("can be passed as call options", () => {
     const incoming = call();
     expect(incoming.context).toBe(incoming);
     expect("metadata" in incoming).toBe(false);
   });
 
-  test("keeps what interceptors leave on it", () => {
-    const account = contextKey<string>("account", "nobody");
+  test("keeps values that interceptors set", () => {
+    const account = contextKey<string>("account", "none");
     const incoming = call();
-    expect(incoming.get(account)).toBe("nobody");
+    expect(incoming.get(account)).toBe("none");
     incoming.set(account, "ada");
     expect(incoming.get(account)).toBe("ada");
   });
 
-  test("has nothing to send unless the handler said something", () => {
+  test("has no metadata to send unless the handler set some", () => {
     const incoming = call();
     expect(incoming.responseMetadata.isEmpty).toBe(true);
     expect(incoming.sentMetadata).toBeUndefined();

@@ -23,7 +23,7 @@ function service() {
   });
 }
 
-test("a service publishes what it answers, calls and listens to, with what it was built with", async () => {
+test("a service publishes the digests of what it serves, calls and subscribes to", async () => {
   await using teller = service();
   registerEchoServiceHandler(teller.server, { ...echoHandler("teller"), onEchoed() {} });
   createEchoServiceClient(teller.client);
@@ -36,7 +36,7 @@ test("a service publishes what it answers, calls and listens to, with what it wa
   expect(complete).toBe(true);
 });
 
-test("what is called and listened to only later is published too, under the same node", async () => {
+test("later calls and subscriptions are published too, under the same node", async () => {
   await using teller = service();
   await teller.start();
   const [before] = await teller.registry.get("teller");
@@ -53,7 +53,7 @@ test("what is called and listened to only later is published too, under the same
   expect(await teller.registry.get("teller")).toEqual([]);
 });
 
-test("a record keeps its room: a list that is too long ends where it has to, and says so", () => {
+test("a record stays within its limit: a list that is too long is truncated, with a mark", () => {
   const client = {};
   for (let i = 0; i < 100; i++) {
     declareSchema(client, "calls", `acme.v1.Service${i}`, "0123456789abcdef");
@@ -65,7 +65,7 @@ test("a record keeps its room: a list that is too long ends where it has to, and
   expect(read.calls.size).toBeGreaterThan(20);
 });
 
-test("of what others publish only digests are read", () => {
+test("only digests are read from foreign records", () => {
   const { serves } = builtWith({ metadata: { schema: "a.B=0123456789abcdef,<b>=1,c.D=xyz,,=" } });
   expect([...serves]).toEqual([["a.B", "0123456789abcdef"]]);
   expect(builtWith({ metadata: {} }).complete).toBe(true);

@@ -35,7 +35,7 @@ function untilAborted({ call }: ScriptedCall): Promise<never> {
 const quick = { retry: { backoffMs: 1, maxBackoffMs: 2 } };
 
 describe("an attempt that fails", () => {
-  test("is made again on another node when it certainly did not run", async () => {
+  test("is repeated on another node when it certainly did not run", async () => {
     const { client, transport } = await start(["a", "b", "c"]);
     const failing = new Set<string>();
     transport.onUnary = ({ address }) => {
@@ -49,7 +49,7 @@ describe("an attempt that fails", () => {
     expect(failing).not.toContain(text);
   });
 
-  test("is not made again when it may have run and must not be repeated", async () => {
+  test("is not repeated when it may have run and is not idempotent", async () => {
     const { client, transport } = await start(["a", "b"], quick);
     transport.onUnary = () => {
       throw unavailable("unknown");
@@ -129,7 +129,7 @@ describe("an attempt that fails", () => {
     expect(await call).toMatchObject({ code: "canceled", outcome: "unknown" });
   });
 
-  test("tells the server how many went before", async () => {
+  test("reports the number of previous attempts to the server", async () => {
     const { client, transport } = await start(["a"], quick);
     const metadata = { own: "kept" };
     transport.onUnary = ({ call }) => {
@@ -183,11 +183,11 @@ describe("the retry budget", () => {
     return transport.calls.length / calls;
   };
 
-  test("keeps retries from multiplying calls when everything is down", async () => {
+  test("keeps retries from multiplying calls when all servers are down", async () => {
     expect(await load({}, 2_000)).toBeLessThan(1.2);
   });
 
-  test("is what keeps them: without it they do", async () => {
+  test("is the cause: without it they multiply", async () => {
     expect(await load({ retryBudget: false }, 500)).toBe(3);
   });
 
@@ -202,7 +202,7 @@ describe("the retry budget", () => {
 });
 
 describe("the deadline", () => {
-  test("in the past ends a call before anything is dialled", async () => {
+  test("in the past ends a call before any dial", async () => {
     const { client, transport } = await start(["a"]);
     for (const options of [{ timeoutMs: 0 }, { timeoutMs: -5 }, { deadline: deadlineAfter(-1) }]) {
       const error = await errorOf(client.unary(echo.echo, {}, options));
@@ -215,7 +215,7 @@ describe("the deadline", () => {
     expect(transport.dials).toEqual([]);
   });
 
-  test("that is no number is refused", async () => {
+  test("that is not a number is refused", async () => {
     const { client } = await start(["a"]);
     for (const options of [{ timeoutMs: Number.NaN }, { deadline: Number.NaN }]) {
       const error = await errorOf(client.unary(echo.echo, {}, options));
@@ -224,7 +224,7 @@ describe("the deadline", () => {
   });
 
   test.each([
-    ["30 s when nobody says anything", undefined, undefined, undefined, 30_000],
+    ["30 s by default", undefined, undefined, undefined, 30_000],
     ["the schema's", 5_000, undefined, undefined, 5_000],
     ["the client's over the schema's", 5_000, 7_000, undefined, 7_000],
     ["the call's over both", 5_000, 7_000, 60_000, 60_000],
@@ -251,7 +251,7 @@ describe("the deadline", () => {
     expect(new Set(transport.calls.map(({ call }) => call.deadline)).size).toBe(1);
   });
 
-  test("leaves no time for a retry that could not be answered", async () => {
+  test("prevents a retry that could not finish in time", async () => {
     const { client, transport } = await start(["a"], {
       retry: { backoffMs: 10_000, maxBackoffMs: 10_000 },
     });
@@ -272,7 +272,7 @@ describe("the deadline", () => {
 });
 
 describe("cancellation", () => {
-  test("before the call reaches nothing", async () => {
+  test("before the call sends nothing", async () => {
     const { client, transport } = await start(["a"]);
     const error = await errorOf(client.unary(echo.echo, {}, { signal: AbortSignal.abort() }));
     expect(error).toMatchObject({ code: "canceled", outcome: "not-executed" });
@@ -332,7 +332,7 @@ describe("cancellation", () => {
     expect(it.transport.calls.length).toBeLessThanOrEqual(1);
   });
 
-  test("by a timeout is a deadline that was exceeded", async () => {
+  test("by a timeout is deadline_exceeded", async () => {
     const { client, transport } = await start(["a"]);
     transport.onDial = () => new Promise(() => {});
     const error = await errorOf(client.unary(echo.echo, {}, { signal: AbortSignal.timeout(10) }));
@@ -354,7 +354,7 @@ describe("cancellation", () => {
 });
 
 describe("where a call goes", () => {
-  test("by address it asks no registry", async () => {
+  test("by address it uses no registry", async () => {
     const { client, transport } = await start([]);
     transport.onUnary = ({ address }) => ({ text: address });
     const options = { address: "memory:elsewhere" };
@@ -363,7 +363,7 @@ describe("where a call goes", () => {
     });
   });
 
-  test("an address that no transport can dial is said to be none", async () => {
+  test("an address that no transport can dial is reported as invalid", async () => {
     const { client } = await start([]);
     const error = await errorOf(client.unary(echo.echo, {}, { address: "gopher://x" }));
     expect(error).toMatchObject({ code: "invalid_argument", outcome: "not-executed" });
@@ -397,7 +397,7 @@ describe("where a call goes", () => {
     expect(error.message).toMatch(/version 2.*zone=q/);
   });
 
-  test("not to nodes that no transport can speak to", async () => {
+  test("not to nodes whose protocol no transport has", async () => {
     const it = await start(["a"]);
     await it.register("b", { metadata: { protocol: "carrier-pigeon" } });
     await it.register("c", { address: "gopher:1" });
@@ -407,7 +407,7 @@ describe("where a call goes", () => {
     }
   });
 
-  test("not to an address that is none, whatever a registry says", async () => {
+  test("not to an invalid address, whatever a registry says", async () => {
     const it = await start(["a", "b"]);
     it.transport.onDial = (address) => {
       if (address === "memory:a") throw new MicroError("invalid_argument", "no such port");
@@ -418,7 +418,7 @@ describe("where a call goes", () => {
     }
   });
 
-  test("an unknown service is named, with what to do", async () => {
+  test("an unknown service is an error that says what to do", async () => {
     const { client } = await start([]);
     const error = await errorOf(client.unary(echo.echo, {}));
     expect(error).toMatchObject({ code: "unavailable", outcome: "not-executed" });
@@ -428,7 +428,7 @@ describe("where a call goes", () => {
 });
 
 describe("streams", () => {
-  test("are begun again as long as nothing came and nothing is lost", async () => {
+  test("are restarted while no response arrived and no request is lost", async () => {
     const { client, transport } = await start(["a", "b"], quick);
     let begun = 0;
     transport.onStream = async function* () {
@@ -443,7 +443,7 @@ describe("streams", () => {
     expect(begun).toBe(3);
   });
 
-  test("are not begun again once an answer was there", async () => {
+  test("are not restarted once a response arrived", async () => {
     const { client, transport } = await start(["a", "b"], quick);
     let begun = 0;
     transport.onStream = async function* () {
@@ -456,7 +456,7 @@ describe("streams", () => {
     expect(begun).toBe(1);
   });
 
-  test("give requests that nobody took yet to the next attempt", async () => {
+  test("pass requests that were not sent yet to the next attempt", async () => {
     const { client, transport } = await start(["a", "b"], quick);
     let begun = 0;
     transport.onStream = async function* (_call, requests) {
@@ -476,7 +476,7 @@ describe("streams", () => {
     expect(await client.clientStream(echo.collect, requests())).toMatchObject({ index: 2 });
   });
 
-  test("do not send half of the requests twice", async () => {
+  test("do not send some of the requests twice", async () => {
     const { client, transport } = await start(["a", "b"], quick);
     let begun = 0;
     transport.onStream = async function* (_call, requests) {
@@ -500,7 +500,7 @@ describe("streams", () => {
     );
   });
 
-  test("that are left end the call and free the node", async () => {
+  test("that are abandoned end the call and free the node", async () => {
     const { client, transport, selector } = await start(["a"]);
     let returned = false;
     transport.onStream = async function* () {
@@ -515,7 +515,7 @@ describe("streams", () => {
     expect((await selector.select("echo")).inFlight).toBe(1);
   });
 
-  test("that are left while they are opened end there", async () => {
+  test("that are abandoned while they open end at once", async () => {
     const { client, transport, selector } = await start(["a"]);
     let opened: () => void = () => undefined;
     transport.onDial = () =>
@@ -531,7 +531,7 @@ describe("streams", () => {
     expect((await selector.select("echo")).inFlight).toBe(1);
   });
 
-  test("answer several reads at once in order", async () => {
+  test("serve several concurrent reads in order", async () => {
     const { client, transport } = await start(["a"]);
     transport.onStream = async function* () {
       for (let index = 0; index < 3; index++) yield { index };
@@ -547,9 +547,9 @@ describe("streams", () => {
   });
 
   test.each([
-    ["no answer", 0],
-    ["several answers", 2],
-  ])("with %s where there must be one fail as unimplemented", async (_what, count) => {
+    ["no response", 0],
+    ["several responses", 2],
+  ])("with %s instead of one fail as unimplemented", async (_what, count) => {
     const { client, transport } = await start(["a"]);
     transport.onStream = async function* () {
       for (let index = 0; index < count; index++) yield { index };
@@ -570,7 +570,7 @@ describe("streams", () => {
   });
 });
 
-test("a method that is called as another kind is refused", async () => {
+test("a method called as another kind is refused", async () => {
   const { client, transport } = await start(["a"]);
   const error = await errorOf(client.unary(echo.repeat, {}));
   expect(error).toMatchObject({ code: "unimplemented", outcome: "not-executed" });

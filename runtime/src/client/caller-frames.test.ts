@@ -40,7 +40,7 @@ async function orderClientStream(client: Client): Promise<unknown> {
 }
 
 async function orderNobody(client: Client): Promise<unknown> {
-  return await client.unary(echo.echo, {}, { service: "nobody", timeoutMs: 50 });
+  return await client.unary(echo.echo, {}, { service: "absent", timeoutMs: 50 });
 }
 
 const passOn: ClientInterceptor = {

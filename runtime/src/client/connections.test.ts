@@ -30,14 +30,14 @@ async function outcome(it: ScriptedClient): Promise<string> {
 }
 
 describe("connections", () => {
-  test("are shared: calls that come together dial once", async () => {
+  test("are shared: concurrent calls dial once", async () => {
     const { client, transport } = await start(["a"]);
     await Promise.all(Array.from({ length: 100 }, () => client.unary(echo.echo, {})));
     await client.unary(echo.echo, {});
     expect(transport.dials).toEqual(["memory:a"]);
   });
 
-  test("are several where one has too many calls and more are allowed", async () => {
+  test("are several if one has too many calls and more are allowed", async () => {
     const { client, transport } = await start(["a"], { maxConnectionsPerNode: 2 });
     let finish: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
@@ -56,7 +56,7 @@ describe("connections", () => {
     await Promise.all(calls);
   });
 
-  test("that drain take no further call, and no call fails", async () => {
+  test("that drain get no further call, and no call fails", async () => {
     const it = await start(["a"]);
     await outcome(it);
     it.transport.channels[0]!.state = "draining";
@@ -64,7 +64,7 @@ describe("connections", () => {
     expect(it.transport.dials).toHaveLength(2);
   });
 
-  test("that drain while a call is refused cost nothing of the retry budget", async () => {
+  test("that drain while a call is refused do not use the retry budget", async () => {
     const it = await start(["a", "b"], { retryBudget: { most: 0 } });
     it.transport.onUnary = ({ channel, address }) => {
       if (address !== "memory:a") return {};
@@ -74,7 +74,7 @@ describe("connections", () => {
     for (let call = 0; call < 4; call++) expect(await outcome(it)).toBe("ok");
   });
 
-  test("that were lost are dialled again at once, and then with growing pauses", async () => {
+  test("that were lost are dialled again at once, and then with increasing delays", async () => {
     vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
     const it = await start(["a"], { reconnect, retry: false });
     const settle = async (call: Promise<string>) => {
@@ -119,7 +119,7 @@ describe("connections", () => {
     expect(it.transport.dials).toHaveLength(1);
   });
 
-  test("that are backed off from are passed over while there is another node", async () => {
+  test("in backoff are skipped while there is another node", async () => {
     const it = await start(["a", "b", "c", "d", "e", "f"], { reconnect });
     it.transport.onDial = (address) => {
       if (address !== "memory:f") throw refused;
@@ -129,7 +129,7 @@ describe("connections", () => {
     expect(it.transport.dials).toHaveLength(6);
   });
 
-  test("that last are dialled at once each time they are lost", async () => {
+  test("that lasted are redialled at once each time they are lost", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     const it = await start(["a"], { reconnect });
     for (let loss = 0; loss < 4; loss++) {
@@ -141,7 +141,7 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("that responded are dialled at once each time they are lost, however short their life", async () => {
+  test("that responded are redialled at once each time they are lost, however short they lasted", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     const it = await start(["a"], { reconnect });
     it.transport.hasHandshake = false;
@@ -153,7 +153,7 @@ describe("connections", () => {
     expect(it.transport.dials).toHaveLength(8);
   });
 
-  test("that were lost before they were established are dialled at once only the first time", async () => {
+  test("that were lost before they were established are redialled at once only the first time", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     const it = await start(["a"], { reconnect, retry: false });
     it.transport.hasHandshake = false;
@@ -175,7 +175,7 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("are dialled at once where a new node is registered", async () => {
+  test("are dialled at once when a new node is registered", async () => {
     const it = await start([], { reconnect });
     await it.register("a1", { address: "memory:same" });
     it.transport.onDial = () => {
@@ -188,16 +188,16 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("that take too long make room for another node", async () => {
+  test("that take too long are replaced by another node's", async () => {
     const it = await start(["a", "b"], { dialTimeoutMs: 10 });
     it.transport.onDial = (address) =>
       address === "memory:a"
-        ? Promise.reject(new MicroError("deadline_exceeded", "no answer"))
+        ? Promise.reject(new MicroError("deadline_exceeded", "no response"))
         : undefined;
     for (let call = 0; call < 4; call++) expect(await outcome(it)).toBe("ok");
   });
 
-  test("to nodes that left are closed when nothing is open on them", async () => {
+  test("to nodes that left are closed once no call is open", async () => {
     const it = await start(["b"]);
     const registration = await it.register("a");
     for (let call = 0; call < 4; call++) await outcome(it);
@@ -222,7 +222,7 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("that nobody uses any more are closed", async () => {
+  test("that are no longer used are closed", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const it = await start(["a"], { idleMs: 1_000 });
     await outcome(it);
@@ -235,7 +235,7 @@ describe("connections", () => {
     expect(await outcome(it)).toBe("ok");
   });
 
-  test("are bounded: an idle one makes room, and otherwise the call is refused", async () => {
+  test("are bounded: an idle one is closed, and otherwise the call is refused", async () => {
     const it = await start([], { maxAddresses: 2 });
     const to = (name: string) => it.client.unary(echo.echo, {}, { address: `memory:${name}` });
     for (const name of ["a", "b", "c"]) await to(name);
@@ -273,7 +273,7 @@ describe("closing a client", () => {
     expect(it.client.close()).toBe(it.client.close());
   });
 
-  test("ends calls that wait, wherever they wait", async () => {
+  test("ends waiting calls, wherever they wait", async () => {
     const it = await start(["a"], { retry: { backoffMs: 60_000, maxBackoffMs: 60_000 } });
     it.transport.onUnary = () => {
       throw new MicroError("unavailable", "gone", { outcome: "unknown" });
@@ -283,7 +283,7 @@ describe("closing a client", () => {
     await turns();
     it.transport.onDial = () => new Promise(() => {});
     const dialling = errorOf(it.client.unary(echo.echo, {}, { ...options, address: "memory:x" }));
-    const looking = errorOf(it.client.unary(echo.echo, {}, { ...options, service: "nobody" }));
+    const looking = errorOf(it.client.unary(echo.echo, {}, { ...options, service: "absent" }));
     await turns();
     await it.client.close();
     const errors = await Promise.all([backingOff, dialling, looking]);

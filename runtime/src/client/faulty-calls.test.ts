@@ -35,12 +35,12 @@ const options: readonly (readonly [string, CallOptions])[] = [
   ["a metadata key that is not allowed", { metadata: { "bad key": "x" } }],
   ["a metadata value that is not allowed", { metadata: { key: "line\nbreak" } }],
   ["metadata that cannot be iterated", { metadata: untyped({ [Symbol.iterator]: thrower }) }],
-  ["a deadline that is no number", { deadline: Number.NaN }],
+  ["a deadline that is not a number", { deadline: Number.NaN }],
   ["a deadline that has passed", { deadline: -1 }],
   ["a signal that fired before", { signal: AbortSignal.abort() }],
   ["a signal that is not one", { signal: untyped({ aborted: false }) }],
   ["a context that is not one", { context: untyped({}) }],
-  ["filters that are no list", { filters: untyped(7) }],
+  ["filters that are not a list", { filters: untyped(7) }],
   ["a filter that throws", { filters: [thrower] }],
   ["an address that no transport can dial", { address: "nowhere" }],
 ];
@@ -67,7 +67,7 @@ const interceptors: readonly (readonly [string, ClientInterceptor])[] = [
   ],
 ];
 
-describe("a call that cannot be made rejects, and counts as open no longer:", () => {
+describe("a call that cannot be made rejects, and is no longer counted as open:", () => {
   test.each(options)("%s", async (_what, given) => {
     const { client } = await start();
     await expectAllToFail(client, given);
@@ -80,7 +80,7 @@ describe("a call that cannot be made rejects, and counts as open no longer:", ()
     await closeWithGrace(client);
   });
 
-  test("a selector that throws when it is asked, and one when it is told", async () => {
+  test("a selector that throws when picking, and one that throws on feedback", async () => {
     for (const part of ["select", "report"]) {
       const logger = recordingLogger();
       const { client, selector, transport } = await start();
@@ -143,7 +143,7 @@ describe("a call that cannot be made rejects, and counts as open no longer:", ()
   });
 });
 
-describe("what only untyped code can pass is named, with what to pass instead:", () => {
+describe("invalid arguments from untyped code are named, with what to pass instead:", () => {
   test("no request", async () => {
     const { client } = await start();
     const unary = await errorOf(client.unary(echo.echo, untyped(undefined)));
@@ -153,7 +153,7 @@ describe("what only untyped code can pass is named, with what to pass instead:",
     expect(stream.message).toContain("Repeat was called with a string in place of a request");
   });
 
-  test("a single object where a stream of requests is due", async () => {
+  test("a single object instead of a stream of requests", async () => {
     const { client } = await start();
     const calls = [
       client.clientStream(echo.collect, untyped({ text: "a" })),

@@ -47,7 +47,7 @@ class Load {
   }
 }
 
-describe("a client whose servers go", () => {
+describe("a client whose servers stop", () => {
   test("fails no call when they drain one after the other", async () => {
     const client = fleet.client();
     let server = await fleet.server("echo", {}, { id: "0" });
@@ -63,7 +63,7 @@ describe("a client whose servers go", () => {
     expect(load.failures).toEqual([]);
   });
 
-  test("finds one again that is restarted at the same port", async () => {
+  test("reconnects to one that is restarted at the same port", async () => {
     const client = fleet.client();
     const first = await fleet.server("echo", {}, { id: "first" });
     expect(await client.unary(echo.echo, {})).toMatchObject({ server: "first" });
@@ -74,7 +74,7 @@ describe("a client whose servers go", () => {
     expect(await client.unary(echo.once, {})).toMatchObject({ server: "second" });
   });
 
-  test("repeats what may be repeated when one is killed, and nothing else", async () => {
+  test("repeats only repeatable calls when one is killed", async () => {
     const registry = fleet.registry();
     const processes = await Promise.all([EchoProcess.start(), EchoProcess.start()]);
     try {

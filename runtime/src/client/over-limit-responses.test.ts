@@ -65,7 +65,7 @@ async function target(way: (address: string) => [Transport, string]) {
 }
 
 describe.each(Object.entries(ways))("%s", (_, way) => {
-  test("a response over the limit is resource_exhausted, and called once", async () => {
+  test("a response over the limit is resource_exhausted, and not retried", async () => {
     const { client, address, seen } = await target(way);
     const error = await errorOf(client.unary(echo.echo, { text: "a" }, { address }));
     expect(error).toMatchObject({ code: "resource_exhausted" });
@@ -73,7 +73,7 @@ describe.each(Object.entries(ways))("%s", (_, way) => {
     expect(seen.calls).toBe(1);
   });
 
-  test("a message of a stream over the limit is resource_exhausted, and called once", async () => {
+  test("a message of a stream over the limit is resource_exhausted, and not retried", async () => {
     const { client, address, seen } = await target(way);
     const texts: string[] = [];
     const reading = (async () => {

@@ -12,7 +12,7 @@ function budget(options = {}) {
   return { it, drain, pass: (ms: number) => (now += ms) };
 }
 
-test("it begins with what ten seconds give", () => {
+test("it starts with the budget of ten seconds", () => {
   expect(budget().drain()).toBe(100);
 });
 
@@ -30,7 +30,7 @@ test("ten a second may be retried when nothing succeeds", () => {
   expect(drain()).toBe(30);
 });
 
-test("what is saved up is bounded", () => {
+test("the saved budget is bounded", () => {
   const { it, drain, pass } = budget({ most: 50 });
   pass(3_600_000);
   for (let call = 0; call < 10_000; call++) it.deposit();

@@ -109,7 +109,7 @@ describe("whether a failed attempt is followed by another", () => {
     expect([begun(4, { attempts: 100 }), begun(5, { attempts: 100 })]).toEqual([true, false]);
   });
 
-  test("transparent retries are few, and cost no attempt of the policy", () => {
+  test("transparent retries are few, and do not count as attempts of the policy", () => {
     const refused = (attempts: number, transparentRetries: number, idempotent = false) =>
       decide("unavailable", "not-executed", {
         attempts,
@@ -126,7 +126,7 @@ describe("whether a failed attempt is followed by another", () => {
     expect(after).toMatchObject({ retried: true, transparent: false, waitMs: 50 });
   });
 
-  test("calls that ended connections turned away are sent again up to their deadline, at no cost", () => {
+  test("calls that ending connections refused are resent until their deadline, at no cost", () => {
     const turnedAway = (times: number, remainingMs: number) =>
       decide("unavailable", "not-executed", {
         attempts: times + 1,
@@ -152,7 +152,7 @@ describe("whether a failed attempt is followed by another", () => {
     ).toBe(false);
   });
 
-  test("a server without room is not one that turns calls away", () => {
+  test("a full server is not one that refuses calls of ending connections", () => {
     const full = { turnedAway: true, refused: true, retryAfterMs: 10, budget: false };
     expect(decide("resource_exhausted", "not-executed", full).retried).toBe(false);
     const withBudget = { ...full, budget: true };
@@ -163,7 +163,7 @@ describe("whether a failed attempt is followed by another", () => {
     });
   });
 
-  test("draws on the budget unless no server can have seen it", () => {
+  test("uses the budget unless no server can have seen the call", () => {
     expect(decide("unavailable", "not-executed", { refused: false })).toMatchObject({
       retried: true,
       withdrawn: 0,
@@ -178,14 +178,14 @@ describe("whether a failed attempt is followed by another", () => {
     );
   });
 
-  test("a token is not taken for a retry that is not made", () => {
+  test("no token is used for a retry that is not made", () => {
     expect(decide("unavailable", "unknown", { idempotent: true, remainingMs: 40 })).toEqual({
       retried: false,
       withdrawn: 0,
     });
   });
 
-  test("a refusal with a push-back is transparent, and waited for", () => {
+  test("a refusal with a push-back is retried transparently after it", () => {
     expect(decide("resource_exhausted", "not-executed", { retryAfterMs: 130 })).toMatchObject({
       waitMs: 130,
       transparent: true,
@@ -215,7 +215,7 @@ describe("whether a failed attempt is followed by another", () => {
   });
 });
 
-test("waits double up to the longest, give or take a fifth", () => {
+test("delays double up to the maximum, ±20 %", () => {
   const backoff = { firstMs: 50, factor: 2, mostMs: 1_000, jitter: 0.2 };
   for (let failures = 1; failures <= 8; failures++) {
     const middle = Math.min(1_000, 50 * 2 ** (failures - 1));
@@ -231,7 +231,7 @@ test("waits double up to the longest, give or take a fifth", () => {
   }
 });
 
-test("the policy: default, schema, client and call, each over the one before", () => {
+test("the policy: default, schema, client and call, each overriding the previous", () => {
   const method: AnyMethod = echo.echo as unknown as AnyMethod;
   const schema: AnyMethod = { ...method, retry: { ...defaultRetry, attempts: 4, on: ["aborted"] } };
   expect(retryPolicy(method, undefined, undefined)).toEqual(defaultRetry);

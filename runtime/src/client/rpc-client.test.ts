@@ -25,7 +25,7 @@ async function* words(...list: string[]) {
 }
 
 describe("a call by service name", () => {
-  test("works in all four kinds", async () => {
+  test("works for all four kinds", async () => {
     await fleet.server();
     const client = fleet.client();
     expect(await client.unary(echo.echo, { text: "hello" })).toMatchObject({ text: "hello" });
@@ -79,14 +79,14 @@ describe("a call by service name", () => {
     expect(failures).toBe(0);
   });
 
-  test("with a request that is no message fails as invalid_argument", async () => {
+  test("with a request that is not a message fails as invalid_argument", async () => {
     await fleet.server();
     const request = { count: "many" } as unknown as { count: number };
     const error = await errorOf(fleet.client().unary(echo.echo, request));
     expect(error).toMatchObject({ code: "invalid_argument", outcome: "not-executed" });
   });
 
-  test("takes metadata there and brings metadata and trailers back", async () => {
+  test("sends metadata, and returns metadata and trailers", async () => {
     await fleet.server("echo", {
       echo(request, context) {
         context.responseMetadata.set("seen", context.requestMetadata.get("own") ?? "");
@@ -139,7 +139,7 @@ describe("interceptors", () => {
     },
   });
 
-  test("stand around every kind of call, the first outermost", async () => {
+  test("wrap every kind of call, the first outermost", async () => {
     await fleet.server();
     const log: string[] = [];
     const client = fleet.client({ interceptors: [tracing("a", log), passing, tracing("b", log)] });
@@ -158,7 +158,7 @@ describe("interceptors", () => {
     );
   });
 
-  test("may answer by themselves", async () => {
+  test("may respond themselves", async () => {
     const client = fleet.client({
       interceptors: [
         {
@@ -173,7 +173,7 @@ describe("interceptors", () => {
     expect(await texts(client.serverStream(echo.repeat, {}))).toEqual(["cached0"]);
   });
 
-  test("may change what is sent and what comes back", async () => {
+  test("may change requests and responses", async () => {
     await fleet.server("echo", {
       echo: (request, context) => ({ text: request.text + context.requestMetadata.get("token") }),
     });
@@ -262,7 +262,7 @@ describe("interceptors", () => {
     }
   });
 
-  test("that are functions see calls of all kinds, what is sent and how they end", async () => {
+  test("that are functions see calls of all kinds, their requests and how they end", async () => {
     await fleet.server("echo", {
       echo: (_request, context) => ({ text: context.requestMetadata.get("token") ?? "" }),
       chat: async function* (_requests, context) {
@@ -391,7 +391,7 @@ describe("a handler's context as call options", () => {
     expect(seen[2]?.metadata).toEqual({ traceparent, baggage });
   });
 
-  test("stands beside other options, and the earlier deadline counts", async () => {
+  test("can be combined with other options, and the earlier deadline applies", async () => {
     const { seen, client } = await chain(true);
     const metadata = { traceparent: "00-1-2-01", own: "client" };
     await client.unary(echo.echo, {}, { service: "a", metadata, timeoutMs: 3_000 });

@@ -89,8 +89,8 @@ async function endingAfter(requests: number): Promise<{ address: string; session
 }
 
 /**
- * An HTTP/2 server that responds to this many requests of each connection, whose GOAWAY says that it
- * has not seen the others.
+ * An HTTP/2 server that responds to this many requests of each connection, and whose GOAWAY says
+ * that it has not seen the others.
  */
 async function respondingTo(
   requests: number,
@@ -168,7 +168,7 @@ async function proxied(before?: () => Promise<void>): Promise<FaultProxy> {
 const connect1 = () => httpTransport({ protocol: "connect", httpVersion: "1.1" });
 
 describe("calls, 200 a second", () => {
-  test("lose none to servers that end each HTTP/2 connection after 100 requests", async () => {
+  test("all succeed with servers that end each HTTP/2 connection after 100 requests", async () => {
     const failures = ["grpc", "connect"].map(async (protocol) => {
       const { address, sessions } = await endingAfter(100);
       const transport = httpTransport({ protocol: protocol as "grpc" | "connect" });
@@ -180,7 +180,7 @@ describe("calls, 200 a second", () => {
     expect(await Promise.all(failures)).toEqual([[], []]);
   }, 120_000);
 
-  test("lose none to a server that ends each HTTP/1.1 connection after 100 requests", async () => {
+  test("all succeed with a server that ends each HTTP/1.1 connection after 100 requests", async () => {
     const server = createHttp1Server(connectNodeAdapter({ routes }));
     server.maxRequestsPerSocket = 100;
     expect(await failuresOf(connect1(), await listen(server), echo.once)).toEqual([]);
@@ -259,7 +259,7 @@ describe("calls beyond the last stream of a GOAWAY", () => {
     ["without an error", constants.NGHTTP2_NO_ERROR],
     ["with an error code", constants.NGHTTP2_ENHANCE_YOUR_CALM],
   ])(
-    "are all sent again, whatever their number: %s",
+    "are all resent, whatever their number: %s",
     async (_, code) => {
       const client = createClient({
         registry: memoryRegistry(),

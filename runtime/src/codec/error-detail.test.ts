@@ -4,7 +4,7 @@ import { errorDetail, findDetails } from "@micro-es/runtime/codec";
 import { describe, expect, test } from "vitest";
 
 describe("error details", () => {
-  test("are found by their type, in order", () => {
+  test("are found by type, in order", () => {
     const details = [
       errorDetail(DurationSchema, { seconds: 1n }),
       errorDetail(TimestampSchema, { seconds: 2n }),
@@ -16,7 +16,7 @@ describe("error details", () => {
     expect(findDetails(new MicroError("unavailable", "busy"), DurationSchema)).toEqual([]);
   });
 
-  test("that are malformed are left out", () => {
+  test("that are malformed are skipped", () => {
     const details = [
       { typeName: "google.protobuf.Duration", value: new Uint8Array([0xff]) },
       errorDetail(DurationSchema, { seconds: 3n }),

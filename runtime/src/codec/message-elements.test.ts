@@ -84,14 +84,14 @@ test("elements are messages, entries, unknown fields and values in lists", () =>
   expect(elementsOf(Buffer.alloc(1_200, Buffer.of(0xa0, 1, 7)))).toBe(400);
 });
 
-test("a message whose bytes are not its type's is invalid, however large", () => {
+test("a message whose bytes do not match its type is invalid, however large", () => {
   const cutOff = Buffer.concat([Buffer.alloc(600_000, Buffer.of(40, 1)), Buffer.of(10, 5, 1)]);
   for (const codec of [fast, reflect]) {
     expect(errorOf(() => decode(codec, cutOff)).code).toBe("invalid_argument");
   }
 });
 
-test("a field of another wire type than its own does not hide what follows", () => {
+test("a field with the wrong wire type does not hide what follows", () => {
   // Decoders that go by a field's number read the contents of such a length as fields.
   const items = Buffer.alloc(800_000, Buffer.of(3 * 8 + 2, 0));
   const length = Buffer.of(10 * 8 + 2, 0x80, 0xea, 0x30);
@@ -111,7 +111,7 @@ describe("JSON of 4 MiB", () => {
     expect(message.length).toBeLessThan(1_000);
   });
 
-  test("of ordinary items is read, up to the limit that is given", () => {
+  test("of ordinary items is read, up to the configured limit", () => {
     const items = Array.from({ length: 20_000 }, (_, at) => ({ name: `item ${at}` }));
     const bytes = Buffer.from(JSON.stringify({ items }));
     expect(decode(json, bytes).items).toHaveLength(20_000);

@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 describe("values", () => {
-  test("a later source wins leaf by leaf, and each value knows its source", async () => {
+  test("a later source overrides leaf by leaf, and each value knows its source", async () => {
     await using config = await loadConfig([
       memorySource({ db: { host: "a", port: 1, tags: ["x", "y"] }, log: "info" }, "defaults"),
       envSource({ prefix: "T_", env: { T_DB__PORT: "2" } }),
@@ -66,13 +66,13 @@ describe("values", () => {
     }
   });
 
-  test("two sources of one name are refused", async () => {
+  test("two sources with one name are refused", async () => {
     await expect(loadConfig([memorySource(), memorySource()])).rejects.toThrow("called memory");
   });
 });
 
 describe("changes", () => {
-  test("a watch tells changes at or below its path, and a slow reader the last", async () => {
+  test("a watch reports changes at or below its path, and only the last to a slow reader", async () => {
     const source = memorySource({ a: { b: 1 }, c: 1 });
     await using config = await loadConfig([source]);
     const below = config.watch("a")[Symbol.asyncIterator]();
@@ -93,7 +93,7 @@ describe("changes", () => {
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  test("the same values again are no change", async () => {
+  test("the same values again are not a change", async () => {
     const source = memorySource({ a: 1 });
     await using config = await loadConfig([source]);
     const changes: ConfigSnapshot[] = [];
@@ -106,7 +106,7 @@ describe("changes", () => {
     expect(changes.map(({ version }) => version)).toEqual([2]);
   });
 
-  test("what validate refuses stays out of force, and other sources do not suffer", async () => {
+  test("values that validate refuses are not applied, and other sources are unaffected", async () => {
     const [one, two] = [memorySource({ port: 80 }, "one"), memorySource({ level: 1 }, "two")];
     const lines: string[] = [];
     await using config = await loadConfig([one, two], {
@@ -179,7 +179,7 @@ describe("changes", () => {
     await until(() => config.get("a", integer) === 4);
   });
 
-  test("a source is followed on although the signal of the loading fired, and leaves no listener on it", async () => {
+  test("a source stays watched after the signal of the load aborts, and leaves no listener on it", async () => {
     const controller = new AbortController();
     let loads = 0;
     let watches = 0;
@@ -216,7 +216,7 @@ describe("changes", () => {
 });
 
 describe("a source that cannot be read", () => {
-  test("after the start its last good values stay, flagged, logged with their place", async () => {
+  test("after the start keeps its last good values, flagged and logged", async () => {
     const path = join(directory, "app.yaml");
     writeFileSync(path, "a: 1\n");
     const lines: string[] = [];
@@ -248,7 +248,7 @@ describe("a source that cannot be read", () => {
     expect(() => other.set({})).toThrow("closed");
   });
 
-  test("what is not valid at the start is an error", async () => {
+  test("invalid values at the start are an error", async () => {
     const validate = () => {
       throw new Error("no port");
     };
@@ -258,7 +258,7 @@ describe("a source that cannot be read", () => {
     });
   });
 
-  test("a start from what was last known good is flagged, and ends when the source is back", async () => {
+  test("a start from last known good values is flagged until the source is back", async () => {
     const path = join(directory, "app.json");
     const lastKnownGood = join(directory, "kept.json");
     const env = { T_PASSWORD: "canary" };
@@ -291,7 +291,7 @@ describe("a source that cannot be read", () => {
     });
   });
 
-  test("what is last known good is neither written nor read through a link of others", async () => {
+  test("last known good values are neither written nor read through another user's link", async () => {
     const path = join(directory, "app.json");
     const lastKnownGood = join(directory, "kept.json");
     const victim = join(directory, "victim");
@@ -317,7 +317,7 @@ describe("a source that cannot be read", () => {
     });
   });
 
-  test("a source that never answers is given up, and a caller may give up sooner", async () => {
+  test("loading from a source that never responds fails at its limit, or earlier by signal", async () => {
     const hanging: ConfigSource = Object.assign(memorySource({}, "hanging"), {
       load: () => new Promise<never>(() => {}),
     });

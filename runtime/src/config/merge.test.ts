@@ -33,7 +33,7 @@ function mergeTwo(a: ConfigTable, b: ConfigTable): ConfigTable {
   return both as ConfigTable;
 }
 
-test("merging is the same as merging two at a time, from the first on", () => {
+test("merging all equals merging two at a time, from the first on", () => {
   fc.assert(
     fc.property(fc.array(tables(names), { maxLength: 4 }), (inputs) => {
       const layers = inputs.map((input, i) => ({
@@ -55,7 +55,7 @@ test("merging is the same as merging two at a time, from the first on", () => {
   );
 });
 
-test("no input changes the prototype of objects, and what is refused is refused clearly", () => {
+test("no input changes the prototype of objects, and refusals are clear", () => {
   const before = Reflect.ownKeys(Object.prototype);
   let refused = 0;
   fc.assert(
@@ -80,7 +80,7 @@ test("no input changes the prototype of objects, and what is refused is refused 
   expect(Reflect.ownKeys(Object.prototype)).toEqual(before);
 });
 
-test("refuses what is nested too deeply, and what is no configuration", () => {
+test("refuses values that are nested too deeply or not a configuration", () => {
   let deep: unknown = 1;
   for (let i = 0; i < 40; i++) deep = { a: deep };
   for (const value of [

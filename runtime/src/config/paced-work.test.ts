@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { PacedWork } from "./paced-work.ts";
 
-test("work that is asked for again and again is done at once, and then for a tenth of the time", async () => {
+test("repeatedly requested work runs at once, and then for a tenth of the time", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   try {
     const doneAt: number[] = [];

@@ -133,7 +133,7 @@ const readers: [string, ConfigReader<unknown>, [ConfigValue, unknown][], ConfigV
   ],
 ];
 
-test.each(readers)("%s reads its forms and refuses others", (_name, reader, good, bad) => {
+test.each(readers)("%s accepts its forms and refuses others", (_name, reader, good, bad) => {
   for (const [value, expected] of good) expect(reader(value, "a.b")).toEqual(expected);
   for (const value of bad) {
     expect(() => reader(value, "a.b"), inspect(value)).toThrow(/a\.b/);
@@ -151,7 +151,7 @@ test("an error says what was expected and what was found", () => {
   expect(() => list(integer)(["1", "x"], "ports")).toThrow("config ports[1]: expected");
 });
 
-test("a secret is shown by nothing but reveal", () => {
+test("only reveal shows a secret", () => {
   const found = secret("canary", "password");
   const shown = [
     String(found),
@@ -166,7 +166,7 @@ test("a secret is shown by nothing but reveal", () => {
   expect(() => secret(4711, "password")).toThrow(/^(?!.*4711)/);
 });
 
-test("a Standard Schema reads a value, and says what is wrong with it", () => {
+test("a Standard Schema validates a value, and reports what is wrong", () => {
   const port = (validate: (value: unknown) => never) =>
     schema<number>({ "~standard": { version: 1, vendor: "test", validate } });
   const good = port(((value: unknown) => ({ value: Number(value ?? 80) })) as never);

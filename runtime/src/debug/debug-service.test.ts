@@ -70,7 +70,7 @@ async function start(
       if (text === "bad") throw new EventRejected("never good");
     },
     async echo(request, { signal }) {
-      if (request.text === "wrong") throw new MicroError("not_found", "nobody has that");
+      if (request.text === "wrong") throw new MicroError("not_found", "there is no such text");
       if (request.text === "broken") throw new TypeError("oops");
       if (request.text === "unwritable") return { index: 1.5 };
       if (request.text === "wait") {
@@ -94,7 +94,7 @@ async function start(
   return { service, echo, address, ask, read, lines, client };
 }
 
-describe("who may ask", () => {
+describe("callers that are allowed", () => {
   type Place = NonNullable<Parameters<typeof start>[1]>;
   /**
    * The results of both methods for a call with this metadata: `ok`, or the code and message of the
@@ -114,11 +114,11 @@ describe("who may ask", () => {
     return { stats: statsSaid, logs: logsSaid, lines, port };
   }
 
-  test("everybody of this machine, where no other machine reaches the service", async () => {
+  test("all of this machine, if no other machine reaches the service", async () => {
     expect(await answers({})).toMatchObject({ stats: "ok", logs: "ok" });
   });
 
-  test("nobody without a token, where other machines reach it, and the log says so once", async () => {
+  test("no caller without a token if other machines reach it, and the log says so once", async () => {
     const { stats, logs, lines } = await answers({ address: "0.0.0.0:0" });
     const refusal =
       /^permission_denied: .* needs a token, because other machines reach .*MICRO_DEBUG_TOKEN/;
@@ -127,7 +127,7 @@ describe("who may ask", () => {
     expect(lines.filter((line) => line.startsWith("refused to show"))).toHaveLength(1);
   });
 
-  test("nobody by a proxy of this machine without a token", async () => {
+  test("no caller through a proxy on this machine without a token", async () => {
     for (const line of ["x-forwarded-for", "forwarded", "via", "x-real-ip"]) {
       const { stats, logs } = await answers({}, { [line]: "203.0.113.9" });
       expect(stats).toMatch(/^permission_denied: .* by a proxy/);
@@ -156,7 +156,7 @@ describe("who may ask", () => {
     }
   });
 
-  test("nobody reads over HTTP what a handler's error hides", async () => {
+  test("no caller reads over HTTP what a handler's error hides", async () => {
     const { port } = await answers({ address: "0.0.0.0:0" });
     const response = await fetch(`http://127.0.0.1:${port}/micro.debug.v1.DebugService/Stats`, {
       method: "POST",
@@ -217,7 +217,7 @@ describe("the debug service", () => {
     expect(process?.eventLoopDelayMaxMs).toBeGreaterThanOrEqual(0);
   });
 
-  test("tells what became of the events that it takes", async () => {
+  test("reports the outcome of received events", async () => {
     const { service, ask } = await start();
     await EchoedTopic.publish(service.broker, { text: "good" });
     await EchoedTopic.publish(service.broker, { text: "bad" });
@@ -228,7 +228,7 @@ describe("the debug service", () => {
       ]);
   });
 
-  test("tells of a server that is no service", async () => {
+  test("describes a server without a service", async () => {
     const server = createServer({
       name: "lone",
       address: "127.0.0.1:0",
@@ -243,7 +243,7 @@ describe("the debug service", () => {
     expect(process).toMatchObject({ service: "lone", nodeId: expect.stringMatching(/^lone-/) });
   });
 
-  test("answers gRPC as it answers its own protocol", async () => {
+  test("serves gRPC like its own protocol", async () => {
     const { address } = await start();
     const grpc = createClient({ registry: memoryRegistry() });
     opened.push(grpc);
@@ -251,7 +251,7 @@ describe("the debug service", () => {
     expect(process?.service).toBe("echo");
   });
 
-  test("tells what was logged, by number, level and age, and writes it where it was written", async () => {
+  test("returns log lines by number, level and age, and still writes them", async () => {
     const { service, read, lines } = await start();
     const { logger } = service;
     logger.debug({}, "below the level of the service");
@@ -276,7 +276,7 @@ describe("the debug service", () => {
     await expect.poll(async () => (await all(read({ maxAgeMs: 1 }))).length).toBe(0);
   });
 
-  test("follows the log, tells what a slow reader missed, and ends when the server drains", async () => {
+  test("follows the log, reports what a slow reader missed, and ends when the server drains", async () => {
     const { service, read } = await start({ logLines: 10 });
     const following = read({ tail: 0, follow: true })[Symbol.asyncIterator]();
     const first = following.next();
@@ -300,7 +300,7 @@ describe("the debug service", () => {
     await end.catch((reason: MicroError) => expect(reason.code).toBe("unavailable"));
   });
 
-  test("keeps no line where it is told so", async () => {
+  test("keeps no lines if configured so", async () => {
     const { read } = await start({ logLines: 0 });
     await expect(all(read())).rejects.toMatchObject({ code: "unimplemented" });
   });

@@ -72,12 +72,12 @@ for (const [name, start] of Object.entries({
   "a server of Connect": connects,
 })) {
   describe(`gRPC health and reflection in ${name}`, () => {
-    test("health: the server and its services serve, others are not known", async () => {
+    test("health: the server and its services are serving, others are unknown", async () => {
       const { baseUrl, health } = await start();
       const client = createClient(Health, grpc(baseUrl));
       expect((await client.check({})).status).toBe(Serving.SERVING);
       expect((await client.check({ service: EchoService.typeName })).status).toBe(Serving.SERVING);
-      await expect(client.check({ service: "nobody" })).rejects.toMatchObject({
+      await expect(client.check({ service: "absent" })).rejects.toMatchObject({
         code: Code.NotFound,
       });
       const watch = client.watch({ service: "later" })[Symbol.asyncIterator]();
@@ -90,7 +90,7 @@ for (const [name, start] of Object.entries({
     });
 
     for (const service of [ServerReflection, ServerReflectionAlpha] as const) {
-      test(`${service.typeName}: lists services, and gives the files that describe them`, async () => {
+      test(`${service.typeName}: lists services, and returns the files that describe them`, async () => {
         const { baseUrl } = await start();
         const client = createClient(service as typeof ServerReflection, grpc(baseUrl));
         const ask = async (messageRequest: { case: string; value: string }) => {
@@ -99,7 +99,7 @@ for (const [name, start] of Object.entries({
           )) {
             return messageResponse;
           }
-          throw new Error("no answer");
+          throw new Error("no response");
         };
         const list = await ask({ case: "listServices", value: "" });
         const names =
@@ -128,7 +128,7 @@ for (const [name, start] of Object.entries({
   });
 }
 
-test("health follows a drain: watchers hear of it, and do not hold it up", async () => {
+test("health follows a drain: watchers are notified, and do not delay it", async () => {
   const { baseUrl, server } = await ours();
   const watch = createClient(Health, grpc(baseUrl)).watch({})[Symbol.asyncIterator]();
   expect((await watch.next()).value.status).toBe(Serving.SERVING);

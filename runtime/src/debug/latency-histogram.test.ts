@@ -4,7 +4,7 @@ import { LatencyHistogram } from "./latency-histogram.ts";
 const windowMs = 60_000;
 
 describe("a latency histogram", () => {
-  test("tells quantiles right to 7 %, from microseconds to minutes", () => {
+  test("reports quantiles within 7 %, from microseconds to minutes", () => {
     for (const unitMs of [0.01, 1, 37, 1_000]) {
       const histogram = new LatencyHistogram(windowMs, 0);
       for (let each = 1; each <= 1_000; each++) histogram.add(each * unitMs, 0);
@@ -21,7 +21,7 @@ describe("a latency histogram", () => {
     }
   });
 
-  test("has no times of nothing, and bears every time there is", () => {
+  test("has no quantiles when empty, and accepts any latency", () => {
     const histogram = new LatencyHistogram(windowMs, 0);
     const nothing = { count: 0, meanMs: 0, p50Ms: 0, p90Ms: 0, p99Ms: 0, maxMs: 0 };
     expect(histogram.summary(0)).toEqual(nothing);
@@ -29,7 +29,7 @@ describe("a latency histogram", () => {
     expect(histogram.summary(0)).toMatchObject({ count: 4, maxMs: 1e12 });
   });
 
-  test("forgets what is older than two windows, and nothing younger than one", () => {
+  test("drops values older than two windows, and none younger than one", () => {
     const histogram = new LatencyHistogram(windowMs, 0);
     histogram.add(5, 1);
     histogram.add(7, windowMs - 1);

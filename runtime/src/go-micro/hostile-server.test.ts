@@ -81,7 +81,7 @@ test.each([
   ["a body", `HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n`],
   ["a chunk", `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n`],
   ["a header", `HTTP/1.1 200 OK\r\nX-Long: ${"x".repeat(40_000)}\r\n\r\n`],
-])("%s over the limit is resource_exhausted and not tried again", async (_what, response) => {
+])("%s over the limit is resource_exhausted and not retried", async (_what, response) => {
   const { address, seen } = await rawServer(response);
   const client = createClient();
   open.push(() => client.close());
@@ -95,7 +95,7 @@ test.each([
   ["a body", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "a"],
   ["chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"],
   ["trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "A: b\r\n"],
-])("a server that lets %s drip does not keep its call", async (_what, head, drop) => {
+])("a server that sends %s slowly does not keep its call open", async (_what, head, drop) => {
   const { address } = await rawServer((socket) => {
     socket.write(head);
     const drip = setInterval(() => socket.write(drop), 20);

@@ -95,7 +95,7 @@ const errorOf = ({ header }: ReadMessage) => JSON.parse(header.get("micro-error"
 const echoes: Answers = { unary: (request) => ({ text: request.text }) };
 
 describe("unary calls", () => {
-  test("are refused as json-rpc where the id is not a string, a number or null, and however deep", async () => {
+  test("are refused as json-rpc if the id is not a string, a number or null, however deep", async () => {
     const { listener } = await listen(echoes);
     const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
     const lines = { "Content-Type": "application/json-rpc" };
@@ -111,7 +111,7 @@ describe("unary calls", () => {
     }
   });
 
-  test("are answered in JSON, with 200 and a length, and the connection is used again", async () => {
+  test("get a JSON response with 200 and a length, and the connection is reused", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     wire.send(unary, '{"text":"a"}');
     const first = await wire.answer();
@@ -122,7 +122,7 @@ describe("unary calls", () => {
     expect(text((await wire.answers(2))[1]!)).toBe('{"text":"b"}');
   });
 
-  test("are answered in protobuf, where an empty message has no body", async () => {
+  test("get a protobuf response, where an empty message has no body", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     const body = toBinary(EchoRequestSchema, create(EchoRequestSchema, { text: "a" }));
     wire.send({ ...unary, "Content-Type": "application/protobuf" }, body);
@@ -133,7 +133,7 @@ describe("unary calls", () => {
     expect(empty!.header.has("content-type")).toBe(false);
   });
 
-  test("in JSON never have an empty answer, and take an empty request for an empty message", async () => {
+  test("in JSON never have an empty response, and treat an empty request as an empty message", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     expect(text(await wire.send(unary).answer())).toBe("{}");
   });
@@ -148,7 +148,7 @@ describe("unary calls", () => {
     expect(text(await wire.send(lines, '{"text":"a"}').answer())).toBe('{"text":"a"}');
   });
 
-  test("that come without waiting are answered in their order", async () => {
+  test("that are pipelined get their responses in order", async () => {
     const wire = new Wire(
       (
         await listen({
@@ -190,7 +190,7 @@ describe("unary calls", () => {
     expect(seen!.remainingMs).toBeLessThanOrEqual(5_000);
   });
 
-  test("take a deadline that no timer holds", async () => {
+  test("accept a deadline beyond the range of timers", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     for (const nanoseconds of ["9223372036854775807", "2147483648000000", "9999999999999999999"]) {
       const sent = wire.messages.length;
@@ -199,7 +199,7 @@ describe("unary calls", () => {
     }
   });
 
-  test("end at their deadline with 408, which go-micro tries again", async () => {
+  test("end at their deadline with 408, which go-micro retries", async () => {
     const wire = new Wire((await listen({ unary: () => new Promise(() => undefined) })).listener);
     wire.send({ ...unary, Timeout: "30000000" });
     expect(errorOf(await wire.answer())).toMatchObject({ code: 408, status: "Request Timeout" });
@@ -224,7 +224,7 @@ describe("unary calls", () => {
     await expect.poll(() => cancelled).toBe(true);
   });
 
-  test("end the connection where the client wants that", async () => {
+  test("end the connection if the client asks for it", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     wire.send({ ...unary, Connection: "close" });
     expect(text(await wire.answer())).toBe("{}");
@@ -275,17 +275,12 @@ describe("errors", () => {
     ],
     ["a stream as a call", calling("EchoService.Repeat"), "{}", 501],
     ["an unknown content type", { ...unary, "Content-Type": "application/odd" }, "{}", 501],
-    ["JSON that is none", unary, "{", 400],
+    ["invalid JSON", unary, "{", 400],
     ["JSON of another type", unary, '{"text":7}', 400],
-    [
-      "protobuf that is none",
-      { ...unary, "Content-Type": "application/protobuf" },
-      "\xff\xff",
-      400,
-    ],
+    ["invalid protobuf", { ...unary, "Content-Type": "application/protobuf" }, "\xff\xff", 400],
     ["a frame that lies", { ...unary, "Content-Type": "application/grpc" }, "\0\0\0\0\x09a", 400],
     ["an event", { ...unary, "Micro-Topic": "greetings" }, "{}", 501],
-  ])("answer %s, and the connection goes on", async (_what, lines, body, code) => {
+  ])("respond to %s, and the connection stays open", async (_what, lines, body, code) => {
     const { listener, errors } = await listen(echoes);
     const wire = new Wire(listener);
     wire.send(lines, Buffer.from(body, "latin1"));
@@ -314,7 +309,7 @@ describe("streams", () => {
     },
   };
 
-  test("throw the first body away, answer the next, and end with EOS", async () => {
+  test("discard the first body, respond to the next, and end with EOS", async () => {
     const wire = new Wire(
       (
         await listen({
@@ -348,7 +343,7 @@ describe("streams", () => {
     expect(end!.header.get("micro-stream")).toBe("4");
   });
 
-  test("that have ended do not begin again by a late message", async () => {
+  test("that have ended are not restarted by a late message", async () => {
     let begun = 0;
     const wire = new Wire(
       (
@@ -416,7 +411,7 @@ describe("streams", () => {
   });
 });
 
-describe("the envelopes of before go-micro 1", () => {
+describe("the envelopes from before go-micro 1", () => {
   test("json-rpc", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     const lines = { "Content-Type": "application/json" };
@@ -459,7 +454,7 @@ describe("the envelopes of before go-micro 1", () => {
 });
 
 describe("the port", () => {
-  test("answers Connect and go-micro, each on its connections", async () => {
+  test("serves Connect and go-micro, each on its connections", async () => {
     const { listener } = await listen(echoes);
     const url = `http://${listener.address}/micro.test.v1.EchoService/Echo`;
     const init = {
@@ -513,7 +508,7 @@ describe("the port", () => {
     await expect.poll(() => listener.openCalls).toBe(0);
   });
 
-  test("leaves other paths to nobody where HTTP is turned off", async () => {
+  test("refuses other paths if HTTP is switched off", async () => {
     const transport = tcpTransport({ http: false });
     const listener = await transport.listen("127.0.0.1:0", answering(echoes));
     open.push(() => listener.close());
@@ -525,7 +520,7 @@ describe("the port", () => {
     await wire.ended();
   });
 
-  test("refuses a stream on a connection that carried other requests, which goes on", async () => {
+  test("refuses a stream on a connection that carried other requests, and keeps it open", async () => {
     const wire = new Wire((await listen(echoes)).listener);
     wire.socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await wire.answers(1);
@@ -550,7 +545,7 @@ describe("hostile clients", () => {
       `${start}Content-Length: 10001\r\n\r\n`,
       "resource_exhausted",
     ],
-    ["a length that is no number", `${start}Content-Length: -1\r\n\r\n`, "invalid_argument"],
+    ["a length that is not a number", `${start}Content-Length: -1\r\n\r\n`, "invalid_argument"],
     ["two lengths", `${start}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, "invalid_argument"],
     [
       "a length and chunks",
@@ -568,7 +563,7 @@ describe("hostile clients", () => {
       "resource_exhausted",
     ],
     [
-      "a chunk size that is none",
+      "an invalid chunk size",
       `${start}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
       "invalid_argument",
     ],
@@ -594,7 +589,7 @@ describe("hostile clients", () => {
       "resource_exhausted",
     ],
     ["a body that stops", `${start}Content-Length: 10\r\n\r\nabc`, "deadline_exceeded"],
-  ])("with %s are told, and closed", async (_what, bytes, code) => {
+  ])("with %s get an error and are closed", async (_what, bytes, code) => {
     const { listener, errors } = await listen(echoes);
     const wire = new Wire(listener);
     wire.socket.write(bytes);
@@ -614,7 +609,7 @@ describe("hostile clients", () => {
       `GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n${start}Host: localhost\r\nContent-Length: 9000\r\n\r\n`,
       "a",
     ],
-  ])("that let %s drip are told, and closed", async (_what, head, drop) => {
+  ])("that send %s slowly get an error and are closed", async (_what, head, drop) => {
     const { listener } = await listen(echoes);
     const wire = new Wire(listener);
     wire.socket.write(head);
@@ -637,7 +632,7 @@ describe("hostile clients", () => {
     expect(text(await wire.answer())).toBe('{"text":"a"}');
   });
 
-  test("that send more requests than they read responses are not read any further", async () => {
+  test("that send more requests than they read responses are no longer read", async () => {
     const running: (() => void)[] = [];
     const { listener } = await listen({
       unary: () => new Promise((resolve) => running.push(() => resolve({}))),
@@ -653,7 +648,7 @@ describe("hostile clients", () => {
     expect(await wire.answers(300)).toHaveLength(300);
   });
 
-  test("that read no responses have few of them made, and get all once they read", async () => {
+  test("that read no responses get few computed, and all once they read", async () => {
     let executed = 0;
     const payload = new Uint8Array(1024 * 1024);
     const listener = await tcpTransport().listen(

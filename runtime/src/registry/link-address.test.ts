@@ -11,7 +11,7 @@ describe("the address policy of a shared link", () => {
     "203.0.113.9:443",
     "[2001:db8::1]:80",
     "[fd12:3456::1]:80",
-  ])("takes %s from anybody", (address) => {
+  ])("accepts %s from any machine", (address) => {
     expect(allowLinkAddress(address, local)).toBe(true);
     expect(allowLinkAddress(address, remote)).toBe(true);
   });
@@ -34,7 +34,7 @@ describe("the address policy of a shared link", () => {
     "[2001:0:102:304::80ff:fffe]:22",
     "[2001:db8::5efe:127.0.0.1]:22",
     "[2001:db8::200:5efe:a9fe:101]:22",
-  ])("takes %s from this machine only", (address) => {
+  ])("accepts %s from this machine only", (address) => {
     expect(allowLinkAddress(address, local)).toBe(true);
     expect(allowLinkAddress(address, remote)).toBe(false);
   });
@@ -69,18 +69,18 @@ describe("the address policy of a shared link", () => {
     "255.255.255.255:80",
     "[ff02::1]:80",
     "memory:greeter",
-  ])("takes %s from nobody", (address) => {
+  ])("accepts %s from no machine", (address) => {
     expect(allowLinkAddress(address, local)).toBe(false);
     expect(allowLinkAddress(address, remote)).toBe(false);
   });
 
-  test("takes a link-local address from its owner", () => {
+  test("accepts a link-local address from its owner", () => {
     const owner = { host: "169.254.7.7", local: false };
     expect(allowLinkAddress("169.254.7.7:80", owner)).toBe(true);
     expect(allowLinkAddress("169.254.7.8:80", owner)).toBe(false);
   });
 
-  test("knows every way to write a wildcard", () => {
+  test("recognizes every spelling of a wildcard", () => {
     for (const host of ["0.0.0.0", "::", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0", "::%lo"]) {
       expect(isUnspecified(host), host).toBe(true);
     }

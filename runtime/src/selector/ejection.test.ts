@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { defaultEjection, FailureRecord } from "./ejection.ts";
 
-test("each further ejection lasts longer, up to the longest", () => {
+test("each further ejection lasts longer, up to the maximum", () => {
   const record = new FailureRecord();
   const lengths: number[] = [];
   let now = 1_000_000;
@@ -15,7 +15,7 @@ test("each further ejection lasts longer, up to the longest", () => {
   expect(lengths.at(-1)).toBe(300_000);
 });
 
-test("a node that stays in is forgiven", () => {
+test("a node without failures for long is no longer penalized", () => {
   const record = new FailureRecord();
   record.eject(defaultEjection, 0);
   record.readmit(defaultEjection, 30_000);

@@ -35,7 +35,7 @@ function create(options: Partial<SelectorOptions> = {}) {
 const unavailable = new MicroError("unavailable", "down");
 
 describe("the services that are followed", () => {
-  test("are bounded: the one that was not called lately makes room", async () => {
+  test("are bounded: the least recently called one is dropped", async () => {
     const { registry, know, pick } = create({ maxServices: 2 });
     await know("a", "a1");
     await know("b", "b1");
@@ -46,7 +46,7 @@ describe("the services that are followed", () => {
     expect(registry.watched.sort()).toEqual(["c", "d"]);
   });
 
-  test("are dropped when nobody calls them any more", async () => {
+  test("are dropped when they are no longer called", async () => {
     vi.useFakeTimers({ toFake: ["setInterval"] });
     const { registry, know, pick, selector } = create({ idleMs: 1_000 });
     const gone: string[] = [];
@@ -60,7 +60,7 @@ describe("the services that are followed", () => {
     expect(gone).toEqual(["a1"]);
   });
 
-  test("take their turns apart from each other", async () => {
+  test("rotate independently of each other", async () => {
     const { know, pick } = create({ strategy: roundRobin });
     await know("a", "a1", "a2");
     await know("b", "b1", "b2");
@@ -74,7 +74,7 @@ describe("the services that are followed", () => {
 });
 
 describe("p2c", () => {
-  test("sends a new node no more than the others until it has answered", async () => {
+  test("sends a new node no more than the others until it has responded", async () => {
     const { registry, know, pick } = create({ strategy: p2c });
     await know("echo", "old");
     pick().report(5);
@@ -91,7 +91,7 @@ describe("p2c", () => {
     ["a node that fails at once", unavailable, 20],
     ["an overloaded node", new MicroError("resource_exhausted", "full", { retryAfterMs: 1 }), 20],
     ["a caller whose request is too large", new MicroError("resource_exhausted", "large"), 1_000],
-  ])("sees in its answers %s", async (_what, error, most) => {
+  ])("detects in responses %s", async (_what, error, most) => {
     const { know, pick } = create({ strategy: p2c, ejection: false, now: () => 0 });
     await know("echo", "bad", "good");
     let bad = 0;
@@ -107,7 +107,7 @@ describe("p2c", () => {
     if (most === 1_000) expect(bad).toBeGreaterThan(300);
   });
 
-  test("counts a stream that stays open as one call, however long it does", async () => {
+  test("counts a stream as one call, however long it stays open", async () => {
     const { know, pick } = create({ strategy: p2c });
     await know("echo", "a", "b");
     const stream = pick();
@@ -135,7 +135,7 @@ describe("ejection", () => {
     return { ...bench, seen, pass: (ms: number) => (now += ms) };
   };
 
-  test("leaves a node out after five failures in a row and tries it with one call", async () => {
+  test("ejects a node after five failures in a row and probes it with one call", async () => {
     const { seen, pass } = await failing(3);
     const fails = (id: string) => id === "n1";
     expect(seen(30, fails).filter(fails)).toHaveLength(5);
@@ -154,7 +154,7 @@ describe("ejection", () => {
     expect(ids.filter((id) => id === "n0").length).toBeGreaterThan(30);
   });
 
-  test("leaves out no more than its share of the nodes", async () => {
+  test("ejects no more than its share of the nodes", async () => {
     const { seen } = await failing(10, { ejection: { maxShare: 0.3 } });
     seen(200, () => true);
     expect(new Set(seen(70, () => true)).size).toBe(7);
@@ -165,7 +165,7 @@ describe("ejection", () => {
     expect(seen(40, (id) => id === "n0").filter((id) => id === "n0")).toHaveLength(20);
   });
 
-  test("is told to the log", async () => {
+  test("is logged", async () => {
     const lines: unknown[] = [];
     const logger = {
       debug: () => {},

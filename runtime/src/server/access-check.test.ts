@@ -36,7 +36,7 @@ const handler: GuardedServiceHandler = {
 const required =
   /service docs cannot start: .*GuardedService\/Read \(requires an account\), .*\/Write \(requires the scopes documents\.read, documents\.write\), .*\/Edit \(requires the scope documents\.write\), .*\/Delete .*auth: false/;
 
-test("a server whose schema restricts callers does not start, and names the methods and the remedy", async () => {
+test("a server whose schema restricts callers does not start, and names the methods and the fix", async () => {
   await using server = createServer({ name: "docs", environment });
   registerEcho(server);
   registerGuardedServiceHandler(server, handler);
@@ -48,14 +48,14 @@ test("a server whose schema restricts callers does not start, and names the meth
   expect(server.subscriptions).toEqual([]);
 });
 
-test("neither does a service, also when an onStart hook registers the handler", async () => {
+test("neither does a service, even if an onStart hook registers the handler", async () => {
   const service = createService({ name: "docs", environment });
   service.onStart(() => registerGuardedServiceHandler(service.server, handler));
   expect((await errorOf(service.start())).message).toMatch(required);
   expect(service.state).toBe("stopped");
 });
 
-test("with auth: false it starts, and says in the log what is not checked", async () => {
+test("with auth: false it starts, and logs what is not checked", async () => {
   const started: Server[] = [];
   for (const create of [
     (logger: ReturnType<typeof recordingLogger>) =>
@@ -104,7 +104,7 @@ test("with auth: false a handler that needs an account gets a stand-in", async (
   expect(ids).toEqual([undefined, "unverified"]);
 });
 
-test("methods that are public, or of which the schema says nothing, need no option", async () => {
+test("methods that are public, or without a setting in the schema, need no option", async () => {
   const logger = recordingLogger();
   await using server = createServer({ name: "docs", environment, logger });
   server.unary({ ...echo.echo, auth: { public: true } }, ({ text }) => ({ text }));

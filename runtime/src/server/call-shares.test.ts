@@ -128,7 +128,7 @@ describe("one connection", () => {
     expect(server.stats.refused).toBe(0);
   });
 
-  test("is told why it is refused, and may try again", async () => {
+  test("is told why a call is refused, and may retry", async () => {
     const { server, port } = await serve(100);
     const client = clientOf(tcpTransport());
     const address = `127.0.0.1:${port}`;
@@ -144,7 +144,7 @@ describe("one connection", () => {
   });
 });
 
-test("connections share the calls of a server once these are scarce", async () => {
+test("connections share the calls of a server when they are scarce", async () => {
   const { server, port } = await serve(100);
   const address = `127.0.0.1:${port}`;
   const options = { address, retry: { attempts: 1 }, timeoutMs: 5_000 };

@@ -98,7 +98,7 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
     add: (server) =>
       server.unary(echo.echo, (() => create(EchoRequestSchema, { text: secret })) as Wrong),
   },
-  "an answer with a field of another type": {
+  "a response with a field of another type": {
     method: echo.echo,
     says: /index/,
     add: (server) => server.unary(echo.echo, (() => ({ index: "many" })) as Wrong),
@@ -171,14 +171,14 @@ const faults: Record<string, { add: (server: Server) => void; method: Wrong; say
         yield create(EchoRequestSchema, { text: secret }) as Wrong;
       }),
   },
-  "a client stream that is answered with undefined": {
+  "a client stream whose handler returns undefined": {
     method: echo.collect,
     says: /undefined where/,
     add: (server) => server.clientStream(echo.collect, (async () => undefined) as Wrong),
   },
 };
 
-describe("a handler's fault is its own call's", () => {
+describe("a handler's fault affects only its own call", () => {
   for (const intercepted of [false, true]) {
     for (const [name, { add, method, says }] of Object.entries(faults)) {
       test(`${name}${intercepted ? ", behind an interceptor" : ""}`, async () => {
@@ -245,7 +245,7 @@ describe("a handler's fault is its own call's", () => {
     expect(error.code).toBe("internal");
   });
 
-  test("a hundred faults of each sort at once, and the server goes on", async () => {
+  test("survives a hundred faults of each kind at once", async () => {
     const kinds = Object.values(faults).filter(({ method }) => method === echo.echo);
     for (const { add } of kinds) {
       await using running = await startMemoryServer((server) => {
@@ -265,8 +265,8 @@ describe("a handler's fault is its own call's", () => {
   });
 });
 
-describe("what a handler says with a MicroError reaches its caller", () => {
-  test("code, message, details and push-back, as executed", async () => {
+describe("a handler's MicroError reaches its caller", () => {
+  test("with code, message, details and push-back, as executed", async () => {
     const details = [{ typeName: "google.rpc.BadRequest", value: new Uint8Array([1]) }];
     await using running = await startMemoryServer((server) =>
       server.unary(echo.echo, () => {
@@ -310,7 +310,7 @@ describe("what a handler says with a MicroError reaches its caller", () => {
 });
 
 describe("limits", () => {
-  test("calls over the limit are refused at once, as not executed, and may come again", async () => {
+  test("calls over the limit are refused at once, as not executed, and may be retried", async () => {
     const release: (() => void)[] = [];
     await using running = await startMemoryServer(
       (server) =>
@@ -356,7 +356,7 @@ describe("limits", () => {
     await expect.poll(() => server.stats.inFlight).toBe(0);
   });
 
-  test("a handler that never ends is cancelled at its deadline, and counted out later", async () => {
+  test("a handler that never ends is cancelled at its deadline, and later no longer counted", async () => {
     let cancelled: unknown;
     await using running = await startMemoryServer(
       (server) =>
@@ -380,7 +380,7 @@ describe("limits", () => {
     expect(log.lines.at(-1)?.message).toContain("long after its call was cancelled");
   });
 
-  test("a deadline in the past never reaches the handler", async () => {
+  test("a call with a deadline in the past never reaches the handler", async () => {
     let ran = false;
     await using running = await startMemoryServer((server) =>
       server.unary(echo.echo, () => {
@@ -397,7 +397,7 @@ describe("limits", () => {
 });
 
 describe("unknown methods", () => {
-  test("are named, with the one that was probably meant", async () => {
+  test("are reported with the nearest known one", async () => {
     await using running = await startMemoryServer();
     const typo = { ...echo.echo, name: "micro.test.v1.EchoService/Ehco" };
     const error = await errorOf(running.channel.unary(typo, {}, outgoing()));
@@ -405,7 +405,7 @@ describe("unknown methods", () => {
     expect(error.message).toContain("did you mean micro.test.v1.EchoService/Echo?");
   });
 
-  test("or with what there is instead", async () => {
+  test("or with the known ones", async () => {
     await using running = await startMemoryServer((server) => {
       server.unary(echo.echo, () => ({}));
     });
@@ -415,7 +415,7 @@ describe("unknown methods", () => {
     expect(error.message.length).toBeLessThan(400);
   });
 
-  test("a method of another kind is refused in words", async () => {
+  test("a method of another kind is refused with an explanation", async () => {
     await using running = await startMemoryServer();
     const wrong = { ...echo.echo, kind: "server_streaming" as const };
     const error = await errorOf(running.channel.stream(wrong, [{}], outgoing()));
@@ -454,9 +454,9 @@ const passing: ServerMessageInterceptor = {
 };
 
 describe("interceptors", () => {
-  test("stand around every kind of call, the first outermost, and share values", async () => {
+  test("wrap every kind of call, the first outermost, and share values", async () => {
     const order: string[] = [];
-    const caller = contextKey("caller", "nobody");
+    const caller = contextKey("caller", "none");
     const named = (name: string) => ({
       async unary(context: Wrong, request: unknown, next: (request: unknown) => Promise<unknown>) {
         order.push(`${name} in`);
@@ -487,7 +487,7 @@ describe("interceptors", () => {
     expect(order).toEqual(["outer in", "inner in", "inner out", "outer out"]);
   });
 
-  test("may change the request and the answer, and answer by themselves", async () => {
+  test("may change the request and the response, and respond themselves", async () => {
     await using running = await startMemoryServer(undefined, {
       interceptors: [
         {
@@ -508,7 +508,7 @@ describe("interceptors", () => {
     expect((await channel.unary(echo.once, {}, outgoing())).text).toBe("from the cache");
   });
 
-  test("that refuse keep the outcome they claim; others see what the caller will", async () => {
+  test("that refuse keep their outcome; others see what the caller will see", async () => {
     const seen: unknown[] = [];
     await using running = await startMemoryServer(
       (server) => {
@@ -542,7 +542,7 @@ describe("interceptors", () => {
     expect(running.log.lines.filter(({ level }) => level === "error")).toHaveLength(1);
   });
 
-  test("that throw something else fail the call as internal", async () => {
+  test("that throw other values fail the call as internal", async () => {
     await using running = await startMemoryServer(undefined, {
       interceptors: [{ ...passing, unary: () => Promise.reject(new Error(secret)) }],
     });
@@ -552,7 +552,7 @@ describe("interceptors", () => {
   });
 });
 
-test("a caller that leaves a stream ends the handler, and its clean-up runs", async () => {
+test("a caller that leaves a stream ends the handler, whose clean-up runs", async () => {
   let cleaned = false;
   await using running = await startMemoryServer((server) =>
     server.serverStream(echo.repeat, async function* () {

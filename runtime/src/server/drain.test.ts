@@ -45,7 +45,7 @@ async function busyServer(drainDelayMs = 0) {
 }
 
 describe("drain", () => {
-  test("leaves the registry first, goes on answering, then refuses, and waits for what is in flight", async () => {
+  test("leaves the registry first, keeps serving, then refuses, and waits for calls in flight", async () => {
     const { server, registry, channel, inFlight, answer } = await busyServer(150);
     const drained = server.drain();
     await expect.poll(() => registry.get("echo")).toEqual([]);
@@ -70,7 +70,7 @@ describe("drain", () => {
     expect(server.state).toBe("closed");
   });
 
-  test("is cut off by the end of the grace", async () => {
+  test("is cut off when the grace ends", async () => {
     const { server, inFlight } = await busyServer();
     const failed = errorOf(inFlight);
     await server.close(50);
@@ -78,7 +78,7 @@ describe("drain", () => {
     expect(server.stats.inFlight).toBe(0);
   });
 
-  test("can be hurried by a second close", async () => {
+  test("can be shortened by a second close", async () => {
     const { server, inFlight } = await busyServer(60_000);
     const failed = errorOf(inFlight);
     const closed = server.close(60_000);
@@ -88,7 +88,7 @@ describe("drain", () => {
     await failed;
   });
 
-  test("does not wait for a registry that never answers", async () => {
+  test("does not wait for a registry that never responds", async () => {
     const inner = memoryRegistry({ network: new MemoryRegistryNetwork() });
     const registry: Registry = Object.assign(Object.create(inner) as Registry, {
       name: "hanging",
@@ -117,7 +117,7 @@ describe("drain", () => {
 });
 
 describe("subscribers", () => {
-  test("take events while the server listens, and finish those in flight", async () => {
+  test("receive events while the server listens, and finish those in flight", async () => {
     const broker = memoryBroker({ logger: silentLogger });
     const server = buildServer({ name: "echo", listen: [], broker });
     const taken: string[] = [];

@@ -30,7 +30,7 @@ class Documents extends Reader implements GuardedServiceHandler {
   onDocumentChanged() {}
 }
 
-test("a complete handler is registered: an instance, an inherited method, an object, a fake", () => {
+test("accepts a complete handler: an instance, an inherited method, an object, a fake", () => {
   const documents = new Documents();
   const plain: GuardedServiceHandler = {
     about: () => ({}),
@@ -61,14 +61,14 @@ test.each<[string, unknown, RegExp]>([
   ["an empty object", {}, /lacks about, read, write, edit, delete, onDocumentChanged;/],
   ["a base class", new Reader(), /lacks write, edit, delete, onDocumentChanged;/],
   [
-    "values that are no functions, and a name with a typing error",
+    "values that are not functions, and a misspelled name",
     incomplete,
     /lacks delete \(it has deleted\), onDocumentChanged; write is of type string and not a function; edit is null and not a function/,
   ],
   ["a class", Documents, /is the class Documents; pass an object or an instance/],
   ["nothing", undefined, /is undefined; pass an object/],
   ["null", null, /is null; pass an object/],
-])("%s in place of a handler is refused when it is registered", (_what, handler, message) => {
+])("refuses %s in place of a handler at registration", (_what, handler, message) => {
   const target = server();
   const register = () => registerGuardedServiceHandler(target, handler as GuardedServiceHandler);
   expect(register).toThrow(MicroError);

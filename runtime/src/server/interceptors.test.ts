@@ -63,7 +63,7 @@ async function responses(channel: Parameters<typeof call>[0], method: (typeof me
 }
 
 describe("an interceptor that is a function", () => {
-  test("sees calls of all kinds and events, until they have ended", async () => {
+  test("sees calls of all kinds and events until they end", async () => {
     const seen: string[] = [];
     const trace: ServerInterceptorFunction = async ({ kind, name }, next) => {
       seen.push(`${kind} ${name} begins`);
@@ -83,7 +83,7 @@ describe("an interceptor that is a function", () => {
     await expect.poll(() => seen).toEqual(["event echo.echoed begins", "event ends after event 1"]);
   });
 
-  test("refuses all of them before a handler runs", async () => {
+  test("can refuse all of them before a handler runs", async () => {
     const guard: ServerInterceptorFunction = async (incoming, next) => {
       await Promise.resolve();
       if (incoming.metadata.get("who") !== "ada") {
@@ -148,7 +148,7 @@ describe("an interceptor that is a function", () => {
     }
   });
 
-  test("need not wait for next: the call ends when its handler does", async () => {
+  test("need not await next: the call ends with its handler", async () => {
     const { running, channel, handled } = await intercepted((_incoming, next) => void next());
     await using _ = running;
     expect(await responses(channel, echo.echo)).toMatchObject([{ text: "x" }]);
@@ -156,7 +156,7 @@ describe("an interceptor that is a function", () => {
     expect(handled).toEqual(["echo", "repeat"]);
   });
 
-  test("that forgets next fails the call, and leaves the event to be redelivered", async () => {
+  test("that forgets next fails the call, and the event is redelivered", async () => {
     const { running, channel, broker, server, handled } = await intercepted(() => {});
     await using _ = running;
     for (const method of methods) {
@@ -169,7 +169,7 @@ describe("an interceptor that is a function", () => {
     expect(handled).toEqual([]);
   });
 
-  test("learns that the caller left a stream, and the handler is ended", async () => {
+  test("is notified that the caller left a stream, and the handler ends", async () => {
     const ends: unknown[] = [];
     const { running, channel, server } = await intercepted(async (_incoming, next) => {
       await next().catch((reason: unknown) => {
@@ -183,7 +183,7 @@ describe("an interceptor that is a function", () => {
     await expect.poll(() => server.stats.inFlight).toBe(0);
   });
 
-  test("does not run the handler of a call that was cancelled while it decided", async () => {
+  test("does not run the handler of a call that was cancelled in the meantime", async () => {
     const abort = new AbortController();
     const { running, channel, handled, server } = await intercepted(async (_incoming, next) => {
       abort.abort();
@@ -198,7 +198,7 @@ describe("an interceptor that is a function", () => {
     expect(handled).toEqual([]);
   });
 
-  test("keeps its place among interceptors of messages, and shares their context", async () => {
+  test("keeps its order among message interceptors, and shares their context", async () => {
     const order: string[] = [];
     const named =
       (name: string): ServerInterceptorFunction =>
@@ -224,7 +224,7 @@ describe("an interceptor that is a function", () => {
   });
 });
 
-test("an event's subscriber is named as its rpc where it has one", async () => {
+test("an event's subscriber has the name of its rpc, if any", async () => {
   const seen: Incoming[] = [];
   const broker = memoryBroker();
   await using _running = await startMemoryServer(
@@ -254,7 +254,7 @@ test.each<[string, unknown, RegExp]>([
   ["nothing", [{}], /no function unary/],
   ["null", [null], /interceptors\[0\] must be a function or an object; got null/],
   ["no list", () => {}, /interceptors must be a list of interceptors; got function/],
-])("a server does not take an interceptor with %s", async (_what, interceptors, message) => {
+])("a server refuses an interceptor with %s", async (_what, interceptors, message) => {
   const start = startMemoryServer(registerEcho, { interceptors: interceptors as never });
   expect(await errorOf(start)).toMatchObject({ code: "invalid_argument", message });
 });

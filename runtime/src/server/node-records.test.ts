@@ -78,7 +78,7 @@ test("a server is registered under its own name and under those of its schemas",
   expect(await registry.list()).toEqual([]);
 });
 
-test("methods of another service stand under that service only", async () => {
+test("methods of another service are listed only under that service", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   await using server = buildServer({ name: "echo", listen: listen(), registry });
   registerEcho(server);
@@ -90,7 +90,7 @@ test("methods of another service stand under that service only", async () => {
   expect(own?.endpoints).toHaveLength(5 + 1);
 });
 
-test("of several places the first is registered, and others that ask for it", async () => {
+test("of several addresses the first is registered, and others on request", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const transport = memoryTransport({ network: new MemoryNetwork() });
   await using server = buildServer({
@@ -113,7 +113,7 @@ test("of several places the first is registered, and others that ask for it", as
   ]);
 });
 
-test("a server with more endpoints than fit a record is registered without them", async () => {
+test("a server with too many endpoints for a record is registered without them", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const logger = recordingLogger();
   await using server = buildServer({ name: "echo", listen: listen(), registry, logger });
@@ -125,7 +125,7 @@ test("a server with more endpoints than fit a record is registered without them"
   expect(logger.lines.find(({ level }) => level === "warn")?.fields.endpoints).toBe(1_100);
 });
 
-test("a start that fails midway releases what it opened, and may be tried again", async () => {
+test("a start that fails midway releases its resources, and can be retried", async () => {
   const network = new MemoryNetwork();
   const transport = memoryTransport({ network });
   const inner = memoryRegistry({ network: new MemoryRegistryNetwork() });
@@ -154,7 +154,7 @@ test("a start that fails midway releases what it opened, and may be tried again"
   await server.close();
 });
 
-test("two servers at one address: a clear error that says what to do", async () => {
+test("two servers at one address get a clear error that says what to do", async () => {
   const transport = memoryTransport({ network: new MemoryNetwork() });
   await using first = buildServer({ name: "a", listen: [{ transport, address: "memory:x" }] });
   await first.start();

@@ -55,7 +55,7 @@ describe("health probes", () => {
     session.close();
   });
 
-  test("report that the server is not ready before it can be found", async () => {
+  test("report that the server is not ready before it is registered", async () => {
     const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
     let register = () => {};
     const registering = new Promise<void>((reached) => {
@@ -87,7 +87,7 @@ describe("health probes", () => {
     expect(await probe(server, "/readyz")).toBe("200 ok");
   });
 
-  test("report a drain while calls are still taken, so that a load balancer can notice", async () => {
+  test("report a drain while calls are still accepted, so that a load balancer can react", async () => {
     const server = build({ drainDelayMs: 60_000 });
     await server.start();
     expect(await probe(server, "/readyz")).toBe("200 ok");

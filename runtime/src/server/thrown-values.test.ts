@@ -47,14 +47,22 @@ const thrown: readonly (readonly [what: string, make: () => unknown, code: strin
   ],
   ["a detail that is null", () => detail(null), "not_found"],
   ["a detail that is a revoked proxy", () => detail(revoked()), "not_found"],
-  ["details that are no array", () => malformed({ details: { value: 7 } }), "not_found"],
+  ["details that are not an array", () => malformed({ details: { value: 7 } }), "not_found"],
   ["details that throw", () => malformed({ details: { get: throwing } }), "not_found"],
   ["an unknown code", () => malformed({ code: { value: "nope" } }), "internal"],
   ["a code that throws", () => malformed({ code: { get: throwing } }), "internal"],
-  ["a message that is no text", () => malformed({ message: { value: { a: 1 } } }), "not_found"],
+  [
+    "a message that is not a string",
+    () => malformed({ message: { value: { a: 1 } } }),
+    "not_found",
+  ],
   ["a message that throws", () => malformed({ message: { get: throwing } }), "not_found"],
   ["an unknown outcome", () => malformed({ outcome: { value: "maybe" } }), "not_found"],
-  ["a push-back that is no number", () => malformed({ retryAfterMs: { value: "1" } }), "not_found"],
+  [
+    "a push-back that is not a number",
+    () => malformed({ retryAfterMs: { value: "1" } }),
+    "not_found",
+  ],
   [
     "a detail that is null, and a negative push-back",
     () => malformed({ details: { value: [null] }, retryAfterMs: { value: -1 } }),
@@ -143,7 +151,7 @@ describe.each(["handlers", "interceptors"] as const)("whatever %s throw", (throw
   });
 
   test.each(Object.keys(protocols) as (keyof typeof protocols)[])(
-    "its caller gets a well-formed error, and the server goes on: %s",
+    "its caller gets a well-formed error, and the server keeps running: %s",
     { timeout: 30_000 },
     async (protocol) => {
       const client = buildClient({ selector, transports: [protocols[protocol]()], retry: false });
@@ -206,7 +214,7 @@ describe("errors of other gRPC libraries that a handler throws", () => {
     expect(log.lines.filter(({ level }) => level !== "info")).toEqual([]);
   });
 
-  test("are hinted at in the log where they may as well be another library's", async () => {
+  test("are hinted at in the log if they may come from another library", async () => {
     const error = await call(Object.assign(new Error("password=secret"), { code: 5 }));
     expect(error.code).toBe("internal");
     expect(error.message).not.toContain("secret");
@@ -216,7 +224,7 @@ describe("errors of other gRPC libraries that a handler throws", () => {
   });
 });
 
-test("whatever subscribers throw, the event is delivered again and the others are too", async () => {
+test("whatever subscribers throw, the event is redelivered and others are delivered too", async () => {
   for (const [, make] of thrown) {
     const broker = memoryBroker({ logger: recordingLogger() });
     let handled = 0;

@@ -37,11 +37,11 @@ test.each<Requirements>([
   { store: { reads: "read-your-writes", durability: "none", fencing: true } },
   { sync: { reach: "process" }, registry: { consistency: "eventual" } },
   { transport: { reach: "process", flowControl: "stream", maxMessageBytes: 4 * 1024 * 1024 } },
-])("a service starts whose parts promise what it requires, or more: %j", async (require) => {
+])("a service starts if its parts guarantee what it requires, or more: %j", async (require) => {
   await start(require);
 });
 
-test("a service does not start on a part that promises less, and says which", async () => {
+test("a service does not start on a part that guarantees less, and names it", async () => {
   await expect(
     start({ broker: { durability: "process-crash" }, sync: { reach: "backend" } }),
   ).rejects.toMatchObject({
@@ -54,14 +54,14 @@ test("a service does not start on a part that promises less, and says which", as
   await expect(start({ broker: { maxEventBytes: 2 ** 40 } })).rejects.toThrow("maxEventBytes");
 });
 
-test("a requirement that nothing can meet is refused by name", async () => {
+test("a requirement that no part can meet is refused by name", async () => {
   const refuse = (require: object) =>
     expect(start(require)).rejects.toMatchObject({ code: "invalid_argument" });
   await refuse({ brocker: {} });
   await refuse({ broker: { speed: "high" } });
 });
 
-test("every place where a service listens is held to what it requires of its transport", async () => {
+test("every address of a service must meet the requirements of its transport", async () => {
   const address = `unix:${join(tmpdir(), `micro-es-requires-${process.pid}.sock`)}`;
   const listen = [
     { transport: tcpTransport(), address: "127.0.0.1:0" },
@@ -82,7 +82,7 @@ test("every place where a service listens is held to what it requires of its tra
   );
 });
 
-test("a configuration promises what its sources do together", async () => {
+test("a configuration guarantees what all its sources do", async () => {
   const env = envSource({ prefix: "PICKY_", env: {} });
   await using fixed = await loadConfig([env], { logger: silentLogger });
   await using changing = await loadConfig([memorySource(), env], { logger: silentLogger });
@@ -99,7 +99,7 @@ test("a configuration promises what its sources do together", async () => {
   });
 });
 
-test("a part that is required and not there ends the start", async () => {
+test("a missing part that is required fails the start", async () => {
   await expect(start({ config: { reach: "backend" } })).rejects.toMatchObject({
     code: "failed_precondition",
     message: expect.stringContaining("config: the service has none"),

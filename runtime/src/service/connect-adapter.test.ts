@@ -13,7 +13,7 @@ async function* of<T>(...values: T[]): AsyncGenerator<T> {
   yield* values;
 }
 
-test("a client of Connect calls through ours: discovery, all kinds, errors, metadata", async () => {
+test("a Connect client calls through our transport: discovery, all kinds, errors, metadata", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const handler = echoHandler("one");
   const server = buildServer({
@@ -61,7 +61,7 @@ test("a client of Connect calls through ours: discovery, all kinds, errors, meta
   await server.close();
 });
 
-test("a router of Connect is served on our port, beside our handlers", async () => {
+test("serves a Connect router on our port, next to our handlers", async () => {
   const server = buildServer({
     name: "mixed",
     listen: [
@@ -85,7 +85,7 @@ test("a router of Connect is served on our port, beside our handlers", async () 
   await server.close();
 });
 
-test("a generated client calls a server by its URL, with what a client has by default", async () => {
+test("a generated client calls a server by URL, with the default parts", async () => {
   const server = buildServer({
     name: "echo",
     listen: [{ transport: tcpTransport(), address: "127.0.0.1:0" }],

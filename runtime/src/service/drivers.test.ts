@@ -49,7 +49,8 @@ function fake(
       events.push(`open ${url.hosts.join(",")}`);
       contexts.push(context);
       readParameters(url, { replicas: countText(5) });
-      if (fails) throw new MicroError("invalid_argument", "nobody is known at x://ada:secret@a");
+      if (fails)
+        throw new MicroError("invalid_argument", "no account is known at x://ada:secret@a");
       const network = new MemoryRegistryNetwork();
       return {
         registry: () => recorded("registry", memoryRegistry({ network })),
@@ -112,7 +113,7 @@ describe("a driver", () => {
     expect(closed.at(-1)).toBe("close");
   });
 
-  test("provides everything it has with MICRO_BACKEND, and the rest comes with the runtime", async () => {
+  test("provides all its parts with MICRO_BACKEND; the runtime provides the rest", async () => {
     const driver = fake("acme");
     const environment = {
       MICRO_BACKEND: "acme:",
@@ -139,17 +140,17 @@ describe("a driver", () => {
     await it.close();
   });
 
-  test("gives way to an option", async () => {
+  test("is overridden by an option", async () => {
     const driver = fake("acme");
     const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
-    const environment = { ...inMemory, MICRO_REGISTRY: "nobody:" };
+    const environment = { ...inMemory, MICRO_REGISTRY: "absent:" };
     const it = createService({ name: "shop", registry, drivers: [driver], environment });
     expect(it.registry).toBe(registry);
     expect(driver.events).toEqual([]);
     await it.close();
   });
 
-  test("learns logger, name, environment, registry and address", async () => {
+  test("receives logger, name, environment, registry and address", async () => {
     const driver = fake("acme");
     const logger = recordingLogger();
     const address = "127.0.0.1:8080";
@@ -166,21 +167,21 @@ describe("a driver", () => {
     expect(context?.address()).toBe(address);
   });
 
-  test("learns no address of a service that does not listen on a socket", async () => {
+  test("receives no address of a service that does not listen on a socket", async () => {
     const driver = fake("acme");
     await using it = service([driver], { MICRO_BROKER: "acme:", MICRO_ADDRESS: "memory:shop" });
     expect(it.broker.name).toBe("memory");
     expect(driver.contexts[0]?.address()).toBeUndefined();
   });
 
-  test("takes precedence over what the runtime has", async () => {
+  test("takes precedence over the runtime's own drivers", async () => {
     const driver = fake("memory");
     const it = service([driver], { MICRO_TRANSPORT: "tcp" });
     expect(driver.events).toContain("registry");
     await it.close();
   });
 
-  test("has its parts held to what the service requires", async () => {
+  test("has its parts checked against the service's requirements", async () => {
     const it = createService({
       name: "shop",
       drivers: [fake("acme")],
@@ -191,7 +192,7 @@ describe("a driver", () => {
     expect(it.state).toBe("stopped");
   });
 
-  test("has its transport listened with, and that of MICRO_BACKEND only called by", async () => {
+  test("provides the listening transport, but with MICRO_BACKEND only one for calls", async () => {
     const network = new MemoryNetwork();
     const transport = () => memoryTransport({ network });
     await using listening = service([fake("acme", { transport })], { MICRO_TRANSPORT: "acme:" });
@@ -209,7 +210,7 @@ describe("a driver", () => {
 });
 
 describe("the sources that MICRO_CONFIG names", () => {
-  test("are loaded at the start, a later one over an earlier, and closed with the service", async () => {
+  test("are loaded at the start, later ones overriding earlier ones, and closed with the service", async () => {
     const driver = fake("acme");
     const environment = { MICRO_CONFIG: "acme:,env:SHOP_", SHOP_LIMIT: "10" };
     const it = service([driver], environment);
@@ -260,21 +261,21 @@ describe("a service is not created", () => {
     expect(create).toThrow(/^(?!.*secret)/s);
   });
 
-  test("with a driver that fails, and what was opened is closed", async () => {
+  test("with a driver that fails, and opened parts are closed", async () => {
     const good = fake("good");
     const create = () =>
       service([good, fake("bad", { fails: true })], {
         MICRO_REGISTRY: "good:",
         MICRO_STORE: "bad://ada:secret@a",
       });
-    expect(create).toThrow("MICRO_STORE=bad://…@a cannot be used: nobody is known at x://…@a");
+    expect(create).toThrow("MICRO_STORE=bad://…@a cannot be used: no account is known at x://…@a");
     await expect.poll(() => good.events.at(-1)).toBe("close");
     expect(good.events).toContain("close registry");
   });
 });
 
 describe("drivers serve", () => {
-  test("a client alone", async () => {
+  test("a standalone client", async () => {
     const driver = fake("acme");
     const environment = { MICRO_BACKEND: "acme://a", MICRO_LOG_LEVEL: "silent" };
     const client = createClient({ drivers: [driver], environment });
@@ -286,7 +287,7 @@ describe("drivers serve", () => {
     expect(() => createClient({ environment })).toThrow("MICRO_BACKEND=acme://a needs the driver");
   });
 
-  test("a server alone", async () => {
+  test("a standalone server", async () => {
     const driver = fake("acme");
     const environment = { ...inMemory, MICRO_BROKER: "acme:" };
     const server = createServer({ name: "shop", drivers: [driver], environment });
@@ -295,7 +296,7 @@ describe("drivers serve", () => {
     expect(driver.events).toEqual(["open ", "broker", "close broker", "close"]);
   });
 
-  test("configuration alone, until the last source is closed", async () => {
+  test("standalone configuration, until the last source is closed", async () => {
     const driver = fake("acme");
     const environment = { MICRO_CONFIG: "acme://a,acme://b", MICRO_LOG_LEVEL: "silent" };
     const [one, other] = configSources({ drivers: [driver], environment });
@@ -318,7 +319,7 @@ describe("drivers serve", () => {
   });
 });
 
-test("what is no driver is refused", () => {
+test("a value that is not a driver is refused", () => {
   const drivers = [{ registry: memoryRegistry() }] as unknown as Driver[];
   expect(() => createService({ name: "shop", drivers, environment: inMemory })).toThrow(
     "createService: drivers must be a list of drivers, for example [nats] or await loadDrivers()",

@@ -55,7 +55,7 @@ describe("the environment", () => {
     [variables.logFormat, "xml", /json, text/],
   ];
   for (const [variable, text, allowed] of bad) {
-    test(`${variable.name}=${text} is refused with what is allowed`, () => {
+    test(`refuses ${variable.name}=${text} with the allowed values`, () => {
       const read = () => fromEnvironment(variable, { [variable.name]: text });
       expect(read).toThrow(expect.objectContaining({ code: "invalid_argument" }));
       expect(read).toThrow(`${variable.name}=${JSON.stringify(text)}`);
@@ -93,7 +93,7 @@ describe("the environment", () => {
     }
   });
 
-  test("a variable that is absent or empty says nothing", () => {
+  test("an absent or empty variable is ignored", () => {
     for (const variable of all) {
       expect(fromEnvironment(variable, {})).toBeUndefined();
       expect(fromEnvironment(variable, { [variable.name]: "" })).toBeUndefined();

@@ -45,7 +45,7 @@ describe("loadDrivers", () => {
     expect(await schemes({})).toEqual([]);
   });
 
-  test("imports what MICRO_DRIVERS names", async () => {
+  test("imports the packages of MICRO_DRIVERS", async () => {
     const environment = { MICRO_DRIVERS: "company-queue", MICRO_BACKEND: "queue://a" };
     expect(await schemes(environment)).toEqual(["queue"]);
     const drivers = await loadDrivers({ environment, from: [folder] });
@@ -53,7 +53,7 @@ describe("loadDrivers", () => {
     await service.close();
   });
 
-  test("leaves a package that is not installed to createService", async () => {
+  test("leaves the error about a missing package to createService", async () => {
     const environment = { MICRO_BACKEND: "etcd://ada:secret@a" };
     const drivers = await loadDrivers({ environment, from: [folder] });
     expect(() => createService({ name: "shop", drivers, environment })).toThrow(

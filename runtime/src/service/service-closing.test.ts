@@ -49,7 +49,7 @@ const closings: readonly (readonly [what: string, close: () => Promise<void>])[]
 ];
 
 describe("a service stops whatever its parts do:", () => {
-  test.each(closings)("one that %s when it is closed", async (_what, close) => {
+  test.each(closings)("one that %s on close", async (_what, close) => {
     const logger = recordingLogger();
     let closed = 0;
     const next = { close: async () => void closed++ };
@@ -142,7 +142,7 @@ describe("a service stops whatever its parts do:", () => {
     },
   );
 
-  test("a program ends by its first signal, with an exit code, when a part throws", async () => {
+  test("a program ends at the first signal, with an exit code, when a part throws", async () => {
     const program = `
       import { createService, memoryRegistry, memoryTransport, memoryBroker } from "@micro-es/runtime";
       const service = createService({ name: "d", registry: memoryRegistry(), transports: [memoryTransport()],
@@ -222,7 +222,7 @@ function withoutSignal(parameter: unknown): unknown {
     : parameter;
 }
 
-test("an event handler may stop its service and wait for it", async () => {
+test("an event handler can stop its service and await it", async () => {
   const broker = memoryBroker({ network: new MemoryBrokerNetwork() });
   const stopping = service({ broker, graceMs: 600_000 });
   const ends: string[] = [];

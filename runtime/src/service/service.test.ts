@@ -41,7 +41,7 @@ function memoryService(options: ServiceOptions = {}): Service {
   });
 }
 
-describe("where a service listens", () => {
+describe("the address of a service", () => {
   const registry = memoryRegistry();
   const reach = "backend";
   Object.defineProperty(registry, "guarantees", { value: { ...registry.guarantees, reach } });
@@ -64,7 +64,7 @@ describe("where a service listens", () => {
     expect(server.addresses).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
   });
 
-  test("is warned of once it listens where a registry that machines share names it", async () => {
+  test("triggers a warning if a shared registry publishes it", async () => {
     const logger = recordingLogger();
     const start = async (options: ServiceOptions, variables: Record<string, string> = {}) => {
       const environment = { MICRO_BROKER: "memory", ...variables };
@@ -92,7 +92,7 @@ describe("where a service listens", () => {
 const topic = createTopic({ name: "echo.echoed", codec: echo.echo.input });
 
 describe("a service", () => {
-  test("is found and called by its own client and by another, and hears events", async () => {
+  test("is found and called by its own client and by another, and receives events", async () => {
     const heard: string[] = [];
     const name = `echo-${process.pid}`;
     await using service = createService({ name, environment: inMemory });
@@ -116,7 +116,7 @@ describe("a service", () => {
     expect(error.outcome).toBe("not-executed");
   });
 
-  test("keeps what it is given, and closes only what it made", async () => {
+  test("keeps the parts it is given, and closes only those it created", async () => {
     const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
     const broker = memoryBroker();
     const service = memoryService({ registry, broker });
@@ -147,12 +147,12 @@ describe("a service", () => {
     expect(node?.id).toBe(`echo-${service.id}`);
   });
 
-  test("takes its name from the environment when the program gives none", () => {
+  test("takes its name from the environment if the program sets none", () => {
     const service = createService({ environment: { ...inMemory, MICRO_NAME: "from-outside" } });
     expect(service.name).toBe("from-outside");
   });
 
-  test("needs a name, and one that can be registered", () => {
+  test("requires a name that can be registered", () => {
     expect(() => createService({ environment: quiet })).toThrow(/needs a name.*MICRO_NAME/);
     expect(() => createService({ name: "a b", environment: quiet })).toThrow(
       expect.objectContaining({ code: "invalid_argument" }),
@@ -186,7 +186,7 @@ describe("a service", () => {
     });
   }
 
-  test("says so when a variable looks misspelled", () => {
+  test("warns about a variable that looks misspelled", () => {
     const logger = recordingLogger();
     const environment = { ...inMemory, MICRO_REGISTY: "memory", MICRO_PAYMENT_URL: "x" };
     memoryService({ logger, environment });
@@ -195,7 +195,7 @@ describe("a service", () => {
     ]);
   });
 
-  test("an option makes its variable not matter", () => {
+  test("an option overrides its variable", () => {
     const environment = {
       ...quiet,
       MICRO_REGISTRY: "etcd",
@@ -225,7 +225,7 @@ describe("a service", () => {
     }
   });
 
-  test("does not start with a store that cannot open, and says why", async () => {
+  test("does not start with a store that cannot open, and reports why", async () => {
     const environment = { ...inMemory, MICRO_STORE: "file:/dev/null/store" };
     const service = memoryService({ environment });
     await expect(service.start()).rejects.toBeInstanceOf(MicroError);
@@ -355,7 +355,7 @@ describe("run", () => {
     expect(service.server.state).toBe("closed");
   });
 
-  test("a stop during a start that fails ends as well", async () => {
+  test("a stop during a failing start ends as well", async () => {
     const service = memoryService();
     let fail = () => {};
     service.onStart(
@@ -371,7 +371,7 @@ describe("run", () => {
     expect((await failed).message).toContain("onStart");
   });
 
-  test("what is in flight at a stop is finished; a second stop cuts it off", async () => {
+  test("calls in flight at a stop finish; a second stop cuts them off", async () => {
     const service = memoryService();
     let begun = 0;
     service.server.unary(echo.once, async (_request, context) => {
@@ -419,7 +419,7 @@ test("a service listens at several places at once, each with its own transport",
   }
 });
 
-test("a call that one full server refuses is answered by another", async () => {
+test("a call that a full server refuses is served by another", async () => {
   const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
   const transports = [memoryTransport({ network: new MemoryNetwork() })];
   const full = memoryService({ registry, transports, maxConcurrentCalls: 1 });
@@ -448,7 +448,7 @@ test("a call that one full server refuses is answered by another", async () => {
   await full.stop();
 });
 
-test("nothing is open before the first use, so a program that only creates ends by itself", () => {
+test("nothing is open before the first use, so a program that only creates parts exits", () => {
   const sockets = () =>
     process.getActiveResourcesInfo().filter((name) => /TCP|UDP|Timeout/.test(name)).length;
   const before = sockets();
@@ -458,7 +458,7 @@ test("nothing is open before the first use, so a program that only creates ends 
   expect(sockets()).toBe(before);
 });
 
-test("a lone server and a lone client meet, and each closes what it made", async () => {
+test("a standalone server and client find each other, and each closes its own parts", async () => {
   const name = `lone-${process.pid}`;
   await using server = createServer({ name, environment: inMemory });
   registerEcho(server);

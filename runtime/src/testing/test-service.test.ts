@@ -75,7 +75,7 @@ const ordersOf = (options: TestServiceOptions = {}) =>
 const reserve = "shop.v1.Stock/Reserve";
 
 describe("a test service", () => {
-  test("is called with every kind of rpc by a typed client, and opens no port", async () => {
+  test("serves every kind of rpc to a typed client, and opens no port", async () => {
     await using it = await greeterOf();
     const greeter: GreeterClient = createGreeterClient(it.client);
     expect((await greeter.hello({ name: "Ada" })).message).toBe("Hello Ada");
@@ -91,7 +91,7 @@ describe("a test service", () => {
     expect(handles.filter((name) => /TCPServer|UDP/.test(name))).toEqual([]);
   });
 
-  test("meets no other test service, reads no variables, and writes no log", async () => {
+  test("is isolated from other test services, reads no variables, and writes no log", async () => {
     vi.stubEnv("MICRO_TIMEOUT", "nonsense");
     const written = vi.spyOn(process.stderr, "write");
     try {
@@ -183,7 +183,7 @@ describe("events of a test service", () => {
     expect(handled).toEqual(["Ada"]);
   });
 
-  test("reject with what their subscriber threw, after every delivery", async () => {
+  test("reject with the error of their subscriber, after every delivery", async () => {
     const attempts: number[] = [];
     await using it = await greeterOf({
       onGreeted(_greeted, { attempt }) {
@@ -210,7 +210,7 @@ describe("events of a test service", () => {
     expect(attempts).toBe(3);
   });
 
-  test("that hang end the wait with the topic, its queue and what is being handled", async () => {
+  test("that hang fail the wait with the topic, its queue and the event being handled", async () => {
     await using it = await greeterOf({
       onGreeted: (_, { signal }) => sleep(60_000, undefined, { signal }),
     });
@@ -241,7 +241,7 @@ describe("events of a test service", () => {
     expect((await errorOf(it.publish(ShippedTopic, {}))).code).toBe("failed_precondition");
   });
 
-  test("that the service publishes come in order, decoded, as often as they are asked for", async () => {
+  test("that the service publishes are returned in order, decoded, as often as requested", async () => {
     await using it = await greeterOf();
     const greeter = createGreeterClient(it.client);
     const first = it.nextPublished(GreetedTopic);
@@ -256,7 +256,7 @@ describe("events of a test service", () => {
     expect(aborted.code).toBe("canceled");
   });
 
-  test("settle when those that handlers have published are handled too", async () => {
+  test("settle once events published by handlers are handled too", async () => {
     let counted = 0;
     await using it = await createTestService((service) => {
       service.server.subscribe(ShippedTopic, async ({ customer }) => {
@@ -279,7 +279,7 @@ describe("events of a test service", () => {
 describe("failures of a test service", () => {
   const lost = new MicroError("unavailable", "connection lost", { outcome: "unknown" });
 
-  test("reach the client below its retries", async () => {
+  test("reach the client beneath its retries", async () => {
     let reserved = 0;
     await using it = await ordersOf();
     await it.fake((server) =>
@@ -343,7 +343,7 @@ describe("failures of a test service", () => {
     expect(counted).toBe(1);
   });
 
-  test("have to be MicroErrors that happen at least once", async () => {
+  test("must be MicroErrors that happen at least once", async () => {
     await using it = await greeterOf();
     expect(() => it.fail(reserve, new Error("x") as never)).toThrow(/Stock\/Reserve.*MicroError/);
     expect(() => it.fail(reserve, lost, { times: 0 })).toThrow(
@@ -353,7 +353,7 @@ describe("failures of a test service", () => {
   });
 });
 
-test("a fake handler fails at what it lacks, and ignores events that it does not take", async () => {
+test("a fake handler fails for missing methods, and ignores events without a subscriber", async () => {
   await using it = await ordersOf();
   await it.fake((server) => registerStockHandler(server, fakeHandler<StockHandler>({})));
   const error = await errorOf(createOrdersClient(it.client).place({}));

@@ -126,7 +126,7 @@ async function showsIssuers(caller: IssuedIdentity): Promise<boolean> {
   return issuerCertificate !== undefined;
 }
 
-test("a certificate of an issuer that expires first ends the connection too", async ({ skip }) => {
+test("a certificate whose issuer expires first ends the connection too", async ({ skip }) => {
   const between = new TestAuthority(4, authority);
   authorities.push(between);
   if (!(await showsIssuers(between.issue({ names: ["DNS:caller"] })))) {
@@ -141,7 +141,7 @@ test("a certificate of an issuer that expires first ends the connection too", as
   expect(server.errors.at(-1)?.message).toContain("or one of its issuers, expired");
 });
 
-test("whoever keeps the session of an expired certificate cannot resume it", async () => {
+test("the session of an expired certificate cannot be resumed", async () => {
   const server = await serve(localhost, true);
   const short = authority.issue({ names: ["DNS:caller"], seconds: 3 });
   const [host, port] = server.address.split(":");
@@ -172,7 +172,7 @@ test("whoever keeps the session of an expired certificate cannot resume it", asy
 describe.each(Object.entries(ways))("an identity that a service is pinned to: %s", (_, way) => {
   const id = "spiffe://trust.example/echo";
 
-  test("is required of its servers, whatever the address says", async () => {
+  test("is required of its servers, whatever the address", async () => {
     const real = await serve(authority.issue({ names: [`URI:${id}`] }));
     const other = await serve(localhost);
     const client = { ...trusting(), serverIdentities: { echo: id } };
@@ -185,7 +185,7 @@ describe.each(Object.entries(ways))("an identity that a service is pinned to: %s
     expect(error.message).toContain("tls.client.serverIdentities.echo");
   });
 
-  test("says nothing of other services", async () => {
+  test("does not affect other services", async () => {
     const other = await serve(localhost);
     const client = { ...trusting(), serverIdentities: { echo: id } };
     for (const service of ["billing", "toString", undefined]) {

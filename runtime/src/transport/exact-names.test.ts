@@ -92,7 +92,7 @@ test.each(types)("the exact path reaches the method: %s", async (type) => {
   expect(calls).toBe(3);
 });
 
-describe.each(others)("another spelling reaches nothing: %s", (target) => {
+describe.each(others)("another spelling reaches no method: %s", (target) => {
   test.each(types)("as %s", async (type) => {
     await overHttp1(target, [`Content-Type: ${type}`]);
     await overHttp1(target, [`Content-Type: ${type}`, `X-Content-Type: ${type}`]);
@@ -112,7 +112,7 @@ test.each(["Host: localhost", "Content-Type: application/json", "Origin: http://
 );
 
 test.each(["Micro-Endpoint: EchoService.Watch", "Content-Type: application/json", "Host: other"])(
-  "a request of go-micro with a second line %s is refused",
+  "a go-micro request with a second line %s is refused",
   async (line) => {
     const lines = ["Content-Type: application/json", "Micro-Endpoint: EchoService.Echo", line];
     await overHttp1("/", lines);
@@ -122,7 +122,7 @@ test.each(["Micro-Endpoint: EchoService.Watch", "Content-Type: application/json"
   },
 );
 
-test("go-micro's protocol has no other path than its own", async () => {
+test("go-micro's protocol is served only at its own path", async () => {
   const lines = ["Content-Type: application/json", "Micro-Endpoint: EchoService.Echo"];
   for (const target of ["//", "/?x", "/x", "/.", "/%2e", "http://localhost/", path.slice(0, -1)]) {
     await overHttp1(target, lines);
@@ -130,7 +130,7 @@ test("go-micro's protocol has no other path than its own", async () => {
   expect(calls).toBe(0);
 });
 
-test("go-micro's gRPC path has a name that the server is registered by", async () => {
+test("go-micro's gRPC path requires a name under which the server is registered", async () => {
   const server = buildServer({
     name: "fleet",
     listen: [{ transport: tcpTransport(), address: "127.0.0.1:0" }],

@@ -17,7 +17,7 @@ async function heapBytes(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-test("forgets ten thousand calls that one signal aborts, and tells every handler", async () => {
+test("releases ten thousand calls that one signal aborts, and notifies every handler", async () => {
   const transport = tcpTransport();
   let started = 0;
   let fired = 0;
@@ -67,7 +67,7 @@ test("forgets ten thousand calls that one signal aborts, and tells every handler
   await listener.close();
 }, 30_000);
 
-test("keeps nothing of connections that come and go", async () => {
+test("keeps nothing of connections that open and close", async () => {
   const transport = tcpTransport();
   const dispatcher = answering({ unary: () => ({ text: "here" }) });
   const listener = await transport.listen("127.0.0.1:0", dispatcher);

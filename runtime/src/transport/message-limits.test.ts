@@ -71,7 +71,7 @@ describe.each(transports)(
   (_, make) => {
     const few = { maxMessageElements: 100 };
 
-    test("is refused by the server, whose connection stays", async () => {
+    test("is refused by the server, which keeps the connection", async () => {
       const listener = await tcpTransport(few).listen("127.0.0.1:0", dispatcher);
       open.push(listener);
       const channel = await make({}).dial(listener.address);
@@ -86,7 +86,7 @@ describe.each(transports)(
       });
     });
 
-    test("is refused by the client, which can go on", async () => {
+    test("is refused by the client, which stays usable", async () => {
       const listener = await tcpTransport().listen("127.0.0.1:0", dispatcher);
       open.push(listener);
       const channel = await make(few).dial(listener.address);
@@ -143,7 +143,7 @@ describe.each([
   );
 });
 
-test("lists of equal items of a mounted router arrive", async () => {
+test("lists of equal items from a mounted router arrive", async () => {
   const routes = (router: ConnectRouter) => {
     const { name, kind, idempotency } = say;
     const mounted = methodDescriptor(name, kind, idempotency, SayRequestSchema, SayRequestSchema);

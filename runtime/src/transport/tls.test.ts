@@ -71,7 +71,7 @@ const ways: Record<string, (client: object, address: string) => [Transport, stri
 };
 
 describe.each(Object.entries(ways))("TLS: %s", (_, way) => {
-  test("verifies the server, and speaks", async () => {
+  test("verifies the server, and carries calls", async () => {
     const { address } = await serve({ identity: identity("server") });
     const trusting = { identity: { ca: identity("server").cert } };
     expect(await say(...way(trusting, address))).toBe("hi");
@@ -91,7 +91,7 @@ describe.each(Object.entries(ways))("TLS: %s", (_, way) => {
     await failure(say(...way({ identity: { ...identity("next"), ca } }, address)), "unavailable");
   });
 
-  test("takes a new certificate without a restart", async () => {
+  test("uses a new certificate without a restart", async () => {
     const reloadable = new ReloadableIdentity(identity("server"));
     const { address } = await serve({ identity: reloadable });
     const before = { identity: { ca: identity("server").cert } };
@@ -103,7 +103,7 @@ describe.each(Object.entries(ways))("TLS: %s", (_, way) => {
   });
 });
 
-test("what comes without TLS is refused where TLS is spoken, and TLS where it is not", async () => {
+test("refuses plain connections if TLS is configured, and TLS if it is not", async () => {
   const secure = await serve({ identity: identity("server") });
   await failure(say(tcpTransport(), secure.address), "unavailable", "not-executed");
   expect(secure.errors.map(({ code }) => code)).toContain("unimplemented");
@@ -117,7 +117,7 @@ test("what comes without TLS is refused where TLS is spoken, and TLS where it is
   );
 });
 
-test.each(Object.entries(ways))("an insecure client is warned of, aloud: %s", async (_, way) => {
+test.each(Object.entries(ways))("an insecure client triggers a warning: %s", async (_, way) => {
   const { address } = await serve({ identity: identity("server") });
   const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
   expect(await say(...way({ insecure: true }, address))).toBe("hi");
@@ -149,7 +149,7 @@ test.each(["127.0.0.1:0", `unix:${folder}/tls.sock`])(
   },
 );
 
-test("a pair that does not fit replaces nothing", () => {
+test("a key and certificate that do not match replace nothing", () => {
   const reloadable = new ReloadableIdentity(identity("server"));
   const bad = { key: identity("server").key, cert: identity("next").cert } as TlsIdentity;
   expect(() => reloadable.replace(bad)).toThrow();

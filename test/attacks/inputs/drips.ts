@@ -9,7 +9,7 @@ const longestMs = 20_000;
 const json = "Content-Type: application/json";
 const chunked = "Transfer-Encoding: chunked";
 
-/** What begins a request, and what comes of it every 500 ms. */
+/** The beginning of each request, and the bytes that follow every 500 ms. */
 const requests = {
   "body of go-micro": [goMicroHead("Say", json, "Content-Length: 1000"), "a"],
   "trailers of go-micro": [`${goMicroHead("Say", json, chunked)}0\r\n`, "a: b\r\n"],

@@ -15,7 +15,7 @@ export const attack: Attack = {
     const header = Array.from({ length: entries }, (_, index) => `"k${index}":"v"`).join(",");
     const body = `{"Header":{${header},"Micro-Topic":"news"},"Body":null}`;
     for (const [subscription, status] of [
-      ["of-nobody", 404],
+      ["of-none", 404],
       [id, 413],
     ] as const) {
       const connection = await target.connect(port);

@@ -2,7 +2,7 @@ import { endStream, frame, grpcHeader, types, uint32 } from "../../hostile/raw-h
 import type { Attack } from "../attack.ts";
 import { connectHttp2, floodUntilClosed, headersFrame, streamOf } from "../wire/http2.ts";
 
-/** What is sent for a stream, beside its header. */
+/** The frames that are sent for a stream, in addition to its header. */
 const kinds: readonly ((stream: number) => readonly Buffer[])[] = [
   // Reset with the code of success, with CANCEL, and with a code that does not exist.
   (stream) => [frame(types.reset, 0, stream, uint32(0))],

@@ -19,6 +19,6 @@ export const attack: Attack = {
       throw new Error(`${many.length} bytes of questions were answered by ${peer.receivedBytes}`);
     await peer.send(Array.from({ length: 2_000 }, () => questions(60)));
     if (peer.receivedBytes > mostAnswerBytes)
-      throw new Error(`one machine was sent ${peer.receivedBytes} bytes of answers`);
+      throw new Error(`one machine was sent ${peer.receivedBytes} bytes of replies`);
   },
 };

@@ -54,7 +54,7 @@ export function query(questions: readonly Question[]): Buffer {
   return encode({ type: "query", id: 1, questions: [...questions] });
 }
 
-/** Somebody on the link of the target. */
+/** A peer on the link of the target. */
 export class LinkPeer implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #target: Target;
@@ -89,7 +89,7 @@ export class LinkPeer implements AsyncDisposable {
       this.#target.count(packet.length);
       if (++sent % 50 === 0) await this.#target.usage();
     }
-    // What was read from the socket before is done with when the target responds.
+    // The target has processed everything read from the socket before it responds.
     await sleep(100);
     await this.#target.usage();
   }

@@ -3,7 +3,7 @@ import { loadConfig } from "@micro-es/runtime";
 import { natsPrograms } from "../../../drivers/nats/test/servers.ts";
 import type { TargetSetup } from "../target-process.ts";
 
-/** What is missing to attack a process by NATS. */
+/** The reason why a process cannot be attacked over NATS; undefined if it can. */
 export function missingNats(): string | undefined {
   if (natsPrograms().length > 0) return undefined;
   return "nats-server is not installed; run test/setup, or set NATS_SERVER to its path";

@@ -18,7 +18,7 @@ const setup: Setup = {
 
 export const contender: Contender = {
   name: "metadata",
-  about: "four entries, encoded once and read by nobody",
+  about: "four entries, encoded once and never read",
   serve: () => serveOn(setup),
   connect: (address) => callOver(setup, address),
 };

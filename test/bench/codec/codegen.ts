@@ -85,7 +85,7 @@ function bench(): { files: number; figures: Figure[] } {
 
 function report({ files, figures }: { files: number; figures: readonly Figure[] }): void {
   const json = words.includes("--json");
-  if (!json) console.log(`${files} files; with codec=fast, beside protoc-gen-es alone`);
+  if (!json) console.log(`${files} files; with codec=fast, compared with protoc-gen-es alone`);
   const share = shareOfGoals(words);
   for (const figure of figures) {
     const { what, target, unit, ours, theirs, goal } = figure;

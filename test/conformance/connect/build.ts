@@ -12,7 +12,7 @@ import { bundleProgram } from "../../support/bundle.ts";
 const here = import.meta.dirname;
 
 /**
- * Writes what is generated of the suite's .proto files beside the programs, which import it, and
+ * Writes the output for the suite's .proto files next to the programs, which import it, and
  * checks their types.
  */
 export function generateService(protos: string): void {

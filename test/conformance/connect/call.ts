@@ -26,8 +26,8 @@ import {
 import { toLines, toMetadata } from "./lines.ts";
 
 /**
- * One call that the suite asks for, made through the generated client, with all that is to be told
- * of it.
+ * One call that the suite requests, made through the generated client, with everything that the
+ * suite wants to know about it.
  */
 export class SuiteCall {
   readonly #request: ClientCompatRequest;
@@ -39,7 +39,7 @@ export class SuiteCall {
   #trailers: Metadata | undefined;
   /** Requests that were handed to the client. */
   #sent = 0;
-  /** Wakes the requests that wait for an answer before the next one. */
+  /** Wakes the requests that wait for a response before the next one. */
   #answered: (() => void) | undefined;
 
   constructor(request: ClientCompatRequest, client: Client, address: string) {
@@ -169,7 +169,7 @@ export class SuiteCall {
     });
   }
 
-  /** Waits for the answer to a request of a call in which both sides alternate. */
+  /** Waits for the response to a request of a call in which both sides alternate. */
   async #answerTo(count: number): Promise<void> {
     while (this.#payloads.length < count) {
       await new Promise<void>((resolve) => {

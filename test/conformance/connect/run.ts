@@ -80,8 +80,8 @@ interface Outcome {
 /**
  * Runs the few cases that failed once more. The suite's own gRPC server is one of Go's net/http,
  * which by HTTP/1.1 closes a request's body when its handler answers first; whether a conversation
- * is answered first is a race within that server ("http: invalid Read on closed Body"). What is
- * wrong with us fails each time.
+ * is answered first is a race within that server ("http: invalid Read on closed Body"). A
+ * fault of ours fails each time.
  */
 async function runAgain(
   first: Outcome,

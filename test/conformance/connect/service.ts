@@ -96,7 +96,7 @@ export class Conformance implements ConformanceServiceHandler {
   }
 }
 
-/** The one answer of a method that has one. */
+/** The response of a method that has exactly one. */
 async function one(
   definition: UnaryResponseDefinition | undefined,
   requests: Any[],
@@ -111,7 +111,7 @@ async function one(
   return answer(response?.value ?? new Uint8Array(), seen);
 }
 
-/** The answers of a stream that are still due, and its error. */
+/** The remaining responses of a stream, and its error. */
 async function* rest(
   definition: StreamResponseDefinition | undefined,
   sent: number,

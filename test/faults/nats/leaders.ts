@@ -64,7 +64,7 @@ export async function leadersKilled(length: Length): Promise<Figure> {
         .sort((a, b) => a.epoch - b.epoch)[0];
     await until(() => said() !== undefined, 60_000);
     const leader = said();
-    if (leader === undefined) throw new Error("nobody led for a minute");
+    if (leader === undefined) throw new Error("no leader for a minute");
     return leader;
   }
 

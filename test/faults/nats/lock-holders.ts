@@ -46,7 +46,7 @@ export async function holdersCutOff(length: Length): Promise<Figure> {
       proxy.cut();
       await lock.unlock();
       const isBack = async () => {
-        await sync.leader("nobody");
+        await sync.leader("unused");
         return true;
       };
       await until(isBack, 20_000, 20);

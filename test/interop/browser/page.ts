@@ -29,7 +29,7 @@ const cases: Readonly<Record<string, Case>> = {
   async large_unary(transport) {
     const request = { responseSize: 314_159, payload: { body: new Uint8Array(271_828) } };
     const { payload } = await createClient(TestService, transport).unaryCall(request);
-    expectEqual(payload?.body.length, 314_159, "length of the answer");
+    expectEqual(payload?.body.length, 314_159, "length of the response");
   },
   async server_streaming(transport) {
     const request = create(StreamingOutputCallRequestSchema, {
@@ -40,7 +40,7 @@ const cases: Readonly<Record<string, Case>> = {
     for await (const answer of client.streamingOutputCall(request)) {
       sizes.push(answer.payload?.body.length);
     }
-    expectEqual(sizes.join(), outputSizes.join(), "lengths of the answers");
+    expectEqual(sizes.join(), outputSizes.join(), "lengths of the responses");
   },
   async custom_metadata(transport) {
     let header = new Headers();
@@ -92,7 +92,7 @@ async function plainFetch(): Promise<void> {
     body: JSON.stringify({ responseSize: 3 }),
   });
   const { payload } = (await response.json()) as { payload: { body: string } };
-  expectEqual(payload.body, "AAAA", "body of the answer");
+  expectEqual(payload.body, "AAAA", "body of the response");
 }
 
 function show(way: string, name: string, found: string): void {

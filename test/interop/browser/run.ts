@@ -27,7 +27,7 @@ export async function runInBrowser(
     .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
     .find(existsSync);
   if (executablePath === undefined) {
-    return { name: "browser", remedy: "apt-get install chromium, or put Chromium into the PATH" };
+    return { name: "browser", fix: "apt-get install chromium, or put Chromium into the PATH" };
   }
   const page = await servePage();
   const origin = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;

@@ -78,7 +78,7 @@ const goToTs: readonly InteropCase[] = [
       assert.equal(reply.answers?.length, 1);
     }),
     goCase(
-      `a stream of answers, ${contentType}`,
+      `a stream of responses, ${contentType}`,
       "Repeat",
       { contentType, requests: [{ text: "a", count: 5 }] },
       (reply) => {
@@ -156,7 +156,7 @@ const goToTs: readonly InteropCase[] = [
     },
   },
   {
-    name: "Go calls TypeScript: many requests, one answer",
+    name: "Go calls TypeScript: many requests, one response",
     run: async ({ peer, protocol }) => {
       const reply = await peer.run({
         do: "stream",
@@ -230,14 +230,14 @@ const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
     },
   ],
   [
-    "an error of go-micro's",
+    "a go-micro error",
     async ({ client }) => {
       const error = await failure(client.once({ text: "a", fail: "not_found" }), "not_found");
       assert.match(error.message, /told to fail: a$/);
     },
   ],
   [
-    "an error that is none of go-micro's",
+    "an error that is not from go-micro",
     async ({ client }) => {
       const error = await failure(client.once({ text: "a", fail: "plain" }), "unknown");
       assert.match(error.message, /plain: a/);
@@ -257,7 +257,7 @@ const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
     },
   ],
   [
-    "a stream of answers",
+    "a stream of responses",
     async ({ client }) => {
       const answers = await collect(client.repeat({ text: "a", count: 5, delayMs: apartMs }));
       assert.deepEqual(
@@ -273,7 +273,7 @@ const calls: readonly [name: string, run: (fleet: Fleet) => Promise<void>][] = [
     },
   ],
   [
-    "many requests, one answer",
+    "many requests, one response",
     async ({ client }) => {
       const { text, index } = await client.collect([{ text: "a" }, { text: "b" }]);
       assert.deepEqual([text, index], ["a b", 2]);

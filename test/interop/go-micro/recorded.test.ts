@@ -55,7 +55,7 @@ async function serve(): Promise<{ socket: Socket; messages: ReadMessage[] }> {
 const isProtobuf = ({ bytes }: FromGo) => bytes.includes("application/protobuf");
 const json = ({ body }: ReadMessage) => JSON.parse(Buffer.from(body).toString());
 
-describe("a client of go-micro's is answered:", () => {
+describe("responds to a go-micro client:", () => {
   test.each(recorded.fromGo.filter((it) => !isProtobuf(it)))(
     "$name",
     async ({ bytes, answers, error }) => {
@@ -140,7 +140,7 @@ const expected: Record<string, unknown> = {
   chat: ["a", "b"],
 };
 
-describe("a server of go-micro's is understood:", () => {
+describe("understands a go-micro server:", () => {
   test.each(recorded.toGo)("$name", async ({ name, bytes }) => {
     const address = await replay(bytes);
     const channel = await goMicroTransport({ encoding: "json" }).dial(address);

@@ -154,11 +154,11 @@ function checkMetadata(header: Metadata, trailers: Metadata): void {
 await runCases(positionals, {
   async empty_unary() {
     const { message } = await unary<{ $typeName: string }>("emptyCall", create(EmptySchema));
-    expectEqual(message.$typeName, "grpc.testing.Empty", "the answer");
+    expectEqual(message.$typeName, "grpc.testing.Empty", "the response");
   },
   async large_unary() {
     const { message } = await unary<SimpleResponse>("unaryCall", large());
-    expectEqual(message.payload?.body.length, wanted.largeResponse, "length of the answer");
+    expectEqual(message.payload?.body.length, wanted.largeResponse, "length of the response");
   },
   async client_streaming() {
     const { call, answer } = inputStream();
@@ -173,7 +173,7 @@ await runCases(positionals, {
     const calls = service as unknown as Calls;
     const request = outputRequest(wanted.outputSizes);
     const answers = calls.streamingOutputCall!(request as never) as AsyncIterable<never>;
-    expectEqual(await sizesOf(answers), wanted.outputSizes.join(), "lengths of the answers");
+    expectEqual(await sizesOf(answers), wanted.outputSizes.join(), "lengths of the responses");
   },
   async ping_pong() {
     const call = duplex();
@@ -182,7 +182,7 @@ await runCases(positionals, {
     let received = 0;
     send(0);
     for await (const { payload } of call as AsyncIterable<StreamingOutputCallResponse>) {
-      expectEqual(payload?.body.length, wanted.outputSizes[received++], "length of an answer");
+      expectEqual(payload?.body.length, wanted.outputSizes[received++], "length of a response");
       if (received === wanted.outputSizes.length) call.end();
       else send(received);
     }
@@ -209,7 +209,7 @@ await runCases(positionals, {
     });
     call.write(outputRequest([wanted.largeResponse], wanted.largeRequest));
     call.end();
-    expectEqual(await sizesOf(call), String(wanted.largeResponse), "lengths of the answers");
+    expectEqual(await sizesOf(call), String(wanted.largeResponse), "lengths of the responses");
     checkMetadata(streamHeader, await ended);
   },
   async status_code_and_message() {
@@ -269,7 +269,7 @@ await runCases(positionals, {
     for (const value of [true, false]) {
       const request = large({ responseCompressed: { value } });
       const { message } = await unary<SimpleResponse>("unaryCall", request);
-      expectEqual(message.payload?.body.length, wanted.largeResponse, "length of the answer");
+      expectEqual(message.payload?.body.length, wanted.largeResponse, "length of the response");
     }
   },
   async client_compressed_streaming() {
@@ -299,7 +299,7 @@ await runCases(positionals, {
       ],
     });
     const answers = calls.streamingOutputCall!(request as never) as AsyncIterable<never>;
-    expectEqual(await sizesOf(answers), "31415,92653", "lengths of the answers");
+    expectEqual(await sizesOf(answers), "31415,92653", "lengths of the responses");
   },
 });
 expect(positionals.length > 0, "name the cases to run");

@@ -46,7 +46,11 @@ const options: CallOptions = { address, compress: false, timeoutMs: 15_000 };
 const service = createTestServiceClient(client);
 
 async function emptyUnary(): Promise<void> {
-  expectEqual((await service.emptyCall({}, options)).$typeName, "grpc.testing.Empty", "the answer");
+  expectEqual(
+    (await service.emptyCall({}, options)).$typeName,
+    "grpc.testing.Empty",
+    "the response",
+  );
 }
 
 async function largeUnary(): Promise<void> {
@@ -57,7 +61,7 @@ async function largeUnary(): Promise<void> {
     },
     options,
   );
-  expectEqual(payload?.body.length, wanted.largeResponse, "length of the answer");
+  expectEqual(payload?.body.length, wanted.largeResponse, "length of the response");
 }
 
 async function clientStreaming(): Promise<void> {
@@ -72,7 +76,7 @@ async function serverStreaming(): Promise<void> {
   for await (const answer of service.streamingOutputCall({ responseParameters }, options)) {
     sizes.push(answer.payload?.body.length);
   }
-  expectEqual(sizes.join(), wanted.outputSizes.join(), "lengths of the answers");
+  expectEqual(sizes.join(), wanted.outputSizes.join(), "lengths of the responses");
 }
 
 async function pingPong(): Promise<void> {
@@ -89,11 +93,11 @@ async function pingPong(): Promise<void> {
     sizes.push(payload?.body.length);
     answered.done();
   }
-  expectEqual(sizes.join(), wanted.outputSizes.join(), "lengths of the answers");
+  expectEqual(sizes.join(), wanted.outputSizes.join(), "lengths of the responses");
 }
 
 async function emptyStream(): Promise<void> {
-  for await (const _ of service.fullDuplexCall([], options)) throw new Error("an answer came");
+  for await (const _ of service.fullDuplexCall([], options)) throw new Error("a response came");
 }
 
 async function customMetadata(): Promise<void> {
@@ -207,7 +211,7 @@ async function clientCompressedUnary(): Promise<void> {
   }
   for (const compress of [true, false]) {
     const { payload } = await service.unaryCall(request(compress), { ...options, compress });
-    expectEqual(payload?.body.length, wanted.largeResponse, "length of the answer");
+    expectEqual(payload?.body.length, wanted.largeResponse, "length of the response");
   }
 }
 
@@ -221,7 +225,7 @@ async function serverCompressedUnary(): Promise<void> {
       },
       options,
     );
-    expectEqual(payload?.body.length, wanted.largeResponse, "length of the answer");
+    expectEqual(payload?.body.length, wanted.largeResponse, "length of the response");
   }
 }
 
@@ -257,7 +261,7 @@ async function serverCompressedStreaming(): Promise<void> {
   for await (const answer of service.streamingOutputCall({ responseParameters }, options)) {
     sizes.push(answer.payload?.body.length);
   }
-  expectEqual(sizes.join(), "31415,92653", "lengths of the answers");
+  expectEqual(sizes.join(), "31415,92653", "lengths of the responses");
 }
 
 /** Uses GET of Connect, which proxies can cache; gRPC itself has only POST. */

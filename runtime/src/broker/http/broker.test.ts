@@ -171,7 +171,7 @@ describe("go-micro's format, as it is sent", () => {
     expect(await registry().get("micro.http.broker")).toEqual([]);
   });
 
-  test("every Go broadcast subscriber gets an event, and one of each queue", async () => {
+  test("every Go subscriber without a queue gets an event, and one of each queue", async () => {
     const registry = network();
     const all = await Promise.all(
       [undefined, undefined, "a", "a", "b"].map((version, index) =>
@@ -200,7 +200,7 @@ describe("go-micro's format, as it is taken", () => {
     return { made, events, subscription, address, path: `/?id=${node?.id}`, registry };
   }
 
-  test("what a Go client publishes arrives, whatever the case of its names", async () => {
+  test("receives the events of a Go client, whatever the case of its field names", async () => {
     const { events, address, path } = await subscriber();
     const answer = await send(
       address,
@@ -242,8 +242,8 @@ describe("go-micro's format, as it is taken", () => {
     ["a JSON array", 400, "[]", {}],
     ["no header", 400, '{"Body":"eA=="}', {}],
     ["no topic", 400, '{"Header":{},"Body":"eA=="}', {}],
-    ["a topic that is none", 400, '{"Header":{"Micro-Topic":"a.>"},"Body":"eA=="}', {}],
-    ["a header that is no string", 400, '{"Header":{"Micro-Topic":["orders"]}}', {}],
+    ["an invalid topic", 400, '{"Header":{"Micro-Topic":"a.>"},"Body":"eA=="}', {}],
+    ["a header that is not a string", 400, '{"Header":{"Micro-Topic":["orders"]}}', {}],
     [
       "a content type with a line break",
       400,
@@ -257,7 +257,7 @@ describe("go-micro's format, as it is taken", () => {
       {},
     ],
     ["a body that is not base64", 400, '{"Header":{"Micro-Topic":"orders"},"Body":"e$=="}', {}],
-    ["a body that is no string", 400, '{"Header":{"Micro-Topic":"orders"},"Body":[1]}', {}],
+    ["a body that is not a string", 400, '{"Header":{"Micro-Topic":"orders"},"Body":[1]}', {}],
     ["another topic than the id's", 404, '{"Header":{"Micro-Topic":"other"},"Body":"eA=="}', {}],
     [
       "too large a header",
@@ -284,7 +284,7 @@ describe("go-micro's format, as it is taken", () => {
     ["another path", 404, good, { path: "/events?id=1" }],
     ["an unknown id", 404, good, { path: "/?id=unknown" }],
     ["no id", 404, good, { path: "/" }],
-    ["a target that is no URL", 404, good, { path: "//[" }],
+    ["a target that is not a URL", 404, good, { path: "//[" }],
     [
       "a declared length over the limit",
       413,
@@ -300,7 +300,7 @@ describe("go-micro's format, as it is taken", () => {
   ];
 
   test.each(refusals)(
-    "%s is answered with %i, and harms nothing",
+    "responds to %s with %i, and stays usable",
     async (_, status, body, options) => {
       const { events, address, path, made } = await subscriber();
       const answer = await send(address, options.path ?? path, body, options);
@@ -312,7 +312,7 @@ describe("go-micro's format, as it is taken", () => {
     },
   );
 
-  test("a body for an unknown id is refused before it has arrived", async () => {
+  test("a body for an unknown id is refused before it is read", async () => {
     const { made, address } = await subscriber();
     const [host, port] = address.split(":") as [string, string];
     const socket = connect(Number(port), host);
@@ -333,7 +333,7 @@ describe("go-micro's format, as it is taken", () => {
     await until(() => events.length === 1);
   });
 
-  test("garbage and half a request on the port harm nothing", async () => {
+  test("garbage and a truncated request on the port do no harm", async () => {
     const { events, address, path } = await subscriber();
     const [host, port] = address.split(":") as [string, string];
     for (const bytes of ["\0\0\0\0\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"]) {
@@ -357,7 +357,7 @@ describe("go-micro's format, as it is taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  test("a subscriber with no room answers 503", async () => {
+  test("a full subscriber responds with 503", async () => {
     const registry = network();
     const made = broker(registry());
     let open = () => {};
@@ -390,7 +390,7 @@ describe("a publisher", () => {
     expect(received).toHaveLength(20);
   });
 
-  test("says so when no member of a group takes an event", async () => {
+  test("fails when no member of a group accepts an event", async () => {
     const registry = network();
     await registry().register(await deadNode("work", "q"));
     const failed = broker(registry()).publish("work", textEvent("x"));
@@ -408,7 +408,7 @@ describe("a publisher", () => {
     expect(publisher.stats).toMatchObject({ published: 1, undelivered: 1 });
   });
 
-  test("waits for a subscriber that does not answer once, and then passes it over", async () => {
+  test("waits once for a subscriber that does not respond, and then skips it", async () => {
     const registry = network();
     let asked = 0;
     const server = createTcpServer((socket) => {
@@ -478,7 +478,7 @@ describe("a publisher", () => {
     },
   );
 
-  test("leaves out records that are not of an HTTP broker or want TLS", async () => {
+  test("skips records that are not of an HTTP broker or require TLS", async () => {
     const registry = network();
     const record = await deadNode("work", "q");
     const other = { ...record.metadata, broker: "nats" };
@@ -510,7 +510,7 @@ describe("a publisher", () => {
     expect(seen).toEqual(ids);
   });
 
-  test("says so when the registry does not tell who listens", async () => {
+  test("fails clearly when the registry cannot list the subscribers", async () => {
     const registry = network()();
     const mute: Registry = Object.create(registry, {
       watch: {
@@ -537,7 +537,7 @@ describe("a publisher", () => {
     });
   });
 
-  test("goes on after its kept connections were closed by the other side", async () => {
+  test("recovers after the other side closed its idle connections", async () => {
     const registry = network();
     const subscriber = broker(registry());
     let count = 0;
@@ -554,7 +554,7 @@ describe("a publisher", () => {
   });
 });
 
-test("a queue cannot take go-micro's word for no queue", async () => {
+test("a queue cannot have the name that go-micro uses for no queue", async () => {
   const made = broker(network()());
   await expect(
     made.subscribe("orders", () => {}, { queue: "ff.http.broadcast" }),

@@ -77,7 +77,7 @@ async function tap(port = 0): Promise<{
 }
 
 describe("between brokers that announce it", () => {
-  test("events travel over one native connection, with everything that they have", async () => {
+  test("events travel over one native connection, with all their fields", async () => {
     const registry = network();
     const between = await tap();
     const subscriber = broker(registry(), { advertise: between.address });
@@ -147,7 +147,7 @@ describe("between brokers that announce it", () => {
   test.each([
     ["subscriber", { native: false }, {}],
     ["publisher", {}, { native: false }],
-  ])("a %s without it gets and sends events over HTTP", async (_, subscribing, publishing) => {
+  ])("a %s without it receives and sends events over HTTP", async (_, subscribing, publishing) => {
     const registry = network();
     const between = await tap();
     const subscriber = broker(registry(), { advertise: between.address, ...subscribing });
@@ -159,7 +159,7 @@ describe("between brokers that announce it", () => {
     expect(between.sent()).toMatch(/^POST \/\?id=/);
   });
 
-  test("a process that announces it, and does not speak it, gets its events over HTTP", async () => {
+  test("a process that announces it without supporting it gets its events over HTTP", async () => {
     const registry = network();
     const methods: string[] = [];
     const server = createServer((incoming, response) => {
@@ -195,7 +195,7 @@ describe("between brokers that announce it", () => {
     open();
   });
 
-  test("the signal of a publication ends it, and its event may have been sent", async () => {
+  test("the signal of a publication cancels it, and its event may have been sent", async () => {
     const registry = network();
     const silent = await silentSubscriber();
     await registry().register(nodeAt(silent, "news"));
@@ -207,7 +207,7 @@ describe("between brokers that announce it", () => {
     await expect(publishing).rejects.toMatchObject({ code: "canceled", outcome: "unknown" });
   });
 
-  test("a subscriber that does not respond is waited for once, and then passed over", async () => {
+  test("waits once for a subscriber that does not respond, and then skips it", async () => {
     const registry = network();
     const silent = await silentSubscriber();
     await registry().register(nodeAt(silent, "news"));
@@ -217,7 +217,7 @@ describe("between brokers that announce it", () => {
     expect(publisher.stats.undelivered).toBe(5);
   });
 
-  test("an event whose connection is lost has no more time for being sent again", async () => {
+  test("an event whose connection is lost gets no extra time to be resent", async () => {
     const registry = network();
     const silent = await silentSubscriber(1_500);
     await registry().register(nodeAt(silent, "news"));
@@ -328,7 +328,7 @@ describe("a publisher that is not trusted", () => {
     ["another method", 405, { method: "POST" }],
     ["another host", 403, { headers: { Host: "evil.example" } }],
     ["a web page", 403, { headers: { Origin: "https://evil.example" } }],
-  ])("is not let in with %s", async (_, status, wrong) => {
+  ])("is rejected with %s", async (_, status, wrong) => {
     const { made, address, id } = await subscriber();
     const answer = await upgrade(address, id, wrong);
     expect(answer).toBe(status);
@@ -356,7 +356,7 @@ describe("a publisher that is not trusted", () => {
     expect(made.stats.refused).toBe(0);
   });
 
-  test("gets no further with batches that are not valid", async () => {
+  test("is disconnected for invalid batches", async () => {
     const { made, events, address, id } = await subscriber({ maxEventBytes: 1_000 });
     const channel = await dial(address, id);
     const head = Buffer.concat([short(id), short("orders")]);

@@ -12,7 +12,7 @@ const event = (text: string): OutgoingEvent => ({
   typeName: "",
 });
 
-test("brokers of one process meet, unless they are given networks of their own", async () => {
+test("brokers of one process are connected, unless they have their own networks", async () => {
   const [one, two, apart] = [
     memoryBroker({ logger: silentLogger }),
     memoryBroker({ logger: silentLogger }),
@@ -27,7 +27,7 @@ test("brokers of one process meet, unless they are given networks of their own",
   await Promise.all([two.close(), apart.close()]);
 });
 
-test("what the publisher does with its buffer afterwards changes nothing", async () => {
+test("a publisher that changes its buffer later does not change the event", async () => {
   const broker = create();
   const seen: string[] = [];
   await broker.subscribe("buffer", (got) => void seen.push(Buffer.from(got.body).toString()));

@@ -11,7 +11,7 @@ type Person = Message<"test.Person"> & {
 };
 type Init = MessageInit<Person>;
 
-test("every field may be left out, in parts of the type too", () => {
+test("every field may be omitted, also in partial types", () => {
   expectTypeOf<Record<never, never>>().toExtend<Init>();
   expectTypeOf<Pick<Init, "name" | "places">>().toEqualTypeOf<{
     name?: string;
@@ -19,7 +19,7 @@ test("every field may be left out, in parts of the type too", () => {
   }>();
 });
 
-test("the message itself may be given, and none of another type", () => {
+test("the message itself is accepted, and none of another type", () => {
   expectTypeOf<Person>().toExtend<Init>();
   expectTypeOf<Place>().not.toExtend<Init>();
   expectTypeOf<{ home: { name: string } }>().toExtend<Init>();

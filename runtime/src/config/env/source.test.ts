@@ -15,7 +15,7 @@ describe("env", () => {
     });
   });
 
-  test("with a single underscore as separator every part is a table or a value", async () => {
+  test("with a single underscore as separator, every part is a table or a value", async () => {
     expect(await load({ SHOP_DATABASE_POOL_SIZE: "5" }, { separator: "_" })).toEqual({
       database: { pool: { size: "5" } },
     });
@@ -45,7 +45,7 @@ describe("env", () => {
 describe("flags", () => {
   const load = (...argv: string[]) => flagsSource({ argv }).load();
 
-  test("values, switches, lists and nothing behind --", async () => {
+  test("values, switches, lists and nothing after --", async () => {
     expect(
       await load(
         "--a.pool-size=5",
@@ -83,7 +83,7 @@ describe("flags", () => {
     else await expect(load(argument)).rejects.toThrow(message);
   });
 
-  test("a flag that is a value and a table is refused", async () => {
+  test("a flag that is both a value and a table is refused", async () => {
     await expect(load("--a=1", "--a.b=2")).rejects.toThrow("--a.b and --a both set a");
   });
 });

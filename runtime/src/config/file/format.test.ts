@@ -76,7 +76,7 @@ test.each<[FileFormat, string, string]>([
   ["toml", "[__proto__]\na = 1", "the name __proto__ is refused"],
   ["toml", "a = inf", "at a: Infinity is not a number"],
   ["toml", `a = ${"[".repeat(20_000)}`, "app.conf"],
-])("%s %# is refused with its place", async (format, content, message) => {
+])("%s %# is refused with its position", async (format, content, message) => {
   await expect(parseFile("app.conf", content, format)).rejects.toMatchObject({
     code: "invalid_argument",
     message: expect.stringMatching(/^config file app\.conf/),
@@ -111,12 +111,12 @@ test.each<[FileFormat, string, unknown]>([
   expect(await parseFile("app.conf", content, format)).toEqual(expected);
 });
 
-test("the format is told by the name", () => {
+test("the name determines the format", () => {
   expect(formatOf("/etc/a.YML")).toBe("yaml");
   expect(() => formatOf("/etc/config")).toThrow("give the format");
 });
 
-test("the place of a JSON error is where JSON.parse stops being able to go on", () => {
+test("the position of a JSON error is where JSON.parse fails", () => {
   const damaged = fc
     .tuple(fc.json(), fc.nat(), fc.constantFrom("", ",", "}", "]", '"', "x", ":", "\u0001"))
     .map(([json, at, text]) => {
@@ -139,7 +139,7 @@ test("the place of a JSON error is where JSON.parse stops being able to go on", 
   );
 });
 
-test("JSON is refused for the first name that stands twice in one table, and for no other", () => {
+test("JSON is refused for the first duplicate name in a table, and for no other", () => {
   const name = fc.constantFrom("a", "b", "__proto__", "", "\n");
   const { tree } = fc.letrec<{ tree: unknown; table: [string, unknown][] }>((tie) => ({
     tree: fc.oneof({ depthSize: "small" }, fc.integer(), tie("table"), fc.array(fc.boolean())),

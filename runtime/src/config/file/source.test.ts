@@ -78,7 +78,7 @@ const writers = {
     }
     await sleep(version % 3 === 0 ? 80 : 5);
   },
-  async "deleting and writing anew"(path: string, version: number) {
+  async "deleting and rewriting"(path: string, version: number) {
     unlinkSync(path);
     await sleep(10);
     writeFileSync(path, contents(version));
@@ -86,7 +86,7 @@ const writers = {
   },
 };
 
-describe("a reader in a loop sees only whole states, never an older one, and the last, with", () => {
+describe("a reader in a loop sees only complete states, never an older one, and the last, with", () => {
   test.each(Object.entries(writers))("%s", async (_name, write) => {
     const path = join(directory, "app.json");
     writeFileSync(path, contents(0));
@@ -126,7 +126,7 @@ describe("a reader in a loop sees only whole states, never an older one, and the
     expect(seen.length).toBeGreaterThan(2);
   });
 
-  test("a swap of a link in another directory, half way", async () => {
+  test("a partial swap of a link in another directory", async () => {
     for (const n of [1, 2]) {
       mkdirSync(join(directory, `releases/${n}`), { recursive: true });
       writeFileSync(join(directory, `releases/${n}/app.json`), contents(n));
@@ -143,7 +143,7 @@ describe("a reader in a loop sees only whole states, never an older one, and the
     await until(() => config.get("first", integer) === 2);
   });
 
-  test("a directory that is removed and made anew", async () => {
+  test("a directory that is removed and recreated", async () => {
     const path = join(directory, "conf", "app.json");
     mkdirSync(join(directory, "conf"));
     writeFileSync(path, contents(1));
@@ -159,7 +159,7 @@ describe("a reader in a loop sees only whole states, never an older one, and the
 });
 
 describe("a file", () => {
-  test("that must exist and does not is not_found with a remedy; one that need not is empty", async () => {
+  test("that is required and missing is not_found with a fix; an optional one is empty", async () => {
     const path = join(directory, "app.yaml");
     await expect(fileSource(path).load()).rejects.toMatchObject({
       code: "not_found",
@@ -173,7 +173,7 @@ describe("a file", () => {
     await until(() => !config.has("a"));
   });
 
-  test("that is too large, no file or not UTF-8 is a clear error", async () => {
+  test("that is too large, not a file or not UTF-8 is a clear error", async () => {
     const path = join(directory, "app.json");
     writeFileSync(path, `{"a": "${"x".repeat(1024 * 1024)}"}`);
     await expect(fileSource(path).load()).rejects.toMatchObject({ code: "resource_exhausted" });
@@ -191,7 +191,7 @@ describe("a file", () => {
     expect(await fileSource(path).load()).toEqual({ a: 1 });
   });
 
-  test("with another mistake is told again", async () => {
+  test("with another mistake is reported again", async () => {
     const path = join(directory, "app.json");
     writeFileSync(path, "{}");
     const source = fileSource(path);
@@ -210,7 +210,7 @@ describe("a file", () => {
     expect(config.state).toBe("healthy");
   });
 
-  test("that is watched keeps no process alive, and none is watched after close", async () => {
+  test("does not keep the process alive while watched, and is not watched after close", async () => {
     const path = join(directory, "app.json");
     writeFileSync(path, "{}");
     const script = `

@@ -30,7 +30,7 @@ async function filled(options: CachedRegistryOptions = {}) {
 }
 
 describe("a cached registry", () => {
-  test("has one watch below for a service, however many read it", async () => {
+  test("has one watch below per service, however many readers there are", async () => {
     const { below, cache, ids } = await filled();
     const controller = new AbortController();
     const watches = Array.from({ length: 10 }, () =>
@@ -45,7 +45,7 @@ describe("a cached registry", () => {
     expect(below.watched).toEqual(["greeter"]);
   });
 
-  test("goes on with the last known nodes while the registry below is lost, and says how old they are", async () => {
+  test("keeps the last known nodes while the registry below is lost, and reports their age", async () => {
     const { below, cache, ids } = await filled();
     const states: string[] = [];
     cache.onStateChange((state, reason) => states.push(`${state} ${reason?.code}`));
@@ -62,7 +62,7 @@ describe("a cached registry", () => {
     expect(states).toEqual(["degraded unavailable", "healthy undefined"]);
   });
 
-  test("holds removals back after a recovery, until the grace is over", async () => {
+  test("delays removals after a recovery until the grace ends", async () => {
     const { below, cache, ids } = await filled({ graceMs: 150 });
     const events: RegistryEvent[] = [];
     void (async () => {
@@ -83,13 +83,13 @@ describe("a cached registry", () => {
     expect(await ids()).toEqual([]);
   });
 
-  test("takes an emptied service for what it is when nothing was lost", async () => {
+  test("accepts an emptied service when nothing was lost", async () => {
     const { below, ids } = await filled();
     await below.tell("greeter", { type: "snapshot", nodes: [] });
     expect(await ids()).toEqual([]);
   });
 
-  test("takes a watch that fails up again", async () => {
+  test("restarts a watch that fails", async () => {
     const { below, cache, ids } = await filled({ graceMs: 50 });
     await below.fail(new Error("connection reset"));
     expect(cache.state).toBe("degraded");
@@ -101,7 +101,7 @@ describe("a cached registry", () => {
     await vi.waitFor(async () => expect(await ids()).toEqual(["b"]), 10_000);
   });
 
-  test("knows nothing of a service when the registry below never told", async () => {
+  test("has no nodes of a service if the registry below reported none", async () => {
     const { below, cache } = open();
     vi.spyOn(below, "get").mockRejectedValue(new MicroError("unavailable", "connection refused"));
     vi.spyOn(below, "list").mockResolvedValueOnce(["greeter"]);
@@ -111,7 +111,7 @@ describe("a cached registry", () => {
     expect(await cache.list()).toEqual(["greeter"]);
   });
 
-  test("drops the service that was not used longest, and reads through when all are watched", async () => {
+  test("drops the least recently used service, and reads through when all are watched", async () => {
     const { below, cache } = open({ maxServices: 2 });
     for (const service of ["a", "b", "a", "c"]) await cache.get(service);
     await turns();

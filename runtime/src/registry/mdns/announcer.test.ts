@@ -44,21 +44,18 @@ const questions = [
 ] as const;
 
 describe.each(["127.0.0.1:8080", "[::1]:8080", "unix:/run/greeter.sock"])("a node at %s", (at) => {
-  test("is announced, probed for and taken back on this machine alone", async () => {
+  test("is announced, probed and withdrawn on this machine alone", async () => {
     const { announcer, record, multicasts } = await announcerOf(at);
     await announcer.remove(record);
     expect(new Set(multicasts)).toEqual(new Set(["machine"]));
     expect(multicasts).toHaveLength(4);
   });
 
-  test.each(questions)(
-    "is told of to those who ask for %s on this machine",
-    async (_, name, type) => {
-      const { ask } = await announcerOf(at);
-      expect(ask(name, type, thisMachine)).toEqual([thisMachine.host]);
-      expect(ask(name, type, another)).toEqual([]);
-    },
-  );
+  test.each(questions)("is reported to queries for %s from this machine", async (_, name, type) => {
+    const { ask } = await announcerOf(at);
+    expect(ask(name, type, thisMachine)).toEqual([thisMachine.host]);
+    expect(ask(name, type, another)).toEqual([]);
+  });
 });
 
 describe("a node that other machines reach", () => {
@@ -67,7 +64,7 @@ describe("a node that other machines reach", () => {
     expect(new Set(multicasts)).toEqual(new Set(["link"]));
   });
 
-  test.each(questions)("is told of to all who ask for %s", async (_, name, type) => {
+  test.each(questions)("is reported to all queries for %s", async (_, name, type) => {
     const { ask } = await announcerOf("10.0.0.1:8080");
     expect(ask(name, type, another)).toEqual([another.host]);
   });

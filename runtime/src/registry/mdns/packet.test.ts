@@ -103,7 +103,7 @@ describe("go-micro's mDNS records", () => {
     expect(seen(goAnswer(0)).alive).toBe(false);
   });
 
-  test("writes the answer that a Go client understands, byte by byte", async () => {
+  test("writes the reply that a Go client understands, byte by byte", async () => {
     const { instance } = await toInstance(node, "micro", lease);
     const target = instance.target;
     const question = { name: "greeter.micro", type: "PTR", unicast: false };
@@ -170,7 +170,7 @@ describe("go-micro's mDNS records", () => {
     });
   });
 
-  test("asks one question without recursion and sees whether one asks for a unicast answer", () => {
+  test("asks one question without recursion, and detects whether a unicast reply is requested", () => {
     const query = encodeQuery("greeter.micro", "PTR", 0x1234);
     expect(query).toEqual(
       Buffer.concat([u16(0x1234, 0, 1, 0, 0, 0), name("greeter.micro"), u16(12, 1)]),
@@ -210,7 +210,7 @@ describe("nodes as records", () => {
     ).rejects.toMatchObject({ code: "invalid_argument" });
   });
 
-  test("are cut down to a packet: first the endpoints' long metadata, at last the endpoints", async () => {
+  test("are reduced to fit a packet: first the endpoints' long metadata, finally the endpoints", async () => {
     const noise = (length: number, seed: number) =>
       Array.from({ length }, (_, at) =>
         String.fromCharCode(33 + ((at * at * seed + at * 7919) % 90)),
@@ -243,7 +243,7 @@ describe("nodes as records", () => {
     });
   });
 
-  test("cannot take another's id", async () => {
+  test("cannot take the id of another node", async () => {
     const { instance } = await toInstance(node, "micro", lease);
     const text = encodeText(node, [], { ...lease, id: "victim" });
     const forged = seen(encodeAnnouncement({ ...instance, text }));
@@ -251,7 +251,7 @@ describe("nodes as records", () => {
   });
 });
 
-test("a query names the answers that its sender knows for at least half of their time", () => {
+test("a query lists the known records with at least half of their time left", () => {
   const known = ["a", "b"].map((instance, at) =>
     record("greeter.micro", 12, 60 - at, name(`${instance}.greeter.micro`)),
   );
@@ -290,7 +290,7 @@ describe("malformed packets", () => {
     }
   });
 
-  test("cannot make the reader work: counts, pointer loops, compression bombs", () => {
+  test("cannot cause excessive work: counts, pointer loops, compression bombs", () => {
     expect(() => decodePacket(u16(0, 0x8400, 65_535, 0, 0, 0))).toThrow(/questions/);
     expect(() => decodePacket(u16(0, 0x8400, 0, 65_535, 0, 0))).toThrow(/records/);
     const loop = Buffer.concat([u16(0, 0, 1, 0, 0, 0), Buffer.from([0xc0, 12]), u16(12, 1)]);

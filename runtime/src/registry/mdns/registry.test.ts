@@ -110,7 +110,7 @@ async function* typesOf(events: AsyncIterable<RegistryEvent>): AsyncGenerator<st
 }
 
 describe("with go-micro's nodes", () => {
-  test("finds one by asking, and keeps it although it never announces itself again", async () => {
+  test("finds one by a query, and keeps it although it never announces itself again", async () => {
     const node = newNode({ metadata: { protocol: "mucp" } });
     const peer = await Peer.start([await goInstance(node)]);
     const registry = open({ peerTtlMs: 300 });
@@ -125,7 +125,7 @@ describe("with go-micro's nodes", () => {
     await watch.return(undefined);
   });
 
-  test("hears announcements and goodbyes", async () => {
+  test("handles announcements and goodbyes", async () => {
     const node = newNode();
     const instance = await goInstance(node);
     const peer = await Peer.start();
@@ -139,7 +139,7 @@ describe("with go-micro's nodes", () => {
     await watch.return(undefined);
   });
 
-  test("answers their questions at the port they ask from, with the question repeated", async () => {
+  test("replies to their queries at the source port, with the question repeated", async () => {
     const node = newNode();
     const registry = open();
     await registry.register(node);
@@ -182,11 +182,11 @@ describe("with go-micro's nodes", () => {
   });
 });
 
-describe("with its own kind", () => {
+describe("with nodes of its own kind", () => {
   const ours = async (node: Node, revision: number): Promise<Instance> =>
     (await toInstance(node, "micro", { ttlMs: 60_000, revision })).instance;
 
-  test("hears of every node at each third of its ttl, without asking", async () => {
+  test("is notified of every node at each third of its ttl, without queries", async () => {
     const peer = await Peer.start();
     let announcements = 0;
     peer.socket.on("message", (bytes) => {
@@ -197,7 +197,7 @@ describe("with its own kind", () => {
     expect(peer.queries.filter(({ type }) => type === "ANY")).toEqual([]);
   });
 
-  test("does not let what an earlier registration left behind change a later one", async () => {
+  test("does not let leftovers of an earlier registration change a later one", async () => {
     const node = newNode();
     const [old, current] = [await ours(node, 1), await ours({ ...node, version: "2" }, 2)];
     const peer = await Peer.start();
@@ -221,7 +221,7 @@ describe("with its own kind", () => {
     await watch.return?.();
   });
 
-  test("forgets nobody because it stood still itself", async () => {
+  test("keeps all nodes after it was paused itself", async () => {
     const node = newNode();
     const registry = open();
     const types: string[] = [];
@@ -244,7 +244,7 @@ describe("with its own kind", () => {
 });
 
 describe("with hostile packets", () => {
-  test("ignores them, counts them, and goes on", async () => {
+  test("ignores them, counts them, and keeps working", async () => {
     const node = newNode();
     const { service } = node;
     const peer = await Peer.start();
@@ -300,7 +300,7 @@ describe("with hostile packets", () => {
   const forged = async (node: Node, revision: number): Promise<Instance> =>
     (await toInstance(node, "micro", { ttlMs: 60_000, revision })).instance;
 
-  test("announces a node again that others say goodbye for", async () => {
+  test("reannounces a node after a forged goodbye", async () => {
     const node = newNode();
     const errors: string[] = [];
     const logger = { ...silentLogger, error: (_: object, message: string) => errors.push(message) };
@@ -320,7 +320,7 @@ describe("with hostile packets", () => {
     await watch.return(undefined);
   });
 
-  test("asks a node itself when another machine says goodbye for it", async () => {
+  test("queries a node when another machine sends its goodbye", async () => {
     const node = newNode();
     const peer = await Peer.start([await forged(node, 7)]);
     const registry = open();
@@ -340,7 +340,7 @@ describe("with hostile packets", () => {
     await watch.return(undefined);
   });
 
-  test("keeps what was announced first under a revision, and its owner speaks up", async () => {
+  test("keeps the first announcement of a revision, and the owner contradicts others", async () => {
     const node = newNode();
     const owner = open();
     await owner.register(node);
@@ -358,7 +358,7 @@ describe("with hostile packets", () => {
     expect(await registry.get(node.service)).toEqual([node]);
   });
 
-  test("takes no record from the far future", async () => {
+  test("accepts no record from the far future", async () => {
     const node = newNode();
     const owner = open();
     const registration = await owner.register(node);
@@ -398,7 +398,7 @@ describe("with hostile packets", () => {
     );
   });
 
-  test("sends each answer once to a query, and none that its sender knows or for too many questions", async () => {
+  test("replies once with each record, and with none that the sender knows or for too many questions", async () => {
     const node = newNode();
     const registry = open();
     await registry.register(node);
@@ -436,7 +436,7 @@ describe("with hostile packets", () => {
     expect(registry.stats.answers).toBe(1);
   });
 
-  test("sends no machine more than it would ask for", async () => {
+  test("sends no machine more than its share", async () => {
     const registry = open();
     const metadata = { noise: Array.from({ length: 400 }, () => Math.random()).join("") };
     const node = newNode({ metadata });
@@ -490,7 +490,7 @@ describe("with hostile packets", () => {
     await watch.return?.();
   });
 
-  test("forgets the services that nobody uses before it forgets those in use", async () => {
+  test("drops unused services before those in use", async () => {
     const registry = open({ maxServices: 2, timeoutMs: 20 });
     const watch = registry.watch("kept")[Symbol.asyncIterator]();
     await watch.next();
@@ -507,7 +507,7 @@ describe("with hostile packets", () => {
 });
 
 describe("between processes", () => {
-  test("outlives a pause of a node's process and knows it again at once", async () => {
+  test("survives a pause of a node's process and finds it again at once", async () => {
     const node = newNode();
     const registry = open();
     const types = typesOf(registry.watch(node.service));
@@ -529,7 +529,7 @@ describe("between processes", () => {
     await types.return(undefined);
   });
 
-  test("says that a record was cut down to fit", async () => {
+  test("logs that a record was reduced to fit", async () => {
     const warnings: unknown[] = [];
     const logger = {
       debug() {},

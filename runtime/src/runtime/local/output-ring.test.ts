@@ -42,7 +42,7 @@ function expected(text: string): { text: string; cut: boolean }[] {
   return newest.reverse();
 }
 
-test("a ring has the newest lines that fit, whatever pieces they came in", async () => {
+test("a ring has the newest lines that fit, however the output was split", async () => {
   const line = fc.string({ unit: "grapheme-composite", maxLength: 100 });
   const text = fc.array(line.map((it) => it.replaceAll(/[\r\n]/g, ""))).map((it) => it.join("\n"));
   await fc.assert(
@@ -63,7 +63,7 @@ test("a ring has the newest lines that fit, whatever pieces they came in", async
   );
 });
 
-test("a reader that is overtaken is told of every line that it lost", async () => {
+test("a reader that is overtaken learns the number of lines it lost", async () => {
   const ring = new OutputRing(capacity);
   const append = (text: string) => {
     const bytes = Buffer.from(text);

@@ -24,7 +24,7 @@ function mount(): boolean {
 }
 
 test.skipIf(!mounted)(
-  "on a full disk writes fail cleanly and reads go on, and room makes it write again",
+  "on a full disk writes fail cleanly and reads continue, and writes resume with free space",
   async () => {
     const path = join(disk, "store");
     const store = fileStore({ path });

@@ -7,7 +7,7 @@ vi.mock("classic-level", () => {
   throw new Error("Cannot find package 'classic-level'");
 });
 
-test("without its library the file store says what to install", async () => {
+test("the file store says what to install if its library is missing", async () => {
   await expect(fileStore({ path: join(tmpdir(), "never-made") }).open()).rejects.toMatchObject({
     code: "failed_precondition",
     message: expect.stringContaining("npm install classic-level@3"),

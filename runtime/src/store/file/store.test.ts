@@ -59,7 +59,7 @@ function fileOf(pattern: RegExp): string {
 }
 
 describe("opening", () => {
-  test("comes with the first use, whichever it is, and once for all that come with it", async () => {
+  test("opens at the first use, whichever it is, and once for concurrent uses", async () => {
     await using store = fileStore({ path: join(path, "lazy") });
     expect(existsSync(join(path, "lazy"))).toBe(false);
     expect(() => store.list({ limit: -1 })).toThrow(
@@ -73,7 +73,7 @@ describe("opening", () => {
     expect((await store.read("a"))?.key).toBe("a");
   });
 
-  test("is tried again by the next use, and its failure is the state", async () => {
+  test("is retried by the next use, and its failure is the state", async () => {
     const first = await opened({ path });
     await using second = fileStore({ path });
     await expect(second.read("a")).rejects.toMatchObject({ code: "failed_precondition" });
@@ -83,7 +83,7 @@ describe("opening", () => {
     expect(second.state).toBe("healthy");
   });
 
-  test("does not happen to a store that is closed before", async () => {
+  test("does not happen if the store is closed before", async () => {
     const store = fileStore({ path: join(path, "never") });
     await store.close();
     await expect(store.open()).rejects.toMatchObject({ code: "unavailable" });
@@ -96,8 +96,8 @@ describe("opening", () => {
   });
 });
 
-describe("what is kept", () => {
-  test("records, versions and expiry are there when the store is opened again", async () => {
+describe("persistence", () => {
+  test("records, versions and expiry are kept when the store is reopened", async () => {
     const first = await opened({ path });
     await first.write("stays", utf8.encode("a"), { metadata: { kind: "b" }, ttlMs: hour });
     await first.write("deleted", utf8.encode("a"));
@@ -112,14 +112,14 @@ describe("what is kept", () => {
     expect(await second.write("deleted", utf8.encode("b"))).toBeGreaterThan(last);
   });
 
-  test("says what a write survives", async () => {
+  test("reports what a write survives", async () => {
     await using synced = await opened({ path: join(path, "a") });
     await using fast = await opened({ path: join(path, "b"), sync: false });
     expect(synced.guarantees.durability).toBe("power-loss");
     expect(fast.guarantees.durability).toBe("process-crash");
   });
 
-  test("makes its directory, for its owner only, and nothing outside it", async () => {
+  test("creates its directory, for its owner only, and nothing outside it", async () => {
     const nested = join(path, "a", "b");
     await using store = await opened({ path: nested });
     await store.write("../../outside", utf8.encode("v"));
@@ -139,7 +139,7 @@ describe("other users of the machine", () => {
     });
   };
 
-  test("cannot read a store in a folder that was there and open to them", async () => {
+  test("cannot read a store in an existing folder that they can access", async () => {
     chmodSync(path, 0o755);
     await using store = await opened({ path });
     await fill(store, 10);
@@ -147,7 +147,7 @@ describe("other users of the machine", () => {
     expect(statSync(path).mode & 0o777).toBe(0o700);
   });
 
-  test("cannot read one that an earlier version left open, either", async () => {
+  test("cannot read one that an earlier version left accessible, either", async () => {
     await (await opened({ path })).close();
     chmodSync(path, 0o755);
     chmodSync(fileOf(/\.log$/), 0o644);
@@ -157,7 +157,7 @@ describe("other users of the machine", () => {
     expect(readable(path)).toEqual([]);
   });
 
-  test("keep access to a folder that is not the store's alone, where it does not open", async () => {
+  test("keep access to a shared folder, which the store refuses to open", async () => {
     chmodSync(path, 0o755);
     writeFileSync(join(path, "page.html"), "");
     await expect(fileStore({ path }).open()).rejects.toMatchObject({
@@ -170,7 +170,7 @@ describe("other users of the machine", () => {
     await fill(store, 1);
   });
 
-  test("cannot plant files for it to open in a folder that they can write to", async () => {
+  test("cannot plant files in a folder that they can write to", async () => {
     chmodSync(path, 0o777);
     symlinkSync(join(path, "victim"), join(path, "LOG"));
     await expect(fileStore({ path }).open()).rejects.toMatchObject({
@@ -180,7 +180,7 @@ describe("other users of the machine", () => {
     expect(readdirSync(path)).toEqual(["LOG"]);
   });
 
-  test("cannot have it write through a link", async () => {
+  test("cannot make it write through a link", async () => {
     const victim = mkdtempSync(join(tmpdir(), "micro-victim-"));
     writeFileSync(join(victim, "file"), "precious");
     for (const name of ["micro-store.json", "micro-store.json.new", "micro-store.probe"]) {
@@ -194,7 +194,7 @@ describe("other users of the machine", () => {
 });
 
 describe("expiry", () => {
-  test("what expired while the store was closed cannot be read and is removed", async () => {
+  test("records that expired while the store was closed cannot be read and are removed", async () => {
     const first = await opened({ path });
     for (let i = 0; i < 600; i++) void first.write(`old-${i}`, utf8.encode("v"), { ttlMs: hour });
     await first.write("new", utf8.encode("v"), { ttlMs: 48 * hour });
@@ -238,8 +238,8 @@ describe("expiry", () => {
   });
 });
 
-describe("one holder", () => {
-  test("a second store of the same process is told who has it open", async () => {
+describe("a store that is already open", () => {
+  test("a second store of the same process gets an error that names the holder", async () => {
     await using store = await opened({ path });
     await expect(fileStore({ path }).open()).rejects.toMatchObject({
       code: "failed_precondition",
@@ -248,7 +248,7 @@ describe("one holder", () => {
     await store.write("key", utf8.encode("still works"));
   });
 
-  test("a store of another process is told too", async () => {
+  test("a store of another process gets it too", async () => {
     await using _ = await opened({ path });
     const script = `
       const { fileStore } = await import("@micro-es/runtime/store/file");
@@ -296,7 +296,7 @@ describe("damage", () => {
     );
   }
 
-  test("a changed byte in the log is data_loss, again and again, until repair", async () => {
+  test("a changed byte in the log is data_loss at every open, until repair", async () => {
     const error = await damage(/\.log$/, (bytes) => {
       bytes[10_000]! ^= 0x55;
       return bytes;
@@ -323,7 +323,7 @@ describe("damage", () => {
     expect(error).toMatchObject({ code: "data_loss", message: expect.stringContaining(path) });
   });
 
-  test("a missing table of contents is data_loss and no empty store", async () => {
+  test("a missing table of contents is data_loss and not an empty store", async () => {
     await (await opened({ path })).close();
     rmSync(join(path, "CURRENT"));
     await expect(fileStore({ path }).open()).rejects.toMatchObject({ code: "data_loss" });
@@ -372,7 +372,7 @@ describe("damage", () => {
 });
 
 describe("limits", () => {
-  test("refuses changes beyond what may wait for the disk", async () => {
+  test("refuses changes beyond the limit of pending writes", async () => {
     await using store = await opened({ path });
     const results = await Promise.allSettled(
       Array.from({ length: 10_500 }, () => store.write("key", utf8.encode("v"))),
@@ -385,7 +385,7 @@ describe("limits", () => {
     await store.write("key", utf8.encode("room again"));
   });
 
-  test("finishes what it has taken before it closes", async () => {
+  test("finishes accepted writes before it closes", async () => {
     const store = await opened({ path });
     const writes = Array.from({ length: 2000 }, (_, i) => store.write(`${i}`, utf8.encode("v")));
     await store.close();

@@ -13,7 +13,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("refuses a record above its limits and takes one again when there is room", async () => {
+test("refuses a record above its limits and accepts one again when there is room", async () => {
   await using store = memoryStore({ maxRecords: 2, maxBytes: 1000, maxValueBytes: 950 });
   await store.write("a", value);
   await store.write("b", value);
@@ -30,7 +30,7 @@ test("refuses a record above its limits and takes one again when there is room",
   await store.write("c", new Uint8Array(850));
 });
 
-test("counts keys and metadata against its limit, and gives everything back", async () => {
+test("counts keys and metadata against its limit, and releases everything", async () => {
   await using store = memoryStore({ maxBytes: 100 });
   for (let i = 0; i < 50; i++) {
     await store.write("k".repeat(20), new Uint8Array(50), { metadata: { name: "x".repeat(20) } });
@@ -39,7 +39,7 @@ test("counts keys and metadata against its limit, and gives everything back", as
   }
 });
 
-test("makes room by what has expired", async () => {
+test("makes room by removing expired records", async () => {
   await using store = memoryStore({ maxRecords: 3 });
   for (const key of ["a", "b", "c"]) await store.write(key, value, { ttlMs: 1 });
   await sleep(5);
@@ -71,7 +71,7 @@ describe("the timer", () => {
     vi.useRealTimers();
   });
 
-  test("is one for all expiries, fires none too early, and is gone with the last", async () => {
+  test("is shared by all expiries, never fires early, and stops with the last", async () => {
     await using store = memoryStore();
     for (let i = 1; i <= 2500; i++) await store.write(`key-${i}`, value, { ttlMs: i });
     await store.write("hour", value, { ttlMs: hour });
@@ -90,7 +90,7 @@ describe("the timer", () => {
     expect(await store.read("overwritten")).toBeDefined();
   });
 
-  test("is gone with the store", async () => {
+  test("stops with the store", async () => {
     const store = memoryStore();
     await store.write("key", value, { ttlMs: 60 * 24 * hour });
     expect(vi.getTimerCount()).toBe(1);

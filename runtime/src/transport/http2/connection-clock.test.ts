@@ -40,7 +40,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("a peer that reads nothing and is not heard is late", async () => {
+test("a peer that neither reads nor sends is late", async () => {
   await vi.advanceTimersByTimeAsync(keepaliveIntervalMs + keepaliveTimeoutMs + 100);
   expect(connection.pings).toBe(1);
   expect(connection.late).toHaveBeenCalledOnce();

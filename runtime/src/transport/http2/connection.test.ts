@@ -46,7 +46,7 @@ function respondWith(body: Uint8Array, ...trailers: readonly (readonly [string, 
   };
 }
 
-test("a request and its response arrive with all their parts", async () => {
+test("a request and its response arrive completely", async () => {
   const { server, client } = await pair({}, (request) => {
     request.respond = respondWith(bytesOf(10), ["grpc-status", "0"]);
   });
@@ -66,7 +66,7 @@ test("a request and its response arrive with all their parts", async () => {
   await expect.poll(() => server.connections[0]!.openStreams).toBe(0);
 });
 
-test("headers of more than a frame arrive", async () => {
+test("headers larger than a frame arrive", async () => {
   const { server, client } = await pair({}, (request) => {
     request.respond = respondWith(bytesOf(0));
   });
@@ -75,7 +75,7 @@ test("headers of more than a frame arrive", async () => {
   await expect.poll(() => server.requests[0]?.list?.get("x-c")).toBe(`${value}c`);
 });
 
-test("the writes of one turn are one write of the socket", async () => {
+test("the writes of one turn are a single socket write", async () => {
   const { server, client } = await pair({}, (request) => {
     request.respond = respondWith(bytesOf(10), ["grpc-status", "0"]);
   });
@@ -144,7 +144,7 @@ describe("flow control", () => {
     await expect.poll(unread).toBeLessThan(300_000);
   });
 
-  test("streams that wait take turns", async () => {
+  test("waiting streams take turns", async () => {
     const { server, client } = await pair({ connectionWindowBytes: 65_535 });
     const body = bytesOf(500_000);
     const first = client.request("/first", false);
@@ -242,7 +242,7 @@ describe("a response that ends before its request", () => {
 });
 
 describe("a stream that is reset", () => {
-  test("ends on both sides, with its code, and what was on its way is ignored", async () => {
+  test("ends on both sides, with its code, and later frames are ignored", async () => {
     const { server, client } = await pair();
     const request = client.request("/", false);
     request.stream!.send(bytesOf(100), 0, 100);
@@ -270,7 +270,7 @@ describe("a stream that is reset", () => {
     expect(server.requests[0]!.ended).toBe(false);
   });
 
-  test("discards what waited to be sent", async () => {
+  test("discards unsent data", async () => {
     const { server, client } = await pair({ streamWindowBytes: 70_000 }, (request) => {
       request.consumes = false;
     });
@@ -338,7 +338,7 @@ test("a client respects how many streams the server accepts", async () => {
   expect(() => client.request()).toThrow(/no further requests/);
 });
 
-test("a header that HTTP does not allow fails its own request only", async () => {
+test("a header that HTTP does not allow fails only its own request", async () => {
   const { server, client } = await pair({}, (request) => {
     request.respond = respondWith(bytesOf(1));
   });
@@ -349,7 +349,7 @@ test("a header that HTTP does not allow fails its own request only", async () =>
   expect(client.connection.openStreams).toBe(0);
 });
 
-test("a stream is woken at its time", async () => {
+test("a stream is woken at its deadline", async () => {
   const { server, client } = await pair();
   const request = client.request("/", false);
   await expect.poll(() => server.requests.length).toBe(1);

@@ -95,7 +95,7 @@ test.each<[what: string, limit: RegExp, piece: (round: number) => Buffer, before
   expect(server.connections[0]!.openStreams).toBe(0);
 });
 
-test("a flood whose replies are not read fills no memory", async () => {
+test("a flood whose replies are not read does not fill memory", async () => {
   const server = await TestServer.start({}, (request) => {
     request.respond = (stream) => {
       stream.head(undefined, ok);
@@ -115,7 +115,7 @@ test("a flood whose replies are not read fills no memory", async () => {
   expect(server.requests.length).toBeLessThan(900);
 });
 
-test("a client that works gets through all of this at its usual rates", async () => {
+test("a normal client is not affected at its usual rates", async () => {
   const server = await TestServer.start({}, respondAtOnce);
   open.push(() => server.close());
   const client = server.connect();

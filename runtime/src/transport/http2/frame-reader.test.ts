@@ -57,7 +57,7 @@ const frames = [
 ];
 const bytes = Buffer.concat(frames);
 
-test("delivers the same however the bytes were segmented", () => {
+test("delivers the same frames however the bytes were segmented", () => {
   const whole = new Collector();
   whole.reader.push(bytes);
   expect(whole.events).toHaveLength(17);
@@ -95,7 +95,7 @@ test("knows that a header block without its end is incomplete", () => {
   expect(collector.reader.atBoundary).toBe(true);
 });
 
-test("delivers nothing while it is paused, and all of it afterwards", () => {
+test("delivers nothing while paused, and everything afterwards", () => {
   const whole = new Collector();
   whole.reader.push(bytes);
   const paused = new Collector();
@@ -107,7 +107,7 @@ test("delivers nothing while it is paused, and all of it afterwards", () => {
   expect(paused.events).toEqual(whole.events);
 });
 
-test("holds no more than has arrived of an announced frame", () => {
+test("holds no more of an announced frame than has arrived", () => {
   const collector = new Collector();
   collector.reader.push(frame(types.headers, 4, 1, Buffer.alloc(16_000)).subarray(0, 20));
   expect(collector.reader.heldBytes).toBeLessThan(1_000);

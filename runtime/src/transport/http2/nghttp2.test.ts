@@ -21,7 +21,7 @@ const bytesOf = (length: number) =>
   Buffer.from(Uint8Array.from({ length }, (_, at) => at * 7 + (at >> 8)));
 const sizes = [0, 1, 16_384, 16_385, 70_000, 2_000_000];
 
-test.each(sizes)("serves a client of nghttp2 that sends and receives %d bytes", async (size) => {
+test.each(sizes)("serves an nghttp2 client that sends and receives %d bytes", async (size) => {
   using server = await TestServer.start({}, (request: Received) => {
     request.respond = (stream) => {
       stream.head(undefined, ok);
@@ -48,7 +48,7 @@ async function exchange(session: ClientHttp2Session, body: Buffer): Promise<void
   expect((await trailers)[0]).toMatchObject({ "x-trailer": "t" });
 }
 
-test("a client of nghttp2 pings, is drained, and closes", async () => {
+test("an nghttp2 client pings, is drained, and closes", async () => {
   using server = await TestServer.start();
   const session = connectHttp2(`http://127.0.0.1:${server.port}`);
   await once(session, "remoteSettings");
@@ -73,7 +73,7 @@ afterEach(() => {
 
 const port = () => (peer.address() as AddressInfo).port;
 
-test.each(sizes)("is a client of a server of nghttp2, for %d bytes", async (size) => {
+test.each(sizes)("calls an nghttp2 server, with %d bytes", async (size) => {
   peer.on("stream", (stream) => {
     stream.respond({ ":status": 200, "x-a": "b" }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "x-trailer": "t" }));
@@ -95,7 +95,7 @@ test.each(sizes)("is a client of a server of nghttp2, for %d bytes", async (size
   }
 });
 
-test("a server of nghttp2 may send informational responses before the real one", async () => {
+test("an nghttp2 server may send informational responses before the final one", async () => {
   peer.on("stream", (stream) => {
     stream.additionalHeaders({ ":status": 103, link: "</a>" });
     stream.respond({ ":status": 204 }, { endStream: true });

@@ -58,7 +58,7 @@ const lines = (...pairs: readonly (readonly [string, string])[]) =>
   Buffer.concat(pairs.map(([name, value]) => headerLine(name, value)));
 const pseudo = lines([":method", "POST"], [":scheme", "http"], [":path", "/"]);
 
-describe("a client that violates the protocol on the connection is told why, and closed", () => {
+describe("a client that violates the protocol on the connection gets an error and is closed", () => {
   test.each<[what: string, code: number, ...sent: Buffer[]]>([
     ["DATA on an idle stream", protocolError, data(1, 1)],
     ["RST_STREAM on an idle stream", protocolError, frame(types.reset, 0, 1, uint32(8))],
@@ -117,7 +117,7 @@ describe("a client that violates the protocol on the connection is told why, and
     await expect.poll(() => peer.goaway).toBe(flowControlError);
   });
 
-  test("something else than the preface", async () => {
+  test("something other than the preface", async () => {
     const server = await TestServer.start();
     open.push(server);
     const peer = new FramePeer((await connected(server.port)).socket);
@@ -155,7 +155,7 @@ async function connected(port: number): Promise<FramePeer> {
   return peer;
 }
 
-describe("a client that violates the protocol on a stream loses that stream only", () => {
+describe("a client that violates the protocol on a stream loses only that stream", () => {
   test.each<[what: string, code: number, ...sent: Buffer[]]>([
     ["an unknown pseudo-header field", protocolError, headers(1, 5, lines([":x", "1"]))],
     [
@@ -292,7 +292,7 @@ function longLine(length: number): Buffer {
   ]);
 }
 
-test("padding counts against the windows, and is given back", async () => {
+test("padding counts against the windows, and is credited back", async () => {
   const { server, peer } = await serve({ streamWindowBytes: 70_000 });
   const padded = Buffer.concat([Buffer.of(255), Buffer.alloc(1), Buffer.alloc(255)]);
   peer.send(headers(1, endHeaders), ...Array.from({ length: 2_000 }, () => frame(0, 8, 1, padded)));
@@ -326,7 +326,7 @@ describe("a client", () => {
     ["that ends with an informational one", headers(1, 5, lines([":status", "100"]))],
     ["whose data comes first", data(1, 5)],
     ["without a body that may not have one", headers(1, 4, lines([":status", "204"])), data(1, 1)],
-  ])("fails a response %s, and nothing else", async (_what, ...sent) => {
+  ])("fails only a response %s", async (_what, ...sent) => {
     const { peer, client, response } = await clientOf();
     peer.send(...sent);
     await expect.poll(() => response.reset).toEqual({ code: protocolError, by: "self" });
@@ -374,7 +374,7 @@ async function clientOf(): Promise<{ peer: FramePeer; client: TestClient; respon
   return { peer: peer!, client, response };
 }
 
-describe("a peer that is late", () => {
+describe("a late peer", () => {
   const times = {
     handshakeTimeoutMs: 60,
     keepaliveIntervalMs: 60,
@@ -416,7 +416,7 @@ describe("a peer that is late", () => {
     expect(server.ended[0]!.reason.message).toMatch(/nothing was received/);
   });
 
-  test("to read a response loses it, and sooner if it holds much", async () => {
+  test("to read a response loses it, sooner if it is large", async () => {
     const { server, peer } = await serve(
       { stallTimeoutMs: 60_000, shortStallTimeoutMs: 50, maxStalledBytes: 100_000 },
       (request) => {

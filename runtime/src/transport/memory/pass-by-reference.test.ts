@@ -6,7 +6,7 @@ import { notShareable, passByReference } from "./pass-by-reference.ts";
 
 const limit = 4 * 1024 * 1024;
 
-test("gives the other side bytes of its own", () => {
+test("gives the other side its own bytes", () => {
   const sent = new Uint8Array([1, 2, 3]);
   const got = passByReference(bytesCodec, bytesCodec, sent, limit) as Uint8Array;
   sent.fill(9);
@@ -18,7 +18,7 @@ test.each([
   ["is larger than the limit", new Uint8Array(11), 10],
   ["is large", new Uint8Array(100_000), limit],
   ["does not fit its type", "text", limit],
-])("leaves a message to the long way that %s", (_what, message, most) => {
+])("copies a message that %s", (_what, message, most) => {
   expect(passByReference(bytesCodec, bytesCodec, message, most)).toBe(notShareable);
 });
 

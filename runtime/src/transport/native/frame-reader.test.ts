@@ -16,7 +16,7 @@ function someFrames(): Uint8Array[] {
 
 const inText = ({ payload, ...fields }: Frame) => ({ ...fields, payload: toHex(payload!) });
 
-test("gives the same frames however the bytes were segmented", () => {
+test("delivers the same frames however the bytes were segmented", () => {
   const bytes = Buffer.concat(someFrames());
   const whole = new FrameCollector();
   whole.reader.push(bytes);
@@ -40,7 +40,7 @@ test("gives the same frames however the bytes were segmented", () => {
   }
 });
 
-test("gives the same frames when what is to come of a payload is read into its place", () => {
+test("delivers the same frames when the rest of a payload is read into place", () => {
   const payload = new Uint8Array(700_000).map(() => integer(256));
   const large = frame({ type: frameType.message, call: 1, payload });
   const bytes = Buffer.concat([...someFrames(), large, ...someFrames()]);
@@ -61,7 +61,7 @@ test("gives the same frames when what is to come of a payload is read into its p
   expect(placed.frames.map(inText)).toEqual(whole.frames.map(inText));
 });
 
-test("puts a large frame together from single bytes without copying it again and again", () => {
+test("assembles a large frame from single bytes without repeated copying", () => {
   const payload = new Uint8Array(700_000).fill(7);
   const bytes = frame({ type: frameType.message, call: 1, payload });
   const collector = new FrameCollector();
@@ -69,7 +69,7 @@ test("puts a large frame together from single bytes without copying it again and
   expect(collector.frames[0]?.payload?.length).toBe(payload.length);
 });
 
-test("refuses a length over the limit before it holds a byte of it", () => {
+test("refuses a length over the limit before it buffers a byte of it", () => {
   const limit = minMessageBytes + maxOverheadBytes;
   for (const length of [limit + 1, 2 ** 31, 2 ** 32 - 1]) {
     const header = Buffer.from(frame({ type: frameType.call, call: 1 }));
@@ -80,7 +80,7 @@ test("refuses a length over the limit before it holds a byte of it", () => {
   }
 });
 
-test("holds no more for a large frame than its sender has sent, but for a quarter megabyte", () => {
+test("holds at most a quarter megabyte more than what was sent of a large frame", () => {
   const header = Buffer.from(frame({ type: frameType.message, call: 1 }));
   header.writeUInt32BE(4_000_000, 0);
   const collector = new FrameCollector();
@@ -90,7 +90,7 @@ test("holds no more for a large frame than its sender has sent, but for a quarte
   expect(collector.reader.bufferedBytes).toBeLessThanOrEqual(600_000);
 });
 
-test("holds little for many large frames that are announced and not sent", () => {
+test("holds little for many large frames that are announced but not sent", () => {
   const header = Buffer.from(frame({ type: frameType.message, call: 1 }));
   header.writeUInt32BE(4_000_000, 0);
   const announced = Array.from({ length: 1_000 }, () => new FrameCollector().reader);
@@ -104,7 +104,7 @@ test("holds little for many large frames that are announced and not sent", () =>
   later.reader.stop();
 });
 
-test("skips types that may be ignored, and refuses others that it does not know", () => {
+test("skips ignorable types, and refuses other unknown ones", () => {
   const known = frame({ type: frameType.ping });
   const ignorable = frame({ type: 0x80, flags: 255, payload: new Uint8Array(500) });
   const bytes = Buffer.concat([known, ignorable, known, ignorable, known]);
@@ -130,7 +130,7 @@ test("refuses flags and payloads that a type cannot have", () => {
   );
 });
 
-test("holds what comes while it is paused, in the middle of a chunk too", () => {
+test("buffers input while paused, also in the middle of a chunk", () => {
   const frames = Array.from({ length: 9 }, (_, call) => frame({ type: frameType.ping, call }));
   const collector = new FrameCollector();
   collector.onFrame = ({ call }) => {

@@ -35,7 +35,7 @@ function slowSocket(random: () => number): { socket: Socket; received: Uint8Arra
   return { socket: socket as unknown as Socket, received };
 }
 
-test("writes frames of every size whole and in order, and touches no bytes that are not out yet", async () => {
+test("writes frames of every size completely and in order, and does not reuse unsent bytes", async () => {
   const random = seededRandom(3);
   const integer = (below: number) => Math.floor(random() * below);
   const { socket, received } = slowSocket(random);
@@ -71,7 +71,7 @@ test("writes frames of every size whole and in order, and touches no bytes that 
   expect(collector.frames.some((each) => each.payload![0] === 0xee)).toBe(false);
 });
 
-test("gives the frames of a tick to the socket at once", async () => {
+test("passes the frames of a tick to the socket at once", async () => {
   const writes: number[] = [];
   const socket = new Writable({
     write(chunk, _encoding, done) {

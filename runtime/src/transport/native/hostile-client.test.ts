@@ -97,7 +97,7 @@ function countResults(peer: RawPeer): { results: number; errors: number } {
   return counted;
 }
 
-describe("bytes that are no native protocol", () => {
+describe("bytes that are not the native protocol", () => {
   const strangers: Record<string, { bytes: Uint8Array; code?: Code; answer?: RegExp }> = {
     "an HTTP request": {
       bytes: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -114,7 +114,7 @@ describe("bytes that are no native protocol", () => {
     "a preface with a reserved bit": { bytes: fromHex("b54d455301000001") },
   };
   for (const [name, { bytes, code = "invalid_argument", answer }] of Object.entries(strangers)) {
-    const told = answer === undefined ? "no answer" : "an answer in its own protocol";
+    const told = answer === undefined ? "no response" : "a response in its own protocol";
     test(`${name} closes the connection with a reported error and ${told}`, async () => {
       const served = await serve(echoing);
       const { address } = served.listener;
@@ -127,7 +127,7 @@ describe("bytes that are no native protocol", () => {
     });
   }
 
-  test("another version is told which one is spoken here", async () => {
+  test("another version gets an error that names this one", async () => {
     const served = await serve(echoing);
     const peer = await served.connect();
     peer.send(fromHex("b54d455302000000"));
@@ -139,7 +139,7 @@ describe("bytes that are no native protocol", () => {
     expect(served.errors.length).toBe(1);
   });
 
-  test("silence, half a preface and a preface without HELLO end with the handshake timeout", async () => {
+  test("silence, a partial preface and a preface without HELLO end with the handshake timeout", async () => {
     const served = await serve(echoing, { handshakeTimeoutMs: 60 });
     const peers = await Promise.all([served.connect(), served.connect(), served.connect()]);
     peers[1]!.send(preface.subarray(0, 5));
@@ -201,7 +201,7 @@ describe("frames that violate the protocol", () => {
     ),
   };
   for (const [name, bytes] of Object.entries(afterIntroduction)) {
-    test(`${name} ends the connection, which is told why`, async () => {
+    test(`${name} ends the connection, with an error that says why`, async () => {
       const served = await serve({ ...echoing, stream: (requests) => drained(requests) });
       const peer = await served.connect();
       peer.send(introduction(), bytes);
@@ -284,7 +284,7 @@ describe("frames that cost a call and not the connection", () => {
     ]);
   });
 
-  test("a message over the limit is refused, and the next one answered", async () => {
+  test("a message over the limit is refused, and the next one is handled", async () => {
     const served = await serve(echoing, { maxMessageBytes: 1000 });
     const peer = await served.connect();
     peer.send(introduction(), call(1, { payload: new Uint8Array(60_000) }), call(2));
@@ -329,7 +329,7 @@ describe("frames that cost a call and not the connection", () => {
     expect(peer.ofType(frameType.result).map((each) => each.method! & 0xff)).toEqual([3, 0]);
   });
 
-  test("five thousand calls opened and cancelled at once leave nothing", async () => {
+  test("five thousand calls opened and cancelled at once leave nothing behind", async () => {
     let cancelled = 0;
     const served = await serve({
       unary: (_request, incoming) => {
@@ -369,8 +369,8 @@ describe("frames that cost a call and not the connection", () => {
   });
 });
 
-describe("peers that go away", () => {
-  test("half a frame and then FIN cancels what is open", async () => {
+describe("peers that disconnect", () => {
+  test("a partial frame and then FIN cancels open calls", async () => {
     let cancelled = false;
     const served = await serve({
       unary: (_request, incoming) => {
@@ -388,7 +388,7 @@ describe("peers that go away", () => {
     expect(served.listener.openCalls).toBe(0);
   });
 
-  test("a reset cancels what is open", async () => {
+  test("a reset cancels open calls", async () => {
     const served = await serve({ unary: () => new Promise(() => undefined) });
     const peer = await served.connect();
     peer.send(introduction(), call(1));
@@ -398,7 +398,7 @@ describe("peers that go away", () => {
     expect(served.listener.openCalls).toBe(0);
   });
 
-  test("half a frame and then silence ends with the keepalive, PING unanswered", async () => {
+  test("a partial frame and then silence ends with the keepalive, after an unacknowledged PING", async () => {
     const served = await serve(echoing, { keepaliveIntervalMs: 60, keepaliveTimeoutMs: 60 });
     const peer = await served.connect();
     peer.send(introduction(), call(1).subarray(0, 17));
@@ -407,7 +407,7 @@ describe("peers that go away", () => {
     expect(served.errors.map((error) => error.code)).toEqual(["unavailable"]);
   });
 
-  test("half a frame that is never sent ends the connection, however often bytes of it come", async () => {
+  test("a frame that is never completed ends the connection, however often bytes of it arrive", async () => {
     const served = await serve(
       { unary: ({ text }) => (text === "hi" ? new Promise(() => undefined) : { text }) },
       { handshakeTimeoutMs: 200 },
@@ -443,7 +443,7 @@ describe("peers that go away", () => {
     expect(served.errors.map((error) => error.code)).toEqual(["deadline_exceeded"]);
   });
 
-  test("who answers PING stays", async () => {
+  test("a peer that acknowledges PING stays", async () => {
     const served = await serve(echoing, { keepaliveIntervalMs: 30, keepaliveTimeoutMs: 200 });
     const peer = await served.connect();
     peer.send(introduction());
@@ -455,7 +455,7 @@ describe("peers that go away", () => {
     expect(served.errors).toEqual([]);
   });
 
-  test("who takes no responses has few made of the calls that come at once, and gets all later", async () => {
+  test("a peer that reads no responses gets few computed of concurrent calls, and all later", async () => {
     let executed = 0;
     const payload = new Uint8Array(1024 * 1024);
     const { connect } = await serve({
@@ -476,7 +476,7 @@ describe("peers that go away", () => {
     expect([executed, received.errors]).toEqual([500, 0]);
   });
 
-  test("who takes no responses gets errors for those beyond what a connection keeps", async () => {
+  test("a peer that reads no responses gets errors for those beyond the limit of a connection", async () => {
     const finish = gate();
     let open = 0;
     const payload = new Uint8Array(1024 * 1024);
@@ -500,7 +500,7 @@ describe("peers that go away", () => {
     expect(received.errors).toBeLessThan(60);
   });
 
-  test("who takes no answers is not read any further, and ends with the keepalive", async () => {
+  test("a peer that reads no responses is no longer read, and ends with the keepalive", async () => {
     let executed = 0;
     const served = await serve(
       {

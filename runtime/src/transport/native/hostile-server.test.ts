@@ -51,7 +51,7 @@ const hi = fromHex("0a026869");
 const result = (call: number, parts: Partial<Frame> = {}) =>
   frame({ type: frameType.result, flags: flag.message, call, payload: hi, ...parts });
 
-test("dialling what does not speak the protocol says so", async () => {
+test("dialling another protocol fails clearly", async () => {
   const strangers = [Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"), new Uint8Array(20)];
   for (const bytes of strangers) {
     const { address } = await rawServer((peer) => peer.send(bytes));
@@ -61,7 +61,7 @@ test("dialling what does not speak the protocol says so", async () => {
   }
 });
 
-test("dialling who says nothing ends with the handshake timeout, the deadline or the signal", async () => {
+test("dialling a silent peer ends with the handshake timeout, the deadline or the signal", async () => {
   const { address } = await rawServer(() => undefined);
   const transport = tcpTransport({ handshakeTimeoutMs: 50 });
   await failure(transport.dial(address), "unavailable", "not-executed");
@@ -73,7 +73,7 @@ test("dialling who says nothing ends with the handshake timeout, the deadline or
   await failure(dialling, "canceled", "not-executed");
 });
 
-test("dialling who hangs up says so", async () => {
+test("dialling a peer that hangs up fails clearly", async () => {
   const { address } = await rawServer((peer) => peer.socket.end(preface));
   await failure(tcpTransport().dial(address), "unavailable", "not-executed");
 });
@@ -88,7 +88,7 @@ test("a connection cut during a call leaves its outcome unknown", async () => {
   }
 });
 
-test("a stream that is cut gives what had come, and then the error", async () => {
+test("a stream that is cut delivers the received messages, and then the error", async () => {
   const channel = await channelTo(
     onCall((call, peer) => {
       peer.send(frame({ type: frameType.message, call, payload: hi }));
@@ -115,7 +115,7 @@ test("GOAWAY lets the open call end, takes no other, and then closes the channel
   expect((await channel.closed)?.code).toBe("unavailable");
 });
 
-test("GOAWAY with a code ends the channel with what it says", async () => {
+test("GOAWAY with a code ends the channel with that error", async () => {
   const text = Buffer.from("enough of you");
   const channel = await channelTo(
     onCall((_call, peer) => peer.send(frame({ type: frameType.goaway, aux: 8, payload: text }))),
@@ -125,7 +125,7 @@ test("GOAWAY with a code ends the channel with what it says", async () => {
   expect(error.message).toContain("resource_exhausted: enough of you");
 });
 
-test("a server that does not answer PING is given up", async () => {
+test("a server that does not acknowledge PING is disconnected", async () => {
   const channel = await channelTo(() => undefined, {
     keepaliveIntervalMs: 40,
     keepaliveTimeoutMs: 40,
@@ -134,7 +134,7 @@ test("a server that does not answer PING is given up", async () => {
   expect((await channel.closed)?.message).toContain("PING");
 });
 
-test("an answer that cannot be read fails its call, and the channel goes on", async () => {
+test("a response that cannot be read fails its call, and the channel stays usable", async () => {
   const answers = [
     result(1, { payload: fromHex("0aff") }),
     result(2, { flags: 0, payload: new Uint8Array() }),
@@ -151,7 +151,7 @@ test("an answer that cannot be read fails its call, and the channel goes on", as
   expect((await channel.unary(echo.once, {}, outgoing())).text).toBe("hi");
 });
 
-test("unknown codes and outcomes of a server read as unknown", async () => {
+test("unknown codes and outcomes of a server are read as unknown", async () => {
   const channel = await channelTo(
     onCall((call, peer) =>
       peer.send(result(call, { flags: flag.error, method: 0x09ff, payload: fromHex("0001 78") })),
@@ -210,7 +210,7 @@ test("a server that sends beyond the credit ends the channel", async () => {
   await failure(all({ [Symbol.asyncIterator]: () => answers }), "unavailable", "unknown");
 });
 
-test("a server that sends little by little is understood", async () => {
+test("a server that sends byte by byte is understood", async () => {
   const channel = await channelTo(
     onCall((call, peer) => {
       const bytes = result(call);
@@ -225,7 +225,7 @@ test("a server that sends little by little is understood", async () => {
   expect((await channel.unary(echo.once, {}, outgoing())).text).toBe("hi");
 });
 
-test("a server that reads none of its PONGs has only a bounded number of them kept", async () => {
+test("only a bounded number of PONGs is buffered for a server that reads none", async () => {
   const pings = 1_000_000;
   const flood = new Uint8Array(16 * 10_000);
   const ping = frame({ type: frameType.ping });
@@ -316,7 +316,7 @@ const announced = (bytes: number) =>
   ]).subarray(0, 16 + bytes);
 
 test.each([0, 1_000])(
-  "a frame that is announced and not sent ends the connection, also for the calls behind it: %i bytes",
+  "a frame that is announced but not sent ends the connection, also for the calls behind it: %i bytes",
   async (bytes) => {
     const channel = await channelTo(
       onCall((call, peer) => {

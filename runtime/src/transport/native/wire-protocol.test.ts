@@ -66,7 +66,7 @@ const flagBits = (type: string): [string, number][] =>
       ];
 
 describe("the document's test vectors", () => {
-  test("are all there", () => {
+  test("are complete", () => {
     expect([...vectors.keys()]).toEqual(
       expect.arrayContaining(["preface", "metadata", "exchange", "hello", "result-error"]),
     );
@@ -76,7 +76,7 @@ describe("the document's test vectors", () => {
     expect(new Set(inFrames)).toEqual(new Set(typeNames.values()));
   });
 
-  test("have the preface that is sent", () => {
+  test("have the preface as it is sent", () => {
     expect(toHex(preface)).toBe(toHex(vectors.get("preface")!.bytes));
   });
 
@@ -89,7 +89,7 @@ describe("the document's test vectors", () => {
 
   for (const { name, bytes, meaning } of vectors.values()) {
     if (meaning === undefined || name === "metadata") continue;
-    test(`${name} reads as it says`, () => {
+    test(`${name} is read as stated`, () => {
       const collector = new FrameCollector();
       collector.reader.push(bytes);
       const expected = name === "ignorable" ? [] : [meaning];
@@ -97,14 +97,14 @@ describe("the document's test vectors", () => {
       expect(collector.reader.atBoundary).toBe(true);
     });
     if (name === "ignorable" || name === "hello-partial") continue;
-    test(`${name} is written as it says`, async () => {
+    test(`${name} is written as stated`, async () => {
       expect(toHex(await written((writer) => write(writer, meaning as Meaning)))).toBe(
         toHex(bytes),
       );
     });
   }
 
-  test("have an exchange that the server answers byte by byte", async () => {
+  test("have an exchange that the server completes byte by byte", async () => {
     const { exchange } = vectors.get("exchange")!;
     const listener = await tcpTransport().listen(
       "127.0.0.1:0",
@@ -130,7 +130,7 @@ describe("the document's test vectors", () => {
     await listener.close();
   });
 
-  test("have an exchange that the client begins byte by byte", async () => {
+  test("have an exchange that the client starts byte by byte", async () => {
     const { exchange } = vectors.get("exchange")!;
     const sent = Buffer.concat(
       exchange.filter((part) => part.from === "client").map((part) => part.bytes),
@@ -253,7 +253,7 @@ function write(writer: FrameWriter, meaning: Meaning): void {
   writer.close();
 }
 
-test("codes have the numbers of gRPC", () => {
+test("codes have gRPC's numbers", () => {
   expect(codeToNumber("canceled")).toBe(1);
   expect(codeToNumber("deadline_exceeded")).toBe(4);
   expect(codeToNumber("unavailable")).toBe(14);

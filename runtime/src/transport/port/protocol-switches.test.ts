@@ -64,14 +64,17 @@ async function refusal(way: [Transport, string]): Promise<string> {
   return (error as MicroError).message;
 }
 
-test.each(Object.keys(ways))("MICRO_PROTOCOLS without %s refuses it, and says so", async (name) => {
-  const others = Object.keys(ways).filter((it) => it !== name);
-  const { address } = await serviceWith({ MICRO_PROTOCOLS: others.join(", ") });
-  for (const other of others) expect(await say(ways[other]!(address))).toBe("hi");
-  expect(await refusal(ways[name]!(address))).toMatch(
-    /switched off at 127\.0\.0\.1:\d+ \(option .*, MICRO_PROTOCOLS\)/,
-  );
-});
+test.each(Object.keys(ways))(
+  "MICRO_PROTOCOLS without %s refuses it with an explanation",
+  async (name) => {
+    const others = Object.keys(ways).filter((it) => it !== name);
+    const { address } = await serviceWith({ MICRO_PROTOCOLS: others.join(", ") });
+    for (const other of others) expect(await say(ways[other]!(address))).toBe("hi");
+    expect(await refusal(ways[name]!(address))).toMatch(
+      /switched off at 127\.0\.0\.1:\d+ \(option .*, MICRO_PROTOCOLS\)/,
+    );
+  },
+);
 
 test.each(Object.keys(ways))("MICRO_PROTOCOLS=%s refuses all others", async (name) => {
   const { address } = await serviceWith({ MICRO_PROTOCOLS: name });
@@ -82,7 +85,7 @@ test.each(Object.keys(ways))("MICRO_PROTOCOLS=%s refuses all others", async (nam
 });
 
 test.each(["grpc", "connect", "grpc-web", "go-micro"])(
-  "clients find a service without the native protocol by what it speaks: %s",
+  "clients call a service without the native protocol by its protocols: %s",
   async (name) => {
     const { registry } = await serviceWith({ MICRO_PROTOCOLS: name });
     const transports = [
@@ -98,7 +101,7 @@ test.each(["grpc", "connect", "grpc-web", "go-micro"])(
   },
 );
 
-test("MICRO_PROTOCOLS is checked as other variables are", () => {
+test("MICRO_PROTOCOLS is checked like other variables", () => {
   for (const wrong of ["http", "native,,grpc", "Native", "grpc;connect"]) {
     const environment = { MICRO_PROTOCOLS: wrong };
     expect(() => createService({ name: "echo", environment })).toThrow(
@@ -120,7 +123,7 @@ test("a stream of a protocol that is switched off fails in that protocol", async
   }
 });
 
-test("HTTP/1.1 and HTTP/2 are told where HTTP is switched off", async () => {
+test("HTTP/1.1 and HTTP/2 get an error if HTTP is switched off", async () => {
   const errors: MicroError[] = [];
   const transport = tcpTransport({ http: false, goMicro: false });
   const server = buildServer({

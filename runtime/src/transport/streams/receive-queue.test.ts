@@ -38,7 +38,7 @@ function inbox(decodedAhead = new DecodedAhead()) {
   return { messages, receive, decoded, figures, decodedAhead };
 }
 
-test("messages that wait beyond the bound are decoded when they are read, in order", async () => {
+test("messages beyond the bound are decoded when they are read, in order", async () => {
   const { messages, receive, decoded, figures, decodedAhead } = inbox();
   for (const first of [1, 2, 3, 4]) receive(first, mebibyte / 2);
   expect(decoded).toEqual([1, 2]);
@@ -51,7 +51,7 @@ test("messages that wait beyond the bound are decoded when they are read, in ord
   expect(figures.unread).toBe(0);
 });
 
-test("a message that someone waits for is decoded at once, whatever waits elsewhere", async () => {
+test("a message that a reader awaits is decoded at once, whatever is queued elsewhere", async () => {
   const { messages, receive, decodedAhead } = inbox();
   decodedAhead.cost = 10 * mebibyte;
   const next = messages.next();
@@ -60,7 +60,7 @@ test("a message that someone waits for is decoded at once, whatever waits elsewh
   expect(decodedAhead.cost).toBe(10 * mebibyte);
 });
 
-test("inboxes share the bound, and give back what they drop", async () => {
+test("queues share the bound, and release what they drop", async () => {
   const shared = new DecodedAhead();
   const first = inbox(shared);
   const second = inbox(shared);

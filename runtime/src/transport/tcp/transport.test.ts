@@ -26,7 +26,7 @@ async function call(listener: Listener, address = listener.address): Promise<str
   return text;
 }
 
-test("listens at every form of address, and says the real port", async () => {
+test("listens at every form of address, and reports the real port", async () => {
   for (const [wanted, peer] of [
     ["127.0.0.1:0", /^127\.0\.0\.1:\d+$/],
     ["localhost:0", /^(127\.0\.0\.1|\[::1\]):\d+$/],
@@ -42,7 +42,7 @@ test("listens at every form of address, and says the real port", async () => {
   }
 });
 
-test("takes a port alone for every interface, and for this machine", async () => {
+test("accepts a port alone: every interface to listen, this machine to dial", async () => {
   const listener = await transport.listen(":0", dispatcher);
   expect(listener.address).toMatch(/^(\[::\]|0\.0\.0\.0):\d+$/);
   const port = listener.address.slice(listener.address.lastIndexOf(":"));
@@ -94,14 +94,14 @@ test("replaces the unix socket file that a dead process left, and removes its ow
   expect(existsSync(path)).toBe(false);
 });
 
-test("leaves a file alone that is no socket", async () => {
+test("leaves a file alone that is not a socket", async () => {
   const path = join(folder, "precious");
   writeFileSync(path, "data");
   await failure(transport.listen(`unix:${path}`, dispatcher), "already_exists", "not-executed");
   expect(existsSync(path)).toBe(true);
 });
 
-test("says where a socket file cannot be", async () => {
+test("reports where a socket file cannot be created", async () => {
   const error = await failure(
     transport.listen(`unix:${join(folder, "nowhere", "a.sock")}`, dispatcher),
     "invalid_argument",
@@ -109,7 +109,7 @@ test("says where a socket file cannot be", async () => {
   expect(error.message).toContain("nowhere");
 });
 
-test("carries twenty megabytes each way through a small window unharmed", async () => {
+test("transfers twenty megabytes each way through a small window", async () => {
   const limited = tcpTransport({ streamWindowBytes: 65_536 });
   const echoing = answering({
     async *stream(requests) {
@@ -138,14 +138,14 @@ test("carries twenty megabytes each way through a small window unharmed", async 
   await listener.close();
 });
 
-test("refuses limits that are none", () => {
+test("refuses invalid limits", () => {
   for (const value of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
     expect(() => tcpTransport({ maxMessageBytes: value })).toThrow("maxMessageBytes");
   }
   expect(resolveLimits({ maxConnections: 7 })).toEqual({ ...defaultLimits, maxConnections: 7 });
 });
 
-test("writes addresses as they are read", () => {
+test("formats addresses as they are parsed", () => {
   expect(hostAndPort("::ffff:10.0.0.7", 80)).toBe("10.0.0.7:80");
   expect(hostAndPort("fe80::1%eth0", 80)).toBe("[fe80::1%eth0]:80");
   expect(hostAndPort("example.com", 80)).toBe("example.com:80");

@@ -2,7 +2,8 @@
 // @generated from file etcd/kv.proto (package mvccpb, syntax proto3)
 /* eslint-disable */
 
-// The part of etcd's data model that this package reads. Names and numbers are those of etcd's API v3
+// The part of etcd's data model that this package reads. Names and numbers are those of etcd's API
+// v3
 // (api/mvccpb/kv.proto, Apache-2.0, The etcd Authors).
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";

@@ -3,7 +3,8 @@
 /* eslint-disable */
 
 // The part of etcd's API v3 that this package calls. Names and numbers are those of etcd
-// (api/etcdserverpb/rpc.proto, Apache-2.0, The etcd Authors); fields that nothing here uses are left out.
+// (api/etcdserverpb/rpc.proto, Apache-2.0, The etcd Authors); unused fields are
+// omitted.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -68,7 +69,7 @@ export type RangeRequest = Message<"etcdserverpb.RangeRequest"> & {
   rangeEnd: Uint8Array;
 
   /**
-   * The most keys of a response; 0 is no limit.
+   * The most keys of a response; 0 means unlimited.
    *
    * @generated from field: int64 limit = 3;
    */

@@ -97,7 +97,7 @@ test("empties its table for a field larger than the table", () => {
   expect(() => decode("be", decoder)).toThrow(ConnectionError);
 });
 
-test("takes the name of a field that its own addition evicts", () => {
+test("accepts the name of a field that its own addition evicts", () => {
   const decoder = new HpackDecoder({ ...limits, maxTableBytes: 40 });
   decode("40 01 61 01 62", decoder);
   expect(decode("7e 01 63", decoder).get("a")).toBe("c");

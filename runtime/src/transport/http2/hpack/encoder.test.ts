@@ -60,7 +60,7 @@ test("a field that is marked as a secret enters no table", () => {
   expect(pair.send([secret, secret])).toEqual(["x-key: 1 !", "x-key: 1 !"]);
 });
 
-test("a name whose values keep changing stops to displace other fields", () => {
+test("a name whose values keep changing no longer displaces other fields", () => {
   const pair = new Pair();
   const constant = field("user-agent", "x".repeat(60));
   for (let id = 0; id < 1_000; id++) {
@@ -88,7 +88,7 @@ test("a block that was not sent leaves the tables in step", () => {
 });
 
 describe("the peer's limit of the table", () => {
-  test("is respected, and announced at the beginning of the next block", () => {
+  test("is respected, and announced at the start of the next block", () => {
     const pair = new Pair();
     pair.send(fieldsOf({ a: "1", b: "2" }));
     pair.encoder.allowTableBytes(0);
@@ -125,7 +125,7 @@ test("Huffman coding restores every string", () => {
   );
 });
 
-test("lists of any fields arrive as they were, through any changes of the table", () => {
+test("any lists of fields arrive unchanged, through any changes of the table", () => {
   const name = fc.constantFrom("a", "b", "x-long-name", "grpc-timeout", "te", ":path", "accept");
   const value = fc.oneof(
     fc.constantFrom("", "1", "trailers", "/", "v".repeat(3000), "w".repeat(200)),

@@ -54,7 +54,7 @@ function sorted(lines: Lines): Lines {
   return [...lines].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The payloads of the HEADERS frames that a socket receives; nghttp2 needs no CONTINUATION here. */
+/** The payloads of the HEADERS frames of a socket; nghttp2 needs no CONTINUATION here. */
 class HeaderBlocks {
   readonly blocks: Uint8Array[] = [];
   #bytes: Buffer = Buffer.alloc(0);

@@ -242,7 +242,7 @@ test.each([
   expect(fields[0]).toMatchObject({ name, value, isSensitive, isValid: true });
 });
 
-test("encodes the requests of C.4 as they are there", () => {
+test("encodes the requests of C.4 exactly", () => {
   const encoder = new HpackEncoder();
   for (const { hex, list } of series[1]!.blocks) {
     const length = encoder.encode(undefined, list.map(fieldOf));

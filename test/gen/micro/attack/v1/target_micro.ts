@@ -92,7 +92,8 @@ export interface TargetServiceClient {
    */
   fail(request: SayRequestInit, options?: CallOptions): Promise<SayResponse>;
   /**
-   * Wastes what it is told to. Attacks planted in the tests use it to prove that the harness reports them.
+   * Wastes the requested resources. Attacks planted in the tests use it to prove that the harness
+   * reports them.
    *
    * @generated from rpc micro.attack.v1.TargetService.Waste
    */
@@ -170,7 +171,8 @@ export interface TargetServiceHandler {
    */
   fail(request: SayRequest, context: CallContext): Awaitable<SayResponseInit>;
   /**
-   * Wastes what it is told to. Attacks planted in the tests use it to prove that the harness reports them.
+   * Wastes the requested resources. Attacks planted in the tests use it to prove that the harness
+   * reports them.
    *
    * @generated from rpc micro.attack.v1.TargetService.Waste
    */

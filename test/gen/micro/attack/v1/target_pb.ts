@@ -312,7 +312,8 @@ export const TargetService: GenService<{
     output: typeof SayResponseSchema;
   },
   /**
-   * Wastes what it is told to. Attacks planted in the tests use it to prove that the harness reports them.
+   * Wastes the requested resources. Attacks planted in the tests use it to prove that the harness
+   * reports them.
    *
    * @generated from rpc micro.attack.v1.TargetService.Waste
    */

@@ -37,14 +37,14 @@ export type EchoRequest = Message<"micro.test.v1.EchoRequest"> & {
   count: number;
 
   /**
-   * Milliseconds to wait before the answer, and between answers.
+   * Milliseconds to wait before the response, and between responses.
    *
    * @generated from field: int32 delay_ms = 4;
    */
   delayMs: number;
 
   /**
-   * Name of the error code to fail with, instead of an answer.
+   * Name of the error code to fail with, instead of a response.
    *
    * @generated from field: string fail = 5;
    */
