@@ -71,7 +71,9 @@ const notOfGoMicro = [
 function notPromised({ guarantees }: Transport): readonly string[] {
   const { flowControl, drain, fullMetadata } = guarantees;
   return [
-    fullMetadata ? [] : "carries metadata with requests, and metadata and trailers with responses, text and bytes",
+    fullMetadata
+      ? []
+      : "carries metadata with requests, and metadata and trailers with responses, text and bytes",
     drain ? [] : "drains: finishes open calls, refuses new ones, and notifies the callers",
     flowControl === "stream"
       ? []

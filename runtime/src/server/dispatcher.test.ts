@@ -366,11 +366,11 @@ describe("limits", () => {
           });
           return new Promise(() => {});
         }),
-      { abandonAfterMs: 60, maxConcurrentCalls: 1 },
+      { abandonAfterMs: 500, maxConcurrentCalls: 1 },
     );
     const { channel, server, log } = running;
     const error = await errorOf(
-      channel.unary(echo.echo, {}, outgoing({ deadline: deadlineAfter(40) })),
+      channel.unary(echo.echo, {}, outgoing({ deadline: deadlineAfter(500) })),
     );
     expect(error.code).toBe("deadline_exceeded");
     await expect.poll(() => cancelled).toBeInstanceOf(MicroError);
