@@ -1,4 +1,4 @@
-import { NatsLink, natsTransport } from "@micro-es/nats";
+import { goMicroNatsTransport, NatsLink, natsTransport } from "@micro-es/nats";
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeAccess } from "../../../test/auth/access-suite.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
@@ -17,6 +17,10 @@ describe.skipIf(skipWithoutNats)("access over NATS", () => {
 
   describeAccess("NATS", () => {
     const transport = natsTransport({ link });
+    return { serve: transport, call: transport, address: "nats:0" };
+  });
+  describeAccess("go-micro on NATS", () => {
+    const transport = goMicroNatsTransport({ link });
     return { serve: transport, call: transport, address: "nats:0" };
   });
 });

@@ -1,6 +1,7 @@
 import type { Deadline } from "../base/deadline.ts";
 import type { MicroError } from "../base/error.ts";
 import type { Metadata } from "../base/metadata.ts";
+import type { Identity } from "../call/account.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../call/call.ts";
 import type { AnyMethod } from "../call/method.ts";
 import type { AnyCodec } from "../codec/codec.ts";
@@ -37,6 +38,8 @@ export interface IncomingRequest {
   readonly peer: Peer;
   readonly metadata: Metadata;
   readonly deadline: Deadline;
+  /** Who calls; undefined for a caller without an account. */
+  readonly identity: Identity | undefined;
   /** Lines that every message of the response repeats. */
   readonly marks: OutgoingHeader;
 }
@@ -50,7 +53,7 @@ const deadlineSkewMs = 20;
 export abstract class IncomingCall {
   readonly call: ServerCall;
   protected readonly calls: IncomingCalls;
-  protected readonly request: IncomingRequest;
+  readonly request: IncomingRequest;
   readonly #input: AnyCodec;
   readonly #output: AnyCodec;
   #metadataSent = false;
@@ -66,7 +69,8 @@ export abstract class IncomingCall {
     this.request = request;
     this.#input = form.codec(method.input);
     this.#output = form.codec(method.output);
-    this.call = new ServerCall(method, request.peer, request.metadata, request.deadline);
+    this.call = new GoMicroServerCall(this);
+    if (calls.dispatcher.access !== undefined) this.call.admit(request.identity);
   }
 
   /** Whether the caller has its response, or has disconnected. */
@@ -194,5 +198,20 @@ export abstract class IncomingCall {
     if (sentMetadata !== undefined) encodeMetadata(sentMetadata, this.request.method);
     writeMetadata(header, sentMetadata);
     return header;
+  }
+}
+
+/** The call as its handler sees it. */
+class GoMicroServerCall extends ServerCall {
+  readonly #incoming: IncomingCall;
+
+  constructor(incoming: IncomingCall) {
+    const { method, peer, metadata, deadline } = incoming.request;
+    super(method, peer, metadata, deadline);
+    this.#incoming = incoming;
+  }
+
+  override refuse(error: MicroError): void {
+    this.#incoming.cancel(error);
   }
 }

@@ -1,21 +1,20 @@
 import type { Socket } from "node:net";
-import { deadlineAfter } from "../base/deadline.ts";
-import { asMicroError, MicroError } from "../base/error.ts";
+import { MicroError } from "../base/error.ts";
 import type { WebAccess } from "../base/web-access.ts";
+import type { Identity } from "../call/account.ts";
 import type { ConnectionPeer } from "../call/connection-peer.ts";
-import {
-  codecError,
-  listenerDraining,
-  tooManyCalls,
-  unknownMethod,
-  wrongKind,
-} from "../transport/call-errors.ts";
-import { errorText } from "../transport/go-micro-error.ts";
-import { bodyCodec } from "./body-codecs.ts";
+import { codecError, listenerDraining, tooManyCalls, wrongKind } from "../transport/call-errors.ts";
+import { PendingAdmissions } from "../transport/pending-admissions.ts";
 import type { ConnectionOwner, GoMicroConnection } from "./connection.ts";
 import { writeError } from "./error-headers.ts";
-import { readMetadata } from "./headers.ts";
-import type { IncomingCall, IncomingCalls, IncomingRequest } from "./incoming-call.ts";
+import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
+import {
+  admitRequest,
+  deadlineOf,
+  type Opening,
+  openRequest,
+  refusalBody,
+} from "./incoming-request.ts";
 import { IncomingStream, type StreamOutlet } from "./incoming-stream.ts";
 import { IncomingUnary, type UnaryOutlet } from "./incoming-unary.ts";
 import {
@@ -24,7 +23,6 @@ import {
   headerName,
   line,
   type OutgoingHeader,
-  values,
 } from "./message.ts";
 
 /** The listener that a connection belongs to. */
@@ -36,6 +34,8 @@ export interface IncomingConnections extends IncomingCalls {
   readonly access: WebAccess | undefined;
   /** Whether the listener also speaks HTTP. */
   readonly handsOver: boolean;
+  /** Counts the connections that verify a caller. */
+  verifying(change: 1 | -1): void;
   /** The connection continues with a request that is not from go-micro. */
   handOver(connection: IncomingConnection, socket: Socket): void;
   /** The connection has closed. */
@@ -43,8 +43,6 @@ export interface IncomingConnections extends IncomingCalls {
   violated(error: MicroError, peer: string): void;
 }
 
-/** The content type that go-micro servers assume for a request without one. */
-const defaultContentType = "application/protobuf";
 /** Ended streams that are remembered in order to recognize their late messages. */
 const maxEnded = 1_024;
 /**
@@ -55,6 +53,12 @@ const maxEnded = 1_024;
 const maxTogether = 8;
 /** The same for connections that cannot be paused; further calls are refused there. */
 const maxWaiting = 128;
+
+/** What arrives while a caller is verified; the connection is paused, if it can be. */
+interface HeldMessages {
+  readonly messages: GoMicroMessage[];
+  bytes: number;
+}
 
 interface Slot {
   readonly call: IncomingUnary | undefined;
@@ -72,6 +76,9 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
   readonly #ended = new Set<string>();
   /** Streams with too much unread data. */
   readonly #full = new Set<IncomingStream>();
+  /** The messages after the request whose caller is being verified; undefined without one. */
+  #held: HeldMessages | undefined;
+  readonly #pending = new PendingAdmissions();
   /** Whether the connection is paused. */
   #paused = false;
   /** The client sends nothing further, and wants the connection closed after the responses. */
@@ -85,7 +92,7 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
   }
 
   get openCalls(): number {
-    return this.#slots.length + this.#streams.size;
+    return this.#slots.length + this.#streams.size + this.#pending.size;
   }
 
   get blocked(): boolean {
@@ -98,6 +105,11 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
   }
 
   received(message: GoMicroMessage): void {
+    if (this.#held === undefined) this.#handle(message);
+    else this.#hold(message, this.#held);
+  }
+
+  #handle(message: GoMicroMessage): void {
     if (line(message, headerName.connection).toLowerCase() === "close") this.#last = true;
     const id = line(message, headerName.stream);
     const stream = id === "" ? undefined : this.#streams.get(id);
@@ -135,6 +147,8 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
   }
 
   closed(): void {
+    if (this.#held !== undefined) this.#release();
+    this.#pending.clear();
     for (const { call } of [...this.#slots]) call?.leave();
     for (const stream of [...this.#streams.values()]) stream.leave();
     this.#connections.connectionClosed(this);
@@ -184,14 +198,70 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
       this.#refuse(message, noEvents(topic));
       return;
     }
-    let call: IncomingCall;
+    const opening: Opening = { message, peer: this.#peer, deadline: deadlineOf(message) };
     try {
       this.#checkAccess(message);
-      call = this.#call(id, message);
+      const identity = admitRequest(this.#connections, opening);
+      if (identity instanceof Promise) this.#wait(id, opening, identity);
+      else this.#begin(id, opening, identity);
     } catch (reason) {
-      this.#refuse(message, asMicroError(reason));
-      return;
+      this.#refuse(message, codecError(reason, "not-executed"));
     }
+  }
+
+  /** Begins the call of a request later, when its caller is verified. */
+  #wait(id: string, opening: Opening, identity: Promise<Identity | undefined>): void {
+    const { message, deadline } = opening;
+    const admitted = (found: Identity | undefined) => {
+      const held = this.#release();
+      try {
+        this.#begin(id, opening, found);
+      } catch (reason) {
+        this.#refuse(message, codecError(reason, "not-executed"));
+      }
+      this.#continue(held);
+    };
+    const refused = (error: MicroError) => {
+      const held = this.#release();
+      this.#refuse(message, error);
+      this.#continue(held);
+    };
+    this.#pending.wait(identity, { admitted, refused }, deadline);
+    this.#held = { messages: [], bytes: 0 };
+    this.#connections.verifying(1);
+    this.#adjustReading();
+  }
+
+  #hold(message: GoMicroMessage, held: HeldMessages): void {
+    const { streamWindowBytes, maxMessageBytes } = this.#connections.limits;
+    held.messages.push(message);
+    held.bytes += message.body.length;
+    const isFull = held.bytes > 2 * streamWindowBytes + maxMessageBytes;
+    if (!isFull && held.messages.length <= maxWaiting) return;
+    this.broken(
+      new MicroError("resource_exhausted", "too many messages came while a caller was verified", {
+        outcome: "not-executed",
+      }),
+    );
+  }
+
+  #release(): HeldMessages | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    this.#connections.verifying(-1);
+    return held;
+  }
+
+  /** Handles what has arrived while a caller was verified. */
+  #continue(held: HeldMessages | undefined): void {
+    for (const message of held?.messages ?? []) this.received(message);
+    this.#adjustReading();
+    this.#closeWhenDone();
+  }
+
+  /** @throws MicroError that refuses the call. */
+  #begin(id: string, opening: Opening, identity: Identity | undefined): void {
+    const call = this.#call(id, opening, identity);
     if (call instanceof IncomingStream) this.#streams.set(call.id, call);
     else this.#slots.push({ call: call as IncomingUnary, response: undefined });
     this.#adjustReading();
@@ -220,9 +290,9 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
   }
 
   /** @throws MicroError that refuses the call. */
-  #call(id: string, message: GoMicroMessage): IncomingCall {
+  #call(id: string, opening: Opening, identity: Identity | undefined): IncomingCall {
     const { address, limits, draining } = this.#connections;
-    const request = this.#request(message);
+    const request = openRequest(this.#connections, opening, identity);
     if (draining) throw listenerDraining(address);
     const waits = this.#slots.length >= Math.min(maxWaiting, limits.maxConcurrentCalls);
     if (waits || this.#streams.size >= limits.maxConcurrentCalls) {
@@ -232,51 +302,12 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
     if (kind === "unary") return new IncomingUnary(this.#connections, request, this);
     if (id === "") throw wrongKind(request.method, false);
     const stream = new IncomingStream(this.#connections, request, id, this);
+    const { body } = opening.message;
     // The first message only opens the stream, except with gRPC framing, where its body is kept.
-    if (/^application\/grpc/i.test(request.contentType) && message.body.length > 0) {
-      stream.take(message.body);
+    if (/^application\/grpc/i.test(request.contentType) && body.length > 0) {
+      stream.take(body);
     }
     return stream;
-  }
-
-  /** @throws MicroError if there is no such method, or the body cannot be one of its requests. */
-  #request(message: GoMicroMessage): IncomingRequest {
-    const { dispatcher, address } = this.#connections;
-    const contentType = line(message, headerName.contentType) || defaultContentType;
-    const service = only("service", [...values(message, headerName.service)]);
-    const form = bodyCodec(contentType, isEnveloped(message));
-    if (form === undefined) throw unknownForm(contentType);
-    const opened = form.open(message.body, this.#connections.limits.maxMessageElements);
-    const endpoint =
-      only("endpoint", [
-        ...values(message, headerName.endpoint),
-        ...values(message, headerName.method),
-        opened.endpoint ?? "",
-      ]) ?? "";
-    const method = dispatcher.methodOfEndpoint?.(endpoint, service);
-    if (method === undefined) {
-      throw (
-        dispatcher.unknownMethod?.(endpoint.replace(".", "/")) ?? unknownMethod(endpoint, address)
-      );
-    }
-    const timeoutMs = nanosecondsToMs(
-      line(message, headerName.timeout) || line(message, headerName.streamTimeout),
-    );
-    const marks: OutgoingHeader = new Map();
-    for (const name of [headerName.id, headerName.stream]) {
-      const value = line(message, name);
-      if (value !== "") marks.set(name, value);
-    }
-    return {
-      method,
-      form,
-      contentType,
-      opened: { ...opened, endpoint },
-      peer: this.#peer,
-      metadata: readMetadata(message),
-      deadline: timeoutMs === undefined ? Number.POSITIVE_INFINITY : deadlineAfter(timeoutMs),
-      marks,
-    };
   }
 
   /** Responds to a request with an error, without a call. */
@@ -319,7 +350,8 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
    * responses.
    */
   #adjustReading(): void {
-    const wait = this.#full.size > 0 || this.#slots.length >= maxTogether || this.blocked;
+    const isBusy = this.#held !== undefined || this.#slots.length >= maxTogether;
+    const wait = isBusy || this.#full.size > 0 || this.blocked;
     if (wait === this.#paused) return;
     this.#paused = wait;
     if (wait) this.#connection?.pause();
@@ -336,56 +368,6 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
       else this.#connection?.refuse?.("404 Not Found", "go-micro's protocol has the path / only");
     }
   }
-}
-
-/**
- * Returns a value that a request may state in several places. If they differ, a proxy may have
- * authorized another call than the one that would be made.
- *
- * @throws MicroError `invalid_argument`
- */
-function only(what: string, said: readonly string[]): string | undefined {
-  const [value, other] = new Set(said.filter((it) => it !== ""));
-  if (other === undefined) return value;
-  const names = [value, other].map((it) => JSON.stringify(it?.slice(0, 100))).join(" and ");
-  throw new MicroError("invalid_argument", `the request names the ${what}s ${names}; name one`, {
-    outcome: "not-executed",
-  });
-}
-
-/**
- * Whether a request uses the envelope from before go-micro 1, which names the called method itself.
- */
-function isEnveloped(message: GoMicroMessage): boolean {
-  if (line(message, headerName.protocol) !== "") return false;
-  if (line(message, headerName.target) !== "") return true;
-  const { service, method, endpoint } = headerName;
-  return [service, method, endpoint].every((name) => line(message, name) === "");
-}
-
-/**
- * Returns the body of an error without a call: callers that use envelopes expect the error there.
- */
-function refusalBody(message: GoMicroMessage, error: MicroError): Uint8Array {
-  const form = isEnveloped(message)
-    ? bodyCodec(line(message, headerName.contentType) || defaultContentType, true)
-    : undefined;
-  return form?.error(errorText(error, ""), { message: message.body }) ?? new Uint8Array(0);
-}
-
-/** Parses a Go duration. A duration longer than a timer can hold is as good as none. */
-function nanosecondsToMs(text: string): number | undefined {
-  if (!/^\d{1,19}$/.test(text)) return undefined;
-  const ms = Number(text) / 1e6;
-  return ms > 0 ? ms : undefined;
-}
-
-function unknownForm(contentType: string): MicroError {
-  return new MicroError(
-    "unimplemented",
-    `unsupported Content-Type: ${contentType.slice(0, 100)}; send application/json or application/protobuf`,
-    { outcome: "not-executed" },
-  );
 }
 
 function noContentType(): MicroError {

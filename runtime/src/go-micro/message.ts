@@ -64,6 +64,7 @@ export function isSingleLine(name: string): boolean {
 }
 
 const singleLines: ReadonlySet<string> = new Set([
+  "authorization",
   "content-length",
   "content-type",
   "host",

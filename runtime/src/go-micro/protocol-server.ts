@@ -40,6 +40,8 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
   /** Closes each connection when it is idle. */
   readonly #onIdle = new Map<IncomingConnection, () => void>();
   readonly #calls = new Set<IncomingCall>();
+  /** Connections that verify a caller. */
+  #verifying = 0;
   readonly #deadlines = new DeadlineSweep((now) => this.#expire(now));
   #draining = false;
   #settle: (() => void) | undefined;
@@ -76,7 +78,7 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
   }
 
   get openCalls(): number {
-    return this.#calls.size;
+    return this.#calls.size + this.#verifying;
   }
 
   get handsOver(): boolean {
@@ -123,6 +125,11 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
 
   ended(call: IncomingCall): void {
     this.#calls.delete(call);
+    this.#checkDrained();
+  }
+
+  verifying(change: 1 | -1): void {
+    this.#verifying += change;
     this.#checkDrained();
   }
 
@@ -175,7 +182,7 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
 
   async close(graceMs: number): Promise<void> {
     const drained = this.drain();
-    if (this.#calls.size > 0) await within(graceMs, drained);
+    if (this.openCalls > 0) await within(graceMs, drained);
     const reason = new MicroError("unavailable", `the listener at ${this.address} was closed`);
     for (const call of [...this.#calls]) call.cancel(reason);
     this.#deadlines.close();
@@ -211,6 +218,6 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
   }
 
   #checkDrained(): void {
-    if (this.#calls.size === 0) this.#settle?.();
+    if (this.openCalls === 0) this.#settle?.();
   }
 }

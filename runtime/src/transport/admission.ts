@@ -26,11 +26,16 @@ export function credentialFrom(values: readonly (string | Uint8Array)[]): Creden
   const [, token] =
     /^bearer +([\x21-\x7e]+) *$/i.exec(typeof value === "string" ? value : "") ?? [];
   if (values.length > 1 || token === undefined || token.length > maxTokenLength) {
-    throw new MicroError("unauthenticated", "the call needs a valid credential", {
-      outcome: "not-executed",
-    });
+    throw needsCredential();
   }
   return { scheme: "bearer", token };
+}
+
+/** The error of a call without a valid credential. */
+export function needsCredential(): MicroError {
+  return new MicroError("unauthenticated", "the call needs a valid credential", {
+    outcome: "not-executed",
+  });
 }
 
 /**

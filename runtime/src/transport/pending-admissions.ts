@@ -1,5 +1,7 @@
+import { type Deadline, hasPassed, remainingMs } from "../base/deadline.ts";
 import { MicroError } from "../base/error.ts";
 import type { Identity } from "../call/account.ts";
+import { deadlineExceeded } from "../call/call.ts";
 import { codecError } from "./call-errors.ts";
 
 /** Receives whether a caller is admitted. One of the two methods is called, once. */
@@ -25,9 +27,15 @@ export class PendingAdmissions {
 
   /**
    * Tells the receiver the result, unless the returned function is called first.
+   *
+   * @param deadline when the caller stops waiting, if nothing else watches that
    * @throws MicroError `resource_exhausted`, `not-executed`, if too many calls wait.
    */
-  wait(identity: Promise<Identity | undefined>, receiver: AdmissionReceiver): () => void {
+  wait(
+    identity: Promise<Identity | undefined>,
+    receiver: AdmissionReceiver,
+    deadline: Deadline = Number.POSITIVE_INFINITY,
+  ): () => void {
     // A promise may outlive the call, so it does not keep it.
     let waiting: AdmissionReceiver | undefined = receiver;
     const stop = (): AdmissionReceiver | undefined => {
@@ -37,7 +45,10 @@ export class PendingAdmissions {
       this.#stops.delete(stop);
       return stopped;
     };
-    const timer = setTimeout(() => stop()?.refused(tooSlow()), longestWaitMs);
+    const timer = setTimeout(
+      () => stop()?.refused(hasPassed(deadline) ? tooLate() : tooSlow()),
+      Math.min(longestWaitMs, Math.ceil(remainingMs(deadline))),
+    );
     identity.then(
       (found) => stop()?.admitted(found),
       (reason) => stop()?.refused(codecError(reason, "not-executed")),
@@ -54,6 +65,10 @@ export class PendingAdmissions {
   clear(): void {
     for (const stop of this.#stops) stop();
   }
+}
+
+function tooLate(): MicroError {
+  return deadlineExceeded("the call", "not-executed");
 }
 
 function tooSlow(): MicroError {
