@@ -84,9 +84,13 @@ function goJson(schema: DescMessage, bytes: Uint8Array, maxElements: number): un
   }
 }
 
-/** Quotes integers that `JSON.parse` would round. protobuf accepts strings as numbers too. */
+/**
+ * Quotes integers that `JSON.parse` would round. protobuf accepts strings as numbers too. A string
+ * that does not end is one token as well: otherwise each of its quotes would be tried as the
+ * beginning of another.
+ */
 function quoteLargeIntegers(text: string): string {
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) =>
+  return text.replace(/"(?:[^"\\]+|\\[\s\S])*"?|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) =>
     /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
   );
 }

@@ -415,6 +415,19 @@ describe("unknown methods", () => {
     expect(error.message.length).toBeLessThan(400);
   });
 
+  test("are compared with those that exist a limited number of times a second", async () => {
+    await using running = await startMemoryServer();
+    let compared = 0;
+    for (let call = 0; call < 1_000; call++) {
+      const unknown = { ...echo.echo, name: `micro.test.v1.EchoService/Echo${call}` };
+      const { message } = await errorOf(running.channel.unary(unknown, {}, outgoing()));
+      if (message.includes("did you mean")) compared++;
+      else expect(message).toMatch(/has no method "micro.test.v1.EchoService.Echo\d+"$/);
+    }
+    expect(compared).toBeGreaterThanOrEqual(100);
+    expect(compared).toBeLessThan(500);
+  });
+
   test("a method of another kind is refused with an explanation", async () => {
     await using running = await startMemoryServer();
     const wrong = { ...echo.echo, kind: "server_streaming" as const };

@@ -12,7 +12,7 @@ import type { Handler } from "./handlers.ts";
 import { intercept, type ServerInterception } from "./interceptors.ts";
 import { FailedStream, ResponseStream, type ResponseStreamOwner } from "./response-stream.ts";
 import type { ServerStats } from "./server.ts";
-import { unknownMethod } from "./unknown-method.ts";
+import { UnknownMethods } from "./unknown-method.ts";
 import { validateResponse } from "./validate-response.ts";
 
 /** Options for a {@link HandlerDispatcher}. */
@@ -52,6 +52,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   readonly #interceptors: readonly ServerInterception[];
   readonly #propagate: readonly string[];
   readonly #errors: HandlerErrors;
+  readonly #unknown: UnknownMethods;
   readonly #calls: Admission;
   readonly #streams: Admission;
   #failed = 0;
@@ -62,6 +63,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
     this.#interceptors = options.interceptors;
     this.#propagate = options.propagate;
     this.#errors = new HandlerErrors(options.logger);
+    this.#unknown = new UnknownMethods(options.name);
     const admit = (what: CallKind, limit: number) =>
       new Admission({
         what,
@@ -120,14 +122,10 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   unknownMethod(name: string, identity?: Identity): MicroError {
     const { access } = this;
-    const known =
-      access === undefined
-        ? this.methods
-        : this.methods.filter((method) => access.mayKnow(method, identity));
-    return unknownMethod(
-      this.#name,
-      name,
-      known.map((method) => method.name),
+    return this.#unknown.error(name, () =>
+      this.methods
+        .filter((method) => access === undefined || access.mayKnow(method, identity))
+        .map((method) => method.name),
     );
   }
 

@@ -1,4 +1,5 @@
 import { MicroError } from "../base/error.ts";
+import { type Allowance, Bucket } from "../base/rate-limit.ts";
 import { nearest } from "../base/suggest.ts";
 
 /** Maximum length of an unknown name that is examined and repeated; the name is untrusted. */
@@ -8,20 +9,37 @@ const longestName = 200;
 const mostNamed = 5;
 
 /**
- * The error of a call to a method that a server does not have: it suggests the method that may have
- * been meant, or lists those available.
+ * How often a name is compared with those of the methods: that may take milliseconds, and a call of
+ * the native protocol takes 16 bytes.
  */
-export function unknownMethod(
-  server: string,
-  name: string,
-  methods: readonly string[],
-): MicroError {
-  const asked = name.slice(0, longestName);
-  return new MicroError(
-    "unimplemented",
-    `server ${server} has no method ${JSON.stringify(asked)}; ${instead(asked, methods)}`,
-    { outcome: "not-executed" },
-  );
+const comparisons: Allowance = { what: "names were compared", burst: 100, perSecond: 20 };
+
+/** Creates the errors of calls to methods that a server does not have. */
+export class UnknownMethods {
+  readonly #server: string;
+  readonly #comparisons = new Bucket(comparisons);
+
+  /** @param server its name, for messages */
+  constructor(server: string) {
+    this.#server = server;
+  }
+
+  /**
+   * The error of a call to this name: it suggests the method that may have been meant, or lists
+   * those available, unless many such errors were created shortly before.
+   *
+   * @param methods returns the methods that the caller may know of
+   */
+  error(name: string, methods: () => readonly string[]): MicroError {
+    const asked = name.slice(0, longestName);
+    const text = `server ${this.#server} has no method ${JSON.stringify(asked)}`;
+    const more = this.#maySuggest() ? `; ${instead(asked, methods())}` : "";
+    return new MicroError("unimplemented", text + more, { outcome: "not-executed" });
+  }
+
+  #maySuggest(): boolean {
+    return !this.#comparisons.isOverdrawn && this.#comparisons.take();
+  }
 }
 
 function instead(asked: string, methods: readonly string[]): string {

@@ -8,7 +8,7 @@ const pings = Buffer.concat(Array.from({ length: 16_384 }, () => frame(types.pin
 export const attack: Attack = {
   protocol: "client: native",
   description: "PINGs of a server that does not read the PONGs",
-  bounds: { cpuMsPerMB: 300, heldPerByte: 0.4 },
+  bounds: { cpuMsPerMB: 300, heldPerByte: 0.05 },
   async run(target) {
     const { address } = await hostileServer(target, async (socket) => {
       socket.write(Buffer.concat([preface, hello()]));

@@ -2,7 +2,7 @@
 
 export const preface: Buffer = Buffer.from([0xb5, 0x4d, 0x45, 0x53, 1, 0, 0, 0]);
 
-export const types = { hello: 1, method: 2, open: 3, result: 7, ping: 10 } as const;
+export const types = { hello: 1, method: 2, open: 3, result: 7, ping: 10, pong: 11 } as const;
 /** Flags of a frame that opens a call. */
 export const flags = { end: 0x01, message: 0x04, stream: 0x08 } as const;
 

@@ -70,6 +70,9 @@ test("removes spaces at the ends of a value, and counts them in its tables", () 
   expect(list.isValid).toBe(true);
   expect(list.get("a")).toBe("x");
   expect(decode("be", decoder).get("a")).toBe("x");
+  const [tabs, blanks] = ["00 01 62 05 09 79 20 7a 09", "00 01 62 02 20 09"];
+  expect(decode(tabs, decoder).get("b")).toBe("y z");
+  expect(decode(blanks, decoder).get("b")).toBe("");
   // A table of 37 bytes holds the field with its four bytes, one of 36 does not.
   expect(decode("3f 06 be", decoder).get("a")).toBe("x");
   expect(() => decode("3f 05 be", decoder)).toThrow(ConnectionError);

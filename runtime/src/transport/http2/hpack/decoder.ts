@@ -1,6 +1,6 @@
 import { ConnectionError, errorCode } from "../error-code.ts";
 import { DynamicTable } from "./dynamic-table.ts";
-import { hasValueCharacters, isFieldName, isPadded } from "./field-characters.ts";
+import { hasValueCharacters, isFieldName, isPadded, unpadded } from "./field-characters.ts";
 import { HeaderField } from "./header-field.ts";
 import { HeaderList } from "./header-list.ts";
 import { decodeHuffman } from "./huffman.ts";
@@ -77,7 +77,7 @@ export class HpackDecoder {
       size += field.size;
       isTooLarge ||= size > maxListBytes || fields.length === maxFields;
       if (isTooLarge) continue;
-      const kept = isPadded(field.value) ? unpadded(field) : field;
+      const kept = isPadded(field.value) ? withoutPadding(field) : field;
       fields.push(kept);
       isValid &&= kept.isValid;
     }
@@ -171,9 +171,8 @@ const empty = new Uint8Array(0);
  * Removes the spaces at the ends of a value, which mean nothing and which gRPC's libraries send. A
  * pseudo-field is not valid with them.
  */
-function unpadded({ name, value, isSensitive, isValid }: HeaderField): HeaderField {
-  const rest = value.replace(/^[\t ]+|[\t ]+$/g, "");
-  return new HeaderField(name, rest, isSensitive, isValid && !name.startsWith(":"));
+function withoutPadding({ name, value, isSensitive, isValid }: HeaderField): HeaderField {
+  return new HeaderField(name, unpadded(value), isSensitive, isValid && !name.startsWith(":"));
 }
 
 /** A string up to this length is built faster here than by a call of the platform. */

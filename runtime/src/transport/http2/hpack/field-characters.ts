@@ -51,6 +51,15 @@ export function isPadded(text: string): boolean {
   return length > 0 && (isBlank(text.charCodeAt(0)) || isBlank(text.charCodeAt(length - 1)));
 }
 
+/** Removes the spaces at both ends. */
+export function unpadded(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
 function isBlank(code: number): boolean {
   return code === space || code === tab;
 }
