@@ -22,6 +22,8 @@ export class DescriptorPool {
   readonly services: readonly string[];
   readonly #files = new Map<string, FileDescriptorProto>();
   readonly #bySymbol = new Map<string, string>();
+  /** The files in binary that were asked for, by name: encoding them costs far more than asking. */
+  readonly #encoded = new Map<string, Uint8Array>();
 
   /**
    * @param services described services; further services that `methods` belong to are described
@@ -56,7 +58,16 @@ export class DescriptorPool {
     };
     visit(name);
     if (found.size === 0) return undefined;
-    return [...found.values()].map((file) => toBinary(FileDescriptorProtoSchema, file));
+    return [...found.values()].map((file) => this.#encode(file));
+  }
+
+  #encode(file: FileDescriptorProto): Uint8Array {
+    let bytes = this.#encoded.get(file.name);
+    if (bytes === undefined) {
+      bytes = toBinary(FileDescriptorProtoSchema, file);
+      this.#encoded.set(file.name, bytes);
+    }
+    return bytes;
   }
 
   /** The file that defines a service, method, message, field or enum with this full name. */

@@ -31,6 +31,13 @@ const ackEvery = 16;
 const ackEveryBytes = 128 * 1024;
 /** Unacknowledged data is sent again after this time. */
 const resendMs = 500;
+/**
+ * What the other side may have sent again at its request: so many bytes, and so many for each byte
+ * that it acknowledges. Beyond that, data is sent again after {@link resendMs} only; a request of
+ * five bytes would otherwise cost a megabyte each time.
+ */
+const maxRequestedBytes = 4 * maxUnackedBytes;
+const requestedPerAcknowledged = 16;
 /** How long the other side may be absent, because it may be reconnecting. */
 const goneMs = 3_000;
 
@@ -52,6 +59,8 @@ export class SubjectSocket extends Duplex {
   readonly #onMessage: ((message: Msg) => boolean) | undefined;
   #unacked: Chunk[] = [];
   #unackedBytes = 0;
+  /** What the other side may still request to be sent again, in bytes. */
+  #requestable = maxRequestedBytes;
   #nextOut = 0;
   #nextIn = 0;
   #sinceAck = 0;
@@ -178,7 +187,7 @@ export class SubjectSocket extends Duplex {
         break;
       case type.again:
         this.#acknowledged(number);
-        this.#sendAgain();
+        this.#sendRequested();
         break;
       case type.reset:
         this.destroy();
@@ -217,6 +226,7 @@ export class SubjectSocket extends Duplex {
   }
 
   #acknowledged(number: number): void {
+    const bytesBefore = this.#unackedBytes;
     let count = 0;
     for (const chunk of this.#unacked) {
       if (((chunk.number - number) | 0) >= 0) break;
@@ -224,6 +234,11 @@ export class SubjectSocket extends Duplex {
       count++;
     }
     if (count === 0) return;
+    const acknowledged = bytesBefore - this.#unackedBytes;
+    this.#requestable = Math.min(
+      maxRequestedBytes,
+      this.#requestable + requestedPerAcknowledged * acknowledged,
+    );
     this.#unacked.splice(0, count);
     clearTimeout(this.#resend);
     this.#resend = undefined;
@@ -248,6 +263,13 @@ export class SubjectSocket extends Duplex {
       this.#publish(message);
       this.#watch();
     }
+  }
+
+  /** Sends again what the other side misses, unless it has requested too much. */
+  #sendRequested(): void {
+    if (this.#unackedBytes > this.#requestable) return;
+    this.#requestable -= this.#unackedBytes;
+    this.#sendAgain();
   }
 
   #sendAgain(): void {
