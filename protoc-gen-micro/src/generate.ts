@@ -1,5 +1,7 @@
+import type { DescFile } from "@bufbuild/protobuf";
 import type { Schema } from "@bufbuild/protoplugin";
 import { codecNames, emitCodecs } from "./codecs/emit-codecs.ts";
+import { emitDescriptors } from "./codecs/emit-descriptors.ts";
 import { emitClient } from "./emit/client.ts";
 import type { EmitContext } from "./emit/context.ts";
 import { emitHandler } from "./emit/handler.ts";
@@ -31,6 +33,7 @@ export function generate(schema: Schema<MicroOptions>, target: Target): void {
       options: run.options,
       model: run.model(file),
       names: run.names(file),
+      otherNames: (other: DescFile) => run.names(other),
       references: resolveReferences(file, run),
     };
     const write = (kind: OutputKind, emit: (context: EmitContext) => void) => {
@@ -65,6 +68,7 @@ function emitMicroFile(context: EmitContext): void {
 function emitCodecFile(context: EmitContext, run: Run): void {
   const functions = codecNames(context);
   emitMessages(context, functions);
+  if (run.options.codec === "fast") emitDescriptors(context, run, functions);
   emitCodecList(context);
   if (run.options.codec === "fast") emitCodecs(context, run, functions);
 }

@@ -83,7 +83,7 @@ test.each(["#", "?", "%"])(
     const filesOf = (options: string) => generate(it.request([`${odd}.proto`], options));
     expect(() => filesOf("target=ts")).toThrow(`${odd}.proto:1:1: file`);
     const files = filesOf("target=js+dts,import_extension=js");
-    expect(files.get(`${odd}_codec.js`)).toContain(`from "./${encoded}_pb.js";`);
+    expect(files.get(`${odd}_codec.js`)).toContain(`import("./${encoded}_pb.js")`);
     expect(files.get(`${odd}_codec.d.ts`)).toContain(`from "./${odd}_pb.js";`);
     expect(files.get(`${odd}_micro.js`)).toContain(`export * from "./${encoded}_codec.js";`);
     expect(files.get(`${odd}_micro.d.ts`)).toContain(`export * from "./${odd}_codec.js";`);

@@ -11,7 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { AnyCodec, MessageCodec } from "@micro-es/runtime";
-import { CodecRegistry } from "@micro-es/runtime/codec";
+import { CodecRegistry, loadDescriptors } from "@micro-es/runtime/codec";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
 import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 
@@ -61,6 +61,7 @@ export async function generated(sources: Readonly<Record<string, string>>): Prom
       if (/Codecs\$*$/.test(key)) codecs.add(value as readonly AnyCodec[]);
     }
   }
+  await loadDescriptors();
   const module = (name: string) => {
     const found = modules.get(name);
     if (found === undefined) throw new Error(`nothing was generated as ${name}`);

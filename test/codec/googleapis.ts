@@ -10,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import { CodeGeneratorRequestSchema, type FileDescriptorSet } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec, MessageCodec } from "@micro-es/runtime";
+import { loadDescriptors } from "@micro-es/runtime/codec";
 import { pbNames } from "../../protoc-gen-micro/src/model/pb-names.ts";
 import { generate } from "../../protoc-gen-micro/test/support/compile.ts";
 import { googleImage, somePaths } from "./google-image.ts";
@@ -60,6 +61,7 @@ async function check(messages: number, seed: number): Promise<number> {
   const failures: string[] = [];
   for (const name of output.keys()) {
     const module = (await import(join(folder, name))) as Record<string, unknown>;
+    await loadDescriptors();
     for (const [key, list] of Object.entries(module)) {
       if (!/Codecs\$*$/.test(key) || !Array.isArray(list)) continue;
       for (const codec of list as AnyCodec[]) {

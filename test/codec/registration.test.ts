@@ -1,6 +1,6 @@
 import { create, equals, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { memoryBroker } from "@micro-es/runtime";
-import { CodecRegistry } from "@micro-es/runtime/codec";
+import { CodecRegistry, loadDescriptors } from "@micro-es/runtime/codec";
 import { expect, test } from "vitest";
 import { compile, generate } from "../../protoc-gen-micro/test/support/compile.ts";
 import { type EchoedCodec, EchoRequestCodec, echoCodecs } from "../gen/micro/test/v1/echo_micro.ts";
@@ -51,6 +51,7 @@ test("nothing registers on import: a registry knows only what it was given", () 
 });
 
 test("a subscriber to everything decodes each message by type name and content type", async () => {
+  await loadDescriptors();
   const registry = new CodecRegistry(echoCodecs);
   await using broker = memoryBroker();
   const seen: unknown[] = [];
@@ -97,7 +98,7 @@ test("an imported message uses the codec of its file when the run writes that, a
   const order = (files: readonly string[]) =>
     generate(compiled.request(files, "target=ts,import_extension=ts")).get("shop/order_codec.ts")!;
   const together = order(["shop/order.proto", "shop/money.proto"]);
-  expect(together).toContain('import { MoneyCodec } from "./money_codec.ts";');
+  expect(together).toContain('import { MoneyCodec, moneyDescriptors } from "./money_codec.ts";');
   expect(together).not.toContain("reflectCodec");
   const alone = order(["shop/order.proto"]);
   expect(alone).not.toContain("money_codec");

@@ -19,7 +19,7 @@ import {
   file_google_protobuf_wrappers,
 } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec } from "@micro-es/runtime";
-import { CodecRegistry } from "@micro-es/runtime/codec";
+import { CodecRegistry, loadDescriptors } from "@micro-es/runtime/codec";
 import { protobufContentType } from "../../runtime/src/codec/content-type.ts";
 import { exactJson } from "../../runtime/src/codec/exact-json.ts";
 
@@ -57,7 +57,8 @@ const plantError = process.env.CONFORMANCE_ENCODE === "planted error";
  * `CONFORMANCE_ENCODE=reflect`, out through protobuf-es; JSON is protobuf-es' in both directions,
  * on the same objects.
  */
-export function serve(generated: Generated): void {
+export async function serve(generated: Generated): Promise<void> {
+  await loadDescriptors();
   const codecs = new CodecRegistry(generated.codecs);
   const registry = createRegistry(
     file_google_protobuf_any,

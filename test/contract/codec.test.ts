@@ -4,6 +4,7 @@ import {
   CodecRegistry,
   jsonFormat,
   jsonFormatWith,
+  loadDescriptors,
   protobufCodec,
   protobufFormat,
 } from "@micro-es/runtime/codec";
@@ -60,6 +61,7 @@ describe.each(formats)("codec $contentType", (format, contents) => {
 });
 
 // The same cases for the generated codec.
+await loadDescriptors();
 const [generated] = echoCodecs.filter(({ typeName }) => typeName === EchoRequestSchema.typeName);
 const ofMessages = formats.filter(([format]) => format !== bytesFormat);
 describe.each(ofMessages)("codec $contentType of a generated codec", (format, contents) => {

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
 import { long } from "../support/long.ts";
 import { copyPackages } from "./packed-packages.ts";
 import { type ReadmeStep, readmeSteps } from "./readme-steps.ts";
@@ -105,15 +106,26 @@ test("a service that listens has loaded the runtime alone, and HTTP with the fir
   const program = join(folder, "loaded-modules.js");
   copyFileSync(join(import.meta.dirname, "loaded-modules.js"), program);
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  const hello = compile({
+    "hello.proto": `syntax = "proto3"; package hello; message Text { string text = 1; }
+service Hello { rpc Say(Text) returns (Text); }`,
+  });
+  const request = hello.request(["hello.proto"], "target=js,import_extension=js");
+  mkdirSync(join(folder, "gen"));
+  for (const [name, text] of [...generate(request, protocGenEs), ...generate(request)]) {
+    writeFileSync(join(folder, "gen", name), text);
+  }
   const { stdout } = await run(process.execPath, [program]);
-  const [listening, answered] = stdout
+  const [listening, called, answered] = stdout
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as { packages: string[]; builtins: string[] });
+    .map((line) => JSON.parse(line) as { text?: string; packages: string[]; builtins: string[] });
 
   expect(listening?.packages).toEqual(["@micro-es/runtime"]);
   const later = ["dgram", "http", "http2", "https", "readline", "stream/web", "tls", "zlib"];
   expect(listening?.builtins.filter((name) => later.includes(name))).toEqual([]);
+  expect(called?.packages).toEqual(["@micro-es/runtime"]);
+  expect(answered?.text).toBe('{"text":"ok"}');
   expect(answered?.packages).toEqual([
     "@bufbuild/protobuf",
     "@connectrpc/connect",

@@ -6,6 +6,7 @@ import { type CodecContext, typed } from "./codec-context.ts";
 import { CodecNames } from "./codec-names.ts";
 import { emitCreate } from "./create.ts";
 import { closedEnums, emitIsKnown } from "./enums.ts";
+import { nestedCodec } from "./nested-codec.ts";
 import { emitRead, emitReadEntry } from "./read.ts";
 import { emitWrite } from "./write.ts";
 
@@ -32,15 +33,7 @@ export function emitCodecs(context: EmitContext, run: Run, names: CodecNames): v
     scope: () => writer.scope(),
     codec(message) {
       if (message.file === model.file) return undefined;
-      const theirs = run.names(message.file).messages.get(message);
-      if (run.writes(message.file) && theirs !== undefined) {
-        return writer.imported(theirs.codec, message.file, "codec");
-      }
-      const reference = context.references.messages.get(message);
-      if (reference?.kind === "local") return writer.declared(reference.codec);
-      const name = names.foreign(message);
-      foreign.set(message, name);
-      return name;
+      return nestedCodec(context, run, names, message, foreign);
     },
   };
   const pieces: Code[][] = [];

@@ -1,9 +1,9 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import type { FileModel } from "../model/file-model.ts";
 import type { FileNames } from "../model/file-names.ts";
 import type { MessageReference, References } from "../model/references.ts";
 import type { MicroOptions } from "../plugin-options.ts";
-import { type Code, columnAfter, list, type Name } from "./layout.ts";
+import { type Code, columnAfter, list, literal, type Name } from "./layout.ts";
 import type { OutputKind } from "./output-path.ts";
 import type { Writer } from "./writer.ts";
 
@@ -15,6 +15,8 @@ export interface EmitContext {
   readonly options: MicroOptions;
   readonly model: FileModel;
   readonly names: FileNames;
+  /** The names of another file of the run. */
+  readonly otherNames: (file: DescFile) => FileNames;
   readonly references: References;
 }
 
@@ -45,8 +47,9 @@ function messageName(
 }
 
 /**
- * The codec of a message together with its descriptor, which formats other than protobuf need. A
- * generated codec has no descriptor, so a program that uses only such codecs does not load any.
+ * The codec of a message together with its descriptor, which formats other than protobuf need. The
+ * module of the descriptor is imported when one is first needed, because loading the half of
+ * protobuf-es that describes messages takes longer than all else that a service loads.
  *
  * @param line the indentation of its line, and the number of columns before it
  */
@@ -56,13 +59,28 @@ export function describedCodec(
   line: { readonly indent: number; readonly before: number },
 ): Code {
   const codec = codecValue(context, message);
-  const { kind } = context.references.messages.get(message)!;
-  if (context.options.codec === "reflect" || kind === "local") return codec;
+  const reference = context.references.messages.get(message)!;
+  if (context.options.codec === "reflect" || reference.kind === "local") return codec;
   const { writer } = context;
   const head = ["/*@__PURE__*/ ", writer.value("described")];
   const style = { open: "(", close: ")", indent: line.indent, trailingComma: true };
   const room = { before: columnAfter(head, line.before), after: 1 };
-  return [head, list([codec, writer.schema(message)], style, room)];
+  const descriptors = descriptorsValue(context, message.file, reference);
+  return [head, list([codec, descriptors, literal(writer.schemaName(message))], style, room)];
+}
+
+/** The descriptors of a message's file. */
+function descriptorsValue(
+  { kind, writer, model, names, otherNames }: EmitContext,
+  file: DescFile,
+  reference: MessageReference,
+): Name {
+  if (reference.kind === "imported") {
+    return writer.imported(otherNames(file).descriptors, file, "codec");
+  }
+  return kind === "micro"
+    ? writer.imported(names.descriptors, model.file, "codec")
+    : writer.declared(names.descriptors);
 }
 
 /** The topic of an event. */

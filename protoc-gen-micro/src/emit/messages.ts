@@ -162,8 +162,9 @@ export function emitCodecList(context: EmitContext): void {
  * Re-exports initializers and codecs from the file that applications import, so that one import is
  * enough.
  */
-export function reexportCodecs({ writer, references, names }: EmitContext): void {
+export function reexportCodecs({ writer, references, names, options }: EmitContext): void {
   if (references.messages.size === 0) return;
   const codecs = [...references.messages.values()].filter(({ kind }) => kind === "exported");
-  writer.reexportCodecs([...codecs.map(({ codec }) => codec), names.codecs]);
+  const descriptors = options.codec === "fast" && codecs.length > 0 ? [names.descriptors] : [];
+  writer.reexportCodecs([...codecs.map(({ codec }) => codec), ...descriptors, names.codecs]);
 }

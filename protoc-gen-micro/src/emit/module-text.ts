@@ -70,6 +70,14 @@ export class ModuleText {
     } else this.add(verbatim(`export * from ${literal(this.#pathTo(from))};`));
   }
 
+  /** A function that imports a module when it is called. */
+  importOnDemand(from: string): Code {
+    const path = verbatim(literal(this.#pathTo(from)));
+    return this.#style === "require"
+      ? ["async () => require(", path, ")"]
+      : ["() => import(", path, ")"];
+  }
+
   /**
    * Prints the text to its file. It is a single piece, because protoplugin would walk all pieces
    * several times and does not know which names are taken.

@@ -93,6 +93,16 @@ export class Writer {
     return this.#text.names.imported(name, this.#pbPath(message.file), typeOnly);
   }
 
+  /** The name of the constant that describes a message. */
+  schemaName(message: DescMessage): string {
+    return pbNames(message.file).descriptors.get(message)!;
+  }
+
+  /** A function that imports the descriptors of the .proto file when it is called. */
+  importOfDescriptors(): Code {
+    return this.#text.importOnDemand(this.#pbPath(this.#source));
+  }
+
   /** An export of another output file. */
   imported(name: string, from: DescFile, kind: OutputKind, typeOnly = false): Name {
     return this.#text.names.imported(name, this.#outputPath(from, kind), typeOnly);

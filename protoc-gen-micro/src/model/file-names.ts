@@ -26,6 +26,8 @@ export interface FileNames {
   readonly methods: ReadonlyMap<DescMethod, string>;
   /** The list of all codecs. */
   readonly codecs: string;
+  /** The constant with which codecs find their descriptors. */
+  readonly descriptors: string;
   /** Allocates the name of something that is not exported. */
   readonly local: (wanted: string) => string;
 }
@@ -59,7 +61,8 @@ export function fileNames(model: FileModel): FileNames {
   for (const { message } of model.topics) {
     topics.set(message, allocator.take(`${identifier(message)}Topic`));
   }
-  const codecs = allocator.take(`${camelCase(model.file.name)}Codecs`);
+  const file = camelCase(model.file.name);
+  const codecs = allocator.take(`${file}Codecs`);
   for (const { desc, rpcs } of model.services) {
     for (const rpc of rpcs) {
       if (rpc.kind === "method") {
@@ -67,12 +70,15 @@ export function fileNames(model: FileModel): FileNames {
       }
     }
   }
+  // Last, so that the names of earlier versions stay as they are.
+  const descriptors = allocator.take(`${file}Descriptors`);
   return {
     services,
     messages,
     topics,
     methods,
     codecs,
+    descriptors,
     local: (wanted) => allocator.take(wanted),
   };
 }

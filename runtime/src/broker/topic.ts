@@ -5,6 +5,7 @@ import type { Awaitable } from "../call/call.ts";
 import { declareSchema } from "../call/schema-digests.ts";
 import type { Codec } from "../codec/codec.ts";
 import { essence } from "../codec/content-type.ts";
+import { loadDescriptors } from "../codec/file-descriptors.ts";
 import { decodeWithin, defaultMaxElements } from "../codec/message-elements.ts";
 import { copyOf } from "../codec/wire/slab.ts";
 import {
@@ -163,6 +164,7 @@ const jsonNames = new Set(["application/json", "application/grpc+json"]);
  * first such event arrives.
  */
 async function inOtherFormat<M, I>(codec: Codec<M, I>, format: string): Promise<Codec<M, I>> {
+  await loadDescriptors();
   if (protobufNames.has(format)) {
     const { protobufFormat } = await import("../codec/protobuf.ts");
     return protobufFormat.codecFor(codec);

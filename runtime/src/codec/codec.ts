@@ -17,10 +17,11 @@ export interface Codec<M = unknown, I = M> {
   readonly contentType: string;
   /**
    * The message's descriptor, which formats such as JSON work from. Methods, topics and the
-   * generated lists of codecs have it. Absent for opaque bytes, and on a generated codec imported
-   * by its own name, so that a bundle with that codec does not include protobuf-es.
+   * generated lists of codecs have it once descriptors are loaded, which happens when they are
+   * first needed (`loadDescriptors`). Absent for opaque bytes, and on a generated codec imported by
+   * its own name, so that a bundle with that codec does not include protobuf-es.
    */
-  readonly schema?: DescMessage;
+  readonly schema?: DescMessage | undefined;
   /**
    * Encodes the message into a new array of bytes.
    * @throws MicroError `invalid_argument` that names the field when a value does not fit its type.

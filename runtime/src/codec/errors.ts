@@ -19,7 +19,7 @@ export function cannotDecode(what: string, cause: unknown): MicroError {
 export function needsSchema(contentType: string, typeName: string): MicroError {
   return new UncheckedMicroError(
     "unimplemented",
-    `${contentType} needs the descriptor of ${typeName || "an untyped message"}, and its codec has none`,
+    `${contentType} needs the descriptor of ${typeName || "an untyped message"}, and its codec has none; use the codec of a method or of a generated list, after loadDescriptors()`,
     { outcome: "not-executed" },
   );
 }

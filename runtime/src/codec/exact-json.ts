@@ -1,10 +1,6 @@
 import { type DescField, type DescMessage, type Registry, ScalarType } from "@bufbuild/protobuf";
-import {
-  defaultMaxElements,
-  elementCost,
-  messageCost,
-  tooManyElements,
-} from "./message-elements.ts";
+import { defaultMaxElements, tooManyElements } from "./message-elements.ts";
+import { elementCost, messageCost } from "./message-type.ts";
 
 /** The deepest nesting allowed in JSON. */
 const deepest = 1_000;

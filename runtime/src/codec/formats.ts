@@ -4,6 +4,7 @@
  * runtime.
  */
 export { errorDetail, findDetails } from "./error-detail.ts";
+export { loadDescriptors } from "./file-descriptors.ts";
 export { type JsonFormatOptions, jsonFormat, jsonFormatWith } from "./json.ts";
 export { protobufCodec, protobufFormat } from "./protobuf.ts";
 export { CodecRegistry } from "./registry.ts";

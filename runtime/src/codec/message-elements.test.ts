@@ -5,12 +5,19 @@ import { jsonFormat, protobufCodec } from "@micro-es/runtime/codec";
 import { described } from "@micro-es/runtime/codegenv1";
 import { describe, expect, test } from "vitest";
 import { elementBombs, jsonBombs } from "../../../test/attacks/wire/element-bombs.ts";
-import { SayRequestCodec } from "../../../test/gen/micro/attack/v1/target_micro.ts";
+import {
+  SayRequestCodec,
+  targetDescriptors,
+} from "../../../test/gen/micro/attack/v1/target_micro.ts";
 import { type SayRequest, SayRequestSchema } from "../../../test/gen/micro/attack/v1/target_pb.ts";
 import type { AnyCodec } from "./codec.ts";
 import { checkMessageElements, decodeWithin, defaultMaxElements } from "./message-elements.ts";
 
+/** As output of earlier generators has it. */
 const fast = described(SayRequestCodec, SayRequestSchema);
+const lazy = described(SayRequestCodec, targetDescriptors, "SayRequestSchema");
+// Other files in the same process may load it.
+Object.defineProperty(lazy, "schema", { get: () => undefined, set: () => undefined });
 const reflect = protobufCodec(SayRequestSchema) as AnyCodec;
 
 function decode(codec: AnyCodec, bytes: Uint8Array, most = defaultMaxElements): SayRequest {
@@ -50,7 +57,7 @@ describe("a message of 4 MiB", () => {
 
   test.each(bombs)("of %s is refused before it is decoded", (_, bomb) => {
     const bytes = bomb();
-    for (const codec of [fast, reflect]) {
+    for (const codec of [fast, lazy, reflect]) {
       const { code, message } = errorOf(() => decode(codec, bytes));
       expect(code).toBe("resource_exhausted");
       expect(message).toContain("has more than 262144 elements");
@@ -72,6 +79,7 @@ describe("a message of 4 MiB", () => {
     const bytes = toBinary(SayRequestSchema, create(SayRequestSchema, init));
     // An assertion would compare millions of bytes one by one.
     expect(isDeepStrictEqual(decode(fast, bytes), decode(reflect, bytes))).toBe(true);
+    expect(isDeepStrictEqual(decode(lazy, bytes), decode(reflect, bytes))).toBe(true);
   });
 });
 

@@ -1,44 +1,23 @@
-import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage } from "@bufbuild/protobuf";
 import { type MicroError, UncheckedMicroError } from "../base/error.ts";
 import type { Codec } from "./codec.ts";
 import { protobufContentType } from "./content-type.ts";
 import { cannotDecode } from "./errors.ts";
+import type { FileDescriptors } from "./file-descriptors.ts";
+import {
+  costPerByte,
+  elementCost,
+  type FieldType,
+  type MessageType,
+  messageType,
+  wire,
+} from "./message-type.ts";
 
 /**
  * The default limit of the elements of a message. An element takes about 0.5 µs and a hundred bytes
  * to decode, so no message takes longer than some 150 ms.
  */
 export const defaultMaxElements: number = 256 * 1024;
-
-/**
- * The cost of decoding the parts of a message, in sixteenths of an element. Measured with the
- * generated codecs and with protobuf-es, and rounded up to the more expensive of the two.
- */
-export const elementCost = {
-  element: 16,
-  /**
-   * In addition to its key and value: the object that holds a map becomes slower with each new
-   * name.
-   */
-  numberedEntry: 24,
-  namedEntry: 32,
-  /** It is kept, in an object with a view of its bytes. */
-  unknownField: 16,
-  /** A string or bytes in a list. */
-  text: 4,
-  /** A bigint. */
-  long: 4,
-  /** A number or boolean, or any field without an object of its own. */
-  value: 1,
-} as const;
-
-/**
- * The cost of a message of a type before its fields are read: it is created with all of its fields.
- */
-export function messageCost(schema: DescMessage): number {
-  const collections = schema.fields.filter(isCollection).length;
-  return Math.max(elementCost.element, 8 + 2 * schema.fields.length + 4 * collections);
-}
 
 /**
  * Decodes a message unless it has more elements than `most`: small parts of a message may take a
@@ -58,8 +37,8 @@ export function decodeWithin<M>(
   if (codec.decodeWithin !== undefined) return codec.decodeWithin(view(bytes, start, end), most);
   // A message this small cannot have too many, whatever its type.
   if (end - start > most >>> 6) {
-    const schema = countedSchema(codec);
-    if (schema !== undefined) checkMessageElements(schema, bytes, start, end, most);
+    const type = countedType(codec);
+    if (type !== undefined) checkElements(codec.typeName, type, bytes, start, end, most);
   }
   return codec.decodeFrom === undefined
     ? codec.decode(view(bytes, start, end), copyBytes)
@@ -68,7 +47,19 @@ export function decodeWithin<M>(
 
 /**
  * The type by which the elements of a codec's messages are counted; undefined for other formats,
- * and without a descriptor.
+ * and if nothing describes its fields.
+ */
+function countedType(codec: Codec<unknown, never>): MessageType | undefined {
+  const schema = countedSchema(codec);
+  if (schema !== undefined) return messageType(schema);
+  const { file } = codec as typeof codec & { readonly file?: FileDescriptors | undefined };
+  const table = file?.table(codec.typeName);
+  return table === undefined ? undefined : messageType(table);
+}
+
+/**
+ * The descriptor by which the elements of a codec's messages are counted; undefined for other
+ * formats, and without a descriptor.
  */
 export function countedSchema({
   schema,
@@ -91,8 +82,19 @@ export function checkMessageElements(
   end: number,
   most: number,
 ): void {
-  if (elementsUpTo(schema, end - start) > most) {
-    new Counter(schema.typeName, bytes, start, end, most).count(messageType(schema));
+  checkElements(schema.typeName, messageType(schema), bytes, start, end, most);
+}
+
+function checkElements(
+  typeName: string,
+  type: MessageType,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  most: number,
+): void {
+  if (elementsWithin(type, end - start) > most) {
+    new Counter(typeName, bytes, start, end, most).count(type);
   }
 }
 
@@ -101,10 +103,11 @@ export function checkMessageElements(
  * count as an element, like an empty message of a type with few fields.
  */
 export function elementsUpTo(schema: DescMessage | undefined, bytes: number): number {
-  if (schema === undefined) return Math.ceil(bytes / 2);
-  const type = messageType(schema);
-  type.perByte ??= dearestByte(type);
-  return Math.ceil((bytes * type.perByte) / elementCost.element);
+  return schema === undefined ? Math.ceil(bytes / 2) : elementsWithin(messageType(schema), bytes);
+}
+
+function elementsWithin(type: MessageType, bytes: number): number {
+  return Math.ceil((bytes * costPerByte(type)) / elementCost.element);
 }
 
 /**
@@ -133,154 +136,6 @@ function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
 
 /** How deeply decoders follow nested messages, including the outermost one. */
 const deepest = 100;
-
-/** The properties of a message type that counting needs. */
-interface MessageType {
-  readonly fields: Map<number, FieldType>;
-  /** The highest cost per byte of such a message; undefined until first computed. */
-  perByte: number | undefined;
-}
-
-interface FieldType {
-  /** The wire type when it is not packed. */
-  readonly wireType: number;
-  /** Per occurrence, or per value if it is packed. */
-  readonly cost: number;
-  /** The size of a packed value in bytes; 0 for varints, undefined if values are not packed. */
-  readonly packedBytes: number | undefined;
-  readonly message: MessageType | undefined;
-}
-
-const messageTypes = new WeakMap<DescMessage, MessageType>();
-
-function messageType(schema: DescMessage): MessageType {
-  let type = messageTypes.get(schema);
-  if (type === undefined) {
-    type = { fields: new Map(), perByte: undefined };
-    // Stored before its fields, because a type may contain itself.
-    messageTypes.set(schema, type);
-    for (const field of schema.fields) type.fields.set(field.number, fieldType(field));
-  }
-  return type;
-}
-
-function fieldType(field: DescField): FieldType {
-  if (field.fieldKind === "map") return mapType(field);
-  if (field.message !== undefined) {
-    return {
-      wireType: field.delimitedEncoding ? wire.groupStart : wire.lengthDelimited,
-      cost: messageCost(field.message),
-      packedBytes: undefined,
-      message: messageType(field.message),
-    };
-  }
-  const scalar = scalarType(field.scalar);
-  const inList = field.fieldKind === "list";
-  const closed = field.enum !== undefined && !field.enum.open;
-  return {
-    ...scalar,
-    packedBytes: inList ? scalar.packedBytes : undefined,
-    cost: closed ? elementCost.unknownField : inList ? scalar.cost : ownCost(field),
-  };
-}
-
-/**
- * The cost of a field that is neither a list nor a message. In a oneof its value is in an object,
- * and bytes are a view.
- */
-function ownCost({ oneof, scalar }: DescField): number {
-  if (oneof !== undefined) return elementCost.text;
-  return scalar === 12 ? 2 * elementCost.value : elementCost.value;
-}
-
-function mapType(field: DescField & { fieldKind: "map" }): FieldType {
-  const named = scalarType(field.mapKey).packedBytes === undefined;
-  const key: FieldType = { ...scalarType(field.mapKey), packedBytes: undefined };
-  const value: FieldType =
-    field.message === undefined
-      ? { ...scalarType(field.scalar), packedBytes: undefined }
-      : {
-          wireType: wire.lengthDelimited,
-          cost: elementCost.value,
-          packedBytes: undefined,
-          message: messageType(field.message),
-        };
-  const fields = new Map([
-    [1, key],
-    [2, value],
-  ]);
-  return {
-    wireType: wire.lengthDelimited,
-    // An entry has a value even if the message omits it.
-    cost:
-      (named ? elementCost.namedEntry : elementCost.numberedEntry) +
-      (field.message === undefined ? 0 : messageCost(field.message)),
-    packedBytes: undefined,
-    message: { fields, perByte: undefined },
-  };
-}
-
-function isCollection({ fieldKind }: DescField): boolean {
-  return fieldKind === "list" || fieldKind === "map";
-}
-
-const wire = {
-  varint: 0,
-  bit64: 1,
-  lengthDelimited: 2,
-  groupStart: 3,
-  groupEnd: 4,
-  bit32: 5,
-} as const;
-
-/** The type of a list's values, by its number in descriptor.proto; undefined stands for an enum. */
-function scalarType(scalar: number | undefined): FieldType {
-  const type = (wireType: number, cost: number, packedBytes: number | undefined) => ({
-    wireType,
-    cost,
-    packedBytes,
-    message: undefined,
-  });
-  switch (scalar) {
-    case 1: // double
-      return type(wire.bit64, elementCost.value, 8);
-    case 2: // float
-    case 7: // fixed32
-    case 15: // sfixed32
-      return type(wire.bit32, elementCost.value, 4);
-    case 6: // fixed64
-    case 16: // sfixed64
-      return type(wire.bit64, elementCost.long, 8);
-    case 3: // int64
-    case 4: // uint64
-    case 18: // sint64
-      return type(wire.varint, elementCost.long, 0);
-    case 9: // string
-    case 12: // bytes
-      return type(wire.lengthDelimited, elementCost.text, undefined);
-    default:
-      return type(wire.varint, elementCost.value, 0);
-  }
-}
-
-/**
- * The highest cost per byte of a message of this type, including the messages that it may contain.
- */
-function dearestByte(type: MessageType): number {
-  const seen = new Set<MessageType>();
-  // A tag and a length or value take at least two bytes.
-  let dearest = elementCost.unknownField / 2;
-  const visit = (each: MessageType) => {
-    if (seen.has(each)) return;
-    seen.add(each);
-    for (const { cost, packedBytes, message } of each.fields.values()) {
-      dearest = Math.max(dearest, cost / (packedBytes === undefined ? 2 : packedBytes || 1));
-      if (message !== undefined) visit(message);
-    }
-  };
-  visit(type);
-  return dearest;
-}
 
 /** Scans the bytes of one message, and throws once the cost exceeds the limit. */
 class Counter {

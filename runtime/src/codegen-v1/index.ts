@@ -10,6 +10,7 @@ import type { Client } from "../client/client.ts";
 import { checkHandler } from "../server/handler-check.ts";
 import type { Server } from "../server/server.ts";
 
+export { type FileDescriptors, fileDescriptors } from "../codec/file-descriptors.ts";
 export { checkType, isNonzero, lengthOf, required } from "../codec/wire/checks.ts";
 export { boolKey } from "../codec/wire/coercion.ts";
 export { isOwn, noBytes, withDefaults } from "../codec/wire/defaults.ts";

@@ -2,6 +2,7 @@ import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protob
 import type { ConnectRouter } from "@connectrpc/connect";
 import { codeToNumber } from "../base/error.ts";
 import type { Method } from "../call/method.ts";
+import { loadDescriptors } from "../codec/file-descriptors.ts";
 import { protobufCodec } from "../codec/protobuf.ts";
 import {
   ServerReflection,
@@ -42,7 +43,10 @@ export function registerGrpcReflection(server: Server): void {
   for (const service of reflectionServices) {
     server.bidi(reflectionMethod(service), async function* (requests) {
       for await (const request of requests) {
-        pool ??= new DescriptorPool([], server.methods, server.events);
+        if (pool === undefined) {
+          await loadDescriptors();
+          pool = new DescriptorPool([], server.methods, server.events);
+        }
         yield responseTo(pool, request);
       }
     });

@@ -1,5 +1,6 @@
 import { MicroError } from "../base/error.ts";
 import { checkOptions } from "../base/option-check.ts";
+import { loadDescriptors } from "../codec/file-descriptors.ts";
 import { checkDial, withinDialLimits } from "../transport/dial-limits.ts";
 import { resolveLimits } from "../transport/limits.ts";
 import { encoding, hosts, limitKinds, tls as tlsKind } from "../transport/option-kinds.ts";
@@ -119,6 +120,7 @@ async function dial(
     });
   }
   checkDial(address, options);
+  await loadDescriptors();
   const { openChannel } = await import("./dial.ts");
   checkDial(address, options);
   const { service } = options;

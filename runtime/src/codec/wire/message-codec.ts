@@ -2,6 +2,7 @@ import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { AnyCodec, Codec } from "../codec.ts";
 import { protobufContentType } from "../content-type.ts";
 import { cannotDecode, cannotEncode } from "../errors.ts";
+import type { FileDescriptors } from "../file-descriptors.ts";
 import { pathOfFailure } from "./failure.ts";
 import type { MessageInit } from "./message-init.ts";
 import { Reader, type ReadMessage } from "./reader.ts";
@@ -37,7 +38,7 @@ export function messageCodec<M extends Message>(
   read: ReadMessage<M>,
   write: WriteMessage<M>,
 ): MessageCodec<M> {
-  return new GeneratedCodec<M, MessageInit<M>>(typeName, create, read, write, undefined);
+  return new GeneratedCodec<M, MessageInit<M>>(typeName, create, read, write);
 }
 
 /**
@@ -46,11 +47,22 @@ export function messageCodec<M extends Message>(
  * types are loose, because relating them costs the type checker more than everything else in a
  * generated file.
  *
- * @param schema the descriptor of the codec's message
+ * @param source the descriptor of the codec's message, as output of earlier versions passes it, or
+ * the descriptors of its file
+ * @param name of the descriptor among those of the file
  */
-export function described(codec: AnyCodec, schema: object): AnyCodec {
+export function described(
+  codec: AnyCodec,
+  source: object | FileDescriptors,
+  name?: string,
+): AnyCodec {
   const { typeName, create, read, write } = codec as MessageCodec<Message>;
-  return new GeneratedCodec<Message, unknown>(typeName, create, read, write, schema as DescMessage);
+  const made = new GeneratedCodec<Message, unknown>(typeName, create, read, write);
+  // All have one shape, whenever their descriptor arrives.
+  made.schema = name === undefined ? (source as DescMessage) : undefined;
+  made.file = name === undefined ? undefined : (source as FileDescriptors);
+  if (name !== undefined) made.file?.describe(made, name);
+  return made;
 }
 
 class GeneratedCodec<M, I> implements MessageCodec<M, I> {
@@ -59,22 +71,17 @@ class GeneratedCodec<M, I> implements MessageCodec<M, I> {
   readonly create: () => M;
   readonly read: ReadMessage<M>;
   readonly write: WriteMessage<M>;
-  declare readonly schema?: DescMessage;
+  declare schema?: DescMessage | undefined;
+  /** Describes its fields before descriptors are loaded. */
+  declare file?: FileDescriptors | undefined;
   /** The size of the last encoded message. Messages of a type often have similar sizes. */
   #lastSize = 0;
 
-  constructor(
-    typeName: string,
-    create: () => M,
-    read: ReadMessage<M>,
-    write: WriteMessage<M>,
-    schema: DescMessage | undefined,
-  ) {
+  constructor(typeName: string, create: () => M, read: ReadMessage<M>, write: WriteMessage<M>) {
     this.typeName = typeName;
     this.create = create;
     this.read = read;
     this.write = write;
-    if (schema !== undefined) this.schema = schema;
   }
 
   encode(message: I): Uint8Array {

@@ -1,5 +1,6 @@
 import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
+import { loadDescriptors } from "../../codec/file-descriptors.ts";
 import { checkDial } from "../dial-limits.ts";
 import { resolveLimits } from "../limits.ts";
 import { hosts, limitKinds, tls } from "../option-kinds.ts";
@@ -87,6 +88,7 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         });
       }
       checkDial(address, dialOptions);
+      await loadDescriptors();
       const { httpVersion = "2" } = options;
       const clientTls = options.tls?.client;
       if (httpVersion === "2") {

@@ -4,6 +4,7 @@ import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
 import { WebAccess } from "../../base/web-access.ts";
+import { loadDescriptors } from "../../codec/file-descriptors.ts";
 import { onCertificateExpiry } from "../certificate-expiry.ts";
 import { NativeListener } from "../native/native-listener.ts";
 import { nativeRefusal } from "../native/refuse-connection.ts";
@@ -99,8 +100,9 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
       return webAccess;
     };
     this.#others = others.map((protocol) => {
-      const load = () =>
-        protocol.load({
+      const load = async () => {
+        await loadDescriptors();
+        return protocol.load({
           dispatcher,
           limits,
           options,
@@ -109,6 +111,7 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
           handBack: others.length > 1 ? (socket) => this.#firstBytes.read(socket) : undefined,
           exchange: this.#others.find(([{ exchanges }]) => exchanges === true)?.[1].exchange,
         });
+      };
       return [protocol, new LazyProtocolServer(protocol.name, load, options)];
     });
     this.#tls = tls && nodeTls && this.#secure(tls, nodeTls);

@@ -3,10 +3,11 @@
 /* eslint-disable */
 
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   described,
+  fileDescriptors,
   keepUnknown,
   leave,
   messageCodec,
@@ -14,7 +15,6 @@ import {
   putKept,
 } from "@micro-es/runtime/codegenv1";
 import type { Empty } from "./empty_pb.ts";
-import { EmptySchema } from "./empty_pb.ts";
 
 /** Initializer for {@link Empty}; all fields are optional. */
 export type EmptyInit = MessageInit<Empty>;
@@ -27,8 +27,18 @@ export const EmptyCodec: MessageCodec<Empty, EmptyInit> = /*@__PURE__*/ messageC
   writeEmpty,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const emptyDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./empty_pb.ts"),
+  [
+    "grpc.testing.Empty",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
-export const emptyCodecs: readonly AnyCodec[] = [/*@__PURE__*/ described(EmptyCodec, EmptySchema)];
+export const emptyCodecs: readonly AnyCodec[] = [
+  /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
+];
 
 function newEmpty(): Empty {
   return {

@@ -5,12 +5,13 @@
 // The messages of gRPC's interoperability tests, as far as the cases that run here use them.
 
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   closeLength,
   described,
   enter,
+  fileDescriptors,
   getBool,
   getBytes,
   getInt32,
@@ -40,18 +41,6 @@ import type {
   StreamingInputCallResponse,
   StreamingOutputCallRequest,
   StreamingOutputCallResponse,
-} from "./messages_pb.ts";
-import {
-  BoolValueSchema,
-  EchoStatusSchema,
-  PayloadSchema,
-  ResponseParametersSchema,
-  SimpleRequestSchema,
-  SimpleResponseSchema,
-  StreamingInputCallRequestSchema,
-  StreamingInputCallResponseSchema,
-  StreamingOutputCallRequestSchema,
-  StreamingOutputCallResponseSchema,
 } from "./messages_pb.ts";
 
 /** Initializer for {@link BoolValue}; all fields are optional. */
@@ -180,18 +169,51 @@ export const StreamingOutputCallResponseCodec: MessageCodec<
   writeStreamingOutputCallResponse,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const messagesDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./messages_pb.ts"),
+  [
+    "grpc.testing.BoolValue 1:8",
+    "grpc.testing.Payload 1:e 2:12",
+    "grpc.testing.EchoStatus 1:5 2:9",
+    "grpc.testing.SimpleRequest 1:e 2:5 3:mgrpc.testing.Payload 4:8 5:8 6:mgrpc.testing.BoolValue 7:mgrpc.testing.EchoStatus 8:mgrpc.testing.BoolValue 9:8",
+    "grpc.testing.SimpleResponse 1:mgrpc.testing.Payload 2:9 3:9 4:9",
+    "grpc.testing.StreamingInputCallRequest 1:mgrpc.testing.Payload 2:mgrpc.testing.BoolValue",
+    "grpc.testing.StreamingInputCallResponse 1:5",
+    "grpc.testing.ResponseParameters 1:5 2:5 3:mgrpc.testing.BoolValue",
+    "grpc.testing.StreamingOutputCallRequest 1:e 2*mgrpc.testing.ResponseParameters 3:mgrpc.testing.Payload 7:mgrpc.testing.EchoStatus",
+    "grpc.testing.StreamingOutputCallResponse 1:mgrpc.testing.Payload",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const messagesCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(BoolValueCodec, BoolValueSchema),
-  /*@__PURE__*/ described(PayloadCodec, PayloadSchema),
-  /*@__PURE__*/ described(EchoStatusCodec, EchoStatusSchema),
-  /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
-  /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
-  /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
-  /*@__PURE__*/ described(ResponseParametersCodec, ResponseParametersSchema),
-  /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
+  /*@__PURE__*/ described(BoolValueCodec, messagesDescriptors, "BoolValueSchema"),
+  /*@__PURE__*/ described(PayloadCodec, messagesDescriptors, "PayloadSchema"),
+  /*@__PURE__*/ described(EchoStatusCodec, messagesDescriptors, "EchoStatusSchema"),
+  /*@__PURE__*/ described(SimpleRequestCodec, messagesDescriptors, "SimpleRequestSchema"),
+  /*@__PURE__*/ described(SimpleResponseCodec, messagesDescriptors, "SimpleResponseSchema"),
+  /*@__PURE__*/ described(
+    StreamingInputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingInputCallRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    StreamingInputCallResponseCodec,
+    messagesDescriptors,
+    "StreamingInputCallResponseSchema",
+  ),
+  /*@__PURE__*/ described(ResponseParametersCodec, messagesDescriptors, "ResponseParametersSchema"),
+  /*@__PURE__*/ described(
+    StreamingOutputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingOutputCallRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    StreamingOutputCallResponseCodec,
+    messagesDescriptors,
+    "StreamingOutputCallResponseSchema",
+  ),
 ];
 
 function newBoolValue(): BoolValue {

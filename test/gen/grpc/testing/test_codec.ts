@@ -4,9 +4,9 @@
 
 import type { AnyCodec } from "@micro-es/runtime";
 import { described } from "@micro-es/runtime/codegenv1";
-import { EmptyCodec } from "./empty_codec.ts";
-import { EmptySchema } from "./empty_pb.ts";
+import { EmptyCodec, emptyDescriptors } from "./empty_codec.ts";
 import {
+  messagesDescriptors,
   SimpleRequestCodec,
   SimpleResponseCodec,
   StreamingInputCallRequestCodec,
@@ -14,22 +14,30 @@ import {
   StreamingOutputCallRequestCodec,
   StreamingOutputCallResponseCodec,
 } from "./messages_codec.ts";
-import {
-  SimpleRequestSchema,
-  SimpleResponseSchema,
-  StreamingInputCallRequestSchema,
-  StreamingInputCallResponseSchema,
-  StreamingOutputCallRequestSchema,
-  StreamingOutputCallResponseSchema,
-} from "./messages_pb.ts";
 
 /** All codecs of this file, for lookup by type name. */
 export const testCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(EmptyCodec, EmptySchema),
-  /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
-  /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
-  /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingOutputCallResponseCodec, StreamingOutputCallResponseSchema),
-  /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
-  /*@__PURE__*/ described(StreamingInputCallResponseCodec, StreamingInputCallResponseSchema),
+  /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
+  /*@__PURE__*/ described(SimpleRequestCodec, messagesDescriptors, "SimpleRequestSchema"),
+  /*@__PURE__*/ described(SimpleResponseCodec, messagesDescriptors, "SimpleResponseSchema"),
+  /*@__PURE__*/ described(
+    StreamingOutputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingOutputCallRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    StreamingOutputCallResponseCodec,
+    messagesDescriptors,
+    "StreamingOutputCallResponseSchema",
+  ),
+  /*@__PURE__*/ described(
+    StreamingInputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingInputCallRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    StreamingInputCallResponseCodec,
+    messagesDescriptors,
+    "StreamingInputCallResponseSchema",
+  ),
 ];

@@ -12,9 +12,8 @@ import type {
 } from "@micro-es/runtime";
 import { calls, described, serves } from "@micro-es/runtime/codegenv1";
 import type { EmptyInit } from "./empty_codec.ts";
-import { EmptyCodec } from "./empty_codec.ts";
+import { EmptyCodec, emptyDescriptors } from "./empty_codec.ts";
 import type { Empty } from "./empty_pb.ts";
-import { EmptySchema } from "./empty_pb.ts";
 import type {
   SimpleRequestInit,
   SimpleResponseInit,
@@ -24,6 +23,7 @@ import type {
   StreamingOutputCallResponseInit,
 } from "./messages_codec.ts";
 import {
+  messagesDescriptors,
   SimpleRequestCodec,
   SimpleResponseCodec,
   StreamingInputCallRequestCodec,
@@ -38,14 +38,6 @@ import type {
   StreamingInputCallResponse,
   StreamingOutputCallRequest,
   StreamingOutputCallResponse,
-} from "./messages_pb.ts";
-import {
-  SimpleRequestSchema,
-  SimpleResponseSchema,
-  StreamingInputCallRequestSchema,
-  StreamingInputCallResponseSchema,
-  StreamingOutputCallRequestSchema,
-  StreamingOutputCallResponseSchema,
 } from "./messages_pb.ts";
 
 /**
@@ -237,8 +229,8 @@ const TestService_emptyCall: Method<Empty, EmptyInit, Empty, EmptyInit> = {
   service: "grpc.testing",
   name: "grpc.testing.TestService/EmptyCall",
   kind: "unary",
-  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
-  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  input: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
+  output: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
   idempotency: "unknown",
 };
 
@@ -251,8 +243,8 @@ const TestService_unaryCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/UnaryCall",
   kind: "unary",
-  input: /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
-  output: /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
+  input: /*@__PURE__*/ described(SimpleRequestCodec, messagesDescriptors, "SimpleRequestSchema"),
+  output: /*@__PURE__*/ described(SimpleResponseCodec, messagesDescriptors, "SimpleResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -265,8 +257,8 @@ const TestService_cacheableUnaryCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/CacheableUnaryCall",
   kind: "unary",
-  input: /*@__PURE__*/ described(SimpleRequestCodec, SimpleRequestSchema),
-  output: /*@__PURE__*/ described(SimpleResponseCodec, SimpleResponseSchema),
+  input: /*@__PURE__*/ described(SimpleRequestCodec, messagesDescriptors, "SimpleRequestSchema"),
+  output: /*@__PURE__*/ described(SimpleResponseCodec, messagesDescriptors, "SimpleResponseSchema"),
   idempotency: "no_side_effects",
 };
 
@@ -279,10 +271,15 @@ const TestService_streamingOutputCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/StreamingOutputCall",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  input: /*@__PURE__*/ described(
+    StreamingOutputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingOutputCallRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     StreamingOutputCallResponseCodec,
-    StreamingOutputCallResponseSchema,
+    messagesDescriptors,
+    "StreamingOutputCallResponseSchema",
   ),
   idempotency: "unknown",
 };
@@ -296,10 +293,15 @@ const TestService_streamingInputCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/StreamingInputCall",
   kind: "client_streaming",
-  input: /*@__PURE__*/ described(StreamingInputCallRequestCodec, StreamingInputCallRequestSchema),
+  input: /*@__PURE__*/ described(
+    StreamingInputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingInputCallRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     StreamingInputCallResponseCodec,
-    StreamingInputCallResponseSchema,
+    messagesDescriptors,
+    "StreamingInputCallResponseSchema",
   ),
   idempotency: "unknown",
 };
@@ -313,10 +315,15 @@ const TestService_fullDuplexCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/FullDuplexCall",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  input: /*@__PURE__*/ described(
+    StreamingOutputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingOutputCallRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     StreamingOutputCallResponseCodec,
-    StreamingOutputCallResponseSchema,
+    messagesDescriptors,
+    "StreamingOutputCallResponseSchema",
   ),
   idempotency: "unknown",
 };
@@ -330,10 +337,15 @@ const TestService_halfDuplexCall: Method<
   service: "grpc.testing",
   name: "grpc.testing.TestService/HalfDuplexCall",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(StreamingOutputCallRequestCodec, StreamingOutputCallRequestSchema),
+  input: /*@__PURE__*/ described(
+    StreamingOutputCallRequestCodec,
+    messagesDescriptors,
+    "StreamingOutputCallRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     StreamingOutputCallResponseCodec,
-    StreamingOutputCallResponseSchema,
+    messagesDescriptors,
+    "StreamingOutputCallResponseSchema",
   ),
   idempotency: "unknown",
 };
@@ -342,8 +354,8 @@ const TestService_unimplementedCall: Method<Empty, EmptyInit, Empty, EmptyInit> 
   service: "grpc.testing",
   name: "grpc.testing.TestService/UnimplementedCall",
   kind: "unary",
-  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
-  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  input: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
+  output: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
   idempotency: "unknown",
 };
 
@@ -351,8 +363,8 @@ const UnimplementedService_unimplementedCall: Method<Empty, EmptyInit, Empty, Em
   service: "grpc.testing",
   name: "grpc.testing.UnimplementedService/UnimplementedCall",
   kind: "unary",
-  input: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
-  output: /*@__PURE__*/ described(EmptyCodec, EmptySchema),
+  input: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
+  output: /*@__PURE__*/ described(EmptyCodec, emptyDescriptors, "EmptySchema"),
   idempotency: "unknown",
 };
 

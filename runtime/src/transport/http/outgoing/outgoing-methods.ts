@@ -108,6 +108,8 @@ export class OutgoingMethods {
     let known = this.#known.get(method);
     if (known === undefined) {
       known = this.#create(method);
+      // Its descriptor may still be loading, if it was imported after the channel was dialed.
+      if (known.isUndescribed) return known;
       this.#known.set(method, known);
     }
     this.#last = known;

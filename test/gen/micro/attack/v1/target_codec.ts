@@ -12,13 +12,14 @@ import {
   TimestampSchema,
 } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec as AnyCodec$1, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { LongKey, Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, LongKey, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   closeLength,
   described,
   endOf,
   enter,
+  fileDescriptors,
   getBool,
   getBytes,
   getDouble,
@@ -57,13 +58,6 @@ import {
 } from "@micro-es/runtime/codegenv1";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import type { BigRequest, Item, SayRequest, SayResponse, WasteRequest } from "./target_pb.ts";
-import {
-  BigRequestSchema,
-  ItemSchema,
-  SayRequestSchema,
-  SayResponseSchema,
-  WasteRequestSchema,
-} from "./target_pb.ts";
 
 /** Initializer for {@link SayRequest}; all fields are optional. */
 export type SayRequestInit = MessageInit<SayRequest>;
@@ -124,13 +118,26 @@ export const ItemCodec: MessageCodec<Item, ItemInit> = /*@__PURE__*/ messageCode
   writeItem,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const targetDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./target_pb.ts"),
+  [
+    "micro.attack.v1.SayRequest 1:9 2:12 3*mmicro.attack.v1.Item 4*3 5*8 6:s 7{3}9 8{9}mmicro.attack.v1.Item 9:3 10:1 11:mgoogle.protobuf.Any 12:mgoogle.protobuf.Timestamp 13:mgoogle.protobuf.Duration 14:mgoogle.protobuf.FieldMask 15:13",
+    "micro.attack.v1.SayResponse 1:9 2:12 3:13",
+    "micro.attack.v1.BigRequest 1:13 2:13",
+    "micro.attack.v1.WasteRequest 1:13 2:13 3:13 4:8 5:8",
+    "micro.attack.v1.Item 1:9 2:mmicro.attack.v1.Item 3*mmicro.attack.v1.Item",
+  ],
+  () => [AnyCodec, TimestampCodec, DurationCodec, FieldMaskCodec],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const targetCodecs: readonly AnyCodec$1[] = [
-  /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
-  /*@__PURE__*/ described(BigRequestCodec, BigRequestSchema),
-  /*@__PURE__*/ described(WasteRequestCodec, WasteRequestSchema),
-  /*@__PURE__*/ described(ItemCodec, ItemSchema),
+  /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
+  /*@__PURE__*/ described(BigRequestCodec, targetDescriptors, "BigRequestSchema"),
+  /*@__PURE__*/ described(WasteRequestCodec, targetDescriptors, "WasteRequestSchema"),
+  /*@__PURE__*/ described(ItemCodec, targetDescriptors, "ItemSchema"),
 ];
 
 function newSayRequest(): SayRequest {

@@ -23,15 +23,10 @@ import {
   BigRequestCodec,
   SayRequestCodec,
   SayResponseCodec,
+  targetDescriptors,
   WasteRequestCodec,
 } from "./target_codec.ts";
 import type { BigRequest, SayRequest, SayResponse, WasteRequest } from "./target_pb.ts";
-import {
-  BigRequestSchema,
-  SayRequestSchema,
-  SayResponseSchema,
-  WasteRequestSchema,
-} from "./target_pb.ts";
 
 /** @generated from service micro.attack.v1.TargetService */
 export interface TargetServiceClient {
@@ -209,8 +204,8 @@ const TargetService_say: Method<SayRequest, SayRequestInit, SayResponse, SayResp
   service: "target",
   name: "micro.attack.v1.TargetService/Say",
   kind: "unary",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "no_side_effects",
 };
 
@@ -218,8 +213,8 @@ const TargetService_put: Method<SayRequest, SayRequestInit, SayResponse, SayResp
   service: "target",
   name: "micro.attack.v1.TargetService/Put",
   kind: "unary",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -227,8 +222,8 @@ const TargetService_big: Method<BigRequest, BigRequestInit, SayResponse, SayResp
   service: "target",
   name: "micro.attack.v1.TargetService/Big",
   kind: "unary",
-  input: /*@__PURE__*/ described(BigRequestCodec, BigRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(BigRequestCodec, targetDescriptors, "BigRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -236,8 +231,8 @@ const TargetService_hold: Method<SayRequest, SayRequestInit, SayResponse, SayRes
   service: "target",
   name: "micro.attack.v1.TargetService/Hold",
   kind: "unary",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -245,8 +240,8 @@ const TargetService_ignore: Method<SayRequest, SayRequestInit, SayResponse, SayR
   service: "target",
   name: "micro.attack.v1.TargetService/Ignore",
   kind: "client_streaming",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -254,8 +249,8 @@ const TargetService_watch: Method<BigRequest, BigRequestInit, SayResponse, SayRe
   service: "target",
   name: "micro.attack.v1.TargetService/Watch",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(BigRequestCodec, BigRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(BigRequestCodec, targetDescriptors, "BigRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -263,8 +258,8 @@ const TargetService_chat: Method<SayRequest, SayRequestInit, SayResponse, SayRes
   service: "target",
   name: "micro.attack.v1.TargetService/Chat",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -272,8 +267,8 @@ const TargetService_fail: Method<SayRequest, SayRequestInit, SayResponse, SayRes
   service: "target",
   name: "micro.attack.v1.TargetService/Fail",
   kind: "unary",
-  input: /*@__PURE__*/ described(SayRequestCodec, SayRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -281,8 +276,8 @@ const TargetService_waste: Method<WasteRequest, WasteRequestInit, SayResponse, S
   service: "target",
   name: "micro.attack.v1.TargetService/Waste",
   kind: "unary",
-  input: /*@__PURE__*/ described(WasteRequestCodec, WasteRequestSchema),
-  output: /*@__PURE__*/ described(SayResponseCodec, SayResponseSchema),
+  input: /*@__PURE__*/ described(WasteRequestCodec, targetDescriptors, "WasteRequestSchema"),
+  output: /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   idempotency: "unknown",
 };
 

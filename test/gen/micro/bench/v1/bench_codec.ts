@@ -9,10 +9,11 @@ import type {
   MessageCodec as MessageCodec$1,
   MessageInit as MessageInit$1,
 } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   described,
+  fileDescriptors,
   getBytes,
   getUint32,
   keepUnknown,
@@ -26,7 +27,6 @@ import {
   storeUint32,
 } from "@micro-es/runtime/codegenv1";
 import type { Message } from "./bench_pb.ts";
-import { MessageSchema } from "./bench_pb.ts";
 
 /** Initializer for {@link Message}; all fields are optional. */
 export type MessageInit = MessageInit$1<Message>;
@@ -39,9 +39,17 @@ export const MessageCodec: MessageCodec$1<Message, MessageInit> = /*@__PURE__*/ 
   writeMessage,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const benchDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./bench_pb.ts"),
+  [
+    "micro.bench.v1.Message 1:12 2:13",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const benchCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
 ];
 
 function newMessage(): Message {

@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   described,
+  fileDescriptors,
   getBytes,
   getInt32,
   getString,
@@ -24,7 +25,6 @@ import {
   storeInt32,
 } from "@micro-es/runtime/codegenv1";
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
-import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 
 /** Initializer for {@link EchoRequest}; all fields are optional. */
 export type EchoRequestInit = MessageInit<EchoRequest>;
@@ -61,11 +61,21 @@ export const EchoedCodec: MessageCodec<Echoed, EchoedInit> = /*@__PURE__*/ messa
   writeEchoed,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const echoDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./echo_pb.ts"),
+  [
+    "micro.test.v1.EchoRequest 1:9 2:12 3:5 4:5 5:9",
+    "micro.test.v1.EchoResponse 1:9 2:12 3:5 4:9",
+    "micro.test.v1.Echoed 1:9 2:5",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const echoCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
-  /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
+  /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
+  /*@__PURE__*/ described(EchoedCodec, echoDescriptors, "EchoedSchema"),
 ];
 
 function newEchoRequest(): EchoRequest {

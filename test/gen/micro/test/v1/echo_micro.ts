@@ -17,9 +17,8 @@ import type {
 import { calls, described, serves } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type { EchoedInit, EchoRequestInit, EchoResponseInit } from "./echo_codec.ts";
-import { EchoedCodec, EchoRequestCodec, EchoResponseCodec } from "./echo_codec.ts";
+import { echoDescriptors, EchoedCodec, EchoRequestCodec, EchoResponseCodec } from "./echo_codec.ts";
 import type { Echoed, EchoRequest, EchoResponse } from "./echo_pb.ts";
-import { EchoedSchema, EchoRequestSchema, EchoResponseSchema } from "./echo_pb.ts";
 
 /** @generated from service micro.test.v1.EchoService */
 export interface EchoServiceClient {
@@ -150,7 +149,7 @@ export function registerEchoServiceHandler(server: Server, handler: EchoServiceH
  */
 export const EchoedTopic: Topic<Echoed, EchoedInit> = /*@__PURE__*/ topic({
   name: "echo.echoed",
-  codec: /*@__PURE__*/ described(EchoedCodec, EchoedSchema),
+  codec: /*@__PURE__*/ described(EchoedCodec, echoDescriptors, "EchoedSchema"),
   digest: "2cc8ea44313761f3",
   key: (event) => event.text ?? "",
 });
@@ -159,8 +158,8 @@ const EchoService_echo: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   service: "echo",
   name: "micro.test.v1.EchoService/Echo",
   kind: "unary",
-  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  input: /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  output: /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
   idempotency: "no_side_effects",
 };
 
@@ -168,8 +167,8 @@ const EchoService_once: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   service: "echo",
   name: "micro.test.v1.EchoService/Once",
   kind: "unary",
-  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  input: /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  output: /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -177,8 +176,8 @@ const EchoService_repeat: Method<EchoRequest, EchoRequestInit, EchoResponse, Ech
   service: "echo",
   name: "micro.test.v1.EchoService/Repeat",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  input: /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  output: /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -186,8 +185,8 @@ const EchoService_collect: Method<EchoRequest, EchoRequestInit, EchoResponse, Ec
   service: "echo",
   name: "micro.test.v1.EchoService/Collect",
   kind: "client_streaming",
-  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  input: /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  output: /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -195,8 +194,8 @@ const EchoService_chat: Method<EchoRequest, EchoRequestInit, EchoResponse, EchoR
   service: "echo",
   name: "micro.test.v1.EchoService/Chat",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(EchoRequestCodec, EchoRequestSchema),
-  output: /*@__PURE__*/ described(EchoResponseCodec, EchoResponseSchema),
+  input: /*@__PURE__*/ described(EchoRequestCodec, echoDescriptors, "EchoRequestSchema"),
+  output: /*@__PURE__*/ described(EchoResponseCodec, echoDescriptors, "EchoResponseSchema"),
   idempotency: "unknown",
 };
 

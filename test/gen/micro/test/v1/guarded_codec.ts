@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   described,
+  fileDescriptors,
   getString,
   getUint32,
   keepUnknown,
@@ -32,19 +33,6 @@ import type {
   GuardedServiceReadResponse,
   GuardedServiceWriteRequest,
   GuardedServiceWriteResponse,
-} from "./guarded_pb.ts";
-import {
-  DocumentChangedSchema,
-  GuardedServiceAboutRequestSchema,
-  GuardedServiceAboutResponseSchema,
-  GuardedServiceDeleteRequestSchema,
-  GuardedServiceDeleteResponseSchema,
-  GuardedServiceEditRequestSchema,
-  GuardedServiceEditResponseSchema,
-  GuardedServiceReadRequestSchema,
-  GuardedServiceReadResponseSchema,
-  GuardedServiceWriteRequestSchema,
-  GuardedServiceWriteResponseSchema,
 } from "./guarded_pb.ts";
 
 /** Initializer for {@link GuardedServiceAboutRequest}; all fields are optional. */
@@ -199,19 +187,77 @@ export const DocumentChangedCodec: MessageCodec<DocumentChanged, DocumentChanged
     writeDocumentChanged,
   );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const guardedDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./guarded_pb.ts"),
+  [
+    "micro.test.v1.GuardedServiceAboutRequest",
+    "micro.test.v1.GuardedServiceAboutResponse 1:9",
+    "micro.test.v1.GuardedServiceReadRequest 1:9",
+    "micro.test.v1.GuardedServiceReadResponse 1:9",
+    "micro.test.v1.GuardedServiceWriteRequest 1:9",
+    "micro.test.v1.GuardedServiceWriteResponse 1:13",
+    "micro.test.v1.GuardedServiceEditRequest 1:9",
+    "micro.test.v1.GuardedServiceEditResponse 1:9",
+    "micro.test.v1.GuardedServiceDeleteRequest 1:9",
+    "micro.test.v1.GuardedServiceDeleteResponse",
+    "micro.test.v1.DocumentChanged 1:9",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const guardedCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(GuardedServiceAboutRequestCodec, GuardedServiceAboutRequestSchema),
-  /*@__PURE__*/ described(GuardedServiceAboutResponseCodec, GuardedServiceAboutResponseSchema),
-  /*@__PURE__*/ described(GuardedServiceReadRequestCodec, GuardedServiceReadRequestSchema),
-  /*@__PURE__*/ described(GuardedServiceReadResponseCodec, GuardedServiceReadResponseSchema),
-  /*@__PURE__*/ described(GuardedServiceWriteRequestCodec, GuardedServiceWriteRequestSchema),
-  /*@__PURE__*/ described(GuardedServiceWriteResponseCodec, GuardedServiceWriteResponseSchema),
-  /*@__PURE__*/ described(GuardedServiceEditRequestCodec, GuardedServiceEditRequestSchema),
-  /*@__PURE__*/ described(GuardedServiceEditResponseCodec, GuardedServiceEditResponseSchema),
-  /*@__PURE__*/ described(GuardedServiceDeleteRequestCodec, GuardedServiceDeleteRequestSchema),
-  /*@__PURE__*/ described(GuardedServiceDeleteResponseCodec, GuardedServiceDeleteResponseSchema),
-  /*@__PURE__*/ described(DocumentChangedCodec, DocumentChangedSchema),
+  /*@__PURE__*/ described(
+    GuardedServiceAboutRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceAboutRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceAboutResponseCodec,
+    guardedDescriptors,
+    "GuardedServiceAboutResponseSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceReadRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceReadRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceReadResponseCodec,
+    guardedDescriptors,
+    "GuardedServiceReadResponseSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceWriteRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceWriteRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceWriteResponseCodec,
+    guardedDescriptors,
+    "GuardedServiceWriteResponseSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceEditRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceEditRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceEditResponseCodec,
+    guardedDescriptors,
+    "GuardedServiceEditResponseSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceDeleteRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceDeleteRequestSchema",
+  ),
+  /*@__PURE__*/ described(
+    GuardedServiceDeleteResponseCodec,
+    guardedDescriptors,
+    "GuardedServiceDeleteResponseSchema",
+  ),
+  /*@__PURE__*/ described(DocumentChangedCodec, guardedDescriptors, "DocumentChangedSchema"),
 ];
 
 function newGuardedServiceAboutRequest(): GuardedServiceAboutRequest {

@@ -32,6 +32,7 @@ import type {
 } from "./guarded_codec.ts";
 import {
   DocumentChangedCodec,
+  guardedDescriptors,
   GuardedServiceAboutRequestCodec,
   GuardedServiceAboutResponseCodec,
   GuardedServiceDeleteRequestCodec,
@@ -55,19 +56,6 @@ import type {
   GuardedServiceReadResponse,
   GuardedServiceWriteRequest,
   GuardedServiceWriteResponse,
-} from "./guarded_pb.ts";
-import {
-  DocumentChangedSchema,
-  GuardedServiceAboutRequestSchema,
-  GuardedServiceAboutResponseSchema,
-  GuardedServiceDeleteRequestSchema,
-  GuardedServiceDeleteResponseSchema,
-  GuardedServiceEditRequestSchema,
-  GuardedServiceEditResponseSchema,
-  GuardedServiceReadRequestSchema,
-  GuardedServiceReadResponseSchema,
-  GuardedServiceWriteRequestSchema,
-  GuardedServiceWriteResponseSchema,
 } from "./guarded_pb.ts";
 
 /**
@@ -255,7 +243,11 @@ export function registerGuardedServiceHandler(
 export const DocumentChangedTopic: Topic<DocumentChanged, DocumentChangedInit> =
   /*@__PURE__*/ topic({
     name: "documents.changed",
-    codec: /*@__PURE__*/ described(DocumentChangedCodec, DocumentChangedSchema),
+    codec: /*@__PURE__*/ described(
+      DocumentChangedCodec,
+      guardedDescriptors,
+      "DocumentChangedSchema",
+    ),
     digest: "45a6237e7e4ceb84",
     key: (event) => event.document ?? "",
   });
@@ -269,10 +261,15 @@ const GuardedService_about: Method<
   service: "guarded",
   name: "micro.test.v1.GuardedService/About",
   kind: "unary",
-  input: /*@__PURE__*/ described(GuardedServiceAboutRequestCodec, GuardedServiceAboutRequestSchema),
+  input: /*@__PURE__*/ described(
+    GuardedServiceAboutRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceAboutRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     GuardedServiceAboutResponseCodec,
-    GuardedServiceAboutResponseSchema,
+    guardedDescriptors,
+    "GuardedServiceAboutResponseSchema",
   ),
   idempotency: "no_side_effects",
   timeoutMs: 10000,
@@ -288,10 +285,15 @@ const GuardedService_read: Method<
   service: "guarded",
   name: "micro.test.v1.GuardedService/Read",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(GuardedServiceReadRequestCodec, GuardedServiceReadRequestSchema),
+  input: /*@__PURE__*/ described(
+    GuardedServiceReadRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceReadRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     GuardedServiceReadResponseCodec,
-    GuardedServiceReadResponseSchema,
+    guardedDescriptors,
+    "GuardedServiceReadResponseSchema",
   ),
   idempotency: "no_side_effects",
   timeoutMs: 10000,
@@ -307,10 +309,15 @@ const GuardedService_write: Method<
   service: "guarded",
   name: "micro.test.v1.GuardedService/Write",
   kind: "client_streaming",
-  input: /*@__PURE__*/ described(GuardedServiceWriteRequestCodec, GuardedServiceWriteRequestSchema),
+  input: /*@__PURE__*/ described(
+    GuardedServiceWriteRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceWriteRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     GuardedServiceWriteResponseCodec,
-    GuardedServiceWriteResponseSchema,
+    guardedDescriptors,
+    "GuardedServiceWriteResponseSchema",
   ),
   idempotency: "unknown",
   timeoutMs: 10000,
@@ -326,10 +333,15 @@ const GuardedService_edit: Method<
   service: "guarded",
   name: "micro.test.v1.GuardedService/Edit",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(GuardedServiceEditRequestCodec, GuardedServiceEditRequestSchema),
+  input: /*@__PURE__*/ described(
+    GuardedServiceEditRequestCodec,
+    guardedDescriptors,
+    "GuardedServiceEditRequestSchema",
+  ),
   output: /*@__PURE__*/ described(
     GuardedServiceEditResponseCodec,
-    GuardedServiceEditResponseSchema,
+    guardedDescriptors,
+    "GuardedServiceEditResponseSchema",
   ),
   idempotency: "unknown",
   timeoutMs: 10000,
@@ -347,11 +359,13 @@ const GuardedService_delete: Method<
   kind: "unary",
   input: /*@__PURE__*/ described(
     GuardedServiceDeleteRequestCodec,
-    GuardedServiceDeleteRequestSchema,
+    guardedDescriptors,
+    "GuardedServiceDeleteRequestSchema",
   ),
   output: /*@__PURE__*/ described(
     GuardedServiceDeleteResponseCodec,
-    GuardedServiceDeleteResponseSchema,
+    guardedDescriptors,
+    "GuardedServiceDeleteResponseSchema",
   ),
   idempotency: "unknown",
   timeoutMs: 10000,

@@ -9,12 +9,13 @@ import type {
   MessageCodec as MessageCodec$1,
   MessageInit as MessageInit$1,
 } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   closeLength,
   described,
   enter,
+  fileDescriptors,
   getString,
   keepUnknown,
   leave,
@@ -27,13 +28,6 @@ import {
 } from "@micro-es/runtime/codegenv1";
 import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
-import {
-  MessageSchema,
-  RoomSchema,
-  RoomsRequestSchema,
-  RoomsResponseSchema,
-  UtteranceSchema,
-} from "./chat_pb.ts";
 
 /** Initializer for {@link Utterance}; all fields are optional. */
 export type UtteranceInit = MessageInit$1<Utterance>;
@@ -92,13 +86,26 @@ export const RoomCodec: MessageCodec$1<Room, RoomInit> = /*@__PURE__*/ messageCo
   writeRoom,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const chatDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./chat_pb.ts"),
+  [
+    "chat.v1.Utterance 1:9 2:9 3:9",
+    "chat.v1.Message 1:9 2:9 3:mgoogle.protobuf.Timestamp",
+    "chat.v1.RoomsRequest",
+    "chat.v1.RoomsResponse 1*mchat.v1.Room",
+    "chat.v1.Room 1:9 2*9",
+  ],
+  () => [TimestampCodec],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const chatCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(UtteranceCodec, UtteranceSchema),
-  /*@__PURE__*/ described(MessageCodec, MessageSchema),
-  /*@__PURE__*/ described(RoomsRequestCodec, RoomsRequestSchema),
-  /*@__PURE__*/ described(RoomsResponseCodec, RoomsResponseSchema),
-  /*@__PURE__*/ described(RoomCodec, RoomSchema),
+  /*@__PURE__*/ described(UtteranceCodec, chatDescriptors, "UtteranceSchema"),
+  /*@__PURE__*/ described(MessageCodec, chatDescriptors, "MessageSchema"),
+  /*@__PURE__*/ described(RoomsRequestCodec, chatDescriptors, "RoomsRequestSchema"),
+  /*@__PURE__*/ described(RoomsResponseCodec, chatDescriptors, "RoomsResponseSchema"),
+  /*@__PURE__*/ described(RoomCodec, chatDescriptors, "RoomSchema"),
 ];
 
 function newUtterance(): Utterance {

@@ -18,18 +18,13 @@ import type {
   UtteranceInit,
 } from "./chat_codec.ts";
 import {
+  chatDescriptors,
   MessageCodec,
   RoomsRequestCodec,
   RoomsResponseCodec,
   UtteranceCodec,
 } from "./chat_codec.ts";
 import type { Message, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
-import {
-  MessageSchema,
-  RoomsRequestSchema,
-  RoomsResponseSchema,
-  UtteranceSchema,
-} from "./chat_pb.ts";
 
 /**
  * Rooms in which people talk.
@@ -96,8 +91,8 @@ const Chat_talk: Method<Utterance, UtteranceInit, Message, MessageInit> = {
   service: "chat",
   name: "chat.v1.Chat/Talk",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(UtteranceCodec, UtteranceSchema),
-  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  input: /*@__PURE__*/ described(UtteranceCodec, chatDescriptors, "UtteranceSchema"),
+  output: /*@__PURE__*/ described(MessageCodec, chatDescriptors, "MessageSchema"),
   idempotency: "unknown",
 };
 
@@ -105,8 +100,8 @@ const Chat_rooms: Method<RoomsRequest, RoomsRequestInit, RoomsResponse, RoomsRes
   service: "chat",
   name: "chat.v1.Chat/Rooms",
   kind: "unary",
-  input: /*@__PURE__*/ described(RoomsRequestCodec, RoomsRequestSchema),
-  output: /*@__PURE__*/ described(RoomsResponseCodec, RoomsResponseSchema),
+  input: /*@__PURE__*/ described(RoomsRequestCodec, chatDescriptors, "RoomsRequestSchema"),
+  output: /*@__PURE__*/ described(RoomsResponseCodec, chatDescriptors, "RoomsResponseSchema"),
   idempotency: "no_side_effects",
 };
 

@@ -5,12 +5,13 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   closeLength,
   described,
   enter,
+  fileDescriptors,
   getString,
   getUint32,
   keepUnknown,
@@ -30,14 +31,6 @@ import type {
   Line,
   Tick,
   WatchRequest,
-} from "./greeter_pb.ts";
-import {
-  GreetedSchema,
-  HelloRequestSchema,
-  HelloResponseSchema,
-  LineSchema,
-  TickSchema,
-  WatchRequestSchema,
 } from "./greeter_pb.ts";
 
 /** Initializer for {@link HelloRequest}; all fields are optional. */
@@ -109,14 +102,28 @@ export const GreetedCodec: MessageCodec<Greeted, GreetedInit> = /*@__PURE__*/ me
   writeGreeted,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const greeterDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./greeter_pb.ts"),
+  [
+    "greeter.v1.HelloRequest 1:9",
+    "greeter.v1.HelloResponse 1:9 2:9",
+    "greeter.v1.WatchRequest 1:13 2:mgoogle.protobuf.Duration",
+    "greeter.v1.Tick 1:13 2:9",
+    "greeter.v1.Line 1:9",
+    "greeter.v1.Greeted 1:9 2:9",
+  ],
+  () => [DurationCodec],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const greeterCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
-  /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
-  /*@__PURE__*/ described(WatchRequestCodec, WatchRequestSchema),
-  /*@__PURE__*/ described(TickCodec, TickSchema),
-  /*@__PURE__*/ described(LineCodec, LineSchema),
-  /*@__PURE__*/ described(GreetedCodec, GreetedSchema),
+  /*@__PURE__*/ described(HelloRequestCodec, greeterDescriptors, "HelloRequestSchema"),
+  /*@__PURE__*/ described(HelloResponseCodec, greeterDescriptors, "HelloResponseSchema"),
+  /*@__PURE__*/ described(WatchRequestCodec, greeterDescriptors, "WatchRequestSchema"),
+  /*@__PURE__*/ described(TickCodec, greeterDescriptors, "TickSchema"),
+  /*@__PURE__*/ described(LineCodec, greeterDescriptors, "LineSchema"),
+  /*@__PURE__*/ described(GreetedCodec, greeterDescriptors, "GreetedSchema"),
 ];
 
 function newHelloRequest(): HelloRequest {

@@ -24,6 +24,7 @@ import type {
 } from "./greeter_codec.ts";
 import {
   GreetedCodec,
+  greeterDescriptors,
   HelloRequestCodec,
   HelloResponseCodec,
   LineCodec,
@@ -37,14 +38,6 @@ import type {
   Line,
   Tick,
   WatchRequest,
-} from "./greeter_pb.ts";
-import {
-  GreetedSchema,
-  HelloRequestSchema,
-  HelloResponseSchema,
-  LineSchema,
-  TickSchema,
-  WatchRequestSchema,
 } from "./greeter_pb.ts";
 
 /**
@@ -163,7 +156,7 @@ export function registerGreeterHandler(server: Server, handler: GreeterHandler):
  */
 export const GreetedTopic: Topic<Greeted, GreetedInit> = /*@__PURE__*/ topic({
   name: "greeter.greeted",
-  codec: /*@__PURE__*/ described(GreetedCodec, GreetedSchema),
+  codec: /*@__PURE__*/ described(GreetedCodec, greeterDescriptors, "GreetedSchema"),
   digest: "cbcf6168a3f8e5fe",
   key: (event) => event.name ?? "",
 });
@@ -172,8 +165,8 @@ const Greeter_hello: Method<HelloRequest, HelloRequestInit, HelloResponse, Hello
   service: "greeter",
   name: "greeter.v1.Greeter/Hello",
   kind: "unary",
-  input: /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
-  output: /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
+  input: /*@__PURE__*/ described(HelloRequestCodec, greeterDescriptors, "HelloRequestSchema"),
+  output: /*@__PURE__*/ described(HelloResponseCodec, greeterDescriptors, "HelloResponseSchema"),
   idempotency: "no_side_effects",
   timeoutMs: 2000,
   retry: { attempts: 3, backoffMs: 50, maxBackoffMs: 1000, on: ["unavailable"] },
@@ -183,8 +176,8 @@ const Greeter_watch: Method<WatchRequest, WatchRequestInit, Tick, TickInit> = {
   service: "greeter",
   name: "greeter.v1.Greeter/Watch",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(WatchRequestCodec, WatchRequestSchema),
-  output: /*@__PURE__*/ described(TickCodec, TickSchema),
+  input: /*@__PURE__*/ described(WatchRequestCodec, greeterDescriptors, "WatchRequestSchema"),
+  output: /*@__PURE__*/ described(TickCodec, greeterDescriptors, "TickSchema"),
   idempotency: "unknown",
 };
 
@@ -192,8 +185,8 @@ const Greeter_upload: Method<HelloRequest, HelloRequestInit, HelloResponse, Hell
   service: "greeter",
   name: "greeter.v1.Greeter/Upload",
   kind: "client_streaming",
-  input: /*@__PURE__*/ described(HelloRequestCodec, HelloRequestSchema),
-  output: /*@__PURE__*/ described(HelloResponseCodec, HelloResponseSchema),
+  input: /*@__PURE__*/ described(HelloRequestCodec, greeterDescriptors, "HelloRequestSchema"),
+  output: /*@__PURE__*/ described(HelloResponseCodec, greeterDescriptors, "HelloResponseSchema"),
   idempotency: "unknown",
 };
 
@@ -201,8 +194,8 @@ const Greeter_chat: Method<Line, LineInit, Line, LineInit> = {
   service: "greeter",
   name: "greeter.v1.Greeter/Chat",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(LineCodec, LineSchema),
-  output: /*@__PURE__*/ described(LineCodec, LineSchema),
+  input: /*@__PURE__*/ described(LineCodec, greeterDescriptors, "LineSchema"),
+  output: /*@__PURE__*/ described(LineCodec, greeterDescriptors, "LineSchema"),
   idempotency: "unknown",
 };
 

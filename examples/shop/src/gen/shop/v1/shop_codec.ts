@@ -5,12 +5,13 @@
 /* eslint-disable */
 
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
-import type { Reader, Writer } from "@micro-es/runtime/codegenv1";
+import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
   closeLength,
   described,
   enter,
+  fileDescriptors,
   getInt32,
   getString,
   getUint32,
@@ -39,20 +40,6 @@ import type {
   Shipped,
   StockLevel,
   WatchStockRequest,
-} from "./shop_pb.ts";
-import {
-  GetOrderRequestSchema,
-  LineSchema,
-  OrderPlacedSchema,
-  OrderSchema,
-  PlaceRequestSchema,
-  ReservationSchema,
-  ReserveRequestSchema,
-  SentRequestSchema,
-  SentResponseSchema,
-  ShippedSchema,
-  StockLevelSchema,
-  WatchStockRequestSchema,
 } from "./shop_pb.ts";
 
 /** Initializer for {@link PlaceRequest}; all fields are optional. */
@@ -191,20 +178,39 @@ export const LineCodec: MessageCodec<Line, LineInit> = /*@__PURE__*/ messageCode
   writeLine,
 );
 
+/** The descriptors of this file, loaded when they are first needed. */
+export const shopDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
+  () => import("./shop_pb.ts"),
+  [
+    "shop.v1.PlaceRequest 1:9 2*mshop.v1.Line",
+    "shop.v1.Order 1:9 2:9 3*mshop.v1.Line 4:e",
+    "shop.v1.GetOrderRequest 1:9",
+    "shop.v1.ReserveRequest 1:9 2*mshop.v1.Line",
+    "shop.v1.Reservation 1:9",
+    "shop.v1.WatchStockRequest 1:13",
+    "shop.v1.StockLevel 1:9 2:13",
+    "shop.v1.SentRequest 1:9",
+    "shop.v1.SentResponse 1*9",
+    "shop.v1.OrderPlaced 1:9 2:9 3*mshop.v1.Line",
+    "shop.v1.Shipped 1:9 2:9",
+    "shop.v1.Line 1:9 2:13",
+  ],
+);
+
 /** All codecs of this file, for lookup by type name. */
 export const shopCodecs: readonly AnyCodec[] = [
-  /*@__PURE__*/ described(PlaceRequestCodec, PlaceRequestSchema),
-  /*@__PURE__*/ described(OrderCodec, OrderSchema),
-  /*@__PURE__*/ described(GetOrderRequestCodec, GetOrderRequestSchema),
-  /*@__PURE__*/ described(ReserveRequestCodec, ReserveRequestSchema),
-  /*@__PURE__*/ described(ReservationCodec, ReservationSchema),
-  /*@__PURE__*/ described(WatchStockRequestCodec, WatchStockRequestSchema),
-  /*@__PURE__*/ described(StockLevelCodec, StockLevelSchema),
-  /*@__PURE__*/ described(SentRequestCodec, SentRequestSchema),
-  /*@__PURE__*/ described(SentResponseCodec, SentResponseSchema),
-  /*@__PURE__*/ described(OrderPlacedCodec, OrderPlacedSchema),
-  /*@__PURE__*/ described(ShippedCodec, ShippedSchema),
-  /*@__PURE__*/ described(LineCodec, LineSchema),
+  /*@__PURE__*/ described(PlaceRequestCodec, shopDescriptors, "PlaceRequestSchema"),
+  /*@__PURE__*/ described(OrderCodec, shopDescriptors, "OrderSchema"),
+  /*@__PURE__*/ described(GetOrderRequestCodec, shopDescriptors, "GetOrderRequestSchema"),
+  /*@__PURE__*/ described(ReserveRequestCodec, shopDescriptors, "ReserveRequestSchema"),
+  /*@__PURE__*/ described(ReservationCodec, shopDescriptors, "ReservationSchema"),
+  /*@__PURE__*/ described(WatchStockRequestCodec, shopDescriptors, "WatchStockRequestSchema"),
+  /*@__PURE__*/ described(StockLevelCodec, shopDescriptors, "StockLevelSchema"),
+  /*@__PURE__*/ described(SentRequestCodec, shopDescriptors, "SentRequestSchema"),
+  /*@__PURE__*/ described(SentResponseCodec, shopDescriptors, "SentResponseSchema"),
+  /*@__PURE__*/ described(OrderPlacedCodec, shopDescriptors, "OrderPlacedSchema"),
+  /*@__PURE__*/ described(ShippedCodec, shopDescriptors, "ShippedSchema"),
+  /*@__PURE__*/ described(LineCodec, shopDescriptors, "LineSchema"),
 ];
 
 function newPlaceRequest(): PlaceRequest {

@@ -39,6 +39,7 @@ import {
   SentRequestCodec,
   SentResponseCodec,
   ShippedCodec,
+  shopDescriptors,
   StockLevelCodec,
   WatchStockRequestCodec,
 } from "./shop_codec.ts";
@@ -54,19 +55,6 @@ import type {
   Shipped,
   StockLevel,
   WatchStockRequest,
-} from "./shop_pb.ts";
-import {
-  GetOrderRequestSchema,
-  OrderPlacedSchema,
-  OrderSchema,
-  PlaceRequestSchema,
-  ReservationSchema,
-  ReserveRequestSchema,
-  SentRequestSchema,
-  SentResponseSchema,
-  ShippedSchema,
-  StockLevelSchema,
-  WatchStockRequestSchema,
 } from "./shop_pb.ts";
 
 /**
@@ -278,7 +266,7 @@ export function registerMailHandler(server: Server, handler: MailHandler): void 
  */
 export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__*/ topic({
   name: "shop.order_placed",
-  codec: /*@__PURE__*/ described(OrderPlacedCodec, OrderPlacedSchema),
+  codec: /*@__PURE__*/ described(OrderPlacedCodec, shopDescriptors, "OrderPlacedSchema"),
   digest: "39b02167405604d9",
   key: (event) => event.orderId ?? "",
 });
@@ -290,7 +278,7 @@ export const OrderPlacedTopic: Topic<OrderPlaced, OrderPlacedInit> = /*@__PURE__
  */
 export const ShippedTopic: Topic<Shipped, ShippedInit> = /*@__PURE__*/ topic({
   name: "shop.shipped",
-  codec: /*@__PURE__*/ described(ShippedCodec, ShippedSchema),
+  codec: /*@__PURE__*/ described(ShippedCodec, shopDescriptors, "ShippedSchema"),
   digest: "3f9a000659c24029",
   key: (event) => event.orderId ?? "",
 });
@@ -299,8 +287,8 @@ const Orders_place: Method<PlaceRequest, PlaceRequestInit, Order, OrderInit> = {
   service: "orders",
   name: "shop.v1.Orders/Place",
   kind: "unary",
-  input: /*@__PURE__*/ described(PlaceRequestCodec, PlaceRequestSchema),
-  output: /*@__PURE__*/ described(OrderCodec, OrderSchema),
+  input: /*@__PURE__*/ described(PlaceRequestCodec, shopDescriptors, "PlaceRequestSchema"),
+  output: /*@__PURE__*/ described(OrderCodec, shopDescriptors, "OrderSchema"),
   idempotency: "unknown",
 };
 
@@ -308,8 +296,8 @@ const Orders_get: Method<GetOrderRequest, GetOrderRequestInit, Order, OrderInit>
   service: "orders",
   name: "shop.v1.Orders/Get",
   kind: "unary",
-  input: /*@__PURE__*/ described(GetOrderRequestCodec, GetOrderRequestSchema),
-  output: /*@__PURE__*/ described(OrderCodec, OrderSchema),
+  input: /*@__PURE__*/ described(GetOrderRequestCodec, shopDescriptors, "GetOrderRequestSchema"),
+  output: /*@__PURE__*/ described(OrderCodec, shopDescriptors, "OrderSchema"),
   idempotency: "no_side_effects",
 };
 
@@ -317,8 +305,8 @@ const Stock_reserve: Method<ReserveRequest, ReserveRequestInit, Reservation, Res
   service: "stock",
   name: "shop.v1.Stock/Reserve",
   kind: "unary",
-  input: /*@__PURE__*/ described(ReserveRequestCodec, ReserveRequestSchema),
-  output: /*@__PURE__*/ described(ReservationCodec, ReservationSchema),
+  input: /*@__PURE__*/ described(ReserveRequestCodec, shopDescriptors, "ReserveRequestSchema"),
+  output: /*@__PURE__*/ described(ReservationCodec, shopDescriptors, "ReservationSchema"),
   idempotency: "idempotent",
   timeoutMs: 1000,
   retry: { attempts: 3, backoffMs: 50, maxBackoffMs: 1000, on: ["unavailable"] },
@@ -328,8 +316,12 @@ const Stock_watch: Method<WatchStockRequest, WatchStockRequestInit, StockLevel, 
   service: "stock",
   name: "shop.v1.Stock/Watch",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(WatchStockRequestCodec, WatchStockRequestSchema),
-  output: /*@__PURE__*/ described(StockLevelCodec, StockLevelSchema),
+  input: /*@__PURE__*/ described(
+    WatchStockRequestCodec,
+    shopDescriptors,
+    "WatchStockRequestSchema",
+  ),
+  output: /*@__PURE__*/ described(StockLevelCodec, shopDescriptors, "StockLevelSchema"),
   idempotency: "unknown",
 };
 
@@ -337,8 +329,8 @@ const Mail_sent: Method<SentRequest, SentRequestInit, SentResponse, SentResponse
   service: "mail",
   name: "shop.v1.Mail/Sent",
   kind: "unary",
-  input: /*@__PURE__*/ described(SentRequestCodec, SentRequestSchema),
-  output: /*@__PURE__*/ described(SentResponseCodec, SentResponseSchema),
+  input: /*@__PURE__*/ described(SentRequestCodec, shopDescriptors, "SentRequestSchema"),
+  output: /*@__PURE__*/ described(SentResponseCodec, shopDescriptors, "SentResponseSchema"),
   idempotency: "no_side_effects",
 };
 

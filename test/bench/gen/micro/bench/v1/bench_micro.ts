@@ -16,9 +16,8 @@ import type {
 import { calls, described, serves } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type { MessageInit } from "./bench_codec.ts";
-import { MessageCodec } from "./bench_codec.ts";
+import { benchDescriptors, MessageCodec } from "./bench_codec.ts";
 import type { Message } from "./bench_pb.ts";
-import { MessageSchema } from "./bench_pb.ts";
 
 /** @generated from service micro.bench.v1.BenchService */
 export interface BenchServiceClient {
@@ -143,7 +142,7 @@ export function registerPublisherServiceHandler(
 /** @generated from message micro.bench.v1.Message */
 export const MessageTopic: Topic<Message, MessageInit> = /*@__PURE__*/ topic({
   name: "bench.message",
-  codec: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  codec: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
   digest: "02bc55c28398e2e2",
 });
 
@@ -152,8 +151,8 @@ export const BenchService_echo: Method<Message, MessageInit, Message, MessageIni
   service: "bench",
   name: "micro.bench.v1.BenchService/Echo",
   kind: "unary",
-  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
-  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  input: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
+  output: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
   idempotency: "no_side_effects",
 };
 
@@ -162,8 +161,8 @@ export const BenchService_download: Method<Message, MessageInit, Message, Messag
   service: "bench",
   name: "micro.bench.v1.BenchService/Download",
   kind: "server_streaming",
-  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
-  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  input: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
+  output: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
   idempotency: "unknown",
 };
 
@@ -172,8 +171,8 @@ export const BenchService_pingPong: Method<Message, MessageInit, Message, Messag
   service: "bench",
   name: "micro.bench.v1.BenchService/PingPong",
   kind: "bidi_streaming",
-  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
-  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  input: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
+  output: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
   idempotency: "unknown",
 };
 
@@ -182,8 +181,8 @@ export const PublisherService_publish: Method<Message, MessageInit, Message, Mes
   service: "publisher",
   name: "micro.bench.v1.PublisherService/Publish",
   kind: "unary",
-  input: /*@__PURE__*/ described(MessageCodec, MessageSchema),
-  output: /*@__PURE__*/ described(MessageCodec, MessageSchema),
+  input: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
+  output: /*@__PURE__*/ described(MessageCodec, benchDescriptors, "MessageSchema"),
   idempotency: "unknown",
 };
 
