@@ -121,6 +121,11 @@ export interface OutgoingCall {
   readonly deadline: Deadline;
   /** Sent with the call, if present. */
   readonly metadata: Metadata | undefined;
+  /**
+   * Proves who calls. Only for a channel that {@link Channel.carriesCredentials}; for others it is
+   * in the metadata.
+   */
+  readonly credential?: Credential | undefined;
   /** Cancels the call on both sides. */
   readonly signal: AbortSignal | undefined;
   /**
@@ -224,6 +229,11 @@ export interface Channel extends AsyncDisposable {
    * counts instead.
    */
   readonly isEstablished?: boolean;
+  /**
+   * Whether the channel sends {@link OutgoingCall.credential} in a form of its own. Otherwise the
+   * client adds it to the metadata of the call, as `authorization`.
+   */
+  readonly carriesCredentials?: boolean;
   /** Resolves when the channel is closed, with the reason unless `close` was called here. */
   readonly closed: Promise<MicroError | undefined>;
   /** Calls a unary method. */

@@ -27,6 +27,7 @@ import { OutgoingStream } from "./outgoing-stream.ts";
 import { OutgoingUnary } from "./outgoing-unary.ts";
 import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
 import { flag, frameType, maxMethodNameBytes, maxMethods } from "./protocol.ts";
+import { encodedMetadata, SentCredentials } from "./sent-credentials.ts";
 
 const longestRemainingMs = 0xffff_ffff;
 const lastCallId = 0x7fff_ffff;
@@ -45,6 +46,8 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   readonly #sweep: DeadlineSweep;
   readonly #numbers = new WeakMap<AnyMethod, number>();
   readonly #numbersByName = new Map<string, number>();
+  readonly carriesCredentials = true;
+  readonly #credentials = new SentCredentials(this);
   /** The method of the last call, which is usually the method of the next call too. */
   #lastMethod: AnyMethod | undefined;
   #lastNumber = 0;
@@ -132,16 +135,19 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
     if (this.#calls.size >= limit) throw tooManyCalls(this.address, limit);
     const refusal = callRefusal(method.name, outgoing);
     if (refusal !== undefined) throw refusal;
-    const metadata = outgoing.metadata?.isEmpty === false ? outgoing.metadata.encode() : undefined;
+    const { credential } = outgoing;
+    const proof = credential === undefined ? 0 : this.#credentials.numberOf(credential);
+    const metadata = encodedMetadata(outgoing.metadata, proof === 0 ? credential : undefined);
     const number = method === this.#lastMethod ? this.#lastNumber : this.#numberOf(method);
     const id = this.#nextCall();
     this.writer.open(
       frameType.call,
-      metadata === undefined ? flags : flags | flag.metadata,
+      flags | (metadata === undefined ? 0 : flag.metadata) | (proof === 0 ? 0 : flag.credential),
       number,
       id,
       remainingField(outgoing.deadline),
     );
+    if (proof !== 0) this.writer.uint16(proof);
     if (metadata !== undefined) this.writer.block(metadata);
     return id;
   }

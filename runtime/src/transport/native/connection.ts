@@ -85,6 +85,11 @@ export abstract class Connection implements FrameHandler {
   /** Address of the peer, for messages. */
   abstract readonly remote: string;
 
+  /** How many credentials of the peer this side remembers. */
+  protected get rememberedCredentials(): number {
+    return 0;
+  }
+
   /** Handles a frame that belongs to a call, or the arrival of HELLO. */
   protected abstract handleFrame(
     type: number,
@@ -113,7 +118,7 @@ export abstract class Connection implements FrameHandler {
   /** Sends the preface and HELLO of this side. */
   greet(): void {
     this.socket.write(preface);
-    writeHello(this.writer, this.limits);
+    writeHello(this.writer, this.limits, this.rememberedCredentials);
   }
 
   frame(

@@ -106,7 +106,7 @@ test("holds little for many large frames that are announced but not sent", () =>
 
 test("skips ignorable types, and refuses other unknown ones", () => {
   const known = frame({ type: frameType.ping });
-  const ignorable = frame({ type: 0x80, flags: 255, payload: new Uint8Array(500) });
+  const ignorable = frame({ type: 0x81, flags: 255, payload: new Uint8Array(500) });
   const bytes = Buffer.concat([known, ignorable, known, ignorable, known]);
   for (const size of [1, 7, 400, 10_000]) {
     const collector = new FrameCollector();

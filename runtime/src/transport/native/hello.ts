@@ -9,20 +9,33 @@ export interface Settings {
   readonly maxMessageBytes: number;
   readonly maxConcurrentCalls: number;
   readonly streamWindowBytes: number;
+  /** How many credentials of the other side this side remembers; 0 if it takes none. */
+  readonly credentials: number;
 }
 
 const names: readonly (keyof Settings)[] = [
   "maxMessageBytes",
   "maxConcurrentCalls",
   "streamWindowBytes",
+  "credentials",
 ];
 
-/** Writes HELLO with the limits of this side. */
-export function writeHello(writer: FrameWriter, limits: TransportLimits): void {
+/**
+ * Writes HELLO with the limits of this side.
+ *
+ * @param credentials how many credentials this side remembers; 0 is not announced.
+ */
+export function writeHello(
+  writer: FrameWriter,
+  limits: TransportLimits,
+  credentials: number,
+): void {
+  const settings: Settings = { ...limits, credentials };
   writer.open(frameType.hello, 0, 0, 0, 0);
   for (const [index, name] of names.entries()) {
+    if (settings[name] === 0) continue;
     writer.uint16(index + 1);
-    writer.uint32(limits[name]);
+    writer.uint32(settings[name]);
   }
   writer.close();
 }

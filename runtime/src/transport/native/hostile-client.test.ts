@@ -437,7 +437,7 @@ describe("peers that disconnect", () => {
     const peer = await served.connect();
     peer.send(
       introduction(),
-      frame({ type: 0x80, payload: new Uint8Array(500_000) }).subarray(0, 40),
+      frame({ type: 0x81, payload: new Uint8Array(500_000) }).subarray(0, 40),
     );
     await until(() => peer.closed);
     expect(served.errors.map((error) => error.code)).toEqual(["deadline_exceeded"]);

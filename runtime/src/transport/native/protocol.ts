@@ -17,10 +17,11 @@ export const frameType = {
   ping: 0x0a,
   pong: 0x0b,
   goaway: 0x0c,
+  credential: 0x80,
 } as const;
 
-/** Unknown types from here on are skipped. */
-export const firstIgnorableType = 0x80;
+/** Types from here on that this version does not know are skipped. */
+export const firstIgnorableType = 0x81;
 
 export const flag = {
   end: 0x01,
@@ -31,7 +32,14 @@ export const flag = {
   /** On RESULT. */
   trailers: 0x08,
   error: 0x10,
+  /** On CALL. */
+  credential: 0x10,
 } as const;
+
+/** The scheme of a CREDENTIAL that is a bearer token. */
+export const bearerScheme = 1;
+/** How many credentials of a connection a server with auth remembers. */
+export const rememberedCredentials = 64;
 
 /**
  * The largest overhead of a payload in addition to its message: two metadata blocks, a status, and
@@ -52,17 +60,20 @@ export const maxStatusTextBytes = 4_096;
 export const maxDetails = 16;
 export const maxDetailBytes = 32_768;
 export const maxCredit = 0x7fff_ffff;
+export const maxCredentialBytes = 8_193;
 
 /** Settings of HELLO, with the values that apply until a side announces others. */
 export const initialSettings = {
   maxMessageBytes: 65_536,
   maxConcurrentCalls: 128,
   streamWindowBytes: 65_536,
+  credentials: 0,
 } as const;
 
 /** The flags that each type may have. */
 export const allowedFlags: Uint8Array = new Uint8Array(256);
-allowedFlags[frameType.call] = flag.end | flag.metadata | flag.message | flag.stream;
+allowedFlags[frameType.call] =
+  flag.end | flag.metadata | flag.message | flag.stream | flag.credential;
 allowedFlags[frameType.message] = flag.end;
 allowedFlags[frameType.result] = flag.metadata | flag.message | flag.trailers | flag.error;
 
@@ -80,4 +91,5 @@ payloadLimits[frameType.credit] = 0;
 payloadLimits[frameType.ping] = 0;
 payloadLimits[frameType.pong] = 0;
 payloadLimits[frameType.goaway] = maxGoawayBytes;
+payloadLimits[frameType.credential] = maxCredentialBytes;
 payloadLimits.fill(-1, firstIgnorableType);

@@ -21,11 +21,20 @@ import type { CallAccess, Dispatcher, TransportLimits } from "../transport.ts";
 import { CallTable } from "./call-table.ts";
 import { Connection } from "./connection.ts";
 import { retryField, statusField, writeStatus } from "./error-status.ts";
+import { readUint16 } from "./frame-reader.ts";
 import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
 import { IncomingStream } from "./incoming-stream.ts";
 import { IncomingUnary } from "./incoming-unary.ts";
 import { blockEnd, checkCredit, readMetadata, view } from "./payload.ts";
-import { flag, frameType, maxMethodNameBytes, maxMethods, preface } from "./protocol.ts";
+import {
+  flag,
+  frameType,
+  maxMethodNameBytes,
+  maxMethods,
+  preface,
+  rememberedCredentials,
+} from "./protocol.ts";
+import { ReceivedCredentials } from "./received-credentials.ts";
 
 /** A method as the client named it. */
 interface NamedMethod {
@@ -53,6 +62,8 @@ const canceledNumber = codeToNumber("canceled");
  * all be written before any could be detected as unread.
  */
 const callsAtOnce = 64;
+/** The size of a credential's number, in bytes. */
+const proofBytes = 2;
 /** The flags of a unary call. */
 const wholeRequest = flag.message | flag.end;
 
@@ -67,6 +78,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   #methodCount = 0;
   readonly #calls = new CallTable<IncomingCall>();
   readonly #pending = new PendingAdmissions();
+  #credentials: ReceivedCredentials | undefined = undefined;
   /** Calls since reading was last paused, or a chunk began. */
   #taken = 0;
   #chunk = 0;
@@ -83,6 +95,10 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   get openCalls(): number {
     return this.#calls.size;
+  }
+
+  protected override get rememberedCredentials(): number {
+    return this.dispatcher.access === undefined ? 0 : rememberedCredentials;
   }
 
   /** Tells the client to open no further calls. */
@@ -166,6 +182,9 @@ export class ServerConnection extends Connection implements IncomingCalls {
             : deadlineExceeded(call.method.name),
         );
         break;
+      case frameType.credential:
+        this.#receiveCredential(method, bytes, start, end);
+        break;
       case frameType.credit:
         checkCredit(aux);
         if (call instanceof IncomingStream) call.granted(aux);
@@ -226,23 +245,29 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if (!isStream && (flags & wholeRequest) !== wholeRequest) {
       throw new MicroError("invalid_argument", "received a unary call without its message");
     }
-    let at = start;
-    if ((flags & flag.metadata) !== 0) at = blockEnd(bytes, start, end);
-    const metadata = at === start ? undefined : readMetadata(bytes, start, at);
+    let from = start;
+    let proof = 0;
+    if ((flags & flag.credential) !== 0) {
+      proof = this.#readProof(bytes, start, end);
+      from += proofBytes;
+    }
+    const at = (flags & flag.metadata) === 0 ? from : blockEnd(bytes, from, end);
+    const metadata = at === from ? undefined : readMetadata(bytes, from, at);
     if ((flags & flag.message) === 0 && at < end) {
       throw new MicroError("invalid_argument", "received a call with bytes and no message");
     }
     named.method ??= this.#find(named);
     const { method } = named;
     if (method === undefined || !this.#takes(method, isStream, end - at)) {
-      this.#refuseUnfit(id, named, metadata, isStream, end - at);
+      this.#refuseUnfit(id, named, metadata, proof, isStream, end - at);
       return;
     }
     const { access } = this.dispatcher;
     let identity: Awaitable<Identity | undefined>;
     if (access !== undefined) {
       try {
-        identity = admitIdentity(access, method, this.#identify(access, metadata), this.#peer);
+        const caller = this.#identify(access, metadata, proof);
+        identity = admitIdentity(access, method, caller, this.#peer);
       } catch (reason) {
         this.#refuseCall(id, codecError(reason, "not-executed"));
         return;
@@ -265,9 +290,34 @@ export class ServerConnection extends Connection implements IncomingCalls {
     else if (!call.ended) call.run(bytes, at, end);
   }
 
-  /** Returns who presents the credential of a call. @throws MicroError as {@link CallAccess}. */
-  #identify(access: CallAccess, metadata: Metadata | undefined): Awaitable<Identity | undefined> {
+  /**
+   * Returns who presents the credential of a call.
+   *
+   * @param proof the number of a credential of the connection; 0 if the call names none
+   * @throws MicroError as {@link CallAccess}.
+   */
+  #identify(
+    access: CallAccess,
+    metadata: Metadata | undefined,
+    proof: number,
+  ): Awaitable<Identity | undefined> {
+    if (proof !== 0 && this.#credentials !== undefined) return this.#credentials.identity(proof);
     return access.identify(credentialOf(metadata), this.#peer);
+  }
+
+  #readProof(bytes: Uint8Array, start: number, end: number): number {
+    const proof = end - start < proofBytes ? 0 : readUint16(bytes, start);
+    if (this.#credentials?.has(proof) === true) return proof;
+    throw new MicroError("invalid_argument", "received a call with the number of no credential");
+  }
+
+  #receiveCredential(number: number, bytes: Uint8Array, start: number, end: number): void {
+    const { access } = this.dispatcher;
+    if (access === undefined) {
+      throw new MicroError("invalid_argument", "received a CREDENTIAL, and none is remembered");
+    }
+    this.#credentials ??= new ReceivedCredentials(access, this.#peer);
+    this.#credentials.receive(number, bytes, start, end);
   }
 
   /** Admits a call, or lets it wait until its caller is verified. */
@@ -325,6 +375,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     id: number,
     named: NamedMethod,
     metadata: Metadata | undefined,
+    proof: number,
     isStream: boolean,
     messageBytes: number,
   ): void {
@@ -343,7 +394,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     const refused = (reason: unknown) => this.#refuseCall(id, codecError(reason, "not-executed"));
     try {
-      const caller = this.#identify(access, metadata);
+      const caller = this.#identify(access, metadata, proof);
       const identity =
         method === undefined ? caller : admitIdentity(access, method, caller, this.#peer);
       if (identity instanceof Promise) this.#pending.wait(identity, { admitted, refused });

@@ -18,6 +18,7 @@ import { Metadata } from "../../base/metadata.ts";
 import { tcpTransport } from "../tcp/transport.ts";
 import { defaultLimits } from "../transport.ts";
 import { readStatus, retryField, statusField, writeStatus } from "./error-status.ts";
+import { readUint16 } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { readHello, writeHello } from "./hello.ts";
 import { blockEnd, readMetadata } from "./payload.ts";
@@ -33,6 +34,9 @@ interface Meaning {
   settings?: object;
   contentType?: string;
   name?: string;
+  scheme?: number;
+  token?: string;
+  credential?: number;
   metadata?: [string, string][];
   trailers?: [string, string][];
   message?: string;
@@ -63,6 +67,7 @@ const flagBits = (type: string): [string, number][] =>
         ["METADATA", flag.metadata],
         ["MESSAGE", flag.message],
         ["STREAM", flag.stream],
+        ["CREDENTIAL", flag.credential],
       ];
 
 describe("the document's test vectors", () => {
@@ -178,6 +183,10 @@ function meaningOf(frame: Frame): Meaning {
       name: text.slice(nameAt),
     };
   }
+  if (type === "CREDENTIAL") {
+    const token = Buffer.from(bytes.subarray(1)).toString("latin1");
+    return { ...meaning, method: frame.method!, scheme: bytes[0]!, token };
+  }
   if (frame.call! > 0) meaning.call = frame.call!;
   if (type === "CALL") meaning.method = frame.method!;
   if (["CALL", "CANCEL", "CREDIT", "PING", "PONG", "GOAWAY"].includes(type)) {
@@ -194,6 +203,10 @@ function meaningOf(frame: Frame): Meaning {
     at = blockEnd(bytes, start, bytes.length);
     return metadataPairs(readMetadata(bytes, start, at));
   };
+  if (type === "CALL" && (flags & flag.credential) !== 0) {
+    meaning.credential = readUint16(bytes, 0);
+    at = 2;
+  }
   if ((flags & flag.metadata) !== 0) meaning.metadata = block();
   if (type === "RESULT" && (flags & flag.trailers) !== 0) meaning.trailers = block();
   if ((flags & flag.message) !== 0) meaning.message = toHex(bytes.subarray(at));
@@ -213,7 +226,8 @@ function meaningOf(frame: Frame): Meaning {
 /** Writes a frame that the document describes. */
 function write(writer: FrameWriter, meaning: Meaning): void {
   if (meaning.type === "HELLO") {
-    writeHello(writer, { ...defaultLimits, ...meaning.settings });
+    const settings = { ...defaultLimits, credentials: 0, ...meaning.settings };
+    writeHello(writer, settings, settings.credentials);
     return;
   }
   const type = frameType[meaning.type.toLowerCase() as keyof typeof frameType];
@@ -241,6 +255,10 @@ function write(writer: FrameWriter, meaning: Meaning): void {
     const { contentType, name } = meaning;
     writer.bytes(Buffer.from(`${String.fromCharCode(contentType.length)}${contentType}${name}`));
   }
+  if (meaning.scheme !== undefined) {
+    writer.bytes(Buffer.from(`${String.fromCharCode(meaning.scheme)}${meaning.token}`, "latin1"));
+  }
+  if (meaning.credential !== undefined) writer.uint16(meaning.credential);
   if (meaning.metadata !== undefined) {
     const block = pairsMetadata(meaning.metadata).encode();
     if (meaning.type === "HEADERS") writer.bytes(block);
