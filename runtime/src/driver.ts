@@ -11,6 +11,7 @@ export { BackendUrl, readParameters } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
+export { parseJson } from "./base/json-syntax.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";
 export {
   byteCount,
@@ -76,7 +77,6 @@ export type {
   ConfigValue,
 } from "./config/config.ts";
 export { checkTable, equalValues, isTable } from "./config/config-table.ts";
-export { parseJson } from "./config/json-syntax.ts";
 export { LatestValue } from "./config/latest-value.ts";
 export { PacedWork } from "./config/paced-work.ts";
 export type { ConnectionOwner, GoMicroConnection } from "./go-micro/connection.ts";

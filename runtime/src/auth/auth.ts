@@ -142,6 +142,7 @@ export interface Auth extends Backend {
   /**
    * Loads keys, if they are kept elsewhere. A service waits for it when it starts. It resolves also
    * if there are no keys: {@link inspect} rejects with `unavailable` until there are.
+   * @throws MicroError `failed_precondition` if a package that it needs is missing.
    */
   open?(): Promise<void>;
 }

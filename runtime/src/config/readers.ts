@@ -1,4 +1,5 @@
 import { MicroError } from "../base/error.ts";
+import { parseJson } from "../base/json-syntax.ts";
 import {
   durationTextInWords,
   flagInWords,
@@ -7,7 +8,6 @@ import {
 } from "../base/value-words.ts";
 import type { ConfigReader, ConfigTable, ConfigValue } from "./config.ts";
 import { checkTable, describe, isTable } from "./config-table.ts";
-import { parseJson } from "./json-syntax.ts";
 import { Secret } from "./secret.ts";
 
 /*

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseJson } from "../json-syntax.ts";
+import { parseJson } from "../../base/json-syntax.ts";
 import { type FileFormat, formatOf, parseFile } from "./format.ts";
 
 const bomb = `a: &a [x, x, x, x, x, x, x, x, x, x]

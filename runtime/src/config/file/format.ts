@@ -1,8 +1,8 @@
 import { extname } from "node:path";
 import { MicroError } from "../../base/error.ts";
+import { parseJson } from "../../base/json-syntax.ts";
 import type { ConfigTable } from "../config.ts";
 import { checkTable } from "../config-table.ts";
-import { parseJson } from "../json-syntax.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** The format of a configuration file. */
