@@ -49,6 +49,7 @@ export {
   type DeliverySource,
   defaultMaxPendingBytes,
 } from "./broker/delivery-queue.ts";
+export { type DeliverySettings, deliverySettings } from "./broker/delivery-settings.ts";
 export { decodeEnvelope, encodeEnvelope } from "./broker/envelope.ts";
 export {
   abortedPublication,
@@ -61,9 +62,7 @@ export {
 } from "./broker/event.ts";
 export {
   type DeliveryHost,
-  type DeliverySettings,
   defaultCloseGraceMs,
-  deliverySettings,
   LocalSubscription,
 } from "./broker/local-subscription.ts";
 export { deadLetterListKinds, subscribeKinds } from "./broker/option-kinds.ts";

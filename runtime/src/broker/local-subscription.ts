@@ -3,14 +3,9 @@ import { Closable } from "../base/closable.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../base/deadline.ts";
 import { MicroError, readableThrown } from "../base/error.ts";
 import type { Logger } from "../base/logger.ts";
-import { checkOptions } from "../base/option-check.ts";
-import {
-  type EventHandler,
-  EventRejected,
-  type SubscribeOptions,
-  type Subscription,
-  type SubscriptionStats,
-} from "./broker.ts";
+import { backoff, isRejection, tooLate } from "./attempt-failure.ts";
+import type { EventHandler, Subscription, SubscriptionStats } from "./broker.ts";
+import { ConditionWaits } from "./condition-waits.ts";
 import {
   deadLetterRecord,
   defaultDeadLetter,
@@ -18,11 +13,11 @@ import {
   isDeadLetter,
 } from "./dead-letter-record.ts";
 import type { Consumer, DeadLettering, Delivery, DeliveryQueue } from "./delivery-queue.ts";
-import { checkQueue, checkTopic, DeliveredEvent, type EventRecord } from "./event.ts";
+import type { DeliverySettings } from "./delivery-settings.ts";
+import { DeliveredEvent, type EventRecord } from "./event.ts";
 import { eventDeadline } from "./event-deadline.ts";
 import { HandlerFrame } from "./handler-frame.ts";
 import { type Handling, Handlings } from "./handlings.ts";
-import { subscribeKinds } from "./option-kinds.ts";
 
 /** What a broker that delivers inside the process provides to its subscriptions. */
 export interface DeliveryHost {
@@ -61,59 +56,6 @@ const partingMs = 1_000;
 /** Default time that a closing subscription waits for its handlers, in milliseconds. */
 export const defaultCloseGraceMs = 10_000;
 
-/** Subscription options with defaults applied. */
-export type DeliverySettings = Readonly<
-  Required<
-    Omit<
-      SubscribeOptions,
-      "queue" | "deadLetter" | "signal" | "handlerTimeoutMs" | "from" | "maxMessageElements"
-    >
-  >
-> & {
-  readonly queue: string | undefined;
-  readonly deadLetter: string | undefined;
-  /** Infinity if there is no limit. */
-  readonly handlerTimeoutMs: number;
-};
-
-/**
- * Validates a subscription's topic and options, for a broker that keeps no events to start `from`.
- * @throws MicroError `invalid_argument` that names the option; `unimplemented` for `from`.
- */
-export function deliverySettings(topic: string, options: SubscribeOptions = {}): DeliverySettings {
-  checkTopic(topic);
-  checkOptions(`subscribe to ${topic}`, options, subscribeKinds);
-  if (options.from !== undefined) {
-    throw new MicroError(
-      "unimplemented",
-      `cannot subscribe to ${topic} from an earlier time: this broker keeps no events; use one with guarantees.replay`,
-      { outcome: "not-executed" },
-    );
-  }
-  if (options.queue !== undefined) checkQueue(options.queue);
-  if (options.deadLetter !== undefined) checkTopic(options.deadLetter);
-  if (options.deadLetter === topic) {
-    throw invalid(`deadLetter of the subscription to ${topic} is that topic itself; name another`);
-  }
-  return {
-    queue: options.queue,
-    maxInFlight: options.maxInFlight ?? 64,
-    maxPending: options.maxPending ?? 1024,
-    maxDeliveries: options.maxDeliveries ?? 5,
-    redeliveryBackoffMs: options.redeliveryBackoffMs ?? 100,
-    handlerTimeoutMs: options.handlerTimeoutMs ?? Number.POSITIVE_INFINITY,
-    propagate: options.propagate ?? [],
-    deadLetter: options.deadLetter,
-  };
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
-}
-
-/** Maximum delay between two deliveries of an event. */
-const longestBackoffMs = 60_000;
-
 /**
  * A subscription of a broker that delivers inside the process: takes events from its queue, runs
  * the handler, redelivers events that failed and dead-letters those that failed permanently. A
@@ -132,8 +74,8 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   #rejected = 0;
   #dropped = 0;
   #state: "open" | "draining" | "leaving" | "closed" = "open";
-  /** Called when an attempt has ended, and when another handler waits for the close. */
-  readonly #endListeners = new Set<() => void>();
+  /** Change when an attempt has ended, and when another handler waits for the close. */
+  readonly #waits = new ConditionWaits();
   /** Number of handlers waiting for this subscription to close. */
   #closers = 0;
   /** Whether the time that a close waits for handlers is over. */
@@ -251,19 +193,13 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     const closing = this.closeCompletely();
     if (isCloser) {
       this.#closers++;
-      this.#tellEnd();
+      this.#waits.changed();
     }
-    return new Promise<void>((resolve, reject) => {
-      const check = () => {
-        const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
-        if (!this.#graceOver && (this.#inFlight.size > this.#closers || left > 0)) return;
-        this.#endListeners.delete(check);
-        resolve();
-      };
-      this.#endListeners.add(check);
-      check();
-      closing.then(resolve, reject);
+    const othersEnded = this.#waits.until(() => {
+      const left = this.#closers >= this.#settings.maxInFlight ? 0 : this.#deliveries.startable;
+      return this.#graceOver || (this.#inFlight.size <= this.#closers && left === 0);
     });
+    return Promise.race([othersEnded, closing]);
   }
 
   /** @param due the deadline of the event itself */
@@ -306,11 +242,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   #end(handling: Handling): void {
     this.#inFlight.delete(handling);
     this.#deliveries.done(handling.delivery);
-    this.#tellEnd();
-  }
-
-  #tellEnd(): void {
-    for (const listener of this.#endListeners) listener();
+    this.#waits.changed();
   }
 
   #fail(handling: Handling, error: unknown): void {
@@ -419,7 +351,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     this.#inFlight.delete(handling);
     if (!this.#deliveries.retry(handling.delivery, delayMs)) this.#dropped++;
     this.#deliveries.wake();
-    this.#tellEnd();
+    this.#waits.changed();
   }
 
   #expire(now: number): Deadline {
@@ -453,7 +385,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     } else {
       this.#deliveries.leave(this);
     }
-    if (!finished()) await this.#untilFinished(finished, this.#host.closeGraceMs);
+    await this.#waits.until(finished, this.#host.closeGraceMs);
     if (!finished() && this.#closers > 0) await this.#partFromClosers();
     this.#timeouts.close();
     this.#abandon();
@@ -471,28 +403,12 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     }
   }
 
-  /** Lets handlers go on that wait for the close, so that their events are settled. */
+  /** Releases handlers that wait for the close, so that their events are settled. */
   #partFromClosers(): Promise<void> {
     const hanging = this.#inFlight.size - this.#closers;
     this.#graceOver = true;
-    this.#tellEnd();
-    return this.#untilFinished(() => this.#inFlight.size <= hanging, partingMs);
-  }
-
-  /** Waits for a condition, for at most this many milliseconds. */
-  #untilFinished(finished: () => boolean, mostMs: number): Promise<void> {
-    return new Promise<void>((resolve) => {
-      const end = () => {
-        clearTimeout(grace);
-        this.#endListeners.delete(check);
-        resolve();
-      };
-      const check = () => {
-        if (finished()) end();
-      };
-      const grace = setTimeout(end, mostMs);
-      this.#endListeners.add(check);
-    });
+    this.#waits.changed();
+    return this.#waits.until(() => this.#inFlight.size <= hanging, partingMs);
   }
 
   /**
@@ -520,26 +436,4 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     const queue = this.#settings.queue;
     return queue === undefined ? { topic: this.topic } : { topic: this.topic, queue };
   }
-}
-
-function tooLate(
-  { id, topic }: { readonly id: string; readonly topic: string },
-  limit: string,
-): MicroError {
-  return new MicroError(
-    "deadline_exceeded",
-    `event ${id} on ${topic} was not handled within ${limit}`,
-  );
-}
-
-/** An EventRejected from another copy of this package counts as well. */
-function isRejection(error: unknown): boolean {
-  return (
-    error instanceof EventRejected || (error instanceof Error && error.name === "EventRejected")
-  );
-}
-
-function backoff(firstMs: number, failures: number): number {
-  const delay = Math.min(longestBackoffMs, firstMs * 2 ** (failures - 1));
-  return delay * (0.8 + 0.4 * Math.random());
 }

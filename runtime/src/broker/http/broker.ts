@@ -32,11 +32,11 @@ import type {
 } from "../broker.ts";
 import { closeForCaller } from "../close-for-caller.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "../delivery-queue.ts";
+import { deliverySettings } from "../delivery-settings.ts";
 import { defaultMaxEventBytes, type EventRecord, eventRecord, withCancellation } from "../event.ts";
 import {
   type DeliveryHost,
   defaultCloseGraceMs,
-  deliverySettings,
   LocalSubscription,
 } from "../local-subscription.ts";
 import { type AllowAddress, allowReachable } from "./allowed-addresses.ts";

@@ -24,11 +24,11 @@ import type {
 import { closeForCaller } from "../close-for-caller.ts";
 import type { DeadLetters } from "../dead-letter-admin.ts";
 import { DeliveryQueue, defaultMaxPendingBytes } from "../delivery-queue.ts";
+import { deliverySettings } from "../delivery-settings.ts";
 import { defaultMaxEventBytes, type EventRecord, eventRecord, withCancellation } from "../event.ts";
 import {
   type DeliveryHost,
   defaultCloseGraceMs,
-  deliverySettings,
   LocalSubscription,
 } from "../local-subscription.ts";
 import { KeptDeadLetters, memoryDeadLetters } from "./dead-letters.ts";
