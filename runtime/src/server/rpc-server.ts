@@ -3,10 +3,10 @@ import { AccessControl } from "../auth/access-control.ts";
 import { untilAborted } from "../base/abort.ts";
 import { advertisedAddress } from "../base/advertised-address.ts";
 import { Closable } from "../base/closable.ts";
-import { asMicroError, MicroError, messageOf } from "../base/error.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { checkOptions } from "../base/option-check.ts";
-import { type EndFailure, partName, settleAll } from "../base/settle-all.ts";
+import { partName } from "../base/settle-all.ts";
 import type { Subscription } from "../broker/broker.ts";
 import { closeForCaller } from "../broker/close-for-caller.ts";
 import type { Topic } from "../broker/topic.ts";
@@ -14,20 +14,18 @@ import type { Awaitable, CallContext } from "../call/call.ts";
 import type { AnyMethod, Method, MethodKind } from "../call/method.ts";
 import { builtWithMetadata } from "../call/schema-digests.ts";
 import type { AnyCodec } from "../codec/codec.ts";
-import type { Node, Registration } from "../registry/registry.ts";
+import type { Node } from "../registry/registry.ts";
 import type { Dispatcher, Listener } from "../transport/transport.ts";
 import { accessNotEnforced, methodsWithAccess } from "./access-check.ts";
+import { ClosingParts, partingMs } from "./closing-parts.ts";
 import { ConnectionLog } from "./connection-log.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
 import { GracePeriod } from "./grace-period.ts";
-import { describe } from "./handler-errors.ts";
 import { clientStreamHandler, type Handler, serverStreamHandler } from "./handlers.ts";
 import { type ServerInterception, serverInterceptors } from "./interceptors.ts";
 import { nodesOf, type ServerRecord } from "./node-records.ts";
 import { serverPartKinds, subscriberKinds } from "./option-kinds.ts";
 import { Readiness } from "./readiness.ts";
-import { registerAll } from "./register-nodes.ts";
-import { Reregistration } from "./reregistration.ts";
 import type {
   EventContext,
   Server,
@@ -36,16 +34,10 @@ import type {
   SubscriberOptions,
 } from "./server.ts";
 import type { ServerListen, ServerParts } from "./server-parts.ts";
+import { ServerRegistration } from "./server-registration.ts";
 import { createSubscriber, noBroker, type Subscriber } from "./subscribers.ts";
 
 export type { ServerListen, ServerParts } from "./server-parts.ts";
-
-/**
- * Minimum time that closing gives the registry and the broker to remove a server, in milliseconds.
- */
-const partingMs = 1_000;
-/** Delay before retrying a failed registration under a new id, in milliseconds. */
-const registerAgainMs = 5_000;
 
 /** Creates a server from its parts. It opens nothing before `start`. */
 export function buildServer(parts: ServerParts): Server {
@@ -55,9 +47,8 @@ export function buildServer(parts: ServerParts): Server {
 
 class RpcServer extends Closable<[graceMs?: number]> implements Server {
   readonly #parts: ServerParts;
-  /** Id of its nodes; replaced after another process has registered it. */
-  #id: string;
-  #registeredAs: string | undefined;
+  /** Unique for each start. */
+  readonly #id: string;
   readonly #logger: Logger;
   readonly #interceptors: readonly ServerInterception[];
   readonly #dispatcher: HandlerDispatcher;
@@ -70,13 +61,11 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   readonly #drainBegun = new AbortController();
   /** Aborts when the server is closed, which ends a start that waits for a registry or a broker. */
   readonly #closeBegun = new AbortController();
-  /** Failures while closing. */
-  readonly #unclosed: EndFailure[] = [];
+  readonly #closing: ClosingParts;
   readonly #readiness: Readiness;
   #listeners: Listener[] = [];
   #subscriptions: Subscription[] = [];
-  #registrations: readonly Registration[] = [];
-  #recordRenewal: Reregistration | undefined;
+  #registration: ServerRegistration | undefined;
   #state: ServerState = "created";
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -86,6 +75,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     this.#parts = parts;
     this.#id = parts.id ?? randomUUID();
     this.#logger = parts.logger ?? silentLogger;
+    this.#closing = new ClosingParts(parts.name, this.#logger);
     this.#connections = new ConnectionLog(this.#logger);
     this.#interceptors = serverInterceptors(parts.interceptors);
     this.#access = accessControl(parts, this.#logger);
@@ -323,63 +313,19 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   }
 
   async #register(): Promise<void> {
-    const { registry, ttlMs } = this.#parts;
+    const { name, registry, ttlMs } = this.#parts;
     if (registry === undefined) return;
-    const register = async (signal: AbortSignal) => {
-      const id = this.#id;
-      const onTakenOver = () => this.#onTakenOver(id);
-      const options = { ...(ttlMs === undefined ? {} : { ttlMs }), signal, onTakenOver };
-      const registered = await registerAll(registry, this.#nodes(), options, this.#logger);
-      this.#registeredAs = id;
-      return registered;
-    };
-    this.#registrations = await this.#unlessClosed(register(this.#closeBegun.signal), (late) =>
-      this.#all("deregister", late, (it) => it.close()),
-    );
-    this.#recordRenewal = new Reregistration(this.#builtWith(), () => this.#renew(register));
-    if (this.#registeredAs !== this.#id) this.#recordRenewal.request();
-  }
-
-  /**
-   * Another process has registered a node under this server's id, by mistake or to receive its
-   * calls.
-   */
-  #onTakenOver(id: string): void {
-    // All nodes of a server share its id, and each may report this.
-    if (id !== this.#id) return;
-    this.#id = randomUUID();
-    this.#logger.error(
-      { service: this.#parts.name, id, newId: this.#id },
-      "another process has registered this server's id; it is registered again under a new one",
-    );
-    this.#recordRenewal?.request();
-  }
-
-  /**
-   * Registers the same nodes with their current data. A server that leaves in the meantime stays
-   * deregistered.
-   */
-  async #renew(register: (signal: AbortSignal) => Promise<readonly Registration[]>): Promise<void> {
-    const leaving = this.#drainBegun.signal;
-    if (leaving.aborted) return;
-    const before = this.#registrations;
-    try {
-      const renewed = await register(leaving);
-      if (leaving.aborted) {
-        await this.#all("deregister", renewed, (it) => it.close());
-        return;
-      }
-      this.#registrations = renewed;
-    } catch (error) {
-      if (leaving.aborted) return;
-      this.#logger.warn(
-        { service: this.#parts.name, error: describe(error) },
-        "cannot update the service in the registry",
-      );
-      if (this.#registeredAs !== this.#id) this.#recordRenewal?.request(registerAgainMs);
-      return;
-    }
-    await this.#all("replace the record of", before, (it) => it.close());
+    this.#registration = new ServerRegistration(this.#id, {
+      name,
+      registry,
+      ttlMs,
+      logger: this.#logger,
+      closing: this.#closing,
+      leaving: this.#drainBegun.signal,
+      builtWith: this.#builtWith(),
+      nodes: (id) => this.#nodes(id),
+    });
+    await this.#registration.begin(this.#closeBegun.signal);
   }
 
   /** The parts from generated code, which report the schemas they were built with. */
@@ -388,12 +334,12 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     return [this, client, broker].filter((it) => it !== undefined);
   }
 
-  #nodes(): readonly Node[] {
+  #nodes(id: string): readonly Node[] {
     const { name, version = "latest", metadata = {}, registry, broker } = this.#parts;
     const record: ServerRecord = {
       name,
       version,
-      id: this.#id,
+      id,
       metadata: {
         ...metadata,
         ...builtWithMetadata(this.#builtWith()),
@@ -421,16 +367,16 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     if (this.#state !== "listening") return;
     this.#state = "draining";
     this.#drainBegun.abort();
-    await this.#grace.wait(this.#recordRenewal?.stop() ?? Promise.resolve());
-    const { length: registered } = this.#registrations;
-    await this.#all("deregister", this.#registrations, (it) => it.close());
-    if (registered > 0 || this.#readiness.isProbed) {
+    await this.#grace.wait(this.#registration?.stop() ?? Promise.resolve());
+    const wasRegistered = this.#registration?.isActive === true;
+    await this.#registration?.close();
+    if (wasRegistered || this.#readiness.isProbed) {
       // Callers and load balancers that have not noticed yet keep calling, and get their responses.
       await this.#grace.pause(this.#parts.drainDelayMs ?? 250);
     }
     await Promise.all([
-      this.#all("unsubscribe", this.#subscriptions, (it) => it.close()),
-      this.#all("drain", this.#listeners, (it) => it.drain(), listenerName),
+      this.#closing.endAll("unsubscribe", this.#subscriptions, (it) => it.close()),
+      this.#closing.endAll("drain", this.#listeners, (it) => it.drain(), listenerName),
     ]);
   }
 
@@ -444,41 +390,12 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     await this.#access?.close();
     this.#state = "closed";
     for (const part of this.#parts.owned ?? []) {
-      await this.#part(
-        this.#all("close", [part], (it) => it.close(), partName),
+      await this.#closing.waitFor(
+        this.#closing.endAll("close", [part], (it) => it.close(), partName),
         partName(part),
       );
     }
-    if (this.#unclosed.length > 0) throw this.#notClosed();
-  }
-
-  /**
-   * The log contains the thrown errors; the caller of `close` learns that they happened, and where.
-   */
-  #notClosed(): MicroError {
-    const said = this.#unclosed.map(({ name, reason }) => `${name} (${messageOf(reason)})`);
-    const names = [...new Set(said)];
-    return new MicroError(
-      "internal",
-      `server ${this.#parts.name} is closed, but these did not close cleanly: ${names.join(", ")}`,
-      { cause: this.#unclosed[0]?.reason },
-    );
-  }
-
-  /** Waits for a part to close, with a time limit. */
-  async #part(closing: Promise<unknown>, name: string): Promise<void> {
-    const parting = new GracePeriod(partingMs);
-    let closed = false;
-    await parting.wait(
-      closing.then(() => {
-        closed = true;
-      }),
-    );
-    parting.end();
-    if (closed) return;
-    const reason = new MicroError("deadline_exceeded", `it did not close within ${partingMs} ms`);
-    this.#unclosed.push({ name, reason });
-    this.#warn(reason, `the server could not close ${name} cleanly`);
+    this.#closing.check();
   }
 
   /**
@@ -489,16 +406,16 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     const parting = new GracePeriod(partingMs);
     await parting.wait(
       Promise.all([
-        this.#all("deregister", this.#registrations, (it) => it.close()),
-        this.#all("unsubscribe", this.#subscriptions, (it) => it.close()),
+        this.#registration?.close(),
+        this.#closing.endAll("unsubscribe", this.#subscriptions, (it) => it.close()),
       ]),
     );
     parting.end();
-    await this.#part(
-      this.#all("close", this.#listeners, (it) => it.close(), listenerName),
+    await this.#closing.waitFor(
+      this.#closing.endAll("close", this.#listeners, (it) => it.close(), listenerName),
       "its listeners",
     );
-    this.#registrations = [];
+    this.#registration = undefined;
     this.#subscriptions = [];
     this.#listeners = [];
   }
@@ -509,39 +426,12 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   }
 
   /**
-   * Runs an operation on all items and logs failures, so that the remaining items are still
-   * processed.
-   * @param nameOf given if a failure counts as a failure of the close, and not only as an earlier
-   * loss.
-   */
-  async #all<T>(
-    what: string,
-    all: readonly T[],
-    end: (one: T) => unknown,
-    nameOf?: (one: T) => string,
-  ): Promise<void> {
-    for (const failure of await settleAll(all, end, nameOf)) {
-      const name = nameOf === undefined ? "" : ` ${failure.name}`;
-      if (nameOf !== undefined) this.#unclosed.push(failure);
-      this.#warn(failure.reason, `the server could not ${what}${name} cleanly`);
-    }
-  }
-
-  #warn(reason: unknown, message: string): void {
-    try {
-      this.#logger.warn({ service: this.#parts.name, error: describe(reason) }, message);
-    } catch (failure) {
-      process.emitWarning(`the logger threw at "${message}": ${messageOf(failure)}`);
-    }
-  }
-
-  /**
    * Waits for something that the start opens, unless the server is closed in the meantime; anything
    * opened after that is undone.
    */
   #unlessClosed<T>(opening: Promise<T>, undo: (late: T) => unknown): Promise<T> {
     return untilAborted(opening, this.#closeBegun.signal, {
-      late: (opened) => this.#all("undo its start", [opened], undo),
+      late: (opened) => this.#closing.endAll("undo its start", [opened], undo),
     });
   }
 
