@@ -83,7 +83,7 @@ export class Attempts implements UnaryAttemptOwner {
     } catch (reason) {
       this.#options.logger.error(
         { target: attempt.call.target, error: readableThrown(reason) },
-        "the selector threw when it was told how an attempt ended",
+        "the selector threw while recording how an attempt ended",
       );
     }
   }

@@ -105,7 +105,7 @@ describe("a call that cannot be made rejects, and is no longer counted as open:"
         expect(await faulty.unary(echo.echo, {})).toBeDefined();
         for await (const _ of faulty.serverStream(echo.repeat, {}));
         expect(logger.lines.map(({ message }) => message)).toContain(
-          "the selector threw when it was told how an attempt ended",
+          "the selector threw while recording how an attempt ended",
         );
       }
       await closeWithGrace(faulty);

@@ -298,7 +298,7 @@ class LoadedConfig extends Closable implements Config {
       if (followed.latest === undefined) throw problem;
       this.#logger.error(
         { source: source.name, error: problem },
-        "a config source cannot be read, and its last known good values are in force",
+        "a config source cannot be read; its last known good values are used",
       );
     }
   }
@@ -430,7 +430,7 @@ class LoadedConfig extends Closable implements Config {
     if (this.#status.state === "healthy") this.#status.set("degraded", problem);
     else if (problem.message !== this.#lastProblem) this.#status.explain(problem);
     if (problem === this.#invalid && problem.message !== this.#lastProblem) {
-      this.#logger.error({ error: problem }, "a change of configuration was not put into force");
+      this.#logger.error({ error: problem }, "a configuration change was not applied");
     }
     this.#lastProblem = problem.message;
   }

@@ -57,7 +57,7 @@ export class DebugAccess {
       this.#refuse("no token is set, and the call came by a proxy");
       throw new MicroError(
         "permission_denied",
-        `the debug service of ${name} needs a token for calls that come by a proxy: ${remedy}`,
+        `the debug service of ${name} requires a token for calls through a proxy: ${remedy}`,
       );
     }
   }

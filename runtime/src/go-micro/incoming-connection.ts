@@ -381,7 +381,7 @@ function noContentType(): MicroError {
 function noEvents(topic: string): MicroError {
   return new MicroError(
     "unimplemented",
-    `the event on ${topic.slice(0, 100)} came as a call; events come by the broker here`,
+    `the event on ${topic.slice(0, 100)} was sent as a call; events are received through the broker`,
     { outcome: "not-executed" },
   );
 }

@@ -244,7 +244,7 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   #abandoned(call: ServerCall): void {
     this.#errors.log(
       { method: call.method.name, peer: call.peer.address },
-      "a handler goes on long after its call was cancelled; it should end when context.signal fires",
+      "a handler is still running long after its call was cancelled; it should end when context.signal aborts",
     );
   }
 }

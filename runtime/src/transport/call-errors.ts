@@ -128,7 +128,7 @@ export function tooManyCalls(address: string, limit: number): MicroError {
 
 /** Returns the error for a call that arrives while the listener drains. */
 export function listenerDraining(address: string): MicroError {
-  return new MicroError("unavailable", `${address} is draining and takes no further call`, {
+  return new MicroError("unavailable", `${address} is draining and accepts no further calls`, {
     outcome: "not-executed",
   });
 }
@@ -154,7 +154,7 @@ export function connectionLost(method: string, reason: MicroError, outcome: Outc
 export function unknownContentType(contentType: string, method: AnyMethod): MicroError {
   return new MicroError(
     "unimplemented",
-    `${method.name} is not spoken in ${JSON.stringify(contentType)} here, but in ${method.input.contentType}`,
+    `${method.name} does not accept ${JSON.stringify(contentType)} here; use ${method.input.contentType}`,
     { outcome: "not-executed" },
   );
 }
@@ -177,7 +177,10 @@ export function callerGone(method: string): MicroError {
 
 /** Returns the error for reading the requests of a call that has ended. */
 export function callEnded(method: string): MicroError {
-  return new MicroError("canceled", `the call of ${method} has ended, so no request comes`);
+  return new MicroError(
+    "canceled",
+    `the call of ${method} has ended, so it has no further requests`,
+  );
 }
 
 /**

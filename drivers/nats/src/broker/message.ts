@@ -143,7 +143,7 @@ export function decodeMessage(
   const key = described.key === "" ? undefined : described.key;
   const replay = headers.get("Micro-Replay");
   const record = { ...described, key, topic, body: data, metadata };
-  // Of another form it comes from no broker of ours, and could add headers to a dead letter.
+  // A value of another form is not from our brokers, and could add headers to a dead letter.
   return replayPattern.test(replay) ? { ...record, replay } : record;
 }
 

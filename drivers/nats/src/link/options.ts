@@ -127,7 +127,7 @@ function readAddresses(given: NatsOptions["servers"]): Addresses {
     if (identity !== undefined) identities.add(identity);
   }
   if (identities.size > 1) {
-    throw invalid("NATS addresses say that we are different users; one connection has one");
+    throw invalid("the NATS addresses name different users; one connection has one user");
   }
   const encrypted = servers.some((server) => server.startsWith("tls:"));
   const [identity] = identities;

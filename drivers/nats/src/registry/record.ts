@@ -35,7 +35,7 @@ export function decodeRecord(key: string, bytes: Uint8Array): NodeRecord {
   if (bytes.length > maxRecordBytes) throw new RangeError(`a record of ${bytes.length} bytes`);
   const found = JSON.parse(Buffer.from(bytes).toString()) as Partial<NodeRecord> | null;
   const node = validateNode(found?.node as Node);
-  if (keyOf(node) !== key) throw new RangeError(`the record of ${node.id} stands under ${key}`);
+  if (keyOf(node) !== key) throw new RangeError(`the record of ${node.id} is stored under ${key}`);
   const owner = typeof found?.owner === "string" ? found.owner : "";
   return { node, ttlMs: validateTtl(found?.ttlMs ?? Number.NaN), owner };
 }

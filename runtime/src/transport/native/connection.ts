@@ -357,7 +357,7 @@ export abstract class Connection implements FrameHandler {
     this.end(
       new MicroError(
         "deadline_exceeded",
-        `${this.remote} did not say what it speaks within ${this.limits.handshakeTimeoutMs} ms`,
+        `${this.remote} did not complete its handshake within ${this.limits.handshakeTimeoutMs} ms`,
         { outcome: "not-executed" },
       ),
       true,

@@ -64,7 +64,7 @@ export class ProtocolSniffer {
         socket,
         new MicroError(
           "deadline_exceeded",
-          `the connection did not say what it speaks within ${this.#timeoutMs} ms`,
+          `no protocol was recognized on the connection within ${this.#timeoutMs} ms`,
           { outcome: "not-executed" },
         ),
       );

@@ -8,7 +8,7 @@ export function refusalOf(protocol: WireProtocol, why: string): Buffer {
     : http1Refusal("503 Service Unavailable", why);
 }
 
-/** Returns the refusal for a connection whose protocol is not spoken. */
+/** Returns the refusal for a connection whose protocol is not enabled. */
 export function protocolRefusal(protocol: WireProtocol, why: string): Buffer {
   return protocol === "http2"
     ? http2Refusal(constants.NGHTTP2_PROTOCOL_ERROR, why)

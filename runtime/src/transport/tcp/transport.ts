@@ -133,7 +133,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   };
 }
 
-/** Returns the protocol that clients are told to speak: the first of these that is enabled. */
+/** Returns the protocol that a node announces to clients: the first of these that is enabled. */
 function listenProtocol(
   native: boolean,
   http: HttpProtocolOptions | false,
