@@ -74,6 +74,7 @@ class TableOfRules extends BackendStatus implements Rules {
 export interface GuardedServer extends AsyncDisposable {
   readonly server: Server;
   readonly auth: TokenAuth;
+  readonly rules: Rules;
   readonly log: ReturnType<typeof recordingLogger>;
   /** Calls that reached a handler, with the id of the caller. */
   readonly handled: [method: string, account: string | undefined][];
@@ -87,6 +88,7 @@ export async function startGuardedServer(
   address: string,
 ): Promise<GuardedServer> {
   const auth = new TokenAuth();
+  const rules = new TableOfRules();
   const log = recordingLogger();
   const handled: GuardedServer["handled"] = [];
   const signals: AbortSignal[] = [];
@@ -105,7 +107,7 @@ export async function startGuardedServer(
     logger: log,
     drainDelayMs: 0,
     auth,
-    access: { rules: new TableOfRules() },
+    access: { rules },
   });
   const note = (context: CallContext) => {
     const { method, account } = context;
@@ -136,6 +138,7 @@ export async function startGuardedServer(
   return {
     server,
     auth,
+    rules,
     log,
     handled,
     signals,

@@ -157,8 +157,16 @@ export function perhapsValidLater(error: MicroError): MicroError {
   return error;
 }
 
+/** The hashes of credentials that were read once for many calls. */
+const hashes = new WeakMap<Credential, string>();
+
 /** The certificate counts, because a token may be bound to one. */
-function keyOf({ scheme, token }: Credential, { certificate }: Peer): string {
-  const hash = createHash("sha256").update(`${scheme} ${token}`).digest("base64url");
+function keyOf(credential: Credential, { certificate }: Peer): string {
+  let hash = hashes.get(credential);
+  if (hash === undefined) {
+    const { scheme, token } = credential;
+    hash = createHash("sha256").update(`${scheme} ${token}`).digest("base64url");
+    hashes.set(credential, hash);
+  }
   return certificate === undefined ? hash : `${hash}.${certificate.fingerprint}`;
 }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Metadata, maxMetadataBytes, maxMetadataEntries } from "./metadata.ts";
 
@@ -21,6 +22,22 @@ describe("Metadata", () => {
     const decoded = Metadata.decode(metadata.encode());
     expect([...decoded]).toEqual([...metadata]);
     expect(decoded.getBinary("raw-bin")).toEqual(new Uint8Array([0, 255, 10]));
+  });
+
+  test("credentials are not shown", () => {
+    const secrets = {
+      Authorization: "Bearer secret",
+      cookie: "id=secret",
+      "x-api-token": "secret",
+    };
+    const metadata = new Metadata({ ...secrets, tenant: "acme" });
+    const decoded = Metadata.decode(metadata.encode());
+    for (const shown of [inspect({ decoded }), JSON.stringify({ metadata }), metadata.toObject()]) {
+      expect(JSON.stringify(shown)).not.toContain("secret");
+      expect(JSON.stringify(shown)).toContain("acme");
+    }
+    expect(inspect(Metadata.decode(new Uint8Array(3)))).toBe("Metadata (malformed)");
+    expect(metadata.get("authorization")).toBe("Bearer secret");
   });
 
   test("values of one key are adjacent, whatever was added between them", () => {

@@ -1,4 +1,5 @@
 import { MicroError } from "./error.ts";
+import { isSecretKey } from "./secret-keys.ts";
 
 /**
  * Initial entries of a metadata. A key that ends in `-bin` has bytes as its value, any other key
@@ -161,16 +162,24 @@ export class Metadata {
     for (const [index, key] of this.#read().entries()) yield [key, this.#value(index)];
   }
 
-  /** The text entries as an object with the first value of each key. For logs and flat formats. */
+  /**
+   * The text entries as an object with the first value of each key, for logs. Credentials, such as
+   * the value of `authorization`, are replaced by `[hidden]`; {@link get} returns them.
+   */
   toObject(): Record<string, string> {
     const object: Record<string, string> = {};
     const keys = this.#read();
     for (const [index, key] of keys.entries()) {
       if (key === keys[index - 1]) continue;
       const value = this.#value(index);
-      if (typeof value === "string") object[key] = value;
+      if (typeof value === "string") object[key] = isSecretKey(key) ? hidden : value;
     }
     return object;
+  }
+
+  /** As {@link toObject}. */
+  toJSON(): Record<string, string> {
+    return this.toObject();
   }
 
   /**
@@ -243,6 +252,20 @@ export class Metadata {
     this.#values.splice(at, more + 1, value);
   }
 }
+
+// Called by console.log and util.inspect, which must not fail for metadata that is malformed.
+Object.defineProperty(Metadata.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: Metadata): string {
+    try {
+      return `Metadata ${JSON.stringify(this)}`;
+    } catch {
+      return "Metadata (malformed)";
+    }
+  },
+});
+
+/** Shown in place of a credential. */
+const hidden = "[hidden]";
 
 const noValues: (string | Uint8Array | number)[] = [];
 

@@ -8,9 +8,9 @@ import {
   type OptionKindsOf,
   signal,
   text,
-  texts,
 } from "../base/option-check.ts";
 import { context, metadata } from "../base/option-kinds.ts";
+import { propagatedKeys } from "../base/secret-keys.ts";
 import type { OutgoingEvent, PublishOptions, SubscribeOptions } from "./broker.ts";
 import type { DeadLetterListOptions } from "./dead-letter-admin.ts";
 
@@ -51,7 +51,7 @@ export const subscribeKinds: OptionKindsOf<SubscribeOptions> = {
   maxMessageElements: count,
   redeliveryBackoffMs: durationMs(0),
   handlerTimeoutMs: durationMs(1, Number.MAX_SAFE_INTEGER),
-  propagate: texts,
+  propagate: propagatedKeys,
   deadLetter: text,
   from,
   signal,

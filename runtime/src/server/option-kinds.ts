@@ -15,9 +15,9 @@ import {
   part,
   required,
   text,
-  texts,
 } from "../base/option-check.ts";
 import { anyDuration, broker, client, owned, registry, transport } from "../base/option-kinds.ts";
+import { propagatedKeys } from "../base/secret-keys.ts";
 import { subscribeKinds } from "../broker/option-kinds.ts";
 import type { SubscriberOptions } from "./server.ts";
 import type { ServerListen, ServerParts } from "./server-parts.ts";
@@ -77,7 +77,7 @@ export const serverPartKinds: OptionKindsOf<ServerParts> = {
   interceptors: list,
   observe: callback,
   abandonAfterMs: anyDuration,
-  propagate: texts,
+  propagate: propagatedKeys,
   logger,
   owned,
   ...serverLimitKinds,

@@ -7,7 +7,6 @@ import {
   optionsOf,
   part,
   text,
-  texts,
 } from "../base/option-check.ts";
 import {
   anyDuration,
@@ -20,6 +19,7 @@ import {
   selector,
   transports,
 } from "../base/option-kinds.ts";
+import { propagatedKeys } from "../base/secret-keys.ts";
 import { access, authOrFalse, listen, serverLimitKinds } from "../server/option-kinds.ts";
 import type { Requirements } from "./check-guarantees.ts";
 import type { ServiceOptions } from "./service.ts";
@@ -61,7 +61,7 @@ export const programKinds: OptionKindsOf<
   debug,
   auth: authOrFalse,
   access,
-  propagate: texts,
+  propagate: propagatedKeys,
   logger,
   drivers,
   environment: object,
