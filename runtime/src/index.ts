@@ -49,6 +49,7 @@ export {
   type ContextKey,
   contextKey,
 } from "./call/call.ts";
+export type { CredentialSource } from "./call/credential-source.ts";
 export type { AnyMethod, Method } from "./call/method.ts";
 export type {
   CallOptions,
@@ -56,6 +57,15 @@ export type {
   ClientInterceptor,
   ClientInterceptorFunction,
 } from "./client/client.ts";
+export { type ClientSecretOptions, clientSecret } from "./client/credentials/client-secret.ts";
+export {
+  type ExchangeCallerOptions,
+  exchangeCaller,
+} from "./client/credentials/exchange-caller.ts";
+export { fileToken } from "./client/credentials/file-token.ts";
+export { forwardCaller } from "./client/credentials/forward-caller.ts";
+export { staticToken, type TokenServicesOptions } from "./client/credentials/static-token.ts";
+export { tokenSource } from "./client/credentials/token-source.ts";
 export { bytesCodec, bytesFormat } from "./codec/bytes.ts";
 export type { AnyCodec, Codec, Format } from "./codec/codec.ts";
 export type { MessageCodec } from "./codec/wire/message-codec.ts";

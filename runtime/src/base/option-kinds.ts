@@ -7,8 +7,10 @@ import {
   type OptionKind,
   type OptionKindsOf,
   object,
+  optionsOf,
   part,
   signal,
+  texts,
 } from "./option-check.ts";
 
 /*
@@ -38,6 +40,16 @@ export const drivers: OptionKind = listOf("drivers", "[nats] or await loadDriver
     part("", "", "open").accepts(value) &&
     Array.isArray((value as { readonly schemes?: unknown }).schemes),
 });
+export const credentials: OptionKind = part(
+  "a CredentialSource",
+  'fileToken("/run/secrets/token")',
+  "credential",
+);
+/** Where credentials may be sent. */
+export const credentialPolicy: OptionKind = optionsOf<{
+  allowHosts: unknown;
+  allowPlaintext: unknown;
+}>({ allowHosts: texts, allowPlaintext: texts });
 export const owned: OptionKind = listOf(
   "parts with close()",
   "[link]",

@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { RetryPolicy } from "../call/method.ts";
 import type { Candidate, Selector } from "../selector/selector.ts";
 import type { Channel } from "../transport/transport.ts";
+import { type CallCredentials, isWithoutCredential } from "./call-credentials.ts";
 import { cancelled, rejectWithCaller, withCallContext } from "./call-error.ts";
 import type { CancellableWaits } from "./cancellable-wait.ts";
 import type { ChannelPool } from "./channel-pool.ts";
@@ -19,6 +20,7 @@ export interface AttemptsOptions {
   readonly pool: ChannelPool;
   readonly waits: CancellableWaits;
   readonly open: OpenCalls;
+  readonly credentials: CallCredentials;
   readonly retry: Partial<RetryPolicy> | false | undefined;
   readonly logger: Logger;
   readonly random: () => number;
@@ -32,12 +34,14 @@ export class Attempts implements UnaryAttemptOwner {
   readonly #selector: Selector;
   readonly #pool: ChannelPool;
   readonly #open: OpenCalls;
+  readonly #credentials: CallCredentials;
   readonly #options: AttemptsOptions;
 
   constructor(options: AttemptsOptions) {
     this.#selector = options.selector;
     this.#pool = options.pool;
     this.#open = options.open;
+    this.#credentials = options.credentials;
     this.#options = options;
   }
 
@@ -134,8 +138,17 @@ export class Attempts implements UnaryAttemptOwner {
     );
   }
 
-  /** The connection for an attempt; a promise only if the call has to wait. */
+  /**
+   * The connection for an attempt, which then has the credential to present there; a promise only
+   * if the call has to wait.
+   */
   route(call: OutboundCall, attempt: Attempt): Channel | Promise<Channel> {
+    const channel = this.#connection(call, attempt);
+    const source = this.#credentials.sourceOf(call);
+    return source === undefined ? channel : this.#credentials.attach(source, attempt, channel);
+  }
+
+  #connection(call: OutboundCall, attempt: Attempt): Channel | Promise<Channel> {
     const { address } = call.options;
     if (address !== undefined) {
       const slot = this.#pool.toAddress(address, call.options.service ?? call.method.service);
@@ -176,8 +189,15 @@ export class Attempts implements UnaryAttemptOwner {
     committed: boolean,
   ): Promise<MicroError | undefined> {
     const error = asMicroError(reason, "unknown");
+    if (isWithoutCredential(error)) {
+      this.report(attempt, undefined, notSent);
+      return error;
+    }
     this.report(attempt, this.#latencyMs(call, attempt), error);
     call.attemptFailed(error.outcome);
+    if (!committed && attempt.credential !== undefined) {
+      if (await this.#credentials.canReplace(attempt, error)) return undefined;
+    }
     const decision = this.#decide(call, attempt, error, committed);
     call.successesBefore = call.budget.successes;
     if (decision === undefined) return error;
@@ -283,6 +303,9 @@ export class Attempts implements UnaryAttemptOwner {
     return this.#options.waits.until(slot.connect(), { signal, deadline, what });
   }
 }
+
+/** Reported for an attempt that had no credential to present, which is not the node's fault. */
+const notSent = new MicroError("canceled", "there was no credential to present");
 
 /** Settles the promise created last: a separate executor per call would cost two more objects. */
 const settlers: { resolve: (message: unknown) => void } = { resolve: () => {} };

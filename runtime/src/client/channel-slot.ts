@@ -3,6 +3,7 @@ import { deadlineAfter, monotonicNow } from "../base/deadline.ts";
 import { asMicroError, MicroError } from "../base/error.ts";
 import type { Logger } from "../base/logger.ts";
 import { settleAll } from "../base/settle-all.ts";
+import type { ServerVerification } from "../call/credential-source.ts";
 import type { Channel, Transport } from "../transport/transport.ts";
 
 /** Options shared by the connections of all addresses. */
@@ -70,6 +71,11 @@ export class ChannelSlot {
     for (const channel of this.#channels) calls += channel.openCalls;
     for (const channel of this.#leaving) calls += channel.openCalls;
     return calls;
+  }
+
+  /** How its connections to a service verify the server; see `Transport.verifies`. */
+  verifies(service: string): ServerVerification | undefined {
+    return this.#transport.verifies?.(this.address, this.service ?? service);
   }
 
   get isDialing(): boolean {

@@ -1,7 +1,9 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Logger } from "../base/logger.ts";
+import type { CredentialSource } from "../call/credential-source.ts";
 import type { RetryPolicy } from "../call/method.ts";
 import type { NodeFilter, Selector } from "../selector/selector.ts";
+import type { CredentialPolicyOptions } from "../transport/credential-policy.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { ClientInterceptor } from "./client.ts";
 import type { RetryBudgetOptions } from "./retry-budget.ts";
@@ -21,6 +23,15 @@ export interface ClientParts {
   readonly timeoutMs?: number;
   /** Run around every call; the first is outermost. */
   readonly interceptors?: readonly ClientInterceptor[];
+  /**
+   * Presents who calls, with each attempt of each call. A credential is sent only where no other
+   * party can use it: over TLS to a server whose service was verified (`tls.client.identityOf`), on
+   * this machine, and where {@link credentialPolicy} allows it. Other calls fail with
+   * `failed_precondition`. Default: none.
+   */
+  readonly credentials?: CredentialSource;
+  /** Where credentials may be sent in addition. */
+  readonly credentialPolicy?: CredentialPolicyOptions;
   /** Overrides the schema's policies; `false` disables retries. */
   readonly retry?: Partial<RetryPolicy> | false;
   /** Maximum number of retries caused by the calls to one service; `false`: unlimited. */

@@ -2,6 +2,7 @@ import type { Deadline } from "../base/deadline.ts";
 import type { Metadata, MetadataInit } from "../base/metadata.ts";
 import type { LoggingPart } from "../base/part-logger.ts";
 import type { Awaitable, ParentContext } from "../call/call.ts";
+import type { CredentialSource } from "../call/credential-source.ts";
 import type { AnyMethod, Method, RetryPolicy } from "../call/method.ts";
 import type { NodeFilter } from "../selector/selector.ts";
 
@@ -26,6 +27,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Metadata sent in addition to the request. */
   readonly metadata?: MetadataInit;
+  /**
+   * Presents credentials of this source instead of the client's; `false`: none. A call whose
+   * {@link metadata} has `authorization` sends that, wherever it goes, and asks no source.
+   */
+  readonly credentials?: CredentialSource | false;
   /**
    * Overrides the client's and the schema's policy, field by field. `false` disables retries by
    * policy; a call that certainly did not run is still sent again, to another node if there is one.

@@ -2,6 +2,7 @@ import type { Deadline } from "../base/deadline.ts";
 import type { MicroError, Outcome } from "../base/error.ts";
 import type { LinkedSignal } from "../base/linked-signal.ts";
 import { Metadata, type MetadataInit } from "../base/metadata.ts";
+import type { IssuedCredential } from "../call/credential-source.ts";
 import type { AnyMethod } from "../call/method.ts";
 import type { Candidate, NodeFilter, SelectOptions } from "../selector/selector.ts";
 import type { Channel, OutgoingCall } from "../transport/transport.ts";
@@ -17,7 +18,9 @@ export const previousAttemptsKey = "micro-previous-attempts";
 /** One attempt of a call, as the transport and the selector see it. */
 export class Attempt implements OutgoingCall, SelectOptions {
   readonly call: OutboundCall;
-  readonly metadata: Metadata | undefined;
+  metadata: Metadata | undefined;
+  /** What the client presents with this attempt; undefined before the connection is known. */
+  credential: IssuedCredential | undefined = undefined;
   exclude: ReadonlySet<string> | undefined;
   responseMetadata: Metadata | undefined = undefined;
   trailers: Metadata | undefined = undefined;
@@ -72,6 +75,8 @@ export class OutboundCall implements ClientCall {
   attempts = 0;
   transparentRetries = 0;
   timesTurnedAway = 0;
+  /** Whether a server has refused its credential, and another was presented. */
+  renewedCredential = false;
   /** Calls to the service that had succeeded when the last attempt failed, or the call began. */
   successesBefore: number;
   /**

@@ -10,8 +10,10 @@ import { PartLogger } from "../base/part-logger.ts";
 import { closeInOrder, closeWithin, partName } from "../base/settle-all.ts";
 import type { AnyMethod, Method, MethodKind } from "../call/method.ts";
 import type { NodeFilter, Selector } from "../selector/selector.ts";
+import { CredentialPolicy } from "../transport/credential-policy.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Attempts } from "./attempts.ts";
+import { CallCredentials } from "./call-credentials.ts";
 import { alreadyLate, cancelled, clientClosed, notOneResponse, wrongKind } from "./call-error.ts";
 import { callDeadline, callMetadata, callOptions, checkCallOptions } from "./call-options.ts";
 import { CancellableWaits } from "./cancellable-wait.ts";
@@ -98,6 +100,12 @@ class RpcClient extends Closable<[graceMs?: number]> implements Client {
       pool: this.#pool,
       waits: this.#waits,
       open: this.#open,
+      credentials: new CallCredentials(
+        parts.credentials,
+        new CredentialPolicy(parts.credentialPolicy),
+        this.#pool,
+        this.#waits,
+      ),
       retry: parts.retry,
       logger: this.#logger,
       random,

@@ -10,6 +10,7 @@ import {
   type ClientTlsOptions,
   type ServerTlsOptions,
   servicePins,
+  tlsVerification,
   warnIfInsecure,
 } from "../transport/tls.ts";
 import type { Channel, DialOptions, Transport, TransportLimits } from "../transport/transport.ts";
@@ -83,6 +84,7 @@ export function goMicroTransport(options: GoMicroTransportOptions = {}): Transpo
       }
     },
     ...servicePins(tls.client),
+    verifies: (_address, service) => tls.client && tlsVerification(tls.client, service),
     dial: (address, dialOptions) => dial(address, options, limits, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>
       listenOnPort(

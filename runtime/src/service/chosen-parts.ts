@@ -1,8 +1,10 @@
 import { BackendUrl } from "../base/backend-url.ts";
+import { MicroError } from "../base/error.ts";
 import { createLogger, type Logger } from "../base/logger.ts";
 import { omitUndefined } from "../base/omit-undefined.ts";
 import { closeInOrder } from "../base/settle-all.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { CredentialSource } from "../call/credential-source.ts";
 import type { Client, ClientInterceptor } from "../client/client.ts";
 import { buildClient } from "../client/rpc-client.ts";
 import type { Config, ConfigSource } from "../config/config.ts";
@@ -16,6 +18,7 @@ import { strategies } from "../selector/strategies.ts";
 import type { ServerListen, ServerParts } from "../server/rpc-server.ts";
 import type { Store } from "../store/store.ts";
 import type { Sync } from "../sync/sync.ts";
+import type { CredentialPolicyOptions } from "../transport/credential-policy.ts";
 import { httpTransport } from "../transport/http/transport.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Backends, type NamedUrl } from "./backends.ts";
@@ -62,6 +65,8 @@ export interface PartOptions extends ServerAddressOptions, ServerLimitOptions {
   readonly listen?: readonly ServerListen[];
   readonly client?: Client;
   readonly clientInterceptors?: readonly ClientInterceptor[];
+  readonly credentials?: CredentialSource;
+  readonly credentialPolicy?: CredentialPolicyOptions;
   readonly timeoutMs?: number;
   readonly drivers?: readonly Driver[];
   readonly logger?: Logger;
@@ -193,7 +198,16 @@ export class ChosenParts {
     return this.#selector;
   }
 
+  /** @throws MicroError `invalid_argument` for options of a client that was passed. */
   get client(): Client {
+    const { client, credentials, credentialPolicy } = this.#options;
+    if (client !== undefined && (credentials ?? credentialPolicy) !== undefined) {
+      throw new MicroError(
+        "invalid_argument",
+        "credentials and credentialPolicy have no effect together with client; set them on the client that you pass",
+        { outcome: "not-executed" },
+      );
+    }
     this.#client ??= this.#options.client ?? this.#own(this.#makeClient());
     return this.#client;
   }
@@ -328,14 +342,14 @@ export class ChosenParts {
   }
 
   #makeClient(): Client {
-    const { clientInterceptors: interceptors } = this.#options;
+    const { clientInterceptors: interceptors, credentials, credentialPolicy } = this.#options;
     const timeoutMs = this.#options.timeoutMs ?? this.read(variables.timeout);
     const { selector, transports, logger } = this;
     return buildClient({
       selector,
       transports,
       logger,
-      ...omitUndefined({ interceptors, timeoutMs }),
+      ...omitUndefined({ interceptors, timeoutMs, credentials, credentialPolicy }),
     });
   }
 

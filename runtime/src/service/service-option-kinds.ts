@@ -13,6 +13,8 @@ import {
   broker,
   callTimeout,
   client,
+  credentialPolicy,
+  credentials,
   drivers,
   owned,
   registry,
@@ -80,6 +82,8 @@ export const serviceKinds: OptionKindsOf<ServiceOptions> = {
   config: part("a Config", "await loadConfig([…])", "get", "watch"),
   serverInterceptors: list,
   clientInterceptors: list,
+  credentials,
+  credentialPolicy,
   timeoutMs: callTimeout,
   graceMs: anyDuration,
   require: optionsOf<Requirements>({

@@ -2,6 +2,7 @@ import type { AccessOptions } from "../auth/access-control.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { CredentialSource } from "../call/credential-source.ts";
 import type { Client, ClientInterceptor } from "../client/client.ts";
 import type { Config } from "../config/config.ts";
 import type { Debug } from "../debug/debug.ts";
@@ -11,6 +12,7 @@ import type { ServerListen } from "../server/rpc-server.ts";
 import type { Server, ServerInterceptor } from "../server/server.ts";
 import type { Store } from "../store/store.ts";
 import type { Sync } from "../sync/sync.ts";
+import type { CredentialPolicyOptions } from "../transport/credential-policy.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Requirements } from "./check-guarantees.ts";
 import type { Driver } from "./driver.ts";
@@ -77,6 +79,15 @@ export interface ServiceOptions {
   readonly serverInterceptors?: readonly ServerInterceptor[];
   /** Wrap every call that its client makes, the first outermost. */
   readonly clientInterceptors?: readonly ClientInterceptor[];
+  /**
+   * Presents who calls, with every call that its client makes. A credential is sent only where no
+   * other party can use it: over TLS to a server whose service was verified
+   * (`tls.client.identityOf`), on this machine, and where {@link credentialPolicy} allows it. Other
+   * calls fail with `failed_precondition`. Default: none.
+   */
+  readonly credentials?: CredentialSource;
+  /** Where its client may send credentials in addition. */
+  readonly credentialPolicy?: CredentialPolicyOptions;
   /**
    * Verifies who calls: the account and the scopes that the schema requires
    * (`micro.v1.method.auth`) are then enforced on every protocol, and calls of methods about which

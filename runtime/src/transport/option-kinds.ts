@@ -83,6 +83,7 @@ export const tls: OptionKind = optionsOf<{ server: ServerTlsOptions; client: Cli
       accepts: (value) =>
         object.accepts(value) && Object.values(value as object).every(serverIdentity.accepts),
     },
+    identityOf: callback,
     insecure: flag,
   }),
 });

@@ -1,5 +1,6 @@
 import type { PeerCertificate, SecureContextOptions, TLSSocket } from "node:tls";
 import { MicroError } from "../base/error.ts";
+import type { ServerVerification } from "../call/credential-source.ts";
 import { onCertificateExpiry } from "./certificate-expiry.ts";
 import type { Transport } from "./transport.ts";
 
@@ -42,6 +43,12 @@ export interface ClientTlsOptions {
    * if a call names the address.
    */
   readonly serverIdentities?: Readonly<Record<string, string | readonly string[]>>;
+  /**
+   * As `serverIdentities`, by a function, for fleets whose identities follow a rule:
+   * ``(service) => `spiffe://acme.example/${service}` ``. It returns undefined for a service
+   * without an identity of its own. `serverIdentities` overrides it.
+   */
+  readonly identityOf?: (service: string) => string | readonly string[] | undefined;
   /**
    * Accepts any server certificate, on these connections only. An attacker on the network can then
    * read and change what is sent; the process emits a warning about it.
@@ -117,9 +124,43 @@ export function currentIdentity(
 export function servicePins(
   options: ClientTlsOptions | undefined,
 ): Pick<Transport, "pinsService"> | undefined {
-  const { serverIdentities } = options ?? {};
-  if (serverIdentities === undefined) return undefined;
-  return { pinsService: (service) => Object.hasOwn(serverIdentities, service) };
+  if (options?.serverIdentities === undefined && options?.identityOf === undefined) {
+    return undefined;
+  }
+  return { pinsService: (service) => identitiesOf(options, service) !== undefined };
+}
+
+/** Implements `Transport.verifies` for connections that use TLS with these options. */
+export function tlsVerification(
+  options: ClientTlsOptions,
+  service: string,
+): ServerVerification | undefined {
+  const { insecure, serverIdentity, serverName } = options;
+  if (insecure === true) return undefined;
+  const expected = identitiesOf(options, service) ?? serverIdentity ?? serverName;
+  return expected === undefined ? "host" : "service";
+}
+
+/**
+ * Returns the identities of a service's own; undefined if it has none.
+ * @throws MicroError `invalid_argument` if `identityOf` returns anything else.
+ */
+function identitiesOf(
+  { serverIdentities, identityOf }: ClientTlsOptions,
+  service: string,
+): readonly string[] | undefined {
+  if (serverIdentities !== undefined && Object.hasOwn(serverIdentities, service)) {
+    return [serverIdentities[service] ?? []].flat();
+  }
+  const identities = identityOf?.(service);
+  if (identities === undefined) return undefined;
+  const list = [identities].flat();
+  if (list.length > 0 && list.every((each) => typeof each === "string" && each !== "")) return list;
+  throw new MicroError(
+    "invalid_argument",
+    `tls.client.identityOf(${JSON.stringify(service)}) returned neither a DNS name nor a SPIFFE id, nor undefined`,
+    { outcome: "not-executed" },
+  );
 }
 
 /**
@@ -132,8 +173,8 @@ export function connectOptions(
   host: string,
   service: string | undefined,
 ): object {
-  const isPinned = service !== undefined && servicePins(options)?.pinsService?.(service) === true;
-  const expected = isPinned ? options.serverIdentities?.[service] : options.serverIdentity;
+  const own = service === undefined ? undefined : identitiesOf(options, service);
+  const expected = own ?? options.serverIdentity;
   const name = options.serverName ?? host;
   return {
     ...currentIdentity(options.identity),
@@ -144,10 +185,16 @@ export function connectOptions(
     ...(expected !== undefined && {
       checkServerIdentity: checkIdentity(
         [expected].flat(),
-        isPinned ? `tls.client.serverIdentities.${service}` : "tls.client.serverIdentity",
+        own === undefined ? "tls.client.serverIdentity" : identityOption(options, service),
       ),
     }),
   };
+}
+
+/** Name of the option that sets the identity of a service. */
+function identityOption({ serverIdentities }: ClientTlsOptions, service = ""): string {
+  const isListed = serverIdentities !== undefined && Object.hasOwn(serverIdentities, service);
+  return isListed ? `tls.client.serverIdentities.${service}` : "tls.client.identityOf";
 }
 
 function checkIdentity(expected: readonly string[], option: string) {

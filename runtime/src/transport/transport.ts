@@ -3,6 +3,7 @@ import type { MicroError } from "../base/error.ts";
 import type { Metadata } from "../base/metadata.ts";
 import type { Credential, Identity } from "../call/account.ts";
 import type { Awaitable, Peer, ServerCall } from "../call/call.ts";
+import type { ServerVerification } from "../call/credential-source.ts";
 import type { AnyMethod, Method } from "../call/method.ts";
 import { defaultMaxElements } from "../codec/message-elements.ts";
 
@@ -70,6 +71,12 @@ export interface Transport {
    * services at the address.
    */
   pinsService?(service: string): boolean;
+  /**
+   * How connections to a service at an address verify the server. Undefined, as without this
+   * function, if they are not encrypted or verify nothing. Clients send credentials only to servers
+   * that were verified.
+   */
+  verifies?(address: string, service: string): ServerVerification | undefined;
   /**
    * Opens a channel to an address.
    * @throws MicroError `unavailable`, `not-executed`, if nothing responds there; `invalid_argument`

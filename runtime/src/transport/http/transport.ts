@@ -9,6 +9,7 @@ import {
   type ClientTlsOptions,
   type ServerTlsOptions,
   servicePins,
+  tlsVerification,
   warnIfInsecure,
 } from "../tls.ts";
 import type { Transport, TransportLimits } from "../transport.ts";
@@ -80,6 +81,10 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
       }
     },
     ...servicePins(options.tls?.client),
+    verifies: (address, service) =>
+      readUrl(address).protocol === "https:"
+        ? tlsVerification(options.tls?.client ?? {}, service)
+        : undefined,
     async dial(address, dialOptions = {}) {
       const url = readUrl(address);
       if (url.port === "0") {

@@ -25,6 +25,7 @@ import {
   onServerExpiry,
   type ServerTlsOptions,
   servicePins,
+  tlsVerification,
   warnIfInsecure,
 } from "../tls.ts";
 import type {
@@ -127,6 +128,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
       }
     },
     ...servicePins(clientTls),
+    verifies: (_address, service) => clientTls && tlsVerification(clientTls, service),
     dial: (address, dialOptions) => dial(address, limits, clientTls, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>
       listenOnPort(address, dispatcher, limits, "tcp", protocols, listenOptions ?? {}),
