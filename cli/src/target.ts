@@ -43,8 +43,8 @@ export async function findTarget(
     if (options.node !== undefined) {
       throw new UsageError("--node is for services that are found by name");
     }
-    const whole = protocol === "native" || word.includes("://") || isSubject(word);
-    const address = whole ? word : `http://${word}`;
+    const isComplete = protocol === "native" || word.includes("://") || isOnBackend(word);
+    const address = isComplete ? word : `http://${word}`;
     return { name: word, nodes: [], protocol, call: { address } };
   }
   const nodes = await findNodes(registry, word, options.node, signal);
@@ -77,16 +77,14 @@ async function findNodes(
   );
 }
 
-/** Whether a word is an address and not a name. */
+/** Whether a word is an address and not a name, which has no colon. */
 function isAddress(word: string): boolean {
-  return (
-    /^https?:\/\//.test(word) || word.startsWith("unix:") || isSubject(word) || /:\d+$/.test(word)
-  );
+  return word.includes(":");
 }
 
-/** Whether a word is a NATS address, which only supports the native protocol. */
-function isSubject(word: string): boolean {
-  return word.startsWith("nats:");
+/** Whether an address is a name on a backend, which only its driver's transport can dial. */
+function isOnBackend(address: string): boolean {
+  return !address.startsWith("unix:") && !/:\d+$/.test(address);
 }
 
 function readProtocol(text: string | undefined): Protocol {

@@ -91,7 +91,8 @@ async function start(
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
-  const ended = once(child, "exit");
+  // After "exit", the last lines may not have been read yet.
+  const ended = once(child, "close");
   let log = "";
   await new Promise<void>((resolve, reject) => {
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -9,6 +9,8 @@ import { rootsOf, runningMembers, signalGroup, signalProcess } from "./process-g
 
 /** How long killed processes may take to disappear, and output to be read, in milliseconds. */
 const partingMs = 2_000;
+/** Steps in which output is waited for; see {@link untilClosed}. */
+const partingSteps = 10;
 const longestPollMs = 50;
 
 export interface ServiceProcessOptions {
@@ -88,10 +90,7 @@ export class ServiceProcess {
     clearTimeout(this.#kill);
     if (child.pid === undefined) return exit;
     await this.#endRest(child.pid);
-    // A process that left the group and cleared its mark may hold the pipes open forever.
-    const parting = new AbortController();
-    await Promise.race([closed, sleep(partingMs, undefined, { signal: parting.signal })]);
-    parting.abort();
+    await untilClosed(closed);
     child.stdout?.destroy();
     child.stderr?.destroy();
     this.#options.guard.remove(child.pid);
@@ -171,6 +170,24 @@ async function untilNone(
     await sleep(Math.min(waitMs, longestPollMs));
   }
   return false;
+}
+
+/**
+ * Waits until all output has been read; not forever, because a process that left the group and
+ * cleared its mark may hold the pipes open. Output is read between two steps, so none is lost when
+ * this process itself did not run for longer than the whole wait.
+ */
+async function untilClosed(closed: Promise<void>): Promise<void> {
+  let isClosed = false;
+  void closed.then(() => {
+    isClosed = true;
+  });
+  for (let step = 0; step < partingSteps && !isClosed; step++) {
+    const parting = new AbortController();
+    const { signal } = parting;
+    await Promise.race([closed, sleep(partingMs / partingSteps, undefined, { signal })]);
+    parting.abort();
+  }
 }
 
 function start({ spec, mark }: ServiceProcessOptions): ChildProcess {
