@@ -1,5 +1,5 @@
 import type { Delivery, DeliverySource } from "@micro-es/runtime/driver";
-import { type Msg, nanos } from "nats";
+import { nanos } from "nats";
 import type { HandledEvent, HandlingCounts } from "./handling-counts.ts";
 import type { PulledMessage } from "./pull-loop.ts";
 
@@ -31,7 +31,7 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   readonly storedAt: string;
   /** Whether the event may have been handled before, here or elsewhere. */
   readonly isRedelivery: boolean;
-  #message: Msg;
+  #pulled: PulledMessage;
   readonly #host: HeldEventHost;
   /** When the server was last told that the event is here. */
   #toldAt = performance.now();
@@ -42,15 +42,11 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   #counted = 0;
   #counting: Promise<void> | undefined;
 
-  constructor(
-    { message, sequence, storedAt }: PulledMessage,
-    isRedelivery: boolean,
-    host: HeldEventHost,
-  ) {
+  constructor(pulled: PulledMessage, isRedelivery: boolean, host: HeldEventHost) {
     this.consumer = host.consumer;
-    this.sequence = sequence;
-    this.storedAt = storedAt;
-    this.#message = message;
+    this.sequence = pulled.sequence;
+    this.storedAt = pulled.storedAt;
+    this.#pulled = pulled;
     this.isRedelivery = isRedelivery;
     this.#host = host;
   }
@@ -74,8 +70,8 @@ export class HeldEvent implements DeliverySource, HandledEvent {
    * The event was delivered here again while it is still held, because the server had not received
    * an update for too long.
    */
-  renew({ message }: PulledMessage): void {
-    this.#message = message;
+  renew(pulled: PulledMessage): void {
+    this.#pulled = pulled;
     this.#toldAt = performance.now();
   }
 
@@ -99,7 +95,7 @@ export class HeldEvent implements DeliverySource, HandledEvent {
       return;
     }
     if (settled) {
-      this.#message.respond("+ACK");
+      this.#respond("+ACK");
       this.#host.released(this, this.#counted > 0 ? this.#forgetCount() : undefined);
       return;
     }
@@ -109,14 +105,14 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   /** Returns the event, to be delivered again after a while. */
   putOff(delayMs: number): void {
     const delay = delayMs === 0 ? "" : ` ${JSON.stringify({ delay: nanos(delayMs) })}`;
-    if (this.isOurs) this.#message.respond(`-NAK${delay}`);
+    if (this.isOurs) this.#respond(`-NAK${delay}`);
     this.#host.released(this, undefined);
   }
 
   /** Tells the server that the event is still held, if the last update is too old. */
   sayInProgress(now: number, everyMs: number): void {
     if (!this.isOurs || now - this.#toldAt < everyMs) return;
-    this.#message.respond("+WPI");
+    this.#respond("+WPI");
     this.#toldAt = now;
   }
 
@@ -142,7 +138,12 @@ export class HeldEvent implements DeliverySource, HandledEvent {
     } catch (error) {
       this.#host.uncounted(this, error);
     }
-    if (this.isOurs) this.#message.respond("-NAK");
+    if (this.isOurs) this.#respond("-NAK");
+  }
+
+  #respond(response: string): void {
+    const { message, reply, responses } = this.#pulled;
+    responses.send(message, reply, response);
   }
 
   /** One write after the other, so that the last one wins. */

@@ -1,10 +1,14 @@
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "nats";
 import type { NatsLink } from "../../link/link.ts";
 import { hasTooManyHeaderLines } from "../header-lines.ts";
+import { Responses } from "./responses.ts";
 
 /** A message that JetStream delivered and waits to have acknowledged. */
 export interface PulledMessage {
   readonly message: Msg;
+  /** Where it wants to be acknowledged, and by which responses. */
+  readonly reply: string;
+  readonly responses: Responses;
   /** 1 at the first delivery to the consumer. */
   readonly deliveries: number;
   readonly sequence: number;
@@ -57,6 +61,7 @@ export class PullLoop {
   readonly #forgetReconnect: () => void;
   readonly #requests = new Set<PullRequest>();
   #connection: NatsConnection | undefined;
+  #responses: Responses | undefined;
   #heardAt = 0;
   #retry: NodeJS.Timeout | undefined;
   #waking = false;
@@ -93,16 +98,19 @@ export class PullLoop {
     const connection = await this.#link.open();
     if (this.#closed) return;
     this.#connection = connection;
+    this.#responses = new Responses(connection);
     this.#ask();
     await connection.flush();
   }
 
   /**
-   * There may be room for more. Room that becomes free in one turn of the event loop is requested
-   * together.
+   * There may be room for more. Half of the room is requested at once, in one write with the
+   * responses of the turn; less than that once the turn of the event loop is over.
    */
   wake(): void {
-    if (this.#closed || this.#waking || this.#connection === undefined) return;
+    if (this.#closed || this.#connection === undefined) return;
+    if (2 * this.#free() >= this.#host.capacity) this.#ask();
+    if (this.#waking) return;
     this.#waking = true;
     setImmediate(() => {
       this.#waking = false;
@@ -129,15 +137,25 @@ export class PullLoop {
     else subscription.unsubscribe();
   }
 
+  /** The number of messages for which there is room and no request. */
+  #free(): number {
+    return this.#host.room() - this.#outstanding();
+  }
+
+  #outstanding(): number {
+    let outstanding = 0;
+    for (const request of this.#requests) outstanding += request.outstanding;
+    return outstanding;
+  }
+
   /** A pending request is joined by another only when at least half of the room is free. */
   #ask(): void {
     const connection = this.#connection;
     if (this.#closed || this.#retry !== undefined || connection === undefined) return;
     if (connection.isClosed()) return;
-    let outstanding = 0;
-    for (const request of this.#requests) outstanding += request.outstanding;
-    const batch = this.#host.room() - outstanding;
-    if (batch <= 0 || (outstanding > 0 && 2 * batch < this.#host.capacity)) return;
+    const batch = this.#free();
+    if (batch <= 0 || (this.#requests.size > 0 && 2 * batch < this.#host.capacity)) return;
+    this.#responses?.flush();
     const inbox = createInbox();
     const request: PullRequest = {
       outstanding: batch,
@@ -169,16 +187,16 @@ export class PullLoop {
       return;
     }
     const status = statusOf(message);
-    if (status === 0) this.#take(request, message);
+    const responses = this.#responses;
+    if (status === 0 && responses !== undefined) this.#take(request, message, responses);
     else if (status !== 100) this.#end(request, status);
   }
 
-  #take(request: PullRequest, message: Msg): void {
-    const parts = (message.reply ?? "").split(".");
-    const tail = parts.slice(parts.length >= 11 ? 6 : 4);
-    const [deliveries = 1, sequence = 0] = tail.map(Number);
+  #take(request: PullRequest, message: Msg, responses: Responses): void {
+    const reply = message.reply ?? "";
+    const [deliveries, sequence, storedAt] = deliveryOf(reply);
     if (--request.outstanding <= 0) this.#forget(request);
-    this.#host.take({ message, deliveries, sequence, storedAt: tail[3] ?? "" });
+    this.#host.take({ message, reply, responses, deliveries, sequence, storedAt });
     this.wake();
   }
 
@@ -238,6 +256,29 @@ export class PullLoop {
     this.#retry.unref();
   }
 }
+
+/**
+ * What the server says about a delivery in the subject for its acknowledgement: its number, the
+ * sequence number in the stream and in the consumer, and when the stream stored the message. Four
+ * parts precede these, or six in a domain.
+ */
+function deliveryOf(reply: string): [deliveries: number, sequence: number, storedAt: string] {
+  let dots = 0;
+  for (let at = 0; at < reply.length; at++) if (reply.charCodeAt(at) === dot) dots++;
+  if (dots < 8) return [1, 0, ""];
+  let start = 0;
+  for (let left = dots >= 10 ? 6 : 4; left > 0; left--) start = reply.indexOf(".", start) + 1;
+  const inStream = reply.indexOf(".", start) + 1;
+  const inConsumer = reply.indexOf(".", inStream) + 1;
+  const time = reply.indexOf(".", inConsumer) + 1;
+  return [
+    Number(reply.slice(start, inStream - 1)),
+    Number(reply.slice(inStream, inConsumer - 1)),
+    reply.slice(time, reply.indexOf(".", time)),
+  ];
+}
+
+const dot = 0x2e;
 
 /** The status that the server sends in place of a message; 0 for a message. */
 function statusOf(message: Msg): number {
