@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
-import { copyWithoutFeatures } from "./without-features.ts";
+import { build, type Plugin } from "esbuild";
+import { cuttingFeaturesOut } from "./without-features.ts";
 
 const here = import.meta.dirname;
-/** Uses a runtime of its own, see {@link copyWithoutFeatures}. */
+/** Uses a runtime of its own, see {@link cuttingFeaturesOut}. */
 const withoutFeatures = "ablations/cut-out";
 const repository = join(here, "../..");
 
@@ -36,7 +36,7 @@ export async function prepare(ablation: boolean): Promise<string> {
     });
   }
   const folder = join(here, ".build");
-  const runtime = install(folder, "@micro-es/runtime", "runtime");
+  install(folder, "@micro-es/runtime", "runtime");
   // The driver, too: it would use the workspace's runtime, and a process two copies of it.
   install(folder, "@micro-es/nats", "drivers/nats");
   const contenders = [
@@ -49,26 +49,21 @@ export async function prepare(ablation: boolean): Promise<string> {
     "gen/micro/bench/v1/bench_micro.ts",
     ...contenders.filter((it) => it !== withoutFeatures).map((it) => `${it}.ts`),
   ]);
-  if (ablation) {
-    copyWithoutFeatures(runtime);
-    await compile(folder, [`${withoutFeatures}.ts`], {
-      "@micro-es/runtime": "@micro-es/runtime-without-features",
-    });
-  }
+  if (ablation) await compile(folder, [`${withoutFeatures}.ts`], [cuttingFeaturesOut()]);
   return folder;
 }
 
 async function compile(
   folder: string,
   entryPoints: string[],
-  alias: Record<string, string> = {},
+  plugins: Plugin[] = [],
 ): Promise<void> {
   await build({
     absWorkingDir: here,
     entryPoints,
     outbase: here,
     outdir: folder,
-    alias,
+    plugins,
     bundle: true,
     packages: "external",
     platform: "node",
@@ -80,11 +75,8 @@ async function compile(
   });
 }
 
-/**
- * Packs a package and unpacks it where the built code finds it before the workspace's. Returns its
- * folder.
- */
-function install(folder: string, name: string, source: string): string {
+/** Packs a package and unpacks it where the built code finds it before the workspace's. */
+function install(folder: string, name: string, source: string): void {
   const target = join(folder, "node_modules", name);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
@@ -95,7 +87,6 @@ function install(folder: string, name: string, source: string): string {
   const archive = join(folder, String(packed).trim().split("\n").at(-1) ?? "");
   execFileSync("tar", ["-xzf", archive, "-C", target, "--strip-components=1"]);
   rmSync(archive);
-  return target;
 }
 
 /** Where contenders that load .proto files find them. */

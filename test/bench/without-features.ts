@@ -1,118 +1,165 @@
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { Plugin } from "esbuild";
+
+/** The sources of the runtime. */
+export const runtimeSources: string = join(import.meta.dirname, "../../runtime/src");
 
 /**
- * One check on the path of a unary call that exists for a feature, and its replacement without it.
+ * Code on the path of a unary call over TCP that exists only because a call could have a signal,
+ * metadata, an interceptor, an observer, or its own deadline or node.
  */
 interface Cut {
-  readonly question: RegExp;
-  readonly answer: string;
+  readonly file: string;
+  /** The code, or where it begins. */
+  readonly code: string;
+  /** Where it ends, exclusive; undefined if {@link code} is all of it. */
+  readonly upTo?: string;
+  /** What remains in its place. Default nothing. */
+  readonly instead?: string;
 }
 
-/** Names may end in a number, which the bundler adds if files share a name. */
 const cuts: readonly Cut[] = [
   // Signals, and the context of a call whose response arrives meanwhile.
   {
-    question: /let signal\d* = options\.signal \?\? [\s\S]*?return new OutboundCall\(/,
-    answer: "return new OutboundCall(",
+    file: "client/rpc-client.ts",
+    code: "let signal = options.signal ?? context?.signal;",
+    upTo: "return new OutboundCall(",
   },
   {
-    question:
-      /metadata\d*, signal\d*, linked, options\.filters === void 0 \? this\.#filters : this\.#join\(options\.filters\)/,
-    answer: "void 0, void 0, void 0, this.#filters",
+    file: "client/rpc-client.ts",
+    code: `      metadata,
+      signal,
+      linked,
+      options.filters === undefined ? this.#filters : this.#join(options.filters),`,
+    instead: "undefined, undefined, undefined, this.#filters,",
   },
   {
-    question: /if \(outgoing\.signal !== void 0\)\s+watchAbort\(outgoing\.signal, call\);/,
-    answer: "",
+    file: "transport/native/client-connection.ts",
+    code: "if (outgoing.signal !== undefined) watchAbort(outgoing.signal, call);",
   },
   {
-    question:
-      /if \(this\.outgoing\.signal !== void 0\)\s+unwatchAbort\(this\.outgoing\.signal, this\);\s+this\.#connection\.remove/,
-    answer: "this.#connection.remove",
+    file: "transport/native/outgoing-unary.ts",
+    code: "if (this.outgoing.signal !== undefined) unwatchAbort(this.outgoing.signal, this);",
   },
   // A deadline or a node that the caller chose.
   {
-    question:
-      /const timed = options\.timeoutMs !== void 0 \|\| options\.deadline !== void 0;\s+const beganAt = timed \? monotonicNow\(\) : turnNow\(\);/,
-    answer: "const beganAt = turnNow();",
+    file: "client/rpc-client.ts",
+    code: "const timed = options.timeoutMs !== undefined || options.deadline !== undefined;",
   },
   {
-    question: /const target = address \?\? options\.service \?\? method\.service;/,
-    answer: "const target = method.service;",
+    file: "client/rpc-client.ts",
+    code: "timed ? monotonicNow() : turnNow()",
+    instead: "turnNow()",
   },
   {
-    question: /const \{ address \} = call\.options;\s+if \(address !== void 0\) \{[\s\S]*?\n {4}\}/,
-    answer: "",
+    file: "client/rpc-client.ts",
+    code: "address ?? options.service ?? method.service",
+    instead: "method.service",
+  },
+  {
+    file: "client/attempts.ts",
+    code: "const { address } = call.options;",
+    upTo: "const selected = this.#selector.select(call.target, attempt);",
   },
   // Interceptors and observers of a call.
   {
-    question:
-      /if \(isObserved\(call\.options\)\)\s+return observed\(call, answer\);\s+return this\.#intercepted \? intercepted\(call, answer\) : answer;/,
-    answer: "return answer;",
+    file: "client/rpc-client.ts",
+    code: `if (isObserved(call.options)) return observed(call, response);
+    return this.#intercepted ? intercepted(call, response) : response;`,
+    instead: "return response;",
   },
   {
-    question: /if \(!this\.#intercepted\)\s+return this\.#attempts\.unary\(call, request\);/,
-    answer: "return this.#attempts.unary(call, request);",
+    file: "client/rpc-client.ts",
+    code: "if (!this.#intercepted) return this.#attempts.unary(call, request);",
+    instead: "return this.#attempts.unary(call, request);",
   },
   // Metadata of requests and responses.
   {
-    question:
-      /nextMetadata\(\) \{\s+const previous = this\.attempts\+\+;[\s\S]*?return metadata\d*;/,
-    answer: "nextMetadata() { this.attempts++; return void 0;",
+    file: "client/outbound-call.ts",
+    code: "const previous = this.attempts++;",
+    upTo: "  /** Adds the outcome of a failed attempt. */",
+    instead: "this.attempts++; return undefined; }",
   },
   {
-    question:
-      /const (refusal\d*) = callRefusal\d*\(method\.name, outgoing\);\s+if \(\1 !== void 0\)\s+throw \1;\s+const metadata\d* = outgoing\.metadata\?\.isEmpty[^\n]*\n/,
-    answer: "",
+    file: "transport/native/client-connection.ts",
+    code: "const refusal = callRefusal(method.name, outgoing);",
+    upTo: "const number = method === this.#lastMethod",
   },
   {
-    question:
-      /metadata\d* === void 0 \? flags : flags \| flag\d*\.metadata, (\w+), id, remainingField\(outgoing\.deadline\)\);\s+if \(metadata\d* !== void 0\)\s+this\.writer\.block\(metadata\d*\);/,
-    answer: "flags, $1, id, remainingField(outgoing.deadline));",
+    file: "transport/native/client-connection.ts",
+    code: "metadata === undefined ? flags : flags | flag.metadata,",
+    instead: "flags,",
   },
   {
-    question:
-      /if \(\(flags & flag\d*\.metadata\) !== 0\)\s+at = blockEnd\(\w+, start\d*, end\);\s+const (metadata\d*) = at === start\d* \? void 0 : readMetadata\(\w+, start\d*, at\);/,
-    answer: "const $1 = void 0;",
+    file: "transport/native/client-connection.ts",
+    code: "if (metadata !== undefined) this.writer.block(metadata);",
   },
   {
-    question:
-      /const metadata\d* = this\.headersSent [\s\S]*?flags \| \(metadata\d* === void 0[^\n]*\n[\s\S]*?writer\.block\(trailers\);/,
-    answer: "writer.open(frameType.result, flags, method, this.id, aux);",
+    file: "transport/native/server-connection.ts",
+    code: "if ((flags & flag.metadata) !== 0) at = blockEnd(bytes, start, end);",
   },
   {
-    question:
-      /if \(\(flags & flag\d*\.metadata\) !== 0\) \{\s+at = blockEnd\((\w+), start\d*, end\);\s+call\.outgoing\.responseMetadata[\s\S]*?call\.outgoing\.trailers[^\n]*\n\s+\}/,
-    answer: "",
+    file: "transport/native/server-connection.ts",
+    code: "at === start ? undefined : readMetadata(bytes, start, at)",
+    instead: "undefined",
   },
-  { question: /call\.propagate = this\.#propagate;/, answer: "" },
+  {
+    file: "transport/native/incoming-call.ts",
+    code: "const metadata = this.headersSent ? undefined : encoded(this.sentMetadata, this.method);",
+    upTo: "  }\n}\n\n/** Encodes the metadata of a response",
+    instead: "writer.open(frameType.result, flags, method, this.id, aux);\n",
+  },
+  {
+    file: "transport/native/client-connection.ts",
+    code: `if ((flags & flag.metadata) !== 0) {
+      at = blockEnd(bytes, start, end);`,
+    upTo: "if ((flags & flag.error) !== 0) call.refused(",
+  },
+  { file: "server/dispatcher.ts", code: "call.propagate = this.#propagate;" },
 ];
 
+/** The files of the runtime that have a cut. */
+export const cutFiles: readonly string[] = [...new Set(cuts.map(({ file }) => file))];
+
 /**
- * Copies an installed runtime and removes the checks of a unary call over TCP that exist only for
- * signals, metadata, interceptors, observers, and per-call deadlines or nodes. The result works
- * only for the benchmark.
- * @throws Error when a check is not found: the runtime was rewritten, and the list above was not.
+ * A source file of the runtime without the code for features.
+ *
+ * @throws Error when a cut is not found once: the file was rewritten, and the list above was not
  */
-export function copyWithoutFeatures(runtime: string): void {
-  const target = join(dirname(runtime), "runtime-without-features");
-  rmSync(target, { recursive: true, force: true });
-  cpSync(runtime, target, { recursive: true });
-  const dist = join(target, "dist");
-  const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".js"))
-    .map((name) => join(dist, name));
-  const texts = new Map(files.map((file) => [file, readFileSync(file, "utf8")]));
-  for (const { question, answer } of cuts) {
-    const found = files.filter((file) => question.test(texts.get(file) ?? ""));
-    if (found.length === 0) throw new Error(`the runtime asks nothing like ${question}`);
-    for (const file of found) texts.set(file, (texts.get(file) ?? "").replace(question, answer));
+export function withoutFeatures(file: string): string {
+  let source = readFileSync(join(runtimeSources, file), "utf8");
+  for (const cut of cuts) {
+    if (cut.file !== file) continue;
+    const { code, upTo, instead = "" } = cut;
+    const start = source.indexOf(code);
+    const end = upTo === undefined ? start + code.length : source.indexOf(upTo, start);
+    if (start < 0 || end < start || source.indexOf(code, start + 1) >= 0) {
+      throw new Error(
+        `${file} does not have this code exactly once, which the ablation cuts out: ${code}`,
+      );
+    }
+    source = source.slice(0, start) + instead + source.slice(end);
   }
-  for (const [file, text] of texts) writeFileSync(file, text);
-  const manifest = join(target, "package.json");
-  const { name: _, ...fields } = JSON.parse(readFileSync(manifest, "utf8"));
-  writeFileSync(
-    manifest,
-    JSON.stringify({ name: "@micro-es/runtime-without-features", ...fields }),
-  );
+  return source;
+}
+
+/**
+ * Bundles the runtime from its sources, without the code for features. The result works only for
+ * the benchmark.
+ */
+export function cuttingFeaturesOut(): Plugin {
+  return {
+    name: "without features",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^@micro-es\/runtime$/ }, () => ({
+        path: join(runtimeSources, "index.ts"),
+      }));
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const file = relative(runtimeSources, path);
+        if (!cutFiles.includes(file)) return undefined;
+        return { contents: withoutFeatures(file), loader: "ts" };
+      });
+    },
+  };
 }
