@@ -95,6 +95,16 @@ export const grpcGoals: readonly ContenderGoal[] = [
     atLeast: 10,
     ...faster("micro-es-grpc", "grpc-js", ["download", 64, 1]),
   },
+  ...[128, 16].map((inFlight) => ({
+    what: `gRPC client to a grpc-go server, ${inFlight} in flight, times grpc-js' client`,
+    atLeast: 5,
+    ...faster("micro-es-to-grpc-go", "grpc-js-to-grpc-go", small(inFlight)),
+  })),
+  {
+    what: "gRPC client to a grpc-go server, server streaming, times grpc-js' client",
+    atLeast: 10,
+    ...faster("micro-es-to-grpc-go", "grpc-js-to-grpc-go", ["download", 64, 1]),
+  },
 ];
 
 /** The goals of the native transport, of gRPC and of events. */

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { grpcGoProgram } from "../interop/peers.ts";
 import { ablationGoals } from "./ablation.ts";
 import { allCells } from "./cells.ts";
 import { goalContenders, goals, grpcGoals, isNeeded, printGoals } from "./goals.ts";
@@ -35,7 +36,9 @@ const { check, ablation } = options;
  * several suites.
  */
 const ofGrpc = options.suite.includes("grpc");
-const only = ofGrpc ? ["micro-es-grpc", "micro-es-connect", "grpc-js"] : options.only;
+const only = ofGrpc
+  ? ["micro-es-grpc", "micro-es-connect", "grpc-js", "micro-es-to-grpc-go", "grpc-js-to-grpc-go"]
+  : options.only;
 const suites = ofGrpc ? ["unary", "download"] : options.suite;
 const sizes = ofGrpc ? ["64"] : options.bytes;
 /** Features differ by a few percent, so their slices must be close together and numerous. */
@@ -59,6 +62,7 @@ const cells = allCells.filter(
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const folder = await prepare(ablation);
 process.env.BENCH_PROTOS = protoFolders;
+process.env.BENCH_GRPC_GO = (await grpcGoProgram("server")) ?? "";
 if (options.profile !== undefined) process.env.BENCH_PROFILE = options.profile;
 preferUs();
 if (options.scale) process.exit(printScale(await scale(folder)) ? 0 : 1);

@@ -156,10 +156,15 @@ async function grpcio(descriptors: string): Promise<Peer | Missing> {
   };
 }
 
+/** A program of grpc-go's interoperability tests, built at first use; undefined without Go. */
+export function grpcGoProgram(side: "client" | "server"): Promise<string | undefined> {
+  return goTool(`google.golang.org/grpc/interop/${side}`, grpcGo);
+}
+
 async function grpcGoPeer(): Promise<Peer | Missing> {
   const name = "grpc-go";
-  const client = await goTool("google.golang.org/grpc/interop/client", grpcGo);
-  const server = await goTool("google.golang.org/grpc/interop/server", grpcGo);
+  const client = await grpcGoProgram("client");
+  const server = await grpcGoProgram("server");
   if (client === undefined || server === undefined) {
     return { name, fix: "install Go 1.25 or newer: https://go.dev/doc/install" };
   }
