@@ -15,7 +15,7 @@ interface Cut {
   readonly code: string;
   /** Where it ends, exclusive; undefined if {@link code} is all of it. */
   readonly upTo?: string;
-  /** What remains in its place. Default nothing. */
+  /** The code to put in its place. Default none. */
   readonly instead?: string;
 }
 
