@@ -7,7 +7,7 @@ export const runtimeSources: string = join(import.meta.dirname, "../../runtime/s
 
 /**
  * Code on the path of a unary call over TCP that exists only because a call could have a signal,
- * metadata, an interceptor, an observer, or its own deadline or node.
+ * metadata, a credential, an interceptor, an observer, or its own deadline or node.
  */
 interface Cut {
   readonly file: string;
@@ -74,7 +74,13 @@ const cuts: readonly Cut[] = [
     code: "if (!this.#intercepted) return this.#attempts.unary(call, request);",
     instead: "return this.#attempts.unary(call, request);",
   },
-  // Metadata of requests and responses.
+  {
+    file: "client/attempts.ts",
+    code: `const source = this.#credentials.sourceOf(call);
+    return source === undefined ? channel : this.#credentials.attach(source, attempt, channel);`,
+    instead: "return channel;",
+  },
+  // Metadata and credentials of requests, and metadata of responses.
   {
     file: "client/outbound-call.ts",
     code: "const previous = this.attempts++;",
@@ -88,21 +94,19 @@ const cuts: readonly Cut[] = [
   },
   {
     file: "transport/native/client-connection.ts",
-    code: "metadata === undefined ? flags : flags | flag.metadata,",
+    code: "flags | (metadata === undefined ? 0 : flag.metadata) | (proof === 0 ? 0 : flag.credential),",
     instead: "flags,",
   },
   {
     file: "transport/native/client-connection.ts",
-    code: "if (metadata !== undefined) this.writer.block(metadata);",
+    code: `if (proof !== 0) this.writer.uint16(proof);
+    if (metadata !== undefined) this.writer.block(metadata);`,
   },
   {
     file: "transport/native/server-connection.ts",
-    code: "if ((flags & flag.metadata) !== 0) at = blockEnd(bytes, start, end);",
-  },
-  {
-    file: "transport/native/server-connection.ts",
-    code: "at === start ? undefined : readMetadata(bytes, start, at)",
-    instead: "undefined",
+    code: "if ((flags & flag.credential) !== 0) {",
+    upTo: "if ((flags & flag.message) === 0 && at < end) {",
+    instead: "const at = from; const metadata = undefined;\n",
   },
   {
     file: "transport/native/incoming-call.ts",
