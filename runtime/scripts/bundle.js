@@ -22,6 +22,7 @@ const alone = [
   "codegen-v1/index.js",
   "codegen-v1/reflect.js",
   "codegen-v1/topic.js",
+  "codegen-v1/well-known.js",
   // The core computes constants from the codes when it is loaded, so they come before it.
   "base/codes.js",
 ];

@@ -201,6 +201,6 @@ test("generated code imports the runtime's public names only", () => {
   );
   expect(generated).not.toEqual([]);
   const known =
-    /^(@micro-es\/runtime(\/codegenv1(\/(reflect|topic))?|\/gen\/.*)?|@bufbuild\/protobuf(\/wkt)?|\.{1,2}\/.*)$/;
+    /^(@micro-es\/runtime(\/codegenv1(\/(reflect|topic|well-known))?|\/gen\/.*)?|@bufbuild\/protobuf(\/wkt)?|\.{1,2}\/.*)$/;
   for (const from of generated.flatMap(importsOf)) expect(from).toMatch(known);
 });

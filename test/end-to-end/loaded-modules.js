@@ -38,11 +38,15 @@ const service = createService({
   address: "127.0.0.1:0",
   logger: silentLogger,
 });
-registerHelloHandler(service.server, { say: ({ text }) => ({ text }) });
+registerHelloHandler(service.server, {
+  say: ({ text, at }) => ({ text, at }),
+  wait: () => ({}),
+});
 await service.start();
 say("listening");
 const hello = createHelloClient(service.client);
-await hello.say({ text: "a".repeat(100_000) });
+await hello.say({ text: "a".repeat(100_000), at: { seconds: 1n } });
+await hello.wait({});
 say("answered a call");
 const { request } = await import("node:http");
 const url = `http://${service.server.addresses[0]}/hello.Hello/Say`;

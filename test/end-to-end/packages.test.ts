@@ -107,8 +107,12 @@ test("a service that listens has loaded the runtime alone, and HTTP with the fir
   copyFileSync(join(import.meta.dirname, "loaded-modules.js"), program);
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   const hello = compile({
-    "hello.proto": `syntax = "proto3"; package hello; message Text { string text = 1; }
-service Hello { rpc Say(Text) returns (Text); }`,
+    "hello.proto": `syntax = "proto3";
+package hello;
+import "google/protobuf/empty.proto";
+import "google/protobuf/timestamp.proto";
+message Text { string text = 1; google.protobuf.Timestamp at = 2; }
+service Hello { rpc Say(Text) returns (Text); rpc Wait(google.protobuf.Empty) returns (google.protobuf.Empty); }`,
   });
   const request = hello.request(["hello.proto"], "target=js,import_extension=js");
   mkdirSync(join(folder, "gen"));

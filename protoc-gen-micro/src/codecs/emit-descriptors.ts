@@ -2,6 +2,7 @@ import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import type { EmitContext } from "../emit/context.ts";
 import { type Code, expanded, list, literal, type Name } from "../emit/layout.ts";
 import type { Run } from "../model/run.ts";
+import { isWellKnown } from "../model/well-known.ts";
 import type { CodecNames } from "./codec-names.ts";
 import { fieldTable } from "./field-table.ts";
 import { nestedCodec } from "./nested-codec.ts";
@@ -46,6 +47,9 @@ export function emitDescriptors(context: EmitContext, run: Run, names: CodecName
   );
 }
 
+/** Stands for the files of google/protobuf that the runtime has codecs for. */
+const wellKnown = "well-known";
+
 /** The descriptors of the files that messages are from, and the codecs of foreign messages. */
 function otherFiles(
   context: EmitContext,
@@ -54,7 +58,7 @@ function otherFiles(
   nested: readonly DescMessage[],
 ): readonly Name[] {
   const { writer, model } = context;
-  const found = new Map<DescFile | DescMessage, Name>();
+  const found = new Map<DescFile | DescMessage | typeof wellKnown, Name>();
   for (const message of nested) {
     const { file } = message;
     if (file === model.file) continue;
@@ -62,6 +66,8 @@ function otherFiles(
       if (!found.has(file)) {
         found.set(file, writer.imported(run.names(file).descriptors, file, "codec"));
       }
+    } else if (isWellKnown(message)) {
+      found.set(wellKnown, writer.wellKnown("wellKnownDescriptors"));
     } else if (!found.has(message)) {
       found.set(message, nestedCodec(context, run, names, message));
     }

@@ -41,6 +41,7 @@ function messageName(
   if (reference.kind === "imported") {
     return writer.imported(name, reference.from, "codec", typeOnly);
   }
+  if (reference.kind === "runtime" && !typeOnly) return writer.wellKnown(name);
   return reference.kind === "exported" && kind === "micro"
     ? writer.imported(name, model.file, "codec", typeOnly)
     : writer.declared(name);
@@ -78,6 +79,7 @@ function descriptorsValue(
   if (reference.kind === "imported") {
     return writer.imported(otherNames(file).descriptors, file, "codec");
   }
+  if (reference.kind === "runtime") return writer.wellKnown("wellKnownDescriptors");
   return kind === "micro"
     ? writer.imported(names.descriptors, model.file, "codec")
     : writer.declared(names.descriptors);

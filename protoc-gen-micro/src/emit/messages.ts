@@ -13,7 +13,7 @@ import type { TypeReference } from "./writer.ts";
 export function emitMessages(context: EmitContext, functions: CodecNames): void {
   const { references, options } = context;
   for (const [message, reference] of references.messages) {
-    if (reference.kind === "imported") continue;
+    if (reference.kind === "imported" || reference.kind === "runtime") continue;
     if (reference.kind === "local") {
       emitForeignCodec(context, message, reference, undefined);
       continue;
@@ -35,8 +35,9 @@ export function emitMessages(context: EmitContext, functions: CodecNames): void 
  */
 export function emitForeignMessages(context: EmitContext): void {
   for (const [message, reference] of context.references.messages) {
-    if (reference.kind !== "local") continue;
+    if (reference.kind !== "local" && reference.kind !== "runtime") continue;
     emitInitializer(context, message, reference);
+    if (reference.kind === "runtime") continue;
     emitForeignCodec(context, message, reference, context.writer.declared(reference.init));
   }
 }

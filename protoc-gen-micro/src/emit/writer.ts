@@ -126,6 +126,11 @@ export class Writer {
     return this.#text.names.imported(name, "@micro-es/runtime/codegenv1", false);
   }
 
+  /** A codec of a message of google/protobuf, or their descriptors. */
+  wellKnown(name: string): Name {
+    return this.#text.names.imported(name, "@micro-es/runtime/codegenv1/well-known", false);
+  }
+
   /** Creates a topic. It has an entry of its own, because it may load more than the others. */
   topic(): Name {
     return this.#text.names.imported("topic", "@micro-es/runtime/codegenv1/topic", false);

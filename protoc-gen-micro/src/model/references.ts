@@ -3,6 +3,7 @@ import type { TopicDeclaration } from "../rules/topic.ts";
 import { type MessageNames, messageNames } from "./file-names.ts";
 import { identifier } from "./pb-names.ts";
 import type { Run } from "./run.ts";
+import { isWellKnown, wellKnownCodec } from "./well-known.ts";
 
 /**
  * Where a declaration comes from: the file exports it, declares it for itself, or imports it from
@@ -13,7 +14,8 @@ export type Origin =
   | { readonly kind: "local" }
   | { readonly kind: "imported"; readonly from: DescFile };
 
-export type MessageReference = MessageNames & Origin;
+/** The codec of a message may also be one of the runtime. */
+export type MessageReference = MessageNames & (Origin | { readonly kind: "runtime" });
 export type TopicReference = Origin & {
   readonly name: string;
   readonly topic: TopicDeclaration;
@@ -42,6 +44,9 @@ function resolveMessages(file: DescFile, run: Run): Map<DescMessage, MessageRefe
       references.set(message, { ...theirs, kind: "exported" });
     } else if (run.writes(message.file) && theirs !== undefined) {
       references.set(message, { ...theirs, kind: "imported", from: message.file });
+    } else if (run.options.codec === "fast" && isWellKnown(message)) {
+      const { init } = messageNames(message, run.names(file).local);
+      references.set(message, { init, codec: wellKnownCodec(message), kind: "runtime" });
     } else {
       references.set(message, {
         ...messageNames(message, run.names(file).local),

@@ -4,14 +4,7 @@
 // @generated from file micro/attack/v1/target.proto (package micro.attack.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Any, Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import {
-  AnySchema,
-  DurationSchema,
-  FieldMaskSchema,
-  TimestampSchema,
-} from "@bufbuild/protobuf/wkt";
-import type { AnyCodec as AnyCodec$1, MessageCodec, MessageInit } from "@micro-es/runtime";
+import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
 import type { FileDescriptors, LongKey, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
   checkType,
@@ -56,7 +49,13 @@ import {
   writePackedInt64,
   writeStruct,
 } from "@micro-es/runtime/codegenv1";
-import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import {
+  AnyCodec as AnyCodec$1,
+  DurationCodec,
+  FieldMaskCodec,
+  TimestampCodec,
+  wellKnownDescriptors,
+} from "@micro-es/runtime/codegenv1/well-known";
 import type { BigRequest, Item, SayRequest, SayResponse, WasteRequest } from "./target_pb.ts";
 
 /** Initializer for {@link SayRequest}; all fields are optional. */
@@ -128,11 +127,11 @@ export const targetDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
     "micro.attack.v1.WasteRequest 1:13 2:13 3:13 4:8 5:8",
     "micro.attack.v1.Item 1:9 2:mmicro.attack.v1.Item 3*mmicro.attack.v1.Item",
   ],
-  () => [AnyCodec, TimestampCodec, DurationCodec, FieldMaskCodec],
+  () => [wellKnownDescriptors],
 );
 
 /** All codecs of this file, for lookup by type name. */
-export const targetCodecs: readonly AnyCodec$1[] = [
+export const targetCodecs: readonly AnyCodec[] = [
   /*@__PURE__*/ described(SayRequestCodec, targetDescriptors, "SayRequestSchema"),
   /*@__PURE__*/ described(SayResponseCodec, targetDescriptors, "SayResponseSchema"),
   /*@__PURE__*/ described(BigRequestCodec, targetDescriptors, "BigRequestSchema"),
@@ -209,7 +208,7 @@ function readSayRequest(
         continue;
       case 11:
         if (tag !== 90) break;
-        message.any = AnyCodec.read(message.any ?? AnyCodec.create(), reader, enter(reader, end, depth), depth - 1);
+        message.any = AnyCodec$1.read(message.any ?? AnyCodec$1.create(), reader, enter(reader, end, depth), depth - 1);
         continue;
       case 12:
         if (tag !== 98) break;
@@ -367,7 +366,7 @@ function writeSayRequest(message: SayRequest, writer: Writer, pos: number): numb
     bytes = room(writer, pos + 2);
     bytes[pos] = 90;
     const start = pos + 2;
-    pos = AnyCodec.write(any, writer, start);
+    pos = AnyCodec$1.write(any, writer, start);
     if (pos - start < 0x80) writer.bytes[start - 1] = pos - start;
     else pos = closeLength(writer, start, pos);
   }
@@ -658,11 +657,3 @@ function writeItem(message: Item, writer: Writer, pos: number): number {
   }
   return message.$unknown === undefined ? pos : putKept(writer, pos, message);
 }
-
-const AnyCodec: MessageCodec<Any> = /*@__PURE__*/ reflectCodec(AnySchema);
-
-const TimestampCodec: MessageCodec<Timestamp> = /*@__PURE__*/ reflectCodec(TimestampSchema);
-
-const DurationCodec: MessageCodec<Duration> = /*@__PURE__*/ reflectCodec(DurationSchema);
-
-const FieldMaskCodec: MessageCodec<FieldMask> = /*@__PURE__*/ reflectCodec(FieldMaskSchema);

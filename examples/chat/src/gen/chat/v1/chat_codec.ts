@@ -2,8 +2,6 @@
 // @generated from file chat/v1/chat.proto (package chat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import type {
   AnyCodec,
   MessageCodec as MessageCodec$1,
@@ -26,7 +24,7 @@ import {
   putString,
   room,
 } from "@micro-es/runtime/codegenv1";
-import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import { TimestampCodec, wellKnownDescriptors } from "@micro-es/runtime/codegenv1/well-known";
 import type { Message, Room, RoomsRequest, RoomsResponse, Utterance } from "./chat_pb.ts";
 
 /** Initializer for {@link Utterance}; all fields are optional. */
@@ -96,7 +94,7 @@ export const chatDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors(
     "chat.v1.RoomsResponse 1*mchat.v1.Room",
     "chat.v1.Room 1:9 2*9",
   ],
-  () => [TimestampCodec],
+  () => [wellKnownDescriptors],
 );
 
 /** All codecs of this file, for lookup by type name. */
@@ -338,5 +336,3 @@ function writeRoom(message: Room, writer: Writer, pos: number): number {
   }
   return message.$unknown === undefined ? pos : putKept(writer, pos, message);
 }
-
-const TimestampCodec: MessageCodec$1<Timestamp> = /*@__PURE__*/ reflectCodec(TimestampSchema);

@@ -2,8 +2,6 @@
 // @generated from file greeter/v1/greeter.proto (package greeter.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { AnyCodec, MessageCodec, MessageInit } from "@micro-es/runtime";
 import type { FileDescriptors, Reader, Writer } from "@micro-es/runtime/codegenv1";
 import {
@@ -23,7 +21,7 @@ import {
   room,
   storeUint32,
 } from "@micro-es/runtime/codegenv1";
-import { reflectCodec } from "@micro-es/runtime/codegenv1/reflect";
+import { DurationCodec, wellKnownDescriptors } from "@micro-es/runtime/codegenv1/well-known";
 import type {
   Greeted,
   HelloRequest,
@@ -113,7 +111,7 @@ export const greeterDescriptors: FileDescriptors = /*@__PURE__*/ fileDescriptors
     "greeter.v1.Line 1:9",
     "greeter.v1.Greeted 1:9 2:9",
   ],
-  () => [DurationCodec],
+  () => [wellKnownDescriptors],
 );
 
 /** All codecs of this file, for lookup by type name. */
@@ -387,5 +385,3 @@ function writeGreeted(message: Greeted, writer: Writer, pos: number): number {
   }
   return message.$unknown === undefined ? pos : putKept(writer, pos, message);
 }
-
-const DurationCodec: MessageCodec<Duration> = /*@__PURE__*/ reflectCodec(DurationSchema);
