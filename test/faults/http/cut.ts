@@ -41,16 +41,16 @@ export async function connectionsCut(length: Length): Promise<Figure> {
     await server.stop();
     const { duplicates, lost, contradicted, unsure } = checkDelivery(ledger, executed());
     found.push(
-      `${protocol}: ${ledger.unsure.size} told as unknown (${unsure} of them ran), ${ledger.refused.size} as not executed (${contradicted} of them ran), ${ledger.acked.size} answered, ${duplicates} ran twice`,
+      `${protocol}: ${ledger.unsure.size} reported as unknown (${unsure} of them ran), ${ledger.refused.size} as not executed (${contradicted} of them ran), ${ledger.acked.size} succeeded, ${duplicates} ran twice`,
     );
     const sound = duplicates === 0 && lost === 0 && contradicted === 0 && ledger.strange.size === 0;
     holds &&= sound && unsure > (rounds * atOnce) / 2;
   }
   return {
     id: "R3",
-    recipe: `${rounds * atOnce} calls that must not be repeated, their connections cut between request and answer`,
+    recipe: `${rounds * atOnce} calls that must not be repeated, their connections cut between request and response`,
     found: found.join("; "),
-    bound: "none runs twice, and every one that was cut off is told as unknown, or did not run",
+    bound: "none runs twice, and every one that was cut off is reported as unknown, or did not run",
     holds,
   };
 }

@@ -64,7 +64,7 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
     const nextMs = performance.now() - start;
     const latest = Math.max(0, ...late);
     found.push(
-      `${protocol}: ${late.length} of 20 calls ended by their deadline, at most ${latest.toFixed(0)} ms after it; dead after ${deadAfterMs.toFixed(0)} ms; the next call answered by the other in ${nextMs.toFixed(0)} ms`,
+      `${protocol}: ${late.length} of 20 calls ended by their deadline, at most ${latest.toFixed(0)} ms after it; dead after ${deadAfterMs.toFixed(0)} ms; the next call handled by the other in ${nextMs.toFixed(0)} ms`,
     );
     holds &&= late.length > 0 && latest < slackMs && deadAfterMs < deadMs + slackMs;
     holds &&= answer.server === sound.address && nextMs < 1_000;
@@ -73,7 +73,7 @@ export async function serverHalfOpen(length: Length): Promise<Figure> {
   }
   return {
     id: "R9",
-    recipe: `1 of 2 servers half-open: nothing passes and no end is told (keepalive ${keepaliveIntervalMs} + ${keepaliveTimeoutMs} ms)`,
+    recipe: `1 of 2 servers half-open: no bytes pass and the connection stays open (keepalive ${keepaliveIntervalMs} + ${keepaliveTimeoutMs} ms)`,
     found: found.join("; "),
     bound: `no call outlives its deadline, dead within ${deadMs} ms (and ${slackMs} ms for a busy machine), then the other responds within 1 s`,
     holds,

@@ -61,9 +61,9 @@ export async function keysKeepOrder(length: Length): Promise<Figure> {
   }
   return {
     id: "B11",
-    recipe: `${each} events of each of ${keys} keys, three members, ${failures} handlings failed`,
+    recipe: `${each} events of each of ${keys} keys, three members, ${failures} attempts failed`,
     found: found.join(", "),
-    bound: "0 with key, more without (the faults bite)",
+    bound: "0 with key, more without (the faults take effect)",
     holds,
   };
 }

@@ -50,7 +50,7 @@ export async function poisonBuried(length: Length): Promise<Figure> {
   return {
     id: "B6",
     recipe: `${count} events of which ${poison.size} always fail, dead letters refused for ${downMs / 1_000} s`,
-    found: `${wrong.wronglyTried} of the poison not tried exactly ${maxDeliveries} times, ${wrong.wronglyBuried} not among the dead letters exactly once, ${wrong.wronglyHandled} others not handled exactly once`,
+    found: `${wrong.wronglyTried} poison events not tried exactly ${maxDeliveries} times, ${wrong.wronglyBuried} not among the dead letters exactly once, ${wrong.wronglyHandled} others not handled exactly once`,
     bound: "0, 0, 0",
     holds:
       ids.length === count && wrong.wronglyTried + wrong.wronglyBuried + wrong.wronglyHandled === 0,

@@ -22,7 +22,7 @@ export async function acksFollowSyncs(length: Length): Promise<Figure> {
   const count = length === "long" ? 1_000 : 200;
   const program = natsPrograms().find(({ version }) => canSync(version));
   const recipe = `${count} events published one after another, the server's system calls traced`;
-  const bound = "0 unsynced with sync_interval: always, more without (the checker bites)";
+  const bound = "0 unsynced with sync_interval: always, more without (the checker detects it)";
   if (program === undefined) {
     const found = "not done: there is no nats-server of 2.10 or later; test/setup builds one";
     return { id: "B4", recipe, found, bound, holds: process.env.CI !== "true" };

@@ -37,7 +37,7 @@ export async function subscriptionsComeBack(length: Length): Promise<Figure> {
   return {
     id: "B9",
     recipe: `the server killed and started ${restarts} times under ${lines.length} kinds of subscription`,
-    found: `all live again ${Math.round(slowest)} ms after it at the latest, ${wrong} of ${restarts * lines.length * markers} events after that not delivered exactly once`,
+    found: `all receiving again ${Math.round(slowest)} ms after it at the latest, ${wrong} of ${restarts * lines.length * markers} events after that not delivered exactly once`,
     bound: "at most 2000 ms, 0",
     holds: slowest <= 2_000 && wrong === 0,
   };
@@ -107,8 +107,8 @@ export async function nothingKeepsEvents(length: Length): Promise<Figure> {
   }
   return {
     id: "B10",
-    recipe: `${count} events published where JetStream is off, and where the stream does not take the subject`,
-    found: `${rejected} rejected, ${certain} of them as certainly not published`,
+    recipe: `${count} events published where JetStream is off, and where the stream does not accept the subject`,
+    found: `${rejected} rejected, ${certain} of them as not executed`,
     bound: `${count}, ${count}`,
     holds: rejected === count && certain === count,
   };

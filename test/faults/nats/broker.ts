@@ -145,7 +145,7 @@ export async function linkCut(length: Length): Promise<Figure> {
       id: "B3",
       recipe: `${count} events, links of publisher and consumer cut ${cuts} times in turn, which broke ${broken} connections`,
       found: `${figures.acked} acked, ${figures.lost} lost, ${figures.unknown} unknown, ${figures.contradicted} contradicted, ${twice} stored twice, ${figures.duplicates} delivered again`,
-      bound: `0 lost, 0 unknown, 0 contradicted, 0 stored twice; more than ${cuts / 2} broken (the cuts bite)`,
+      bound: `0 lost, 0 unknown, 0 contradicted, 0 stored twice; more than ${cuts / 2} broken (the cuts take effect)`,
       holds:
         broken > cuts / 2 && figures.lost + figures.unknown + figures.contradicted + twice === 0,
     };
@@ -182,8 +182,8 @@ export async function longHandlers(length: Length): Promise<Figure> {
     return {
       id: "B7",
       recipe: `${count} events whose handlers take five times ackWaitMs; a member paused in a handler for that time`,
-      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.duplicates} handled twice; of the paused one's event another member was ${late.redelivered ? "given" : "not given"} a second delivery, and the first one's late end ${late.counted ? "counted" : "did not count"} for it`,
-      bound: "0 lost, 0 handled twice; given, did not count",
+      found: `${figures.acked} acked, ${figures.lost} lost, ${figures.duplicates} handled twice; another member ${late.redelivered ? "got" : "did not get"} a second delivery of the paused one's event, for which the first one's late end ${late.counted ? "counted" : "did not count"}`,
+      bound: "0 lost, 0 handled twice; got, did not count",
       holds:
         figures.acked === count &&
         figures.lost + figures.duplicates === 0 &&

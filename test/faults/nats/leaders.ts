@@ -41,8 +41,8 @@ export async function leadersKilled(length: Length): Promise<Figure> {
   return {
     id: "S4",
     recipe: `${kills} leaders with a ttl of ${ttlMs} ms killed and ${pauses} paused until another led, 10 resign`,
-    found: `the next leads after ${Math.round(slowest)} ms at most, after ${Math.round(resigned)} ms (median) when one resigns; ${figures.terms} terms: ${doubleLeaders} deeds of a leader while another led, ${sharedEpochs} epochs of two leaders, ${staleEpochs} that do not grow; ${toldLate} leaders woke when another led`,
-    bound: `at most ${ttlMs + 1_000} ms, 300 ms; 0, 0, 0; more than 0 (the pauses bite)`,
+    found: `the next leads after ${Math.round(slowest)} ms at most, after ${Math.round(resigned)} ms (median) when one resigns; ${figures.terms} terms: ${doubleLeaders} actions of a leader while another led, ${sharedEpochs} epochs of two leaders, ${staleEpochs} that do not increase; ${toldLate} leaders woke when another led`,
+    bound: `at most ${ttlMs + 1_000} ms, 300 ms; 0, 0, 0; more than 0 (the pauses take effect)`,
     holds:
       slowest <= ttlMs + 1_000 &&
       resigned <= 300 &&

@@ -61,8 +61,8 @@ export async function holdersCutOff(length: Length): Promise<Figure> {
   }
   return {
     id: "S2",
-    recipe: `${cuts} holders cut off from the server and ${pauses} that stood still, with a ttl of ${ttlMs} ms`,
-    found: `${untold} not told, ${overlaps} told after another had the lock, ${Math.round(closest)} ms between the two at least`,
+    recipe: `${cuts} holders cut off from the server and ${pauses} that were paused, with a ttl of ${ttlMs} ms`,
+    found: `${untold} not notified, ${overlaps} notified after another had the lock, ${Math.round(closest)} ms between the two at least`,
     bound: "0, 0, more than 0 ms",
     holds: untold === 0 && overlaps === 0 && closest > 0,
   };
@@ -140,7 +140,7 @@ export async function lateUnlocks(length: Length): Promise<Figure> {
   await Promise.all(Array.from({ length: atOnce }, work));
   return {
     id: "S5",
-    recipe: `${count} locks given back after they had ended, while others hold them`,
+    recipe: `${count} locks released after they had ended, while others hold them`,
     found: `${refused} refused, ${kept} stayed with their holders`,
     bound: `${count}, ${count}`,
     holds: refused === count && kept === count,

@@ -48,8 +48,8 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
     return {
       id: "S1",
       recipe: `5 clients, ${fenced.grants} grants, holders paused ${pauses} times for twice the ttl`,
-      found: `${fenced.staleWrites} stale writes taken with the fence, ${unfenced.staleWrites} without, ${of("rejected").length} rejected, ${fenced.repeatedTokens} tokens twice`,
-      bound: "0 with the fence, more than 0 without (the faults bite), 0 tokens twice",
+      found: `${fenced.staleWrites} stale writes accepted with the fence, ${unfenced.staleWrites} without, ${of("rejected").length} rejected, ${fenced.repeatedTokens} duplicate tokens`,
+      bound: "0 with the fence, more than 0 without (the faults take effect), 0 duplicate tokens",
       holds: fenced.staleWrites === 0 && unfenced.staleWrites > 0 && fenced.repeatedTokens === 0,
     };
   } finally {
@@ -101,9 +101,9 @@ export async function syncAway(length: Length): Promise<Figure> {
     await wanting;
     return {
       id: "S6",
-      recipe: `the server away for ${awayMs / 1000} s under a lock with a ttl of ${ttlMs} ms`,
-      found: `holder told after ${Math.round(toldAfter)} ms, ${meanwhile} grants meanwhile, ${failures} failed attempts, granted ${Math.round(grantedAfter)} ms after its return`,
-      bound: `told within ${ttlMs} ms, 0 grants meanwhile, granted within ${ttlMs + 4_000} ms`,
+      recipe: `the server down for ${awayMs / 1000} s under a lock with a ttl of ${ttlMs} ms`,
+      found: `holder notified after ${Math.round(toldAfter)} ms, ${meanwhile} grants meanwhile, ${failures} failed attempts, granted ${Math.round(grantedAfter)} ms after its return`,
+      bound: `notified within ${ttlMs} ms, 0 grants meanwhile, granted within ${ttlMs + 4_000} ms`,
       holds: toldAfter <= ttlMs && meanwhile === 0 && grants > 0 && grantedAfter <= ttlMs + 4_000,
     };
   } finally {

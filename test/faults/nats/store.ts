@@ -22,8 +22,8 @@ export async function racingIncrements(length: Length): Promise<Figure> {
     return {
       id: "T4",
       recipe: `${writers} stores, ${each} increments each by compare-and-set`,
-      found: `${counted} of ${wanted} counted, ${unsure} of unknown outcome, ${refused} tries refused because another was faster`,
-      bound: `exactly ${wanted}, as far as no outcome is unknown; more than 0 refused (the race bites)`,
+      found: `${counted} of ${wanted} counted, ${unsure} of unknown outcome, ${refused} attempts refused because another was faster`,
+      bound: `exactly ${wanted}, as far as no outcome is unknown; more than 0 refused (the race takes effect)`,
       holds: counted >= wanted - unsure && counted <= wanted && refused > 0,
     };
   } finally {

@@ -63,7 +63,7 @@ export async function registryAway(
   }
   return {
     id: wiped ? "D5-wiped" : "D5",
-    recipe: `the registry's server away for ${awayMs / 1000} s${wiped ? ", back without its data" : ""}, ${calls} calls meanwhile`,
+    recipe: `the registry's server down for ${awayMs / 1000} s${wiped ? ", back without its data" : ""}, ${calls} calls meanwhile`,
     found: `${failed} failed calls, ${nodesAfter} of 2 nodes known 5 s after its return`,
     bound: "0 failed calls, 2 of 2 nodes",
     holds: failed === 0 && nodesAfter === 2,

@@ -145,7 +145,7 @@ export async function machineBusy(
   for (const program of programs) await program.kill();
   return {
     id: "D3",
-    recipe: `20 nodes with a ttl of ${ttlMs} ms, ${burners.length} processes that compute without end on ${cpus().length} cores for ${runMs / 1_000} s`,
+    recipe: `20 nodes with a ttl of ${ttlMs} ms, ${burners.length} busy processes on ${cpus().length} cores for ${runMs / 1_000} s`,
     found: `${removals} removals`,
     bound: "0",
     holds: removals === 0,
@@ -203,7 +203,7 @@ export async function nodesPaused(
   return {
     id: "D4",
     recipe: `${rounds} nodes with a ttl of ${ttlMs} ms paused for three times as long, the id of every second one taken over meanwhile`,
-    found: `gone after ${Math.round(slowestGone)} ms at the latest, back after ${Math.round(slowestBack)} ms, ${twice} times two entries of one id, ${stolen} new records damaged by the previous owner of the id`,
+    found: `gone after ${Math.round(slowestGone)} ms at the latest, back after ${Math.round(slowestBack)} ms, ${twice} duplicate ids, ${stolen} new records damaged by the previous owner of the id`,
     bound: `at most ${ttlMs + 2_000} ms, at most 2000 ms, 0, 0`,
     holds: slowestGone <= ttlMs + 2_000 && slowestBack <= 2_000 && twice === 0 && stolen === 0,
   };

@@ -52,7 +52,7 @@ export async function watchCut(startServer: StartRegistryServer, length: Length)
   return {
     id: "D6",
     recipe: `${changes} changes of 30 nodes, the watcher's link cut ${proxy.cuts} times${server.compact ? `, the history compacted ${compactions} times` : ""}`,
-    found: `${figures.events} events, ${figures.snapshots} of them snapshots: ${figures.inconsistent} inconsistent, ${figures.backwards} back in time, ${figures.invented} of what never was, ${figures.different} nodes differ in the end`,
+    found: `${figures.events} events, ${figures.snapshots} of them snapshots: ${figures.inconsistent} inconsistent, ${figures.backwards} out of order, ${figures.invented} never written, ${figures.different} nodes different at the end`,
     bound: "0, 0, 0, 0",
     holds: wrong === 0 && proxy.cuts > 2 && figures.events > figures.snapshots,
   };
