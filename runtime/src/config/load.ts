@@ -1,8 +1,7 @@
-import { pauseUntilAborted, throwIfAborted, untilAborted } from "../base/abort.ts";
+import { throwIfAborted } from "../base/abort.ts";
 import { type BackendState, BackendStatus, type StateListener } from "../base/backend-state.ts";
 import { Closable } from "../base/closable.ts";
 import { asMicroError, MicroError, messageOf } from "../base/error.ts";
-import { LinkedSignal } from "../base/linked-signal.ts";
 import { createLogger, type Logger } from "../base/logger.ts";
 import { callback, checkOptions, durationMs, logger, signal, text } from "../base/option-check.ts";
 import { PartLogger } from "../base/part-logger.ts";
@@ -15,8 +14,9 @@ import type {
   ConfigSource,
   ConfigTable,
 } from "./config.ts";
-import { checkTable, equalValues, parsePath, valueAt } from "./config-table.ts";
+import { equalValues, parsePath, valueAt } from "./config-table.ts";
 import { type ConfigView, createView } from "./config-view.ts";
+import { FollowedSource } from "./followed-source.ts";
 import { guaranteesOf } from "./guarantees.ts";
 import { guardLogger } from "./guarded-logger.ts";
 import { LastKnownGood } from "./last-known-good.ts";
@@ -89,26 +89,13 @@ export function configOf(sources: readonly ConfigSource[], options: LoadConfigOp
   return new LoadedConfig(sources, options);
 }
 
-/** A source with its latest values. */
-interface Followed {
-  readonly source: ConfigSource;
-  /** The last good table; undefined until there is one. */
-  latest: ConfigTable | undefined;
-  /** The table in force. */
-  accepted: ConfigTable | undefined;
-  problem: MicroError | undefined;
-}
-
-/** Wait before a watch that ended by itself is restarted, in milliseconds. */
-const rewatchMs = 1000;
-
 class LoadedConfig extends Closable implements Config {
   readonly name: string = "config";
   readonly guarantees: ConfigGuarantees;
   readonly #options: LoadConfigOptions;
   readonly #partLogger: PartLogger;
   readonly #logger: Logger;
-  readonly #sources: readonly Followed[];
+  readonly #sources: readonly FollowedSource[];
   readonly #lastKnownGood: LastKnownGood | undefined;
   readonly #status = new BackendStatus();
   readonly #changes = new LatestValue<ConfigSnapshot>();
@@ -132,12 +119,13 @@ class LoadedConfig extends Closable implements Config {
     this.guarantees = guaranteesOf(sources, options.lastKnownGood !== undefined);
     this.#partLogger = new PartLogger(options.logger, createLogger({ level: "warn" }));
     this.#logger = guardLogger(this.#partLogger);
-    this.#sources = sources.map((source) => ({
-      source,
-      latest: undefined,
-      accepted: undefined,
-      problem: undefined,
-    }));
+    const owner = {
+      logger: this.#logger,
+      loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
+      closing: this.#closing.signal,
+      changed: () => this.#apply(),
+    };
+    this.#sources = sources.map((source) => new FollowedSource(source, owner));
     const { lastKnownGood } = options;
     if (lastKnownGood !== undefined) this.#lastKnownGood = new LastKnownGood(lastKnownGood);
   }
@@ -203,9 +191,9 @@ class LoadedConfig extends Closable implements Config {
   async #open(): Promise<void> {
     this.#requireDistinctNames();
     // Watches begin before loading, so that no change is missed in between.
-    const watches = this.#sources.map((followed) => this.#beginWatch(followed));
+    const watches = this.#sources.map((followed) => followed.beginWatch());
     const { signal } = this.#options;
-    await Promise.all(this.#sources.map((followed) => this.#load(followed, signal)));
+    await Promise.all(this.#sources.map((followed) => followed.load(signal)));
     if (this.#sources.some(({ latest }) => latest === undefined)) await this.#standIn();
     throwIfAborted(signal);
     throwIfAborted(this.#closing.signal);
@@ -214,10 +202,10 @@ class LoadedConfig extends Closable implements Config {
     if (this.#invalid !== undefined) throw this.#invalid;
     for (const [i, followed] of this.#sources.entries()) {
       this.#unsubscribe.push(
-        followed.source.onStateChange((state, reason) => this.#noteState(followed, state, reason)),
+        followed.source.onStateChange((state, reason) => followed.noteState(state, reason)),
       );
       const watch = watches[i];
-      if (watch !== undefined) this.#following.push(this.#follow(followed, watch));
+      if (watch !== undefined) this.#following.push(followed.follow(watch));
     }
   }
 
@@ -251,41 +239,6 @@ class LoadedConfig extends Closable implements Config {
   }
 
   /**
-   * Loads a source and keeps its values, or the reason why it has none.
-   * @param signal cancels the first load only: later loads belong to the configuration and end when
-   * it is closed.
-   * @throws MicroError only when the signal fires.
-   */
-  async #load(followed: Followed, signal?: AbortSignal): Promise<void> {
-    const { source } = followed;
-    const { loadTimeoutMs = 10_000 } = this.#options;
-    const timeout = new AbortController();
-    const timer = setTimeout(
-      () =>
-        timeout.abort(
-          new MicroError(
-            "unavailable",
-            `the config source ${source.name} was not loaded within ${loadTimeoutMs} ms`,
-          ),
-        ),
-      loadTimeoutMs,
-    );
-    const limit = new LinkedSignal(timeout.signal, this.#closing.signal, signal);
-    try {
-      // A source may ignore its signal.
-      const loaded = await untilAborted(source.load({ signal: limit.signal }), limit.signal);
-      followed.latest = checkTable(loaded, source.name);
-      followed.problem = undefined;
-    } catch (error) {
-      throwIfAborted(signal);
-      followed.problem = asMicroError(error);
-    } finally {
-      clearTimeout(timer);
-      limit.release();
-    }
-  }
-
-  /**
    * Uses the last known good values of sources that could not be loaded, or throws the reason why
    * they could not.
    */
@@ -303,69 +256,6 @@ class LoadedConfig extends Closable implements Config {
     }
   }
 
-  #beginWatch({ source }: Followed): AsyncIterable<ConfigTable> | undefined {
-    return source.watch?.({ signal: this.#closing.signal });
-  }
-
-  /** Applies a source's changes until the configuration is closed; never rejects. */
-  async #follow(followed: Followed, first: AsyncIterable<ConfigTable>): Promise<void> {
-    const { signal } = this.#closing;
-    let watch: AsyncIterable<ConfigTable> | undefined = first;
-    while (!signal.aborted) {
-      try {
-        for await (const values of watch ?? []) this.#take(followed, values);
-      } catch (error) {
-        this.#failed(followed, error);
-      }
-      await pauseUntilAborted(rewatchMs, signal);
-      if (signal.aborted) return;
-      try {
-        watch = this.#beginWatch(followed);
-      } catch (error) {
-        watch = undefined;
-        this.#failed(followed, error);
-        continue;
-      }
-      // Only loading reveals changes made between the two watches.
-      await this.#load(followed);
-      this.#apply();
-    }
-  }
-
-  #failed(followed: Followed, error: unknown): void {
-    followed.problem = asMicroError(error);
-    this.#noteProblem(followed);
-    this.#apply();
-  }
-
-  #take(followed: Followed, values: ConfigTable): void {
-    try {
-      followed.latest = checkTable(values, followed.source.name);
-      followed.problem = undefined;
-    } catch (error) {
-      followed.problem = asMicroError(error);
-      this.#noteProblem(followed);
-    }
-    this.#apply();
-  }
-
-  #noteState(followed: Followed, state: BackendState, reason: MicroError | undefined): void {
-    followed.problem =
-      state === "healthy"
-        ? undefined
-        : (reason ?? new MicroError("unavailable", `the config source is ${state}`));
-    if (followed.problem !== undefined) this.#noteProblem(followed);
-    else this.#logger.info({ source: followed.source.name }, "a config source is healthy again");
-    this.#apply();
-  }
-
-  #noteProblem({ source, problem }: Followed): void {
-    this.#logger.error(
-      { source: source.name, error: problem },
-      "config source is invalid; keeping its last good values",
-    );
-  }
-
   /** Applies the sources' values, if they are valid. */
   #apply(): void {
     if (!this.#started || this.#closing.signal.aborted) return;
@@ -381,7 +271,7 @@ class LoadedConfig extends Closable implements Config {
   }
 
   /** Applies one selection of tables, and returns whether it was valid. */
-  #tryTables(choose: (followed: Followed) => ConfigTable | undefined): boolean {
+  #tryTables(choose: (followed: FollowedSource) => ConfigTable | undefined): boolean {
     const tables = this.#sources.map(choose);
     const merged = merge(
       this.#sources.map(({ source }, i) => ({ source: source.name, values: tables[i] ?? {} })),
