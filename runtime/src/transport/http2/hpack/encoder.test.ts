@@ -54,6 +54,15 @@ test.each(["authorization", "cookie", "set-cookie", "proxy-authorization"])(
   },
 );
 
+test("a credential that is too long to be guessed is sent once", () => {
+  const pair = new Pair();
+  const token = `Bearer ${"x".repeat(400)}`;
+  pair.send([field("authorization", token), field("cookie", token)]);
+  pair.send([field("authorization", token)]);
+  expect(pair.block).toHaveLength(2);
+  expect(pair.send([field("cookie", token)])).toEqual([`cookie: ${token} !`]);
+});
+
 test("a field that is marked as a secret enters no table", () => {
   const pair = new Pair();
   const secret = new HeaderField("x-key", "1", true);

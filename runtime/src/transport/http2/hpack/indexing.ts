@@ -1,10 +1,17 @@
-/** Fields that hold secrets. They enter no table (RFC 7541 section 7.1.3). */
+/** Fields that hold secrets, which can be guessed (RFC 7541 section 7.1.3). */
 const secrets: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
   "proxy-authorization",
   "set-cookie",
 ]);
+
+/**
+ * A shorter credential enters no table. The sizes of blocks tell an attacker who can add fields to
+ * a connection whether a guess is the whole value, which is of no use for a longer one. Sent as a
+ * literal, a token would cost more than the rest of its call.
+ */
+const shortestIndexedCredential = 32;
 
 /** Fields whose value is rarely the same twice, so that a place in the table would be wasted. */
 const changing: ReadonlySet<string> = new Set([
@@ -36,7 +43,10 @@ export type Indexing = "field" | "name" | "never";
 
 export function indexingOf(name: string, value: string): Indexing {
   if (changing.has(name)) return "name";
-  if (secrets.has(name)) return "never";
+  if (secrets.has(name)) {
+    const isLong = value.length >= shortestIndexedCredential;
+    return isLong && name === "authorization" ? "field" : "never";
+  }
   return name === ":path" && value.includes("?") ? "name" : "field";
 }
 
