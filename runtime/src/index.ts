@@ -42,6 +42,7 @@ export type { DeadLetter, DeadLetters } from "./broker/dead-letter-admin.ts";
 export { type HttpBrokerOptions, httpBroker } from "./broker/http/broker.ts";
 export { MemoryBrokerNetwork, memoryBroker } from "./broker/memory/broker.ts";
 export type { Topic } from "./broker/topic.ts";
+export { type BatchOptions, inBatches } from "./call/batches.ts";
 export {
   type AuthenticatedContext,
   type Awaitable,

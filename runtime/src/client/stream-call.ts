@@ -70,6 +70,11 @@ export class StreamCall implements AsyncIterableIterator<unknown, undefined>, En
     return this.#first.then(again, again);
   }
 
+  /** Returns the next message if it has arrived; undefined if the reader has to wait for one. */
+  buffered(): IteratorYieldResult<unknown> | undefined {
+    return this.#reading === "flowing" ? this.#buffered?.buffered() : undefined;
+  }
+
   async return(): Promise<Step> {
     if (this.#reading === "over") return ended;
     const flowing = this.#reading === "flowing";
