@@ -72,6 +72,32 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     await go.close();
   });
 
+  test("events requested ahead of prompt handlers go to others once these hang", async () => {
+    const options = { servers: server.url, stream: "ahead", prefix: "ahead", logger };
+    await using hanging = jetstreamBroker({ ...options, closeGraceMs: 0 });
+    await using other = jetstreamBroker(options);
+    const publish = (count: number) =>
+      Promise.all(Array.from({ length: count }, () => other.publish("topic", textEvent)));
+    let prompt = 0;
+    let begun = 0;
+    let hangs = false;
+    const handler = () => {
+      if (!hangs) return void prompt++;
+      begun++;
+      return new Promise<void>(() => {});
+    };
+    await hanging.subscribe("topic", handler, { queue: "q" });
+    await publish(500);
+    await expect.poll(() => prompt).toBe(500);
+    hangs = true;
+    await publish(300);
+    await expect.poll(() => begun).toBe(64);
+    let handled = 0;
+    await other.subscribe("topic", () => void handled++, { queue: "q" });
+    // Long before the server would deliver again events without an acknowledgement.
+    await expect.poll(() => handled, { timeout: 15_000 }).toBe(300 - 64);
+  });
+
   test("an event that is published again under its id is kept once", async () => {
     const options = { servers: server.url, stream: "once", prefix: "once", logger };
     await using broker = jetstreamBroker(options);

@@ -243,6 +243,23 @@ export class DeliveryQueue {
     return true;
   }
 
+  /**
+   * Returns to their source the events that only need a consumer with free capacity, except those
+   * with a key, whose order another member could not keep.
+   */
+  giveBack(): void {
+    for (let left = this.#ready.length; left > 0; left--) {
+      const delivery = this.#ready.shift() as Delivery;
+      const { record, source, attempts } = delivery;
+      if (source === undefined || record.key !== undefined || attempts > 0) {
+        this.#ready.push(delivery);
+        continue;
+      }
+      this.#bytes -= record.body.length;
+      source.settle(delivery, false);
+    }
+  }
+
   /** Hands out immediately the events waiting for redelivery; used when a subscription closes. */
   expedite(): void {
     for (const delivery of this.#delayed) this.#ready.push(delivery);

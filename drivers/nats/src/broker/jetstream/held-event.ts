@@ -31,6 +31,8 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   readonly storedAt: string;
   /** Whether the event may have been handled before, here or elsewhere. */
   readonly isRedelivery: boolean;
+  /** How long its last handling took, in milliseconds; infinite before it has ended. */
+  tookMs: number = Number.POSITIVE_INFINITY;
   #pulled: PulledMessage;
   readonly #host: HeldEventHost;
   /** When the server was last told that the event is here. */
@@ -90,7 +92,9 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   }
 
   settle(delivery: Delivery, settled: boolean): void {
-    if (!this.isOurs) {
+    const now = performance.now();
+    this.tookMs = settled ? now - this.#beganAt : Number.POSITIVE_INFINITY;
+    if (now - this.#toldAt >= this.#host.ackWaitMs) {
       this.#host.released(this, undefined);
       return;
     }

@@ -18,7 +18,7 @@ export interface PulledMessage {
 
 /** The consumer that a {@link PullLoop} serves. */
 export interface PullLoopHost {
-  /** The most messages requested at once. */
+  /** The most messages that may be requested or held at the moment. */
   readonly capacity: number;
   /** The number of messages that can be handled now, including those already requested. */
   room(): number;

@@ -47,6 +47,10 @@ const lookUpAgainMs = 1_000;
  * recorded.
  */
 const longHandlingMs = 1_000;
+/** A handling that takes longer than this was not prompt. */
+const promptMs = 1;
+/** Events requested ahead while handlers are prompt, for each that may be in flight. */
+const aheadPerSlot = 3;
 /** A consumer without a name in a schema ends after it has been unused for this long. */
 const inactiveMs = 5 * 60_000;
 const maxAckPending = 20_000;
@@ -65,7 +69,6 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
   readonly consumer: string;
   readonly ackWaitMs: number;
   readonly counts: HandlingCounts;
-  readonly capacity: number;
   readonly #options: StreamConsumerOptions;
   /** By sequence number in the stream. */
   readonly #held = new Map<number, HeldEvent>();
@@ -91,13 +94,16 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
   /** When this process last ran, according to its timers. */
   #tickedAt = performance.now();
   #isDistrusting = false;
+  /** How many events in a row were handled at once, up to the number that may be in flight. */
+  #prompt = 0;
+  /** Whether a handling has ended since this process last looked after what it holds. */
+  #hasMoved = true;
 
   constructor(options: StreamConsumerOptions) {
-    const { consumer, ackWaitMs, settings, ordered } = options;
+    const { consumer, ackWaitMs } = options;
     this.consumer = consumer;
     this.ackWaitMs = ackWaitMs;
     this.counts = options.counts;
-    this.capacity = ordered ? 1 : Math.min(settings.maxInFlight, settings.maxPending);
     this.#options = options;
     this.#pull = new PullLoop(options.link, options.stream, consumer, ackWaitMs, this);
     this.#tickMs = Math.min(longHandlingMs, ackWaitMs / 3);
@@ -138,9 +144,25 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
     await Promise.all(this.#telling);
   }
 
+  get capacity(): number {
+    if (this.#options.ordered) return 1;
+    const { maxInFlight, maxPending } = this.#options.settings;
+    return Math.min(maxInFlight + this.#ahead, maxPending);
+  }
+
   /**
-   * As far as can be known, only events that can be handled at once are requested: an event whose
-   * key is busy has to wait here, and the number of those is limited to what may be pending.
+   * How many events are requested beyond those that can be handled at once: none, unless handlers
+   * have been returning so fast that they would wait for the server otherwise.
+   */
+  get #ahead(): number {
+    const { maxInFlight } = this.#options.settings;
+    return this.#prompt < maxInFlight ? 0 : aheadPerSlot * maxInFlight;
+  }
+
+  /**
+   * As far as can be known, only events that can be handled at once are requested, apart from
+   * {@link #ahead}: an event whose key is busy has to wait here, and the number of those is limited
+   * to what may be pending.
    */
   room(): number {
     const deliveries = this.#deliveries;
@@ -151,7 +173,7 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
     const inFlight = this.#held.size - pending;
     // If handlings fail, those that run now may soon wait as well.
     const mayWait = postponed > 0 ? pending + inFlight : pending;
-    return Math.min(maxInFlight - inFlight - startable, maxPending - mayWait);
+    return Math.min(maxInFlight + this.#ahead - inFlight - startable, maxPending - mayWait);
   }
 
   take(pulled: PulledMessage): void {
@@ -193,10 +215,15 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
   }
 
   placeFree(): void {
+    this.#prompt = 0;
+    this.#hasMoved = true;
     this.#pull.wake();
   }
 
   released(event: HeldEvent, telling: Promise<void> | undefined): void {
+    this.#hasMoved = true;
+    if (event.tookMs > promptMs) this.#prompt = 0;
+    else if (this.#prompt < this.#options.settings.maxInFlight) this.#prompt++;
     this.#held.delete(event.sequence);
     if (telling !== undefined) {
       this.#telling.add(telling);
@@ -273,9 +300,16 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
     const now = performance.now();
     this.#mayBeStale(now);
     this.#tickedAt = now;
+    this.#giveBackIfStuck();
     this.#sayInProgress(this.ackWaitMs / 3);
     if (!this.#options.link.connected) return;
     for (const event of this.#held.values()) event.countLongHandling(now, this.#tickMs);
+  }
+
+  /** Leaves events to other members when none of the handlings here comes to an end. */
+  #giveBackIfStuck(): void {
+    if (!this.#hasMoved && !this.#options.ordered) this.#deliveries?.giveBack();
+    this.#hasMoved = false;
   }
 
   #sayInProgress(everyMs: number): void {
