@@ -2,7 +2,7 @@ import type { Goal } from "./goals.ts";
 import type { Row } from "./table.ts";
 
 /** The least throughput of calls that use a feature, relative to calls that use none. */
-const leastShares = { deadline: 0.9, metadata: 0.9, signal: 0.9 } as const;
+const leastShares = { deadline: 0.9, metadata: 0.9, signal: 0.9, credential: 0.9 } as const;
 
 function share(one: string, other: string): Goal["measure"] {
   return (rows) => {
@@ -28,4 +28,9 @@ export const ablationGoals: readonly Goal[] = [
     atLeast,
     measure: share(feature, "nothing"),
   })),
+  {
+    what: "a credential by gRPC, 128 in flight, of a call without",
+    atLeast: 0.9,
+    measure: share("grpc-credential", "grpc"),
+  },
 ];

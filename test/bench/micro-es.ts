@@ -1,7 +1,9 @@
 import type {
+  Auth,
   CallOptions,
   Client,
   ClientInterceptor,
+  CredentialSource,
   Debug,
   ServerInterceptor,
   Transport,
@@ -20,6 +22,9 @@ export interface Setup {
   /** Observes every call of the server. */
   readonly debug?: () => Debug;
   readonly clientInterceptors?: readonly ClientInterceptor[];
+  /** Verifies callers; every account may call. */
+  readonly auth?: Auth;
+  readonly credentials?: CredentialSource;
   /** Passed to every unary call. */
   readonly options?: CallOptions;
 }
@@ -58,6 +63,10 @@ export async function serveOn(setup: Setup, address = "127.0.0.1:0"): Promise<Be
     listen: [{ transport: setup.transport, address }],
     interceptors: setup.serverInterceptors ?? [],
     ...(setup.debug === undefined ? {} : { debug: setup.debug() }),
+    ...(setup.auth !== undefined && {
+      auth: setup.auth,
+      access: { unspecified: "account" as const },
+    }),
     logger: silentLogger,
   });
   setup.generated.registerBenchServiceHandler(server, new Bench());
@@ -76,7 +85,12 @@ export async function callOver(setup: Setup, address: string): Promise<BenchCall
     metadata: { protocol: transport.protocol, transport: transport.name },
     endpoints: [],
   });
-  const parts = { registry, transports: [transport], interceptors: setup.clientInterceptors ?? [] };
+  const parts = {
+    registry,
+    transports: [transport],
+    interceptors: setup.clientInterceptors ?? [],
+    ...(setup.credentials !== undefined && { credentials: setup.credentials }),
+  };
   const client: Client = createClient(parts);
   const bench = setup.generated.createBenchServiceClient(client);
   return {

@@ -170,11 +170,17 @@ export class AccessControl extends Closable implements CallAccess {
   }
 
   #decide(method: AnyMethod, identity: Identity | undefined): Decision {
-    const make = () => decide(method, identity?.account, this.#rules, this.#unspecified);
-    if (!(identity instanceof VerifiedIdentity)) return make();
+    if (!(identity instanceof VerifiedIdentity)) return this.#make(method, identity?.account);
     if (identity.ended !== undefined) return ended(identity.ended.message);
     if (hasPassed(identity.validUntil)) return ended("the credential has expired");
-    return identity.decision(method, this.#version, make);
+    return (
+      identity.decision(method, this.#version) ??
+      identity.decided(method, this.#version, this.#make(method, identity.account))
+    );
+  }
+
+  #make(method: AnyMethod, account: Account | undefined): Decision {
+    return decide(method, account, this.#rules, this.#unspecified);
   }
 
   #refuse(

@@ -12,8 +12,11 @@ export class VerifiedIdentity implements Identity {
   inspectAt: Deadline;
   ended: MicroError | undefined = undefined;
   /** Decisions of one version of the rules. */
-  #decisions = new Map<AnyMethod, Decision>();
+  readonly #decisions = new Map<AnyMethod, Decision>();
   #version = -1;
+  /** The method of the last call, which is usually the method of the next call too. */
+  #lastMethod: AnyMethod | undefined = undefined;
+  #lastDecision: Decision | undefined = undefined;
 
   constructor(account: Account, keepMs: number) {
     this.account = account;
@@ -21,17 +24,25 @@ export class VerifiedIdentity implements Identity {
     this.inspectAt = deadlineAfter(keepMs);
   }
 
-  /** Returns the decision about a method, which is made once for each version of the rules. */
-  decision(method: AnyMethod, version: number, make: () => Decision): Decision {
-    if (version !== this.#version) {
-      this.#decisions = new Map();
-      this.#version = version;
-    }
-    let decision = this.#decisions.get(method);
-    if (decision === undefined) {
-      decision = make();
-      this.#decisions.set(method, decision);
-    }
+  /** Returns the decision about a method by a version of the rules; undefined if none was made. */
+  decision(method: AnyMethod, version: number): Decision | undefined {
+    if (version !== this.#version) return undefined;
+    if (method === this.#lastMethod) return this.#lastDecision;
+    return this.#remember(method, this.#decisions.get(method));
+  }
+
+  /** Keeps a decision, and returns it. */
+  decided(method: AnyMethod, version: number, decision: Decision): Decision {
+    if (version !== this.#version) this.#decisions.clear();
+    this.#version = version;
+    this.#decisions.set(method, decision);
+    this.#remember(method, decision);
+    return decision;
+  }
+
+  #remember(method: AnyMethod, decision: Decision | undefined): Decision | undefined {
+    this.#lastMethod = method;
+    this.#lastDecision = decision;
     return decision;
   }
 }

@@ -35,6 +35,9 @@ export class CallCredentials {
   readonly #alone = new WeakMap<IssuedCredential, Metadata>();
   /** The destination of the last call over a connection, which is usually that of the next. */
   readonly #destinations = new WeakMap<ChannelSlot, Destination>();
+  /** The connection of the last call, which is usually that of the next call too. */
+  #lastSlot: ChannelSlot | undefined;
+  #lastDestination: Destination | undefined;
 
   /** @param source of the client; undefined if only calls have sources. */
   constructor(
@@ -169,13 +172,16 @@ export class CallCredentials {
     const slot = this.#slotOf(attempt);
     const service = serviceOf(attempt.call);
     const isNamed = attempt.call.options.address !== undefined;
-    const known = this.#destinations.get(slot);
+    const known = slot === this.#lastSlot ? this.#lastDestination : this.#destinations.get(slot);
+    this.#lastSlot = slot;
+    this.#lastDestination = known;
     if (known?.service === service && known.isNamed === isNamed) return known;
     const { address } = slot;
     const verifiedBy = slot.verifies(service);
     const refusal = this.#policy.refusal({ address, verifiedBy, isNamed });
     const destination = { service, address, verifiedBy, isNamed, refusal };
     this.#destinations.set(slot, destination);
+    this.#lastDestination = destination;
     return destination;
   }
 
