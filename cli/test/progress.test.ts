@@ -58,7 +58,7 @@ const lateImport = `
 
 interface Slow {
   readonly words: readonly string[];
-  /** What the terminal is told. */
+  /** The output to the terminal. */
   readonly says: RegExp;
   readonly env?: Readonly<Record<string, string>>;
 }

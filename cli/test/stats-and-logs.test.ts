@@ -48,7 +48,7 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** Starts a command that goes on, and shows what it has said so far. */
+/** Starts a command that keeps running, and returns its output so far. */
 function start(...words: readonly string[]) {
   const child = startMicro(words, { env });
   const said = { stdout: "", stderr: "" };

@@ -26,7 +26,7 @@ export function codecContract(format: Format, fixture: CodecFixture): readonly C
       },
     },
     {
-      name: "gives the same codec for a codec that is in the format already",
+      name: "returns a codec unchanged if it is already in the format",
       async run() {
         const once = codec();
         assert.equal(format.codecFor(once), once);
@@ -49,7 +49,7 @@ export function codecContract(format: Format, fixture: CodecFixture): readonly C
       },
     },
     {
-      name: "encodes into a given buffer as into a fresh one, and tells when it does not fit",
+      name: "encodes into a given buffer as into a fresh one, and reports if it does not fit",
       async run() {
         const { encodeInto } = codec();
         if (encodeInto === undefined) return;

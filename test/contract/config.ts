@@ -46,14 +46,14 @@ export function configSourceContract(
       if (fixture.source.watch !== undefined) await run(fixture as Required<ConfigSourceFixture>);
     });
   return [
-    withSource("loads what is there, frozen all the way down", async ({ source, initial }) => {
+    withSource("loads the existing values, deeply frozen", async ({ source, initial }) => {
       const values = await source.load();
       assert.deepEqual(values, initial);
       assertFrozen(values);
       assert.equal(source.state, "healthy");
       assert.notEqual(source.name, "");
     }),
-    withSource("changes exactly when it can be watched", async ({ source, change }) => {
+    withSource("can change if and only if it can be watched", async ({ source, change }) => {
       assert.equal(source.watch === undefined, change === undefined);
       assert.equal(source.guarantees.watch, source.watch !== undefined);
     }),
@@ -63,7 +63,7 @@ export function configSourceContract(
       await source[Symbol.asyncDispose]();
     }),
     withSource(
-      "ends a load and a watch whose signal fires while they are set up",
+      "ends a load and a watch whose signal aborts while they are set up",
       async ({ source, initial }) => {
         for (const moment of abortMoments) {
           await abortAt(moment, (signal) => source.load({ signal }), { leaves: false });
@@ -82,12 +82,12 @@ export function configSourceContract(
         assert.deepEqual(await source.load(), initial);
       },
     ),
-    watched("loads again what has changed", async ({ source, change }) => {
+    watched("loads changed values again", async ({ source, change }) => {
       await source.load();
       await change({ a: "new", b: { c: "deep" } });
       assert.deepEqual(await source.load(), { a: "new", b: { c: "deep" } });
     }),
-    watched("tells changes, and not what was there before", async ({ source, change }) => {
+    watched("reports changes, and not the values from before", async ({ source, change }) => {
       const changes = source.watch!()[Symbol.asyncIterator]();
       await source.load();
       await change({ a: "new" });
@@ -98,7 +98,7 @@ export function configSourceContract(
       assert.deepEqual((await changes.next()).value, { a: "newer" });
       await changes.return?.();
     }),
-    watched("tells a slow reader the last state", async ({ source, change }) => {
+    watched("reports only the last state to a slow reader", async ({ source, change }) => {
       const changes = source.watch!()[Symbol.asyncIterator]();
       await source.load();
       for (let i = 0; i < 10; i++) await change({ a: String(i) });
@@ -108,7 +108,7 @@ export function configSourceContract(
       }
       await changes.return?.();
     }),
-    watched("tells every reader", async ({ source, change }) => {
+    watched("reports to every reader", async ({ source, change }) => {
       const readers = [1, 2, 3].map(() => source.watch!()[Symbol.asyncIterator]());
       await source.load();
       await change({ a: "new" });
@@ -135,7 +135,7 @@ export function configSourceContract(
         assert.equal((await pending).done, true);
       },
     ),
-    watched("keeps telling after it was nonsense for a while", async (fixture) => {
+    watched("keeps reporting after it was invalid for a while", async (fixture) => {
       const { source, change, spoil } = fixture;
       if (spoil === undefined) return;
       const states: string[] = [];
@@ -157,7 +157,7 @@ export function configSourceContract(
       assert.equal(states.at(-1), "healthy");
       await changes.return?.();
     }),
-    watched("goes on when a state listener throws", async ({ source, change, spoil }) => {
+    watched("survives a state listener that throws", async ({ source, change, spoil }) => {
       if (spoil === undefined) return;
       const warned = new Promise((resolve) => process.once("warning", resolve));
       source.onStateChange(() => {

@@ -112,7 +112,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
   });
 
   return [
-    withBackend("gives others the whole record of a registered node", async (context) => {
+    withBackend("returns the whole record of a registered node to others", async (context) => {
       const [here, there] = [context.connect(), context.connect()];
       const node = context.node({
         version: "1.2.3",
@@ -131,7 +131,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       });
     }),
 
-    withBackend("answers for an unknown service with no nodes", async (context) => {
+    withBackend("returns no nodes for an unknown service", async (context) => {
       assert.deepEqual(await context.connect().get(context.service), []);
     }),
 
@@ -150,7 +150,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       });
     }),
 
-    withBackend("watches from a snapshot on, each change once", async (context) => {
+    withBackend("starts a watch with a snapshot, and reports each change once", async (context) => {
       const [here, there] = [context.connect(), context.connect()];
       const first = context.node();
       const second = context.node();
@@ -167,7 +167,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.deepEqual(plain(watch.nodes.get(first.id)), { ...first, version: "2" });
     }),
 
-    withBackend("watches a service that has no node yet", async (context) => {
+    withBackend("watches a service without nodes", async (context) => {
       const [here, there] = [context.connect(), context.connect()];
       const watch = context.watch(there);
       assert.deepEqual(brief(await watch.take()), { type: "snapshot", ids: [] });
@@ -249,7 +249,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.deepEqual(removed.map(brief), [{ type: "removed", ids: [doomed.id] }]);
     }),
 
-    withBackend("takes no canceled operation and ends a watch by its signal", async (context) => {
+    withBackend("refuses a canceled operation and ends a watch by its signal", async (context) => {
       const registry = context.connect();
       const signal = AbortSignal.abort();
       await rejects("canceled", () => registry.get(context.service, { signal }));
@@ -270,7 +270,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
     }),
 
     withBackend(
-      "ends what its signal cancels, whenever that fires, and keeps no node",
+      "ends cancelled operations, whenever the signal aborts, and keeps no node",
       async (context) => {
         const [here, there] = [context.connect(), context.connect()];
         const watch = context.watch(there);
@@ -318,7 +318,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.equal((await next).done, true);
     }),
 
-    withBackend("ends watches and registrations with close, once and for all", async (context) => {
+    withBackend("ends watches and registrations on close", async (context) => {
       const [here, there] = [context.connect(), context.connect()];
       const registration = await here.register(context.node());
       const watch = here.watch(context.service)[Symbol.asyncIterator]();
@@ -339,7 +339,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.equal((await late.next()).done, true);
     }),
 
-    withBackend("refuses hostile records and says which field", async (context) => {
+    withBackend("refuses hostile records and names the field", async (context) => {
       const registry = context.connect();
       for (const address of hostileAddresses) {
         const error = await rejects("invalid_argument", () =>
@@ -360,7 +360,7 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       assert.deepEqual(await registry.get(context.service), []);
     }),
 
-    withBackend("gives a slow watcher a snapshot instead of a pile of events", async (context) => {
+    withBackend("sends a slow watcher a snapshot instead of many events", async (context) => {
       const registry = context.connect();
       const node = context.node();
       await registry.register(node);
@@ -405,37 +405,40 @@ export function registryContract(create: () => Promise<RegistryBackend>): readon
       }
     }),
 
-    withBackend("folds its events into what get returns, after any changes", async (context) => {
-      const random = seededRandom(17);
-      const [here, there, third] = [context.connect(), context.connect(), context.connect()];
-      const watches = [here, there, third].map((registry) => context.watch(registry));
-      const nodes = range(12).map(() => context.node());
-      const registered = new Map<string, { node: Node; close(): Promise<void> }>();
-      for (const n of range(250)) {
-        const base = nodes[Math.floor(random() * nodes.length)] ?? context.node();
-        const before = registered.get(base.id);
-        if (before !== undefined && random() < 0.4) {
-          registered.delete(base.id);
-          await before.close();
-        } else {
-          // A change of owner between two processes is another case.
-          const owner = nodes.indexOf(base) % 2 === 0 ? here : there;
-          registered.set(base.id, await owner.register({ ...base, version: `${n}` }));
+    withBackend(
+      "reports events that add up to what get returns, after any changes",
+      async (context) => {
+        const random = seededRandom(17);
+        const [here, there, third] = [context.connect(), context.connect(), context.connect()];
+        const watches = [here, there, third].map((registry) => context.watch(registry));
+        const nodes = range(12).map(() => context.node());
+        const registered = new Map<string, { node: Node; close(): Promise<void> }>();
+        for (const n of range(250)) {
+          const base = nodes[Math.floor(random() * nodes.length)] ?? context.node();
+          const before = registered.get(base.id);
+          if (before !== undefined && random() < 0.4) {
+            registered.delete(base.id);
+            await before.close();
+          } else {
+            // A change of owner between two processes is another case.
+            const owner = nodes.indexOf(base) % 2 === 0 ? here : there;
+            registered.set(base.id, await owner.register({ ...base, version: `${n}` }));
+          }
+          if (random() < 0.1) await sleep(random() * 5);
         }
-        if (random() < 0.1) await sleep(random() * 5);
-      }
-      const expected = new Map([...registered].map(([id, { node }]) => [id, node.version]));
-      for (const watch of watches) {
-        await watch.until(({ nodes }) => sameVersions(nodes, expected));
-        watch.assertOrdered();
-      }
-      for (const registry of [here, there, third]) {
-        await eventually(async () => {
-          const found = await registry.get(context.service);
-          assert.ok(sameVersions(new Map(found.map((node) => [node.id, node])), expected));
-        });
-      }
-    }),
+        const expected = new Map([...registered].map(([id, { node }]) => [id, node.version]));
+        for (const watch of watches) {
+          await watch.until(({ nodes }) => sameVersions(nodes, expected));
+          watch.assertOrdered();
+        }
+        for (const registry of [here, there, third]) {
+          await eventually(async () => {
+            const found = await registry.get(context.service);
+            assert.ok(sameVersions(new Map(found.map((node) => [node.id, node])), expected));
+          });
+        }
+      },
+    ),
   ];
 }
 

@@ -8,7 +8,7 @@ export interface CommandRun {
   readonly shows: RegExp;
   /** Default 0. */
   readonly code?: number;
-  /** The command goes on by itself: Ctrl-C is pressed when this is shown. */
+  /** The command keeps running: Ctrl-C is pressed when this is shown. */
   readonly until?: RegExp;
 }
 
@@ -76,7 +76,7 @@ export function commandRuns(service: string): readonly CommandRun[] {
 }
 
 /**
- * What is likely to be got wrong, and is told in the same words on a terminal.
+ * Likely mistakes, which are reported in the same words on a terminal.
  *
  * The environment has in `TAKEN` an address that is in use.
  */

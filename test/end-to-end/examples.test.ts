@@ -27,7 +27,7 @@ test("the demo shows every promise and ends with status 0", async () => {
     /server streaming +ticks 1, 2, 3/,
     /client streaming +"Hello Ada, Grace, Barbara"/,
     /bidirectional +ONE! TWO!/,
-    /100 more calls +blue answered \d+, red answered \d+/,
+    /100 more calls +blue handled \d+, red handled \d+/,
     /101 counted by red and blue together/,
     /101 received by log/,
     /red, process \d+, was killed/,

@@ -9,7 +9,7 @@ export interface DeliveryFigures {
   readonly duplicates: number;
   /** Handled, although publishing was reported as failed; allowed if the outcome was "unknown". */
   readonly unsure: number;
-  /** Handled, although the publisher was told that it certainly was not published. */
+  /** Handled, although the publisher got an error that it was certainly not published. */
   readonly contradicted: number;
 }
 

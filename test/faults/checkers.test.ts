@@ -114,15 +114,15 @@ describe("the leaders checker", () => {
     expect(checkLeaders(sound)).toEqual(figures);
   });
   test.each<[what: string, planted: LeaderEntry, finding: object]>([
-    ["a leader that goes on", entry("acts", 1, 10, 20), { doubleLeaders: 1 }],
-    ["one that goes on after two others", entry("acts", 1, 10, 41), { doubleLeaders: 1 }],
+    ["a leader that keeps acting", entry("acts", 1, 10, 20), { doubleLeaders: 1 }],
+    ["one that keeps acting after two others", entry("acts", 1, 10, 41), { doubleLeaders: 1 }],
     ["an epoch that two have", entry("acts", 2, 12, 26), { sharedEpochs: 1 }],
     [
       "an epoch that was there before",
       entry("leads", 2, 11, 50),
       { terms: 4, staleEpochs: 1, doubleLeaders: 1 },
     ],
-    ["a leader that is told when another leads", entry("told", 2, 11, 60), { toldLate: 1 }],
+    ["a leader that is notified after another leads", entry("told", 2, 11, 60), { toldLate: 1 }],
   ])("finds %s", (_what, planted, finding) => {
     expect(checkLeaders([...sound, planted])).toEqual({ ...figures, ...finding });
   });

@@ -126,7 +126,7 @@ function textOf({ fields: lines }: HeaderList): string[] {
   return lines.map(({ name, value }) => `${name}: ${value}`);
 }
 
-/** Does anything with a stream, and checks that it is told what it must be. */
+/** Does anything with a stream, and checks that it gets the required notifications. */
 class AnyHandler implements StreamHandler {
   readonly #random: Random;
   /** Streams that have not ended. */

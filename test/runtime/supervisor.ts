@@ -76,7 +76,7 @@ function forgetService(): void {
 }
 
 /**
- * Runs a service that writes a gigabyte, and tells by how many megabytes this process grew at the
+ * Runs a service that writes a gigabyte, and reports by how many megabytes this process grew at the
  * most.
  */
 async function takeGigabyte(): Promise<void> {
@@ -110,7 +110,7 @@ async function takeGigabyte(): Promise<void> {
   }
 }
 
-/** Starts and stops a service so often, and tells what is there afterwards that was not before. */
+/** Starts and stops a service this many times, and reports what it leaves behind. */
 async function startAndStop(times: number): Promise<void> {
   // Code that the first rounds load and compile stays, and is not a leak.
   await cycle(20);

@@ -42,7 +42,7 @@ export const echo = {
   chat: echoMethod("Chat", "bidi_streaming"),
 } as const;
 
-/** What a server registers; `name` tells answers of several servers apart. */
+/** The handler that a server registers; `name` distinguishes the responses of several servers. */
 export interface EchoHandler {
   echo(request: EchoRequest, context: CallContext): Awaitable<EchoResponseInit>;
   once(request: EchoRequest, context: CallContext): Awaitable<EchoResponseInit>;

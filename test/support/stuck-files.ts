@@ -5,7 +5,7 @@ import type { Reporter, TestModule } from "vitest/node";
 /**
  * Ends the workers of a run when a file takes too long. A test that computes for ever keeps its
  * own timeout from firing, and with it the run from ending. Vitest then reports the files of those
- * workers as failed and goes on with the others.
+ * workers as failed and continues with the others.
  */
 export default class StuckFiles implements Reporter {
   readonly #patienceMs: number;

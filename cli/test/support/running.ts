@@ -8,7 +8,7 @@ import { type MicroOptions, startMicro, startMicroInTerminal } from "./micro.ts"
 /** After this a test fails with what was said instead, in milliseconds. */
 const patienceMs = 60_000;
 
-/** A `micro run` that goes on. */
+/** A `micro run` that keeps running. */
 export interface Running {
   readonly pid: number;
   /** Finds all that comes of it, see `survivors`. */

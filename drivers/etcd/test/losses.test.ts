@@ -165,6 +165,7 @@ describe.skipIf(skipWithoutEtcd)("a registry whose etcd loses something", () => 
       await late.close();
       await member.start();
     }
+    await expect.poll(() => idsOf(registry, first.service)).toEqual([first.id]);
     await members[0]?.stop();
     await members[1]?.stop();
     await expect.poll(() => registry.state, { timeout: 20_000 }).toBe("lost");

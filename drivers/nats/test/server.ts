@@ -100,7 +100,7 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
 
 /**
  * Returns when every thread of a process that was sent SIGSTOP has stopped: on another core one may
- * go on for a moment.
+ * continue for a moment.
  */
 function awaitStandstill(pid: number): void {
   const threads = `/proc/${pid}/task`;

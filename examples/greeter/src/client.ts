@@ -12,14 +12,14 @@ function print(line: string): void {
 /** Calls `hello` so many times, four at once, and counts the responses of each server. */
 async function greet(calls: number, pauseMs = 0, onResponse?: (responses: number) => void) {
   const spread: Record<string, number> = {};
-  let [begun, answered, failed] = [0, 0, 0];
+  let [begun, succeeded, failed] = [0, 0, 0];
   const caller = async () => {
     while (begun < calls) {
       const name = `guest ${++begun}`;
       try {
         const { server } = await greeter.hello({ name });
         spread[server] = (spread[server] ?? 0) + 1;
-        onResponse?.(++answered);
+        onResponse?.(++succeeded);
       } catch (error) {
         failed++;
         print(`greeting ${name} failed: ${error instanceof Error ? error.message : String(error)}`);
@@ -28,12 +28,12 @@ async function greet(calls: number, pauseMs = 0, onResponse?: (responses: number
     }
   };
   await Promise.all([caller(), caller(), caller(), caller()]);
-  return { spread, answered, failed };
+  return { spread, succeeded, failed };
 }
 
 function inWords(spread: Record<string, number>): string {
   const parts = Object.entries(spread).sort();
-  return parts.map(([server, count]) => `${server} answered ${count}`).join(", ");
+  return parts.map(([server, count]) => `${server} handled ${count}`).join(", ");
 }
 
 const { message, server } = await greeter.hello({ name: "Ada" });
@@ -65,7 +65,7 @@ if (process.send === undefined) {
       if (responses === 50) process.send?.({ halfway: true });
     });
     print(`200 calls         ${inWords(stormy.spread)}, ${stormy.failed} failed`);
-    process.send?.({ survived: { answered: stormy.answered, failed: stormy.failed } });
+    process.send?.({ survived: { succeeded: stormy.succeeded, failed: stormy.failed } });
     await client.close();
     process.disconnect();
   });

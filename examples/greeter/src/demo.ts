@@ -89,8 +89,8 @@ async function demo(): Promise<void> {
   await halfway;
   await red.kill();
   print(`red, process ${red.pid}, was killed without warning`);
-  const { answered, failed } = (await survived) as { answered: number; failed: number };
-  check(answered === 200 && failed === 0, `${failed} of 200 calls failed`);
+  const { succeeded, failed } = (await survived) as { succeeded: number; failed: number };
+  check(succeeded === 200 && failed === 0, `${failed} of 200 calls failed`);
 
   step("Stop: after SIGTERM, each process finishes what is in flight");
   check((await client.ended) === 0, "the client failed");

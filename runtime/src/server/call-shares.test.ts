@@ -128,7 +128,7 @@ describe("one connection", () => {
     expect(server.stats.refused).toBe(0);
   });
 
-  test("is told why a call is refused, and may retry", async () => {
+  test("gets an error that says why a call is refused, and may retry", async () => {
     const { server, port } = await serve(100);
     const client = clientOf(tcpTransport());
     const address = `127.0.0.1:${port}`;

@@ -16,7 +16,7 @@ import {
 } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import { file_connectrpc_conformance_v1_service } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
-/** The client that the suite tests: one process, which makes the calls that it is told to make. */
+/** The client that the suite tests: one process, which makes the requested calls. */
 
 const typeRegistry = createRegistry(file_connectrpc_conformance_v1_service);
 const protocols: Partial<Record<Protocol, "connect" | "grpc" | "grpc-web">> = {
@@ -103,5 +103,5 @@ function clientFor(request: ClientCompatRequest): Client {
 }
 
 function unknown(what: string): never {
-  throw new Error(`the suite asks for ${what}, which it was not told that there is`);
+  throw new Error(`the suite asks for ${what}, which it did not announce`);
 }

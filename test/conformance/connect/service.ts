@@ -27,7 +27,7 @@ import { addLines, toLines } from "./lines.ts";
 
 type Answer = { payload: ConformancePayload };
 
-/** Answers as each request of the suite asks for, and tells what was seen of the request. */
+/** Responds as each request of the suite asks, and reports what was received. */
 export class Conformance implements ConformanceServiceHandler {
   unary(request: UnaryRequest, context: CallContext): Promise<Answer> {
     return one(request.responseDefinition, [packed(UnaryRequestSchema, request)], context);

@@ -6,7 +6,7 @@ import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echo } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";
 
-// Uses every part of a service, stops it, and tells what is left open. It must end by itself.
+// Uses every part of a service, stops it, and reports what is left open. It must exit by itself.
 
 const service = createService({ name: "echo" });
 const echoed = createTopic({ name: "echo.echoed", codec: protobufCodec(EchoedSchema) });

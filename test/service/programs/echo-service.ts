@@ -5,8 +5,8 @@ import { EchoedSchema } from "../../gen/micro/test/v1/echo_pb.ts";
 import { echoHandler } from "../../support/echo.ts";
 import { registerEcho } from "../../support/server.ts";
 
-// A service in a process of its own: it echoes, counts the events it takes, and tells the test of
-// both.
+// A service in a process of its own: it echoes, counts the events it receives, and reports both to
+// the test.
 
 const name = process.env.ECHO_SERVER ?? "";
 const queue = process.env.ECHO_QUEUE;

@@ -13,7 +13,7 @@ import { defaultHttp2Limits } from "./limits.ts";
 
 const { keepaliveIntervalMs, keepaliveTimeoutMs } = defaultHttp2Limits;
 
-/** A connection that stands still. */
+/** A connection without traffic. */
 class Standing implements ClockedConnection {
   now = performance.now();
   isReading = true;

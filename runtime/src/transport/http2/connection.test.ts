@@ -155,7 +155,7 @@ describe("flow control", () => {
     expect(server.requests[0]!.body.length).toBeLessThan(200_000);
   });
 
-  test("a sender is told when it may continue, and trailers wait for the data", async () => {
+  test("a sender is notified when it may continue, and trailers wait for the data", async () => {
     const { server, client } = await pair({ streamWindowBytes: 70_000 }, (request) => {
       request.consumes = false;
     });

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { WasteRequestSchema } from "../../../gen/micro/attack/v1/target_pb.ts";
 import type { Target } from "../../target.ts";
 
-/** Has the target waste what it is told to. */
+/** Makes the target waste the requested resources. */
 export async function waste(
   target: Target,
   request: MessageInitShape<typeof WasteRequestSchema>,

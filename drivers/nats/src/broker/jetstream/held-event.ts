@@ -35,7 +35,7 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   tookMs: number = Number.POSITIVE_INFINITY;
   #pulled: PulledMessage;
   readonly #host: HeldEventHost;
-  /** When the server was last told that the event is here. */
+  /** When the server was last notified that the event is held. */
   #toldAt = performance.now();
   /** When the current handling began, and its number. */
   #beganAt = 0;

@@ -44,7 +44,7 @@ test("a template is a few constant bytes from its second use on, until the table
 });
 
 test.each(["authorization", "cookie", "set-cookie", "proxy-authorization"])(
-  "%s enters no table, and intermediaries are told so",
+  "%s enters no table, and is marked so for intermediaries",
   (name) => {
     const pair = new Pair();
     for (let round = 0; round < 3; round++) {
