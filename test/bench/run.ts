@@ -130,7 +130,7 @@ async function startPairs(): Promise<readonly Pair[]> {
 /** True when the start-up goals are reached. */
 async function measureStartUp(rounds: number): Promise<boolean> {
   // A short run needs no peers.
-  const names = check && only.length === 0 ? ["micro-es"] : only;
+  const names = check && only.length === 0 ? ["micro-es", "micro-es-generated"] : only;
   const started = await startUp(folder, rounds, names);
   if (options.json) for (const row of started) console.log(JSON.stringify(row));
   else printStartUp(started);

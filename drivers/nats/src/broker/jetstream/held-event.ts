@@ -36,7 +36,7 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   #pulled: PulledMessage;
   readonly #host: HeldEventHost;
   /** When the server was last notified that the event is held. */
-  #toldAt = performance.now();
+  #toldAt: number;
   /** When the current handling began, and its number. */
   #beganAt = 0;
   #handling = 0;
@@ -44,7 +44,9 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   #counted = 0;
   #counting: Promise<void> | undefined;
 
-  constructor(pulled: PulledMessage, isRedelivery: boolean, host: HeldEventHost) {
+  /** @param now when it arrived */
+  constructor(pulled: PulledMessage, isRedelivery: boolean, host: HeldEventHost, now: number) {
+    this.#toldAt = now;
     this.consumer = host.consumer;
     this.sequence = pulled.sequence;
     this.storedAt = pulled.storedAt;
@@ -59,7 +61,12 @@ export class HeldEvent implements DeliverySource, HandledEvent {
    * other's.
    */
   get isOurs(): boolean {
-    return performance.now() - this.#toldAt < this.#host.ackWaitMs;
+    return this.#isOursAt(performance.now());
+  }
+
+  /** Reading the clock several times an event would be noticeable. */
+  #isOursAt(now: number): boolean {
+    return now - this.#toldAt < this.#host.ackWaitMs;
   }
 
   /** Sets the number of handlings found in {@link HandlingCounts}. */
@@ -78,8 +85,9 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   }
 
   beforeHandling({ attempts }: Delivery): Promise<boolean> | undefined {
-    if (!this.isOurs) return Promise.resolve(false);
-    this.#beganAt = performance.now();
+    const now = performance.now();
+    if (!this.#isOursAt(now)) return Promise.resolve(false);
+    this.#beganAt = now;
     this.#handling = attempts + 1;
     if (attempts === 0 && !this.isRedelivery) return undefined;
     return this.#count(this.#handling).then(() => this.isOurs);
@@ -94,7 +102,7 @@ export class HeldEvent implements DeliverySource, HandledEvent {
   settle(delivery: Delivery, settled: boolean): void {
     const now = performance.now();
     this.tookMs = settled ? now - this.#beganAt : Number.POSITIVE_INFINITY;
-    if (now - this.#toldAt >= this.#host.ackWaitMs) {
+    if (!this.#isOursAt(now)) {
       this.#host.released(this, undefined);
       return;
     }

@@ -177,7 +177,8 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
   }
 
   take(pulled: PulledMessage): void {
-    if (this.#mayBeStale(performance.now())) return;
+    const now = performance.now();
+    if (this.#mayBeStale(now)) return;
     const { topic, maxEventBytes } = this.#options;
     const isRedelivery =
       pulled.deliveries > 1 || pulled.sequence <= this.#lastDelivered || this.#isDoubted(pulled);
@@ -188,7 +189,7 @@ export class StreamConsumer implements PullLoopHost, HeldEventHost {
       here.renew(pulled);
       return;
     }
-    const event = new HeldEvent(pulled, isRedelivery, this);
+    const event = new HeldEvent(pulled, isRedelivery, this, now);
     this.#held.set(pulled.sequence, event);
     let record: EventRecord;
     try {
