@@ -29,6 +29,7 @@ function project(name: string, test: TestOptions): TestProjectInlineConfiguratio
 
 /** Tests that replace modules, which a file that shares its process with others cannot. */
 const withMocks = [
+  "runtime/src/auth/load-jose.test.ts",
   "runtime/src/base/dialable-address.test.ts",
   "runtime/src/store/file/library.test.ts",
 ];

@@ -1,3 +1,5 @@
+export { anyAuth } from "./auth/any/any-auth.ts";
+export { type GoMicroAuthOptions, goMicroAuth } from "./auth/go-micro/go-micro-auth.ts";
 export { type JwtAuthOptions, jwtAuth } from "./auth/jwt/jwt-auth.ts";
 export { staticRules } from "./auth/static-rules/rules.ts";
 export { type StoreRulesOptions, storeRules } from "./auth/store-rules/rules.ts";

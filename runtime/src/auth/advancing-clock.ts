@@ -6,7 +6,7 @@ export class AdvancingClock {
   #latest = 0;
 
   /** @param read returns milliseconds since 1970. */
-  constructor(read: () => number = Date.now) {
+  constructor(read: () => number = () => Date.now()) {
     this.#read = read;
   }
 

@@ -82,7 +82,9 @@ export interface AccountParts {
  */
 export function accountOf(claims: TokenTable, parts: AccountParts): Account {
   const { id, issuer, scopes, defaultType, acceptedUntilMs, binding } = parts;
-  const { type = defaultType, act } = claims;
+  const { act } = claims;
+  // Go writes a text that is not set as an empty one.
+  const type = claims.type === undefined || claims.type === "" ? defaultType : claims.type;
   if (typeof type !== "string") throw invalidCredential("the claim type must be a string");
   const account = {
     id,

@@ -1,3 +1,9 @@
+export {
+  type TestAccountOptions,
+  type TestAuth,
+  type TestAuthOptions,
+  testAuth,
+} from "../auth/test/test-auth.ts";
 export { fakeHandler } from "./fake-handler.ts";
 export type { FailureOptions, FailurePlan, FailureTarget } from "./planned-failures.ts";
 export type { LogLine } from "./recorded-log.ts";

@@ -44,6 +44,8 @@ export class JwksSource extends Closable implements KeySource {
   #readAt: Deadline | undefined;
   #startedAt: Deadline = Number.NEGATIVE_INFINITY;
   #failures = 0;
+  /** The last failure; the same one is reported once. */
+  #failure = "";
   #problems = "";
   #opening: Promise<void> | undefined;
   #refreshing: Promise<void> | undefined;
@@ -150,8 +152,9 @@ export class JwksSource extends Closable implements KeySource {
       const message = `the keys of ${origin.place} cannot be refreshed: ${error.message}`;
       const explained = new MicroError("unavailable", message, { cause: reason });
       const state = this.#usable() === undefined ? "lost" : "degraded";
-      if (status.state === state) status.explain(explained);
-      else status.set(state, explained);
+      if (status.state !== state) status.set(state, explained);
+      else if (message !== this.#failure) status.explain(explained);
+      this.#failure = message;
     }
   }
 
@@ -174,6 +177,7 @@ export class JwksSource extends Closable implements KeySource {
     this.#keys = new Map([...keys].map(([id, key]) => [id, unchanged(previous.get(id), key)]));
     this.#readAt = monotonicNow();
     this.#failures = 0;
+    this.#failure = "";
     this.#report(problems);
     const removed = new Set([...previous.values()].filter((key) => !this.holds(key)));
     if (removed.size > 0) this.#parts.onRemoved(removed);

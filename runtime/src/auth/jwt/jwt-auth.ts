@@ -76,7 +76,7 @@ export interface JwtAuthOptions {
    * File that keeps the keys, for a start while the issuer is unreachable. Only its owner can read
    * and write it. Default: none.
    */
-  readonly cacheFile?: string;
+  readonly lastKnownGood?: string;
   /** PEM of the authorities that the issuer's certificate is verified by. Default: Node's. */
   readonly ca?: string | Buffer;
   readonly logger?: Logger;
@@ -96,7 +96,7 @@ const kinds: OptionKindsOf<JwtAuthOptions> = {
   scopesOf: callback,
   refreshMs: durationMs(minRefreshMs, dayMs),
   maxStaleMs: durationMs(minRefreshMs),
-  cacheFile: text,
+  lastKnownGood: text,
   ca: pem,
   logger,
 };
@@ -142,13 +142,13 @@ class JwtAuth extends Closable implements Auth {
       throw invalid(`maxStaleMs (${maxStaleMs}) must be at least refreshMs (${refreshMs})`);
     }
     if (origin !== undefined) {
-      const { cacheFile } = options;
+      const { lastKnownGood } = options;
       this.#source = new JwksSource({
         origin,
         algorithms: profile.algorithms,
         refreshMs,
         maxStaleMs,
-        copy: cacheFile === undefined ? undefined : new KeySetCopy(cacheFile, origin.place),
+        copy: lastKnownGood === undefined ? undefined : new KeySetCopy(lastKnownGood, origin.place),
         status: this.#status,
         logger: this.#logger,
         onRemoved: (keys) => this.#removed(keys),
