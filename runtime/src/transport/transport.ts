@@ -48,7 +48,10 @@ export interface TransportGuarantees {
  * buffer, the memory one not at all.
  */
 export interface Transport {
-  /** Name of the implementation, such as `tcp`. */
+  /**
+   * Name of the implementation, such as `tcp`. The transport of a backend has addresses of the form
+   * `name:…`, with `name:0` for a free one; other programs can only dial them over that backend.
+   */
   readonly name: string;
   /**
    * The protocol of its calls, such as `native`. A node publishes it in its metadata under
@@ -63,7 +66,10 @@ export interface Transport {
    * differ.
    */
   guaranteesAt?(address: string): TransportGuarantees | undefined;
-  /** Whether this transport can dial such an address: `host:port`, `unix:/path`, `memory:name`. */
+  /**
+   * Whether this transport can dial such an address: `host:port`, `unix:/path`, `memory:name`, or a
+   * name on its backend.
+   */
   accepts(address: string): boolean;
   /**
    * Whether it verifies the servers of a service by an identity of that service. Channels for the
