@@ -1,5 +1,12 @@
 export { anyAuth } from "./auth/any/any-auth.ts";
 export { type GoMicroAuthOptions, goMicroAuth } from "./auth/go-micro/go-micro-auth.ts";
 export { type JwtAuthOptions, jwtAuth } from "./auth/jwt/jwt-auth.ts";
+export {
+  type AccountInfo,
+  type KeyInfo,
+  type LocalAuth,
+  localAuth,
+} from "./auth/local/local-auth.ts";
+export type { LocalAuthOptions } from "./auth/local/options.ts";
 export { staticRules } from "./auth/static-rules/rules.ts";
 export { type StoreRulesOptions, storeRules } from "./auth/store-rules/rules.ts";

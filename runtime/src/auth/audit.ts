@@ -13,7 +13,7 @@ export interface AuditEntry {
   readonly rule?: string;
   /** Full name of the method or topic. */
   readonly resource?: string;
-  readonly account?: Account;
+  readonly account?: Pick<Account, "id" | "issuer" | "claims">;
   readonly peer?: Peer;
 }
 
@@ -71,7 +71,7 @@ export class LoggedAudit implements AuditTrail {
 }
 
 /** Enough of a token's id to find it again, without the id itself. */
-function tokenId({ claims }: Account): { readonly token?: string } {
+function tokenId({ claims }: Pick<Account, "claims">): { readonly token?: string } {
   const { jti } = claims;
   if (typeof jti !== "string") return {};
   return { token: createHash("sha256").update(jti).digest("hex").slice(0, 12) };

@@ -14,8 +14,8 @@ import type { Account } from "../../call/account.ts";
 import type { Store, StoreEvent, StoreRecord } from "../../store/store.ts";
 import type { Resource, Rule, Rules, RuleVerdict, ScopeGrant } from "../auth.ts";
 import { FollowedRecords } from "../followed-records.ts";
+import { KeptFile } from "../kept-file.ts";
 import { RuleSet } from "../rule-set.ts";
-import { KeptRules } from "./kept-rules.ts";
 import { decodeRule, encodeRule, ruleKey, rulesPrefix } from "./record.ts";
 
 /** Options of {@link storeRules}. */
@@ -29,6 +29,11 @@ export interface StoreRulesOptions {
   readonly lastKnownGood?: string;
   /** Default: that of the service that uses the rules. */
   readonly logger?: Logger;
+}
+
+/** What is kept for a start without the store. */
+interface KeptRules {
+  readonly rules: readonly (Rule | ScopeGrant)[];
 }
 
 /** The longest time that a start waits for the store, in milliseconds. */
@@ -80,7 +85,7 @@ class StoreRules extends Closable implements Rules {
   readonly name: string = "store";
   readonly #store: Store;
   readonly #followed: FollowedRecords;
-  readonly #kept: KeptRules | undefined;
+  readonly #kept: KeptFile<KeptRules> | undefined;
   readonly #logger: PartLogger;
   readonly #status = new BackendStatus();
   readonly #listeners = new Set<() => void>();
@@ -98,7 +103,12 @@ class StoreRules extends Closable implements Rules {
   constructor({ store, lastKnownGood, logger }: StoreRulesOptions) {
     super();
     this.#store = store;
-    this.#kept = lastKnownGood === undefined ? undefined : new KeptRules(lastKnownGood);
+    if (lastKnownGood !== undefined) {
+      this.#kept = new KeptFile(lastKnownGood, "the rules", ({ rules }) => {
+        if (!Array.isArray(rules)) throw new Error("unknown format");
+        return { rules: new RuleSet(rules).entries };
+      });
+    }
     this.#logger = new PartLogger(logger, createLogger());
     this.#followed = new FollowedRecords(store, rulesPrefix, {
       changed: (event) => this.#changed(event),
@@ -192,7 +202,8 @@ class StoreRules extends Closable implements Rules {
 
   async #open(): Promise<void> {
     try {
-      this.#set = await this.#kept?.load();
+      const kept = await this.#kept?.load();
+      if (kept !== undefined) this.#set = new RuleSet(kept.rules);
     } catch (reason) {
       this.#logger.warn({ error: messageOf(reason) }, "the kept rules are not used");
     }
@@ -272,7 +283,7 @@ class StoreRules extends Closable implements Rules {
   }
 
   #keep(entries: readonly (Rule | ScopeGrant)[]): void {
-    this.#kept?.save(entries).catch((reason: unknown) => {
+    this.#kept?.save({ rules: entries }).catch((reason: unknown) => {
       this.#logger.warn({ error: messageOf(reason) }, "the rules are not kept for the next start");
     });
   }
