@@ -177,6 +177,48 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/leader-ls.ts"),
   },
   {
+    name: "auth account",
+    group: "Control access",
+    summary: "Create an account and print its secret",
+    load: () => import("./commands/auth-account.ts"),
+  },
+  {
+    name: "auth token",
+    group: "Control access",
+    summary: "Issue a token for an account",
+    load: () => import("./commands/auth-token.ts"),
+  },
+  {
+    name: "auth grant",
+    group: "Control access",
+    summary: "Grant or deny access by a rule, or give scopes to an account",
+    load: () => import("./commands/auth-grant.ts"),
+  },
+  {
+    name: "auth revoke",
+    group: "Control access",
+    summary: "Revoke an account, a token, a rule or a key",
+    load: () => import("./commands/auth-revoke.ts"),
+  },
+  {
+    name: "auth list",
+    group: "Control access",
+    summary: "List accounts, rules and keys",
+    load: () => import("./commands/auth-list.ts"),
+  },
+  {
+    name: "auth whoami",
+    group: "Control access",
+    summary: "Show the account of a token",
+    load: () => import("./commands/auth-whoami.ts"),
+  },
+  {
+    name: "auth rotate",
+    group: "Control access",
+    summary: "Publish the next key of the issuer",
+    load: () => import("./commands/auth-rotate.ts"),
+  },
+  {
     name: "context ls",
     group: "This program",
     summary: "List named environments",

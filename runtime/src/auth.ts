@@ -8,5 +8,6 @@ export {
   localAuth,
 } from "./auth/local/local-auth.ts";
 export type { LocalAuthOptions } from "./auth/local/options.ts";
+export { storedIssuer } from "./auth/local/stored-issuer.ts";
 export { staticRules } from "./auth/static-rules/rules.ts";
 export { type StoreRulesOptions, storeRules } from "./auth/store-rules/rules.ts";

@@ -60,7 +60,8 @@ export class Accounts {
 
   /**
    * Creates an account.
-   * @throws MicroError `invalid_argument` for an id or option that is not allowed; `already_exists`.
+   * @throws MicroError `invalid_argument` for an id or option that is not allowed;
+   * `already_exists`.
    */
   async create(
     id: string,

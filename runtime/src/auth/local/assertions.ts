@@ -16,8 +16,8 @@ const here = { address: "", transport: "" };
 const assertionsPrefix = "auth/assertions/";
 
 /**
- * Verifies JWTs that accounts have signed with their own keys (private_key_jwt, RFC 7523): issued by
- * the account for itself, meant for this issuer, at most ten minutes long, and usable once.
+ * Verifies JWTs that accounts have signed with their own keys (private_key_jwt, RFC 7523): issued
+ * by the account for itself, meant for this issuer, at most ten minutes long, and usable once.
  */
 export class Assertions {
   readonly #store: Store;

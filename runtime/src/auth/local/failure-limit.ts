@@ -26,7 +26,7 @@ interface Failures {
 export class FailureLimit {
   /** The account that failed least recently first. */
   readonly #failures = new Map<string, Failures>();
-  /** Attempts of an account run one after the other, so that none passes before a failure counts. */
+  /** Attempts of an account run one by one, so that none passes before a failure counts. */
   readonly #lanes = new Map<string, { last: Promise<unknown>; size: number }>();
   readonly #now: () => number;
 

@@ -146,8 +146,8 @@ export class Grants {
   }
 
   /**
-   * Without the token of an actor, only the audience and the scopes of a token can be narrowed: else
-   * whoever a token was sent to could get one for any other service.
+   * Without the token of an actor, audience and scopes of a token can only be narrowed: otherwise a
+   * service to which a token was sent could get one for any other service.
    */
   async #byExchange(grant: ExchangeGrant): Promise<Token> {
     const { issuer, clock } = this.#parts;

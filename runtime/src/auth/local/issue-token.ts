@@ -5,7 +5,7 @@ import { loadJose } from "../load-jose.ts";
 import { maxTokenLifeMs } from "../token-policy.ts";
 import type { Signer } from "./signing-keys.ts";
 
-/** Who an access token is for, and what it entitles to. */
+/** The account that an access token is for, and its rights. */
 export interface TokenContent {
   readonly issuer: string;
   readonly subject: string;

@@ -1,7 +1,7 @@
 import type { JsonWebKey } from "node:crypto";
 import { isTable } from "../token-form.ts";
 
-/** What is kept for a start without the store: enough to verify tokens, and not to sign them. */
+/** Kept for a start without the store: enough to verify tokens, and not to sign them. */
 export interface KeptState {
   readonly issuer: string;
   readonly keys: readonly JsonWebKey[];

@@ -13,7 +13,7 @@ import type { NewKey, RingKey } from "./key-ring.ts";
 
 const generate = promisify(generateKeyPair);
 
-/** Wraps private keys by a key from the configuration, so that a copy of the store signs nothing. */
+/** Wraps private keys by a key of the configuration, so that a copy of the store signs nothing. */
 export class KeyWrap {
   readonly #key: Uint8Array | undefined;
 

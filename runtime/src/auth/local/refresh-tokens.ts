@@ -39,8 +39,8 @@ export interface Redeemable extends RefreshEntitlement {
 }
 
 /**
- * Refresh tokens: 32 random bytes each, of which the store has only the hash. Each can be used once;
- * a second use shows that it was copied, and ends all tokens of its family.
+ * Refresh tokens: 32 random bytes each, of which the store has only the hash. Each can be used
+ * once; a second use shows that it was copied, and ends all tokens of its family.
  */
 export class RefreshTokens {
   readonly #store: Store;

@@ -4,7 +4,7 @@ import type { Store, StoreEvent } from "../../store/store.ts";
 import { FollowedRecords } from "../followed-records.ts";
 import { clockSkewMs, maxTokenLifeMs } from "../token-policy.ts";
 
-/** What was revoked: a token, an incarnation of an account, or a family of refresh tokens. */
+/** A token, an incarnation of an account, or a family of refresh tokens can be revoked. */
 export type RevokedKind = "token" | "account" | "family";
 
 export const revokedPrefix = "auth/revoked/";

@@ -1,7 +1,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { MicroError } from "../../base/error.ts";
 
-/** What is stored of a secret. */
+/** The stored form of a secret. */
 export interface SecretHash {
   readonly salt: string;
   readonly hash: string;

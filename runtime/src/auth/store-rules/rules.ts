@@ -31,7 +31,7 @@ export interface StoreRulesOptions {
   readonly logger?: Logger;
 }
 
-/** What is kept for a start without the store. */
+/** The content of the file for a start without the store. */
 interface KeptRules {
   readonly rules: readonly (Rule | ScopeGrant)[];
 }
