@@ -27,8 +27,10 @@ function sources(...folders: string[]): Map<string, string> {
 }
 
 describe("the import rule", () => {
+  const own = sources("runtime/src", ...driverFolders);
+
   test("holds for the runtime and for drivers", () => {
-    expect(violations(sources("runtime/src", ...driverFolders))).toEqual([]);
+    expect(violations(own)).toEqual([]);
   });
 
   test("has a row for every driver", () => {
@@ -129,7 +131,7 @@ describe("the import rule", () => {
       /not below it/,
     ],
   ])("fails when %s is planted", (_what, file, text, complaint) => {
-    const all = sources("runtime/src", ...driverFolders);
+    const all = new Map(own);
     const planted = file.startsWith("drivers/") ? file : `runtime/src/${file}`;
     expect(all.has(planted), planted).toBe(true);
     all.set(planted, `${all.get(planted)}\n${text}`);
