@@ -7,6 +7,13 @@ const operands = "ids of scenarios, such as R1 (default: all)";
 export const faults: Command = {
   name: "faults",
   tasks: {
+    auth: {
+      summary: "revoke and lose accounts, keys and rules while services are called",
+      program: "test/faults/run.ts",
+      args: ["auth"],
+      options,
+      operands,
+    },
     etcd: {
       summary: "break a real etcd while services are registered in it",
       program: "test/faults/run.ts",

@@ -39,6 +39,7 @@ export const suites: readonly Suite[] = [
   script("nats-faults", "faults", "nats"),
   { name: "etcd", runs: { project: "etcd" }, from: "ci" },
   script("etcd-faults", "faults", "etcd"),
+  script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),

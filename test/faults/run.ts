@@ -7,6 +7,7 @@ import { type FaultSuite, type Figure, failedFigure, type Length, printFigures }
  * hold.
  */
 const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSuite }>>> = {
+  auth: () => import("./auth/suite.ts"),
   etcd: () => import("./etcd/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),

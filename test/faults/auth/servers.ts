@@ -1,0 +1,41 @@
+import { ownFleet, type Program, startProgram } from "../../support/process.ts";
+
+/** Where a server has its accounts, keys and rules. */
+export interface ServerBackend {
+  readonly servers: string;
+  readonly bucket: string;
+  /** A folder for what is kept for a start without the store; none by default. */
+  readonly kept?: string;
+}
+
+/** A service that requires accounts, in a process of its own. */
+export interface GuardedServer extends AsyncDisposable {
+  readonly address: string;
+  /** How long its start took, in milliseconds. */
+  readonly readyMs: number;
+  /** What it has logged. */
+  readonly log: string;
+  stop(): Promise<void>;
+}
+
+const file = new URL("server.ts", import.meta.url);
+
+export async function startGuarded({
+  servers,
+  bucket,
+  kept = "",
+}: ServerBackend): Promise<GuardedServer> {
+  const program: Program = startProgram(file, ownFleet(), [servers, bucket, kept]);
+  const listening = (await program.told("listening")) as { address: string; readyMs: number };
+  return {
+    ...listening,
+    get log() {
+      return program.stderr;
+    },
+    async stop() {
+      program.send("stop");
+      await program.ended;
+    },
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
