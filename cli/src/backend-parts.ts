@@ -1,4 +1,6 @@
 import type { Broker, Client, Registry, Service, Store, Sync, Transport } from "@micro-es/runtime";
+import { clientCredentials } from "./auth/client-credentials.ts";
+import type { TokenOptions } from "./auth/token-options.ts";
 import { UsageError } from "./errors.ts";
 import type { Protocol } from "./protocols.ts";
 
@@ -16,15 +18,21 @@ export interface BackendParts extends AsyncDisposable {
 }
 
 /**
- * The parts that the environment names, as a service in it has them with `await loadDrivers()`.
+ * The parts that the environment names, as a service in it has them with `await loadDrivers()`. Its
+ * clients present the token of the options or the environment, if there is one.
  *
- * @throws MicroError `invalid_argument` for an invalid variable.
+ * @throws UsageError for a file of a token that cannot be read; MicroError `invalid_argument` for
+ * an invalid variable.
  */
-export async function openBackendParts(environment: Variables): Promise<BackendParts> {
+export async function openBackendParts(
+  environment: Variables,
+  options: TokenOptions = {},
+): Promise<BackendParts> {
   const { createClient, createLogger, tcpTransport } = await import("@micro-es/runtime");
   const { anyHttpTransport } = await import("./any-http.ts");
   const level = environment.MICRO_LOG_LEVEL === "debug" ? "debug" : "silent";
   const logger = createLogger({ level });
+  const presented = await clientCredentials(options, environment);
   const service = await serviceOf(environment);
   const clients: Client[] = [];
   return {
@@ -51,7 +59,13 @@ export async function openBackendParts(environment: Variables): Promise<BackendP
       const native = service.transports.filter((it) => it.protocol === "native");
       const transports: Transport[] = [tcpTransport(), ...native];
       if (protocol !== "native") transports.push(anyHttpTransport(protocol));
-      const client = createClient({ registry: service.registry, transports, logger, environment });
+      const client = createClient({
+        registry: service.registry,
+        transports,
+        logger,
+        environment,
+        ...presented,
+      });
       clients.push(client);
       return client;
     },

@@ -1,4 +1,5 @@
 import type { CallOptions, Node, Registry } from "@micro-es/runtime";
+import { tokenOptions } from "./auth/token-options.ts";
 import type { OptionSpecs } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { nearest, nearestFew } from "./nearest.ts";
@@ -12,6 +13,7 @@ export const targetOptions = {
     value: "name",
     help: `protocol for an address: ${protocols.join(", ")}; default grpc`,
   },
+  ...tokenOptions,
 } as const satisfies OptionSpecs;
 
 /**

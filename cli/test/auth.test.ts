@@ -1,11 +1,21 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentLogger } from "@micro-es/runtime";
+import { fileURLToPath } from "node:url";
+import {
+  createService,
+  memoryBroker,
+  memoryRegistry,
+  memoryStore,
+  silentLogger,
+} from "@micro-es/runtime";
 import { localAuth, storeRules } from "@micro-es/runtime/auth";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { afterAll, describe, expect, test } from "vitest";
+import { registerGuardedServiceHandler } from "../../test/gen/micro/test/v1/guarded_micro.ts";
+import { networkAddress } from "../../test/support/network-address.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { type MicroOptions, micro as run } from "./support/micro.ts";
 
@@ -162,5 +172,75 @@ describe("micro auth", () => {
       actor: { sub: "order" },
       expired: true,
     });
+  });
+});
+
+describe("a token of the environment", () => {
+  const proto = fileURLToPath(new URL("../../test/proto", import.meta.url));
+  const handler = {
+    about: () => ({ text: "documents" }),
+    async *read() {},
+    async write() {
+      return {};
+    },
+    async *edit() {},
+    delete: () => ({}),
+    onDocumentChanged() {},
+  };
+
+  test("is presented by commands that call, and nowhere that is not verified", async () => {
+    await using store = memoryStore();
+    await using auth = localAuth({ store, issuer: "acme", logger: silentLogger });
+    const { secret } = await auth.generate("ada", { scopes: ["documents.write"] });
+    const { accessToken } = await auth.token({ grant: "secret", id: "ada", secret });
+    const service = createService({
+      name: "guarded",
+      address: "127.0.0.1:0",
+      registry: memoryRegistry(),
+      broker: memoryBroker(),
+      logger: silentLogger,
+      auth,
+    });
+    registerGuardedServiceHandler(service.server, handler);
+    await service.start();
+    try {
+      const address = service.server.addresses[0]!;
+      const native = ["--protocol", "native"];
+      const words = ["call", address, "GuardedService/Delete", "{}", "--proto", proto, ...native];
+      const without = await run(words, { env });
+      expect([without.stderr, without.code]).toEqual([
+        expect.stringMatching(/^error: unauthenticated/),
+        80,
+      ]);
+      const token = { ...env, MICRO_TOKEN: accessToken };
+      expect(await run(words, { env: token })).toEqual({ code: 0, stdout: "{}\n", stderr: "" });
+      const file = join(scratch, "ada.token");
+      writeFileSync(file, `${accessToken}\n`);
+      expect((await run([...words, "--token-file", file], { env })).code).toBe(0);
+      const health = await run(["health", address, ...native], { env: token });
+      expect(health.code).toBe(0);
+    } finally {
+      await service.stop();
+    }
+  });
+
+  const elsewhere = networkAddress();
+
+  test.skipIf(elsewhere === undefined)("stays here if others could listen", async () => {
+    const server = createServer().listen(0, elsewhere);
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const heard: string[] = [];
+    server.on("connection", (socket) => socket.on("data", (data) => heard.push(String(data))));
+    try {
+      const words = ["health", `${elsewhere}:${port}`, "--protocol", "native", "--timeout", "5s"];
+      const token = { ...env, MICRO_TOKEN: "canary.canary.canary" };
+      const refused = await run(words, { env: token });
+      expect(refused.code).toBe(1);
+      expect(refused.stdout).toMatch(/not encrypted|no response|deadline/);
+      expect(heard.join()).not.toContain("canary");
+    } finally {
+      server.close();
+    }
   });
 });

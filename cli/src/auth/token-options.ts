@@ -11,13 +11,18 @@ export const tokenOptions = {
   },
 } as const satisfies OptionSpecs;
 
+/** Values of {@link tokenOptions}. */
+export interface TokenOptions {
+  readonly "token-file"?: string;
+}
+
 /**
  * The access token that a command presents: that of the file, else of `MICRO_TOKEN`.
  *
  * @throws UsageError if the file cannot be read or is empty.
  */
 export async function readToken(
-  options: { readonly "token-file"?: string },
+  options: TokenOptions,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<string | undefined> {
   const path = options["token-file"];

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { tokenOptions } from "../auth/token-options.ts";
 import { openBackendParts } from "../backend-parts.ts";
 import type { Consumer } from "../breaking/consumers.ts";
 import type { Verdict } from "../breaking/live.ts";
@@ -16,6 +17,7 @@ const unknown = 4;
 export const command: Command = defineCommand({
   arguments: [{ name: "folder", optional: true, help: "the project; default this folder" }],
   options: {
+    ...tokenOptions,
     live: { type: "boolean", help: "compare with the running fleet, and list what would break" },
     service: {
       type: "string",
@@ -84,7 +86,7 @@ Exit code: 0 no change breaks, ${breaks} a change breaks, ${unknown} none does, 
     const generator = await loadGenerator(project);
     const schema = options.schema === undefined ? project : resolve(options.schema);
     const built = await builtSchema(schema, generator);
-    await using fleet = await openBackendParts(environment);
+    await using fleet = await openBackendParts(environment, options);
     output.progress("comparing with the fleet");
     const { verdicts, incomplete } = await compareWithFleet({
       ...{ fleet, generator, built, project, signal },

@@ -44,7 +44,7 @@ export const command: Command = defineCommand({
     const givenTimeoutMs =
       options.timeout === undefined ? undefined : readDuration(options.timeout, "timeout");
     output.progress(`finding ${word}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const target = await findTarget(backend.registry, word, options, signal);
     const { JsonCall } = await import("../schema/json-call.ts");
     const client = backend.client(target.protocol);

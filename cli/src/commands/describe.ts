@@ -24,7 +24,7 @@ export const command: Command = defineCommand({
   ],
   async run({ arguments: [word = "", ...names], options, output, environment, signal }) {
     output.progress(`asking ${word}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const target = await findTarget(backend.registry, word, options, signal);
     const { loadSchema } = await import("../schema/sources.ts");
     const { describeSchema } = await import("../schema/reflected-schema.ts");

@@ -18,7 +18,7 @@ export const command: Command = defineCommand({
   examples: [["micro dlq show orders.dead 17", "the event, its metadata, and the reason"]],
   async run({ arguments: [topic = "", cursor = ""], options, output, environment, signal }) {
     output.progress(`reading ${topic}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const { contentOf, contentText } = await import("../events/event-body.ts");
     const { eventSchema } = await import("../events/event-schema.ts");
     const letter = await deadLettersOf(backend.broker).read(topic, cursor);

@@ -17,7 +17,7 @@ export const command: Command = defineCommand({
   async run({ arguments: [word = ""], options, output, environment, signal }) {
     const timeoutMs = readDuration(options.timeout ?? "5s", "timeout");
     output.progress(`asking ${word}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const target = await findTarget(backend.registry, word, options, signal);
     const { askHealth } = await import("../debug/health.ts");
     const client = backend.client(target.protocol);

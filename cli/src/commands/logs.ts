@@ -28,7 +28,7 @@ export const command: Command = defineCommand({
       maxAgeMs: options.since === undefined ? 0 : readDuration(options.since, "since"),
     };
     output.progress(`asking ${word}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const target = await findTarget(backend.registry, word, options, signal);
     const { LogReader } = await import("../debug/log-reader.ts");
     const { debugCall, endpointsOf } = await import("../debug/endpoints.ts");

@@ -42,7 +42,7 @@ export const command: Command = defineCommand({
     const metadata = readHeaders(options.header ?? []);
     const request = await oneRequest(word);
     output.progress(`publishing to ${topic}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const event =
       options.raw === true
         ? raw(request.text, options["content-type"])

@@ -34,7 +34,7 @@ export const command: Command = defineCommand({
     const watch = options.watch === true;
     const all = options.all === true;
     output.progress(word === undefined ? "finding services" : `asking ${word}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const { allEndpoints, debugCall, endpointsOf } = await import("../debug/endpoints.ts");
     const { statsJson, statsTables } = await import("../debug/stats-table.ts");
     const { takeStats } = await import("../debug/take-stats.ts");

@@ -31,7 +31,7 @@ export const command: Command = defineCommand({
     const count = readCount(options.count);
     const from = readFrom(options.from);
     output.progress(`subscribing to ${topic}`);
-    await using backend = await openBackendParts(environment);
+    await using backend = await openBackendParts(environment, options);
     const { contentOf, contentText } = await import("../events/event-body.ts");
     const { eventSchema } = await import("../events/event-schema.ts");
     const { listenForAbort } = await import("@micro-es/runtime/driver");

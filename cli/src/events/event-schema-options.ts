@@ -1,3 +1,4 @@
+import { type TokenOptions, tokenOptions } from "../auth/token-options.ts";
 import type { OptionSpecs } from "../command.ts";
 import { type SchemaOptions, schemaOptions } from "../schema/schema-options.ts";
 
@@ -8,8 +9,9 @@ import { type SchemaOptions, schemaOptions } from "../schema/schema-options.ts";
 export const eventSchemaOptions = {
   ...schemaOptions,
   service: { type: "string", value: "name", help: "the service whose schema has the event" },
+  ...tokenOptions,
 } as const satisfies OptionSpecs;
 
-export interface EventSchemaOptions extends SchemaOptions {
+export interface EventSchemaOptions extends SchemaOptions, TokenOptions {
   readonly service?: string;
 }

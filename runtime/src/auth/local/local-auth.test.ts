@@ -499,6 +499,7 @@ describe("keys", () => {
         kids.add(JSON.parse(header).kid);
       }
     });
+    await expect.poll(() => kids.size).toBe(1);
     for (let rotation = 0; rotation < 10; rotation++) {
       const { id } = await (rotation % 2 === 0 ? issuer : other).rotate();
       await expect.poll(() => kids.has(id)).toBe(true);

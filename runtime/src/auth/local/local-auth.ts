@@ -100,7 +100,7 @@ export interface LocalAuth extends Auth {
 }
 
 /** The longest time that a start waits for the store, in milliseconds. */
-const openMs = 1_500;
+const openMs = 1_000;
 const pollRevocationMs = 10_000;
 
 /**
@@ -149,6 +149,8 @@ export class StoreAuth extends Closable implements LocalAuth {
   readonly #grants: Grants;
   readonly #kept: KeptFile<KeptState> | undefined;
   #opening: Promise<void> | undefined;
+  /** Whether the start has ended; before, a store that was not read yet is not reported. */
+  #isOpened = false;
   /** Whether keys and revocations of an earlier process are in use. */
   #restored = false;
   /** Since when changes may be missed. */
@@ -368,6 +370,7 @@ export class StoreAuth extends Closable implements LocalAuth {
       this.#logger.warn({ error: messageOf(reason) }, "the kept keys are not used");
     }
     await Promise.all([this.#keys.open(openMs), this.#revocations.followed.open(openMs)]);
+    this.#isOpened = true;
     this.#changed();
     if (this.#isKnown()) return;
     this.#logger.error(
@@ -447,8 +450,7 @@ export class StoreAuth extends Closable implements LocalAuth {
   }
 
   #changed(): void {
-    // While the store is being read for the first time, nothing is wrong yet.
-    if (this.#opening === undefined || this.isClosing) return;
+    if (!this.#isOpened || this.isClosing) return;
     const reason = this.#reason();
     if (reason === undefined) {
       this.#failingSince = undefined;

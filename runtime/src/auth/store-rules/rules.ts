@@ -37,7 +37,7 @@ interface KeptRules {
 }
 
 /** The longest time that a start waits for the store, in milliseconds. */
-const openMs = 1_500;
+const openMs = 1_000;
 /** Changes within this time are applied together, in milliseconds. */
 const gatherMs = 20;
 
