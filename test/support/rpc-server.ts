@@ -3,7 +3,12 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import type { Dispatcher, TransportLimits } from "@micro-es/runtime/driver";
 import { ConnectionPeer } from "../../runtime/src/call/connection-peer.ts";
 import { jsonFormat } from "../../runtime/src/codec/json.ts";
-import { RpcConnection } from "../../runtime/src/transport/http/rpc-connection.ts";
+import type { CallListener } from "../../runtime/src/transport/http/incoming-connection.ts";
+import {
+  IncomingHttp2Connection,
+  type IncomingHttp2Owner,
+} from "../../runtime/src/transport/http/incoming-http2.ts";
+import { IncompleteBytes } from "../../runtime/src/transport/http/incomplete-bytes.ts";
 import { errorCode } from "../../runtime/src/transport/http2/error-code.ts";
 import { defaultHttp2Limits } from "../../runtime/src/transport/http2/limits.ts";
 import { ignoringHandler } from "../../runtime/src/transport/http2/stream.ts";
@@ -11,29 +16,33 @@ import { defaultLimits } from "../../runtime/src/transport/transport.ts";
 
 /** A server of RPC connections alone: requests that are not plain calls are refused. */
 export class RpcTestServer {
-  readonly connections: RpcConnection[] = [];
+  readonly connections: IncomingHttp2Connection[] = [];
   /** Calls that have not ended. */
   open = 0;
-  /** Memory of incomplete requests, in bytes. */
-  incomplete = 0;
+  /** Counts the memory of incomplete requests. */
+  readonly #incomplete = IncompleteBytes.ofConnection(Number.MAX_SAFE_INTEGER);
   readonly #server: Server;
 
   private constructor(dispatcher: Dispatcher, limits: Partial<TransportLimits>) {
     const allLimits = { ...defaultLimits, ...limits };
     this.#server = createServer({ noDelay: true }, (socket) => {
       const peer = new ConnectionPeer("the client", "test");
-      const connection = new RpcConnection(socket, peer, allLimits, defaultHttp2Limits, {
+      const listener: CallListener = {
         address: "the server",
         dispatcher,
+        limits: allLimits,
+        draining: false,
         compressMinBytes: 1_024,
         maxInflationRatio: 100,
         maxRequestBytes: allLimits.maxMessageBytes,
-        responseFieldsFor: () => [],
         json: jsonFormat,
-        holdIncomplete: (bytes) => {
-          this.incomplete += bytes;
-          return undefined;
-        },
+        servesGoMicro: true,
+        speaks: () => true,
+        isMounted: () => false,
+        accessFields: () => [],
+      };
+      const incomplete = [this.#incomplete];
+      const owner: IncomingHttp2Owner = {
         callBegan: () => {
           this.open++;
         },
@@ -45,7 +54,15 @@ export class RpcTestServer {
           return ignoringHandler;
         },
         connectionEnded: () => undefined,
-      });
+      };
+      const connection = new IncomingHttp2Connection(
+        socket,
+        peer,
+        defaultHttp2Limits,
+        listener,
+        incomplete,
+        owner,
+      );
       this.connections.push(connection);
     });
   }
@@ -58,6 +75,11 @@ export class RpcTestServer {
     started.#server.listen(0, "127.0.0.1");
     await once(started.#server, "listening");
     return started;
+  }
+
+  /** Memory of incomplete requests, in bytes. */
+  get incomplete(): number {
+    return this.#incomplete.bytes;
   }
 
   get port(): number {

@@ -6,7 +6,7 @@ import { echo, echoHandler } from "../../../test/support/echo.ts";
 import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
 import { buildServer } from "../server/rpc-server.ts";
 import { tcpTransport } from "../transport/tcp/transport.ts";
-import { connectTransport } from "./connect-adapter.ts";
+import { connectRoutes, connectTransport } from "./connect-adapter.ts";
 import { createClient } from "./create-client.ts";
 
 async function* of<T>(...values: T[]): AsyncGenerator<T> {
@@ -68,8 +68,9 @@ test("serves a Connect router on our port, next to our handlers", async () => {
       {
         transport: tcpTransport({
           http: {
-            routes: (router) =>
+            routes: connectRoutes((router) =>
               router.service(EchoService, { once: ({ text }) => ({ text: `router ${text}` }) }),
+            ),
           },
         }),
         address: "127.0.0.1:0",

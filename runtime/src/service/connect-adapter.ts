@@ -16,6 +16,8 @@ import { protobufCodec } from "../codec/protobuf.ts";
 import { toConnectError } from "../transport/http/status.ts";
 import { headerLines, metadataFrom } from "../transport/http-headers.ts";
 
+export { connectRoutes } from "./connect-routes.ts";
+
 /** How {@link connectTransport} finds the services that it calls. */
 export interface ConnectTransportOptions {
   /**

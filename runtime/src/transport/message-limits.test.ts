@@ -13,6 +13,7 @@ import type { Dispatcher, TransportLimits } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
 import { all, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { SayRequestSchema } from "../../../test/gen/micro/attack/v1/target_pb.ts";
+import { connectRoutes } from "../service/connect-routes.ts";
 import { methodDescriptor } from "./http/method-descriptor.ts";
 
 const open: { close(): unknown }[] = [];
@@ -149,7 +150,8 @@ test("lists of equal items from a mounted router arrive", async () => {
     const mounted = methodDescriptor(name, kind, idempotency, SayRequestSchema, SayRequestSchema);
     router.rpc(mounted as DescMethodUnary, () => ({ items: itemsOf(20_000) }) as never);
   };
-  const listener = await tcpTransport({ http: { routes } }).listen("127.0.0.1:0", dispatcher);
+  const transport = tcpTransport({ http: { routes: connectRoutes(routes) } });
+  const listener = await transport.listen("127.0.0.1:0", dispatcher);
   open.push(listener);
   for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
     const channel = await httpTransport({ protocol }).dial(listener.address);

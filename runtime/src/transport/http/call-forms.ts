@@ -18,7 +18,7 @@ export interface CallForm {
 type TypedForm = readonly [contentType: string, form: CallForm];
 
 /** The form of calls by the content type of their requests. */
-export const callForms: ReadonlyMap<string | undefined, CallForm> = new Map([
+const callForms: ReadonlyMap<string, CallForm> = new Map([
   ...grpcForms("application/grpc", "grpc", GrpcProtocol),
   ...grpcForms("application/grpc-web", "grpcWeb", GrpcWebProtocol),
   connectForm("application/proto", "binary"),
@@ -26,6 +26,17 @@ export const callForms: ReadonlyMap<string | undefined, CallForm> = new Map([
   connectStreamForm("application/connect+proto", "binary"),
   connectStreamForm("application/connect+json", "json"),
 ]);
+
+/** Returns the form of a call; undefined if no protocol has this content type. */
+export function callFormOf(contentType: string): CallForm | undefined {
+  return callForms.get(contentType) ?? callForms.get(plainType(contentType));
+}
+
+/** Returns a content type in lower case, without the only character set that JSON may have. */
+function plainType(contentType: string): string {
+  const type = contentType.toLowerCase();
+  return /^([\w/+-]+json); ?charset=utf-?8$/.exec(type)?.[1] ?? type;
+}
 
 function grpcForms(
   type: string,

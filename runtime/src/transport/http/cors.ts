@@ -1,5 +1,31 @@
-import { cors } from "@connectrpc/connect";
 import type { HeaderLine } from "../http-headers.ts";
+
+/** What scripts may send, so that all protocols work. */
+const allowed = {
+  methods: ["POST", "GET"],
+  headers: [
+    "content-type",
+    "connect-protocol-version",
+    "connect-timeout-ms",
+    "connect-content-encoding",
+    "connect-accept-encoding",
+    "content-encoding",
+    "accept-encoding",
+    "grpc-message-type",
+    "x-grpc-web",
+    "x-user-agent",
+    "grpc-timeout",
+  ],
+} as const;
+
+/** What scripts may read of a response. */
+const readable = [
+  "grpc-status",
+  "grpc-message",
+  "grpc-status-details-bin",
+  "content-encoding",
+  "connect-content-encoding",
+];
 
 /** Which pages of other origins a browser allows to call. */
 export interface CorsOptions {
@@ -32,14 +58,14 @@ export function corsLines(
   const lines: HeaderLine[] = [["access-control-allow-origin", any ? "*" : origin]];
   if (!any) lines.push(vary);
   if (!preflight) {
-    const exposed = [...cors.exposedHeaders, ...exposedHeaders];
+    const exposed = [...readable, ...exposedHeaders];
     lines.push(["access-control-expose-headers", exposed.join(", ")]);
     return lines;
   }
   const { allowedHeaders = ["authorization", "*"], maxAgeMs = 7_200_000 } = options;
   lines.push(
-    ["access-control-allow-methods", cors.allowedMethods.join(", ")],
-    ["access-control-allow-headers", [...cors.allowedHeaders, ...allowedHeaders].join(", ")],
+    ["access-control-allow-methods", allowed.methods.join(", ")],
+    ["access-control-allow-headers", [...allowed.headers, ...allowedHeaders].join(", ")],
     ["access-control-max-age", String(Math.floor(maxAgeMs / 1000))],
   );
   return lines;

@@ -1,9 +1,9 @@
 import type { ServerCall } from "../../call/call.ts";
 import type { AnyCodec } from "../../codec/codec.ts";
 import { invalidResponse, messageTooLarge } from "../call-errors.ts";
-import type { Http2Stream } from "../http2/stream.ts";
 import { encodeResponse } from "../message-bytes.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
+import type { CallStream } from "./call-stream.ts";
 import { framed, prefixBytes, writePrefix } from "./grpc/message-frame.ts";
 
 /** A message that is larger gets a buffer of its own. */
@@ -23,12 +23,12 @@ export interface ResponseConnection {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
   /** Whether so many bytes would be sent at once, and copied. */
-  copiesNow(stream: Http2Stream, bytes: number): boolean;
+  copiesNow(stream: CallStream, bytes: number): boolean;
 }
 
 /** A call whose response is sent on a stream. */
 export interface RespondingCall extends ServerCall {
-  readonly stream: Http2Stream;
+  readonly stream: CallStream;
   readonly connection: ResponseConnection;
   /** Undefined if the messages are in protobuf's binary format. */
   readonly json: JsonCodecs | undefined;

@@ -1,6 +1,5 @@
 import {
   byteCountUpTo,
-  callback,
   countOrNone,
   countUpTo,
   durationMs,
@@ -34,7 +33,7 @@ const serveKinds: OptionKindsOf<HttpProtocolOptions> = {
     exposedHeaders: texts,
     maxAgeMs: durationMs(0),
   }),
-  routes: callback,
+  routes: object,
   idleTimeoutMs: durationMs(1),
   maxConcurrentStreams: countUpTo(maxInt32),
   maxIncompleteBytes: byteCountUpTo(maxInt32),

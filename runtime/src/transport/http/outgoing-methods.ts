@@ -10,8 +10,9 @@ import type { AnyMethod } from "../../call/method.ts";
 import { countedSchema } from "../../codec/message-elements.ts";
 import type { TransportLimits } from "../transport.ts";
 import type { HttpCallOptions } from "./call-options.ts";
-import { compressions, lowerCodings } from "./compression/algorithms.ts";
+import { connectCompressions } from "./compression/connect-compressions.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
+import { lowerCodings } from "./compression/lower-codings.ts";
 import { CallDeflation, compressMessages, compressWhole, never } from "./compression/messages.ts";
 import { type ExactJsonOptions, exactJsonOptions } from "./exact-json-options.ts";
 import { repairStatus } from "./grpc-status.ts";
@@ -60,8 +61,8 @@ export class OutgoingMethods {
       baseUrl: url.href,
       useBinaryFormat: encoding === "binary",
       interceptors: [],
-      acceptCompression: [...compressions],
-      sendCompression: compressions.find(({ name }) => name === compression) ?? null,
+      acceptCompression: [...connectCompressions],
+      sendCompression: connectCompressions.find(({ name }) => name === compression) ?? null,
       // Requests are compressed one by one, if the call allows it.
       compressMinBytes: never,
       // The exact limit is checked where the bytes arrive.

@@ -8,28 +8,30 @@ import {
 import type { Socket } from "node:net";
 import { MicroError } from "../../base/error.ts";
 import type { WebAccess } from "../../base/web-access.ts";
-import type { Peer } from "../../call/call.ts";
 import { ConnectionPeer } from "../../call/connection-peer.ts";
 import type { Format } from "../../codec/codec.ts";
 import { jsonFormatWith } from "../../codec/json.ts";
 import { listenerDraining } from "../call-errors.ts";
+import type { HeaderField } from "../http2/hpack/header-field.ts";
 import { defaultHttp2Limits, type Http2Limits } from "../http2/limits.ts";
 import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
 import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
-import { responseFieldsFor } from "./call-access.ts";
+import { accessFields } from "./call-access.ts";
+import type { RpcProtocol } from "./call-forms.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
+import { DueStreams } from "./due-streams.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
-import { holdIncomplete, IncompleteBytes } from "./incomplete-message.ts";
+import type { CallListener } from "./incoming-connection.ts";
+import { IncomingHttp1Connection } from "./incoming-http1.ts";
+import { IncomingHttp2Connection } from "./incoming-http2.ts";
+import { IncompleteBytes } from "./incomplete-bytes.ts";
+import type { HttpConnection, MountedHandler } from "./mounted-routes.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
-import {
-  type HttpConnection,
-  type HttpServeOptions,
-  type Reception,
-  RequestHandler,
-} from "./request-handler.ts";
-import { RpcConnection } from "./rpc-connection.ts";
+import { type Reception, RequestHandler } from "./request-handler.ts";
+import type { RpcRequest } from "./rpc-request.ts";
+import type { HttpServeOptions } from "./serve-options.ts";
 import { StalledResponses } from "./stalled-responses.ts";
 
 /** How a listener serves HTTP. */
@@ -82,28 +84,34 @@ type GoMicroRequests = (
 interface Connection extends HttpConnection {
   /** Responses that have not ended. */
   readonly open: Set<HttpResponse>;
-  /** Of HTTP/2. */
-  rpc?: RpcConnection;
+  /** Its calls. */
+  http1?: IncomingHttp1Connection;
+  http2?: IncomingHttp2Connection;
 }
 
 /** The HTTP connections of one listener, whatever accepts their sockets. */
-export class HttpProtocolServer implements ProtocolServer, Reception {
+export class HttpProtocolServer implements ProtocolServer, Reception, CallListener {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
   readonly address: string;
   readonly access: WebAccess;
-  readonly shutdown: AbortSignal;
+  readonly compressMinBytes: number;
+  readonly maxRequestBytes: number;
+  readonly maxInflationRatio: number;
+  readonly servesGoMicro: boolean;
+  readonly json: Format;
+  readonly mounted: MountedHandler | undefined;
   readonly #options: HttpProtocolOptions;
   readonly #listenOptions: ListenOptions;
   readonly #goMicro: GoMicroRequests | undefined;
   readonly #shutdown = new AbortController();
   readonly #handler: RequestHandler;
-  readonly #json: Format;
   readonly #connections = new Map<Socket, Connection>();
   readonly #peers = new WeakMap<object, ConnectionPeer>();
   readonly #transport: string;
   #http1: Http1Server | undefined;
   readonly #incomplete: IncompleteBytes;
+  readonly #due: DueStreams = new DueStreams();
   #openCalls = 0;
   #draining = false;
   #drained: Promise<void> | undefined;
@@ -126,15 +134,24 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     this.dispatcher = dispatcher;
     this.limits = limits;
     this.address = address;
-    this.shutdown = this.#shutdown.signal;
+    const { compressMinBytes, maxRequestBytes, maxInflationRatio, routes } = options;
+    this.compressMinBytes = compressMinBytes ?? 1_024;
+    this.maxRequestBytes = Math.min(
+      limits.maxMessageBytes,
+      maxRequestBytes ?? limits.maxMessageBytes,
+    );
+    this.maxInflationRatio = maxInflationRatio ?? defaultInflationRatio;
+    this.servesGoMicro = options.goMicro ?? true;
     this.#options = options;
     this.#listenOptions = listenOptions;
     this.#incomplete = IncompleteBytes.ofProcess(fullConnections * this.#maxIncompleteBytes);
-    // Every open call adds a listener.
-    setMaxListeners(0, this.shutdown);
+    const { signal } = this.#shutdown;
+    // Every open call of a mounted router adds a listener.
+    setMaxListeners(0, signal);
+    this.mounted = routes?.mount({ limits, options, shutdown: signal });
     this.#handler = new RequestHandler(this, options);
     const { typeRegistry } = options;
-    this.#json = jsonFormatWith(typeRegistry === undefined ? {} : { registry: typeRegistry });
+    this.json = jsonFormatWith(typeRegistry === undefined ? {} : { registry: typeRegistry });
   }
 
   get connections(): number {
@@ -164,9 +181,9 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     const open = new Set<HttpResponse>();
     const held = IncompleteBytes.ofConnection(this.#maxIncompleteBytes);
     const connection: Connection = { open, untaken, incomplete: [held, this.#incomplete] };
-    this.#connections.set(socket, connection);
     const peer = new ConnectionPeer(peerAddress, this.#transport);
     this.#peers.set(socket, peer);
+    this.#connections.set(socket, connection);
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#connections.delete(socket);
@@ -174,13 +191,19 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
       setImmediate(() => closePipelined(open));
     });
     if (version === "http2") this.#acceptHttp2(socket, peer, connection);
-    else this.#useHttp1().emit("connection", socket);
+    else this.#acceptHttp1(socket, peer, connection);
   }
 
-  peer(request: HttpRequest): Peer {
-    // A stream names its peer as its session.
-    if ("stream" in request) return request.stream.session as unknown as ConnectionPeer;
-    return this.#peers.get(request.socket) ?? { address: "", transport: this.#transport };
+  speaks(protocol: RpcProtocol): boolean {
+    return this.#options[protocol] !== false;
+  }
+
+  isMounted(path: string): boolean {
+    return this.mounted?.has(path) === true;
+  }
+
+  accessFields(request: RpcRequest): readonly HeaderField[] | undefined {
+    return accessFields(request, this.access, this.#options);
   }
 
   notReady(): string | undefined {
@@ -194,8 +217,8 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#settle = resolve;
       });
       for (const [socket, connection] of this.#connections) {
-        const { open, rpc } = connection;
-        if (rpc !== undefined) void rpc.http2.drain(false);
+        const { open, http2 } = connection;
+        if (http2 !== undefined) void http2.http2.drain(false);
         else if (open.size === 0) socket.end();
       }
       this.#checkDrained();
@@ -209,13 +232,17 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     if (this.#openCalls > 0) await within(graceMs, drained);
     if (this.#openCalls > 0) {
       this.#shutdown.abort(reason);
-      for (const { rpc } of this.#connections.values()) rpc?.refuseAll(reason);
+      for (const { http1, http2 } of this.#connections.values()) {
+        http1?.refuseAll(reason);
+        http2?.refuseAll(reason);
+      }
       await within(lingerMs, drained);
     }
     await Promise.all(
       [...this.#connections].map(([socket, connection]) => close(socket, connection, reason)),
     );
     this.#http1?.close();
+    this.#due.close();
   }
 
   #useHttp1(): Http1Server {
@@ -243,27 +270,32 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
     return Math.max(maxIncompleteBytes, this.limits.maxMessageBytes);
   }
 
+  /** Bytes of responses that the client of a connection may leave unread. */
+  get #maxUnsentBytes(): number {
+    return Math.max(defaultHttp2Limits.maxUnsentBytes, 16 * this.limits.maxMessageBytes);
+  }
+
   get #maxConcurrentStreams(): number {
     return Math.min(this.limits.maxConcurrentCalls, this.#options.maxConcurrentStreams ?? 1_000);
   }
 
+  #acceptHttp1(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
+    const { incomplete, untaken } = connection;
+    connection.http1 = new IncomingHttp1Connection(
+      peer,
+      this,
+      incomplete,
+      untaken,
+      this.#due,
+      this.#maxUnsentBytes,
+    );
+    this.#useHttp1().emit("connection", socket);
+  }
+
   #acceptHttp2(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
     const { incomplete } = connection;
-    connection.rpc = new RpcConnection(socket, peer, this.limits, this.#http2Limits, {
-      address: this.address,
-      dispatcher: this.dispatcher,
-      compressMinBytes: this.#options.compressMinBytes ?? 1_024,
-      maxInflationRatio: this.#options.maxInflationRatio ?? defaultInflationRatio,
-      maxRequestBytes: Math.min(
-        this.limits.maxMessageBytes,
-        this.#options.maxRequestBytes ?? this.limits.maxMessageBytes,
-      ),
-      json: this.#json,
-      responseFieldsFor: (request) =>
-        responseFieldsFor(request, this.access, this.#options, (path) =>
-          this.#handler.isMounted(path),
-        ),
-      holdIncomplete: (bytes) => holdIncomplete(incomplete, bytes),
+    const limits = this.#http2Limits;
+    connection.http2 = new IncomingHttp2Connection(socket, peer, limits, this, incomplete, {
       callBegan: () => {
         this.#openCalls++;
       },
@@ -278,7 +310,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
         this.#begin(socket, exchange.request, exchange.response);
         return exchange;
       },
-      connectionEnded: (_connection, reason, violated) => {
+      connectionEnded: (reason, violated) => {
         if (violated) this.#listenOptions.onConnectionError?.(reason, peer.address);
       },
     });
@@ -295,7 +327,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
       maxHeaderFields: maxHeaderLines,
       streamWindowBytes: limits.streamWindowBytes,
       connectionWindowBytes: Math.max(1024 * 1024, 4 * limits.streamWindowBytes),
-      maxUnsentBytes: Math.max(defaultHttp2Limits.maxUnsentBytes, 16 * maxMessageBytes),
+      maxUnsentBytes: this.#maxUnsentBytes,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       keepaliveIntervalMs,
       keepaliveTimeoutMs,
@@ -317,7 +349,9 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
       connection.open.delete(response);
       this.#checkDrained();
     });
-    this.#handler.handle(request, response, connection);
+    const { http1 } = connection;
+    const isCall = !("stream" in request) && http1?.requested(request, response as ServerResponse);
+    if (isCall !== true) this.#handler.handle(request, response, connection);
   }
 
   /** Passes a request to the go-micro server, which counts its call. */
@@ -359,15 +393,15 @@ export class HttpProtocolServer implements ProtocolServer, Reception {
 }
 
 /** Closes a connection, after a short time for its pending output. */
-async function close(socket: Socket, { rpc }: Connection, reason: MicroError): Promise<void> {
+async function close(socket: Socket, { http2 }: Connection, reason: MicroError): Promise<void> {
   if (socket.destroyed) return;
   const closed = closeOf(socket);
-  if (rpc === undefined) {
+  if (http2 === undefined) {
     socket.end();
     socket.resume();
   } else {
-    await within(goodbyeMs, rpc.http2.drain(false));
-    rpc.http2.close(reason);
+    await within(goodbyeMs, http2.http2.drain(false));
+    http2.http2.close(reason);
   }
   await within(lingerMs, closed);
   socket.destroy();

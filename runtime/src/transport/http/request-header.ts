@@ -1,6 +1,7 @@
-import { isMicroError } from "../../base/error.ts";
+import { isMicroError, type MicroError } from "../../base/error.ts";
 import { type HeaderLine, metadataFrom } from "../http-headers.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
+import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { MessageHead } from "../http2/message-head.ts";
 
 /** What the headers of requests have in common, whatever their protocol. */
@@ -15,11 +16,14 @@ export interface RequestHeader {
   readonly fetchSite: string | undefined;
   /** The metadata in its encoded form; undefined if there is none. */
   readonly metadata: Uint8Array | undefined;
-  /**
-   * Whether nothing about the header needs more than a call does: no go-micro, and nothing that is
-   * stated twice.
-   */
-  readonly isPlain: boolean;
+  /** Why the metadata cannot be read. */
+  readonly metadataError: MicroError | undefined;
+  /** Whether its path is one of a method, and nothing is stated twice that may not be. */
+  readonly isProper: boolean;
+  /** Whether it has the line that only go-micro's gRPC client sends. */
+  readonly isOfGoMicro: boolean;
+  /** Whether its body is sent only after an interim response. */
+  readonly expectsContinue: boolean;
 }
 
 /** What a header states in the words of one protocol. */
@@ -28,60 +32,83 @@ export interface ProtocolFields {
   readonly timeoutMs: number;
   /** The coding of messages that are compressed. */
   readonly coding: string | undefined;
-  /** The codings that the caller accepts. */
+  /** The codings that the caller accepts, and the line that names them. */
   readonly accepted: string | undefined;
-  /** Whether the version of the protocol is known. */
-  readonly isKnownVersion: boolean;
+  readonly acceptName: string;
 }
 
-/** Fields with which a request needs more than a plain call. */
-const special: ReadonlySet<string> = new Set(["expect", "x-content-type"]);
-
-/** Fields that may not be repeated, because a proxy may have used another value than this side. */
+/**
+ * Lines that decide how a request is handled. If one is repeated, a proxy may have used another
+ * value than the one that counts here.
+ */
 const single: ReadonlySet<string> = new Set([
-  "connect-accept-encoding",
-  "connect-content-encoding",
-  "connect-protocol-version",
-  "connect-timeout-ms",
-  "content-encoding",
   "content-type",
-  "grpc-accept-encoding",
-  "grpc-encoding",
-  "grpc-timeout",
   "host",
   "origin",
   "sec-fetch-site",
+  "x-content-type",
 ]);
+
+/** Returns the name of a line that is repeated and must not be. */
+export function repeatedLine(lines: Iterable<HeaderLine>): string | undefined {
+  const seen = new Set<string>();
+  for (const [line] of lines) {
+    const name = line.toLowerCase();
+    if (!single.has(name)) continue;
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
+}
+
+/** Returns the values of a line, joined as HTTP joins those of a line that is repeated. */
+export function joinedValue({ fields }: HeaderList, name: string): string | undefined {
+  let joined: string | undefined;
+  for (const field of fields) {
+    if (field.name !== name) continue;
+    joined = joined === undefined ? field.value : `${joined}, ${field.value}`;
+  }
+  return joined;
+}
 
 /** Reads what the headers of all protocols have in common. */
 export function readRequestHeader(
   { path, authority }: MessageHead,
   fields: readonly HeaderField[],
 ): RequestHeader {
-  let isPlain = /^\/[\w.-]+\/\w+$/.test(path);
-  const hosts = authority === "" ? [] : [authority];
-  const seen = new Map<string, string>();
-  for (const { name, value } of fields) {
-    if (name === "host") hosts.push(value);
-    if (special.has(name)) isPlain = false;
-    if (!single.has(name)) continue;
-    isPlain &&= !seen.has(name);
-    seen.set(name, value);
-  }
-  let metadata: Uint8Array | undefined;
-  try {
-    const all = metadataFrom(fields.map(({ name, value }): HeaderLine => [name, value]));
-    if (!all.isEmpty) metadata = all.encode();
-  } catch (reason) {
-    if (!isMicroError(reason)) throw reason;
-    isPlain = false;
-  }
+  const lines = fields.map(({ name, value }): HeaderLine => [name, value]);
+  const values = new Map(lines);
+  const { metadata, metadataError } = encodedMetadata(lines);
+  const host = values.get("host");
   return {
     name: path.slice(1),
-    isPlain,
-    hosts,
-    origin: seen.get("origin"),
-    fetchSite: seen.get("sec-fetch-site"),
+    isProper: isMethodPath(path) && repeatedLine(lines) === undefined,
+    hosts: [...(authority === "" ? [] : [authority]), ...(host === undefined ? [] : [host])],
+    origin: values.get("origin"),
+    fetchSite: values.get("sec-fetch-site"),
     metadata,
+    metadataError,
+    isOfGoMicro: values.has("x-content-type"),
+    expectsContinue: values.get("expect")?.toLowerCase() === "100-continue",
   };
+}
+
+/**
+ * Whether a path is that of a method. A package name contains no hyphen, but in go-micro's paths a
+ * service name may take its place.
+ */
+export function isMethodPath(path: string): boolean {
+  return /^\/[\w.-]+\/\w+$/.test(path);
+}
+
+function encodedMetadata(
+  lines: readonly HeaderLine[],
+): Pick<RequestHeader, "metadata" | "metadataError"> {
+  try {
+    const all = metadataFrom(lines);
+    return { metadata: all.isEmpty ? undefined : all.encode(), metadataError: undefined };
+  } catch (reason) {
+    if (!isMicroError(reason)) throw reason;
+    return { metadata: undefined, metadataError: reason };
+  }
 }

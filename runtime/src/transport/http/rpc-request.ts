@@ -1,27 +1,28 @@
-import type { HeaderField } from "../http2/hpack/header-field.ts";
+import { MicroError } from "../../base/error.ts";
+import { HeaderField } from "../http2/hpack/header-field.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { MessageHead } from "../http2/message-head.ts";
-import { type CallForm, callForms } from "./call-forms.ts";
-import { compressionFor } from "./compression/algorithms.ts";
+import { type CallForm, callFormOf } from "./call-forms.ts";
+import { compressionFor, compressionNames } from "./compression/algorithms.ts";
 import { canInflate } from "./compression/inflation.ts";
 import { getCall } from "./connect/connect-get.ts";
 import { connectStreamFields, connectUnaryFields } from "./connect/connect-request.ts";
 import { grpcFields } from "./grpc/grpc-request.ts";
-import type { CallHeader } from "./http2-call.ts";
+import type { CallHeader } from "./incoming-call.ts";
 import { type ProtocolFields, type RequestHeader, readRequestHeader } from "./request-header.ts";
 
-/** The header of a call over HTTP/2, in any protocol. */
+/** The header of a call, in any protocol. */
 export interface RpcRequest extends RequestHeader, CallForm, CallHeader {
-  /** Whether the listener accepts it as it is; undefined until that was asked. */
+  /** Why the call is refused, whatever its method; undefined if its header says nothing against it. */
+  readonly problem: MicroError | undefined;
+  /** Whether it is for the dispatcher; undefined until that was asked. */
   isAccepted: boolean | undefined;
+  isGoMicro: boolean;
   responseFields: readonly HeaderField[];
 }
 
-const noFields: readonly HeaderField[] = [];
-
 /**
- * Reads the header of a call; undefined for any other request, and for unusual content types. A
- * list that repeats is read once.
+ * Reads the header of a call; undefined for any other request. A list that repeats is read once.
  */
 export function rpcRequest(head: MessageHead, list: HeaderList): RpcRequest | undefined {
   const known = list.note as RpcRequest | undefined;
@@ -32,38 +33,45 @@ export function rpcRequest(head: MessageHead, list: HeaderList): RpcRequest | un
 }
 
 function readPost(head: MessageHead, list: HeaderList): RpcRequest | undefined {
-  const form = head.method === "POST" ? callForms.get(list.get("content-type")) : undefined;
+  const type = head.method === "POST" ? list.get("content-type") : undefined;
+  const form = type === undefined ? undefined : callFormOf(type);
   return form === undefined ? undefined : readRequest(form, head, list);
 }
 
 function readGet(head: MessageHead, list: HeaderList): RpcRequest | undefined {
   const call = getCall(head.path);
   if (call === undefined) return undefined;
-  const { path, encoding, message } = call;
+  const { path, encoding, message, problem } = call;
   const form: CallForm = { protocol: "connect", encoding, enveloped: undefined };
-  // The content coding of a GET is one of its parameters.
-  return { ...readRequest(form, { ...head, path }, list), coding: undefined, message };
+  const request = readRequest(form, { ...head, path }, list);
+  if (problem === undefined) return { ...request, message };
+  return { ...request, message, problem: refused("invalid_argument", problem) };
 }
 
 function readRequest(form: CallForm, head: MessageHead, list: HeaderList): RpcRequest {
   const common = readRequestHeader(head, list.fields.slice(head.firstField));
-  const { timeoutMs, isKnownVersion, ...codings } = protocolFields(form, list);
-  const coding = named(codings.coding);
+  const { timeoutMs, ...codings } = protocolFields(form, list);
+  // The content coding of a GET is one of its parameters.
+  const coding = head.method === "GET" ? undefined : named(codings.coding);
+  const isUnknown = coding !== undefined && !canInflate(coding);
   return {
     ...common,
     ...form,
-    isPlain:
-      common.isPlain &&
-      isKnownVersion &&
-      timeoutMs >= 0 &&
-      (coding === undefined || canInflate(coding)),
+    problem:
+      timeoutMs < 0
+        ? refused("invalid_argument", "the timeout of the request is malformed")
+        : isUnknown
+          ? refused("unimplemented", unknownCoding(coding))
+          : common.metadataError,
     isAccepted: undefined,
-    timeoutMs,
+    isGoMicro: false,
+    timeoutMs: timeoutMs < 0 ? Number.POSITIVE_INFINITY : timeoutMs,
     coding,
+    isGet: head.method === "GET",
     message: undefined,
     // A caller that compresses requests accepts responses that are compressed alike.
     compression: compressionFor(codings.accepted?.toLowerCase() || coding),
-    responseFields: noFields,
+    responseFields: isUnknown ? [new HeaderField(codings.acceptName, compressionNames)] : [],
   };
 }
 
@@ -75,4 +83,13 @@ function protocolFields({ protocol, enveloped }: CallForm, list: HeaderList): Pr
 function named(coding: string | undefined): string | undefined {
   const name = coding?.toLowerCase();
   return name === "" || name === "identity" ? undefined : name;
+}
+
+function unknownCoding(coding: string): string {
+  const name = JSON.stringify(coding.slice(0, 64));
+  return `the request is compressed by ${name}, and this server knows ${compressionNames}`;
+}
+
+function refused(code: "invalid_argument" | "unimplemented", message: string): MicroError {
+  return new MicroError(code, message, { outcome: "not-executed" });
 }

@@ -1,4 +1,4 @@
-import { Code as ConnectCode, ConnectError } from "@connectrpc/connect";
+import { type Code as ConnectCode, ConnectError } from "@connectrpc/connect";
 import {
   codeFromNumber,
   codeToNumber,
@@ -6,9 +6,9 @@ import {
   MicroError,
   type Outcome,
 } from "../../base/error.ts";
-import { errorText, parseErrorText } from "../go-micro-error.ts";
+import { parseErrorText } from "../go-micro-error.ts";
 import { outcomeKey, pushbackKey } from "../http-headers.ts";
-import { goMicroDetail, goMicroErrorType } from "./go-micro-detail.ts";
+import { goMicroErrorType } from "./go-micro-detail.ts";
 import { wellFormedText } from "./well-formed-text.ts";
 
 /** Converts an error to the one that Connect sends, with outcome and push-back as metadata. */
@@ -41,24 +41,6 @@ export function causedBy(error: MicroError): ConnectError {
 }
 
 /**
- * Converts an error for a go-micro client: its JSON is the message, and go-micro's detail the only
- * one. go-micro clients treat the first detail as a Go error, whatever it is, and crash if it is
- * not one.
- *
- * @param id where the error occurred
- */
-export function toGoMicroStatus(error: MicroError, id: string): ConnectError {
-  const { code, outcome, retryAfterMs } = error;
-  return toConnectError(
-    new MicroError(code, errorText(error, id), {
-      outcome,
-      details: [goMicroDetail(error, id)],
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-    }),
-  );
-}
-
-/**
  * Converts an error that came with a response. Unless a Micro-ES server states the outcome, it is
  * unknown.
  */
@@ -82,11 +64,6 @@ export function fromConnectError(error: ConnectError): MicroError {
     details,
     ...(pushback > 0 && { retryAfterMs: pushback }),
   });
-}
-
-/** Whether Connect created this error because a deadline passed. */
-export function isDeadline(reason: unknown): boolean {
-  return reason instanceof ConnectError && reason.code === ConnectCode.DeadlineExceeded;
 }
 
 function isOutcome(text: string | null): text is Outcome {

@@ -1,8 +1,21 @@
-import type { Compression } from "@connectrpc/connect/protocol";
-import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { promisify } from "node:util";
+import { brotliCompress, gzip } from "node:zlib";
+
+/** A compression algorithm. */
+export interface Compression {
+  /** Its name in header lines. */
+  readonly name: string;
+  compress(bytes: Uint8Array): Promise<Uint8Array>;
+}
 
 /** The supported compression algorithms, the preferred one first. */
-export const compressions: readonly Compression[] = [compressionGzip, compressionBrotli];
+export const compressions: readonly Compression[] = [
+  { name: "gzip", compress: promisify(gzip) },
+  { name: "br", compress: promisify(brotliCompress) },
+];
+
+/** Their names, as header lines list them. */
+export const compressionNames: string = compressions.map(({ name }) => name).join(",");
 
 /**
  * Returns the first of the encodings that a caller accepts and this side knows.
@@ -16,25 +29,4 @@ export function compressionFor(accepted: string | undefined): Compression | unde
     if (compression !== undefined) return compression;
   }
   return undefined;
-}
-
-/** Header lines that name codings: of HTTP, of Connect's streams, and of gRPC. */
-const codingLines = [
-  "content-encoding",
-  "accept-encoding",
-  "connect-content-encoding",
-  "connect-accept-encoding",
-  "grpc-encoding",
-  "grpc-accept-encoding",
-];
-
-/**
- * Writes the names of codings in lower case, as Connect expects: they are case-insensitive (RFC
- * 9110, 8.4.1).
- */
-export function lowerCodings(header: Headers): void {
-  for (const line of codingLines) {
-    const codings = header.get(line);
-    if (codings !== null && /[A-Z]/.test(codings)) header.set(line, codings.toLowerCase());
-  }
 }

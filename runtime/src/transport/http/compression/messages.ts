@@ -1,8 +1,8 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import type { Compression } from "@connectrpc/connect/protocol";
 import { isMicroError } from "../../../base/error.ts";
 import { checkJsonElements } from "../../../codec/json-elements.ts";
 import { countMessageElements, elementsUpTo } from "../../../codec/message-elements.ts";
+import type { Compression } from "./algorithms.ts";
 import { InflationAllowance } from "./inflation.ts";
 
 /** Larger than any message, in bytes: with this minimum size, Connect compresses nothing. */

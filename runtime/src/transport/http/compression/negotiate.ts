@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { compressionNegotiate, type UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { isJsonType } from "../received-body.ts";
-import { compressions } from "./algorithms.ts";
+import { connectCompressions } from "./connect-compressions.ts";
 import { CallDeflation, compressMessages, compressWhole } from "./messages.ts";
 
 /**
@@ -56,7 +56,7 @@ export class CallCompression {
     const isJson = isJsonType(header.get("content-type") ?? "");
     const agreed = header.get("grpc-encoding") ?? header.get("connect-content-encoding");
     if (agreed !== null) {
-      const compression = compressions.find(({ name }) => name === agreed);
+      const compression = connectCompressions.find(({ name }) => name === agreed);
       if (compression === undefined) return response;
       const deflation = new CallDeflation(compression, this.#schema, isJson);
       const wanted = () => this.#allowed.shift() !== false;
@@ -65,7 +65,7 @@ export class CallCompression {
     const length = Number(header.get("content-length"));
     if (!(length >= this.#minBytes) || this.#allowed.shift() === false) return response;
     const accepted = compressionNegotiate(
-      [...compressions],
+      [...connectCompressions],
       null,
       this.#accepted,
       "accept-encoding",

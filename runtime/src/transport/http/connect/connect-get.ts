@@ -6,6 +6,8 @@ export interface GetCall {
   readonly path: string;
   readonly encoding: Encoding;
   readonly message: Uint8Array;
+  /** Why the message is not read; undefined if it is. */
+  readonly problem: string | undefined;
 }
 
 const encodings: ReadonlyMap<string | null, Encoding> = new Map([
@@ -13,36 +15,45 @@ const encodings: ReadonlyMap<string | null, Encoding> = new Map([
   ["json", "json"],
 ]);
 const encoder = new TextEncoder();
+const noBytes = new Uint8Array(0);
 
-/** Reads the call of a GET; undefined for any other GET, and if its message may not be read. */
+const compressed =
+  "messages of GET requests may not be compressed; send the message as it is, or POST it";
+const notBase64 =
+  "the parameter message is not base64, which base64=1 says it is; encode it, or leave base64 out";
+
+/** Reads the call of a GET; undefined for any other GET. */
 export function getCall(url: string): GetCall | undefined {
   const question = url.indexOf("?");
   if (question < 0) return undefined;
   const parameters = getParameters(url.slice(question));
   const encoding = encodings.get(parameters.get("encoding"));
-  const message = isCompressed(parameters) ? undefined : messageOf(parameters);
-  if (encoding === undefined || message === undefined) return undefined;
-  return { path: url.slice(0, question), encoding, message };
+  if (encoding === undefined) return undefined;
+  const path = url.slice(0, question);
+  // Any page can make a browser send a GET, and a URL must not carry more than fits into it
+  // uncompressed.
+  if (isCompressed(parameters)) return { path, encoding, message: noBytes, problem: compressed };
+  const message = messageOf(parameters);
+  if (message === undefined) return { path, encoding, message: noBytes, problem: notBase64 };
+  return { path, encoding, message, problem: undefined };
 }
 
 /**
- * Returns the parameters of a GET. They are parsed as Connect parses them, so that a
- * percent-encoded name or value, or a fragment, does not mean one thing to a check here and another
- * to Connect.
+ * Returns the parameters of a GET, parsed as Connect's own server parses them.
  *
  * @param query with its question mark
  */
-export function getParameters(query: string): URLSearchParams {
+function getParameters(query: string): URLSearchParams {
   return new URL(query, "http://localhost").searchParams;
 }
 
 /** Whether the parameters name a coding of the message. */
-export function isCompressed(parameters: URLSearchParams): boolean {
+function isCompressed(parameters: URLSearchParams): boolean {
   return parameters.getAll("compression").some((name) => name !== "" && name !== "identity");
 }
 
 /** The message in the parameters; undefined if it is not the base64 that it claims to be. */
-export function messageOf(parameters: URLSearchParams): Uint8Array | undefined {
+function messageOf(parameters: URLSearchParams): Uint8Array | undefined {
   const text = parameters.get("message") ?? "";
   if (parameters.get("base64") !== "1") return encoder.encode(text);
   try {

@@ -1,31 +1,22 @@
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
-import type { ProtocolFields } from "../request-header.ts";
+import { joinedValue, type ProtocolFields } from "../request-header.ts";
 
 /** Reads the fields of a unary call. */
 export function connectUnaryFields(list: HeaderList): ProtocolFields {
-  return connectFields(list, list.get("content-encoding"), list.get("accept-encoding"));
+  return connectFields(list, "content-encoding", "accept-encoding");
 }
 
 /** Reads the fields of a stream. */
 export function connectStreamFields(list: HeaderList): ProtocolFields {
-  return connectFields(
-    list,
-    list.get("connect-content-encoding"),
-    list.get("connect-accept-encoding"),
-  );
+  return connectFields(list, "connect-content-encoding", "connect-accept-encoding");
 }
 
-function connectFields(
-  list: HeaderList,
-  coding: string | undefined,
-  accepted: string | undefined,
-): ProtocolFields {
-  const version = list.get("connect-protocol-version");
+function connectFields(list: HeaderList, codingName: string, acceptName: string): ProtocolFields {
   return {
-    timeoutMs: timeoutOf(list.get("connect-timeout-ms")),
-    coding,
-    accepted,
-    isKnownVersion: version === undefined || version === "1",
+    timeoutMs: timeoutOf(joinedValue(list, "connect-timeout-ms")),
+    coding: joinedValue(list, codingName),
+    accepted: joinedValue(list, acceptName),
+    acceptName,
   };
 }
 

@@ -62,10 +62,16 @@ export function connectFields(
   return fields;
 }
 
-/** The header of an error, without metadata. */
-export function errorHead(error: MicroError): HeaderField[] {
+/**
+ * The header of an error, without metadata.
+ *
+ * @param isServed whether there is such a method; Connect has no status of its own for others
+ */
+export function errorHead(error: MicroError, isServed: boolean): HeaderField[] {
+  const isMissing = !isServed && error.code === "unimplemented";
+  const status = isMissing ? 404 : httpStatus[error.code];
   const fields = [
-    new HeaderField(":status", String(httpStatus[error.code])),
+    new HeaderField(":status", String(status)),
     new HeaderField("content-type", "application/json"),
   ];
   for (const [name, value] of errorLines(error)) fields.push(new HeaderField(name, value));

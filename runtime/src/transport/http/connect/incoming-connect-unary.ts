@@ -1,20 +1,23 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import type { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { codecError, encodeMetadata, messageTooLarge, responseUnread } from "../../call-errors.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
 import { runUnary } from "../../run-unary.ts";
 import type { UnaryReceiver } from "../../transport.ts";
+import type { CallStream } from "../call-stream.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { compressResponses, requestCompressed } from "../compression/keys.ts";
 import { encodeMessage } from "../encode-message.ts";
 import { prefixBytes } from "../grpc/message-frame.ts";
-import { Http2Call } from "../http2-call.ts";
+import { IncomingCall } from "../incoming-call.ts";
 import { connectFields, connectHead, errorHead, errorJson } from "./connect-response.ts";
 
 /** An incoming unary Connect call. Its request and its response are the bodies themselves. */
-export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
+export class IncomingConnectUnary extends IncomingCall implements UnaryReceiver {
   readonly #body: GrowingBuffer = new GrowingBuffer();
+  /** Why it is refused when its request has arrived. */
+  #refusal: MicroError | undefined;
+  #isServed = true;
 
   start(): void {
     this.expectMessage();
@@ -22,12 +25,21 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
     if (message !== undefined && this.#fits(message.length)) this.#body.append(message);
   }
 
+  /** A client may read the response only when it has sent its request. */
+  override refuseUnread(error: MicroError, isServed: boolean): void {
+    this.#refusal = error;
+    this.#isServed = isServed;
+    this.expectMessage();
+  }
+
   protected get needsRequest(): boolean {
     return true;
   }
 
-  onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
-    const isWanted = !this.ended && this.#fits(this.#body.length + end - start);
+  onData(stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
+    const { isGet } = this.header;
+    const isRead = !this.ended && !isGet && this.#refusal === undefined;
+    const isWanted = isRead && this.#fits(this.#body.length + end - start);
     if (isWanted && this.collect(this.#body, bytes.subarray(start, end))) return;
     stream.consume(end - start);
   }
@@ -44,6 +56,10 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
   onEnd(): void {
     if (this.ended) return;
     this.expectNothing();
+    if (this.#refusal !== undefined) {
+      this.refuse(this.#refusal);
+      return;
+    }
     const { coding } = this.header;
     const { buffer, byteOffset, length } = this.#body.take();
     const body = new Uint8Array(buffer, byteOffset, length);
@@ -69,7 +85,7 @@ export class IncomingConnectUnary extends Http2Call implements UnaryReceiver {
   }
 
   protected override sendError(error: MicroError, withMetadata: boolean): void {
-    const fields = [...errorHead(error), ...this.header.responseFields];
+    const fields = [...errorHead(error, this.#isServed), ...this.header.responseFields];
     if (withMetadata) fields.push(...this.#metadata());
     const body = Buffer.from(JSON.stringify(errorJson(error)));
     this.stream.head(undefined, fields);

@@ -2,7 +2,7 @@ import type { MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { CallStream } from "../call-stream.ts";
 
 /** How a protocol writes what surrounds the enveloped messages of a response. */
 export abstract class EnvelopedProtocol {
@@ -27,7 +27,7 @@ export abstract class EnvelopedProtocol {
 
   /** Ends a response, after its header and its messages. */
   abstract end(
-    stream: Http2Stream,
+    stream: CallStream,
     error: MicroError | undefined,
     trailers: Metadata | undefined,
   ): void;

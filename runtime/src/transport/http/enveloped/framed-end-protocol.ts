@@ -1,6 +1,6 @@
 import type { MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { CallStream } from "../call-stream.ts";
 import { EnvelopedProtocol } from "./enveloped-protocol.ts";
 
 /** A protocol whose responses end with an envelope of their own, which has the status. */
@@ -14,7 +14,7 @@ export abstract class FramedEndProtocol extends EnvelopedProtocol {
     trailers: Metadata | undefined,
   ): Uint8Array;
 
-  end(stream: Http2Stream, error: MicroError | undefined, trailers: Metadata | undefined): void {
+  end(stream: CallStream, error: MicroError | undefined, trailers: Metadata | undefined): void {
     const isPlain = error === undefined && trailers === undefined;
     const bytes = isPlain ? this.successEnd : this.endOf(error, trailers);
     stream.send(bytes, 0, bytes.length, true);

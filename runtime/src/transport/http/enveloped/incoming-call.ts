@@ -1,4 +1,3 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import type { Metadata } from "../../../base/metadata.ts";
@@ -6,17 +5,18 @@ import type { Peer } from "../../../call/call.ts";
 import type { AnyMethod } from "../../../call/method.ts";
 import { encodeMetadata, messageTooLarge } from "../../call-errors.ts";
 import { readUint32 } from "../../http2/protocol.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { CallStream } from "../call-stream.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
 import type { CallDeflation } from "../compression/messages.ts";
 import { encodeMessage, type JsonCodecs } from "../encode-message.ts";
 import { metadataFields } from "../grpc/grpc-response.ts";
 import { compressedFlag, framed, prefixBytes } from "../grpc/message-frame.ts";
-import { type CallConnection, type CallHeader, Http2Call } from "../http2-call.ts";
+import { type CallConnection, type CallHeader, IncomingCall } from "../incoming-call.ts";
 import type { EnvelopedProtocol } from "./enveloped-protocol.ts";
 
 /** A call at the server's end of a connection whose messages are enveloped, in any protocol. */
-export abstract class IncomingEnvelopedCall extends Http2Call {
+export abstract class IncomingEnvelopedCall extends IncomingCall {
   readonly #protocol: EnvelopedProtocol;
   #headSent = false;
   #deflation: CallDeflation | undefined;
@@ -25,7 +25,7 @@ export abstract class IncomingEnvelopedCall extends Http2Call {
 
   constructor(
     connection: CallConnection,
-    stream: Http2Stream,
+    stream: CallStream,
     method: AnyMethod,
     peer: Peer,
     header: CallHeader,
@@ -52,7 +52,7 @@ export abstract class IncomingEnvelopedCall extends Http2Call {
   /** Handles the end of the requests. */
   protected abstract requestsEnded(): void;
 
-  onData(_stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+  onData(_stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
     const at = this.read(bytes, start, end);
     if (at < end) this.stream.consume(end - at);
   }

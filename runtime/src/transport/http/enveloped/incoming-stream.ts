@@ -1,7 +1,6 @@
 import { MicroError } from "../../../base/error.ts";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { callEnded, codecError } from "../../call-errors.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
 import {
   type DecodedAhead,
   ReceiveQueue,
@@ -9,6 +8,7 @@ import {
   servedDecodedAhead,
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
+import type { CallStream } from "../call-stream.ts";
 import { requestCompressed } from "../compression/keys.ts";
 import { PendingMessages, type PendingMessagesOwner } from "../compression/pending-messages.ts";
 import { prefixBytes } from "../grpc/message-frame.ts";
@@ -54,10 +54,11 @@ export class IncomingEnvelopedStream
 
   /**
    * Starts a call whose handler needs no request to begin. A call that takes one request begins
-   * when that is known to be the only one.
+   * when that is known to be the only one; go-micro's clients do not say so.
    */
   start(): void {
-    if (this.method.kind === "server_streaming") this.expectMessage();
+    const takesOne = this.method.kind === "server_streaming" && !this.header.isGoMicro;
+    if (takesOne) this.expectMessage();
     else this.#run();
   }
 
@@ -131,7 +132,7 @@ export class IncomingEnvelopedStream
     }
   }
 
-  override onData(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+  override onData(stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
     const waits = this.#unsplit !== undefined || this.#isSplitting;
     const at = waits ? start : this.read(bytes, start, end);
     if (this.ended) stream.consume(end - at);

@@ -2,7 +2,7 @@ import type { MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { CallStream } from "../call-stream.ts";
 import { EnvelopedProtocol } from "../enveloped/enveloped-protocol.ts";
 import { metadataFields, statusFields } from "./grpc-response.ts";
 
@@ -15,7 +15,7 @@ export class GrpcProtocol extends EnvelopedProtocol {
     super(contentType, "grpc-encoding");
   }
 
-  end(stream: Http2Stream, error: MicroError | undefined, trailers: Metadata | undefined): void {
+  end(stream: CallStream, error: MicroError | undefined, trailers: Metadata | undefined): void {
     if (error === undefined) stream.trailers(successTrailers, metadataFields(trailers));
     else stream.trailers(undefined, this.failureFields(error, trailers));
   }

@@ -1,5 +1,5 @@
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
-import type { ProtocolFields } from "../request-header.ts";
+import { joinedValue, type ProtocolFields } from "../request-header.ts";
 
 const unitMs: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -12,12 +12,13 @@ const unitMs: Readonly<Record<string, number>> = {
 
 /** Reads the fields of gRPC and gRPC-Web. */
 export function grpcFields(list: HeaderList): ProtocolFields {
-  const timeout = list.get("grpc-timeout");
+  const timeout = joinedValue(list, "grpc-timeout");
+  const acceptName = "grpc-accept-encoding";
   return {
     timeoutMs: timeout === undefined ? Number.POSITIVE_INFINITY : timeoutOf(timeout),
-    coding: list.get("grpc-encoding"),
-    accepted: list.get("grpc-accept-encoding"),
-    isKnownVersion: true,
+    coding: joinedValue(list, "grpc-encoding"),
+    accepted: joinedValue(list, acceptName),
+    acceptName,
   };
 }
 

@@ -1,6 +1,5 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Compression } from "@connectrpc/connect/protocol";
 import { listenForAbort } from "../../../base/abort.ts";
 import { remainingMs } from "../../../base/deadline.ts";
 import { checkDialable, lookupDialable } from "../../../base/dialable-address.ts";
@@ -9,6 +8,7 @@ import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
 import { type ClientTlsOptions, connectOptions, onServerExpiry } from "../../tls.ts";
 import type { DialOptions, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { Http2Channel } from "./http2-channel.ts";
 
 /**

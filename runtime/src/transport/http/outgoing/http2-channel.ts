@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { Compression } from "@connectrpc/connect/protocol";
 import { Closable } from "../../../base/closable.ts";
 import { type Deadline, DeadlineSweep } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
@@ -19,6 +18,7 @@ import type {
   UnaryReceiver,
 } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { defaultInflationRatio } from "../compression/inflation.ts";
 import { PacedResets } from "../paced-resets.ts";
 import type { ChannelCall, OutgoingHttp2Calls } from "./outgoing-calls.ts";

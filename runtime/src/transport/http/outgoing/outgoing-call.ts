@@ -1,4 +1,3 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import { type Abortable, unwatchAbort, watchAbort } from "../../../base/abort-watch.ts";
 import { type Deadline, hasPassed } from "../../../base/deadline.ts";
 import { isMicroError, MicroError, type Outcome } from "../../../base/error.ts";
@@ -15,6 +14,7 @@ import type { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
 import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
 import type { OutgoingCall } from "../../transport.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag } from "../grpc/message-frame.ts";

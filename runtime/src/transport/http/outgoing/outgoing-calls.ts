@@ -1,10 +1,10 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import type { Deadline } from "../../../base/deadline.ts";
 import type { MicroError } from "../../../base/error.ts";
 import type { ClientConnection } from "../../http2/client-connection.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
 import type { DecodedAhead } from "../../streams/receive-queue.ts";
 import type { OutgoingCall, TransportLimits } from "../../transport.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 
 /** What a channel requires of its calls. */

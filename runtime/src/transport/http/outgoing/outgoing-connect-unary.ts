@@ -1,9 +1,9 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { messageTooLarge, undecodableResponse } from "../../call-errors.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
 import type { Http2Stream } from "../../http2/stream.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag, prefixBytes } from "../grpc/message-frame.ts";
 import { getFields } from "./connect-get.ts";

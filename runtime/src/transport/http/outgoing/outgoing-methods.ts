@@ -1,5 +1,4 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import type { Compression } from "@connectrpc/connect/protocol";
 import { type Deadline, remainingMs } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import type { AnyMethod } from "../../../call/method.ts";
@@ -11,6 +10,7 @@ import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { OutgoingCall } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import { CallDeflation } from "../compression/messages.ts";
 import type { CallProtocol } from "./call-protocol.ts";
 import { type CallProtocols, callProtocols } from "./call-protocols.ts";

@@ -1,4 +1,3 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import { hasPassed } from "../../../base/deadline.ts";
 import { asMicroError, MicroError } from "../../../base/error.ts";
 import { codecError, messageTooLarge, undecodableResponse } from "../../call-errors.ts";
@@ -10,6 +9,7 @@ import {
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
 import type { OutgoingCall } from "../../transport.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import type { CallDeflation } from "../compression/messages.ts";
 import {
   compressedFlag,

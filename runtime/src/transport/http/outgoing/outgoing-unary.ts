@@ -1,10 +1,10 @@
-import type { Compression } from "@connectrpc/connect/protocol";
 import { hasPassed } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import { deadlineExceeded } from "../../../call/call.ts";
 import { codecError, messageTooLarge, undecodableResponse } from "../../call-errors.ts";
 import { decodeMessage } from "../../native/payload.ts";
 import type { OutgoingCall, UnaryReceiver } from "../../transport.ts";
+import type { Compression } from "../compression/algorithms.ts";
 import {
   compressedFlag,
   framed,

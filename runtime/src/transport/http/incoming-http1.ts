@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Deadline, turnNow } from "../../base/deadline.ts";
+import type { ConnectionPeer } from "../../call/connection-peer.ts";
+import { HeaderField } from "../http2/hpack/header-field.ts";
+import { HeaderList } from "../http2/hpack/header-list.ts";
+import type { MessageHead } from "../http2/message-head.ts";
+import type { DueStreams } from "./due-streams.ts";
+import { Http1Stream, type Http1StreamConnection } from "./http1-stream.ts";
+import { type CallListener, IncomingConnection } from "./incoming-connection.ts";
+import type { IncompleteBytes } from "./incomplete-bytes.ts";
+import type { StalledResponses } from "./stalled-responses.ts";
+
+/** The calls of one HTTP/1.1 connection. */
+export class IncomingHttp1Connection extends IncomingConnection implements Http1StreamConnection {
+  readonly windowBytes: number;
+  readonly stalled: StalledResponses;
+  readonly due: DueStreams;
+  unsentBytes = 0;
+  readonly #listener: CallListener;
+  readonly #maxUnsentBytes: number;
+
+  /**
+   * @param maxUnsentBytes of responses that the client has not read, beyond which no further one is
+   * buffered
+   */
+  constructor(
+    peer: ConnectionPeer,
+    listener: CallListener,
+    incomplete: readonly IncompleteBytes[],
+    stalled: StalledResponses,
+    due: DueStreams,
+    maxUnsentBytes: number,
+  ) {
+    super(peer, listener, incomplete);
+    this.#listener = listener;
+    this.windowBytes = listener.limits.streamWindowBytes;
+    this.stalled = stalled;
+    this.due = due;
+    this.#maxUnsentBytes = maxUnsentBytes;
+  }
+
+  get now(): Deadline {
+    return turnNow();
+  }
+
+  get outputFull(): boolean {
+    return this.unsentBytes > this.#maxUnsentBytes;
+  }
+
+  get closesSoon(): boolean {
+    return this.#listener.draining;
+  }
+
+  /** Node copies nothing. */
+  copiesNow(): boolean {
+    return false;
+  }
+
+  /** Begins the call of a request; returns false for a request that is not one. */
+  requested(request: IncomingMessage, response: ServerResponse): boolean {
+    const list = listOf(request.rawHeaders);
+    const header = this.requestOf(headOf(request, list), list);
+    if (header === undefined) return false;
+    const hasBody = hasBodyOf(request);
+    const stream = new Http1Stream(request, response, this);
+    if (this.begin(stream, header, !hasBody) === undefined) return false;
+    stream.open(hasBody);
+    return true;
+  }
+}
+
+function listOf(rawHeaders: readonly string[]): HeaderList {
+  const fields: HeaderField[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    fields.push(new HeaderField(rawHeaders[at]!.toLowerCase(), rawHeaders[at + 1]!));
+  }
+  return new HeaderList(fields);
+}
+
+function headOf({ method = "", url = "" }: IncomingMessage, list: HeaderList): MessageHead {
+  const length = list.get("content-length");
+  return {
+    method,
+    scheme: "http",
+    // The line `host` names it.
+    authority: "",
+    path: url,
+    status: 0,
+    contentLength: length === undefined ? -1 : Number(length),
+    firstField: 0,
+  };
+}
+
+function hasBodyOf({ headers }: IncomingMessage): boolean {
+  const { "content-length": length = "0", "transfer-encoding": coding } = headers;
+  return coding !== undefined || Number(length) > 0;
+}

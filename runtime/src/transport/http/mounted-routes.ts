@@ -1,0 +1,34 @@
+import type { TransportLimits } from "../transport.ts";
+import type { IncompleteBytes } from "./incomplete-bytes.ts";
+import type { HttpRequest, HttpResponse } from "./request.ts";
+import type { HttpServeOptions } from "./serve-options.ts";
+import type { StalledResponses } from "./stalled-responses.ts";
+
+/** Routes that a listener serves beside the registered handlers. */
+export interface MountedRoutes {
+  /** Called by each listener that serves them. */
+  mount(listener: MountingListener): MountedHandler;
+}
+
+/** The listener that serves routes. */
+export interface MountingListener {
+  readonly limits: TransportLimits;
+  readonly options: HttpServeOptions;
+  /** Aborts when calls are cancelled because the listener closes. */
+  readonly shutdown: AbortSignal;
+}
+
+/** What the requests of one connection share. */
+export interface HttpConnection {
+  readonly untaken: StalledResponses;
+  /** Count the received bytes of incomplete requests: the connection, and the process. */
+  readonly incomplete: readonly IncompleteBytes[];
+}
+
+/** Serves the requests of mounted routes. */
+export interface MountedHandler {
+  /** Whether it serves a path. */
+  has(path: string): boolean;
+  /** Rejects if the response could not be written because the caller disconnected. */
+  respond(request: HttpRequest, response: HttpResponse, connection: HttpConnection): Promise<void>;
+}
