@@ -4,27 +4,27 @@ import type { HeaderLine } from "../http-headers.ts";
 const allowed = {
   methods: ["POST", "GET"],
   headers: [
-    "content-type",
-    "connect-protocol-version",
-    "connect-timeout-ms",
-    "connect-content-encoding",
-    "connect-accept-encoding",
-    "content-encoding",
-    "accept-encoding",
-    "grpc-message-type",
-    "x-grpc-web",
-    "x-user-agent",
-    "grpc-timeout",
+    "Content-Type",
+    "Connect-Protocol-Version",
+    "Connect-Timeout-Ms",
+    "Connect-Content-Encoding",
+    "Connect-Accept-Encoding",
+    "Content-Encoding",
+    "Accept-Encoding",
+    "Grpc-Message-Type",
+    "X-Grpc-Web",
+    "X-User-Agent",
+    "Grpc-Timeout",
   ],
 } as const;
 
 /** What scripts may read of a response. */
 const readable = [
-  "grpc-status",
-  "grpc-message",
-  "grpc-status-details-bin",
-  "content-encoding",
-  "connect-content-encoding",
+  "Grpc-Status",
+  "Grpc-Message",
+  "Grpc-Status-Details-Bin",
+  "Content-Encoding",
+  "Connect-Content-Encoding",
 ];
 
 /** Which pages of other origins a browser allows to call. */

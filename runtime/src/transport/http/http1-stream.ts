@@ -14,7 +14,7 @@ export interface Http1StreamConnection {
   readonly windowBytes: number;
   readonly stalled: StalledResponses;
   readonly due: DueStreams;
-  /** Whether no further request may follow on the connection. */
+  /** Whether requests that arrive now are the last ones of the connection. */
   readonly closesSoon: boolean;
   /** Bytes of all responses that the client has not read. */
   unsentBytes: number;
@@ -45,6 +45,7 @@ export class Http1Stream implements CallStream, DueStream, StalledResponse {
   #status = 200;
   /** Bytes of the request that were passed on and are not consumed. */
   #unread = 0;
+  readonly #isLast: boolean;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #connection: Http1StreamConnection;
@@ -57,6 +58,7 @@ export class Http1Stream implements CallStream, DueStream, StalledResponse {
     this.#request = request;
     this.#response = response;
     this.#connection = connection;
+    this.#isLast = connection.closesSoon;
   }
 
   /** Begins to pass the request on, to the handler that is known by now. */
@@ -92,7 +94,7 @@ export class Http1Stream implements CallStream, DueStream, StalledResponse {
         lines.push(name, value);
       }
     }
-    if (this.#connection.closesSoon) lines.push("connection", "close");
+    if (this.#isLast) lines.push("connection", "close");
     this.#head = lines;
     if (end) this.send(nothing, 0, 0, true);
   }
