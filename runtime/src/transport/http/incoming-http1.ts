@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Deadline, turnNow } from "../../base/deadline.ts";
 import type { ConnectionPeer } from "../../call/connection-peer.ts";
-import { HeaderField } from "../http2/hpack/header-field.ts";
-import { HeaderList } from "../http2/hpack/header-list.ts";
+import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { MessageHead } from "../http2/message-head.ts";
 import type { DueStreams } from "./due-streams.ts";
-import { Http1Stream, type Http1StreamConnection } from "./http1-stream.ts";
+import { IncomingHttp1Stream, type Http1StreamConnection } from "./incoming-http1-stream.ts";
 import { type CallListener, IncomingConnection } from "./incoming-connection.ts";
 import type { IncompleteBytes } from "./incomplete-bytes.ts";
+import { headerListOf } from "./raw-headers.ts";
 import type { StalledResponses } from "./stalled-responses.ts";
 
 /** The calls of one HTTP/1.1 connection. */
@@ -58,23 +58,15 @@ export class IncomingHttp1Connection extends IncomingConnection implements Http1
 
   /** Begins the call of a request; returns false for a request that is not one. */
   requested(request: IncomingMessage, response: ServerResponse): boolean {
-    const list = listOf(request.rawHeaders);
+    const list = headerListOf(request.rawHeaders);
     const header = this.requestOf(headOf(request, list), list);
     if (header === undefined) return false;
     const hasBody = hasBodyOf(request);
-    const stream = new Http1Stream(request, response, this);
+    const stream = new IncomingHttp1Stream(request, response, this);
     if (this.begin(stream, header, !hasBody) === undefined) return false;
     stream.open(hasBody);
     return true;
   }
-}
-
-function listOf(rawHeaders: readonly string[]): HeaderList {
-  const fields: HeaderField[] = [];
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    fields.push(new HeaderField(rawHeaders[at]!.toLowerCase(), rawHeaders[at + 1]!));
-  }
-  return new HeaderList(fields);
 }
 
 function headOf({ method = "", url = "" }: IncomingMessage, list: HeaderList): MessageHead {

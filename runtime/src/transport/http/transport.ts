@@ -100,7 +100,7 @@ export function httpTransport(options: HttpTransportOptions = {}): Transport {
         const { dialHttp2 } = await import("./outgoing/dial-http2.ts");
         return dialHttp2(address, url, options, limits, dialOptions, clientTls);
       }
-      const { dialHttp1 } = await import("./dial-http1.ts");
+      const { dialHttp1 } = await import("./outgoing/dial-http1.ts");
       return dialHttp1(address, url, { ...options, protocol }, limits, dialOptions, clientTls);
     },
     listen: (address, dispatcher, listenOptions) =>

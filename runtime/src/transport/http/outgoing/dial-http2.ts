@@ -2,13 +2,12 @@ import { connect as connectSocket, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { listenForAbort } from "../../../base/abort.ts";
 import { remainingMs } from "../../../base/deadline.ts";
-import { checkDialable, lookupDialable } from "../../../base/dialable-address.ts";
 import { MicroError } from "../../../base/error.ts";
 import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
 import { type ClientTlsOptions, connectOptions, onServerExpiry } from "../../tls.ts";
 import type { DialOptions, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
-import type { Compression } from "../compression/algorithms.ts";
+import { compressionOf, dialTarget } from "./dial-target.ts";
 import { Http2Channel } from "./http2-channel.ts";
 
 /**
@@ -23,22 +22,14 @@ export async function dialHttp2(
   dialOptions: DialOptions,
   tls: ClientTlsOptions = {},
 ): Promise<Http2Channel> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  checkDialable(host);
+  const { isSecure, ...target } = dialTarget(url);
   const compression = await compressionOf(options);
-  const isSecure = url.protocol === "https:";
-  const target = {
-    host,
-    port: Number(url.port || (isSecure ? 443 : 80)),
-    lookup: lookupDialable,
-    noDelay: true,
-  };
   const { service, signal, deadline = Number.POSITIVE_INFINITY } = dialOptions;
   let socket: Socket;
   if (isSecure) {
-    const secure = connectOptions(tls, host, service);
-    socket = connectTls({ ...target, ...secure, ALPNProtocols: ["h2"] });
-  } else socket = connectSocket(target);
+    const secure = connectOptions(tls, target.host, service);
+    socket = connectTls({ ...target, ...secure, ALPNProtocols: ["h2"] }).setNoDelay();
+  } else socket = connectSocket({ ...target, noDelay: true });
   const channel = new Http2Channel(socket, address, url, options, limits, compression);
   const { connection } = channel;
   let givenUp: MicroError | undefined;
@@ -72,15 +63,6 @@ export async function dialHttp2(
     });
   }
   return channel;
-}
-
-/** Loads what compresses requests, only where some are to be compressed. */
-async function compressionOf({
-  compression,
-}: Partial<HttpCallOptions>): Promise<Compression | undefined> {
-  if (compression === undefined) return undefined;
-  const { compressions } = await import("../compression/algorithms.ts");
-  return compressions.find(({ name }) => name === compression);
 }
 
 function dialError(address: string, reason: MicroError): MicroError {

@@ -1,31 +1,19 @@
 import type { Socket } from "node:net";
-import { Closable } from "../../../base/closable.ts";
-import { type Deadline, DeadlineSweep } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import { type Allowance, Bucket } from "../../../base/rate-limit.ts";
-import type { Method } from "../../../call/method.ts";
-import { callRefusal, channelNotOpen, listenerDraining, tooManyCalls } from "../../call-errors.ts";
+import { callRefusal, listenerDraining } from "../../call-errors.ts";
 import { ClientConnection, type ClientConnectionOwner } from "../../http2/client-connection.ts";
 import { errorCode } from "../../http2/error-code.ts";
+import type { HeaderField } from "../../http2/hpack/header-field.ts";
+import type { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import { defaultHttp2Limits, type Http2Limits } from "../../http2/limits.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
-import { DecodedAhead } from "../../streams/receive-queue.ts";
-import type {
-  Channel,
-  ChannelState,
-  OutgoingCall,
-  TransportLimits,
-  UnaryReceiver,
-} from "../../transport.ts";
+import type { Http2Stream, StreamHandler } from "../../http2/stream.ts";
+import type { ChannelState, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
 import type { Compression } from "../compression/algorithms.ts";
-import { defaultInflationRatio } from "../compression/inflation.ts";
 import { PacedResets } from "../paced-resets.ts";
-import type { ChannelCall, OutgoingHttp2Calls } from "./outgoing-calls.ts";
-import { OutgoingConnectUnary } from "./outgoing-connect-unary.ts";
-import { type OutgoingMethod, OutgoingMethods, undescribed } from "./outgoing-methods.ts";
-import { OutgoingStream } from "./outgoing-stream.ts";
-import { OutgoingUnary } from "./outgoing-unary.ts";
+import { OutgoingChannel } from "./outgoing-channel.ts";
+import type { ChannelCall } from "./outgoing-calls.ts";
 
 /**
  * Cancelled calls that a connection tolerates before it is replaced; fewer than servers tolerate.
@@ -36,37 +24,19 @@ const resets: Allowance = { what: "calls were cancelled", burst: 500, perSecond:
 const maxHeaderBytes = 64 * 1024;
 
 /** A channel to one server: a single HTTP/2 connection. */
-export class Http2Channel
-  extends Closable<[graceMs?: number]>
-  implements Channel, OutgoingHttp2Calls, ClientConnectionOwner
-{
-  readonly address: string;
-  readonly limits: TransportLimits;
+export class Http2Channel extends OutgoingChannel implements ClientConnectionOwner {
   readonly connection: ClientConnection;
-  readonly closed: Promise<MicroError | undefined>;
   /** Resolves when the server has sent its settings; rejects if the connection ends before. */
   readonly ready: Promise<void>;
-  readonly maxResponseBytes: number;
-  readonly maxInflationRatio: number;
-  readonly compression: Compression | undefined;
-  readonly compressMinBytes: number;
-  readonly decodedAhead: DecodedAhead = new DecodedAhead();
-  readonly maxUnreadCost: number;
-  unreadCost = 0;
-  readonly #methods: OutgoingMethods;
-  readonly #calls: ChannelCall[] = [];
   /** The calls that wait until the server accepts another request, in their order. */
   readonly #waiting = new Set<ChannelCall>();
   #state: ChannelState = "open";
   /** Why it accepts no further calls, if it was not closed here and the server did not say so. */
   #ending: MicroError | undefined;
   #closedHere = false;
-  #settleClosed: (reason: MicroError | undefined) => void = () => undefined;
   #settleReady: (reason: MicroError | undefined) => void = () => undefined;
-  #idle: (() => void) | undefined;
   readonly #resets = new Bucket(resets);
   readonly #pacedResets = new PacedResets();
-  readonly #deadlines: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now));
 
   /** @param compression of requests; undefined for none. */
   constructor(
@@ -77,19 +47,7 @@ export class Http2Channel
     limits: TransportLimits,
     compression: Compression | undefined,
   ) {
-    super();
-    this.address = address;
-    this.limits = limits;
-    const { maxMessageBytes } = limits;
-    this.maxResponseBytes = Math.min(maxMessageBytes, options.maxResponseBytes ?? maxMessageBytes);
-    this.maxInflationRatio = options.maxInflationRatio ?? defaultInflationRatio;
-    this.compression = compression;
-    this.compressMinBytes = options.compressMinBytes ?? 1_024;
-    this.maxUnreadCost = Math.max(1024 * limits.streamWindowBytes, 4 * maxMessageBytes);
-    this.#methods = new OutgoingMethods(url, options);
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
+    super(address, url, options, limits, compression);
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = (reason) => (reason === undefined ? resolve() : reject(reason));
     });
@@ -102,61 +60,29 @@ export class Http2Channel
     return this.connection.ended ? "closed" : this.#state;
   }
 
-  get openCalls(): number {
-    return this.#calls.length;
+  get flushes(): number {
+    return this.connection.writer.flushes;
   }
 
-  unary<I, IInit, O, OInit>(
-    method: Method<I, IInit, O, OInit>,
-    request: IInit,
-    outgoing: OutgoingCall,
-  ): Promise<O> {
-    return new Promise((responded, failed) =>
-      this.startUnary(method, request, outgoing, { responded, failed }),
-    );
+  openStream(
+    template: HeaderTemplate | undefined,
+    fields: readonly HeaderField[],
+    end: boolean,
+    handler: StreamHandler,
+  ): Http2Stream {
+    return this.connection.request(template, fields, end, handler);
   }
 
-  startUnary<I, IInit, O, OInit>(
-    method: Method<I, IInit, O, OInit>,
-    request: IInit,
-    outgoing: OutgoingCall,
-    receiver: UnaryReceiver<O>,
-  ): void {
-    const called = this.#methods.of(method);
-    const refused = this.refusal(called, outgoing);
-    if (refused !== undefined) {
-      receiver.failed(refused);
-      return;
-    }
-    const Call = called.protocol.isEnveloped ? OutgoingUnary<O> : OutgoingConnectUnary<O>;
-    new Call(this, called, outgoing, receiver).start(request);
+  copiesNow(stream: Http2Stream, bytes: number): boolean {
+    return this.connection.sendsNow(stream, bytes);
   }
 
-  stream<I, IInit, O, OInit>(
-    method: Method<I, IInit, O, OInit>,
-    requests: AsyncIterable<IInit> | Iterable<IInit>,
-    outgoing: OutgoingCall,
-  ): AsyncIterable<O> {
-    return new OutgoingStream<O>(this, this.#methods.of(method), requests, outgoing).answers;
+  hasLeft(_stream: Http2Stream, flushes: number): boolean {
+    return this.flushes !== flushes;
   }
 
-  refusal(
-    { method, isUndescribed }: OutgoingMethod,
-    outgoing: OutgoingCall,
-  ): MicroError | undefined {
-    if (isUndescribed) return undescribed(method);
-    const { state } = this;
-    if (state !== "open") return channelNotOpen(this.address, state);
-    const { maxConcurrentCalls } = this.limits;
-    if (this.#calls.length >= maxConcurrentCalls) {
-      return tooManyCalls(this.address, maxConcurrentCalls);
-    }
-    return callRefusal(method.name, outgoing);
-  }
-
-  add(call: ChannelCall): void {
-    call.place = this.#calls.push(call) - 1;
-    if (call.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.watch(call.deadline);
+  lossOf(): MicroError {
+    return this.connection.closedBy!;
   }
 
   openSoon(call: ChannelCall): void {
@@ -168,19 +94,8 @@ export class Http2Channel
     }
   }
 
-  remove(call: ChannelCall): void {
-    const { place } = call;
-    const calls = this.#calls;
-    if (calls[place] !== call) return;
-    const last = calls.pop()!;
-    if (last !== call) {
-      calls[place] = last;
-      last.place = place;
-    }
-    call.place = -1;
+  protected override callRemoved(call: ChannelCall): void {
     if (this.#waiting.size > 0) this.#waiting.delete(call);
-    if (calls.length > 0) return;
-    this.#idle?.();
     this.#finishIfUnused();
   }
 
@@ -231,36 +146,23 @@ export class Http2Channel
 
   connectionEnded(_connection: ClientConnection, reason: MicroError): void {
     this.#state = "closed";
-    this.#deadlines.close();
     this.#pacedResets.end();
     // Those that have a stream are told by it.
-    for (const call of [...this.#calls]) if (call.stream === undefined) call.lost(reason);
+    for (const call of this.calls) if (call.stream === undefined) call.lost(reason);
     this.#settleReady(reason);
-    this.#settleClosed(this.#closedHere ? undefined : this.#closedBy(reason));
-    this.#idle?.();
+    this.settleClosed(this.#closedHere ? undefined : this.#closedBy(reason));
   }
 
   protected override async closeOnce(graceMs = 0): Promise<void> {
     const { socket } = this.connection;
     this.#closedHere = true;
     if (this.#state === "open") this.#state = "draining";
-    if (graceMs > 0 && this.#calls.length > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-        timer = setTimeout(resolve, graceMs);
-      });
-      clearTimeout(timer);
-    }
-    const reason = new MicroError("canceled", `the channel to ${this.address} was closed`, {
-      outcome: "unknown",
-    });
+    await this.waitForCalls(graceMs);
     const gone = socket.closed
       ? undefined
       : new Promise<void>((resolve) => socket.once("close", () => resolve()));
     for (const call of [...this.#waiting]) this.#refuse(call);
-    for (const call of [...this.#calls]) call.cancel(reason);
-    this.connection.close(reason);
+    this.connection.close(this.cancelCalls());
     await gone;
   }
 
@@ -281,7 +183,7 @@ export class Http2Channel
 
   /** Closes the connection of a channel that drains and has no call left. */
   #finishIfUnused(): void {
-    if (this.#state !== "draining" || this.#closedHere || this.#calls.length > 0) return;
+    if (this.#state !== "draining" || this.#closedHere || this.openCalls > 0) return;
     // Streams that wait to be reset belong to no call any longer, and end with the connection.
     if (this.#pacedResets.isBehind) this.connection.close(listenerDraining(this.address));
     else this.connection.drain();
@@ -300,15 +202,6 @@ export class Http2Channel
       `the connection to ${this.address} was closed after ${after}`,
     );
     for (const call of [...this.#waiting]) this.#refuse(call);
-  }
-
-  #expire(now: Deadline): Deadline {
-    let next = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#calls]) {
-      if (call.deadline <= now) call.expire();
-      else if (call.deadline < next) next = call.deadline;
-    }
-    return next;
   }
 }
 

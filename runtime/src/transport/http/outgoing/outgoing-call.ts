@@ -12,21 +12,22 @@ import type { HeaderField } from "../../http2/hpack/header-field.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
-import type { Http2Stream, ResetBy, StreamHandler } from "../../http2/stream.ts";
+import type { ResetBy } from "../../http2/stream.ts";
 import type { OutgoingCall } from "../../transport.ts";
+import type { CallStream, CallStreamHandler } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag } from "../grpc/message-frame.ts";
 import { MessageSplitter } from "../grpc/message-splitter.ts";
-import type { ChannelCall, OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import type { ChannelCall, OutgoingCalls } from "./outgoing-calls.ts";
 import { callFields, namesAgent, type OutgoingMethod } from "./outgoing-methods.ts";
 import { malformedResponse } from "./response-error.ts";
 import { copyOf, type ResponseFields } from "./response-fields.ts";
 import { resetError, violationError } from "./stream-error.ts";
 
 /** Handles the rest of a stream whose call has ended. Data keeps the window closed. */
-const leftHandler: StreamHandler = {
+const leftHandler: CallStreamHandler = {
   onHead: () => undefined,
   onData: () => undefined,
   onEnd: () => undefined,
@@ -44,20 +45,20 @@ interface EndMessage {
 }
 
 /** A call at the client's end of a connection: the sender and the receiver of its stream. */
-export abstract class OutgoingHttp2Call
+export abstract class OutgoingHttpCall
   extends MessageSplitter
-  implements ChannelCall, StreamHandler, Abortable
+  implements ChannelCall, CallStreamHandler, Abortable
 {
   readonly called: OutgoingMethod;
   readonly outgoing: OutgoingCall;
   place = -1;
   watchPlace = 0;
-  stream: Http2Stream | undefined = undefined;
+  stream: CallStream | undefined = undefined;
   /** Whether the call has ended for its caller. */
   ended = false;
-  protected readonly channel: OutgoingHttp2Calls;
-  /** How often the connection had been flushed before the call was written. */
-  #epoch = 0;
+  protected readonly channel: OutgoingCalls;
+  /** How often the channel had passed on what was written, before the call was. */
+  #flushes = 0;
   /** The header of the response, and its status in HTTP. */
   protected head: ResponseFields | undefined = undefined;
   protected status = 0;
@@ -67,7 +68,7 @@ export abstract class OutgoingHttp2Call
   /** Whether the response had an end in addition to its header. */
   protected hadEnd = false;
 
-  constructor(channel: OutgoingHttp2Calls, called: OutgoingMethod, outgoing: OutgoingCall) {
+  constructor(channel: OutgoingCalls, called: OutgoingMethod, outgoing: OutgoingCall) {
     super();
     this.channel = channel;
     this.called = called;
@@ -111,7 +112,7 @@ export abstract class OutgoingHttp2Call
     return this.called.method.name;
   }
 
-  onHead(stream: Http2Stream, { status }: MessageHead, list: HeaderList): void {
+  onHead(stream: CallStream, { status }: MessageHead, list: HeaderList): void {
     const { protocol } = this.called;
     const head = protocol.read(list);
     this.head = head;
@@ -130,12 +131,12 @@ export abstract class OutgoingHttp2Call
     this.rejected(error, false);
   }
 
-  onData(_stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+  onData(_stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
     this.#hasData = true;
     this.split(bytes, start, end);
   }
 
-  onEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
+  onEnd(stream: CallStream, trailers: HeaderList | undefined): void {
     stream.handler = leftHandler;
     if (!stream.localEnded) {
       this.stopSending();
@@ -147,10 +148,10 @@ export abstract class OutgoingHttp2Call
     this.whenSplit(() => this.conclude(trailers));
   }
 
-  onReset(_stream: Http2Stream, code: number, by: ResetBy): void {
+  onReset(stream: CallStream, code: number, by: ResetBy): void {
     if (this.ended) return;
     if (by === "connection") {
-      this.lost(this.channel.connection.closedBy!);
+      this.lost(this.channel.lossOf(stream));
       return;
     }
     this.close();
@@ -180,7 +181,7 @@ export abstract class OutgoingHttp2Call
 
   lost(reason: MicroError): void {
     const { stream, channel } = this;
-    const hasLeft = stream !== undefined && channel.connection.writer.flushes !== this.#epoch;
+    const hasLeft = stream !== undefined && channel.hasLeft(stream, this.#flushes);
     this.close();
     this.rejected(connectionLost(this.name, reason, hasLeft ? "unknown" : "not-executed"), false);
   }
@@ -223,9 +224,9 @@ export abstract class OutgoingHttp2Call
     fields: readonly HeaderField[],
     end: boolean,
   ): void {
-    const { connection } = this.channel;
-    this.#epoch = connection.writer.flushes;
-    this.stream = connection.request(template, fields, end, this);
+    const { channel } = this;
+    this.#flushes = channel.flushes;
+    this.stream = channel.openStream(template, fields, end, this);
   }
 
   /** Ends the call, and its stream if that is open. */

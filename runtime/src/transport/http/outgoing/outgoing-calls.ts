@@ -1,9 +1,10 @@
 import type { Deadline } from "../../../base/deadline.ts";
 import type { MicroError } from "../../../base/error.ts";
-import type { ClientConnection } from "../../http2/client-connection.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { HeaderField } from "../../http2/hpack/header-field.ts";
+import type { HeaderTemplate } from "../../http2/hpack/header-template.ts";
 import type { DecodedAhead } from "../../streams/receive-queue.ts";
 import type { OutgoingCall, TransportLimits } from "../../transport.ts";
+import type { CallStream, CallStreamHandler } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import type { OutgoingMethod } from "./outgoing-methods.ts";
 
@@ -13,7 +14,7 @@ export interface ChannelCall {
   readonly outgoing: OutgoingCall;
   readonly deadline: Deadline;
   /** Undefined until the server accepts another request. */
-  readonly stream: Http2Stream | undefined;
+  readonly stream: CallStream | undefined;
   /** Its place among the calls of its channel. */
   place: number;
   /** Opens the stream of the call, and sends what can be sent. It never throws. */
@@ -29,9 +30,8 @@ export interface ChannelCall {
 }
 
 /** What a call requires of the channel that it uses. */
-export interface OutgoingHttp2Calls {
+export interface OutgoingCalls {
   readonly limits: TransportLimits;
-  readonly connection: ClientConnection;
   /** The largest response, in bytes. */
   readonly maxResponseBytes: number;
   /** To how many times their size compressed responses may inflate. */
@@ -52,8 +52,31 @@ export interface OutgoingHttp2Calls {
   openSoon(call: ChannelCall): void;
   /** Removes a call that has ended. */
   remove(call: ChannelCall): void;
+  /**
+   * Opens a stream with the header of a request, with `end` one without a body.
+   *
+   * @throws MicroError `invalid_argument` for a field that HTTP does not allow
+   */
+  openStream(
+    template: HeaderTemplate | undefined,
+    fields: readonly HeaderField[],
+    end: boolean,
+    handler: CallStreamHandler,
+  ): CallStream;
+  /** Whether so many bytes would be copied at once. */
+  copiesNow(stream: CallStream, bytes: number): boolean;
+  /** How often what was written has been passed on. */
+  readonly flushes: number;
+  /**
+   * Whether some of a request may have reached the server.
+   *
+   * @param flushes before the stream was opened
+   */
+  hasLeft(stream: CallStream, flushes: number): boolean;
+  /** Returns why a stream ended with its connection. */
+  lossOf(stream: CallStream): MicroError;
   /** Resets a stream as soon as the server tolerates it. */
-  resetSoon(stream: Http2Stream): void;
+  resetSoon(stream: CallStream): void;
   /** As {@link resetSoon}, for a call that was cancelled. */
-  abandon(stream: Http2Stream): void;
+  abandon(stream: CallStream): void;
 }

@@ -2,7 +2,7 @@ import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { messageTooLarge, undecodableResponse } from "../../call-errors.ts";
 import type { HeaderList } from "../../http2/hpack/header-list.ts";
 import type { MessageHead } from "../../http2/message-head.ts";
-import type { Http2Stream } from "../../http2/stream.ts";
+import type { CallStream } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag, prefixBytes } from "../grpc/message-frame.ts";
@@ -22,14 +22,14 @@ export class OutgoingConnectUnary<O> extends OutgoingUnary<O> {
   /** The response, if it arrives in several pieces. */
   #pieces: GrowingBuffer | undefined = undefined;
 
-  override onHead(stream: Http2Stream, head: MessageHead, list: HeaderList): void {
+  override onHead(stream: CallStream, head: MessageHead, list: HeaderList): void {
     const { trailers } = this.called.protocol.read(list);
     this.outgoing.trailers = copyOf(trailers);
     super.onHead(stream, head, list);
     if (!this.ended) this.#checkLength(head.contentLength);
   }
 
-  override onData(_stream: Http2Stream, bytes: Uint8Array, start: number, end: number): void {
+  override onData(_stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
     this.consume(end - start);
     const held = this.#pieces?.length ?? this.#body.length;
     if (!this.#checkLength(held + end - start)) return;

@@ -20,8 +20,8 @@ import {
   smallFrame,
 } from "../grpc/message-frame.ts";
 import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
-import { OutgoingHttp2Call } from "./outgoing-call.ts";
-import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import { OutgoingHttpCall } from "./outgoing-call.ts";
+import type { OutgoingCalls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { PendingResponses } from "./pending-responses.ts";
 import type { InflationLimits } from "./response-inflation.ts";
@@ -30,7 +30,7 @@ const noBytes = new Uint8Array(0);
 
 /** An outgoing call of a streaming kind. It begins when its first response is requested. */
 export class OutgoingStream<O>
-  extends OutgoingHttp2Call
+  extends OutgoingHttpCall
   implements ReceiveQueueOwner, SendPumpTarget<unknown>
 {
   /** The responses that the caller iterates. */
@@ -52,7 +52,7 @@ export class OutgoingStream<O>
   #pending: PendingResponses | undefined = undefined;
 
   constructor(
-    channel: OutgoingHttp2Calls,
+    channel: OutgoingCalls,
     called: OutgoingMethod,
     source: AsyncIterable<unknown> | Iterable<unknown>,
     outgoing: OutgoingCall,
@@ -113,7 +113,7 @@ export class OutgoingStream<O>
 
   #sendMessage(request: unknown, isLast: boolean): void {
     const { input } = this.called;
-    const { limits, compressMinBytes, connection } = this.channel;
+    const { limits, compressMinBytes } = this.channel;
     const stream = this.stream!;
     const compression = this.#compressionOfNext();
     let bytes: Uint8Array = smallFrame;
@@ -136,7 +136,7 @@ export class OutgoingStream<O>
       return;
     }
     // Only what is sent at once is copied, and may be overwritten by the next message.
-    if (bytes === smallFrame && !connection.sendsNow(stream, length))
+    if (bytes === smallFrame && !this.channel.copiesNow(stream, length))
       bytes = bytes.slice(0, length);
     this.#isBlocked = !stream.send(bytes, 0, length, isLast);
   }

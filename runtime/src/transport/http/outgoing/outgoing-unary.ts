@@ -13,13 +13,13 @@ import {
   prefixBytes,
   smallFrame,
 } from "../grpc/message-frame.ts";
-import { OutgoingHttp2Call } from "./outgoing-call.ts";
-import type { OutgoingHttp2Calls } from "./outgoing-calls.ts";
+import { OutgoingHttpCall } from "./outgoing-call.ts";
+import type { OutgoingCalls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
 import { ResponseInflation } from "./response-inflation.ts";
 
 /** An outgoing unary call. */
-export class OutgoingUnary<O> extends OutgoingHttp2Call {
+export class OutgoingUnary<O> extends OutgoingHttpCall {
   readonly #receiver: UnaryReceiver<O>;
   /** The request with its prefix, until it is sent. */
   #request: Uint8Array | undefined = undefined;
@@ -34,7 +34,7 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
   #end: (() => void) | undefined = undefined;
 
   constructor(
-    channel: OutgoingHttp2Calls,
+    channel: OutgoingCalls,
     called: OutgoingMethod,
     outgoing: OutgoingCall,
     receiver: UnaryReceiver<O>,
@@ -108,7 +108,7 @@ export class OutgoingUnary<O> extends OutgoingHttp2Call {
     const isShared = request === smallFrame;
     // Only what is sent at once is copied, and may be overwritten by the next request.
     const sent =
-      isShared && !this.channel.connection.sendsNow(stream, end) ? request.slice(0, end) : request;
+      isShared && !this.channel.copiesNow(stream, end) ? request.slice(0, end) : request;
     stream.send(sent, start, end, true);
   }
 

@@ -1,8 +1,17 @@
-import { createServer, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  createServer as createHttp1Server,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import {
+  createServer as createHttp2Server,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { type Code, httpTransport } from "@micro-es/runtime";
 import { afterEach, describe, expect, test } from "vitest";
-import { all, failure, outgoing } from "../../../../test/contract/transport-fixture.ts";
-import { echo } from "../../../../test/support/echo.ts";
+import { all, failure, outgoing } from "../../../../../test/contract/transport-fixture.ts";
+import { echo } from "../../../../../test/support/echo.ts";
 
 /*
  * How broken and hostile servers end responses: every failure has a code that does not blame the
@@ -23,19 +32,37 @@ interface Reply {
 
 type Protocol = "grpc" | "grpc-web" | "connect";
 
-async function channelTo(protocol: Protocol, reply: Reply) {
-  const server = createServer();
-  server.on("stream", (stream: ServerHttp2Stream) => {
-    const { status = 200, header, body = "", trailers } = reply;
-    stream.on("error", () => undefined);
-    stream.respond({ ":status": status, ...header }, { waitForTrailers: trailers !== undefined });
-    if (trailers !== undefined) stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-    stream.end(body);
-  });
+const versions = ["2", "1.1"] as const;
+type Version = (typeof versions)[number];
+
+/** Starts a server that replies to every request alike. Returns its port. */
+async function startServer(version: Version, reply: Reply): Promise<number> {
+  const { status = 200, header = {}, body = "", trailers } = reply;
+  const server = version === "2" ? createHttp2Server() : createHttp1Server();
+  if (version === "2") {
+    server.on("stream", (stream: ServerHttp2Stream) => {
+      stream.on("error", () => undefined);
+      stream.respond({ ":status": status, ...header }, { waitForTrailers: trailers !== undefined });
+      if (trailers !== undefined) stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+      stream.end(body);
+    });
+  } else {
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      request.resume();
+      response.writeHead(status, header);
+      response.write(body);
+      if (trailers !== undefined) response.addTrailers(Object.entries(trailers) as never);
+      response.end();
+    });
+  }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   open.push(() => server.close());
-  const { port } = server.address() as { port: number };
-  const channel = await httpTransport({ protocol }).dial(`http://127.0.0.1:${port}`);
+  return (server.address() as { port: number }).port;
+}
+
+async function channelTo(protocol: Protocol, replied: Reply, httpVersion: Version = "2") {
+  const port = await startServer(httpVersion, replied);
+  const channel = await httpTransport({ protocol, httpVersion }).dial(`http://127.0.0.1:${port}`);
   open.push(() => channel.close());
   return channel;
 }
@@ -43,17 +70,19 @@ async function channelTo(protocol: Protocol, reply: Reply) {
 async function expectFailure(
   kind: "unary" | "stream",
   protocol: Protocol,
-  reply: Reply,
+  replied: Reply,
   code: Code,
   text: string,
 ): Promise<void> {
-  const channel = await channelTo(protocol, reply);
-  const call =
-    kind === "unary"
-      ? channel.unary(echo.once, {}, outgoing())
-      : all(channel.stream(echo.repeat, [{}], outgoing()));
-  const error = await failure(call, code, code === "resource_exhausted" ? undefined : "unknown");
-  expect(error.message).toContain(text);
+  for (const version of versions) {
+    const channel = await channelTo(protocol, replied, version);
+    const call =
+      kind === "unary"
+        ? channel.unary(echo.once, {}, outgoing())
+        : all(channel.stream(echo.repeat, [{}], outgoing()));
+    const error = await failure(call, code, code === "resource_exhausted" ? undefined : "unknown");
+    expect(error.message).toContain(text);
+  }
 }
 
 const frame = (flags: number, payload: string | Uint8Array) => {

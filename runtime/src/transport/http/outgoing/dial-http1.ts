@@ -1,15 +1,15 @@
-import { connect as connectSocket, type LookupFunction, type Socket } from "node:net";
+import { connect as connectSocket, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { listenForAbort } from "../../base/abort.ts";
-import { remainingMs } from "../../base/deadline.ts";
-import { checkDialable, lookupDialable } from "../../base/dialable-address.ts";
-import { MicroError } from "../../base/error.ts";
-import { dialCancelled, dialTooLate } from "../dial-limits.ts";
-import { type ClientTlsOptions, connectOptions } from "../tls.ts";
-import type { DialOptions, TransportLimits } from "../transport.ts";
-import type { HttpCallOptions } from "./call-options.ts";
-import { HttpChannel } from "./channel.ts";
-import { Http1Link } from "./http1-link.ts";
+import { listenForAbort } from "../../../base/abort.ts";
+import { remainingMs } from "../../../base/deadline.ts";
+import { MicroError } from "../../../base/error.ts";
+import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
+import { type ClientTlsOptions, connectOptions } from "../../tls.ts";
+import type { DialOptions, TransportLimits } from "../../transport.ts";
+import type { HttpCallOptions } from "../call-options.ts";
+import { compressionOf, dialTarget } from "./dial-target.ts";
+import { http1Agent } from "./http1-agent.ts";
+import { Http1Channel } from "./http1-channel.ts";
 
 /**
  * Opens a channel to a server that speaks HTTP/1.1.
@@ -22,26 +22,18 @@ export async function dialHttp1(
   limits: TransportLimits,
   dialOptions: DialOptions,
   tls: ClientTlsOptions = {},
-): Promise<HttpChannel> {
-  checkDialable(target(url).host);
-  const secure = connectOptions(tls, url.hostname.replace(/^\[|\]$/g, ""), dialOptions.service);
-  const isSecure = url.protocol === "https:";
-  const probe = isSecure ? connectTls({ ...target(url), ...secure }) : connectSocket(target(url));
-  await opened(address, probe, isSecure ? "secureConnect" : "connect", limits, dialOptions);
+): Promise<Http1Channel> {
+  const target = dialTarget(url);
+  const compression = await compressionOf(options);
+  const secure = connectOptions(tls, target.host, dialOptions.service);
+  const probe = target.isSecure
+    ? connectTls({ ...target, ...secure })
+    : connectSocket({ ...target });
+  const ready = target.isSecure ? "secureConnect" : "connect";
+  await opened(address, probe, ready, limits, dialOptions);
   probe.destroy();
-  return new HttpChannel(
-    address,
-    url,
-    options,
-    limits,
-    (owner) => new Http1Link(url, limits, { options: secure, tls }, owner),
-  );
-}
-
-function target(url: URL): { host: string; port: number; lookup: LookupFunction } {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  return { host, port, lookup: lookupDialable };
+  const agent = http1Agent(target, limits, { options: secure, tls });
+  return new Http1Channel(agent, target, address, url, options, limits, compression);
 }
 
 /** Waits until a connection is usable. */

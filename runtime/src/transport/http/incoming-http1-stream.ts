@@ -30,7 +30,7 @@ const noFields: readonly HeaderField[] = [];
 const nothing = new Uint8Array(0);
 
 /** A request of HTTP/1.1 and its response, by Node's parser, in the form of a stream of HTTP/2. */
-export class Http1Stream implements CallStream, DueStream, StalledResponse {
+export class IncomingHttp1Stream implements CallStream, DueStream, StalledResponse {
   handler!: CallStreamHandler;
   localEnded = false;
   closed = false;
