@@ -50,11 +50,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     open: "all",
     implementations: ["memory", "http"],
-    packages: {
-      [protobuf]: ["http"],
-      "@connectrpc/connect": ["http"],
-      "@connectrpc/connect-node": ["http"],
-    },
+    packages: { [protobuf]: ["http"] },
   },
   {
     folder: "runtime/src/registry",
@@ -118,7 +114,7 @@ export const rooms: readonly Room[] = [
   {
     folder: "runtime/src/debug",
     layer: 8,
-    packages: { [protobuf]: [""], "@connectrpc/connect": [""] },
+    packages: { [protobuf]: [""], "@connectrpc/connect": ["connect-routes.ts"] },
   },
   { folder: "runtime/src/runtime", layer: 8, implementations: ["local"] },
   {
@@ -126,8 +122,9 @@ export const rooms: readonly Room[] = [
     layer: 9,
     wires: true,
     packages: {
-      [protobuf]: ["connect-adapter.ts"],
-      "@connectrpc/connect": ["connect-adapter.ts"],
+      [protobuf]: ["connect"],
+      "@connectrpc/connect": ["connect"],
+      "@connectrpc/connect-node": ["connect"],
     },
   },
   { folder: "runtime/src/codegen-v1", layer: 10, wires: true },

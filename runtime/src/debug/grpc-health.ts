@@ -1,5 +1,3 @@
-import { create } from "@bufbuild/protobuf";
-import { Code as ConnectCode, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { listenForAbort } from "../base/abort.ts";
 import { MicroError } from "../base/error.ts";
 import type { Method } from "../call/method.ts";
@@ -56,24 +54,6 @@ export function registerGrpcHealth(server: Server): HealthStatus {
   return health;
 }
 
-/** Serves gRPC health checks in a Connect server; `health` holds the status. */
-export function grpcHealthRoutes(health: HealthStatus): (router: ConnectRouter) => void {
-  return (router) => {
-    router.service(Health, {
-      check({ service }) {
-        const status = health.get(service);
-        if (status === undefined) throw new ConnectError(notKnown(service), ConnectCode.NotFound);
-        return create(HealthCheckResponseSchema, { status: numberOf(status) });
-      },
-      async *watch({ service }, { signal }) {
-        for await (const status of health.watch(service, signal)) {
-          yield create(HealthCheckResponseSchema, { status: numberOf(status) });
-        }
-      },
-    });
-  };
-}
-
 const checkMethod: HealthMethod = healthMethod("Check", "unary");
 const watchMethod: HealthMethod = healthMethod("Watch", "server_streaming");
 
@@ -97,11 +77,13 @@ function hasService(server: Server, service: string): boolean {
   return server.methods.some(({ name }) => name.startsWith(`${service}/`));
 }
 
-function numberOf(status: ServingStatus | undefined): Serving {
+/** A status as the protocol numbers it; undefined for a service that is not known. */
+export function numberOf(status: ServingStatus | undefined): Serving {
   if (status === undefined) return Serving.SERVICE_UNKNOWN;
   return status === "serving" ? Serving.SERVING : Serving.NOT_SERVING;
 }
 
-function notKnown(service: string): string {
+/** The error text for a service that is not known. */
+export function notKnown(service: string): string {
   return `no service ${JSON.stringify(service.slice(0, 200))} is known here`;
 }

@@ -1,5 +1,4 @@
-import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
 import { codeToNumber } from "../base/error.ts";
 import type { Method } from "../call/method.ts";
 import { loadDescriptors } from "../codec/file-descriptors.ts";
@@ -11,11 +10,7 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "../gen/grpc/reflection/v1/reflection_pb.ts";
-import {
-  ServerReflectionRequestSchema as AlphaRequestSchema,
-  ServerReflectionResponseSchema as AlphaResponseSchema,
-  ServerReflection as ServerReflectionAlpha,
-} from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import type { Server } from "../server/server.ts";
 import { DescriptorPool } from "./descriptor-pool.ts";
 
@@ -53,29 +48,6 @@ export function registerGrpcReflection(server: Server): void {
   }
 }
 
-/** Serves gRPC server reflection, v1 and v1alpha, in a Connect server with these services. */
-export function grpcReflectionRoutes(
-  services: readonly DescService[],
-): (router: ConnectRouter) => void {
-  return (router) => {
-    const pool = new DescriptorPool([...services, ServerReflection, ServerReflectionAlpha]);
-    router.service(ServerReflection, {
-      async *serverReflectionInfo(requests) {
-        for await (const request of requests) yield responseTo(pool, request);
-      },
-    });
-    router.service(ServerReflectionAlpha, {
-      async *serverReflectionInfo(requests) {
-        for await (const request of requests) {
-          const bytes = toBinary(AlphaRequestSchema, request);
-          const response = responseTo(pool, fromBinary(ServerReflectionRequestSchema, bytes));
-          yield fromBinary(AlphaResponseSchema, toBinary(ServerReflectionResponseSchema, response));
-        }
-      },
-    });
-  };
-}
-
 function reflectionMethod(
   service: string,
 ): Method<
@@ -97,7 +69,8 @@ function reflectionMethod(
 
 type MessageResponse = ServerReflectionResponse["messageResponse"];
 
-function responseTo(
+/** Responds to one request of reflection. */
+export function responseTo(
   pool: DescriptorPool,
   request: Omit<ServerReflectionRequest, "$typeName">,
 ): ServerReflectionResponse {

@@ -20,8 +20,9 @@ import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflectio
 import { buildServer } from "../server/rpc-server.ts";
 import type { Server } from "../server/server.ts";
 import { tcpTransport } from "../transport/tcp/transport.ts";
-import { grpcHealthRoutes, registerGrpcHealth } from "./grpc-health.ts";
-import { grpcReflectionRoutes, registerGrpcReflection } from "./grpc-reflection.ts";
+import { grpcHealthRoutes, grpcReflectionRoutes } from "./connect-routes.ts";
+import { registerGrpcHealth } from "./grpc-health.ts";
+import { registerGrpcReflection } from "./grpc-reflection.ts";
 import { HealthStatus } from "./health-status.ts";
 
 const open: { close(): unknown }[] = [];

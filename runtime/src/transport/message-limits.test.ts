@@ -13,8 +13,7 @@ import type { Dispatcher, TransportLimits } from "@micro-es/runtime/driver";
 import { afterEach, describe, expect, test } from "vitest";
 import { all, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { SayRequestSchema } from "../../../test/gen/micro/attack/v1/target_pb.ts";
-import { connectRoutes } from "../service/connect-routes.ts";
-import { methodDescriptor } from "./http/method-descriptor.ts";
+import { connectRoutes } from "../service/connect-adapter.ts";
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -146,9 +145,17 @@ describe.each([
 
 test("lists of equal items from a mounted router arrive", async () => {
   const routes = (router: ConnectRouter) => {
-    const { name, kind, idempotency } = say;
-    const mounted = methodDescriptor(name, kind, idempotency, SayRequestSchema, SayRequestSchema);
-    router.rpc(mounted as DescMethodUnary, () => ({ items: itemsOf(20_000) }) as never);
+    const [typeName, name] = say.name.split("/");
+    const mounted = {
+      kind: "rpc",
+      name,
+      localName: name,
+      parent: { kind: "service", typeName },
+      methodKind: "unary",
+      input: SayRequestSchema,
+      output: SayRequestSchema,
+    };
+    router.rpc(mounted as unknown as DescMethodUnary, () => ({ items: itemsOf(20_000) }) as never);
   };
   const transport = tcpTransport({ http: { routes: connectRoutes(routes) } });
   const listener = await transport.listen("127.0.0.1:0", dispatcher);

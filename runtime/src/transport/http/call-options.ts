@@ -1,5 +1,5 @@
 import type { Registry } from "@bufbuild/protobuf";
-import type { Encoding } from "./message-adapter.ts";
+import type { Encoding } from "./encoding.ts";
 
 /** Options for calls over HTTP. */
 export interface HttpCallOptions {

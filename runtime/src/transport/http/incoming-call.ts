@@ -49,6 +49,8 @@ export interface CallHeader {
   readonly timeoutMs: number;
   /** The metadata in its encoded form; undefined if there is none. */
   readonly metadata: Uint8Array | undefined;
+  /** The announced length of the body; -1 if there is none. */
+  readonly contentLength: number;
   /** Whether the message is in the URL. */
   readonly isGet: boolean;
   /** The message that is in the URL. */

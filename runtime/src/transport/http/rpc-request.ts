@@ -67,6 +67,7 @@ function readRequest(form: CallForm, head: MessageHead, list: HeaderList): RpcRe
     isGoMicro: false,
     timeoutMs: timeoutMs < 0 ? Number.POSITIVE_INFINITY : timeoutMs,
     coding,
+    contentLength: head.contentLength,
     isGet: head.method === "GET",
     message: undefined,
     // A caller that compresses requests accepts responses that are compressed alike.

@@ -1,5 +1,5 @@
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import type { Encoding } from "../message-adapter.ts";
+import type { Encoding } from "../encoding.ts";
 
 /** A call whose message is in the URL of a GET. */
 export interface GetCall {

@@ -3,7 +3,7 @@ import type { Metadata } from "../../../base/metadata.ts";
 import { errorLines, headerLines } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
 import { HeaderTemplate } from "../../http2/hpack/header-template.ts";
-import type { Encoding } from "../message-adapter.ts";
+import type { Encoding } from "../encoding.ts";
 import { wellFormedText } from "../well-formed-text.ts";
 
 /** The HTTP status of each error (the Connect protocol, "Error Codes"). */

@@ -21,8 +21,10 @@ export class IncomingConnectUnary extends IncomingCall implements UnaryReceiver 
 
   start(): void {
     this.expectMessage();
-    const { message } = this.header;
-    if (message !== undefined && this.#fits(message.length)) this.#body.append(message);
+    const { message, contentLength } = this.header;
+    // A length that is too large is refused before any of it has arrived.
+    if (message === undefined) this.#fits(contentLength);
+    else if (this.#fits(message.length)) this.#body.append(message);
   }
 
   /** A client may read the response only when it has sent its request. */

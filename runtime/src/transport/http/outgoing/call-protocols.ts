@@ -1,5 +1,5 @@
 import type { HttpCallOptions } from "../call-options.ts";
-import type { Encoding } from "../message-adapter.ts";
+import type { Encoding } from "../encoding.ts";
 import type { CallProtocol } from "./call-protocol.ts";
 import { connectStreamProtocol, connectUnaryProtocol } from "./connect-protocol.ts";
 import { grpcProtocol } from "./grpc-protocol.ts";

@@ -1,7 +1,7 @@
 import type { LookupFunction } from "node:net";
 import { checkDialable, lookupDialable } from "../../../base/dialable-address.ts";
-import type { Compression } from "../compression/algorithms.ts";
 import type { HttpCallOptions } from "../call-options.ts";
+import type { Compression } from "../compression/algorithms.ts";
 
 /** Where to connect for a URL. */
 export interface DialTarget {

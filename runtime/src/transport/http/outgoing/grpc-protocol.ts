@@ -1,7 +1,7 @@
 import type { MicroError } from "../../../base/error.ts";
 import type { HeaderLine } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
-import type { Encoding } from "../message-adapter.ts";
+import type { Encoding } from "../encoding.ts";
 import { agentField, type CallProtocol } from "./call-protocol.ts";
 import { statusError } from "./grpc-status.ts";
 import { codeOfHttp, encodingError, errorWith, unsupportedType } from "./response-error.ts";

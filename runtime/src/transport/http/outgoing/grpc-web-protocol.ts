@@ -1,8 +1,8 @@
 import { MicroError } from "../../../base/error.ts";
 import type { HeaderLine } from "../../http-headers.ts";
 import { HeaderField } from "../../http2/hpack/header-field.ts";
+import type { Encoding } from "../encoding.ts";
 import { isName, isValue, maxEndValues } from "../end-fields.ts";
-import type { Encoding } from "../message-adapter.ts";
 import { decodeStatusText } from "../status-text.ts";
 import { agentField, type CallProtocol } from "./call-protocol.ts";
 import { grpcFields, grpcHeaderError, grpcProtocol, suffixes } from "./grpc-protocol.ts";

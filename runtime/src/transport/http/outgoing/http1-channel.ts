@@ -8,8 +8,8 @@ import type { HttpCallOptions } from "../call-options.ts";
 import type { CallStreamHandler } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import type { DialTarget } from "./dial-target.ts";
-import { OutgoingChannel } from "./outgoing-channel.ts";
 import type { ChannelCall } from "./outgoing-calls.ts";
+import { OutgoingChannel } from "./outgoing-channel.ts";
 import { type OutgoingHttp1Connection, OutgoingHttp1Stream } from "./outgoing-http1-stream.ts";
 
 /** A channel to one server over HTTP/1.1: one connection for each concurrent call. */

@@ -12,8 +12,8 @@ import type { ChannelState, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { PacedResets } from "../paced-resets.ts";
-import { OutgoingChannel } from "./outgoing-channel.ts";
 import type { ChannelCall } from "./outgoing-calls.ts";
+import { OutgoingChannel } from "./outgoing-channel.ts";
 
 /**
  * Cancelled calls that a connection tolerates before it is replaced; fewer than servers tolerate.

@@ -107,8 +107,7 @@ export class OutgoingUnary<O> extends OutgoingHttpCall {
     const stream = this.stream!;
     const isShared = request === smallFrame;
     // Only what is sent at once is copied, and may be overwritten by the next request.
-    const sent =
-      isShared && !this.channel.copiesNow(stream, end) ? request.slice(0, end) : request;
+    const sent = isShared && !this.channel.copiesNow(stream, end) ? request.slice(0, end) : request;
     stream.send(sent, start, end, true);
   }
 

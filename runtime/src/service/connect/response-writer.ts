@@ -2,9 +2,9 @@ import { constants } from "node:http2";
 import type { Writable } from "node:stream";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { monotonicNow } from "../../base/deadline.ts";
-import { groupLines, type HeaderLine, setHeader } from "../http-headers.ts";
-import type { HttpResponse } from "./request.ts";
-import type { StalledResponse, StalledResponses } from "./stalled-responses.ts";
+import type { HttpResponse } from "../../transport/http/request.ts";
+import type { StalledResponse, StalledResponses } from "../../transport/http/stalled-responses.ts";
+import { groupLines, type HeaderLine, setHeader } from "../../transport/http-headers.ts";
 
 /**
  * How much of one response may wait for its caller: this many bytes, plus the message that exceeds

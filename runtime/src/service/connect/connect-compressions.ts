@@ -1,5 +1,5 @@
 import type { Compression } from "@connectrpc/connect/protocol";
-import { compressions } from "./algorithms.ts";
+import { compressions } from "../../transport/http/compression/algorithms.ts";
 
 /** Nothing is inflated by Connect: messages are inflated within limits where they arrive. */
 export const connectCompressions: readonly Compression[] = compressions.map((compression) => ({

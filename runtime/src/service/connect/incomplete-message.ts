@@ -1,7 +1,7 @@
-import { BodyDeadline } from "../body-deadline.ts";
-import { holdIncomplete, type IncompleteBytes } from "./incomplete-bytes.ts";
+import { BodyDeadline } from "../../transport/body-deadline.ts";
+import { holdIncomplete, type IncompleteBytes } from "../../transport/http/incomplete-bytes.ts";
+import { toConnectError } from "./connect-error.ts";
 import type { MessageWatch } from "./joined-pieces.ts";
-import { toConnectError } from "./status.ts";
 
 /**
  * Tracks the message of a request while it is being received: it must be complete in time, and its

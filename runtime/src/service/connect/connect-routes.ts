@@ -1,28 +1,28 @@
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
-import { deadlineAfter, hasPassed } from "../base/deadline.ts";
-import type { MicroError } from "../base/error.ts";
-import { deadlineExceeded } from "../call/call.ts";
-import { callerGone } from "../transport/call-errors.ts";
-import { connectCompressions } from "../transport/http/compression/connect-compressions.ts";
-import { defaultInflationRatio } from "../transport/http/compression/inflation.ts";
-import { lowerCodings } from "../transport/http/compression/lower-codings.ts";
-import { never } from "../transport/http/compression/messages.ts";
-import { CallCompression } from "../transport/http/compression/negotiate.ts";
-import { getCall } from "../transport/http/connect/connect-get.ts";
-import { IncompleteMessage } from "../transport/http/incomplete-message.ts";
-import { JoinedPieces, joinPieces } from "../transport/http/joined-pieces.ts";
+import { deadlineAfter, hasPassed } from "../../base/deadline.ts";
+import type { MicroError } from "../../base/error.ts";
+import { deadlineExceeded } from "../../call/call.ts";
+import { callerGone } from "../../transport/call-errors.ts";
+import { defaultInflationRatio } from "../../transport/http/compression/inflation.ts";
+import { getCall } from "../../transport/http/connect/connect-get.ts";
 import type {
   HttpConnection,
   MountedHandler,
   MountedRoutes,
   MountingListener,
-} from "../transport/http/mounted-routes.ts";
-import { type BodyRules, receiveBody } from "../transport/http/received-body.ts";
-import type { HttpRequest, HttpResponse } from "../transport/http/request.ts";
-import { ResponseWriter } from "../transport/http/response-writer.ts";
-import { outcomeKey } from "../transport/http-headers.ts";
+} from "../../transport/http/mounted-routes.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/http/request.ts";
+import { outcomeKey } from "../../transport/http-headers.ts";
+import { CallCompression } from "./call-compression.ts";
+import { never } from "./compressed-body.ts";
+import { connectCompressions } from "./connect-compressions.ts";
+import { IncompleteMessage } from "./incomplete-message.ts";
+import { JoinedPieces, joinPieces } from "./joined-pieces.ts";
+import { lowerCodings } from "./lower-codings.ts";
+import { type BodyRules, receiveBody } from "./received-body.ts";
+import { ResponseWriter } from "./response-writer.ts";
 
 /**
  * Services of a Connect router that a listener serves in addition to the registered handlers.
@@ -31,7 +31,7 @@ import { outcomeKey } from "../transport/http-headers.ts";
  * ```ts
  * import { createService, tcpTransport } from "@micro-es/runtime";
  * import { connectRoutes } from "@micro-es/runtime/connect";
- * import { routes } from "./router.js";
+ * import { routes } from "../router.js";
  *
  * const service = createService({
  *   name: "greeter",
@@ -96,12 +96,10 @@ class MountedRouter implements MountedHandler {
     const { header } = universal;
     limitTimeouts(header);
     lowerCodings(header);
-    compression.watch(header);
+    compression.accept(header);
     const received = receiveBody(body, header, {
       ...this.#bodyLimits,
       schema: handler.method.input,
-      opaque: false,
-      countsAll: true,
       over: requestEnding(header, response),
     });
     // Connect would allocate the announced length before the bytes have arrived; joined pieces do

@@ -3,11 +3,9 @@ import { isMicroError, MicroError } from "../../base/error.ts";
 import { GrowingBuffer } from "../../base/growing-buffer.ts";
 import { checkJsonElements } from "../../codec/json-elements.ts";
 import { checkMessageElements } from "../../codec/message-elements.ts";
-import { CallInflation, canInflate } from "./compression/inflation.ts";
-import { countInflated } from "./compression/message-inflation.ts";
-import { maxEndBytes, maxEndValues } from "./end-fields.ts";
-import { wrapped } from "./opaque-message.ts";
-import { causedBy } from "./status.ts";
+import { CallInflation, canInflate } from "../../transport/http/compression/inflation.ts";
+import { countInflated } from "../../transport/http/compression/message-inflation.ts";
+import { causedBy } from "./connect-error.ts";
 
 /** The rules for the messages of a body. */
 export interface BodyRules {
@@ -16,19 +14,10 @@ export interface BodyRules {
   readonly maxInflationRatio: number;
   /** Returns why no caller is waiting for its messages any longer; undefined while one is. */
   readonly over: () => MicroError | undefined;
-  /** Whether Connect reads messages as unknown fields, so that each is wrapped as a single one. */
-  readonly opaque: boolean;
   /** The schema of the messages, if known. */
   readonly schema: DescMessage | undefined;
   /** The most elements that a message may have. */
   readonly maxElements: number;
-  /**
-   * Whether the elements of all messages are counted here, because Connect decodes them; otherwise
-   * only those of compressed messages.
-   */
-  readonly countsAll: boolean;
-  /** Called for each message with whether it arrived compressed, before the message can be read. */
-  readonly tell?: ((compressed: boolean) => void) | undefined;
 }
 
 /** A body with the header that describes how its messages are encoded. */
@@ -41,8 +30,6 @@ export interface ReceivedBody {
 const prefixBytes = 5;
 /** The flag of a compressed message. */
 const compressedFlag = 1;
-/** The flags of the end of a stream, in Connect and in gRPC-Web. */
-const endFlags = 0x82;
 
 /**
  * Messages up to this size have so few elements that it does not matter how they are read, in
@@ -51,7 +38,7 @@ const endFlags = 0x82;
 const smallBytes = 1_024;
 
 /**
- * Returns the body of a request or response as Connect should read it: with the pieces of each
+ * Returns the body of a request as Connect should read it: with the pieces of each
  * message joined, decompressed within limits, and without messages that no caller is waiting for.
  * Connect would traverse the pieces of a message for each further one, decompress whatever arrives,
  * and decode late messages.
@@ -60,7 +47,6 @@ export function receiveBody(
   body: AsyncIterable<Uint8Array>,
   header: Headers,
   rules: BodyRules,
-  isError = false,
 ): ReceivedBody {
   const type = header.get("content-type") ?? "";
   const isJson = isJsonType(type);
@@ -78,7 +64,7 @@ export function receiveBody(
   const rest = new Headers(header);
   rest.delete("content-length");
   if (inflates) rest.delete("content-encoding");
-  const form = { algorithm: inflates ? algorithm : undefined, isJson, isError };
+  const form = { algorithm: inflates ? algorithm : undefined, isJson };
   return { body: singleMessage(body, Number(announced), rules, form), header: rest };
 }
 
@@ -88,11 +74,10 @@ export function isJsonType(contentType: string): boolean {
 }
 
 /** The encoding of a message that is a body of its own. */
-interface MessageAdapter {
+interface WholeMessage {
   /** The compression algorithm. */
   readonly algorithm: string | undefined;
   readonly isJson: boolean;
-  readonly isError: boolean;
 }
 
 /** Reads a body that is one message without a prefix, as in unary Connect calls. */
@@ -100,42 +85,39 @@ async function* singleMessage(
   body: AsyncIterable<Uint8Array>,
   announcedBytes: number,
   rules: BodyRules,
-  { algorithm, isJson, isError }: MessageAdapter,
+  { algorithm, isJson }: WholeMessage,
 ): AsyncGenerator<Uint8Array> {
   const { maxBytes, maxInflationRatio } = rules;
-  const most = isError ? maxEndBytes : maxBytes;
-  if (announcedBytes > most) throw tooLarge(announcedBytes, most);
+  if (announcedBytes > maxBytes) throw tooLarge(announcedBytes, maxBytes);
   const held = new GrowingBuffer();
   for await (const piece of body) {
-    if (held.length + piece.length > most) throw tooLarge(held.length + piece.length, most);
+    const bytes = held.length + piece.length;
+    if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
     held.append(piece);
   }
   let message: Uint8Array = held.take();
   try {
     stopWhenOver(rules);
     if (algorithm !== undefined) {
-      const inflation = new CallInflation(most, maxInflationRatio, rules.over);
+      const inflation = new CallInflation(maxBytes, maxInflationRatio, rules.over);
       message = await inflation.inflate(algorithm, message);
       stopWhenOver(rules);
-      if (!isError) countInflated(message, { schema: rules.schema, isJson }, inflation);
+      countInflated(message, { schema: rules.schema, isJson }, inflation);
     }
-    if (isError) checkJsonElements(message, maxEndValues, "the JSON of an error");
-    else message = checked(message, rules, isJson);
+    check(message, rules, isJson);
   } catch (reason) {
     throw asConnectError(reason);
   }
   yield message;
 }
 
-/** Checks a message, and returns it as Connect should read it. */
-function checked(message: Uint8Array, rules: BodyRules, isJson: boolean): Uint8Array {
-  if (message.length <= smallBytes) return message;
-  const { schema, countsAll, maxElements } = rules;
-  if (countsAll && isJson) checkJsonElements(message, maxElements, "a message in JSON");
-  else if (countsAll && schema !== undefined) {
+/** @throws MicroError for a message with too many elements, which Connect would decode */
+function check(message: Uint8Array, { schema, maxElements }: BodyRules, isJson: boolean): void {
+  if (message.length <= smallBytes) return;
+  if (isJson) checkJsonElements(message, maxElements, "a message in JSON");
+  else if (schema !== undefined) {
     checkMessageElements(schema, message, 0, message.length, maxElements);
   }
-  return rules.opaque && !isJson ? wrapped(message) : message;
 }
 
 function stopWhenOver({ over }: BodyRules): void {
@@ -244,9 +226,7 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
     for (;;) {
       const end = this.#end(piece, at);
       if (end === undefined || end > piece.length) break;
-      if (this.#isPlain(piece, at, end)) {
-        this.#rules.tell?.(false);
-      } else {
+      if (!this.#isPlain(piece, at, end)) {
         this.#pass(piece.subarray(plainFrom, at));
         this.#parts.push({ bytes: piece.subarray(at, end), isMessage: true });
         plainFrom = end;
@@ -271,9 +251,7 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
     this.#held.append(piece.subarray(at, end));
     if (this.#held.length < size) return end;
     const whole = this.#held.take();
-    const isPlain = this.#isPlain(whole, 0, size);
-    if (isPlain) this.#rules.tell?.(false);
-    this.#parts.push({ bytes: whole, isMessage: !isPlain });
+    this.#parts.push({ bytes: whole, isMessage: !this.#isPlain(whole, 0, size) });
     return end;
   }
 
@@ -300,7 +278,6 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
   async #open(envelope: Uint8Array): Promise<Uint8Array> {
     const flags = envelope[0]!;
     const isCompressed = (flags & compressedFlag) !== 0;
-    this.#rules.tell?.(isCompressed);
     try {
       stopWhenOver(this.#rules);
       let message = envelope.subarray(prefixBytes);
@@ -309,27 +286,15 @@ class Messages implements AsyncIterableIterator<Uint8Array> {
         if (!canInflate(this.#algorithm)) return envelope;
         message = await this.#inflation.inflate(this.#algorithm, message);
         stopWhenOver(this.#rules);
-        if ((flags & endFlags) === 0) {
-          const form = { schema: this.#rules.schema, isJson: this.#isJson };
-          countInflated(message, form, this.#inflation);
-        }
+        const form = { schema: this.#rules.schema, isJson: this.#isJson };
+        countInflated(message, form, this.#inflation);
       }
-      const left = flags & ~compressedFlag;
-      if ((left & endFlags) === 0) message = checked(message, this.#rules, this.#isJson);
-      else checkEnd(message);
-      return isCompressed || message.length !== envelope.length - prefixBytes
-        ? prefixed(left, message)
-        : envelope;
+      check(message, this.#rules, this.#isJson);
+      return isCompressed ? prefixed(flags & ~compressedFlag, message) : envelope;
     } catch (reason) {
       throw asConnectError(reason);
     }
   }
-}
-
-/** Checks the end of a stream: JSON in Connect, header lines in gRPC-Web. */
-function checkEnd(end: Uint8Array): void {
-  if (end.length > maxEndBytes) throw tooLarge(end.length, maxEndBytes);
-  checkJsonElements(end, maxEndValues, "the end of a stream");
 }
 
 function prefixed(flags: number, message: Uint8Array): Uint8Array {

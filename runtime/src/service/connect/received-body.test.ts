@@ -12,10 +12,8 @@ const rules: BodyRules = {
   maxBytes: 1_000,
   maxInflationRatio: 100,
   over: () => undefined,
-  opaque: false,
   schema: undefined,
   maxElements: 1_000,
-  countsAll: false,
 };
 
 async function joined(pieces: readonly Uint8Array[], header: Record<string, string>) {

@@ -1,13 +1,13 @@
 import { Code, createClient as createConnectClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
-import { EchoService } from "../../../test/gen/micro/test/v1/echo_pb.ts";
-import { echo, echoHandler } from "../../../test/support/echo.ts";
-import { MemoryRegistryNetwork, memoryRegistry } from "../registry/memory/registry.ts";
-import { buildServer } from "../server/rpc-server.ts";
-import { tcpTransport } from "../transport/tcp/transport.ts";
-import { connectRoutes, connectTransport } from "./connect-adapter.ts";
-import { createClient } from "./create-client.ts";
+import { EchoService } from "../../../../test/gen/micro/test/v1/echo_pb.ts";
+import { echo, echoHandler } from "../../../../test/support/echo.ts";
+import { MemoryRegistryNetwork, memoryRegistry } from "../../registry/memory/registry.ts";
+import { buildServer } from "../../server/rpc-server.ts";
+import { tcpTransport } from "../../transport/tcp/transport.ts";
+import { connectRoutes, connectTransport } from "../connect-adapter.ts";
+import { createClient } from "../create-client.ts";
 
 async function* of<T>(...values: T[]): AsyncGenerator<T> {
   yield* values;
