@@ -107,9 +107,9 @@ class MountedRouter implements MountedHandler {
     if (body instanceof JoinedPieces) received.header.delete("content-length");
     // Connect refuses bidirectional streams over HTTP/1.1, which can respond after a request and,
     // here, even during one.
-    const answer = await handler({ ...universal, ...received, httpVersion: "2.0" });
+    const handled = await handler({ ...universal, ...received, httpVersion: "2.0" });
     await new ResponseWriter(response, connection.untaken).write(
-      await compression.compress(answer),
+      await compression.compress(handled),
       () => [],
     );
   }

@@ -1,8 +1,8 @@
-import { ConnectStreamProtocol } from "./connect/connect-stream-protocol.ts";
+import { ConnectStreamProtocol } from "./connect/incoming-stream-protocol.ts";
 import type { Encoding } from "./encoding.ts";
 import type { EnvelopedProtocol } from "./enveloped/enveloped-protocol.ts";
-import { GrpcProtocol } from "./grpc/grpc-protocol.ts";
-import { GrpcWebProtocol } from "./grpc/grpc-web-protocol.ts";
+import { GrpcProtocol } from "./grpc/incoming-grpc-protocol.ts";
+import { GrpcWebProtocol } from "./grpc/incoming-grpc-web-protocol.ts";
 
 /** A protocol, by the name of the option that switches it off. */
 export type RpcProtocol = "connect" | "grpc" | "grpcWeb";

@@ -4,7 +4,7 @@ import { invalidResponse, messageTooLarge } from "../call-errors.ts";
 import { encodeResponse } from "../message-bytes.ts";
 import type { Dispatcher, TransportLimits } from "../transport.ts";
 import type { CallStream } from "./call-stream.ts";
-import { framed, prefixBytes, writePrefix } from "./grpc/message-frame.ts";
+import { framed, prefixBytes, writePrefix } from "./enveloped/message-frame.ts";
 
 /** A message that is larger gets a buffer of its own. */
 const scratchBytes = 4 * 1024;
@@ -46,17 +46,17 @@ export interface EncodedMessage {
  *
  * @throws MicroError for a message that is not valid, or too large
  */
-export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMessage {
+export function encodeMessage(call: RespondingCall, response: unknown): EncodedMessage {
   const { method, connection, json } = call;
-  if (json !== undefined) return encodeAsJson(call, answer, json);
+  if (json !== undefined) return encodeAsJson(call, response, json);
   const { output } = method;
   let length: number;
   let bytes: Uint8Array = scratch;
   try {
-    const end = output.encodeInto?.(answer, scratch, prefixBytes) ?? Number.POSITIVE_INFINITY;
+    const end = output.encodeInto?.(response, scratch, prefixBytes) ?? Number.POSITIVE_INFINITY;
     if (end <= scratchBytes && connection.copiesNow(call.stream, end)) length = end - prefixBytes;
     else {
-      const encoded = output.encode(answer);
+      const encoded = output.encode(response);
       length = encoded.length;
       bytes = new Uint8Array(prefixBytes + length);
       bytes.set(encoded, prefixBytes);
@@ -72,10 +72,10 @@ export function encodeMessage(call: RespondingCall, answer: unknown): EncodedMes
   return { bytes, length: prefixBytes + length };
 }
 
-function encodeAsJson(call: RespondingCall, answer: unknown, json: JsonCodecs): EncodedMessage {
+function encodeAsJson(call: RespondingCall, response: unknown, json: JsonCodecs): EncodedMessage {
   const { method, connection } = call;
   const { dispatcher, limits } = connection;
-  const binary = encodeResponse(dispatcher, call, answer, limits.maxMessageBytes);
+  const binary = encodeResponse(dispatcher, call, response, limits.maxMessageBytes);
   const bytes = framed(0, json.output.encode(method.output.decode(binary)));
   return { bytes, length: bytes.length };
 }

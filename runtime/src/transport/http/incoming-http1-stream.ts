@@ -129,7 +129,7 @@ export class IncomingHttp1Stream implements CallStream, DueStream, StalledRespon
   }
 
   discard(): void {
-    // What was written is Node's, and ends with the connection.
+    // Node holds it, and drops it with the connection.
   }
 
   consume(bytes: number): void {

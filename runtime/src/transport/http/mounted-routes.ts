@@ -4,7 +4,7 @@ import type { HttpRequest, HttpResponse } from "./request.ts";
 import type { HttpServeOptions } from "./serve-options.ts";
 import type { StalledResponses } from "./stalled-responses.ts";
 
-/** Routes that a listener serves beside the registered handlers. */
+/** Routes that a listener serves in addition to the registered handlers. */
 export interface MountedRoutes {
   /** Called by each listener that serves them. */
   mount(listener: MountingListener): MountedHandler;

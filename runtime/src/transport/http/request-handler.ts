@@ -26,7 +26,7 @@ export interface Reception {
 }
 
 /**
- * Responds to the requests that are no calls for the dispatcher: health probes, preflight requests,
+ * Responds to all requests except calls for the dispatcher: health probes, preflight requests,
  * mounted routes, and what is refused.
  */
 export class RequestHandler {
@@ -96,7 +96,7 @@ export class RequestHandler {
     return true;
   }
 
-  /** Responds to a request that is no call, or one that does not fit its method. */
+  /** Responds to a request that no protocol has, or that does not fit its method. */
   #respondWithProblem(request: HttpRequest, response: HttpResponse, path: string): void {
     const { dispatcher } = this.#reception;
     const method = isMethodPath(path) ? dispatcher.method(path.slice(1)) : undefined;

@@ -13,7 +13,7 @@ import { type ProtocolFields, type RequestHeader, readRequestHeader } from "./re
 
 /** The header of a call, in any protocol. */
 export interface RpcRequest extends RequestHeader, CallForm, CallHeader {
-  /** Why the call is refused, whatever its method; undefined if its header says nothing against it. */
+  /** Why the call is refused, whatever its method; undefined if it is not. */
   readonly problem: MicroError | undefined;
   /** Whether it is for the dispatcher; undefined until that was asked. */
   isAccepted: boolean | undefined;

@@ -30,20 +30,20 @@ export interface StallLimits {
  */
 export class StalledResponses {
   readonly #patience: StallLimits;
-  readonly #answers = new Set<StalledResponse>();
+  readonly #responses = new Set<StalledResponse>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(patience: StallLimits) {
     this.#patience = patience;
   }
 
-  add(answer: StalledResponse): void {
-    this.#answers.add(answer);
+  add(response: StalledResponse): void {
+    this.#responses.add(response);
     this.#timer ??= this.#checkIn(this.#patience.shortStallMs);
   }
 
-  delete(answer: StalledResponse): void {
-    this.#answers.delete(answer);
+  delete(response: StalledResponse): void {
+    this.#responses.delete(response);
   }
 
   /** Ends the tracking, because the connection is closed. */
@@ -58,22 +58,22 @@ export class StalledResponses {
   /** The timer runs only while responses wait, so that it costs a busy connection nothing. */
   #check(): void {
     this.#timer = undefined;
-    if (this.#answers.size === 0) return;
+    if (this.#responses.size === 0) return;
     const { stallMs, mostBytes, shortStallMs } = this.#patience;
     let bytes = 0;
-    for (const answer of this.#answers) bytes += answer.bytes;
+    for (const response of this.#responses) bytes += response.bytes;
     const now = monotonicNow();
     let nextMs = shortStallMs;
-    for (const answer of [...this.#answers]) {
-      const waitedMs = now - answer.takenAt;
+    for (const response of [...this.#responses]) {
+      const waitedMs = now - response.takenAt;
       const leftMs = (bytes > mostBytes ? shortStallMs : stallMs) - waitedMs;
       if (leftMs > 0) {
         nextMs = Math.min(nextMs, Math.ceil(leftMs));
         continue;
       }
-      bytes -= answer.bytes;
-      answer.giveUp();
+      bytes -= response.bytes;
+      response.giveUp();
     }
-    if (this.#answers.size > 0) this.#timer = this.#checkIn(nextMs);
+    if (this.#responses.size > 0) this.#timer = this.#checkIn(nextMs);
   }
 }

@@ -6,7 +6,7 @@ import { type ContextKey, contextKey } from "../../../call/call.ts";
  * two messages of a stream. Turn it off for secrets, whose compressed length would reveal them when
  * other data is compressed with them, and for data that is already compressed. Default true.
  */
-export const compressResponses: ContextKey<boolean> = contextKey("compress answers", true);
+export const compressResponses: ContextKey<boolean> = contextKey("compress responses", true);
 
 /** Whether the last request that a handler has read arrived compressed. */
 export const requestCompressed: ContextKey<boolean> = contextKey("request compressed", false);

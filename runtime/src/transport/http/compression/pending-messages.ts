@@ -1,4 +1,4 @@
-import { unreadOverheadBytes } from "../grpc/message-splitter.ts";
+import { unreadOverheadBytes } from "../enveloped/message-splitter.ts";
 import type { MessageInflation } from "./message-inflation.ts";
 
 /** How many messages that were passed on are kept until the list is copied without them. */

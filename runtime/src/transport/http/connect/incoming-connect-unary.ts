@@ -8,7 +8,7 @@ import type { CallStream } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { compressResponses, requestCompressed } from "../compression/keys.ts";
 import { encodeMessage } from "../encode-message.ts";
-import { prefixBytes } from "../grpc/message-frame.ts";
+import { prefixBytes } from "../enveloped/message-frame.ts";
 import { IncomingCall } from "../incoming-call.ts";
 import { connectFields, connectHead, errorHead, errorJson } from "./connect-response.ts";
 

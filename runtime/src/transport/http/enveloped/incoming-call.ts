@@ -11,9 +11,9 @@ import { compressResponses } from "../compression/keys.ts";
 import type { CallDeflation } from "../compression/messages.ts";
 import { encodeMessage, type JsonCodecs } from "../encode-message.ts";
 import { metadataFields } from "../grpc/grpc-response.ts";
-import { compressedFlag, framed, prefixBytes } from "../grpc/message-frame.ts";
 import { type CallConnection, type CallHeader, IncomingCall } from "../incoming-call.ts";
 import type { EnvelopedProtocol } from "./enveloped-protocol.ts";
+import { compressedFlag, framed, prefixBytes } from "./message-frame.ts";
 
 /** A call at the server's end of a connection whose messages are enveloped, in any protocol. */
 export abstract class IncomingEnvelopedCall extends IncomingCall {
@@ -86,8 +86,8 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
    * Sends a message of the response, and before the first one the header. Returns whether more may
    * follow at once; a promise of that if the message is compressed.
    */
-  protected sendMessage(answer: unknown): boolean | Promise<boolean> {
-    const message = encodeMessage(this, answer);
+  protected sendMessage(response: unknown): boolean | Promise<boolean> {
+    const message = encodeMessage(this, response);
     this.#sendHead(this.sentMetadata);
     const { compression } = this.header;
     const isLarge = message.length - prefixBytes >= this.connection.compressMinBytes;

@@ -11,9 +11,9 @@ import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
 import type { CallStream } from "../call-stream.ts";
 import { requestCompressed } from "../compression/keys.ts";
 import { PendingMessages, type PendingMessagesOwner } from "../compression/pending-messages.ts";
-import { prefixBytes } from "../grpc/message-frame.ts";
-import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
 import { IncomingEnvelopedCall, wrongCount } from "./incoming-call.ts";
+import { prefixBytes } from "./message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "./message-splitter.ts";
 
 /**
  * Turns of the event loop within which a reset follows the end of a stream. Node's client ends a
@@ -29,7 +29,7 @@ export class IncomingEnvelopedStream
   readonly decodedAhead: DecodedAhead = servedDecodedAhead;
   readonly #requests: ReceiveQueue<unknown> = new ReceiveQueue<unknown>(this);
   /** The stream's windows limit what is sent, so the pump itself has no limit. */
-  readonly #answers: SendPump<unknown> = new SendPump(this, Number.MAX_SAFE_INTEGER);
+  readonly #responses: SendPump<unknown> = new SendPump(this, Number.MAX_SAFE_INTEGER);
   #started = false;
   /** Whether the connection accepts nothing now, or a message is being compressed. */
   #blocked = false;
@@ -68,7 +68,7 @@ export class IncomingEnvelopedStream
 
   onWritable(): void {
     this.#blocked = false;
-    if (!this.#isCompressing) this.#answers.resume();
+    if (!this.#isCompressing) this.#responses.resume();
   }
 
   decode(bytes: Uint8Array, start: number, end: number): unknown {
@@ -102,8 +102,8 @@ export class IncomingEnvelopedStream
     return this.#blocked || this.#isCompressing;
   }
 
-  send(answer: unknown): number {
-    const passed = this.sendMessage(answer);
+  send(response: unknown): number {
+    const passed = this.sendMessage(response);
     if (typeof passed === "boolean") this.#blocked = !passed;
     else {
       this.#isCompressing = true;
@@ -117,7 +117,7 @@ export class IncomingEnvelopedStream
       const passed = await sent;
       this.#isCompressing = false;
       this.#blocked = !passed;
-      if (passed) this.#answers.resume();
+      if (passed) this.#responses.resume();
     } catch (reason) {
       this.fail(reason);
     }
@@ -294,7 +294,7 @@ export class IncomingEnvelopedStream
     this.#unsplit = undefined;
     this.#pending?.clear();
     this.#countPending();
-    this.#answers.stop();
+    this.#responses.stop();
     this.#requests.abort(reason ?? (() => callEnded(this.method.name)));
     super.finish(reason);
   }
@@ -304,7 +304,7 @@ export class IncomingEnvelopedStream
     this.#started = true;
     this.expectNothing();
     try {
-      this.#answers.start(this.connection.dispatcher.stream(this, this.#requests));
+      this.#responses.start(this.connection.dispatcher.stream(this, this.#requests));
     } catch (reason) {
       this.fail(reason);
     }

@@ -120,7 +120,7 @@ export abstract class OutgoingChannel
     requests: AsyncIterable<IInit> | Iterable<IInit>,
     outgoing: OutgoingCall,
   ): AsyncIterable<O> {
-    return new OutgoingStream<O>(this, this.#methods.of(method), requests, outgoing).answers;
+    return new OutgoingStream<O>(this, this.#methods.of(method), requests, outgoing).responses;
   }
 
   refusal(

@@ -5,7 +5,7 @@ import type { MessageHead } from "../../http2/message-head.ts";
 import type { CallStream } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { maxEndBytes } from "../end-fields.ts";
-import { compressedFlag, prefixBytes } from "../grpc/message-frame.ts";
+import { compressedFlag, prefixBytes } from "../enveloped/message-frame.ts";
 import { getFields } from "./connect-get.ts";
 import { OutgoingUnary } from "./outgoing-unary.ts";
 import { copyOf } from "./response-fields.ts";

@@ -97,7 +97,7 @@ export class OutgoingHttp1Stream implements CallStream {
   }
 
   discard(): void {
-    // What was written is Node's, and ends with the connection.
+    // Node holds it, and drops it with the connection.
   }
 
   consume(bytes: number): void {

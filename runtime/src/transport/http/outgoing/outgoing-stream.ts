@@ -18,8 +18,8 @@ import {
   frameSmall,
   prefixBytes,
   smallFrame,
-} from "../grpc/message-frame.ts";
-import { maxSplitCost, unreadOverheadBytes } from "../grpc/message-splitter.ts";
+} from "../enveloped/message-frame.ts";
+import { maxSplitCost, unreadOverheadBytes } from "../enveloped/message-splitter.ts";
 import { OutgoingHttpCall } from "./outgoing-call.ts";
 import type { OutgoingCalls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";
@@ -34,7 +34,7 @@ export class OutgoingStream<O>
   implements ReceiveQueueOwner, SendPumpTarget<unknown>
 {
   /** The responses that the caller iterates. */
-  readonly answers: ReceiveQueue<O>;
+  readonly responses: ReceiveQueue<O>;
   readonly #source: AsyncIterable<unknown> | Iterable<unknown>;
   /** The stream's windows limit what is sent, so the pump itself has no limit. */
   #requests: SendPump<unknown> | undefined = undefined;
@@ -43,7 +43,7 @@ export class OutgoingStream<O>
   /** Whether the connection accepts nothing now, or a message is being compressed. */
   #isBlocked = false;
   #isDeflating = false;
-  /** Messages that wait in {@link answers}, and their cost. */
+  /** Messages that wait in {@link responses}, and their cost. */
   #unread = 0;
   #unreadCost = 0;
   /** Bytes of them that were consumed before the messages were read. */
@@ -59,7 +59,7 @@ export class OutgoingStream<O>
   ) {
     super(channel, called, outgoing);
     this.#source = source;
-    this.answers = new ReceiveQueue<O>(this);
+    this.responses = new ReceiveQueue<O>(this);
   }
 
   get decodedAhead(): DecodedAhead {
@@ -74,7 +74,7 @@ export class OutgoingStream<O>
       outgoing.metadata?.encode();
     } catch (reason) {
       this.ended = true;
-      this.answers.end(codecError(reason, "not-executed"));
+      this.responses.end(codecError(reason, "not-executed"));
       return;
     }
     if (outgoing.compress !== false) this.#compression = channel.compression;
@@ -186,7 +186,7 @@ export class OutgoingStream<O>
     } catch (reason) {
       const error = undecodableResponse(reason, name);
       // The call itself may have ended, while the message was unread.
-      if (this.ended) this.answers.abort(error);
+      if (this.ended) this.responses.abort(error);
       else this.cancel(error);
       return undefined;
     }
@@ -225,7 +225,7 @@ export class OutgoingStream<O>
     this.#unreadCost += cost;
     this.#unread++;
     this.#prepaid += end - start + prefixBytes - windowBytes;
-    this.answers.receive(bytes, start, end, cost);
+    this.responses.receive(bytes, start, end, cost);
   }
 
   /** Whether the reader has so much to read that no more should be inflated. */
@@ -241,7 +241,7 @@ export class OutgoingStream<O>
   protected concluded(error: MicroError | undefined): void {
     const end = () => {
       this.close();
-      this.answers.end(error);
+      this.responses.end(error);
     };
     if (this.#pending === undefined) end();
     else this.#pending.whenEmpty(end);
@@ -253,8 +253,8 @@ export class OutgoingStream<O>
   }
 
   protected rejected(error: MicroError, discards: boolean): void {
-    if (discards) this.answers.abort(error);
-    else this.answers.end(error);
+    if (discards) this.responses.abort(error);
+    else this.responses.end(error);
   }
 
   protected stopSending(): void {

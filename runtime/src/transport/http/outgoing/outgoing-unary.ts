@@ -12,7 +12,7 @@ import {
   frameSmall,
   prefixBytes,
   smallFrame,
-} from "../grpc/message-frame.ts";
+} from "../enveloped/message-frame.ts";
 import { OutgoingHttpCall } from "./outgoing-call.ts";
 import type { OutgoingCalls } from "./outgoing-calls.ts";
 import { deflationOf, type OutgoingMethod } from "./outgoing-methods.ts";

@@ -2,7 +2,7 @@ import type { MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
 import { errorLines, groupLines, headerLines } from "../../http-headers.ts";
 import { FramedEndProtocol } from "../enveloped/framed-end-protocol.ts";
-import { framed } from "../grpc/message-frame.ts";
+import { framed } from "../enveloped/message-frame.ts";
 import { errorJson } from "./connect-response.ts";
 
 /** The flag of the end of a stream, which is JSON. */

@@ -2,8 +2,8 @@ import type { MicroError } from "../../../base/error.ts";
 import type { Metadata } from "../../../base/metadata.ts";
 import type { HeaderField } from "../../http2/hpack/header-field.ts";
 import { FramedEndProtocol } from "../enveloped/framed-end-protocol.ts";
+import { framed } from "../enveloped/message-frame.ts";
 import { metadataFields, statusFields } from "./grpc-response.ts";
-import { framed } from "./message-frame.ts";
 
 /** The flag of the trailers, which follow the last message. */
 const trailersFlag = 0x80;
