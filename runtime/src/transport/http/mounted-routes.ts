@@ -1,7 +1,6 @@
 import type { TransportLimits } from "../transport.ts";
 import type { IncompleteBytes } from "./incomplete-bytes.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
-import type { HttpServeOptions } from "./serve-options.ts";
 import type { StalledResponses } from "./stalled-responses.ts";
 
 /** Routes that a listener serves in addition to the registered handlers. */
@@ -10,10 +9,20 @@ export interface MountedRoutes {
   mount(listener: MountingListener): MountedHandler;
 }
 
+/** The options of a listener that apply to mounted routes too, with the same defaults. */
+export interface MountingOptions {
+  readonly connect?: boolean;
+  readonly grpc?: boolean;
+  readonly grpcWeb?: boolean;
+  readonly compressMinBytes?: number;
+  readonly maxRequestBytes?: number;
+  readonly maxInflationRatio?: number;
+}
+
 /** The listener that serves routes. */
 export interface MountingListener {
   readonly limits: TransportLimits;
-  readonly options: HttpServeOptions;
+  readonly options: MountingOptions;
   /** Aborts when calls are cancelled because the listener closes. */
   readonly shutdown: AbortSignal;
 }
