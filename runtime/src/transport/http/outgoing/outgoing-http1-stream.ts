@@ -27,7 +27,7 @@ export interface OutgoingHttp1Connection {
   failing(reason: MicroError): void;
 }
 
-/** The largest header of a response that is accepted, in bytes, and the most lines; as of HTTP/2. */
+/** The largest header of a response that is accepted, in bytes, and the most lines. */
 const maxHeaderBytes = 64 * 1024;
 const maxHeaderLines = 160;
 
