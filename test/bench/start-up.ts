@@ -30,8 +30,8 @@ interface Program {
 const ours = ["@micro-es/runtime", "@bufbuild/protobuf"];
 
 /**
- * The first measures Node itself; the goals apply to the second and the third. The defaults load
- * mDNS.
+ * The first measures Node itself; the goals apply to the second and to the generated one. The
+ * defaults load mDNS, and the called one has had a call by Connect over HTTP/1.1.
  */
 const programs: Readonly<Record<string, Program>> = {
   "bare-node": {
@@ -43,6 +43,19 @@ const programs: Readonly<Record<string, Program>> = {
     source: `import { createServer, memoryRegistry, silentLogger } from '@micro-es/runtime';
     const server = createServer({ name: 'hello', registry: memoryRegistry(), address: '127.0.0.1:0', logger: silentLogger });
     await server.start(); ready();`,
+    packages: ours,
+  },
+  "micro-es-called": {
+    source: `import { createServer, memoryRegistry, silentLogger } from '@micro-es/runtime';
+    import { request } from 'node:http';
+    const codec = { typeName: '', contentType: 'application/octet-stream', encode: (it) => it, decode: (it) => it };
+    const method = { service: '', name: 'hello.Hello/Say', kind: 'unary', input: codec, output: codec, idempotency: 'unknown' };
+    const server = createServer({ name: 'hello', registry: memoryRegistry(), address: '127.0.0.1:0', logger: silentLogger });
+    server.unary(method, (it) => it);
+    await server.start();
+    const headers = { 'content-type': 'application/proto' };
+    const call = request(\`http://\${server.addresses[0]}/hello.Hello/Say\`, { method: 'POST', headers });
+    call.on('response', (response) => response.resume().on('end', () => response.statusCode === 200 && ready())).end();`,
     packages: ours,
   },
   "micro-es-generated": {
