@@ -1,15 +1,19 @@
 import type { Deadline } from "../../base/deadline.ts";
-import type { MicroError } from "../../base/error.ts";
+import { MicroError } from "../../base/error.ts";
+import type { Identity } from "../../call/account.ts";
+import type { Awaitable } from "../../call/call.ts";
 import type { ConnectionPeer } from "../../call/connection-peer.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import type { Format } from "../../codec/codec.ts";
+import { admitIdentity } from "../admission.ts";
 import { codecError, listenerDraining, unknownMethod } from "../call-errors.ts";
-import type { HeaderField } from "../http2/hpack/header-field.ts";
+import { HeaderField } from "../http2/hpack/header-field.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { MessageHead } from "../http2/message-head.ts";
-import type { Dispatcher, TransportLimits } from "../transport.ts";
+import { PendingAdmissions } from "../pending-admissions.ts";
+import type { CallAccess, Dispatcher, TransportLimits } from "../transport.ts";
 import type { RpcProtocol } from "./call-forms.ts";
-import type { CallStream } from "./call-stream.ts";
+import type { CallStream, CallStreamHandler } from "./call-stream.ts";
 import { IncomingConnectUnary } from "./connect/incoming-connect-unary.ts";
 import type { JsonCodecs } from "./encode-message.ts";
 import { IncomingEnvelopedStream } from "./enveloped/incoming-stream.ts";
@@ -18,6 +22,12 @@ import type { CallConnection, IncomingCall } from "./incoming-call.ts";
 import { holdIncomplete, type IncompleteBytes } from "./incomplete-bytes.ts";
 import { methodInPlace, notInJson, protocolOff } from "./refusals.ts";
 import { type RpcRequest, rpcRequest } from "./rpc-request.ts";
+import { WaitingCall } from "./waiting-call.ts";
+
+const privateFields = [
+  new HeaderField("cache-control", "private"),
+  new HeaderField("vary", "authorization"),
+];
 
 /** The listener that accepted a connection. */
 export interface CallListener {
@@ -57,6 +67,7 @@ export abstract class IncomingConnection implements CallConnection {
   readonly #peer: ConnectionPeer;
   readonly #incomplete: readonly IncompleteBytes[];
   readonly #calls = new Set<IncomingCall>();
+  readonly #pending = new PendingAdmissions();
 
   /** @param incomplete count the bytes of incomplete requests, of the connection and the process */
   constructor(
@@ -122,7 +133,7 @@ export abstract class IncomingConnection implements CallConnection {
     stream: CallStream,
     request: RpcRequest,
     hasEnded: boolean,
-  ): IncomingCall | undefined {
+  ): CallStreamHandler | undefined {
     const method = this.#methodOf(request);
     const json = request.encoding === "json" ? this.#jsonCodecs(method) : undefined;
     const call = this.#create(stream, request, method, json);
@@ -130,11 +141,57 @@ export abstract class IncomingConnection implements CallConnection {
     stream.handler = call;
     this.#calls.add(call);
     this.callBegan(stream, request);
-    const refusal = this.#refusal(request, method, json);
+    const { access } = this.dispatcher;
+    const busy = this.#busy(request);
+    if (busy !== undefined) call.refuseUnread(busy, method !== undefined && this.#speaks(request));
+    else if (access === undefined) this.#start(call, request, method, json, undefined);
+    else this.#admit(access, call, request, method, json, hasEnded);
+    if (hasEnded) stream.handler.onEnd(stream, undefined);
+    return stream.handler;
+  }
+
+  /** Starts a call when its caller is verified, and may call the method. */
+  #admit(
+    access: CallAccess,
+    call: IncomingCall,
+    request: RpcRequest,
+    method: AnyMethod | undefined,
+    json: JsonCodecs | undefined,
+    hasEnded: boolean,
+  ): void {
+    let identity: Awaitable<Identity | undefined>;
+    try {
+      if (request.credential instanceof MicroError) throw request.credential;
+      const caller = access.identify(request.credential, this.#peer);
+      identity = method === undefined ? caller : admitIdentity(access, method, caller, this.#peer);
+      if (identity instanceof Promise) {
+        const waiting = new WaitingCall(call, hasEnded, (found) => {
+          call.admit(found);
+          this.#start(call, request, method, json, found);
+        });
+        waiting.wait(this.#pending.wait(identity, waiting));
+        return;
+      }
+    } catch (reason) {
+      call.stream.handler = call;
+      call.refuseUnread(codecError(reason, "not-executed"), true);
+      return;
+    }
+    call.admit(identity);
+    this.#start(call, request, method, json, identity);
+  }
+
+  /** Starts a call, unless it does not fit its method. */
+  #start(
+    call: IncomingCall,
+    request: RpcRequest,
+    method: AnyMethod | undefined,
+    json: JsonCodecs | undefined,
+    identity: Identity | undefined,
+  ): void {
+    const refusal = this.#misfit(request, method, json, identity);
     if (refusal === undefined) call.start();
-    else call.refuseUnread(refusal, method !== undefined && this.#speaks(request));
-    if (hasEnded) call.onEnd();
-    return call;
+    else call.refuseUnread(refusal, method !== undefined);
   }
 
   /** Called when a call begins, before anything is sent; {@link callEnded} may follow at once. */
@@ -160,18 +217,23 @@ export abstract class IncomingConnection implements CallConnection {
     return dispatcher.method(name) ?? (isGoMicro ? byEndpoint(dispatcher, name) : undefined);
   }
 
-  /** Returns why a call is refused; undefined if it is not. */
-  #refusal(
-    request: RpcRequest,
+  /** Returns why no call in its protocol is accepted now; undefined if calls are. */
+  #busy(request: RpcRequest): MicroError | undefined {
+    const { address, draining } = this.#listener;
+    if (!this.#speaks(request)) return protocolOff(request.protocol, address);
+    return draining ? listenerDraining(address) : undefined;
+  }
+
+  /** Returns why a call that is admitted is refused; undefined if it is not. */
+  #misfit(
+    { problem, encoding, name }: RpcRequest,
     method: AnyMethod | undefined,
     json: JsonCodecs | undefined,
+    identity: Identity | undefined,
   ): MicroError | undefined {
-    const { address, draining, dispatcher } = this.#listener;
-    const { problem, protocol, encoding, name } = request;
-    if (!this.#speaks(request)) return protocolOff(protocol, address);
-    if (draining) return listenerDraining(address);
+    const { address, dispatcher } = this.#listener;
     if (method === undefined) {
-      return dispatcher.unknownMethod?.(name) ?? unknownMethod(name, address);
+      return dispatcher.unknownMethod?.(name, identity) ?? unknownMethod(name, address);
     }
     if (encoding === "json" && json === undefined) return notInJson(method);
     return problem === undefined ? undefined : codecError(problem, "not-executed");
@@ -190,12 +252,20 @@ export abstract class IncomingConnection implements CallConnection {
     if (enveloped === undefined) {
       const isGettable = known === undefined || method.idempotency === "no_side_effects";
       if (!isUnary || (isGet && !isGettable)) return undefined;
-      return new IncomingConnectUnary(this, stream, method, this.#peer, request, json);
+      const header = isGet && known !== undefined ? this.#getHeader(request, known) : request;
+      return new IncomingConnectUnary(this, stream, method, this.#peer, header, json);
     }
     // Connect envelopes only the messages of streams.
     if (isUnary && protocol === "connect") return undefined;
     const Call = isUnary ? IncomingEnvelopedUnary : IncomingEnvelopedStream;
     return new Call(this, stream, method, this.#peer, request, json, enveloped);
+  }
+
+  /** Keeps the response to a GET out of shared caches if it depends on who calls. */
+  #getHeader(request: RpcRequest, { auth }: AnyMethod): RpcRequest {
+    if (this.dispatcher.access === undefined) return request;
+    if (auth?.public === true && request.credential === undefined) return request;
+    return { ...request, responseFields: [...request.responseFields, ...privateFields] };
   }
 
   /** Returns the codecs of a method in JSON; undefined if it cannot be spoken in JSON. */

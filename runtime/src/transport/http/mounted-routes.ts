@@ -1,3 +1,4 @@
+import type { Peer } from "../../call/call.ts";
 import type { TransportLimits } from "../transport.ts";
 import type { IncompleteBytes } from "./incomplete-bytes.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
@@ -29,6 +30,7 @@ export interface MountingListener {
 
 /** What the requests of one connection share. */
 export interface HttpConnection {
+  readonly peer: Peer;
   readonly untaken: StalledResponses;
   /** Count the received bytes of incomplete requests: the connection, and the process. */
   readonly incomplete: readonly IncompleteBytes[];

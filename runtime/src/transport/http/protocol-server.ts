@@ -180,8 +180,8 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     const untaken = this.#untakenResponses();
     const open = new Set<HttpResponse>();
     const held = IncompleteBytes.ofConnection(this.#maxIncompleteBytes);
-    const connection: Connection = { open, untaken, incomplete: [held, this.#incomplete] };
     const peer = new ConnectionPeer(peerAddress, this.#transport);
+    const connection: Connection = { open, peer, untaken, incomplete: [held, this.#incomplete] };
     this.#peers.set(socket, peer);
     this.#connections.set(socket, connection);
     socket.on("error", () => undefined);

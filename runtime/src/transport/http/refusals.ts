@@ -33,7 +33,7 @@ export function notInJson(method: AnyMethod): MicroError {
 }
 
 /** Returns a method in place of one that is not served, for the call that is refused. */
-export function methodInPlace(name: string, { enveloped }: CallForm): AnyMethod {
+export function methodInPlace(name: string, { enveloped }: Pick<CallForm, "enveloped">): AnyMethod {
   const kind: MethodKind = enveloped === undefined ? "unary" : "client_streaming";
   return {
     service: "",

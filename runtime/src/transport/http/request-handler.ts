@@ -1,15 +1,20 @@
 import type { ServerResponse } from "node:http";
-import type { MicroError } from "../../base/error.ts";
+import { MicroError } from "../../base/error.ts";
 import type { WebAccess } from "../../base/web-access.ts";
+import type { Peer } from "../../call/call.ts";
+import type { AnyMethod } from "../../call/method.ts";
+import { admitCall } from "../admission.ts";
+import { codecError } from "../call-errors.ts";
 import { outcomeKey, rawLines, setHeader } from "../http-headers.ts";
 import type { Dispatcher } from "../transport.ts";
 import { abandonBody } from "./abandon-body.ts";
+import { statusOf } from "./connect/connect-response.ts";
 import { corsLines } from "./cors.ts";
 import { respondToProbe } from "./health-probe.ts";
 import type { HttpConnection, MountedHandler } from "./mounted-routes.ts";
-import { switchedOff } from "./refusals.ts";
+import { methodInPlace, switchedOff } from "./refusals.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
-import { isMethodPath, repeatedLine } from "./request-header.ts";
+import { credentialIn, isMethodPath, repeatedLine } from "./request-header.ts";
 import type { HttpServeOptions } from "./serve-options.ts";
 
 /** The listener that received a request. */
@@ -32,6 +37,7 @@ export interface Reception {
 export class RequestHandler {
   readonly #reception: Reception;
   readonly #options: HttpServeOptions;
+  readonly #mountedMethods = new Map<string, AnyMethod>();
 
   constructor(reception: Reception, options: HttpServeOptions) {
     this.#reception = reception;
@@ -79,9 +85,54 @@ export class RequestHandler {
     if (this.#options.health ?? true) {
       if (respondToProbe(request, response, path, () => this.#reception.notReady())) return;
     }
-    if (wrongOrigin !== undefined) refuse(response, wrongOrigin);
-    else if (mounted?.has(path) === true) await mounted.respond(request, response, connection);
-    else this.#respondWithProblem(request, response, path);
+    if (wrongOrigin !== undefined) {
+      refuse(response, wrongOrigin);
+      return;
+    }
+    const isMounted = mounted?.has(path) === true;
+    const method = isMounted ? this.#mountedMethod(path) : this.#methodAt(path);
+    if (method !== undefined) {
+      const refusal = await this.#accessRefusal(request, method, connection.peer);
+      if (response.destroyed) return;
+      if (refusal !== undefined) {
+        refuseCaller(response, refusal);
+        return;
+      }
+    }
+    if (isMounted) await mounted.respond(request, response, connection);
+    else this.#respondWithProblem(request, response, path, method);
+  }
+
+  #methodAt(path: string): AnyMethod | undefined {
+    return isMethodPath(path) ? this.#reception.dispatcher.method(path.slice(1)) : undefined;
+  }
+
+  /** The schema of a mounted route says nothing that is known here, so only rules grant it. */
+  #mountedMethod(path: string): AnyMethod {
+    let method = this.#mountedMethods.get(path);
+    if (method === undefined) {
+      method = methodInPlace(path.slice(1), { enveloped: undefined });
+      this.#mountedMethods.set(path, method);
+    }
+    return method;
+  }
+
+  /** Returns why a caller learns nothing of a method. */
+  async #accessRefusal(
+    { rawHeaders }: HttpRequest,
+    method: AnyMethod,
+    peer: Peer,
+  ): Promise<MicroError | undefined> {
+    const { access } = this.#reception.dispatcher;
+    if (access === undefined) return undefined;
+    const credential = credentialIn(rawLines(rawHeaders));
+    if (credential instanceof MicroError) return credential;
+    try {
+      await admitCall(access, method, credential, peer);
+      return undefined;
+    } catch (reason) {
+      return codecError(reason, "not-executed");
+    }
   }
 
   /** Says which pages may read the response. Returns true after it has responded to a preflight. */
@@ -97,9 +148,12 @@ export class RequestHandler {
   }
 
   /** Responds to a request that no protocol has, or that does not fit its method. */
-  #respondWithProblem(request: HttpRequest, response: HttpResponse, path: string): void {
-    const { dispatcher } = this.#reception;
-    const method = isMethodPath(path) ? dispatcher.method(path.slice(1)) : undefined;
+  #respondWithProblem(
+    request: HttpRequest,
+    response: HttpResponse,
+    path: string,
+    method: AnyMethod | undefined,
+  ): void {
     if (method === undefined) {
       plain(response, 404, this.#nothingFound(request));
       return;
@@ -155,6 +209,12 @@ function plain(response: HttpResponse, status: number, text: string): void {
 function refuse(response: HttpResponse, error: MicroError): void {
   response.setHeader(outcomeKey, "not-executed");
   plain(response, 403, `${error.message}\n`);
+}
+
+/** Responds to a caller that may not call. */
+function refuseCaller(response: HttpResponse, error: MicroError): void {
+  response.setHeader(outcomeKey, "not-executed");
+  plain(response, statusOf(error.code), `${error.message}\n`);
 }
 
 /** Returns the host names that a request uses for this server: HTTP/2 has two places for them. */

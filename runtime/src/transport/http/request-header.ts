@@ -1,4 +1,6 @@
-import { isMicroError, type MicroError } from "../../base/error.ts";
+import { asMicroError, isMicroError, type MicroError } from "../../base/error.ts";
+import type { Credential } from "../../call/account.ts";
+import { credentialFrom } from "../admission.ts";
 import { type HeaderLine, metadataFrom } from "../http-headers.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
@@ -18,6 +20,8 @@ export interface RequestHeader {
   readonly metadata: Uint8Array | undefined;
   /** Why the metadata cannot be read. */
   readonly metadataError: MicroError | undefined;
+  /** The credential that it presents, or why that cannot be one. */
+  readonly credential: Credential | MicroError | undefined;
   /** Whether its path is one of a method, and nothing is stated twice that may not be. */
   readonly isProper: boolean;
   /** Whether it has the line that only go-micro's gRPC client sends. */
@@ -88,6 +92,7 @@ export function readRequestHeader(
     fetchSite: values.get("sec-fetch-site"),
     metadata,
     metadataError,
+    credential: credentialIn(lines),
     isOfGoMicro: values.has("x-content-type"),
     expectsContinue: values.get("expect")?.toLowerCase() === "100-continue",
   };
@@ -99,6 +104,19 @@ export function readRequestHeader(
  */
 export function isMethodPath(path: string): boolean {
   return /^\/[\w.-]+\/\w+$/.test(path);
+}
+
+/** Returns the credential in the lines `authorization` of a header, or why it cannot be one. */
+export function credentialIn(lines: Iterable<HeaderLine>): Credential | MicroError | undefined {
+  const values: string[] = [];
+  for (const [line, value] of lines) {
+    if (line.toLowerCase() === "authorization") values.push(value);
+  }
+  try {
+    return credentialFrom(values);
+  } catch (reason) {
+    return asMicroError(reason);
+  }
 }
 
 function encodedMetadata(

@@ -26,6 +26,11 @@ const httpStatus: Readonly<Record<Code, number>> = {
   unauthenticated: 401,
 };
 
+/** Returns the HTTP status of an error. */
+export function statusOf(code: Code): number {
+  return httpStatus[code];
+}
+
 const responseHeads: Readonly<Record<Encoding, HeaderTemplate>> = {
   binary: successHead("application/proto"),
   json: successHead("application/json"),
