@@ -3,8 +3,15 @@ import { MicroError } from "../base/error.ts";
 import type { WebAccess } from "../base/web-access.ts";
 import type { Identity } from "../call/account.ts";
 import type { ConnectionPeer } from "../call/connection-peer.ts";
-import { codecError, listenerDraining, tooManyCalls, wrongKind } from "../transport/call-errors.ts";
+import {
+  codecError,
+  listenerDraining,
+  responseUnread,
+  tooManyCalls,
+  wrongKind,
+} from "../transport/call-errors.ts";
 import { PendingAdmissions } from "../transport/pending-admissions.ts";
+import { type OutputHolder, unreadOutput } from "../transport/unread-output.ts";
 import type { ConnectionOwner, GoMicroConnection } from "./connection.ts";
 import { writeError } from "./error-headers.ts";
 import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";
@@ -60,13 +67,20 @@ interface HeldMessages {
   bytes: number;
 }
 
+interface Response {
+  readonly header: OutgoingHeader;
+  readonly body: Uint8Array;
+}
+
 interface Slot {
   readonly call: IncomingUnary | undefined;
-  response: { header: OutgoingHeader; body: Uint8Array } | undefined;
+  response: Response | undefined;
 }
 
 /** Serves one connection: unary calls in order, and streams by their ids. */
-export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamOutlet {
+export class IncomingConnection
+  implements ConnectionOwner, UnaryOutlet, StreamOutlet, OutputHolder
+{
   readonly #connections: IncomingConnections;
   readonly #peer: ConnectionPeer;
   #connection: GoMicroConnection | undefined;
@@ -97,6 +111,13 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
 
   get blocked(): boolean {
     return this.#connection?.blocked ?? false;
+  }
+
+  /** With the responses that wait for those of earlier requests. */
+  get unsentBytes(): number {
+    let sum = this.#connection?.unsentBytes ?? 0;
+    for (const { response } of this.#slots) sum += response?.body.length ?? 0;
+    return sum;
   }
 
   /** Serves this connection from now on. */
@@ -161,7 +182,11 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
 
   complete(call: IncomingUnary, header: OutgoingHeader, body: Uint8Array): void {
     const slot = this.#slots.find((it) => it.call === call);
-    if (slot !== undefined) slot.response = { header, body };
+    if (slot !== undefined) {
+      slot.response = unreadOutput.isFull(this)
+        ? failed(header, responseUnread(call.request.method.name))
+        : { header, body };
+    }
     this.#flush();
   }
 
@@ -334,11 +359,8 @@ export class IncomingConnection implements ConnectionOwner, UnaryOutlet, StreamO
         this.send(header, body);
       } catch (reason) {
         // The connection does not accept the response, for example because it is too large.
-        const instead: OutgoingHeader = new Map();
-        const id = header.get(headerName.id);
-        if (id !== undefined) instead.set(headerName.id, id);
-        writeError(instead, codecError(reason, "executed"), "");
-        this.send(instead, new Uint8Array(0));
+        const instead = failed(header, codecError(reason, "executed"));
+        this.send(instead.header, instead.body);
       }
     }
     this.#adjustReading();
@@ -384,4 +406,13 @@ function noEvents(topic: string): MicroError {
     `the event on ${topic.slice(0, 100)} was sent as a call; events are received through the broker`,
     { outcome: "not-executed" },
   );
+}
+
+/** Returns an error in place of a response with this header. */
+function failed(header: OutgoingHeader, error: MicroError): Response {
+  const instead: OutgoingHeader = new Map();
+  const id = header.get(headerName.id);
+  if (id !== undefined) instead.set(headerName.id, id);
+  writeError(instead, error, "");
+  return { header: instead, body: new Uint8Array(0) };
 }

@@ -69,6 +69,10 @@ export class SocketConnection implements GoMicroConnection {
     return this.#socket.writableNeedDrain;
   }
 
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   send(header: OutgoingHeader, body: Uint8Array): void {
     if (!this.#ending && !this.#socket.destroyed) this.#socket.write(this.#encode(header, body));
   }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Deadline } from "../../base/deadline.ts";
+import { type OutputHolder, unreadOutput } from "../unread-output.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { Connection } from "./connection.ts";
 import { countLength, DataReceiver } from "./data-receiver.ts";
@@ -19,7 +20,10 @@ import { Http2Stream, type ResetBy, type StreamConnection, type StreamHandler } 
 import { sweepStreams } from "./stream-sweep.ts";
 
 /** The streams of a connection, and what both sides do with them. */
-export abstract class StreamingConnection extends Connection implements StreamConnection, SendPort {
+export abstract class StreamingConnection
+  extends Connection
+  implements StreamConnection, SendPort, OutputHolder
+{
   protected readonly streams: Map<number, Http2Stream> = new Map();
   protected readonly closedStreams: ClosedStreams = new ClosedStreams();
   readonly #blocks: HeaderBlocks;
@@ -73,8 +77,12 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   /** Whether so much waits to be sent that nothing more should be buffered for the peer. */
   get outputFull(): boolean {
-    const { queuedBytes, sentBytes } = this.#sendFlow;
-    return this.#backlog.isFull(queuedBytes + this.socket.writableLength, sentBytes);
+    const { unsentBytes } = this;
+    return this.#backlog.isFull(unsentBytes, this.#sendFlow.sentBytes) || unreadOutput.isFull(this);
+  }
+
+  get unsentBytes(): number {
+    return this.#sendFlow.queuedBytes + this.socket.writableLength;
   }
 
   /** Whether so many bytes would be passed on at once. */
@@ -215,6 +223,7 @@ export abstract class StreamingConnection extends Connection implements StreamCo
 
   /** Ends all streams because the connection has ended. */
   protected abortAll(): void {
+    unreadOutput.forget(this);
     for (const stream of [...this.streams.values()]) {
       this.abort(stream, errorCode.cancel, "connection");
     }

@@ -3,6 +3,7 @@ import { closeSocket } from "../../base/close-socket.ts";
 import { type Deadline, monotonicNow, turnNow } from "../../base/deadline.ts";
 import { asMicroError, codeFromNumber, codeToNumber, MicroError } from "../../base/error.ts";
 import type { TransportLimits } from "../transport.ts";
+import { type OutputHolder, unreadOutput } from "../unread-output.ts";
 import { boundedText } from "./error-status.ts";
 import { type FrameHandler, FrameReader } from "./frame-reader.ts";
 import { FrameWatch } from "./frame-watch.ts";
@@ -29,7 +30,7 @@ export interface Resumable {
  * The part of a native connection that both sides share: preface and HELLO, reading and writing
  * frames, PING, GOAWAY, and closing. Each side adds what frames mean for its calls.
  */
-export abstract class Connection implements FrameHandler {
+export abstract class Connection implements FrameHandler, OutputHolder {
   readonly socket: Socket;
   readonly limits: TransportLimits;
   readonly writer: FrameWriter;
@@ -166,7 +167,11 @@ export abstract class Connection implements FrameHandler {
   /** Whether the peer leaves so much unread that no further response may be buffered for it. */
   get outputFull(): boolean {
     const most = Math.max(maxUnsentResponseBytes, 16 * this.limits.maxMessageBytes);
-    return this.choked && this.socket.writableLength > most;
+    return this.choked && (this.unsentBytes > most || unreadOutput.isFull(this));
+  }
+
+  get unsentBytes(): number {
+    return this.socket.writableLength;
   }
 
   /**
@@ -217,6 +222,7 @@ export abstract class Connection implements FrameHandler {
     this.#frameWatch.end();
     this.#reader.stop();
     this.writer.destroy();
+    unreadOutput.forget(this);
     closeSocket(this.socket, violated);
     const waiting = this.#waiting;
     this.#waiting = [];
