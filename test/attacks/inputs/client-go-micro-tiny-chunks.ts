@@ -6,7 +6,7 @@ const count = 400_000;
 export const attack: Attack = {
   protocol: "client: go-micro",
   description: "response of a server in chunks of one byte",
-  bounds: { cpuMsPerMB: 1_500, heldPerByte: 3, stallMs: 1_000 },
+  bounds: { cpuMsPerMB: 1_500, heldPerByte: 3 },
   async run(target) {
     const { address } = await hostileServer(target, (socket) => {
       socket.once("data", async () => {

@@ -16,7 +16,7 @@ export const attack: Attack = {
   protocol: "client: HTTP",
   description: "gRPC response of a server in DATA frames of one byte",
   // What Node's HTTP/2 takes for a frame; the pieces of a message themselves are joined at once.
-  bounds: { cpuMsPerMB: 12_000, heldPerByte: 40, stallMs: 600 },
+  bounds: { cpuMsPerMB: 12_000, heldPerByte: 40 },
   async run(target) {
     const { address } = await hostileServer(target, (socket) => {
       socket.write(Buffer.concat([setting(4, 1 << 20), frame(types.settings, ack, 0)]));

@@ -8,7 +8,7 @@ export const attack: Attack = {
   protocol: "NATS",
   description: "events of 1 MB that become millions of objects",
   // Of 1 MB, unknown groups are just within the limit, and are decoded.
-  bounds: { cpuMsPerMB: 180, heldPerByte: 4, stallMs: 500 },
+  bounds: { cpuMsPerMB: 180, heldPerByte: 4 },
   setup: new URL("../wire/typed-events-setup.ts", import.meta.url),
   missing: missingNats,
   async run(target) {
