@@ -8,7 +8,7 @@ export interface GoMicroConnection {
   readonly peer: string;
   /** Whether messages sent now would only be buffered. The owner is notified when that changes. */
   readonly blocked: boolean;
-  /** What was sent and waits for the peer to read, in bytes; undefined if that is not known. */
+  /** Bytes that were sent and that the peer has not read yet; undefined if that is not known. */
   readonly unsentBytes?: number;
   send(header: OutgoingHeader, body: Uint8Array): void;
   /** Stops receiving messages until {@link resume}. Has no effect if pausing is not possible. */
