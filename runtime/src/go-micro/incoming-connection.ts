@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { MicroError } from "../base/error.ts";
+import { type OutputHolder, unreadOutput } from "../base/unread-output.ts";
 import type { WebAccess } from "../base/web-access.ts";
 import type { Identity } from "../call/account.ts";
 import type { ConnectionPeer } from "../call/connection-peer.ts";
@@ -11,7 +12,6 @@ import {
   wrongKind,
 } from "../transport/call-errors.ts";
 import { PendingAdmissions } from "../transport/pending-admissions.ts";
-import { type OutputHolder, unreadOutput } from "../transport/unread-output.ts";
 import type { ConnectionOwner, GoMicroConnection } from "./connection.ts";
 import { writeError } from "./error-headers.ts";
 import type { IncomingCall, IncomingCalls } from "./incoming-call.ts";

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Deadline } from "../../base/deadline.ts";
-import { type OutputHolder, unreadOutput } from "../unread-output.ts";
+import { type OutputHolder, unreadOutput } from "../../base/unread-output.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { Connection } from "./connection.ts";
 import { countLength, DataReceiver } from "./data-receiver.ts";
