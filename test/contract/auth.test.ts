@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { anyAuth, goMicroAuth, jwtAuth } from "@micro-es/runtime/auth";
+import { memoryStore, silentLogger } from "@micro-es/runtime";
+import { anyAuth, goMicroAuth, jwtAuth, localAuth } from "@micro-es/runtime/auth";
 import { testAuth } from "@micro-es/runtime/testing";
 import { describe, expect, test } from "vitest";
 import { signedToken, TokenIssuer } from "../support/token-issuer.ts";
@@ -66,6 +67,14 @@ const create: Record<string, () => Promise<AuthFixture>> = {
     ...tokens,
     auth: anyAuth([goMicroAuth(fleet), jwtAuth({ issuer: name, audience, keys: jwks })]),
   }),
+  async local() {
+    const store = memoryStore();
+    return {
+      auth: localAuth({ store, issuer: "acme", logger: silentLogger }),
+      issuer: "acme",
+      cleanUp: () => store.close(),
+    };
+  },
   test: async () => ({ auth: testAuth(), issuer: "test" }),
 };
 

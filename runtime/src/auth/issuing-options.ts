@@ -37,12 +37,20 @@ export function checkGenerate(name: string, id: string, options: GenerateOptions
 }
 
 /**
+ * Checks the options that every grant has.
+ * @throws MicroError `invalid_argument`
+ */
+export function checkTokenOptions(name: string, grant: TokenOptions): void {
+  checkOptions<TokenOptions>(`token of ${name}`, grant, tokenKinds);
+}
+
+/**
  * Checks the argument of `Auth.token` where it exchanges nothing but secrets.
  * @throws MicroError `invalid_argument`; `unimplemented` for another grant.
  */
 export function requireSecretGrant(name: string, grant: TokenGrant): SecretGrant {
   const owner = `token of ${name}`;
-  checkOptions<TokenOptions>(owner, grant, tokenKinds);
+  checkTokenOptions(name, grant);
   if (grant.grant !== "secret") {
     throw new MicroError("unimplemented", `${owner} takes only the grant "secret"`, {
       outcome: "not-executed",

@@ -141,7 +141,7 @@ export function isAccountId(id: unknown): id is string {
 }
 
 /** @throws MicroError `invalid_argument` for a scope that cannot be in the claim `scope`. */
-export function checkScopes(scopes: readonly string[]): void {
+function checkScopes(scopes: readonly string[]): void {
   const allowed = (scope: unknown) =>
     typeof scope === "string" && /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(scope);
   if (Array.isArray(scopes) && scopes.length <= maxScopes && scopes.every(allowed)) return;

@@ -12,14 +12,9 @@ import type {
   TokenGrant,
   TokenOptions,
 } from "../auth.ts";
+import { checkTokenOptions } from "../issuing-options.ts";
 import { invalidCredential } from "../refusals.ts";
-import {
-  type Accounts,
-  checkScopes,
-  isAccountId,
-  ownClaims,
-  type StoredAccount,
-} from "./accounts.ts";
+import { type Accounts, isAccountId, ownClaims, type StoredAccount } from "./accounts.ts";
 import type { Assertions } from "./assertions.ts";
 import type { FailureLimit } from "./failure-limit.ts";
 import { actorClaim, issueToken, lifeOf, type TokenContent } from "./issue-token.ts";
@@ -60,7 +55,8 @@ export class Grants {
   /** @throws MicroError as `Auth.token` */
   async token(grant: TokenGrant): Promise<Token> {
     try {
-      checkTokenOptions(grant);
+      checkTokenOptions("localAuth", grant);
+      checkAudience(grant);
       switch (grant.grant) {
         case "secret":
           return await this.#bySecret(grant);
@@ -232,8 +228,7 @@ function audienceOf({ audience }: TokenOptions): readonly string[] | undefined {
 }
 
 /** @throws MicroError `invalid_argument` */
-function checkTokenOptions(grant: TokenOptions): void {
-  if (grant.scopes !== undefined) checkScopes(grant.scopes);
+function checkAudience(grant: TokenOptions): void {
   const audience = audienceOf(grant);
   if (
     audience === undefined ||

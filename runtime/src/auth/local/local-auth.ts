@@ -5,6 +5,7 @@ import { Closable } from "../../base/closable.ts";
 import { monotonicNow } from "../../base/deadline.ts";
 import { MicroError, messageOf } from "../../base/error.ts";
 import { createLogger, type Logger } from "../../base/logger.ts";
+import { checkOptions } from "../../base/option-check.ts";
 import { PartLogger } from "../../base/part-logger.ts";
 import type { Account, Credential } from "../../call/account.ts";
 import type { Peer } from "../../call/call.ts";
@@ -20,6 +21,7 @@ import type {
   Token,
   TokenGrant,
 } from "../auth.ts";
+import { checkGenerate } from "../issuing-options.ts";
 import { KeptFile } from "../kept-file.ts";
 import { invalidCredential } from "../refusals.ts";
 import { RevocationListeners } from "../revocation-listeners.ts";
@@ -33,16 +35,18 @@ import { type KeptState, readKeptState } from "./kept-state.ts";
 import type { KeyState } from "./key-ring.ts";
 import { KeyWrap } from "./make-key.ts";
 import {
-  checkLocalAuthOptions,
+  checkStoreAndAudience,
   defaultMaxStaleMs,
   defaultRefreshMs,
   defaultRotationMs,
   type LocalAuthOptions,
+  localAuthKinds,
   wrappingKey,
 } from "./options.ts";
 import { RefreshTokens } from "./refresh-tokens.ts";
 import { Revocations } from "./revocations.ts";
 import { SecretHasher } from "./secret-hasher.ts";
+import { serveTokens } from "./serve-tokens.ts";
 import { SigningKeys } from "./signing-keys.ts";
 
 /** An account, without what proves it. */
@@ -97,6 +101,12 @@ export interface LocalAuth extends Auth {
   keySet(): { readonly keys: readonly JsonWebKey[] };
   /** Serves the key set, as at `/.well-known/jwks.json`, from a server of `node:http`. */
   readonly serveKeySet: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Serves {@link Auth.token} as a token endpoint of OAuth 2.0, for `clientSecret` and other
+   * clients, from a server of `node:http` or `node:https`. Secrets pass through it: serve it over
+   * TLS, or on this machine only.
+   */
+  readonly serveTokens: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 /** The longest time that a start waits for the store, in milliseconds. */
@@ -125,7 +135,8 @@ const pollRevocationMs = 10_000;
  * @throws MicroError `invalid_argument` for an option that cannot be used.
  */
 export function localAuth(options: LocalAuthOptions): LocalAuth {
-  checkLocalAuthOptions(options);
+  checkOptions("localAuth", options, localAuthKinds);
+  checkStoreAndAudience(options);
   return new StoreAuth(options);
 }
 
@@ -266,6 +277,7 @@ export class StoreAuth extends Closable implements LocalAuth {
   }
 
   async generate(id: string, options: GenerateOptions = {}): Promise<NewAccount> {
+    checkGenerate("localAuth", id, options);
     await this.#ready();
     const { secret = randomBytes(32).toString("base64url"), ...rest } = options;
     const account = await this.#accounts.create(id, { secret }, rest, this.#clock.now());
@@ -279,6 +291,7 @@ export class StoreAuth extends Closable implements LocalAuth {
     publicKey: JsonWebKey,
     options: Omit<GenerateOptions, "secret"> = {},
   ): Promise<AccountInfo> {
+    checkGenerate("localAuth", id, options);
     await this.#ready();
     const now = this.#clock.now();
     const account = await this.#accounts.create(id, { publicKey }, options, now);
@@ -348,6 +361,10 @@ export class StoreAuth extends Closable implements LocalAuth {
       "cache-control": `public, max-age=${maxAgeS}`,
     });
     response.end(method === "HEAD" ? undefined : body);
+  };
+
+  readonly serveTokens = (request: IncomingMessage, response: ServerResponse): void => {
+    void serveTokens(request, response, (grant) => this.token(grant));
   };
 
   protected async closeOnce(): Promise<void> {

@@ -1,7 +1,6 @@
 import { MicroError } from "../../base/error.ts";
 import type { Logger } from "../../base/logger.ts";
 import {
-  checkOptions,
   durationMs,
   either,
   logger,
@@ -77,7 +76,8 @@ const keyEncryptionKey: OptionKind = {
   accepts: (value) => keyOf(value)?.length === keyBytes,
 };
 
-const kinds: OptionKindsOf<LocalAuthOptions> = {
+/** The options of `localAuth`. */
+export const localAuthKinds: OptionKindsOf<LocalAuthOptions> = {
   store: required(part("a Store", "natsStore()", "read", "write", "list")),
   sync: part("a Sync", "natsSync()", "lock", "lead"),
   issuer: required(text),
@@ -91,10 +91,8 @@ const kinds: OptionKindsOf<LocalAuthOptions> = {
   logger,
 };
 
-/** @throws MicroError `invalid_argument` */
-export function checkLocalAuthOptions(options: LocalAuthOptions): void {
-  checkOptions("localAuth", options, kinds);
-  const { store, audience } = options;
+/** @throws MicroError `invalid_argument` for a store or an audience that cannot be used. */
+export function checkStoreAndAudience({ store, audience }: LocalAuthOptions): void {
   if (!store.guarantees.compareAndSet) {
     throw invalid(`the store ${store.name} has no compare-and-set, which single use needs`);
   }
