@@ -1,4 +1,9 @@
 export { anyAuth } from "./auth/any/any-auth.ts";
+export {
+  type CertificateAuthOptions,
+  certificateAuth,
+} from "./auth/certificate/certificate-auth.ts";
+export type { TrustBundle, TrustBundles } from "./auth/certificate/trust-bundles.ts";
 export { type GoMicroAuthOptions, goMicroAuth } from "./auth/go-micro/go-micro-auth.ts";
 export { type JwtAuthOptions, jwtAuth } from "./auth/jwt/jwt-auth.ts";
 export {

@@ -19,6 +19,10 @@ export interface CertificateInit {
   readonly names: readonly string[];
   /** Seconds from now until it expires. Default: two days. */
   readonly seconds?: number;
+  /** Whether it may issue others. */
+  readonly isAuthority?: boolean;
+  /** Further lines of OpenSSL's configuration: extensions, and then sections. */
+  readonly more?: string;
 }
 
 const twoDays = 2 * 86_400;
@@ -53,10 +57,12 @@ export class TestAuthority implements Disposable {
   }
 
   /** A key with a certificate for clients and servers. */
-  issue({ names, seconds = twoDays }: CertificateInit): IssuedIdentity {
+  issue(init: CertificateInit): IssuedIdentity {
+    const { names, seconds = twoDays, isAuthority = false, more = "" } = init;
     const name = `leaf${this.#count++}`;
     const request = this.#request(name, name);
-    const extensions = `subjectAltName=${names.join(",")}\nbasicConstraints=CA:FALSE\n`;
+    const constraints = `basicConstraints=CA:${isAuthority ? "TRUE" : "FALSE"}`;
+    const extensions = `subjectAltName=${names.join(",")}\n${constraints}\n${more}\n`;
     const cert = this.#sign(request, extensions, seconds, false) + this.#chain;
     return { key: readFileSync(join(this.#folder, `${name}.key`), "utf8"), cert };
   }

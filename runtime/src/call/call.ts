@@ -1,7 +1,7 @@
 import { type Deadline, remainingMs } from "../base/deadline.ts";
 import { MicroError } from "../base/error.ts";
 import { Metadata } from "../base/metadata.ts";
-import type { Account, Identity } from "./account.ts";
+import type { Account, Credential, Identity } from "./account.ts";
 import type { AnyMethod } from "./method.ts";
 
 /** A value, or a promise of it. */
@@ -14,7 +14,7 @@ export interface Peer {
   /** Name of the transport that carried the call, such as `tcp`. */
   readonly transport: string;
   /** The client certificate of the connection; undefined without one. */
-  readonly certificate?: PeerCertificate;
+  readonly certificate?: PeerCertificate | undefined;
 }
 
 /**
@@ -123,6 +123,7 @@ export class ServerCall implements CallContext {
   /** Notified of {@link cancel}; a field instead of an event, because every call has one. */
   observer: CallObserver | undefined = undefined;
 
+  #credential: Credential | undefined = undefined;
   #requestMetadata: Metadata | undefined;
   #responseMetadata: Metadata | undefined = undefined;
   #trailers: Metadata | undefined = undefined;
@@ -212,6 +213,19 @@ export class ServerCall implements CallContext {
     this.cancelled = reason;
     this.#controller?.abort(reason);
     this.observer?.callCancelled(this);
+  }
+
+  /**
+   * The credential that came with the call apart from the metadata, where the protocol has a place
+   * for it. It does not show in logs.
+   */
+  get credential(): Credential | undefined {
+    return this.#credential;
+  }
+
+  /** Called by the transport when a credential came with the call. */
+  present(credential: Credential | undefined): void {
+    this.#credential = credential;
   }
 
   /** Called by the transport, once it has asked whether the caller may call the method. */

@@ -1,4 +1,4 @@
-import type { Peer } from "./call.ts";
+import type { Peer, PeerCertificate } from "./call.ts";
 
 /** The kinds of calls counted per connection: unary calls, and streams. */
 export type CallKind = "calls" | "streams";
@@ -12,12 +12,26 @@ export class ConnectionPeer implements Peer {
   readonly transport: string;
   // Private, so that handlers and logs see a plain peer.
   readonly #atWork: Record<CallKind, number>;
+  readonly #certificate: PeerCertificate | undefined;
 
-  /** @param sharing the peer of the same connection for calls of another protocol */
-  constructor(address: string, transport: string, sharing?: ConnectionPeer) {
+  /**
+   * @param certificate of the client
+   * @param sharing the peer of the same connection for calls of another protocol
+   */
+  constructor(
+    address: string,
+    transport: string,
+    certificate?: PeerCertificate,
+    sharing?: ConnectionPeer,
+  ) {
     this.address = address;
     this.transport = transport;
+    this.#certificate = certificate;
     this.#atWork = sharing === undefined ? { calls: 0, streams: 0 } : sharing.#atWork;
+  }
+
+  get certificate(): PeerCertificate | undefined {
+    return this.#certificate;
   }
 
   atWork(kind: CallKind): number {

@@ -5,6 +5,7 @@ import { MicroError } from "../base/error.ts";
 import type { WebAccess } from "../base/web-access.ts";
 import { ConnectionPeer } from "../call/connection-peer.ts";
 import { listenerDraining } from "../transport/call-errors.ts";
+import { clientCertificate } from "../transport/port/client-certificate.ts";
 import type { ProtocolServer } from "../transport/port/protocol-server.ts";
 import { within } from "../transport/settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport/transport.ts";
@@ -95,7 +96,7 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
       return;
     }
     const served = this.add(
-      new ConnectionPeer(peerAddress, this.transport),
+      new ConnectionPeer(peerAddress, this.transport, clientCertificate(socket)),
       (owner) => new SocketConnection(socket, peerAddress, this.limits, owner),
     );
     const idleMs = this.#options.idleTimeoutMs ?? defaultIdleMs;
@@ -152,7 +153,7 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
   exchange(request: IncomingMessage, response: ServerResponse, peer: ConnectionPeer): void {
     const { address } = peer;
     this.add(
-      new ConnectionPeer(address, this.transport, peer),
+      new ConnectionPeer(address, this.transport, peer.certificate, peer),
       (owner) => new ExchangeConnection(request, response, address, this.limits, owner),
     );
   }

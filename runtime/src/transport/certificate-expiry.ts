@@ -10,7 +10,19 @@ const longestTimerMs = 2 ** 31 - 1;
 export function onCertificateExpiry(socket: TLSSocket, listener: (expiredAt: Date) => void): void {
   if (!socket.authorized) return;
   const expiresAt = earliestExpiry(socket.getPeerCertificate(true));
-  if (expiresAt === undefined) return;
+  if (expiresAt !== undefined) callAt(expiresAt, socket, listener);
+}
+
+/**
+ * As {@link onCertificateExpiry}, for the peer's own certificate alone, which need not be verified.
+ * Calls the listener at once if the certificate has already expired.
+ */
+export function onLeafExpiry(socket: TLSSocket, listener: (expiredAt: Date) => void): void {
+  const expiresAt = Date.parse(socket.getPeerCertificate().valid_to);
+  callAt(Number.isNaN(expiresAt) ? 0 : expiresAt, socket, listener);
+}
+
+function callAt(expiresAt: number, socket: TLSSocket, listener: (expiredAt: Date) => void): void {
   let timer: NodeJS.Timeout | undefined;
   const check = () => {
     const leftMs = expiresAt - Date.now();

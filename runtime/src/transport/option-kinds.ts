@@ -71,6 +71,7 @@ const serverIdentity: OptionKind = {
 export const tls: OptionKind = optionsOf<{ server: ServerTlsOptions; client: ClientTlsOptions }>({
   server: optionsOf<ServerTlsOptions>({
     identity: required(identity),
+    clientCertificate: oneOf("none", "optional", "required"),
     requireClientCertificate: flag,
   }),
   client: optionsOf<ClientTlsOptions>({

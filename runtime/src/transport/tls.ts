@@ -9,6 +9,9 @@ import type { Transport } from "./transport.ts";
  */
 export type TlsIdentity = Pick<SecureContextOptions, "key" | "cert" | "ca" | "passphrase" | "crl">;
 
+/** Whether a listener asks its clients for certificates, and accepts clients without one. */
+export type ClientCertificateMode = "none" | "optional" | "required";
+
 /** TLS options of a listener. TLS 1.2 is the minimum; connections without TLS are refused. */
 export interface ServerTlsOptions {
   /**
@@ -17,8 +20,17 @@ export interface ServerTlsOptions {
    */
   readonly identity: TlsIdentity | ReloadableIdentity;
   /**
-   * Whether a client must present a certificate signed by `ca` (mutual TLS). Such connections end
-   * when the certificate expires, and sessions are not resumed. Default false.
+   * Whether clients are asked for a certificate (mutual TLS), and whether connections without one
+   * are accepted. Connections with a certificate end when it expires, and sessions are not resumed.
+   *
+   * With `ca` in {@link identity}, a certificate must have been issued by one of these authorities.
+   * Without, the handshake proves only that the client has the key of the certificate, and
+   * `certificateAuth` verifies the issuers. Default `none`.
+   */
+  readonly clientCertificate?: ClientCertificateMode;
+  /**
+   * `true` is `clientCertificate: "required"`, with the authorities of the system if `ca` is not
+   * set. Default false.
    */
   readonly requireClientCertificate?: boolean;
 }
@@ -107,6 +119,29 @@ export class ReloadableIdentity {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+/** How a listener treats the certificates of its clients. */
+export interface ClientCertificateRules {
+  readonly mode: ClientCertificateMode;
+  /** Whether the handshake verifies the issuers of a certificate; otherwise an `Auth` does. */
+  readonly isVerified: boolean;
+}
+
+/** @throws MicroError `invalid_argument` for options that contradict each other. */
+export function clientCertificateRules(options: ServerTlsOptions): ClientCertificateRules {
+  const { clientCertificate, requireClientCertificate, identity } = options;
+  if (clientCertificate === undefined) {
+    return { mode: requireClientCertificate === true ? "required" : "none", isVerified: true };
+  }
+  if (requireClientCertificate !== undefined) {
+    throw new MicroError(
+      "invalid_argument",
+      'tls.server has clientCertificate and requireClientCertificate, which is clientCertificate: "required"; remove the latter',
+      { outcome: "not-executed" },
+    );
+  }
+  return { mode: clientCertificate, isVerified: currentIdentity(identity).ca !== undefined };
 }
 
 /** Returns the current identity. */

@@ -2,7 +2,7 @@ import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
 import { context as contextKind } from "../../base/option-kinds.ts";
 import type { Credential } from "../../call/account.ts";
-import type { CallContext } from "../../call/call.ts";
+import { type CallContext, ServerCall } from "../../call/call.ts";
 import type { CredentialSource } from "../../call/credential-source.ts";
 import { credentialOf } from "../../transport/admission.ts";
 import { BearerCredential } from "./bearer-credential.ts";
@@ -45,5 +45,6 @@ export function forwardCaller(
 
 /** The credential that came with a call; undefined without one. */
 export function callerCredential(context: CallContext): Credential | undefined {
-  return credentialOf(context.requestMetadata);
+  const apart = context instanceof ServerCall ? context.credential : undefined;
+  return apart ?? credentialOf(context.requestMetadata);
 }

@@ -14,6 +14,7 @@ import { jsonFormatWith } from "../../codec/json.ts";
 import { listenerDraining } from "../call-errors.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
 import { defaultHttp2Limits, type Http2Limits } from "../http2/limits.ts";
+import { clientCertificate } from "../port/client-certificate.ts";
 import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
 import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
@@ -180,7 +181,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     const untaken = this.#untakenResponses();
     const open = new Set<HttpResponse>();
     const held = IncompleteBytes.ofConnection(this.#maxIncompleteBytes);
-    const peer = new ConnectionPeer(peerAddress, this.#transport);
+    const peer = new ConnectionPeer(peerAddress, this.#transport, clientCertificate(socket));
     const connection: Connection = { open, peer, untaken, incomplete: [held, this.#incomplete] };
     this.#peers.set(socket, peer);
     this.#connections.set(socket, connection);

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { MicroError } from "../../base/error.ts";
 import { ConnectionPeer } from "../../call/connection-peer.ts";
+import { clientCertificate } from "../port/client-certificate.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
 import { ServerConnection, type ServerConnectionOwner } from "./server-connection.ts";
@@ -59,7 +60,7 @@ export class NativeListener implements ServerConnectionOwner {
    * Serves a connection. Bytes already read from it must first be returned with `socket.unshift`.
    */
   accept(socket: Socket, peerAddress: string): void {
-    const peer = new ConnectionPeer(peerAddress, this.#transport);
+    const peer = new ConnectionPeer(peerAddress, this.#transport, clientCertificate(socket));
     const connection = new ServerConnection(socket, peer, this.#limits, this);
     this.#connections.add(connection);
     if (this.#connections.size > this.#limits.maxConnections) {

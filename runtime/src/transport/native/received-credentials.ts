@@ -1,6 +1,6 @@
 import { asMicroError, MicroError } from "../../base/error.ts";
 import { Bucket } from "../../base/rate-limit.ts";
-import type { Identity } from "../../call/account.ts";
+import type { Credential, Identity } from "../../call/account.ts";
 import type { Awaitable, Peer } from "../../call/call.ts";
 import { credentialFrom } from "../admission.ts";
 import type { CallAccess } from "../transport.ts";
@@ -14,6 +14,8 @@ export class ReceivedCredentials {
   readonly #access: CallAccess;
   readonly #peer: Peer;
   readonly #verifications: Verification[] = [];
+  /** The credentials themselves, for handlers that forward their callers. */
+  readonly #credentials: (Credential | undefined)[] = [];
   readonly #failures = new Bucket({ what: "credentials", burst: 100, perSecond: 10 });
 
   constructor(access: CallAccess, peer: Peer) {
@@ -50,6 +52,11 @@ export class ReceivedCredentials {
     return verification;
   }
 
+  /** Returns the credential with a number. */
+  credential(number: number): Credential | undefined {
+    return this.#credentials[number];
+  }
+
   /** Whether a credential has the number. */
   has(number: number): boolean {
     return this.#verifications[number] !== undefined;
@@ -57,7 +64,9 @@ export class ReceivedCredentials {
 
   #verify(number: number, token: string): Verification {
     try {
+      this.#credentials[number] = undefined;
       const credential = credentialFrom([`Bearer ${token}`]);
+      this.#credentials[number] = credential;
       const identity = this.#access.identify(credential, this.#peer);
       if (identity instanceof Promise) this.#settle(number, identity);
       return identity;

@@ -277,6 +277,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     if (isStream) {
       const call = new IncomingStream(this, id, method, this.#peer, metadata, deadline);
       this.#add(call);
+      if (proof !== 0) call.present(this.#credentials?.credential(proof));
       if (access !== undefined) this.#admit(call, identity);
       if (call.ended) return;
       this.#receive(call, flags, bytes, at, end, (flags & flag.message) !== 0);
@@ -285,6 +286,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
     }
     const call = new IncomingUnary(this, id, method, this.#peer, metadata, deadline);
     this.#add(call);
+    if (proof !== 0) call.present(this.#credentials?.credential(proof));
     if (access !== undefined) this.#admit(call, identity);
     if (call.isWaiting) call.hold(bytes, at, end);
     else if (!call.ended) call.run(bytes, at, end);

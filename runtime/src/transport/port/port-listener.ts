@@ -5,11 +5,13 @@ import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
 import { WebAccess } from "../../base/web-access.ts";
 import { loadDescriptors } from "../../codec/file-descriptors.ts";
-import { onCertificateExpiry } from "../certificate-expiry.ts";
+import { onCertificateExpiry, onLeafExpiry } from "../certificate-expiry.ts";
 import { NativeListener } from "../native/native-listener.ts";
 import { nativeRefusal } from "../native/refuse-connection.ts";
 import { listenKinds } from "../option-kinds.ts";
 import {
+  type ClientCertificateRules,
+  clientCertificateRules,
   currentIdentity,
   expired,
   handshakeFailed,
@@ -17,6 +19,7 @@ import {
   type ServerTlsOptions,
 } from "../tls.ts";
 import type { Dispatcher, Listener, ListenOptions, TransportLimits } from "../transport.ts";
+import { readClientCertificate } from "./client-certificate.ts";
 import { LazyProtocolServer } from "./lazy-protocol-server.ts";
 import type { PortProtocol, ProtocolServer, WireProtocol } from "./protocol-server.ts";
 import { ProtocolSniffer, type ProtocolSnifferOwner } from "./protocol-sniffer.ts";
@@ -114,6 +117,7 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
       };
       return [protocol, new LazyProtocolServer(protocol.name, load, options)];
     });
+    const asks = tls !== undefined && clientCertificateRules(tls).mode !== "none";
     this.#tls = tls && nodeTls && this.#secure(tls, nodeTls);
     const identity = tls?.identity;
     this.#forgetIdentity =
@@ -122,7 +126,7 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
             this.#tls?.setSecureContext({
               ...next,
               minVersion: "TLSv1.2",
-              ...(tls?.requireClientCertificate === true && { secureOptions: noTickets }),
+              ...(asks && { secureOptions: noTickets }),
             }),
           )
         : () => undefined;
@@ -228,39 +232,50 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
     await this.#stopped;
   }
 
-  #secure(
-    { identity, requireClientCertificate = false }: ServerTlsOptions,
-    { createServer }: typeof import("node:tls"),
-  ): TlsServer {
+  #secure(options: ServerTlsOptions, { createServer }: typeof import("node:tls")): TlsServer {
+    const rules = clientCertificateRules(options);
+    const asks = rules.mode !== "none";
     const server = createServer(
       {
-        ...currentIdentity(identity),
+        ...currentIdentity(options.identity),
         minVersion: "TLSv1.2",
         ALPNProtocols: ["h2", "http/1.1", nativeAlpn],
         handshakeTimeout: this.#limits.handshakeTimeoutMs,
-        requestCert: requireClientCertificate,
+        requestCert: asks,
         // A client that resumes a session presents no certificate, and proves possession of no key.
-        ...(requireClientCertificate && { secureOptions: noTickets }),
+        ...(asks && { secureOptions: noTickets }),
         // Checked below: Node would leave the underlying connection open.
         rejectUnauthorized: false,
       },
       (socket) => {
         this.#shaken(socket);
-        if (!requireClientCertificate) this.#firstBytes.read(socket);
-        else if (!socket.authorized) {
-          this.#refuse(socket, handshakeFailed(socket.authorizationError));
-        } else if (socket.isSessionReused()) {
-          this.#refuse(socket, handshakeFailed(new Error("a session was resumed")));
-        } else {
-          onCertificateExpiry(socket, (at) => this.#refuse(socket, expired("client", at)));
-          if (!socket.destroyed) this.#firstBytes.read(socket);
-        }
+        const refusal = asks ? this.#checkClient(socket, rules) : undefined;
+        if (refusal !== undefined) this.#refuse(socket, refusal);
+        else if (!socket.destroyed) this.#firstBytes.read(socket);
       },
     );
     server.on("tlsClientError", (error, socket) =>
       this.unrecognized(socket, handshakeFailed(error)),
     );
     return server;
+  }
+
+  /** Returns why a client is refused for its certificate; undefined if it is not. */
+  #checkClient(
+    socket: TLSSocket,
+    { mode, isVerified }: ClientCertificateRules,
+  ): MicroError | undefined {
+    if (socket.isSessionReused()) return handshakeFailed(new Error("a session was resumed"));
+    const certificate = readClientCertificate(socket);
+    if (certificate === undefined) {
+      if (mode === "optional") return undefined;
+      return handshakeFailed(new Error("the client presented no certificate"));
+    }
+    if (isVerified && !socket.authorized) return handshakeFailed(socket.authorizationError);
+    const end = (at: Date) => this.#refuse(socket, expired("client", at));
+    if (isVerified) onCertificateExpiry(socket, end);
+    else onLeafExpiry(socket, end);
+    return undefined;
   }
 
   /** Called when a TLS handshake has completed. */
