@@ -41,6 +41,10 @@ export {
 export type { DeadLetter, DeadLetters } from "./broker/dead-letter-admin.ts";
 export { type HttpBrokerOptions, httpBroker } from "./broker/http/broker.ts";
 export { MemoryBrokerNetwork, memoryBroker } from "./broker/memory/broker.ts";
+export type { EventKey } from "./broker/signed-events/event-keys.ts";
+export type { EventSigner } from "./broker/signed-events/event-signature.ts";
+export type { EventsOptions } from "./broker/signed-events/events-options.ts";
+export { signedBroker } from "./broker/signed-events/signed-broker.ts";
 export type { Topic } from "./broker/topic.ts";
 export { type BatchOptions, inBatches } from "./call/batches.ts";
 export {

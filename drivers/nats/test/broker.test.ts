@@ -1,6 +1,7 @@
+import { generateKeyPairSync } from "node:crypto";
 import { brokerContract, type CreateBrokers } from "@micro-es/contract/broker";
 import { jetstreamBroker, natsBroker } from "@micro-es/nats";
-import { type Broker, type IncomingEvent, silentLogger } from "@micro-es/runtime";
+import { type Broker, type IncomingEvent, signedBroker, silentLogger } from "@micro-es/runtime";
 import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
@@ -35,6 +36,26 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
       return several(count, (more) => jetstreamBroker({ ...options, ...more }));
     },
   };
+  test.each(Object.entries(create))("signed events show their publisher: %s", async (_, make) => {
+    const { brokers } = await make(2);
+    const [from, to] = brokers as [Broker, Broker];
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    const order = { issuer: "acme", account: "service:order", keyId: "order-1" };
+    const sign = { ...order, key: privateKey };
+    const keys = [{ ...order, key: publicKey }];
+    const seen: (string | undefined)[] = [];
+    await signedBroker(to, { verify: "required", keys }, undefined).subscribe(
+      "signed",
+      (event) => void seen.push(`${event.account?.id} ${event.key}`),
+      { maxDeliveries: 1 },
+    );
+    await from.publish("signed", textEvent);
+    const publisher = signedBroker(from, { sign }, undefined);
+    await publisher.publish("signed", { ...textEvent, key: "7", metadata: { tenant: "a" } });
+    await expect.poll(() => seen).toEqual(["service:order 7"]);
+    for (const broker of brokers) await broker.close();
+  });
+
   test("takes the events of a Go service, and sends JSON that Go accepts", async () => {
     const go = await connect({ servers: server.url });
     await using broker = natsBroker({ servers: server.url, format: "go-micro", logger });

@@ -1,6 +1,7 @@
 import type { Backend } from "../base/backend-state.ts";
 import type { Deadline } from "../base/deadline.ts";
 import type { Metadata, MetadataInit } from "../base/metadata.ts";
+import type { Account } from "../call/account.ts";
 import type { Awaitable, ParentContext } from "../call/call.ts";
 import type { DeadLetters } from "./dead-letter-admin.ts";
 
@@ -48,6 +49,11 @@ export interface IncomingEvent extends ParentContext {
   readonly typeName: string;
   readonly key: string | undefined;
   readonly metadata: Metadata;
+  /**
+   * The publisher of the event, as its signature proves; undefined for an event without one, and where
+   * signatures are not verified (`events.verify`).
+   */
+  readonly account?: Account | undefined;
   /** Number of this attempt by the subscriber or group to handle the event; the first is 1. */
   readonly attempt: number;
 }

@@ -5,6 +5,7 @@ import { MicroError } from "../base/error.ts";
 import { LinkedSignal } from "../base/linked-signal.ts";
 import { Metadata, type MetadataInit } from "../base/metadata.ts";
 import { checkOptions } from "../base/option-check.ts";
+import type { Account } from "../call/account.ts";
 import { type ParentContext, selectMetadata } from "../call/call.ts";
 import { copyOf } from "../codec/wire/slab.ts";
 import {
@@ -193,6 +194,16 @@ export function abortedPublication(reason: unknown, mayBeSent: boolean): MicroEr
   return new MicroError(error.code, error.message, { cause: reason, outcome: "unknown" });
 }
 
+/** Metadata key of bearer tokens. */
+const tokenKey = "authorization";
+
+/** Every subscriber would have the token, and dead letters would keep it for days. */
+function tokenInEvent(topic: string): MicroError {
+  return refused(
+    `an event on ${topic} has metadata ${tokenKey}, which every subscriber could use; sign events instead (events.sign)`,
+  );
+}
+
 /** The metadata of every event without any; records are never changed. */
 const noMetadata = new Metadata();
 
@@ -214,6 +225,7 @@ function outgoingMetadata(
   }
   const metadata = new Metadata(propagated);
   for (const key of reservedEventKeys) metadata.delete(key);
+  metadata.delete(tokenKey);
   if (event.metadata !== undefined) {
     const own = new Metadata(event.metadata);
     for (const key of reservedEventKeys) {
@@ -223,6 +235,7 @@ function outgoingMetadata(
         );
       }
     }
+    if (own.has(tokenKey)) throw tokenInEvent(topic);
     metadata.assign(own);
   }
   setEventDeadline(metadata, options?.deadline);
@@ -256,6 +269,8 @@ export class DeliveredEvent implements IncomingEvent {
   readonly key: string | undefined;
   readonly attempt: number;
   readonly deadline: Deadline;
+  /** Set once the signature of the event is verified. */
+  account: Account | undefined = undefined;
 
   readonly #received: Metadata;
   readonly #propagate: readonly string[];

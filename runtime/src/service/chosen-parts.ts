@@ -1,9 +1,12 @@
+import type { AccessOptions } from "../auth/access-control.ts";
 import { BackendUrl } from "../base/backend-url.ts";
 import { MicroError } from "../base/error.ts";
 import { createLogger, type Logger } from "../base/logger.ts";
 import { omitUndefined } from "../base/omit-undefined.ts";
 import { closeInOrder } from "../base/settle-all.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { EventsOptions } from "../broker/signed-events/events-options.ts";
+import { signedBroker } from "../broker/signed-events/signed-broker.ts";
 import type { CredentialSource } from "../call/credential-source.ts";
 import type { Client, ClientInterceptor } from "../client/client.ts";
 import { buildClient } from "../client/rpc-client.ts";
@@ -57,6 +60,8 @@ export type ServerLimitOptions = Pick<
 export interface PartOptions extends ServerAddressOptions, ServerLimitOptions {
   readonly registry?: Registry;
   readonly broker?: Broker;
+  readonly events?: EventsOptions;
+  readonly access?: AccessOptions;
   readonly store?: Store;
   readonly sync?: Sync;
   readonly config?: Config;
@@ -147,7 +152,7 @@ export class ChosenParts {
   }
 
   get broker(): Broker {
-    this.#broker ??= this.#options.broker ?? this.#own(this.#choose("broker"));
+    this.#broker ??= this.#withEvents(this.#options.broker ?? this.#own(this.#choose("broker")));
     return this.#broker;
   }
 
@@ -285,6 +290,11 @@ export class ChosenParts {
       (backend && kind !== "transport" ? this.#backends.partIfAny(kind, backend) : undefined) ??
       this.#backends.part(kind, { variable: undefined, url: BackendUrl.parse(byDefault[kind])! })
     );
+  }
+
+  #withEvents(broker: Broker): Broker {
+    const { events, access } = this.#options;
+    return events === undefined ? broker : signedBroker(broker, events, access?.rules);
   }
 
   #backend(): NamedUrl | undefined {

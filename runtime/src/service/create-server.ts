@@ -7,6 +7,7 @@ import { checkOptions, list } from "../base/option-check.ts";
 import { owned } from "../base/option-kinds.ts";
 import { shareLogger } from "../base/part-logger.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { EventsOptions } from "../broker/signed-events/events-options.ts";
 import type { Debug } from "../debug/debug.ts";
 import type { Registry } from "../registry/registry.ts";
 import { buildServer, type ServerListen } from "../server/rpc-server.ts";
@@ -39,6 +40,12 @@ export interface ServerOptions extends ServerAddressOptions, ServerLimitOptions 
   readonly registry?: Registry;
   /** The broker of its subscribers. Default: HTTP, point to point. */
   readonly broker?: Broker;
+  /**
+   * Signs the events that it publishes, and verifies those that it receives; handlers then see who
+   * published an event (`context.account`). Rules of type `topic` in {@link access} apply. Default:
+   * events are neither signed nor verified.
+   */
+  readonly events?: EventsOptions;
   /** Observes the server and exposes what it sees; as in `ServiceOptions`. */
   readonly debug?: Debug;
   /** Wrap every incoming call and every event of a subscriber, the first outermost. */

@@ -22,6 +22,7 @@ import {
   transports,
 } from "../base/option-kinds.ts";
 import { propagatedKeys } from "../base/secret-keys.ts";
+import { events } from "../broker/signed-events/option-kinds.ts";
 import { access, authOrFalse, listen, serverLimitKinds } from "../server/option-kinds.ts";
 import type { Requirements } from "./check-guarantees.ts";
 import type { ServiceOptions } from "./service.ts";
@@ -39,6 +40,7 @@ export const programKinds: OptionKindsOf<
     | "metadata"
     | "registry"
     | "broker"
+    | "events"
     | "debug"
     | "auth"
     | "access"
@@ -60,6 +62,7 @@ export const programKinds: OptionKindsOf<
   metadata: labels,
   registry,
   broker,
+  events,
   debug,
   auth: authOrFalse,
   access,

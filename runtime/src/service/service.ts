@@ -2,6 +2,7 @@ import type { AccessOptions } from "../auth/access-control.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { EventsOptions } from "../broker/signed-events/events-options.ts";
 import type { CredentialSource } from "../call/credential-source.ts";
 import type { Client, ClientInterceptor } from "../client/client.ts";
 import type { Config } from "../config/config.ts";
@@ -53,6 +54,12 @@ export interface ServiceOptions {
   readonly transports?: readonly Transport[];
   /** Default: HTTP, point to point. */
   readonly broker?: Broker;
+  /**
+   * Signs the events that it publishes, and verifies those that it receives; handlers then see who
+   * published an event (`context.account`). Rules of type `topic` in {@link access} apply. Default:
+   * events are neither signed nor verified.
+   */
+  readonly events?: EventsOptions;
   /** Default: in memory. */
   readonly store?: Store;
   /** Default: in memory, among the parts of this process. */
