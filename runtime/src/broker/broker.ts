@@ -50,8 +50,8 @@ export interface IncomingEvent extends ParentContext {
   readonly key: string | undefined;
   readonly metadata: Metadata;
   /**
-   * The publisher of the event, as its signature proves; undefined for an event without one, and where
-   * signatures are not verified (`events.verify`).
+   * The publisher of the event, as its signature proves; undefined for an event without one, and
+   * where signatures are not verified (`events.verify`).
    */
   readonly account?: Account | undefined;
   /** Number of this attempt by the subscriber or group to handle the event; the first is 1. */

@@ -46,8 +46,8 @@ const clockSkewMs = 60_000;
 
 /**
  * A broker whose events are signed and verified. A signature proves the publisher of an event and
- * its topic, and that neither its body, its type nor its ordering key was changed; it does not cover
- * other metadata. Closing it closes the broker.
+ * its topic, and that neither its body, its type nor its ordering key was changed; it does not
+ * cover other metadata. Closing it closes the broker.
  *
  * @throws MicroError `invalid_argument` for a key that cannot be used.
  */

@@ -37,11 +37,15 @@ afterEach(async () => {
   for (const it of open.splice(0).reverse()) await it.close();
 });
 
+/** The first connection by a protocol loads its code, which takes long on a busy machine. */
+const patient = { handshakeTimeoutMs: 20_000 };
+
 /** A server that records the credentials that reach it. */
 async function serve(tls: boolean, at = host, transport?: Transport) {
   const arrived: unknown[] = [];
   const listens =
-    transport ?? tcpTransport(tls ? { tls: { server: { identity: certificate } } } : {});
+    transport ??
+    tcpTransport({ ...patient, ...(tls && { tls: { server: { identity: certificate } } }) });
   const dispatcher = answering({
     unary: (_request, call) => {
       arrived.push(call.requestMetadata.get("authorization"));
@@ -73,6 +77,7 @@ async function clientOf(address: string, transport: Transport, options: ClientOp
     transports: [transport],
     credentials: staticToken(token),
     environment: { MICRO_LOG_LEVEL: "silent" },
+    dialTimeoutMs: 20_000,
     ...options,
   });
   open.push(client);
@@ -88,16 +93,17 @@ interface Way {
 const url = (address: string, tls: boolean) => `${tls ? "https" : "http"}://${address}`;
 const ways: Record<string, Way> = {
   native: {
-    transport: (client) => tcpTransport(client && { tls: { client } }),
+    transport: (client) => tcpTransport({ ...patient, ...(client && { tls: { client } }) }),
     address: (address) => address,
   },
   "gRPC over HTTP/2": {
-    transport: (client) => httpTransport(client && { tls: { client } }),
+    transport: (client) => httpTransport({ ...patient, ...(client && { tls: { client } }) }),
     address: url,
   },
   "Connect over HTTP/1.1": {
     transport: (client) =>
       httpTransport({
+        ...patient,
         protocol: "connect",
         httpVersion: "1.1",
         ...(client && { tls: { client } }),
@@ -221,6 +227,13 @@ test("a token goes only to the services that it is for", async () => {
   await call({ credentials: staticToken(jwt("stock"), { services: ["echo"] }) });
   await call({ credentials: staticToken(jwt("stock"), { services: "any" }) });
   expect(arrived).toHaveLength(3);
+});
+
+test.each(["", [], 1])("an identity of a service that is %j is refused", async (identity) => {
+  const { address } = await serve(true, "127.0.0.1");
+  const transport = tcpTransport({ tls: { client: { identityOf: () => identity as string } } });
+  const error = await errorOf((await clientOf(address, transport))());
+  expect(error.message).toMatch(/tls\.client\.identityOf\("echo"\) returned neither/);
 });
 
 test("options that cannot work are refused", () => {
