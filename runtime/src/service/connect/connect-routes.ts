@@ -31,11 +31,14 @@ import { ResponseWriter } from "./response-writer.ts";
  * ```ts
  * import { createService, tcpTransport } from "@micro-es/runtime";
  * import { connectRoutes } from "@micro-es/runtime/connect";
- * import { routes } from "../router.js";
+ * import { Greeter } from "./gen/greeter/v1/greeter_pb.js";
  *
+ * const routes = connectRoutes((router) =>
+ *   router.service(Greeter, { hello: ({ name }) => ({ message: `Hello ${name}` }) }),
+ * );
  * const service = createService({
  *   name: "greeter",
- *   transports: [tcpTransport({ http: { routes: connectRoutes(routes) } })],
+ *   transports: [tcpTransport({ http: { routes } })],
  * });
  * ```
  */

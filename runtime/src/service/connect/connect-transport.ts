@@ -39,7 +39,7 @@ type AnyOf = Method<Message, Message, Message, Message>;
  * import { createClient as createConnectClient } from "@connectrpc/connect";
  * import { createClient } from "@micro-es/runtime";
  * import { connectTransport } from "@micro-es/runtime/connect";
- * import { Greeter } from "../gen/greeter/v1/greeter_pb.js";
+ * import { Greeter } from "./gen/greeter/v1/greeter_pb.js";
  *
  * const greeter = createConnectClient(Greeter, connectTransport(createClient()));
  * const { message } = await greeter.hello({ name: "Ada" });
