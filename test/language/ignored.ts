@@ -10,6 +10,4 @@ export const ignored: readonly RegExp[] = [
   /^test\/proto\/grpc\//,
   /^test\/docs\/proto\//,
   /^test\/language\/(?:phrases|check\.test)\.ts$/,
-  // Their titles are not reworded yet.
-  /^runtime\/src\/transport\/http\/.*\.test\.ts$/,
 ];

@@ -108,7 +108,7 @@ test("only clients of go-micro have such names", async () => {
   expect(await call(client, path, { marked: false })).toMatchObject({ status: "12" });
 });
 
-test("a stream of answers begins without the end of its requests", async () => {
+test("a stream of responses begins before its requests end", async () => {
   const client = await session(answers);
   const outcome = await call(client, "/echo.EchoService/Repeat", { end: false });
   expect(outcome).toMatchObject({ status: "0", bytes: 16 });

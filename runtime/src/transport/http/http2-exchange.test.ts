@@ -283,7 +283,7 @@ test("a request that its caller resets ends, and says so when asked", async () =
   expect(presented!.response.destroyed).toBe(true);
 });
 
-test("what is written for a caller that is gone is discarded, and its writer goes on", async () => {
+test("writes for a caller that has left are discarded, and the writer continues", async () => {
   await restart({ streamWindowBytes: 70_000 });
   const request = client.request("/", true);
   request.consumes = false;
@@ -334,7 +334,7 @@ test("a header over the limits resets its stream, and not the others", async () 
   expect(other.reset).toBeUndefined();
 });
 
-test("what is written to a stream that was reset is taken in a later turn, when its end is reported", async () => {
+test("writes to a stream that was reset are accepted in a later turn, once its end is reported", async () => {
   const most = 10_000;
   let written = 0;
   let isOver = false;

@@ -87,7 +87,7 @@ describe.each(streams)("a stream over HTTP/1.1 as %s", (type) => {
     expect(body.subarray(0, both.length)).toEqual(both);
   });
 
-  test("stops a handler whose responses nobody reads", async () => {
+  test("stops a handler whose responses are not read", async () => {
     let yielded = 0;
     const listener = await serve({
       async *stream() {
@@ -328,7 +328,7 @@ test.each([
   await expect.poll(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
 });
 
-test("metadata and trailers arrive beside an error", async () => {
+test("metadata and trailers arrive together with an error", async () => {
   const listener = await serve({
     unary(_, call) {
       call.responseMetadata.set("x-one", "1");

@@ -478,7 +478,7 @@ describe("Connect calls a unary method", () => {
     });
   });
 
-  test("with what is no message", async () => {
+  test("with bytes that are not a message", async () => {
     const { headers, bytes } = await post("application/json", '{"text":');
     expect(headers[":status"]).toBe(400);
     expect(headers["micro-outcome"]).toBe("not-executed");

@@ -49,7 +49,7 @@ function call(session: ClientHttp2Session, method: string) {
 }
 
 describe("PING", () => {
-  test("for every call, as grpc-go sends it, is no abuse", async () => {
+  test("for every call, as grpc-go sends it, is allowed", async () => {
     const { session, errors } = await connected();
     for (let index = 0; index < 2_000; index++) {
       const stream = call(session, echo.echo.name).resume();
@@ -59,7 +59,7 @@ describe("PING", () => {
     expect(session.destroyed).toBe(false);
   }, 60_000);
 
-  test("for every message of a stream is no abuse", async () => {
+  test("for every message of a stream is allowed", async () => {
     const { session, errors } = await connected();
     const stream = call(session, echo.repeat.name);
     let pings = 0;

@@ -9,12 +9,12 @@ const protocolNames: Readonly<Record<RpcProtocol, string>> = {
   grpcWeb: "gRPC-Web",
 };
 
-/** Returns the error for a call in a protocol that is not spoken here. */
+/** Returns the error for a call in a protocol that is switched off. */
 export function protocolOff(protocol: RpcProtocol, address: string): MicroError {
   return switchedOff(protocolNames[protocol], address, `http.${protocol}`);
 }
 
-/** Returns the error for a request in a protocol that is not spoken here. */
+/** Returns the error for a request in a protocol that is switched off. */
 export function switchedOff(protocol: string, address: string, option: string): MicroError {
   return new MicroError(
     "unimplemented",
@@ -27,7 +27,7 @@ export function switchedOff(protocol: string, address: string, option: string): 
 export function notInJson(method: AnyMethod): MicroError {
   return new MicroError(
     "unimplemented",
-    `${method.name} is not spoken in JSON here, because its codecs have no descriptor; send application/proto`,
+    `${method.name} cannot be called in JSON here, because its codecs have no descriptor; send application/proto`,
     { outcome: "not-executed" },
   );
 }

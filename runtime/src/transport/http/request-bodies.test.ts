@@ -76,8 +76,8 @@ const late = /^4 a message was not complete within 300 ms/;
 describe("a request whose message is not complete in time is ended", () => {
   test.each([
     ["nothing", Buffer.alloc(0)],
-    ["half a prefix", message("hello").subarray(0, 3)],
-    ["half a message", message("hello").subarray(0, 8)],
+    ["a truncated prefix", message("hello").subarray(0, 3)],
+    ["a truncated message", message("hello").subarray(0, 8)],
   ])("where %s has come of a unary call", async (_, bytes) => {
     const { stream, status } = open(session(await serve()), "Echo");
     if (bytes.length > 0) stream.write(bytes);
@@ -162,7 +162,7 @@ describe("by HTTP/1.1 a connection is closed whose request was answered but does
   });
 });
 
-test("by HTTP/1.1 a connection is kept whose refused request ends soon after its answer", async () => {
+test("by HTTP/1.1 a connection is kept if its refused request ends soon after the response", async () => {
   const { address } = await serve();
   const socket = connectTcp(Number(address.split(":")[1]), "127.0.0.1");
   ends.push(() => socket.destroy());

@@ -24,7 +24,7 @@ class Answer implements StalledResponse {
 
 const patience = { stallMs: 1_000, mostBytes: 100, shortStallMs: 200 };
 
-test("a response of which nothing is taken is given up, and one that goes on is not", () => {
+test("a response that is not read is abandoned, and one that makes progress is not", () => {
   const answers = new StalledResponses(patience);
   const began = performance.now();
   const stalled = new Answer(answers, 40);
@@ -36,7 +36,7 @@ test("a response of which nothing is taken is given up, and one that goes on is 
   expect(slow.givenUpAt).toBeUndefined();
 });
 
-test("of a connection that holds much, answers are given up sooner, until it holds little", () => {
+test("responses of a connection that holds much are abandoned sooner, until it holds little", () => {
   const answers = new StalledResponses(patience);
   const began = performance.now();
   const [first, second, third] = [50, 50, 50].map((bytes) => new Answer(answers, bytes));

@@ -105,7 +105,7 @@ describe("a listener", () => {
     expect(once.status).toBe(405);
   });
 
-  test("compresses each answer as its handler says, and tells it which requests were", async () => {
+  test("compresses each response as its handler says, and tells it which requests were compressed", async () => {
     const { address } = await serve({
       unary: (request, call) => {
         call.set(compressResponses, request.fail === "");
@@ -126,7 +126,7 @@ describe("a listener", () => {
     expect(await (await post(url, "{}")).json()).toMatchObject({ server: "false" });
   });
 
-  test("answers a call to a list of servers, as grpcio names whom it calls", async () => {
+  test("responds to a call whose authority is a list of servers, as in grpcio", async () => {
     const { address } = await serve(text);
     const session = connectHttp2(`http://${address}`);
     open.push(session);
@@ -327,7 +327,7 @@ describe("a listener", () => {
     expect(await messageOf(" 100% ☃\n😈 ")).toBe("%20100%25 %E2%98%83%0A%F0%9F%98%88%20");
   });
 
-  test("tells a caller by HTTP/2 who still sends that his answer is over", async () => {
+  test("tells a caller by HTTP/2 that is still sending that the response has ended", async () => {
     const { address } = await serve(text, { http: { maxRequestBytes: 100_000 } });
     const session = connectHttp2(`http://${address}`);
     open.push({ close: () => session.destroy() });

@@ -20,7 +20,7 @@ test("repetitive messages of a call are inflated up to 320 KiB, whatever they we
   });
 });
 
-test("what came before counts for what the next messages may become", async () => {
+test("earlier messages count toward the size that later ones may reach", async () => {
   const inflation = new CallInflation(4 * mb, 100, waited);
   const noise = Buffer.from(Array.from({ length: 20_000 }, (_, at) => (at * 7_919) % 251));
   await inflation.inflate("gzip", gzipSync(noise, { level: 0 }));

@@ -90,7 +90,7 @@ describe("a GET calls a method without side effects", () => {
     expect(fromBinary(EchoResponseSchema, body).text).toBe("hi");
   });
 
-  test("and gets an error as the answer to a message that cannot be read", async () => {
+  test("and gets an error as the response to a message that cannot be read", async () => {
     const { headers, body } = await get("connect=v1&encoding=json&message=%7B");
     expect(headers).toMatchObject({ ":status": 400, "micro-outcome": "not-executed" });
     expect(JSON.parse(body.toString())).toMatchObject({ code: "invalid_argument" });

@@ -199,7 +199,7 @@ describe("gRPC-Web calls", () => {
     expect(seen?.signal.reason).toMatchObject({ code: "deadline_exceeded" });
   });
 
-  test("nobody with a message that cannot be read", async () => {
+  test("no handler with a message that cannot be read", async () => {
     const answer = await call("grpc-web", echo.echo, [plain(Buffer.of(0xff))]);
     expect(webEnd(answer)).toMatchObject({ "grpc-status": "13", "micro-outcome": "not-executed" });
     expect(seen).toBeUndefined();
@@ -258,7 +258,7 @@ describe("Connect calls streams", () => {
 
   test.each([
     ["JSON that is malformed", "connect+json", plain(Buffer.from("{")), "invalid_argument"],
-    ["bytes that are no message", "connect+proto", plain(Buffer.of(0xff)), "internal"],
+    ["bytes that are not a message", "connect+proto", plain(Buffer.of(0xff)), "internal"],
     ["unknown flags", "connect+proto", { flags: 4, data: Buffer.alloc(0) }, "invalid_argument"],
     ["a coding that is not named", "connect+proto", zipped(message({})), "internal"],
   ])("but not with %s", async (_, type, frame, code) => {

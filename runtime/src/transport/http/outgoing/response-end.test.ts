@@ -297,7 +297,7 @@ const connectEnds: [what: string, reply: Reply, code: Code, text: string][] = [
     "m",
   ],
   [
-    "malformed metadata beside an error",
+    "malformed metadata together with an error",
     inEnd('{"error":{"code":"not_found"},"metadata":{"bad name!":["x"],"a":5,"b":["\\u0000"]}}'),
     "not_found",
     "",
