@@ -4,6 +4,7 @@ import {
   createService,
   EventRejected,
   goMicroTransport,
+  httpTransport,
   type Logger,
   MemoryBrokerNetwork,
   MemoryRegistryNetwork,
@@ -75,10 +76,16 @@ test("a token shows nowhere: not in logs, errors, contexts, statistics or dead l
     throw new EventRejected("never good");
   });
   await service.start();
-  const [address = ""] = service.server.addresses;
+  const [listening = ""] = service.server.addresses;
 
-  const transports: Transport[] = [tcpTransport(), goMicroTransport()];
-  for (const transport of transports) {
+  const ways: readonly (readonly [transport: Transport, scheme: string])[] = [
+    [tcpTransport(), ""],
+    [goMicroTransport(), ""],
+    [httpTransport(), "http://"],
+    [httpTransport({ protocol: "connect", httpVersion: "1.1" }), "http://"],
+  ];
+  for (const [transport, scheme] of ways) {
+    const address = `${scheme}${listening}`;
     for (const token of [canary, "token-of-user-none"]) {
       const credentials = staticToken(token);
       const client = createClient({
@@ -94,7 +101,7 @@ test("a token shows nowhere: not in logs, errors, contexts, statistics or dead l
         const call = client.unary(asked, { text }, { address, retry: false });
         seen.push(shown(await call.catch((error: unknown) => error)));
       }
-      const far = { address: "192.0.2.1:1", timeoutMs: 500, retry: false } as const;
+      const far = { address: `${scheme}192.0.2.1:1`, timeoutMs: 500, retry: false } as const;
       seen.push(shown(await errorOf(client.unary(asked, {}, far))));
       seen.push(shown(client), shown(credentials));
       if (transport.protocol !== "native" || token !== canary) continue;

@@ -95,9 +95,7 @@ const ways: Record<string, (client: ClientTlsOptions, address: string) => [Trans
   "go-micro": (client, address) => [goMicroTransport({ tls: { client } }), address],
 };
 
-const askingWho = Object.entries(ways).filter(([name]) => /native|go-micro/.test(name));
-
-describe.each(askingWho)("by %s", (_, way) => {
+describe.each(Object.entries(ways))("by %s", (_, way) => {
   function call(address: string, identity: IssuedIdentity | undefined, method: EchoMethod) {
     const tls: ClientTlsOptions = {
       identity: { ca: authority.ca, ...(identity && { key: identity.key, cert: identity.cert }) },

@@ -238,7 +238,28 @@ export class ServerCall implements CallContext {
   refuse(error: MicroError): void {
     this.cancel(error);
   }
+
+  /** What logs show of a call: no credential, and nothing of the connection. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { method, peer, account, requestMetadata } = this;
+    return {
+      method: method.name,
+      peer: { address: peer.address, transport: peer.transport },
+      ...(account !== undefined && { account: account.id, issuer: account.issuer }),
+      requestMetadata,
+    };
+  }
 }
+
+Object.defineProperty(ServerCall.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: ServerCall) {
+    try {
+      return `Call ${JSON.stringify(this)}`;
+    } catch {
+      return `Call ${this.method.name} (with malformed metadata)`;
+    }
+  },
+});
 
 /** The entries of incoming metadata that outgoing calls forward. */
 export function selectMetadata(incoming: Metadata, keys: readonly string[]): Metadata {

@@ -1,3 +1,4 @@
+import { listenForAbort } from "../../base/abort.ts";
 import type { BackendStatus } from "../../base/backend-state.ts";
 import { type Backoff, backoffMs } from "../../base/backoff.ts";
 import { Closable } from "../../base/closable.ts";
@@ -162,13 +163,12 @@ export class JwksSource extends Closable implements KeySource {
     const controller = new AbortController();
     const give = (reason: string): void => controller.abort(new Error(reason));
     const timer = setTimeout(give, readMs, `no response within ${readMs} ms`);
-    const closed = (): void => give("it was closed");
-    this.#closed.signal.addEventListener("abort", closed, { once: true });
+    const stopListening = listenForAbort(this.#closed.signal, () => give("it was closed"));
     try {
       return await this.#parts.origin.read(controller.signal);
     } finally {
       clearTimeout(timer);
-      this.#closed.signal.removeEventListener("abort", closed);
+      stopListening();
     }
   }
 
