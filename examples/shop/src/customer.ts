@@ -1,5 +1,6 @@
 import { createClient, MicroError } from "@micro-es/runtime";
 import { until } from "../../support/processes.ts";
+import { tokenOf } from "./access.ts";
 import {
   createMailClient,
   createOrdersClient,
@@ -7,7 +8,7 @@ import {
 } from "./gen/shop/v1/shop_micro.ts";
 import { OrderState } from "./gen/shop/v1/shop_pb.ts";
 
-await using client = createClient();
+await using client = createClient({ credentials: tokenOf("customer") });
 const orders = createOrdersClient(client);
 const stock = createStockClient(client);
 const mail = createMailClient(client);
@@ -47,4 +48,13 @@ try {
 } catch (error) {
   if (!(error instanceof MicroError) || error.code !== "failed_precondition") throw error;
   console.log(`  100 pears were refused all the way from stock through orders: ${error.message}`);
+}
+
+await using stranger = createClient();
+try {
+  await createOrdersClient(stranger).place({ customer: "Eve", lines: [] });
+  throw new Error("an order without a token was accepted");
+} catch (error) {
+  if (!(error instanceof MicroError) || error.code !== "unauthenticated") throw error;
+  console.log("  an order without a token was refused");
 }

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { ownNetwork, start } from "../../support/processes.ts";
+import { issueAccess } from "./issuer.ts";
 
-const network = ownNetwork();
 const file = (name: string) => join(import.meta.dirname, `${name}.ts`);
 
 try {
+  await using access = await issueAccess();
+  const network = { ...ownNetwork(), SHOP_ACCESS: access.folder };
   await using orders = start("orders", file("orders"), network);
   await using stock = start("stock", file("stock"), network);
   await using mail = start("mail", file("mail"), network);

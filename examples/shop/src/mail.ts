@@ -1,4 +1,5 @@
 import { createService } from "@micro-es/runtime";
+import { shopAuth } from "./access.ts";
 import {
   type MailHandler,
   registerMailHandler,
@@ -6,7 +7,7 @@ import {
 } from "./gen/shop/v1/shop_micro.ts";
 import type { OrderPlaced, SentRequest, Shipped } from "./gen/shop/v1/shop_pb.ts";
 
-const service = createService({ name: "mail" });
+const service = createService({ name: "mail", auth: shopAuth() });
 
 class Mail implements MailHandler {
   readonly #sent = new Map<string, string[]>();

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type CallContext, createService, type EventContext, MicroError } from "@micro-es/runtime";
+import { shopAuth, tokenOf } from "./access.ts";
 import {
   createStockClient,
   type OrderInit,
@@ -14,7 +15,11 @@ import {
   type Shipped,
 } from "./gen/shop/v1/shop_pb.ts";
 
-const service = createService({ name: "orders" });
+const service = createService({
+  name: "orders",
+  auth: shopAuth(),
+  credentials: tokenOf("orders"),
+});
 const stock = createStockClient(service.client);
 
 class Orders implements OrdersHandler {

@@ -1,5 +1,6 @@
 import { EventEmitter, on } from "node:events";
 import { type CallContext, createService, type EventContext, MicroError } from "@micro-es/runtime";
+import { shopAuth } from "./access.ts";
 import {
   type ReservationInit,
   registerStockHandler,
@@ -9,7 +10,7 @@ import {
 } from "./gen/shop/v1/shop_micro.ts";
 import type { OrderPlaced, ReserveRequest, WatchStockRequest } from "./gen/shop/v1/shop_pb.ts";
 
-const service = createService({ name: "stock" });
+const service = createService({ name: "stock", auth: shopAuth() });
 
 class Stock implements StockHandler {
   readonly #shelves = new Map([

@@ -69,7 +69,8 @@ const ordersOf = (options: TestServiceOptions = {}) =>
   createTestService(
     (service) =>
       registerOrdersHandler(service.server, fakeHandler<OrdersHandler>(new Orders(service))),
-    options,
+    // Access has tests of its own.
+    { auth: false, ...options },
   );
 
 const reserve = "shop.v1.Stock/Reserve";

@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import type {
+  AuthenticatedContext,
   Awaitable,
   CallContext,
   CallOptions,
@@ -14,7 +15,7 @@ import type {
   Server,
   Topic,
 } from "@micro-es/runtime";
-import { calls, described, serves } from "@micro-es/runtime/codegenv1";
+import { authenticated, calls, described, serves } from "@micro-es/runtime/codegenv1";
 import { topic } from "@micro-es/runtime/codegenv1/topic";
 import type {
   GetOrderRequestInit,
@@ -66,11 +67,13 @@ export interface OrdersClient {
   /**
    * Places an order if all its articles are in stock. Not idempotent: repeating it orders twice.
    *
+   * Requires the scope orders.place.
+   *
    * @generated from rpc shop.v1.Orders.Place
    */
   place(request: PlaceRequestInit, options?: CallOptions): Promise<Order>;
   /**
-   * No side effects.
+   * No side effects; requires the scope orders.read.
    *
    * @generated from rpc shop.v1.Orders.Get
    */
@@ -79,7 +82,7 @@ export interface OrdersClient {
 
 /** Creates a client for the service shop.v1.Orders. */
 export function createOrdersClient(client: Client): OrdersClient {
-  calls(client, "shop.v1.Orders", "1fee2902b4e74d8d");
+  calls(client, "shop.v1.Orders", "958b24caad95e486");
   return {
     place: (request, options) => client.unary(Orders_place, request, options),
     get: (request, options) => client.unary(Orders_get, request, options),
@@ -91,15 +94,17 @@ export interface OrdersHandler {
   /**
    * Places an order if all its articles are in stock. Not idempotent: repeating it orders twice.
    *
+   * Requires the scope orders.place.
+   *
    * @generated from rpc shop.v1.Orders.Place
    */
-  place(request: PlaceRequest, context: CallContext): Awaitable<OrderInit>;
+  place(request: PlaceRequest, context: AuthenticatedContext): Awaitable<OrderInit>;
   /**
-   * No side effects.
+   * No side effects; requires the scope orders.read.
    *
    * @generated from rpc shop.v1.Orders.Get
    */
-  get(request: GetOrderRequest, context: CallContext): Awaitable<OrderInit>;
+  get(request: GetOrderRequest, context: AuthenticatedContext): Awaitable<OrderInit>;
   /**
    * Marks the order as shipped.
    *
@@ -112,9 +117,9 @@ export interface OrdersHandler {
 
 /** Registers a handler for the service shop.v1.Orders. */
 export function registerOrdersHandler(server: Server, handler: OrdersHandler): void {
-  serves(server, "shop.v1.Orders", "1fee2902b4e74d8d", handler, ["place", "get", "onShipped"]);
-  server.unary(Orders_place, (request, context) => handler.place(request, context));
-  server.unary(Orders_get, (request, context) => handler.get(request, context));
+  serves(server, "shop.v1.Orders", "958b24caad95e486", handler, ["place", "get", "onShipped"]);
+  server.unary(Orders_place, (request, context) => handler.place(request, authenticated(context)));
+  server.unary(Orders_get, (request, context) => handler.get(request, authenticated(context)));
   server.subscribe(ShippedTopic, (event, context) => handler.onShipped(event, context), {
     queue: "orders",
     name: "shop.v1.Orders/OnShipped",
@@ -131,13 +136,15 @@ export interface StockClient {
   /**
    * Reserves articles for an order. Idempotent by the id of the order.
    *
-   * Timeout 1 s; up to 3 attempts on unavailable; idempotent.
+   * Timeout 1 s; up to 3 attempts on unavailable; idempotent; requires the scope stock.reserve.
    *
    * @generated from rpc shop.v1.Stock.Reserve
    */
   reserve(request: ReserveRequestInit, options?: CallOptions): Promise<Reservation>;
   /**
-   * Sends the quantity of each article, and again after each change.
+   * Sends the quantity of each article, and again after each change. Open to everyone.
+   *
+   * Public.
    *
    * @generated from rpc shop.v1.Stock.Watch
    */
@@ -146,7 +153,7 @@ export interface StockClient {
 
 /** Creates a client for the service shop.v1.Stock. */
 export function createStockClient(client: Client): StockClient {
-  calls(client, "shop.v1.Stock", "56d04b9a7d128391");
+  calls(client, "shop.v1.Stock", "3e2c7624de2bc3ff");
   return {
     reserve: (request, options) => client.unary(Stock_reserve, request, options),
     watch: (request, options) => client.serverStream(Stock_watch, request, options),
@@ -158,13 +165,15 @@ export interface StockHandler {
   /**
    * Reserves articles for an order. Idempotent by the id of the order.
    *
-   * Timeout 1 s; up to 3 attempts on unavailable; idempotent.
+   * Timeout 1 s; up to 3 attempts on unavailable; idempotent; requires the scope stock.reserve.
    *
    * @generated from rpc shop.v1.Stock.Reserve
    */
-  reserve(request: ReserveRequest, context: CallContext): Awaitable<ReservationInit>;
+  reserve(request: ReserveRequest, context: AuthenticatedContext): Awaitable<ReservationInit>;
   /**
-   * Sends the quantity of each article, and again after each change.
+   * Sends the quantity of each article, and again after each change. Open to everyone.
+   *
+   * Public.
    *
    * @generated from rpc shop.v1.Stock.Watch
    */
@@ -181,12 +190,14 @@ export interface StockHandler {
 
 /** Registers a handler for the service shop.v1.Stock. */
 export function registerStockHandler(server: Server, handler: StockHandler): void {
-  serves(server, "shop.v1.Stock", "56d04b9a7d128391", handler, [
+  serves(server, "shop.v1.Stock", "3e2c7624de2bc3ff", handler, [
     "reserve",
     "watch",
     "onOrderPlaced",
   ]);
-  server.unary(Stock_reserve, (request, context) => handler.reserve(request, context));
+  server.unary(Stock_reserve, (request, context) =>
+    handler.reserve(request, authenticated(context)),
+  );
   server.serverStream(Stock_watch, (request, context) => handler.watch(request, context));
   server.subscribe(OrderPlacedTopic, (event, context) => handler.onOrderPlaced(event, context), {
     queue: "stock",
@@ -202,7 +213,7 @@ export function registerStockHandler(server: Server, handler: StockHandler): voi
  */
 export interface MailClient {
   /**
-   * No side effects.
+   * No side effects; requires the scope mail.read.
    *
    * @generated from rpc shop.v1.Mail.Sent
    */
@@ -211,7 +222,7 @@ export interface MailClient {
 
 /** Creates a client for the service shop.v1.Mail. */
 export function createMailClient(client: Client): MailClient {
-  calls(client, "shop.v1.Mail", "5d5af993da1cec66");
+  calls(client, "shop.v1.Mail", "b59dbe4b7f9ae34a");
   return {
     sent: (request, options) => client.unary(Mail_sent, request, options),
   };
@@ -220,11 +231,11 @@ export function createMailClient(client: Client): MailClient {
 /** Handler for the service shop.v1.Mail; register it with {@link registerMailHandler}. */
 export interface MailHandler {
   /**
-   * No side effects.
+   * No side effects; requires the scope mail.read.
    *
    * @generated from rpc shop.v1.Mail.Sent
    */
-  sent(request: SentRequest, context: CallContext): Awaitable<SentResponseInit>;
+  sent(request: SentRequest, context: AuthenticatedContext): Awaitable<SentResponseInit>;
   /**
    * Receives the events of shop.order_placed; one instance in the queue group mail receives each event.
    *
@@ -241,12 +252,12 @@ export interface MailHandler {
 
 /** Registers a handler for the service shop.v1.Mail. */
 export function registerMailHandler(server: Server, handler: MailHandler): void {
-  serves(server, "shop.v1.Mail", "5d5af993da1cec66", handler, [
+  serves(server, "shop.v1.Mail", "b59dbe4b7f9ae34a", handler, [
     "sent",
     "onOrderPlaced",
     "onShipped",
   ]);
-  server.unary(Mail_sent, (request, context) => handler.sent(request, context));
+  server.unary(Mail_sent, (request, context) => handler.sent(request, authenticated(context)));
   server.subscribe(OrderPlacedTopic, (event, context) => handler.onOrderPlaced(event, context), {
     queue: "mail",
     name: "shop.v1.Mail/OnOrderPlaced",
@@ -290,6 +301,7 @@ const Orders_place: Method<PlaceRequest, PlaceRequestInit, Order, OrderInit> = {
   input: /*@__PURE__*/ described(PlaceRequestCodec, shopDescriptors, "PlaceRequestSchema"),
   output: /*@__PURE__*/ described(OrderCodec, shopDescriptors, "OrderSchema"),
   idempotency: "unknown",
+  auth: { scopes: ["orders.place"] },
 };
 
 const Orders_get: Method<GetOrderRequest, GetOrderRequestInit, Order, OrderInit> = {
@@ -299,6 +311,7 @@ const Orders_get: Method<GetOrderRequest, GetOrderRequestInit, Order, OrderInit>
   input: /*@__PURE__*/ described(GetOrderRequestCodec, shopDescriptors, "GetOrderRequestSchema"),
   output: /*@__PURE__*/ described(OrderCodec, shopDescriptors, "OrderSchema"),
   idempotency: "no_side_effects",
+  auth: { scopes: ["orders.read"] },
 };
 
 const Stock_reserve: Method<ReserveRequest, ReserveRequestInit, Reservation, ReservationInit> = {
@@ -310,6 +323,7 @@ const Stock_reserve: Method<ReserveRequest, ReserveRequestInit, Reservation, Res
   idempotency: "idempotent",
   timeoutMs: 1000,
   retry: { attempts: 3, backoffMs: 50, maxBackoffMs: 1000, on: ["unavailable"] },
+  auth: { scopes: ["stock.reserve"] },
 };
 
 const Stock_watch: Method<WatchStockRequest, WatchStockRequestInit, StockLevel, StockLevelInit> = {
@@ -323,6 +337,7 @@ const Stock_watch: Method<WatchStockRequest, WatchStockRequestInit, StockLevel, 
   ),
   output: /*@__PURE__*/ described(StockLevelCodec, shopDescriptors, "StockLevelSchema"),
   idempotency: "unknown",
+  auth: { public: true },
 };
 
 const Mail_sent: Method<SentRequest, SentRequestInit, SentResponse, SentResponseInit> = {
@@ -332,6 +347,7 @@ const Mail_sent: Method<SentRequest, SentRequestInit, SentResponse, SentResponse
   input: /*@__PURE__*/ described(SentRequestCodec, shopDescriptors, "SentRequestSchema"),
   output: /*@__PURE__*/ described(SentResponseCodec, shopDescriptors, "SentResponseSchema"),
   idempotency: "no_side_effects",
+  auth: { scopes: ["mail.read"] },
 };
 
 // Initializers and codecs of the messages.
