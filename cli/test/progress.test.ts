@@ -104,12 +104,19 @@ const slow: readonly (readonly [string, Slow])[] = [
   onNats("config dump --from nats://ADDRESS?bucket=settings", /reading the configuration/),
   onNats("lock ls", /finding locks/),
   onNats("leader ls", /finding leaders/),
+  onNats("auth account order --issuer acme", /creating the account order/),
+  onNats("auth token order --secret-file package.json", /issuing a token for order/),
+  onNats("auth grant order --account order --issuer acme --scopes a", /granting order/),
+  onNats("auth revoke account order", /revoking account order/),
+  onNats("auth list", /reading the store/),
+  onNats("auth rotate", /publishing the next key/),
   other("doctor", /checking buf/),
 ];
 
 /** Commands that never wait: they read and write small files. */
 const instant = [
   "templates eject",
+  "auth whoami",
   "context ls",
   "context set",
   "context use",

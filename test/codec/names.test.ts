@@ -80,6 +80,10 @@ message M {
   int64 has_own_property = 1; uint64 is_prototype_of = 2 [jstype = JS_STRING]; sint64 to_locale_string = 3;
   repeated fixed64 property_is_enumerable = 4;
 }`,
+  "cases/inherited-default.proto": `syntax = "proto2"; package cases.inherited_default;
+message M {
+  optional M has_own_property = 1; optional M to_string = 2; optional double ratio = 3 [default = 2];
+}`,
   "cases/imported.proto": `syntax = "proto3"; package cases.imported;
 message isState { string a = 1; }
 message newM { string a = 1; }

@@ -460,7 +460,7 @@ const cases: readonly BrokerCase[] = [
       );
       await stage.settle();
       const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-      const metadata = { traceparent, tenant: "acme", authorization: "Bearer secret" };
+      const metadata = { traceparent, tenant: "acme", "x-internal": "secret" };
       await one.publish("first", { ...textEvent("x"), metadata });
       const [event] = await got.wait(1);
       assert.deepEqual(event.metadata.toObject(), { traceparent, tenant: "acme", own: "1" });

@@ -80,7 +80,12 @@ describe("an invalid option is refused with its name, the allowed values and its
       { metadata: { zone: 1 } },
       "metadata must be an object of strings",
     ],
-    ["createService", createService, { auth: true }, "auth must be false or absent; got true"],
+    [
+      "createService",
+      createService,
+      { auth: true },
+      "auth must be an Auth, for example localAuth({ issuer, store }), or false; got true",
+    ],
     [
       "createService",
       createService,

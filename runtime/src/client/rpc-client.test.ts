@@ -376,7 +376,7 @@ describe("a handler's context as call options", () => {
     const metadata = {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       baggage: "k=v",
-      authorization: "secret",
+      "x-internal": "secret",
     };
     const options = { service: "a", metadata, timeoutMs: 5_000 };
     expect(await client.unary(echo.echo, {}, options)).toMatchObject({ text: "end" });

@@ -130,8 +130,8 @@ describe("callers that are allowed", () => {
   test("no caller through a proxy on this machine without a token", async () => {
     for (const line of ["x-forwarded-for", "forwarded", "via", "x-real-ip"]) {
       const { stats, logs } = await answers({}, { [line]: "203.0.113.9" });
-      expect(stats).toMatch(/^permission_denied: .* by a proxy/);
-      expect(logs).toMatch(/^permission_denied: .* by a proxy/);
+      expect(stats).toMatch(/^permission_denied: .* through a proxy/);
+      expect(logs).toMatch(/^permission_denied: .* through a proxy/);
     }
   });
 

@@ -8,9 +8,16 @@ const longestTimerMs = 2 ** 31 - 1;
  * the time it runs. Does nothing if the peer showed no certificate, or one that was not verified.
  */
 export function onCertificateExpiry(socket: TLSSocket, listener: (expiredAt: Date) => void): void {
-  if (!socket.authorized) return;
-  const expiresAt = earliestExpiry(socket.getPeerCertificate(true));
+  const expiresAt = verifiedUntil(socket);
   if (expiresAt !== undefined) callAt(expiresAt, socket, listener);
+}
+
+/**
+ * When a certificate of the peer, or of its issuers, expires first, in milliseconds since 1970;
+ * undefined if the peer has none or it was not verified.
+ */
+export function verifiedUntil(socket: TLSSocket): number | undefined {
+  return socket.authorized ? earliestExpiry(socket.getPeerCertificate(true)) : undefined;
 }
 
 /**
@@ -22,7 +29,12 @@ export function onLeafExpiry(socket: TLSSocket, listener: (expiredAt: Date) => v
   callAt(Number.isNaN(expiresAt) ? 0 : expiresAt, socket, listener);
 }
 
-function callAt(expiresAt: number, socket: TLSSocket, listener: (expiredAt: Date) => void): void {
+/** Calls the listener at a time, in milliseconds since 1970, unless the socket closes first. */
+export function callAt(
+  expiresAt: number,
+  socket: TLSSocket,
+  listener: (expiredAt: Date) => void,
+): void {
   let timer: NodeJS.Timeout | undefined;
   const check = () => {
     const leftMs = expiresAt - Date.now();

@@ -35,7 +35,13 @@ export function rpcRequest(head: MessageHead, list: HeaderList): RpcRequest | un
 function readPost(head: MessageHead, list: HeaderList): RpcRequest | undefined {
   const type = head.method === "POST" ? list.get("content-type") : undefined;
   const form = type === undefined ? undefined : callFormOf(type);
-  return form === undefined ? undefined : readRequest(form, head, list);
+  return form === undefined ? undefined : readRequest(form, { ...head, path: pathOf(head) }, list);
+}
+
+/** The path without a query, which only a GET has a use for. */
+function pathOf({ path }: MessageHead): string {
+  const question = path.indexOf("?");
+  return question === -1 ? path : path.slice(0, question);
 }
 
 function readGet(head: MessageHead, list: HeaderList): RpcRequest | undefined {

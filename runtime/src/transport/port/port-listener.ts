@@ -5,7 +5,7 @@ import { MicroError } from "../../base/error.ts";
 import { checkOptions } from "../../base/option-check.ts";
 import { WebAccess } from "../../base/web-access.ts";
 import { loadDescriptors } from "../../codec/file-descriptors.ts";
-import { onCertificateExpiry, onLeafExpiry } from "../certificate-expiry.ts";
+import { callAt, onLeafExpiry, verifiedUntil } from "../certificate-expiry.ts";
 import { NativeListener } from "../native/native-listener.ts";
 import { nativeRefusal } from "../native/refuse-connection.ts";
 import { listenKinds } from "../option-kinds.ts";
@@ -266,6 +266,9 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
     { mode, isVerified }: ClientCertificateRules,
   ): MicroError | undefined {
     if (socket.isSessionReused()) return handshakeFailed(new Error("a session was resumed"));
+    // Before the certificate is read, which takes its issuers from the socket on some versions of
+    // Node.
+    const expiresAt = verifiedUntil(socket);
     const certificate = readClientCertificate(socket);
     if (certificate === undefined) {
       if (mode === "optional") return undefined;
@@ -273,8 +276,8 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
     }
     if (isVerified && !socket.authorized) return handshakeFailed(socket.authorizationError);
     const end = (at: Date) => this.#refuse(socket, expired("client", at));
-    if (isVerified) onCertificateExpiry(socket, end);
-    else onLeafExpiry(socket, end);
+    if (!isVerified) onLeafExpiry(socket, end);
+    else if (expiresAt !== undefined) callAt(expiresAt, socket, end);
     return undefined;
   }
 
