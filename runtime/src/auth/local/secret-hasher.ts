@@ -61,7 +61,8 @@ export class SecretHasher {
       this.runs++;
       return await new Promise((resolve, reject) => {
         scrypt(secret, salt, hashBytes, { N, r, p, maxmem }, (error, hash) => {
-          if (error === null) resolve(hash);
+          // Bun passes undefined.
+          if (error === null || error === undefined) resolve(hash);
           else reject(error);
         });
       });

@@ -19,7 +19,8 @@ export function http1Agent(
   secure: SecureOptions,
 ): Agent {
   const options = {
-    keepAlive: true,
+    // Deno cannot end a request on a connection that an earlier one has used, and then never exits.
+    keepAlive: !("deno" in process.versions),
     maxSockets: limits.maxConnections,
     maxFreeSockets: 64,
     noDelay: true,
