@@ -35,7 +35,7 @@ export interface AccessControlOptions extends AccessOptions {
 
 /** The longest time that an authorizer may take, in milliseconds. */
 const authorizerMs = 5_000;
-/** How often expired accounts are looked for, in milliseconds. */
+/** How often open streams are checked for credentials that have ended, in milliseconds. */
 const sweepMs = 1_000;
 /** How long an open stream outlives the credential of its caller, in milliseconds. */
 const streamGraceMs = 60_000;
@@ -239,34 +239,25 @@ export class AccessControl extends Closable implements CallAccess {
     this.#recheckStreams();
   }
 
+  /** Ends streams whose callers have lost access, after a revocation or a change of the rules. */
   #recheckStreams(): void {
     for (const call of this.#streams) {
-      const { identity, method, peer } = call;
-      if (
-        identity !== undefined &&
-        identity.ended === undefined &&
-        hasPassed(identity.validUntil)
-      ) {
-        continue;
-      }
-      const decision = this.#decide(method, identity);
-      if (!decision.allowed) this.#endStream(call, decision, peer);
+      const decision = lostCredential(call) ?? this.#make(call.method, call.account);
+      if (!decision.allowed) this.#endStream(call, decision);
     }
   }
 
-  /** Ends streams whose credential has expired; the caller had time to present another one. */
   #endExpired(): void {
     for (const call of this.#streams) {
-      const { identity, peer } = call;
-      if (identity === undefined || !hasPassed(identity.validUntil + streamGraceMs)) continue;
-      this.#endStream(call, ended("the credential of an open stream has expired"), peer);
+      const lost = lostCredential(call);
+      if (lost !== undefined) this.#endStream(call, lost);
     }
   }
 
-  #endStream(call: ServerCall, decision: Decision & { allowed: false }, peer: Peer): void {
+  #endStream(call: ServerCall, decision: Decision & { allowed: false }): void {
     this.closed(call);
     try {
-      this.#refuse(decision, call.method, call.account, peer);
+      this.#refuse(decision, call.method, call.account, call.peer);
     } catch (reason) {
       const { code, message } = asMicroError(reason);
       // The handler has run.
@@ -278,6 +269,17 @@ export class AccessControl extends Closable implements CallAccess {
     clearInterval(this.#sweep);
     this.#sweep = undefined;
   }
+}
+
+/**
+ * Why the credential of an open stream no longer counts; undefined if it does. After its end, the
+ * caller has time to present another one.
+ */
+function lostCredential({ identity }: ServerCall): (Decision & { allowed: false }) | undefined {
+  if (identity === undefined) return undefined;
+  if (identity.ended !== undefined) return ended(identity.ended.message);
+  if (!hasPassed(identity.validUntil + streamGraceMs)) return undefined;
+  return ended("the credential of an open stream has expired");
 }
 
 function ended(reason: string): Decision & { allowed: false } {
