@@ -225,7 +225,8 @@ export function describeAccess(name: string, create: () => AccessProtocol): void
 
     test("a deadline passes while a credential is verified", async () => {
       const release = guarded.auth.hold();
-      const work = failureOf(unary(methods.any, bearer(), { deadline: deadlineAfter(100) }));
+      const work = failureOf(unary(methods.any, bearer(), { deadline: deadlineAfter(300) }));
+      await expect.poll(() => guarded.auth.pending).toBe(1);
       expect(await work).toMatchObject({ code: "deadline_exceeded" });
       await expect.poll(() => openCalls()).toBe(0);
       release();

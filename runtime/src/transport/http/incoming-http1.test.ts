@@ -57,6 +57,17 @@ const echoing: Answers = {
   },
 };
 
+/** Waits until a count does not change any longer. */
+async function standsStill(count: () => number): Promise<void> {
+  let before = -1;
+  const isStill = () => {
+    const last = before;
+    before = count();
+    return last === before;
+  };
+  await expect.poll(isStill, { interval: 100, timeout: 10_000 }).toBe(true);
+}
+
 describe.each(streams)("a stream over HTTP/1.1 as %s", (type) => {
   test("responds to each request before the next one", async () => {
     const { request, response } = open(await serve(echoing), "Chat", type);
@@ -100,17 +111,7 @@ describe.each(streams)("a stream over HTTP/1.1 as %s", (type) => {
     const { request, response } = open(listener, "Repeat", type);
     request.end(message(""));
     const answer = await response;
-    let before = -1;
-    await expect
-      .poll(
-        () => {
-          const isStill = before === yielded;
-          before = yielded;
-          return isStill;
-        },
-        { interval: 100, timeout: 10_000 },
-      )
-      .toBe(true);
+    await standsStill(() => yielded);
     // What the kernel buffers on both sides.
     expect(yielded).toBeLessThan(200);
     const stopped = yielded;
@@ -144,17 +145,7 @@ describe.each(streams)("a stream over HTTP/1.1 as %s", (type) => {
       request.end();
     };
     write();
-    let before = -1;
-    await expect
-      .poll(
-        () => {
-          const isStill = before === sent;
-          before = sent;
-          return isStill;
-        },
-        { interval: 100, timeout: 10_000 },
-      )
-      .toBe(true);
+    await standsStill(() => sent);
     expect(sent).toBeLessThan(200);
     read();
     expect((await buffer(await response)).toString()).toContain("400");
