@@ -1,5 +1,6 @@
 import { nats } from "@micro-es/nats";
 import { createClient, MicroError } from "@micro-es/runtime";
+import { tokenOf } from "../../shop/src/access.ts";
 import {
   createMailClient,
   createOrdersClient,
@@ -12,7 +13,7 @@ import { delivered } from "./shop.ts";
 const customers = ["Ada", "Barbara", "Grace", "Radia"];
 const orderCount = 120;
 
-const client = createClient({ drivers: [nats] });
+const client = createClient({ drivers: [nats], credentials: tokenOf("customer") });
 const orders = createOrdersClient(client);
 const confirmed = new Map<string, string>();
 let asked = 0;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { issueAccess } from "../../shop/src/issuer.ts";
 import { type Program, start } from "../../support/processes.ts";
 import { startServer } from "./nats-server.ts";
 
@@ -11,7 +12,9 @@ if (server === undefined) {
   );
   process.exit(process.env.CI === "true" ? 1 : 0);
 }
+await using access = await issueAccess();
 const env = {
+  SHOP_ACCESS: access.folder,
   MICRO_BACKEND: `${server.url}?ackWait=3s`,
   MICRO_ADDRESS: "127.0.0.1:0",
   MICRO_LOG_LEVEL: process.env.MICRO_LOG_LEVEL ?? "error",

@@ -1,5 +1,6 @@
 import { nats } from "@micro-es/nats";
 import { createService } from "@micro-es/runtime";
+import { shopAuth, tokenOf } from "../../shop/src/access.ts";
 import {
   registerMailHandler,
   registerOrdersHandler,
@@ -11,6 +12,8 @@ const name = process.env.NODE_NAME ?? "node";
 // MICRO_BACKEND=nats://… puts everything but the calls on NATS.
 const service = createService({
   name: "shop",
+  auth: shopAuth(),
+  credentials: tokenOf("orders"),
   drivers: [nats],
   require: { broker: { delivery: "at-least-once" }, store: { sharing: "backend" } },
 });

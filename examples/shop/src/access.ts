@@ -13,7 +13,10 @@ export function shopAuth(): Auth {
   return jwtAuth({ issuer: shop, audience: shop, jwks: join(folder, "keys.json") });
 }
 
+/** The services that the tokens are for; the nodes of the fleet are called `shop`. */
+const services = ["orders", "stock", "mail", "shop"];
+
 /** The token that a program presents. */
 export function tokenOf(program: string): CredentialSource {
-  return fileToken(join(folder, `${program}.token`), { services: ["orders", "stock", "mail"] });
+  return fileToken(join(folder, `${program}.token`), { services });
 }

@@ -6,7 +6,12 @@ const file = (name: string) => join(import.meta.dirname, `${name}.ts`);
 
 try {
   await using access = await issueAccess();
-  const network = { ...ownNetwork(), SHOP_ACCESS: access.folder };
+  const network = {
+    ...ownNetwork(),
+    SHOP_ACCESS: access.folder,
+    // The call that is refused at the end leaves a warning in the log of its service.
+    MICRO_LOG_LEVEL: process.env.MICRO_LOG_LEVEL ?? "error",
+  };
   await using orders = start("orders", file("orders"), network);
   await using stock = start("stock", file("stock"), network);
   await using mail = start("mail", file("mail"), network);
