@@ -5,6 +5,7 @@ import type { Identity } from "../call/account.ts";
 import { deadlineExceeded, type ServerCall } from "../call/call.ts";
 import type { CallKind } from "../call/connection-peer.ts";
 import { type AnyMethod, endpointOf } from "../call/method.ts";
+import { needsCredential } from "../transport/admission.ts";
 import type { CallAccess, Dispatcher, UnaryReceiver } from "../transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { HandlerErrors } from "./handler-errors.ts";
@@ -122,6 +123,8 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   unknownMethod(name: string, identity?: Identity): MicroError {
     const { access } = this;
+    // Otherwise the error would tell methods that exist from those that do not.
+    if (access !== undefined && identity === undefined) return needsCredential();
     return this.#unknown.error(name, () =>
       this.methods
         .filter((method) => access === undefined || access.mayKnow(method, identity))

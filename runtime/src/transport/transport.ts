@@ -362,9 +362,9 @@ export interface Dispatcher {
    */
   stream(call: ServerCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown>;
   /**
-   * Returns the error for a name that {@link method} does not know, with suggestions that the
-   * caller may know of. Without it, a transport responds with its own `unimplemented`,
-   * `not-executed`.
+   * Returns the error for a name that {@link method} does not know: with suggestions that the
+   * caller may know of, and `unauthenticated` for a caller without an account in a server with
+   * {@link access}. Without it, a transport responds with its own `unimplemented`, `not-executed`.
    */
   unknownMethod?(name: string, identity?: Identity): MicroError;
   /**

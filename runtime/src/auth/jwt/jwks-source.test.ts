@@ -5,9 +5,10 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type IssuedKey, issuedKey } from "../../../../test/support/token-issuer.ts";
 import { BackendStatus } from "../../base/backend-state.ts";
 import { silentLogger } from "../../base/logger.ts";
+import { KeptFile } from "../kept-file.ts";
 import type { VerificationKey } from "../verification-key.ts";
 import { JwksSource, type JwksSourceParts } from "./jwks-source.ts";
-import { KeySetCopy } from "./key-set-copy.ts";
+import { type KeptKeySet, readKeptKeySet } from "./kept-key-set.ts";
 
 const [one, two] = [issuedKey("EdDSA", "one"), issuedKey("ES256", "two")];
 const minute = 60_000;
@@ -52,7 +53,7 @@ function issuerWith(...keys: readonly IssuedKey[]) {
         algorithms: ["EdDSA", "ES256", "RS256"],
         refreshMs: 5 * minute,
         maxStaleMs: 24 * hour,
-        copy: undefined,
+        kept: undefined,
         status,
         logger: silentLogger,
         onRemoved: (keys) => removed.push(...keys),
@@ -206,21 +207,20 @@ test("an empty set takes effect, and is a state", async () => {
 
 test("a process starts with the keys of an earlier one, while the issuer does not respond", async () => {
   const path = join(folder, "keys.json");
-  const copy = () => new KeySetCopy(path, "https://issuer.example/jwks");
   const issuer = issuerWith(one);
-  const earlier = issuer.source({ copy: copy() });
+  const earlier = issuer.source({ kept: keptAt(path) });
   await earlier.open();
   await earlier.close();
   expect((await stat(path)).mode & 0o777).toBe(0o600);
 
   issuer.respond = untilAborted;
-  const source = issuer.source({ copy: copy() });
+  const source = issuer.source({ kept: keptAt(path) });
   await source.open();
   expect(source.key("one")).toBeDefined();
   // The age of the copy counts.
   await source.close();
   vi.setSystemTime(Date.now() + 23 * hour);
-  const later = issuer.source({ copy: copy() });
+  const later = issuer.source({ kept: keptAt(path) });
   await later.open();
   expect(later.key("one")).toBeDefined();
   await vi.advanceTimersByTimeAsync(hour + 1);
@@ -238,14 +238,20 @@ test.each<[string, (path: string) => Promise<void>]>([
   await write(path);
   const issuer = issuerWith(one);
   issuer.respond = failing;
-  const source = issuer.source({ copy: new KeySetCopy(path, "https://issuer.example/jwks") });
+  const source = issuer.source({ kept: keptAt(path) });
   await source.open();
   await expect(source.key("one")).rejects.toMatchObject({ code: "unavailable" });
 });
 
+const place = "https://issuer.example/jwks";
+
+function keptAt(path: string): KeptFile<KeptKeySet> {
+  return new KeptFile(path, "the key set", (kept) => readKeptKeySet(kept, place));
+}
+
 async function keep(path: string, changes: object, mode = 0o600): Promise<void> {
   const keySet = JSON.stringify({ keys: [one.jwk] });
-  const kept = { place: "https://issuer.example/jwks", readAtMs: Date.now(), keySet, ...changes };
+  const kept = { format: 1, place, readAtMs: Date.now(), keySet, ...changes };
   await writeFile(path, JSON.stringify(kept));
   await chmod(path, mode);
 }

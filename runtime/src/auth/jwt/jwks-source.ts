@@ -6,9 +6,10 @@ import { type Deadline, monotonicNow } from "../../base/deadline.ts";
 import { asMicroError, MicroError, messageOf } from "../../base/error.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { AuthAlgorithm } from "../auth.ts";
+import type { KeptFile } from "../kept-file.ts";
 import type { KeySource, VerificationKey } from "../verification-key.ts";
+import type { KeptKeySet } from "./kept-key-set.ts";
 import { readKeySet } from "./key-set.ts";
-import type { KeptKeySet, KeySetCopy } from "./key-set-copy.ts";
 import type { KeySetOrigin } from "./key-set-origin.ts";
 
 /** What a {@link JwksSource} is made of. */
@@ -19,7 +20,8 @@ export interface JwksSourceParts {
   readonly refreshMs: number;
   /** How long keys are used that cannot be refreshed, in milliseconds. */
   readonly maxStaleMs: number;
-  readonly copy: KeySetCopy | undefined;
+  /** Keeps the set for a start without its origin. */
+  readonly kept: KeptFile<KeptKeySet> | undefined;
   readonly status: BackendStatus;
   readonly logger: Logger;
   /** Called with the keys that are no longer in the set. */
@@ -50,7 +52,6 @@ export class JwksSource extends Closable implements KeySource {
   #problems = "";
   #opening: Promise<void> | undefined;
   #refreshing: Promise<void> | undefined;
-  #keeping: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #closed = new AbortController();
 
@@ -79,7 +80,7 @@ export class JwksSource extends Closable implements KeySource {
     this.#closed.abort();
     await this.#opening;
     await this.#refreshing;
-    await this.#keeping;
+    await this.#parts.kept?.saved();
   }
 
   /** The keys, unless they are too old or have never been read. */
@@ -110,18 +111,18 @@ export class JwksSource extends Closable implements KeySource {
     if (this.#usable() === undefined) await refreshing;
   }
 
-  /** Starts with the copy of an earlier process. */
+  /** Starts with the keys of an earlier process. */
   async #restore(): Promise<void> {
-    const { copy, algorithms, maxStaleMs, logger } = this.#parts;
+    const { kept, algorithms, maxStaleMs, logger } = this.#parts;
     try {
-      const kept = await copy?.read();
-      if (kept === undefined) return;
-      const ageMs = Math.max(0, Date.now() - kept.readAtMs);
+      const found = await kept?.load();
+      if (found === undefined) return;
+      const ageMs = Math.max(0, Date.now() - found.readAtMs);
       if (ageMs > maxStaleMs) return;
-      this.#keys = readKeySet(kept.text, algorithms).keys;
+      this.#keys = readKeySet(found.keySet, algorithms).keys;
       this.#readAt = monotonicNow() - ageMs;
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, "the copy of the key set is not used");
+      logger.warn({ error: messageOf(error) }, "the kept key set is not used");
     }
   }
 
@@ -144,7 +145,7 @@ export class JwksSource extends Closable implements KeySource {
       if (this.isClosing) return;
       const { keys, problems } = readKeySet(text, algorithms);
       this.#take(keys, problems);
-      this.#keep({ text, readAtMs: Date.now() });
+      this.#keep({ place: origin.place, readAtMs: Date.now(), keySet: text });
     } catch (reason) {
       if (this.isClosing) return;
       this.#failures++;
@@ -198,18 +199,11 @@ export class JwksSource extends Closable implements KeySource {
     }
   }
 
-  /** Writes the copy, in order. */
   #keep(keySet: KeptKeySet): void {
-    const { copy, logger } = this.#parts;
-    if (copy === undefined) return;
-    const write = async (): Promise<void> => {
-      try {
-        await copy.write(keySet);
-      } catch (error) {
-        logger.warn({ error: messageOf(error) }, "the copy of the key set cannot be written");
-      }
-    };
-    this.#keeping = this.#keeping === undefined ? write() : this.#keeping.then(write);
+    const { kept, logger } = this.#parts;
+    kept?.save(keySet).catch((error) => {
+      logger.warn({ error: messageOf(error) }, "the key set cannot be kept");
+    });
   }
 
   #schedule(): void {

@@ -30,6 +30,7 @@ import type {
   RevocationListener,
   Token,
 } from "../auth.ts";
+import { KeptFile } from "../kept-file.ts";
 import { loadJose } from "../load-jose.ts";
 import { RevocationListeners } from "../revocation-listeners.ts";
 import { statedScopes } from "../token-account.ts";
@@ -39,8 +40,8 @@ import { TokenVerifier } from "../token-verifier.ts";
 import { requireOpen, unsupported } from "../unsupported.ts";
 import type { KeySource, VerificationKey } from "../verification-key.ts";
 import { JwksSource } from "./jwks-source.ts";
+import { readKeptKeySet } from "./kept-key-set.ts";
 import { readKeys } from "./key-set.ts";
-import { KeySetCopy } from "./key-set-copy.ts";
 import { type KeySetOrigin, keySetAt, keySetOfIssuer } from "./key-set-origin.ts";
 
 /** Options of {@link jwtAuth}. */
@@ -148,7 +149,12 @@ class JwtAuth extends Closable implements Auth {
         algorithms: profile.algorithms,
         refreshMs,
         maxStaleMs,
-        copy: lastKnownGood === undefined ? undefined : new KeySetCopy(lastKnownGood, origin.place),
+        kept:
+          lastKnownGood === undefined
+            ? undefined
+            : new KeptFile(lastKnownGood, "the key set", (kept) =>
+                readKeptKeySet(kept, origin.place),
+              ),
         status: this.#status,
         logger: this.#logger,
         onRemoved: (keys) => this.#removed(keys),

@@ -16,6 +16,7 @@ import {
   toHex,
   wireVectors,
 } from "../../../../test/support/wire.ts";
+import { Metadata } from "../../base/metadata.ts";
 import type { Credential } from "../../call/account.ts";
 import { tcpTransport } from "../tcp/transport.ts";
 import type { Channel, OutgoingCall } from "../transport.ts";
@@ -120,6 +121,23 @@ test("a revoked credential ends at once, and another one takes its place", async
   await failure(refused, "unauthenticated", "not-executed");
   const renewed = presenting(bearer(guarded.auth.issue()));
   await channel.unary(methods.any, hello, renewed);
+});
+
+test("a call with a credential by number and another as metadata is refused", async () => {
+  const guarded = await guardedServer();
+  const channel = await dial(guarded.listener.address);
+  const token = guarded.auth.issue();
+  const presented = presenting(bearer(token));
+  // The first one can precede the server's HELLO, and has its credential as metadata.
+  await channel.unary(methods.any, hello, presented);
+  for (const other of [`Bearer ${token}`, "Bearer not-valid", "Basic YTpi"]) {
+    const both = { ...presented, metadata: new Metadata({ authorization: other }) };
+    for (const method of [methods.any, methods.open, { ...methods.any, name: "a.B/None" }]) {
+      await failure(channel.unary(method, hello, both), "unauthenticated", "not-executed");
+    }
+  }
+  expect(guarded.handled).toHaveLength(1);
+  await channel.unary(methods.any, hello, presented);
 });
 
 test("a server that remembers none gets the credential as metadata", async () => {

@@ -5,7 +5,7 @@ import type { Metadata } from "../../base/metadata.ts";
 import type { Identity } from "../../call/account.ts";
 import { type Awaitable, deadlineExceeded, type Peer } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
-import { admitIdentity, credentialOf } from "../admission.ts";
+import { admitIdentity, credentialOf, needsCredential } from "../admission.ts";
 import {
   callerGone,
   codecError,
@@ -296,14 +296,18 @@ export class ServerConnection extends Connection implements IncomingCalls {
    * Returns who presents the credential of a call.
    *
    * @param proof the number of a credential of the connection; 0 if the call names none
-   * @throws MicroError as {@link CallAccess}.
+   * @throws MicroError as {@link CallAccess}; `unauthenticated` if the metadata has another one.
    */
   #identify(
     access: CallAccess,
     metadata: Metadata | undefined,
     proof: number,
   ): Awaitable<Identity | undefined> {
-    if (proof !== 0 && this.#credentials !== undefined) return this.#credentials.identity(proof);
+    if (proof !== 0 && this.#credentials !== undefined) {
+      // Only one of the two would be verified, and a handler could trust the other.
+      if (metadata?.has("authorization") === true) throw needsCredential();
+      return this.#credentials.identity(proof);
+    }
     return access.identify(credentialOf(metadata), this.#peer);
   }
 
