@@ -122,8 +122,14 @@ export {
   requireVersion,
 } from "./store/validate-write.ts";
 export { StoreWatcher, type WatchSink } from "./store/watcher.ts";
-export type { LeaseBackend, LeaseClaim, LeaseEntry, LeaseHolder } from "./sync/lease-backend.ts";
 export { LeaseSync } from "./sync/lease-sync.ts";
+export {
+  type LeaseRecord,
+  type LeaseRecordList,
+  type LeaseRecords,
+  type LeaseRecordWatcher,
+  ObservedLeases,
+} from "./sync/observed-leases.ts";
 export type {
   LeaderStatus,
   LeadOptions,
