@@ -5,7 +5,7 @@ export {
 } from "./auth/certificate/certificate-auth.ts";
 export type { TrustBundle, TrustBundles } from "./auth/certificate/trust-bundles.ts";
 export { type GoMicroAuthOptions, goMicroAuth } from "./auth/go-micro/go-micro-auth.ts";
-export { type JwtAuthOptions, jwtAuth } from "./auth/jwt/jwt-auth.ts";
+export { type JwtAuthOptions, type JwtProfile, jwtAuth } from "./auth/jwt/jwt-auth.ts";
 export {
   type AccountInfo,
   type KeyInfo,

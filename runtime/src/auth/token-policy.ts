@@ -20,6 +20,11 @@ export interface TokenProfile {
   readonly requiresKeyId: boolean;
   /** Claims that must be there, in addition to `iss`, `sub` and `exp`. */
   readonly requiredClaims: readonly ("iat" | "jti")[];
+  /**
+   * Checks that a token of this type with these claims is for callers, where the type alone does
+   * not say so. Throws MicroError `unauthenticated` with the reason.
+   */
+  readonly checkPurpose?: (type: string, claims: TokenTable) => void;
 }
 
 /** How far clocks of issuer and verifier may differ, in milliseconds. */
@@ -34,6 +39,8 @@ const maxIdLength = 256;
 /** A header that complies with a profile. */
 export interface CheckedHeader {
   readonly algorithm: AuthAlgorithm;
+  /** The header `typ`, in lower case and without `application/`; empty if there is none. */
+  readonly type: string;
   readonly keyId: string | undefined;
 }
 
@@ -66,17 +73,24 @@ export function checkHeader(header: TokenTable, profile: TokenProfile): CheckedH
       `the algorithm ${shown(alg)} is not one of ${profile.algorithms.join(", ")}`,
     );
   }
-  const type = typeof typ === "string" ? typ.toLowerCase().replace(/^application\//, "") : "";
-  if (!profile.types.includes(type)) {
-    throw invalidCredential(`the header typ is ${shown(typ)}, not ${profile.types.join(" or ")}`);
+  const type = typeNamed(typ);
+  if (type === undefined || !profile.types.includes(type)) {
+    const types = profile.types.map((it) => it || "absent").join(" or ");
+    throw invalidCredential(`the header typ is ${shown(typ)}, not ${types}`);
   }
-  if (kid === undefined && !profile.requiresKeyId) return { algorithm, keyId: undefined };
+  if (kid === undefined && !profile.requiresKeyId) return { algorithm, type, keyId: undefined };
   if (typeof kid !== "string" || kid === "" || kid.length > maxKeyIdLength) {
     throw invalidCredential(
       `the header kid must be a string of 1 to ${maxKeyIdLength} characters that names the key`,
     );
   }
-  return { algorithm, keyId: kid };
+  return { algorithm, type, keyId: kid };
+}
+
+/** A `typ` in lower case and without `application/`; undefined for what is not a string. */
+function typeNamed(typ: unknown): string | undefined {
+  if (typ === undefined) return "";
+  return typeof typ === "string" ? typ.toLowerCase().replace(/^application\//, "") : undefined;
 }
 
 /**

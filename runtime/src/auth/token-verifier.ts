@@ -47,8 +47,9 @@ export class TokenVerifier {
     const { profile, keys, accountIssuer, defaultType, scopesOf = statedScopes } = this.#parts;
     const { header, claims, signature } = parseToken(token);
     if (typeof claims.iss === "string" && claims.iss !== profile.issuer) return undefined;
-    const { algorithm, keyId } = checkHeader(header, profile);
+    const { algorithm, type, keyId } = checkHeader(header, profile);
     const { subject, acceptedUntilMs } = checkClaims(claims, profile, this.#clock.now());
+    profile.checkPurpose?.(type, claims);
     const binding = checkBinding(claims, peer);
     const key = await keys.key(keyId);
     if (key === undefined) {

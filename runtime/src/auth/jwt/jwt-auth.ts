@@ -43,6 +43,10 @@ import { JwksSource } from "./jwks-source.ts";
 import { readKeptKeySet } from "./kept-key-set.ts";
 import { readKeys } from "./key-set.ts";
 import { type KeySetOrigin, keySetAt, keySetOfIssuer } from "./key-set-origin.ts";
+import { checkIsAccessToken, providerScopes } from "./provider-tokens.ts";
+
+/** A format of access tokens. */
+export type JwtProfile = "rfc9068" | "provider";
 
 /** Options of {@link jwtAuth}. */
 export interface JwtAuthOptions {
@@ -60,11 +64,16 @@ export interface JwtAuthOptions {
   /** Accepted algorithms. Default: EdDSA, ES256 and RS256. */
   readonly algorithms?: readonly AuthAlgorithm[];
   /**
-   * Accepted values of the header `typ`. Default `at+jwt`, which tells access tokens from ID tokens
-   * (RFC 9068). For a provider whose access tokens say `JWT`, give `["JWT"]`.
+   * How access tokens look. Default `rfc9068`: the header `typ` is `at+jwt`, which tells them from
+   * ID tokens, and the claim `jti` is required. `provider` also accepts the formats of providers
+   * that do not follow RFC 9068: `typ` may be `JWT` or absent, and `jti` may be absent. Claims must
+   * then show that a token is an access token; ID tokens are refused.
    */
-  readonly types?: readonly string[];
-  /** Returns the scopes of an account. Default: the claim `scope` or `scopes`. */
+  readonly profile?: JwtProfile;
+  /**
+   * Returns the scopes of an account. Default: the claim `scope` or `scopes`; with the profile
+   * `provider` also `scp`, each as a list or separated by spaces.
+   */
   readonly scopesOf?: (claims: Readonly<Record<string, unknown>>) => readonly string[];
   /** Time between two reads of the keys, varied by 20 %; in milliseconds. Default 5 minutes. */
   readonly refreshMs?: number;
@@ -93,7 +102,7 @@ const kinds: OptionKindsOf<JwtAuthOptions> = {
   jwks: either(text, instanceOf("a URL", URL)),
   keys: list,
   algorithms: listOf("algorithms", '["ES256"]', oneOf(...algorithms)),
-  types: texts,
+  profile: oneOf("rfc9068", "provider"),
   scopesOf: callback,
   refreshMs: durationMs(minRefreshMs, dayMs),
   maxStaleMs: durationMs(minRefreshMs),
@@ -164,7 +173,10 @@ class JwtAuth extends Closable implements Auth {
       profile,
       keys: this.#source ?? fixedKeys(options.keys ?? [], profile.algorithms),
       defaultType: "user",
-      scopesOf: scopesBy(options.scopesOf),
+      scopesOf: scopesBy(
+        options.scopesOf,
+        options.profile === "provider" ? providerScopes : statedScopes,
+      ),
     });
     this.guarantees = {
       issues: false,
@@ -227,11 +239,20 @@ class JwtAuth extends Closable implements Auth {
   }
 }
 
+const profiles = {
+  rfc9068: { types: ["at+jwt"], requiredClaims: ["iat", "jti"] },
+  provider: {
+    types: ["at+jwt", "jwt", ""],
+    requiredClaims: ["iat"],
+    checkPurpose: checkIsAccessToken,
+  },
+} as const;
+
 function profileOf(options: JwtAuthOptions): TokenProfile {
-  const { issuer, types = ["at+jwt"] } = options;
+  const { issuer, profile = "rfc9068" } = options;
   const audience = [options.audience].flat();
   const accepted = options.algorithms ?? algorithms;
-  for (const [name, values] of Object.entries({ audience, algorithms: accepted, types })) {
+  for (const [name, values] of Object.entries({ audience, algorithms: accepted })) {
     if (values.length === 0 || values.some((it) => it === "")) {
       throw invalid(`${name} must not be empty`);
     }
@@ -241,9 +262,8 @@ function profileOf(options: JwtAuthOptions): TokenProfile {
     audience,
     requiresAudience: true,
     algorithms: accepted,
-    types: types.map((type) => type.toLowerCase().replace(/^application\//, "")),
     requiresKeyId: true,
-    requiredClaims: ["iat", "jti"],
+    ...profiles[profile],
   };
 }
 
@@ -262,8 +282,11 @@ function fixedKeys(jwks: readonly unknown[], accepted: readonly AuthAlgorithm[])
 }
 
 /** An application's function may return anything. */
-function scopesBy(scopesOf: JwtAuthOptions["scopesOf"]): (claims: TokenTable) => readonly string[] {
-  if (scopesOf === undefined) return statedScopes;
+function scopesBy(
+  scopesOf: JwtAuthOptions["scopesOf"],
+  otherwise: (claims: TokenTable) => readonly string[],
+): (claims: TokenTable) => readonly string[] {
+  if (scopesOf === undefined) return otherwise;
   return (claims) => {
     const scopes: unknown = scopesOf(claims);
     if (Array.isArray(scopes) && scopes.every((it) => typeof it === "string")) return scopes;
