@@ -7,7 +7,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
  */
 export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
-  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** The open connections, with when each was accepted. */
+  readonly #pairs = new Map<readonly [Socket, Socket], number>();
   #swallowing = false;
   #refusing = false;
   /** Connections cut so far. */
@@ -26,7 +27,7 @@ export class FaultProxy implements AsyncDisposable {
       this.accepted++;
       const to = connect(targetPort, "127.0.0.1");
       const pair = [from, to] as const;
-      this.#pairs.add(pair);
+      this.#pairs.set(pair, performance.now());
       const end = () => {
         this.#pairs.delete(pair);
         from.destroy();
@@ -61,9 +62,14 @@ export class FaultProxy implements AsyncDisposable {
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
+  /** When each open connection was accepted; on the clock of `performance.now()`. */
+  get openSince(): readonly number[] {
+    return [...this.#pairs.values()];
+  }
+
   /** Ends every connection with a reset, discarding data in transit. */
   cut(): void {
-    for (const [from, to] of this.#pairs) {
+    for (const [from, to] of this.#pairs.keys()) {
       this.cuts++;
       from.resetAndDestroy();
       to.resetAndDestroy();

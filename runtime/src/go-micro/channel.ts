@@ -164,6 +164,14 @@ export class GoMicroChannel
     else connection.end();
   }
 
+  /** Begins no further calls, and closes when the last one has ended. */
+  retire(reason: MicroError): void {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    this.#allEnded = () => this.#end(reason);
+    if (this.#calls.size === 0) this.#end(reason);
+  }
+
   connectionClosed(connection: GoMicroClientConnection): void {
     this.#connections.delete(connection);
     this.#idle = this.#idle.filter((it) => it !== connection);

@@ -1,4 +1,4 @@
-import type { ClientTlsOptions } from "../transport/tls.ts";
+import { type ClientTlsOptions, onReplacedIdentity } from "../transport/tls.ts";
 import type { TransportLimits } from "../transport/transport.ts";
 import type { BodyCodec } from "./body-codec.ts";
 import { bodyCodec } from "./body-codecs.ts";
@@ -30,7 +30,7 @@ export async function connected(
 }
 
 /** Connects to a server of go-micro's HTTP transport. */
-export function openChannel(to: {
+export async function openChannel(to: {
   readonly address: string;
   readonly host: string;
   readonly encoding: keyof typeof contentTypes;
@@ -39,5 +39,7 @@ export function openChannel(to: {
   readonly service: string | undefined;
 }): Promise<GoMicroChannel> {
   const source = new SocketPool(to.address, to.host, to.limits, to.tls, to.service);
-  return connected(source, to.limits, to.encoding);
+  const channel = await connected(source, to.limits, to.encoding);
+  onReplacedIdentity(to.tls ?? {}, channel.closed, (reason) => channel.retire(reason));
+  return channel;
 }

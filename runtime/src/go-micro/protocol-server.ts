@@ -168,6 +168,9 @@ export class GoMicroProtocolServer implements ProtocolServer, IncomingConnection
     this.#listenOptions.onConnectionError?.(error, peer);
   }
 
+  /** Connections stay as they are, for the reason that {@link drain} gives. */
+  renew(): void {}
+
   /**
    * Refuses calls. Connections stay open: go-micro clients treat a connection that closes as a
    * failed call, and learn from the registry that a node has gone.

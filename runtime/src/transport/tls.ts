@@ -16,7 +16,7 @@ export type ClientCertificateMode = "none" | "optional" | "required";
 export interface ServerTlsOptions {
   /**
    * The listener's certificate. When it is {@link ReloadableIdentity.replace | replaced}, further
-   * connections use the new one.
+   * connections use the new one, and clients are told to open some.
    */
   readonly identity: TlsIdentity | ReloadableIdentity;
   /**
@@ -69,7 +69,10 @@ export interface ClientTlsOptions {
 }
 
 /**
- * A certificate that can be replaced while connections are open. Open connections keep the old one.
+ * A certificate that can be replaced while connections are open. Those are replaced as well: a
+ * client begins no further calls on them, a listener tells its clients to open others, and each is
+ * closed when its calls have ended. Connections of go-micro's protocol stay with a listener's old
+ * certificate.
  *
  * @example
  * ```ts
@@ -255,6 +258,28 @@ export function warnIfInsecure(options: ClientTlsOptions | undefined, transport:
     `${transport} verifies no server's certificate (tls.insecure): anyone on the network path can read and change calls`,
     { code: "MICRO_TLS_INSECURE" },
   );
+}
+
+/**
+ * Calls back with the reason when a client's connection is to be replaced, because the certificate
+ * that it has presented was.
+ *
+ * @param closed of the connection
+ */
+export function onReplacedIdentity(
+  { identity }: ClientTlsOptions,
+  closed: Promise<unknown>,
+  retire: (reason: MicroError) => void,
+): void {
+  if (!(identity instanceof ReloadableIdentity)) return;
+  const stopWatching = identity.watch(() =>
+    retire(
+      new MicroError("unavailable", "the client's certificate was replaced", {
+        outcome: "not-executed",
+      }),
+    ),
+  );
+  void closed.then(stopWatching);
 }
 
 /**

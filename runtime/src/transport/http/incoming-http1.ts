@@ -18,6 +18,7 @@ export class IncomingHttp1Connection extends IncomingConnection implements Http1
   unsentBytes = 0;
   readonly #listener: CallListener;
   readonly #maxUnsentBytes: number;
+  #retired = false;
 
   /**
    * @param maxUnsentBytes of responses that the client has not read, beyond which no further one is
@@ -47,8 +48,14 @@ export class IncomingHttp1Connection extends IncomingConnection implements Http1
     return this.unsentBytes > this.#maxUnsentBytes;
   }
 
+  /** Whether the connection is closed after the next response. */
   get closesSoon(): boolean {
-    return this.#listener.draining;
+    return this.#retired || this.#listener.draining;
+  }
+
+  /** Lets the next response tell the client that it is the last one. */
+  retire(): void {
+    this.#retired = true;
   }
 
   /** Node copies nothing. */

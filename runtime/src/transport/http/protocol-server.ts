@@ -211,6 +211,13 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     return this.#draining ? "draining" : this.#listenOptions.notReady?.();
   }
 
+  renew(): void {
+    for (const { http1, http2 } of this.#connections.values()) {
+      void http2?.http2.drain();
+      http1?.retire();
+    }
+  }
+
   drain(): Promise<void> {
     if (this.#drained === undefined) {
       this.#draining = true;
@@ -352,7 +359,9 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     });
     const { http1 } = connection;
     const isCall = !("stream" in request) && http1?.requested(request, response as ServerResponse);
-    if (isCall !== true) this.#handler.handle(request, response, connection);
+    if (isCall === true) return;
+    if (http1?.closesSoon === true) response.setHeader("connection", "close");
+    this.#handler.handle(request, response, connection);
   }
 
   /** Passes a request to the go-micro server, which counts its call. */

@@ -21,7 +21,6 @@ import type { HttpServeOptions } from "./serve-options.ts";
 export interface Reception {
   /** Where it listens. */
   readonly address: string;
-  readonly draining: boolean;
   readonly dispatcher: Dispatcher;
   /** Rejects web pages that may not call. */
   readonly access: WebAccess;
@@ -78,9 +77,6 @@ export class RequestHandler {
       fetchSite: fetchSite(request),
     });
     if (this.#allowOrigin(request, response)) return;
-    if (this.#reception.draining && request.httpVersionMajor === 1) {
-      response.setHeader("connection", "close");
-    }
     const path = pathOf(request);
     if (this.#options.health ?? true) {
       if (respondToProbe(request, response, path, () => this.#reception.notReady())) return;

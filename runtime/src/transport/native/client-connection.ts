@@ -200,6 +200,11 @@ export class ClientConnection extends Connection implements Channel, OutgoingCal
   }
 
   protected wentAway(): void {
+    this.retire();
+  }
+
+  /** Begins no further calls, and closes when the last one has ended. */
+  retire(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
     this.#drained = true;

@@ -73,6 +73,10 @@ export class NativeListener implements ServerConnectionOwner {
     }
   }
 
+  renew(): void {
+    for (const connection of this.#connections) connection.drain();
+  }
+
   drain(): Promise<void> {
     this.#drained ??= this.#drain();
     return this.#drained;

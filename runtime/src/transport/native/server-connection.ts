@@ -82,6 +82,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   /** Calls since reading was last paused, or a chunk began. */
   #taken = 0;
   #chunk = 0;
+  #drains = false;
   readonly #sweep: DeadlineSweep;
 
   constructor(socket: Socket, peer: Peer, limits: TransportLimits, owner: ServerConnectionOwner) {
@@ -103,6 +104,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
 
   /** Tells the client to open no further calls. */
   drain(): void {
+    this.#drains = true;
     if (this.helloSeen && !this.ended) this.goAway();
   }
 
@@ -132,7 +134,7 @@ export class ServerConnection extends Connection implements IncomingCalls {
   }
 
   protected handshaken(): void {
-    if (this.#owner.draining) this.goAway();
+    if (this.#drains || this.#owner.draining) this.goAway();
   }
 
   protected wentAway(): void {

@@ -50,6 +50,10 @@ export class LazyProtocolServer implements ProtocolServer {
     );
   };
 
+  renew(): void {
+    this.#server?.renew();
+  }
+
   async drain(): Promise<void> {
     this.#draining = true;
     const server = await this.#loaded();

@@ -17,6 +17,7 @@ import {
   handshakeFailed,
   ReloadableIdentity,
   type ServerTlsOptions,
+  type TlsIdentity,
 } from "../tls.ts";
 import type { Dispatcher, Listener, ListenOptions, TransportLimits } from "../transport.ts";
 import { readClientCertificate } from "./client-certificate.ts";
@@ -122,13 +123,7 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
     const identity = tls?.identity;
     this.#forgetIdentity =
       identity instanceof ReloadableIdentity
-        ? identity.watch((next) =>
-            this.#tls?.setSecureContext({
-              ...next,
-              minVersion: "TLSv1.2",
-              ...(asks && { secureOptions: noTickets }),
-            }),
-          )
+        ? identity.watch((next) => this.#replace(next, asks))
         : () => undefined;
     this.#servers = [
       ...(this.#native === undefined ? [] : [this.#native]),
@@ -258,6 +253,16 @@ class PortListener extends Closable<[graceMs?: number]> implements Listener, Pro
       this.unrecognized(socket, handshakeFailed(error)),
     );
     return server;
+  }
+
+  /** Further connections use the identity, and clients are told to open some. */
+  #replace(identity: TlsIdentity, asks: boolean): void {
+    this.#tls?.setSecureContext({
+      ...identity,
+      minVersion: "TLSv1.2",
+      ...(asks && { secureOptions: noTickets }),
+    });
+    for (const server of this.#servers) server.renew();
   }
 
   /** Returns why a client is refused for its certificate; undefined if it is not. */

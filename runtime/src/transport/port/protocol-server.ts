@@ -24,6 +24,12 @@ export interface ProtocolServer {
    * Present if requests of this protocol also arrive on HTTP/1.1 connections, as behind a proxy.
    */
   readonly exchange?: ExchangeHandler;
+  /**
+   * Tells the clients of the present connections to open others, for their further calls. Each
+   * connection is closed when its calls have ended. Does nothing where a protocol has no such
+   * message.
+   */
+  renew(): void;
   /** Refuses new calls, and resolves when the last call has its response. Idempotent. */
   drain(): Promise<void>;
   /**

@@ -22,6 +22,7 @@ import { readSocketAddress } from "../socket-address.ts";
 import {
   type ClientTlsOptions,
   connectOptions,
+  onReplacedIdentity,
   onServerExpiry,
   type ServerTlsOptions,
   servicePins,
@@ -184,6 +185,7 @@ async function dial(
       connection.end(reason, true);
       secure.destroy();
     });
+    onReplacedIdentity(tls ?? {}, connection.closed, () => connection.retire());
   }
   const patienceMs = remainingMs(deadline);
   reads.giveTo(connection);

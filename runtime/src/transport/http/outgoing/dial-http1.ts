@@ -4,7 +4,7 @@ import { listenForAbort } from "../../../base/abort.ts";
 import { remainingMs } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
-import { type ClientTlsOptions, connectOptions } from "../../tls.ts";
+import { type ClientTlsOptions, connectOptions, onReplacedIdentity } from "../../tls.ts";
 import type { DialOptions, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
 import { compressionOf, dialTarget } from "./dial-target.ts";
@@ -33,7 +33,11 @@ export async function dialHttp1(
   await opened(address, probe, ready, limits, dialOptions);
   probe.destroy();
   const agent = http1Agent(target, limits, { options: secure, tls });
-  return new Http1Channel(agent, target, address, url, options, limits, compression);
+  const channel = new Http1Channel(agent, target, address, url, options, limits, compression);
+  if (target.isSecure) {
+    onReplacedIdentity(tls, channel.closed, (reason) => channel.failing(reason));
+  }
+  return channel;
 }
 
 /** Waits until a connection is usable. */

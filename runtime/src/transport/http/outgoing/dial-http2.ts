@@ -4,7 +4,12 @@ import { listenForAbort } from "../../../base/abort.ts";
 import { remainingMs } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
 import { dialCancelled, dialTooLate } from "../../dial-limits.ts";
-import { type ClientTlsOptions, connectOptions, onServerExpiry } from "../../tls.ts";
+import {
+  type ClientTlsOptions,
+  connectOptions,
+  onReplacedIdentity,
+  onServerExpiry,
+} from "../../tls.ts";
 import type { DialOptions, TransportLimits } from "../../transport.ts";
 import type { HttpCallOptions } from "../call-options.ts";
 import { compressionOf, dialTarget } from "./dial-target.ts";
@@ -61,6 +66,7 @@ export async function dialHttp2(
       connection.end(reason, true);
       socket.destroy();
     });
+    onReplacedIdentity(tls, channel.closed, (reason) => channel.retire(reason));
   }
   return channel;
 }

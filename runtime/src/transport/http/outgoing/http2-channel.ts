@@ -113,7 +113,7 @@ export class Http2Channel extends OutgoingChannel implements ClientConnectionOwn
     stream.discard();
     void this.#pacedResets.turn().then(() => stream.reset(errorCode.cancel));
     // Until then it takes one of the places that the server has for calls.
-    this.#retire("too many responses that came before their requests were read");
+    this.#retireAfter("too many responses that came before their requests were read");
   }
 
   connected(): void {
@@ -190,18 +190,21 @@ export class Http2Channel extends OutgoingChannel implements ClientConnectionOwn
   }
 
   #countReset(): void {
-    if (!this.#resets.take()) this.#retire(`${resets.burst} calls that were cancelled on it`);
+    if (!this.#resets.take()) this.#retireAfter(`${resets.burst} calls that were cancelled on it`);
   }
 
   /** Begins no further calls on the connection, and closes it after the last one. */
-  #retire(after: string): void {
+  retire(reason: MicroError): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
-    this.#ending = new MicroError(
-      "unavailable",
-      `the connection to ${this.address} was closed after ${after}`,
-    );
+    this.#ending = reason;
     for (const call of [...this.#waiting]) this.#refuse(call);
+    this.#finishIfUnused();
+  }
+
+  #retireAfter(what: string): void {
+    const reason = `the connection to ${this.address} was closed after ${what}`;
+    this.retire(new MicroError("unavailable", reason));
   }
 }
 
