@@ -23,6 +23,11 @@ export const ablationGoals: readonly Goal[] = [
     atLeast: 0.97,
     measure: share("nothing", "cut-out"),
   },
+  {
+    what: "no auth, 128 in flight, of a runtime without the step that admits callers",
+    atLeast: 0.97,
+    measure: share("nothing", "access-cut-out"),
+  },
   ...Object.entries(leastShares).map(([feature, atLeast]) => ({
     what: `${feature}, 128 in flight, of a call without`,
     atLeast,
@@ -32,5 +37,10 @@ export const ablationGoals: readonly Goal[] = [
     what: "a credential by gRPC, 128 in flight, of a call without",
     atLeast: 0.9,
     measure: share("grpc-credential", "grpc"),
+  },
+  {
+    what: "the identity of a certificate, 128 in flight, of a call over TLS without",
+    atLeast: 0.95,
+    measure: share("certificate", "tls"),
   },
 ];

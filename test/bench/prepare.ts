@@ -2,11 +2,14 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { cuttingFeaturesOut } from "./without-features.ts";
+import { type CutPart, cuttingOut } from "./without-features.ts";
 
 const here = import.meta.dirname;
-/** Uses a runtime of its own, see {@link cuttingFeaturesOut}. */
-const withoutFeatures = "ablations/cut-out";
+/** Contenders that use a runtime of their own, by the part that it lacks: {@link cuttingOut}. */
+const withCuts: Readonly<Record<string, CutPart>> = {
+  "ablations/cut-out": "features",
+  "ablations/access-cut-out": "access",
+};
 const repository = join(here, "../..");
 
 /**
@@ -47,9 +50,13 @@ export async function prepare(ablation: boolean): Promise<string> {
     "child.ts",
     "scale-side.ts",
     "gen/micro/bench/v1/bench_micro.ts",
-    ...contenders.filter((it) => it !== withoutFeatures).map((it) => `${it}.ts`),
+    ...contenders.filter((it) => !Object.hasOwn(withCuts, it)).map((it) => `${it}.ts`),
   ]);
-  if (ablation) await compile(folder, [`${withoutFeatures}.ts`], [cuttingFeaturesOut()]);
+  if (ablation) {
+    for (const [contender, part] of Object.entries(withCuts)) {
+      await compile(folder, [`${contender}.ts`], [cuttingOut(part)]);
+    }
+  }
   return folder;
 }
 

@@ -19,7 +19,7 @@ interface Cut {
   readonly instead?: string;
 }
 
-const cuts: readonly Cut[] = [
+const featureCuts: readonly Cut[] = [
   // Signals, and the context of a call whose response arrives meanwhile.
   {
     file: "client/rpc-client.ts",
@@ -123,17 +123,73 @@ const cuts: readonly Cut[] = [
   { file: "server/dispatcher.ts", code: "call.propagate = this.#propagate;" },
 ];
 
-/** The files of the runtime that have a cut. */
-export const cutFiles: readonly string[] = [...new Set(cuts.map(({ file }) => file))];
+/** Code on the same path that exists only because a caller could have to be admitted. */
+const accessCuts: readonly Cut[] = [
+  {
+    file: "client/attempts.ts",
+    code: `const source = this.#credentials.sourceOf(call);
+    return source === undefined ? channel : this.#credentials.attach(source, attempt, channel);`,
+    instead: "return channel;",
+  },
+  {
+    file: "transport/native/client-connection.ts",
+    code: `const { credential } = outgoing;
+    const proof = credential === undefined ? 0 : this.#credentials.numberOf(credential);
+    const metadata = encodedMetadata(outgoing.metadata, proof === 0 ? credential : undefined);`,
+    instead: "const metadata = encodedMetadata(outgoing.metadata, undefined);",
+  },
+  {
+    file: "transport/native/client-connection.ts",
+    code: " | (proof === 0 ? 0 : flag.credential)",
+  },
+  {
+    file: "transport/native/client-connection.ts",
+    code: "if (proof !== 0) this.writer.uint16(proof);",
+  },
+  {
+    file: "transport/native/server-connection.ts",
+    code: `let from = start;
+    let proof = 0;`,
+    upTo: "const at = (flags & flag.metadata) === 0 ? from",
+    instead: "const from = start; const proof = 0;\n",
+  },
+  {
+    file: "transport/native/server-connection.ts",
+    code: `const { access } = this.dispatcher;
+    let identity: Awaitable<Identity | undefined>;`,
+    upTo: "const deadline: Deadline = aux === 0",
+    instead: "let identity, access;\n",
+  },
+  {
+    file: "transport/native/server-connection.ts",
+    code: `    if (access !== undefined) this.#admit(call, identity);
+    if (call.isWaiting) call.hold(bytes, at, end);
+    else if (!call.ended) call.run(bytes, at, end);`,
+    instead: "if (!call.ended) call.run(bytes, at, end);",
+  },
+];
+
+const cutsOf = { features: featureCuts, access: accessCuts } as const;
+/** The parts of the runtime that can be cut out of it. */
+export type CutPart = keyof typeof cutsOf;
+
+/** The files of the runtime that have a cut, with the part that is cut out of each. */
+export const cutFiles: readonly (readonly [part: CutPart, file: string])[] = (
+  Object.keys(cutsOf) as CutPart[]
+).flatMap((part) => filesOf(part).map((file) => [part, file] as const));
+
+function filesOf(part: CutPart): readonly string[] {
+  return [...new Set(cutsOf[part].map(({ file }) => file))];
+}
 
 /**
- * A source file of the runtime without the code for features.
+ * A source file of the runtime without the code of a part.
  *
- * @throws Error when a cut is not found once: the file was rewritten, and the list above was not
+ * @throws Error when a cut is not found once: the file was rewritten, and the lists above were not
  */
-export function withoutFeatures(file: string): string {
+export function without(part: CutPart, file: string): string {
   let source = readFileSync(join(runtimeSources, file), "utf8");
-  for (const cut of cuts) {
+  for (const cut of cutsOf[part]) {
     if (cut.file !== file) continue;
     const { code, upTo, instead = "" } = cut;
     const start = source.indexOf(code);
@@ -149,20 +205,20 @@ export function withoutFeatures(file: string): string {
 }
 
 /**
- * Bundles the runtime from its sources, without the code for features. The result works only for
- * the benchmark.
+ * Bundles the runtime from its sources, without the code of a part. The result works only for the
+ * benchmark.
  */
-export function cuttingFeaturesOut(): Plugin {
+export function cuttingOut(part: CutPart): Plugin {
   return {
-    name: "without features",
+    name: `without ${part}`,
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /^@micro-es\/runtime$/ }, () => ({
         path: join(runtimeSources, "index.ts"),
       }));
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const file = relative(runtimeSources, path);
-        if (!cutFiles.includes(file)) return undefined;
-        return { contents: withoutFeatures(file), loader: "ts" };
+        if (!filesOf(part).includes(file)) return undefined;
+        return { contents: without(part, file), loader: "ts" };
       });
     },
   };

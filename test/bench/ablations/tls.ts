@@ -1,0 +1,4 @@
+import type { Contender } from "../contender.ts";
+import { overTls } from "../over-tls.ts";
+
+export const contender: Contender = overTls("tls", "as nothing, over TLS", false);
