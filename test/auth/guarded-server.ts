@@ -83,9 +83,11 @@ export interface GuardedServer extends AsyncDisposable {
   readonly listener: Listener;
 }
 
+/** @param more further methods that it serves, which are unary */
 export async function startGuardedServer(
   transport: Transport,
   address: string,
+  more: readonly EchoMethod[] = [],
 ): Promise<GuardedServer> {
   const auth = new TokenAuth();
   const rules = new TableOfRules();
@@ -114,7 +116,7 @@ export async function startGuardedServer(
     handled.push([method.name.slice(method.name.indexOf("/") + 1), account?.id]);
   };
   const { watch, chat, ...unary } = methods;
-  for (const method of Object.values(unary)) {
+  for (const method of [...Object.values(unary), ...more]) {
     server.unary(method, (request, context) => {
       note(context);
       return { text: request.text };

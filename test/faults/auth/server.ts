@@ -2,6 +2,7 @@ import { natsStore } from "@micro-es/nats";
 import { createService, memoryBroker, memoryRegistry } from "@micro-es/runtime";
 import { localAuth, storeRules } from "@micro-es/runtime/auth";
 import { registerGuardedServiceHandler } from "../../gen/micro/test/v1/guarded_micro.ts";
+import { guardedHandler } from "./guarded-handler.ts";
 
 /*
  * A service that requires accounts, with auth and rules in the NATS bucket of its arguments: the
@@ -20,19 +21,7 @@ const service = createService({
   auth,
   access: { rules },
 });
-registerGuardedServiceHandler(service.server, {
-  about: () => ({ text: "documents" }),
-  async *read(_request, { signal }) {
-    yield { line: "first" };
-    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  },
-  async write() {
-    return {};
-  },
-  async *edit() {},
-  delete: () => ({}),
-  onDocumentChanged() {},
-});
+registerGuardedServiceHandler(service.server, guardedHandler());
 const began = performance.now();
 await service.start();
 process.send?.({

@@ -1,4 +1,5 @@
 import { ownFleet, type Program, startProgram } from "../../support/process.ts";
+import type { TokenIssuer } from "../../support/token-issuer.ts";
 
 /** Where a server has its accounts, keys and rules. */
 export interface ServerBackend {
@@ -38,4 +39,33 @@ export async function startGuarded({
     },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
+}
+
+/** Where a service finds the keys of an issuer, and how often it reads them. */
+export interface KeyPlace {
+  readonly jwks: string;
+  readonly refreshMs: number;
+}
+
+/** A service that accepts the tokens of an issuer, in a process of its own. */
+export interface TokenServer extends AsyncDisposable {
+  readonly address: string;
+  readonly program: Program;
+}
+
+/** @param flags of Node's */
+export async function startTokenServer(
+  { issuer, audience }: TokenIssuer,
+  { jwks, refreshMs }: KeyPlace,
+  flags: readonly string[] = [],
+): Promise<TokenServer> {
+  const words = [issuer, audience, jwks, `${refreshMs}`];
+  const program = startProgram(
+    new URL("token-server.ts", import.meta.url),
+    ownFleet(),
+    words,
+    flags,
+  );
+  const { address } = (await program.told("listening")) as { address: string };
+  return { address, program, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }

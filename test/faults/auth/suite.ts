@@ -1,15 +1,27 @@
 import { natsVersion } from "../../../drivers/nats/test/server.ts";
 import type { FaultSuite } from "../figure.ts";
+import { tokensForged, tokensVerifiedLaxly } from "./bad-tokens.ts";
+import { certificatesLeft, certificatesReplaced } from "./certificates.ts";
+import { namesSpelled, spellingServed } from "./names.ts";
 import { nothingRevoked, tokensRevoked } from "./revocation.ts";
+import { keysRotated, keysSwapped } from "./rotation.ts";
 import { startsWithoutStore } from "./start.ts";
 
-/** The faults injected into accounts, keys and rules, by the goal that each proves. */
+/** The faults injected into accounts, tokens, keys, certificates and rules, by goal. */
 export const suite: FaultSuite = {
-  subject: `localAuth and storeRules on nats-server ${natsVersion}`,
+  subject: `auth, with localAuth and storeRules on nats-server ${natsVersion}`,
   scenarios: {
     AU2: tokensRevoked,
     "AU2-planted": nothingRevoked,
+    AU3: keysRotated,
+    "AU3-planted": keysSwapped,
+    AU4: tokensForged,
+    "AU4-planted": tokensVerifiedLaxly,
+    AU5: namesSpelled,
+    "AU5-planted": spellingServed,
+    AU7: certificatesReplaced,
+    "AU7-planted": certificatesLeft,
     AU8: startsWithoutStore,
   },
-  waiting: ["AU2", "AU2-planted", "AU8"],
+  waiting: ["AU2", "AU2-planted", "AU3", "AU3-planted", "AU7", "AU7-planted", "AU8"],
 };
