@@ -11,7 +11,6 @@ export { BackendUrl, readParameters } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
-export { parseJson } from "./base/json-syntax.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";
 export {
   byteCount,
@@ -75,9 +74,12 @@ export type {
   ConfigTable,
   ConfigValue,
 } from "./config/config.ts";
-export { checkTable, equalValues, isTable } from "./config/config-table.ts";
-export { LatestValue } from "./config/latest-value.ts";
-export { PacedWork } from "./config/paced-work.ts";
+export {
+  type ConfigEntries,
+  type ConfigEntriesFollower,
+  type ConfigEntry,
+  EntriesSource,
+} from "./config/entries-source.ts";
 export type { ConnectionOwner, GoMicroConnection } from "./go-micro/connection.ts";
 export type { ConnectionPool } from "./go-micro/connection-pool.ts";
 export { connected } from "./go-micro/dial.ts";
@@ -102,8 +104,10 @@ export {
 export { WatchedNodes } from "./registry/watched-nodes.ts";
 export type { Candidate } from "./selector/selector.ts";
 export type { Driver, DriverContext, DriverPart, DriverParts } from "./service/driver.ts";
+export { ExpiringRecords } from "./store/expiring-records.ts";
 export { ExpiryClock } from "./store/expiry-clock.ts";
 export { checkListing, compareKeys, keyBytes, type Listing } from "./store/key.ts";
+export { KeyLanes } from "./store/key-lanes.ts";
 export type {
   DeleteOptions,
   Fence,

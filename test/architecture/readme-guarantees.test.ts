@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { etcdRegistry } from "@micro-es/etcd";
+import { etcdRegistry, etcdSource, etcdStore, etcdSync } from "@micro-es/etcd";
 import {
   goMicroNatsRegistry,
   goMicroNatsTransport,
@@ -59,14 +59,17 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "memoryStore()": memoryStore(),
   "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),
+  "etcdStore()": etcdStore(),
   "memorySync()": memorySync(),
   "fileSync()": fileSync({ path: folder }),
   "natsSync()": natsSync(),
+  "etcdSync()": etcdSync(),
   "memorySource()": memorySource(),
   "envSource()": envSource({ prefix: "SHOP_" }),
   "flagsSource()": flagsSource(),
   "fileSource()": fileSource(join(folder, "config.yaml"), { required: false }),
   "natsSource()": natsSource(),
+  "etcdSource()": etcdSource(),
   "localRuntime()": localRuntime(),
 };
 

@@ -9,7 +9,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   /** The open connections, with when each was accepted. */
   readonly #pairs = new Map<readonly [Socket, Socket], number>();
-  #swallowing = false;
+  #swallowing: "nothing" | "responses" | "everything" = "nothing";
   #refusing = false;
   /** Connections cut so far. */
   cuts = 0;
@@ -35,7 +35,11 @@ export class FaultProxy implements AsyncDisposable {
       };
       for (const [here, there] of [pair, [to, from] as const]) {
         here.on("data", (bytes) => {
-          if (this.#swallowing) {
+          const isResponse = here === to;
+          if (
+            this.#swallowing === "everything" ||
+            (this.#swallowing === "responses" && isResponse)
+          ) {
             this.swallowed += bytes.length;
             return;
           }
@@ -81,7 +85,12 @@ export class FaultProxy implements AsyncDisposable {
    * Forwards nothing while `on`; dropped data is lost, so connections have to be cut afterwards.
    */
   swallow(on: boolean): void {
-    this.#swallowing = on;
+    this.#swallowing = on ? "everything" : "nothing";
+  }
+
+  /** As {@link swallow}, but requests still arrive, so that only their outcome is lost. */
+  swallowResponses(on: boolean): void {
+    this.#swallowing = on ? "responses" : "nothing";
   }
 
   /** Resets each new connection while `on`. */

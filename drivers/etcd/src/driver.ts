@@ -8,21 +8,27 @@ import {
   omitUndefined,
   readParameters,
 } from "@micro-es/runtime/driver";
+import { etcdSource } from "./config/source.ts";
 import { EtcdLink } from "./link/link.ts";
 import type { EtcdTlsOptions } from "./link/options.ts";
 import { etcdRegistry } from "./registry/registry.ts";
+import { etcdStore } from "./store/store.ts";
+import { etcdSync } from "./sync/sync.ts";
 
 /**
  * The etcd driver for `createService({ drivers: [etcd] })`:
- * `etcd://user:password@a:2379,b:2379/prefix`, and `etcds://` for TLS. The path is the prefix of
- * all keys, by default `/micro/registry`. Parameters: `timeout` and `startTimeout` as durations
- * (`5s`); for TLS `ca`, `cert` and `key`, the paths of PEM files.
+ * `etcd://user:password@a:2379,b:2379/fleet`, and `etcds://` for TLS. The path is the fleet, by
+ * default `/micro`: each part has the keys below its name in it, such as `/micro/registry`.
+ * Parameters: `prefix`, the part of the configuration to read, such as `shop` for the keys below
+ * `/micro/config/shop`; `timeout` and `startTimeout` as durations (`5s`); for TLS `ca`, `cert` and
+ * `key`, the paths of PEM files.
  */
 export const etcd: Driver = {
   schemes: ["etcd", "etcds"],
   severalHosts: true,
   open(url, context) {
-    const { timeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { prefix, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+      prefix: anyText,
       timeout: durationText,
       startTimeout: durationText,
       ca: anyText,
@@ -44,9 +50,13 @@ export const etcd: Driver = {
       }),
       ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
     });
-    const prefix = url.path.replace(/\/$/, "");
+    const fleet = url.path.replace(/\/$/, "") || "/micro";
+    const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;
     return {
-      registry: () => etcdRegistry({ link, ...(prefix === "" ? {} : { prefix }) }),
+      registry: () => etcdRegistry({ link, prefix: `${fleet}/registry` }),
+      store: () => etcdStore({ link, prefix: `${fleet}/store` }),
+      sync: () => etcdSync({ link, prefix: `${fleet}/sync` }),
+      config: () => etcdSource({ link, prefix: config }),
       close: () => link.close(),
     };
   },

@@ -1,5 +1,5 @@
 import { etcd } from "@micro-es/etcd";
-import { createClient, createService, silentLogger } from "@micro-es/runtime";
+import { createClient, createService, read, silentLogger } from "@micro-es/runtime";
 import { echo } from "@micro-es/test-support/echo";
 import { describe, expect, test } from "vitest";
 import { EtcdAdmin } from "./admin.ts";
@@ -8,26 +8,56 @@ import { skipWithoutEtcd, startEtcd } from "./server.ts";
 const logger = silentLogger;
 
 describe.skipIf(skipWithoutEtcd)("etcd, chosen by a URL", () => {
-  test("is the registry of a service, with the prefix from the URL", async () => {
+  test("is all parts of a service, with the fleet from the URL", async () => {
     await using server = await startEtcd();
-    const MICRO_REGISTRY = `etcd://127.0.0.1:${server.port}/fleets/a?timeout=2s`;
+    const url = `etcd://127.0.0.1:${server.port}/fleets/a?timeout=20s&prefix=shop`;
+    const admin = new EtcdAdmin(server.url);
+    await admin.put("/fleets/a/config/shop/port", "8080");
     const options = { drivers: [etcd], logger };
     await using service = createService({
       ...options,
       name: "echo",
-      environment: { MICRO_REGISTRY, MICRO_ADDRESS: "127.0.0.1:0", MICRO_BROKER: "memory:" },
+      environment: { MICRO_BACKEND: url, MICRO_ADDRESS: "127.0.0.1:0", MICRO_BROKER: "memory:" },
     });
     service.server.unary(echo.once, ({ text }) => ({ text }));
     await service.start();
-    expect(service.registry.name).toBe("etcd");
-    const client = createClient({ ...options, environment: { MICRO_REGISTRY } });
+    const { registry, store, sync, config } = service;
+    expect([registry.name, store.name, sync.name]).toEqual(["etcd", "etcd", "etcd"]);
+    const client = createClient({ ...options, environment: { MICRO_REGISTRY: url } });
     expect((await client.unary(echo.once, { text: "x" })).text).toBe("x");
     await client.close();
     const [node] = await service.registry.get("echo");
-    const key = `/fleets/a/echo/${node?.id}`;
-    expect(await new EtcdAdmin(server.url).get(key)).toBeDefined();
+    const key = `/fleets/a/registry/echo/${node?.id}`;
+    expect(await admin.get(key)).toBeDefined();
+    await store.write("greeting", new TextEncoder().encode("hello"));
+    expect((await admin.get("/fleets/a/store/records/greeting"))?.value).toBe("hello");
+    const lock = await sync.lock("orders");
+    expect(await admin.get("/fleets/a/sync/lock/orders")).toBeDefined();
+    expect(config?.get("port", read.integer)).toBe(8080);
+    await lock.unlock();
     await service.close();
-    expect(await new EtcdAdmin(server.url).get(key)).toBeUndefined();
+    expect(await admin.get(key)).toBeUndefined();
+  });
+
+  test.each([
+    ["MICRO_STORE", "store"],
+    ["MICRO_SYNC", "sync"],
+  ] as const)("is the part of %s alone", async (variable, part) => {
+    await using server = await startEtcd();
+    await using service = createService({
+      drivers: [etcd],
+      logger,
+      name: "alone",
+      environment: {
+        MICRO_REGISTRY: "memory:",
+        MICRO_BROKER: "memory:",
+        [variable]: `etcd://127.0.0.1:${server.port}`,
+      },
+    });
+    expect(service[part].name).toBe("etcd");
+    await service.store.write("key", new Uint8Array([1]));
+    await (await service.sync.lock("orders")).unlock();
+    expect((await service.store.read("key"))?.value).toEqual(new Uint8Array([1]));
   });
 });
 

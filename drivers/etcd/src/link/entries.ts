@@ -50,7 +50,7 @@ export function singleKey(key: string): KeyRange {
 
 export function withPrefix(prefix: string): KeyRange {
   const end = Buffer.from(prefix);
-  // Prefixes are ASCII, so the last byte can always be incremented.
+  // No byte of UTF-8 is 255, so the last one can always be incremented.
   end[end.length - 1] = (end.at(-1) as number) + 1;
   return { key: Buffer.from(prefix), rangeEnd: end };
 }

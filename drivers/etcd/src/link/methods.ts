@@ -54,6 +54,13 @@ export const txn: EtcdMethod<typeof TxnRequestSchema, typeof TxnResponseSchema> 
   TxnResponseSchema,
   false,
 );
+/** A transaction that changes nothing, so that it may be repeated. */
+export const readTxn: EtcdMethod<typeof TxnRequestSchema, typeof TxnResponseSchema> = methodOf(
+  "KV/Txn",
+  TxnRequestSchema,
+  TxnResponseSchema,
+  true,
+);
 /** Not idempotent: a second grant of an id that exists is an error. */
 export const leaseGrant: EtcdMethod<
   typeof LeaseGrantRequestSchema,

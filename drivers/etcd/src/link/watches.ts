@@ -40,6 +40,8 @@ export interface EtcdWatch {
 const heartbeatMs = 2_000;
 /** A stream that is silent for this long is examined. */
 const silenceMs = 3 * heartbeatMs;
+/** How long a stream without watches stays open, in milliseconds. */
+const lingerMs = 10_000;
 const retry: Backoff = { firstMs: 150, factor: 2, mostMs: 2_000, jitter: 0.5 };
 
 /**
@@ -55,6 +57,7 @@ export class EtcdWatches {
   #stream: WatchStream | undefined;
   #running: Promise<void> | undefined;
   #skipWait: (() => void) | undefined;
+  #lingering: NodeJS.Timeout | undefined;
 
   constructor(link: EtcdLink) {
     this.#link = link;
@@ -75,19 +78,33 @@ export class EtcdWatches {
       close: () => {
         watch.close();
         this.#watches.delete(watch);
-        if (this.#watches.size === 0) this.#stream?.end();
-        else this.#stream?.cancel(watch);
+        this.#stream?.cancel(watch);
+        this.#endIfUnused();
       },
     };
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#lingering);
     this.#forgetReconnect();
     for (const watch of this.#watches) watch.close();
     this.#watches.clear();
     this.#ending.abort();
     this.#stream?.end();
     await this.#running;
+  }
+
+  /**
+   * Ends the stream once there has been no watch for a while. It ends by a reset, and etcd counts
+   * those of a connection.
+   */
+  #endIfUnused(): void {
+    clearTimeout(this.#lingering);
+    if (this.#watches.size > 0) return;
+    this.#lingering = setTimeout(() => {
+      if (this.#watches.size === 0) this.#stream?.end();
+    }, lingerMs);
+    this.#lingering.unref();
   }
 
   /** Puts a watch that has a position on the stream. */

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { asMicroError, type Logger, MicroError, type Node } from "@micro-es/runtime";
 import { backoffMs, Closable, type Registration, untilAborted } from "@micro-es/runtime/driver";
-import { Compare_CompareTarget } from "../gen/etcd/rpc_pb.ts";
 import { type EtcdEntry, entryOf, type Snapshot, singleKey } from "../link/entries.ts";
 import { isMemberFault } from "../link/failure.ts";
 import type { EtcdLink } from "../link/link.ts";
 import { leaseGrant, leaseKeepAlive, leaseRevoke, put, txn } from "../link/methods.ts";
+import { atRevision, putOperation, rangeOperation } from "../link/txn.ts";
 import type { EtcdWatch, EtcdWatches, WatchFollower } from "../link/watches.ts";
 import { decodeRecord, encodeRecord, keyOf } from "./record.ts";
 
@@ -260,12 +260,10 @@ export class EtcdRegistration extends Closable implements Registration, WatchFol
    */
   async #putIf(revision: bigint): Promise<EtcdEntry | undefined> {
     const { key } = singleKey(this.#key);
-    const modRevision = { case: "modRevision" as const, value: revision };
-    const value = { key, value: this.#record, lease: this.#lease };
     const request = {
-      compare: [{ key, target: Compare_CompareTarget.MOD, targetUnion: modRevision }],
-      success: [{ request: { case: "requestPut" as const, value } }],
-      failure: [{ request: { case: "requestRange" as const, value: { key } } }],
+      compare: [atRevision(key, revision)],
+      success: [putOperation(key, this.#record, this.#lease)],
+      failure: [rangeOperation(key)],
     };
     const written = await this.#place.link.call(txn, request, this.#what, this.#closing.signal);
     const response = written.responses[0]?.response;

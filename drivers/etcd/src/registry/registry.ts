@@ -1,15 +1,12 @@
 import {
-  type BackendState,
   type Deadline,
   type Logger,
-  MicroError,
   type Node,
   type Registry,
   type RegistryEvent,
   silentLogger,
 } from "@micro-es/runtime";
 import {
-  Closable,
   checkOptions,
   checkReadOptions,
   checkRegisterOptions,
@@ -17,31 +14,26 @@ import {
   DeadlineSweep,
   logger,
   maxNodesPerService,
-  type OptionKind,
   PartLogger,
   type RegisterOptions,
   type Registration,
   type RegistryGuarantees,
-  type StateListener,
   sharedAbortController,
-  throwIfAborted,
   untilAborted,
   validateNode,
   validateServiceName,
 } from "@micro-es/runtime/driver";
 import { readRange, withPrefix } from "../link/entries.ts";
 import { etcdFailure } from "../link/failure.ts";
-import { EtcdLink } from "../link/link.ts";
-import { type EtcdOptions, etcdPartKinds } from "../link/options.ts";
-import { type EtcdWatch, EtcdWatches } from "../link/watches.ts";
+import { etcdPartKinds } from "../link/options.ts";
+import { EtcdPart, type EtcdPartOptions, prefixKind } from "../link/part.ts";
+import type { EtcdWatch } from "../link/watches.ts";
 import { FollowedService } from "./followed-service.ts";
 import { nodesPrefix, serviceOf, servicesPrefix } from "./record.ts";
 import { EtcdRegistration } from "./registration.ts";
 
 /** Where an {@link etcdRegistry} keeps its nodes, and how it connects. */
-export type EtcdRegistryOptions = EtcdOptions & {
-  /** A connection shared with others; its creator closes it. */
-  readonly link?: EtcdLink;
+export type EtcdRegistryOptions = EtcdPartOptions & {
   /**
    * The prefix of all node keys; a different prefix is a separate fleet. Default `/micro/registry`,
    * as in go-micro.
@@ -55,11 +47,6 @@ const lingerMs = 60_000;
 const sweepGapMs = 20;
 /** The most records of a service that are read: up to half of them may be invalid. */
 const maxRecords = 2 * maxNodesPerService;
-
-const prefixKind: OptionKind = {
-  words: 'visible ASCII without a "/" at its end, for example "/micro/registry"',
-  accepts: (value) => typeof value === "string" && /^[!-~]{0,254}[!-.0-~]$/.test(value),
-};
 
 /**
  * A registry in etcd (3.4 and later). A node is a key on a lease that its process renews; a process
@@ -86,16 +73,13 @@ export function etcdRegistry(options: EtcdRegistryOptions = {}): Registry {
   return new EtcdRegistry(options);
 }
 
-class EtcdRegistry extends Closable implements Registry {
+class EtcdRegistry extends EtcdPart implements Registry {
   readonly name = "etcd";
   readonly guarantees: RegistryGuarantees = {
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",
   };
-  readonly #link: EtcdLink;
-  readonly #ownsLink: boolean;
-  readonly #watches: EtcdWatches;
   readonly #prefix: string;
   readonly #logger: PartLogger;
   readonly #services = new Map<
@@ -106,21 +90,10 @@ class EtcdRegistry extends Closable implements Registry {
   readonly #closed: AbortController = sharedAbortController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now), sweepGapMs);
 
-  constructor({ link, prefix = "/micro/registry", logger, ...options }: EtcdRegistryOptions) {
-    super();
-    this.#ownsLink = link === undefined;
-    this.#link = link ?? new EtcdLink(options);
-    this.#watches = new EtcdWatches(this.#link);
+  constructor({ prefix = "/micro/registry", logger, ...options }: EtcdRegistryOptions) {
+    super(options, "registry");
     this.#prefix = prefix;
     this.#logger = new PartLogger(logger, silentLogger);
-  }
-
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
   }
 
   useLogger(logger: Logger): void {
@@ -131,13 +104,13 @@ class EtcdRegistry extends Closable implements Registry {
     const valid = validateNode(node);
     const ttlMs = checkRegisterOptions(node, options);
     const what = `register ${valid.id}`;
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const onClose = () => {
       if (this.#registrations.get(valid.id) === registration) this.#registrations.delete(valid.id);
     };
     const place = {
-      link: this.#link,
-      watches: this.#watches,
+      link: this.link,
+      watches: this.watches,
       prefix: this.#prefix,
       logger: this.#logger,
     };
@@ -147,13 +120,13 @@ class EtcdRegistry extends Closable implements Registry {
     this.#registrations.set(valid.id, registration);
     try {
       await untilAborted(registration.begin(), options.signal);
-      this.#check(what, options.signal);
+      this.check(what, options.signal);
     } catch (error) {
       const closing = registration.close();
       // An abort is reported at once. Closing waits for etcd, and logs its own failure.
       if (options.signal?.aborted !== true) {
         await closing;
-        this.#check(what, undefined);
+        this.check(what, undefined);
       }
       throw etcdFailure(error, what);
     }
@@ -167,25 +140,25 @@ class EtcdRegistry extends Closable implements Registry {
     const what = `get ${service}`;
     checkReadOptions(what, options);
     validateServiceName(service);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const followed = this.#follow(service);
     await untilAborted(followed.known(), options.signal);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     return followed.nodes.list();
   }
 
   async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
     const what = "list services";
     checkReadOptions(what, options);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const { signal } = options;
     // Not the records: a process that may write a key may also write a valid record.
-    const reading = readRange(this.#link, withPrefix(servicesPrefix(this.#prefix)), what, {
+    const reading = readRange(this.link, withPrefix(servicesPrefix(this.#prefix)), what, {
       keysOnly: true,
       ...(signal === undefined ? {} : { signal }),
     });
     const { entries } = await untilAborted(reading, signal);
-    this.#check(what, signal);
+    this.check(what, signal);
     const names = new Set<string>();
     for (const { key } of entries) {
       const name = serviceOf(this.#prefix, key);
@@ -211,7 +184,7 @@ class EtcdRegistry extends Closable implements Registry {
     };
   }
 
-  protected override async closeOnce(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closed.abort();
     this.#sweep.close();
     await closeInOrder(
@@ -223,22 +196,7 @@ class EtcdRegistry extends Closable implements Registry {
         }
         this.#services.clear();
       },
-      () => this.#watches.close(),
-      () => (this.#ownsLink ? this.#link.close() : undefined),
     );
-  }
-
-  /**
-   * @throws MicroError `unavailable` after {@link close}, or the signal's error once it has fired;
-   * not executed.
-   */
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.isClosing) {
-      throw new MicroError("unavailable", `cannot ${what}: the registry is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    throwIfAborted(signal);
   }
 
   #follow(service: string): FollowedService {
@@ -248,7 +206,7 @@ class EtcdRegistry extends Closable implements Registry {
         this.#wake(until),
       );
       const keys = withPrefix(nodesPrefix(this.#prefix, service));
-      const watch = this.#watches.watch(keys, `follow ${service}`, maxRecords, nodes);
+      const watch = this.watches.watch(keys, `follow ${service}`, maxRecords, nodes);
       followed = { nodes, watch };
       this.#services.set(service, followed);
     }
@@ -264,7 +222,7 @@ class EtcdRegistry extends Closable implements Registry {
   #expire(now: Deadline): Deadline {
     let next = Number.POSITIVE_INFINITY;
     for (const [service, { nodes, watch }] of this.#services) {
-      next = Math.min(next, nodes.expire(now, this.#link.connected));
+      next = Math.min(next, nodes.expire(now, this.link.connected));
       if (nodes.nodes.watchers > 0) continue;
       const forgetAt = nodes.usedAt + lingerMs;
       if (forgetAt > now) {

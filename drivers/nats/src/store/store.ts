@@ -11,6 +11,7 @@ import {
   type DeleteOptions,
   ExpiryClock,
   fenceOf,
+  KeyLanes,
   keyBytes,
   type Listing,
   type ListOptions,
@@ -97,11 +98,7 @@ class BucketStore extends NatsDriver implements Store {
   readonly #expiries: OwnExpiries;
   readonly #watchers = new Set<StoreWatcher>();
   readonly #closing = new AbortController();
-  /**
-   * Serializes the changes of each key, so that they happen in the order in which they were
-   * requested.
-   */
-  readonly #lanes = new Map<string, Promise<unknown>>();
+  readonly #lanes = new KeyLanes();
 
   constructor(options: NatsStoreOptions) {
     super(options, "store");
@@ -189,7 +186,7 @@ class BucketStore extends NatsDriver implements Store {
     this.#closing.abort();
     this.#expiries.close();
     for (const watcher of this.#watchers) watcher.end();
-    await Promise.allSettled(this.#lanes.values());
+    await this.#lanes.settled();
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
@@ -214,14 +211,12 @@ class BucketStore extends NatsDriver implements Store {
   }
 
   /** Reads and changes a key, and retries while other processes interfere. */
-  async #change<T>(
+  #change<T>(
     action: "write" | "delete",
     key: string,
     attempt: (found: Found | undefined) => Promise<T>,
   ): Promise<T> {
-    const before = this.#lanes.get(key);
-    const change = (async () => {
-      await before?.catch(() => {});
+    return this.#lanes.run(key, async () => {
       const what = `${action} store key ${quoteKey(key)}`;
       for (let tries = 1; ; tries++) {
         try {
@@ -230,13 +225,7 @@ class BucketStore extends NatsDriver implements Store {
           if (!isWrongSequence(error) || tries === maxAttempts) throw natsFailure(error, what);
         }
       }
-    })();
-    this.#lanes.set(key, change);
-    try {
-      return await change;
-    } finally {
-      if (this.#lanes.get(key) === change) this.#lanes.delete(key);
-    }
+    });
   }
 
   async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { configSourceContract } from "@micro-es/contract/config";
+import { etcdSource } from "@micro-es/etcd";
+import { loadConfig, read, silentLogger } from "@micro-es/runtime";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { EtcdAdmin } from "./admin.ts";
+import { keysFixture } from "./config-keys.ts";
+import { type EtcdServer, skipWithoutEtcd, startEtcd } from "./server.ts";
+
+describe.skipIf(skipWithoutEtcd)("config source in etcd", () => {
+  let server: EtcdServer;
+  let admin: EtcdAdmin;
+  let prefixes = 0;
+  beforeAll(async () => {
+    server = await startEtcd();
+    admin = new EtcdAdmin(server.url);
+  });
+  afterAll(() => server?.close());
+
+  const nextPrefix = () => `/apps/${prefixes++}`;
+  const fixture = () => keysFixture({ endpoints: server.url }, nextPrefix(), admin);
+  for (const { name, run } of configSourceContract(fixture)) test(name, run);
+
+  test("reads keys as paths, and values as JSON", async () => {
+    const prefix = nextPrefix();
+    await admin.putAll([
+      [`${prefix}/database/host`, "db.example"],
+      [`${prefix}/database/pool`, "10"],
+      [`${prefix}/features`, '{"beta":true}'],
+      [`${prefix}/gone`, "1"],
+      [`${prefix}-2/other`, "1"],
+      [`${prefix}0`, "1"],
+    ]);
+    await admin.delete(`${prefix}/gone`);
+    await using source = etcdSource({ endpoints: server.url, prefix });
+    expect(await source.load()).toEqual({
+      database: { host: "db.example", pool: 10 },
+      features: { beta: true },
+    });
+    await admin.put(`${prefix}/database/host/port`, "1");
+    await expect(source.load()).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(source.state).toBe("degraded");
+  });
+
+  test("values that are changed in one transaction become visible together", async () => {
+    const prefix = nextPrefix();
+    const put = (value: string) =>
+      admin.putAll(["a", "b", "c", "d"].map((name) => [`${prefix}/${name}`, value] as const));
+    await put("0");
+    await using source = etcdSource({ endpoints: server.url, prefix });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    await source.load();
+    const writing = (async () => {
+      for (let turn = 1; turn <= 100; turn++) await put(`${turn}`);
+    })();
+    for (let last = 0; last < 100; ) {
+      const { value } = await changes.next();
+      expect(new Set(Object.values(value)).size).toBe(1);
+      last = Number(value.a);
+    }
+    await writing;
+    await changes.return?.();
+  });
+
+  test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
+    await using away = await startEtcd();
+    const directory = mkdtempSync(join(tmpdir(), "micro-etcd-config-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const write = (value: string) =>
+      new EtcdAdmin(away.url).put("/micro/config/database/host", value);
+    await write("first");
+    const start = () =>
+      loadConfig([etcdSource({ endpoints: away.url, startTimeoutMs: 1_000 })], {
+        logger: silentLogger,
+        lastKnownGood: join(directory, "last-known-good.json"),
+      });
+    const before = await start();
+    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
+    await away.stop();
+    await expect.poll(() => before.state).toBe("degraded");
+    expect(before.snapshot.stale).toEqual(["etcd:/micro/config"]);
+    expect(before.get("database.host", read.text)).toBe("first");
+    await before.close();
+    await using after = await start();
+    expect(after.snapshot.stale).toEqual(["etcd:/micro/config"]);
+    expect(after.get("database.host", read.text)).toBe("first");
+    await away.start();
+    await write("second");
+    await expect
+      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
+      .toBe("second");
+    expect(after.snapshot.stale).toEqual([]);
+    expect(after.state).toBe("healthy");
+  });
+});
