@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Deadline, turnNow } from "../../base/deadline.ts";
+import { type OutputHolder, unreadOutput } from "../../base/unread-output.ts";
 import type { ConnectionPeer } from "../../call/connection-peer.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
 import type { MessageHead } from "../http2/message-head.ts";
@@ -11,7 +12,10 @@ import { headerListOf } from "./raw-headers.ts";
 import type { StalledResponses } from "./stalled-responses.ts";
 
 /** The calls of one HTTP/1.1 connection. */
-export class IncomingHttp1Connection extends IncomingConnection implements Http1StreamConnection {
+export class IncomingHttp1Connection
+  extends IncomingConnection
+  implements Http1StreamConnection, OutputHolder
+{
   readonly windowBytes: number;
   readonly stalled: StalledResponses;
   readonly due: DueStreams;
@@ -45,7 +49,7 @@ export class IncomingHttp1Connection extends IncomingConnection implements Http1
   }
 
   get outputFull(): boolean {
-    return this.unsentBytes > this.#maxUnsentBytes;
+    return this.unsentBytes > this.#maxUnsentBytes || unreadOutput.isFull(this);
   }
 
   /** Whether the connection is closed after the next response. */
@@ -61,6 +65,11 @@ export class IncomingHttp1Connection extends IncomingConnection implements Http1
   /** Node copies nothing. */
   copiesNow(): boolean {
     return false;
+  }
+
+  /** Called when the connection is lost, and its responses with it. */
+  closed(): void {
+    unreadOutput.forget(this);
   }
 
   /** Begins the call of a request; returns false for a request that is not one. */

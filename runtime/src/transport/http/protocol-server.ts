@@ -19,6 +19,12 @@ import type { ProtocolServer, WireProtocol } from "../port/protocol-server.ts";
 import { refusalOf } from "../port/refuse-connection.ts";
 import { within } from "../settle-within.ts";
 import type { Dispatcher, ListenOptions, TransportLimits } from "../transport.ts";
+import {
+  type AcceptedConnection,
+  closeConnection,
+  connectionLost,
+  lingerMs,
+} from "./accepted-connection.ts";
 import { accessFields } from "./call-access.ts";
 import type { RpcProtocol } from "./call-forms.ts";
 import { defaultInflationRatio } from "./compression/inflation.ts";
@@ -28,7 +34,7 @@ import type { CallListener } from "./incoming-connection.ts";
 import { IncomingHttp1Connection } from "./incoming-http1.ts";
 import { IncomingHttp2Connection } from "./incoming-http2.ts";
 import { IncompleteBytes } from "./incomplete-bytes.ts";
-import type { HttpConnection, MountedHandler } from "./mounted-routes.ts";
+import type { MountedHandler } from "./mounted-routes.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
 import { type Reception, RequestHandler } from "./request-handler.ts";
 import type { RpcRequest } from "./rpc-request.ts";
@@ -65,30 +71,12 @@ const fullConnections = 4;
 const maxHeaderBytes = 32 * 1024;
 /** The most lines in the header of a request. */
 const maxHeaderLines = 160;
-/** How long a closed connection may take to send its pending output, in milliseconds. */
-const lingerMs = 500;
-/**
- * How long an HTTP/2 connection that accepts no further calls stays open after its last response. A
- * caller that reads the end of the connection together with a response may treat the response as
- * lost, as grpc-js does.
- */
-const goodbyeMs = 250;
-
 /** Responds to a go-micro request, which is `POST /` over HTTP/1.1. */
 type GoMicroRequests = (
   request: IncomingMessage,
   response: ServerResponse,
   peer: ConnectionPeer,
 ) => void;
-
-/** The state of one connection. */
-interface Connection extends HttpConnection {
-  /** Responses that have not ended. */
-  readonly open: Set<HttpResponse>;
-  /** Its calls. */
-  http1?: IncomingHttp1Connection;
-  http2?: IncomingHttp2Connection;
-}
 
 /** The HTTP connections of one listener, whatever accepts their sockets. */
 export class HttpProtocolServer implements ProtocolServer, Reception, CallListener {
@@ -107,7 +95,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
   readonly #goMicro: GoMicroRequests | undefined;
   readonly #shutdown = new AbortController();
   readonly #handler: RequestHandler;
-  readonly #connections = new Map<Socket, Connection>();
+  readonly #connections = new Map<Socket, AcceptedConnection>();
   readonly #peers = new WeakMap<object, ConnectionPeer>();
   readonly #transport: string;
   #http1: Http1Server | undefined;
@@ -182,14 +170,19 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     const open = new Set<HttpResponse>();
     const held = IncompleteBytes.ofConnection(this.#maxIncompleteBytes);
     const peer = new ConnectionPeer(peerAddress, this.#transport, clientCertificate(socket));
-    const connection: Connection = { open, peer, untaken, incomplete: [held, this.#incomplete] };
+    const connection: AcceptedConnection = {
+      open,
+      peer,
+      untaken,
+      incomplete: [held, this.#incomplete],
+    };
     this.#peers.set(socket, peer);
     this.#connections.set(socket, connection);
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#connections.delete(socket);
       untaken.end();
-      setImmediate(() => closePipelined(open));
+      setImmediate(() => connectionLost(connection));
     });
     if (version === "http2") this.#acceptHttp2(socket, peer, connection);
     else this.#acceptHttp1(socket, peer, connection);
@@ -247,7 +240,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
       await within(lingerMs, drained);
     }
     await Promise.all(
-      [...this.#connections].map(([socket, connection]) => close(socket, connection, reason)),
+      [...this.#connections].map(([socket, it]) => closeConnection(socket, it, reason)),
     );
     this.#http1?.close();
     this.#due.close();
@@ -287,7 +280,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     return Math.min(this.limits.maxConcurrentCalls, this.#options.maxConcurrentStreams ?? 1_000);
   }
 
-  #acceptHttp1(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
+  #acceptHttp1(socket: Socket, peer: ConnectionPeer, connection: AcceptedConnection): void {
     const { incomplete, untaken } = connection;
     connection.http1 = new IncomingHttp1Connection(
       peer,
@@ -300,7 +293,7 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     this.#useHttp1().emit("connection", socket);
   }
 
-  #acceptHttp2(socket: Socket, peer: ConnectionPeer, connection: Connection): void {
+  #acceptHttp2(socket: Socket, peer: ConnectionPeer, connection: AcceptedConnection): void {
     const { incomplete } = connection;
     const limits = this.#http2Limits;
     connection.http2 = new IncomingHttp2Connection(socket, peer, limits, this, incomplete, {
@@ -400,36 +393,6 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
           `${this.address} has ${this.limits.maxConnections} connections, which is its limit (maxConnections)`,
         );
   }
-}
-
-/** Closes a connection, after a short time for its pending output. */
-async function close(socket: Socket, { http2 }: Connection, reason: MicroError): Promise<void> {
-  if (socket.destroyed) return;
-  const closed = closeOf(socket);
-  if (http2 === undefined) {
-    socket.end();
-    socket.resume();
-  } else {
-    await within(goodbyeMs, http2.http2.drain(false));
-    http2.http2.close(reason);
-  }
-  await within(lingerMs, closed);
-  socket.destroy();
-  await closed;
-}
-
-function closeOf(socket: Socket): Promise<void> {
-  return socket.destroyed
-    ? Promise.resolve()
-    : new Promise((resolve) => socket.once("close", () => resolve()));
-}
-
-/**
- * For HTTP/1.1 requests whose turn had not come when their connection was lost, Node 20 emits no
- * event.
- */
-function closePipelined(open: ReadonlySet<HttpResponse>): void {
-  for (const response of open) if (!("stream" in response)) response.emit("close");
 }
 
 const defaultIdleMs = 300_000;
