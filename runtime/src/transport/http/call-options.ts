@@ -26,7 +26,10 @@ export interface HttpCallOptions {
    * decompressed, in total. The first 320 KiB are exempt. Default 100.
    */
   readonly maxInflationRatio: number;
-  /** Calls methods without side effects with GET if the protocol is Connect. Default false. */
+  /**
+   * Calls methods without side effects with GET if the protocol is Connect. Requests that would
+   * make the path longer than 8,000 bytes are sent by POST. Default false.
+   */
   readonly get: boolean;
   /** Types that a `google.protobuf.Any` may hold in JSON. */
   readonly typeRegistry: Registry;

@@ -237,6 +237,43 @@ test.each([
   expect(header).not.toHaveProperty("content-type");
 });
 
+test.each([
+  ["binary", "a", 5_940],
+  ["json", "ä", 1_318],
+] as const)(
+  "a request whose path would exceed 8,000 bytes is sent by POST, in %s",
+  async (...row) => {
+    const [encoding, letter, most] = row;
+    const server = await serve((stream) => {
+      const isJson = encoding === "json";
+      stream.respond({ ...unary, "content-type": `application/${isJson ? encoding : "proto"}` });
+      stream.end(isJson ? "{}" : response(""));
+    });
+    const plain = await dialled(server, { ...connect, encoding, get: true });
+    for (const length of [most, most + 1, 1_000_000]) {
+      await plain.unary(echo.echo, { text: letter.repeat(length) }, outgoing());
+    }
+    const { header, body } = server.requests[1]!;
+    expect(server.requests[0]!.header[":path"]).toSatisfy((path: string) => path.length <= 8_000);
+    expect(server.requests.map((it) => it.header[":method"])).toEqual(["GET", "POST", "POST"]);
+    expect(header[":path"]).toBe("/micro.test.v1.EchoService/Echo");
+    expect(body.includes(letter.repeat(most + 1))).toBe(true);
+    const compressing = await dialled(server, {
+      ...connect,
+      encoding,
+      get: true,
+      compression: "gzip",
+    });
+    for (const length of [most, most + 1]) {
+      await compressing.unary(echo.echo, { text: letter.repeat(length) }, outgoing());
+    }
+    const [fits, large] = server.requests.slice(3);
+    expect(fits!.header[":method"]).toBe("GET");
+    expect(large!.header).toMatchObject({ ":method": "POST", "content-encoding": "gzip" });
+    expect(gunzipSync(large!.body).equals(body)).toBe(true);
+  },
+);
+
 test("JSON is sent and read", async () => {
   const server = await serve((stream) => {
     stream.respond({ ":status": 200, "content-type": "application/json; charset=utf-8" });

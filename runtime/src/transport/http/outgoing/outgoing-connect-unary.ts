@@ -6,7 +6,7 @@ import type { CallStream } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag, prefixBytes } from "../enveloped/message-frame.ts";
-import { getFields } from "./connect-get.ts";
+import { getFields, getPath } from "./connect-get.ts";
 import { OutgoingUnary } from "./outgoing-unary.ts";
 import { copyOf } from "./response-fields.ts";
 
@@ -45,9 +45,9 @@ export class OutgoingConnectUnary<O> extends OutgoingUnary<O> {
     this.#pieces.append(bytes.subarray(start, end));
   }
 
-  protected override get mayCompress(): boolean {
+  protected override mayCompress(request: Uint8Array, end: number): boolean {
     // Servers do not accept compressed messages in a URL.
-    return !this.called.isGet;
+    return this.#getPath(request, end) === undefined;
   }
 
   protected override sendRequest(
@@ -55,13 +55,20 @@ export class OutgoingConnectUnary<O> extends OutgoingUnary<O> {
     end: number,
     compression: Compression | undefined,
   ): void {
-    if (this.called.isGet) {
-      const fields = getFields(this.called, this.outgoing, request.subarray(prefixBytes, end));
-      this.openStreamWith(undefined, fields, true);
+    const isCompressed = request[0] === compressedFlag;
+    const path = isCompressed ? undefined : this.#getPath(request, end);
+    if (path !== undefined) {
+      this.openStreamWith(undefined, getFields(this.called, this.outgoing, path), true);
       return;
     }
-    this.openStream(request[0] === compressedFlag ? compression : undefined);
+    this.openStream(isCompressed ? compression : undefined);
     this.sendPart(request, prefixBytes, end);
+  }
+
+  /** The path of a call by GET; undefined for a call by POST. */
+  #getPath(request: Uint8Array, end: number): string | undefined {
+    if (!this.called.isGet) return undefined;
+    return getPath(this.called, request.subarray(prefixBytes, end));
   }
 
   protected override conclude(): void {

@@ -28,7 +28,7 @@ export class OutgoingMethod {
   /** The schema of its requests and of its responses, if their elements can be counted. */
   readonly requestSchema: DescMessage | undefined;
   readonly responseSchema: DescMessage | undefined;
-  /** Whether its requests are sent in the path, by GET. */
+  /** Whether its requests are sent in the path, by GET, as far as they fit. */
   readonly isGet: boolean;
   readonly pseudoFields: readonly HeaderField[];
   readonly #fields: readonly HeaderField[];

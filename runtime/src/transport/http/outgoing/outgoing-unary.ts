@@ -49,9 +49,11 @@ export class OutgoingUnary<O> extends OutgoingHttpCall {
     try {
       const { compress } = outgoing;
       const isWanted = typeof compress === "function" ? compress() : compress !== false;
-      if (isWanted && this.mayCompress) this.#compression = channel.compression;
       outgoing.metadata?.encode();
-      this.#encode(request);
+      const bytes = this.#encode(request);
+      if (isWanted && channel.compression !== undefined) {
+        if (this.mayCompress(bytes, this.#requestBytes)) this.#compression = channel.compression;
+      }
     } catch (reason) {
       this.ended = true;
       this.#receiver.failed(codecError(reason, "not-executed"));
@@ -82,8 +84,12 @@ export class OutgoingUnary<O> extends OutgoingHttpCall {
     // Its only message is sent at once, or waits in the stream.
   }
 
-  /** Whether its request may be compressed. */
-  protected get mayCompress(): boolean {
+  /**
+   * Whether its request may be compressed.
+   *
+   * @param _request with its prefix
+   */
+  protected mayCompress(_request: Uint8Array, _end: number): boolean {
     return true;
   }
 
@@ -115,7 +121,7 @@ export class OutgoingUnary<O> extends OutgoingHttpCall {
     return false;
   }
 
-  protected get acceptsMessage(): boolean {
+  get acceptsMessage(): boolean {
     return true;
   }
 
@@ -170,20 +176,22 @@ export class OutgoingUnary<O> extends OutgoingHttpCall {
     return hasPassed(this.deadline) ? deadlineExceeded(this.name) : undefined;
   }
 
-  #encode(request: unknown): void {
+  #encode(request: unknown): Uint8Array {
     const { input } = this.called;
     const { maxMessageBytes } = this.channel.limits;
-    this.#request = smallFrame;
+    let bytes: Uint8Array = smallFrame;
     this.#requestBytes = frameSmall(input, request);
     if (this.#requestBytes === 0) {
-      this.#request = frameLarge(input, request);
-      this.#requestBytes = this.#request.length;
+      bytes = frameLarge(input, request);
+      this.#requestBytes = bytes.length;
     }
+    this.#request = bytes;
     const length = this.#requestBytes - prefixBytes;
     if (length > maxMessageBytes) {
       const what = `the request of ${this.name}`;
       throw messageTooLarge(what, length, maxMessageBytes, "not-executed");
     }
+    return bytes;
   }
 
   async #deflate(compression: Compression): Promise<void> {
