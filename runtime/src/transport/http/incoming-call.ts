@@ -252,7 +252,7 @@ export abstract class IncomingCall extends ServerCall implements CallStreamHandl
    * Adds to a request that is incomplete. Its bytes no longer count against the window. Returns
    * false if there is no room for it, after the call was refused.
    */
-  protected collect(into: GrowingBuffer, piece: Uint8Array): boolean {
+  collect(into: GrowingBuffer, piece: Uint8Array): boolean {
     if (!this.hold(into.growthFor(piece.length))) return false;
     into.append(piece);
     this.#messageDueAt += slowestMs(piece.length);

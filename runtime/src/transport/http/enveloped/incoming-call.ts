@@ -1,10 +1,9 @@
 import { MicroError } from "../../../base/error.ts";
-import { GrowingBuffer } from "../../../base/growing-buffer.ts";
+import type { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import type { Metadata } from "../../../base/metadata.ts";
 import type { Peer } from "../../../call/call.ts";
 import type { AnyMethod } from "../../../call/method.ts";
 import { encodeMetadata, messageTooLarge } from "../../call-errors.ts";
-import { readUint32 } from "../../http2/protocol.ts";
 import type { CallStream } from "../call-stream.ts";
 import type { Compression } from "../compression/algorithms.ts";
 import { compressResponses } from "../compression/keys.ts";
@@ -14,14 +13,17 @@ import { metadataFields } from "../grpc/grpc-response.ts";
 import { type CallConnection, type CallHeader, IncomingCall } from "../incoming-call.ts";
 import type { EnvelopedProtocol } from "./enveloped-protocol.ts";
 import { compressedFlag, framed, prefixBytes } from "./message-frame.ts";
+import { type MessageReceiver, MessageSplitter } from "./message-splitter.ts";
 
-/** A call at the server's end of a connection whose messages are enveloped, in any protocol. */
-export abstract class IncomingEnvelopedCall extends IncomingCall {
+/**
+ * A call at the server's end of a connection whose messages are enveloped, in any protocol. The
+ * bytes of an incomplete message are consumed as they arrive, and count as those of the connection.
+ */
+export abstract class IncomingEnvelopedCall extends IncomingCall implements MessageReceiver {
   readonly #protocol: EnvelopedProtocol;
   #headSent = false;
   #deflation: CallDeflation | undefined;
-  /** The message whose end has not arrived. */
-  #partial: GrowingBuffer | undefined;
+  protected readonly splitter: MessageSplitter = new MessageSplitter(this);
 
   constructor(
     connection: CallConnection,
@@ -42,7 +44,7 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
    * @param windowBytes how much of the stream's window it takes until it is consumed
    * @param isCompressed only if the header names a coding
    */
-  protected abstract received(
+  protected abstract messageReceived(
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -52,34 +54,51 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
   /** Handles the end of the requests. */
   protected abstract requestsEnded(): void;
 
-  onData(_stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
-    const at = this.read(bytes, start, end);
-    if (at < end) this.stream.consume(end - at);
-  }
-
-  /** Reads messages as long as the call accepts any. Returns where it stopped. */
-  protected read(bytes: Uint8Array, start: number, end: number): number {
-    let at = start;
-    while (at < end && !this.ended) {
-      if (this.#partial !== undefined) at = this.#fill(bytes, at, end);
-      else if (this.acceptsMessage) at = this.#begin(bytes, at, end);
-      else return at;
-    }
-    return at;
-  }
-
-  /** Whether a further message may be passed on. */
-  protected get acceptsMessage(): boolean {
-    return true;
+  onData(stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
+    const at = this.splitter.split(bytes, start, end);
+    if (at < end) stream.consume(end - at);
   }
 
   onEnd(): void {
+    this.splitter.whenSplit(() => this.#allSplit());
+  }
+
+  #allSplit(): void {
     if (this.ended) return;
-    if (this.#partial === undefined) this.requestsEnded();
+    if (!this.splitter.isWithinMessage) this.requestsEnded();
     else {
       const text = `the request of ${this.method.name} ends within a message`;
       this.refuse(new MicroError("invalid_argument", text, { outcome: this.outcome }));
     }
+  }
+
+  get isReading(): boolean {
+    return !this.ended;
+  }
+
+  get acceptsMessage(): boolean {
+    return true;
+  }
+
+  override collect(message: GrowingBuffer, piece: Uint8Array): boolean {
+    if (!this.expectsMessage) this.expectMessage();
+    return super.collect(message, piece);
+  }
+
+  collected(): number {
+    this.release();
+    if (!this.needsRequest) this.expectNothing();
+    return 0;
+  }
+
+  received(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    windowBytes: number,
+    flags: number,
+  ): void {
+    this.messageReceived(bytes, start, end, windowBytes, flags === compressedFlag);
   }
 
   /**
@@ -124,8 +143,8 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
   }
 
   protected override finish(reason?: MicroError): void {
-    this.#partial = undefined;
     super.finish(reason);
+    this.splitter.discard();
   }
 
   protected override sendError(error: MicroError, withMetadata: boolean): void {
@@ -144,55 +163,8 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
     this.#headSent = true;
   }
 
-  /** Reads the message that begins at `at`, if it is complete. */
-  #begin(bytes: Uint8Array, at: number, end: number): number {
-    if (end - at >= prefixBytes) {
-      const length = readUint32(bytes, at + 1);
-      const messageEnd = at + prefixBytes + length;
-      if (!this.#check(bytes[at]!, length)) return at;
-      if (messageEnd <= end) {
-        const isCompressed = bytes[at] === compressedFlag;
-        this.received(bytes, at + prefixBytes, messageEnd, messageEnd - at, isCompressed);
-        return messageEnd;
-      }
-    }
-    this.#partial = new GrowingBuffer();
-    if (!this.expectsMessage) this.expectMessage();
-    return this.#fill(bytes, at, end);
-  }
-
-  /** Adds to the incomplete message. Its bytes no longer count against the window. */
-  #fill(bytes: Uint8Array, from: number, end: number): number {
-    const partial = this.#partial!;
-    let at = from;
-    if (partial.length < prefixBytes) {
-      at = this.#hold(bytes, at, Math.min(end, at + prefixBytes - partial.length));
-      if (this.ended || partial.length < prefixBytes) return at;
-      if (!this.#check(partial.bytes[0]!, partial.bytes.readUInt32BE(1))) return at;
-    }
-    const total = prefixBytes + partial.bytes.readUInt32BE(1);
-    at = this.#hold(bytes, at, Math.min(end, at + total - partial.length));
-    if (this.ended || partial.length < total) return at;
-    const message = partial.bytes;
-    this.#dropPartial();
-    const whole = new Uint8Array(message.buffer, message.byteOffset, message.length);
-    this.received(whole, prefixBytes, total, 0, whole[0] === compressedFlag);
-    return at;
-  }
-
-  #hold(bytes: Uint8Array, at: number, end: number): number {
-    return this.collect(this.#partial!, bytes.subarray(at, end)) ? end : at;
-  }
-
-  #dropPartial(): void {
-    if (this.#partial === undefined) return;
-    this.#partial = undefined;
-    this.release();
-    if (!this.needsRequest) this.expectNothing();
-  }
-
   /** Checks the prefix of a message, and refuses the call if it is not accepted. */
-  #check(flags: number, length: number): boolean {
+  checkPrefix(flags: number, length: number): void {
     const { name } = this.method;
     const { maxRequestBytes } = this.connection;
     if (length > maxRequestBytes) {
@@ -207,7 +179,6 @@ export abstract class IncomingEnvelopedCall extends IncomingCall {
       const text = `a request of ${name} has unknown flags`;
       this.refuse(new MicroError("invalid_argument", text, { outcome: this.outcome }));
     }
-    return !this.ended;
   }
 }
 

@@ -1,5 +1,4 @@
 import { MicroError } from "../../../base/error.ts";
-import { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { callEnded, codecError } from "../../call-errors.ts";
 import {
   type DecodedAhead,
@@ -8,7 +7,6 @@ import {
   servedDecodedAhead,
 } from "../../streams/receive-queue.ts";
 import { SendPump, type SendPumpTarget } from "../../streams/send-pump.ts";
-import type { CallStream } from "../call-stream.ts";
 import { requestCompressed } from "../compression/keys.ts";
 import { PendingMessages, type PendingMessagesOwner } from "../compression/pending-messages.ts";
 import { IncomingEnvelopedCall, wrongCount } from "./incoming-call.ts";
@@ -39,11 +37,6 @@ export class IncomingEnvelopedStream
   #unreadCost = 0;
   /** Bytes of unread messages that were consumed while the messages were incomplete. */
   #prepaid = 0;
-  /** The bytes after the messages that were split off. */
-  #unsplit: GrowingBuffer | undefined;
-  /** Whether the requests end after that. */
-  #endWaits = false;
-  #isSplitting = false;
   /** Compressed messages and those after them, and the cost of them that is counted. */
   #pending: PendingMessages | undefined;
   #pendingCost = 0;
@@ -86,8 +79,7 @@ export class IncomingEnvelopedStream
     this.stream.consume(bytes - prepaid);
     this.#markCompressed();
     this.#pending?.resume();
-    if (this.#unsplit !== undefined && this.#waitingCost * 2 <= maxSplitCost)
-      this.#continueSplitting();
+    if (this.#waitingCost * 2 <= maxSplitCost) this.splitter.splitOn();
   }
 
   dropped(cost: number): void {
@@ -132,22 +124,7 @@ export class IncomingEnvelopedStream
     }
   }
 
-  override onData(stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
-    const waits = this.#unsplit !== undefined || this.#isSplitting;
-    const at = waits ? start : this.read(bytes, start, end);
-    if (this.ended) stream.consume(end - at);
-    else if (at < end) {
-      this.#unsplit ??= new GrowingBuffer();
-      this.#unsplit.append(bytes.subarray(at, end));
-    }
-  }
-
-  override onEnd(): void {
-    if (this.#unsplit === undefined) super.onEnd();
-    else this.#endWaits = true;
-  }
-
-  protected override get acceptsMessage(): boolean {
+  override get acceptsMessage(): boolean {
     return this.#waitingCost < maxSplitCost;
   }
 
@@ -156,23 +133,7 @@ export class IncomingEnvelopedStream
     return this.#unreadCost + this.#pendingCost;
   }
 
-  /** Splits messages off what has arrived, now that others were read. */
-  #continueSplitting(): void {
-    if (this.#isSplitting) return;
-    this.#isSplitting = true;
-    const bytes = this.#unsplit!.take();
-    this.#unsplit = undefined;
-    const at = this.read(bytes, 0, bytes.length);
-    this.#isSplitting = false;
-    if (this.ended) return;
-    if (at < bytes.length) {
-      const rest = new GrowingBuffer();
-      rest.append(bytes.subarray(at));
-      this.#unsplit = rest;
-    } else if (this.#endWaits) super.onEnd();
-  }
-
-  protected received(
+  protected messageReceived(
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -291,7 +252,6 @@ export class IncomingEnvelopedStream
 
   protected override finish(reason?: MicroError): void {
     this.ended = true;
-    this.#unsplit = undefined;
     this.#pending?.clear();
     this.#countPending();
     this.#responses.stop();

@@ -46,7 +46,7 @@ export class IncomingEnvelopedUnary extends IncomingEnvelopedCall implements Una
     }
   }
 
-  protected received(
+  protected messageReceived(
     bytes: Uint8Array,
     start: number,
     end: number,

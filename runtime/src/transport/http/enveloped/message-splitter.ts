@@ -11,106 +11,102 @@ export const unreadOverheadBytes = 256;
  */
 export const maxSplitCost: number = 64 * 1024;
 
+/** Receives the messages of a stream that a {@link MessageSplitter} splits. */
+export interface MessageReceiver {
+  /** Whether the stream is still being read. */
+  readonly isReading: boolean;
+  /** Whether a further message may be passed on. */
+  readonly acceptsMessage: boolean;
+  /** Checks the prefix of a message. If the message is not accepted, reading must end. */
+  checkPrefix(flags: number, length: number): void;
+  /**
+   * Handles a message.
+   *
+   * @param windowBytes how much of the stream's window it takes until it is consumed
+   */
+  received(bytes: Uint8Array, start: number, end: number, windowBytes: number, flags: number): void;
+  /**
+   * Adds a piece to a message whose end has not arrived. Returns false if there is no room for it;
+   * reading must have ended then.
+   */
+  collect(message: GrowingBuffer, piece: Uint8Array): boolean;
+  /** Called when that message is complete. Returns how much of the window it still takes. */
+  collected(): number;
+}
+
 /**
  * Splits the data of a stream into messages. A message that is complete within a chunk is passed on
  * without a copy; others are copied once. When no further message is accepted, the rest waits as
  * bytes until {@link splitOn}.
- *
- * The bytes of an incomplete message are consumed as they arrive, but not before everything before
- * them was read. So a stream holds at most its window and one message, and the incomplete messages
- * of many streams do not close the window of their connection.
  */
-export abstract class MessageSplitter {
+export class MessageSplitter {
+  readonly #receiver: MessageReceiver;
   /** The message whose end has not arrived. */
   #partial: GrowingBuffer | undefined = undefined;
-  /** Bytes of it that still count against the window. */
-  #unconsumed = 0;
   /** The bytes after the messages that were split off. */
   #unsplit: GrowingBuffer | undefined = undefined;
   #isSplitting = false;
   /** Called when everything is split. */
   #onSplit: (() => void) | undefined = undefined;
 
-  /** Whether the stream is still being read. */
-  protected abstract readonly isReading: boolean;
-  /** Whether earlier messages wait to be read. */
-  protected abstract readonly hasUnread: boolean;
-
-  /** Whether a further message may be passed on. */
-  protected abstract readonly acceptsMessage: boolean;
-
-  /** Checks the prefix of a message. If the message is not accepted, reading must end. */
-  protected abstract checkPrefix(flags: number, length: number): void;
-  /**
-   * Handles a message.
-   *
-   * @param windowBytes how much of the window it takes until it is consumed
-   */
-  protected abstract received(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    windowBytes: number,
-    flags: number,
-  ): void;
-  /** Opens the window again by so many bytes. */
-  protected abstract consume(bytes: number): void;
+  constructor(receiver: MessageReceiver) {
+    this.#receiver = receiver;
+  }
 
   /** Whether the data so far ends within a message. */
-  protected get isWithinMessage(): boolean {
+  get isWithinMessage(): boolean {
     return this.#partial !== undefined;
   }
 
-  /** Handles data as it arrives. */
-  protected split(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#unsplit === undefined) this.#split(bytes, start, end);
-    else this.#keep(bytes, start, end);
+  /** Handles data as it arrives. Returns where reading ended, or the end of the data. */
+  split(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#unsplit === undefined) return this.#split(bytes, start, end);
+    this.#keep(bytes, start, end);
+    return end;
   }
 
   /** Continues with what waits, as far as messages are accepted. */
-  protected splitOn(): void {
-    if (this.#unsplit === undefined || this.#isSplitting || !this.acceptsMessage) return;
+  splitOn(): void {
+    if (this.#unsplit === undefined || this.#isSplitting || !this.#receiver.acceptsMessage) return;
     const { buffer, byteOffset, length } = this.#unsplit.take();
     this.#unsplit = undefined;
     this.#split(new Uint8Array(buffer, byteOffset, length), 0, length);
     if (this.#unsplit !== undefined) return;
     const onSplit = this.#onSplit;
     this.#onSplit = undefined;
-    if (this.isReading) onSplit?.();
+    if (this.#receiver.isReading) onSplit?.();
   }
 
   /** Calls back when everything is split that has arrived, at once if it is. */
-  protected whenSplit(callback: () => void): void {
+  whenSplit(callback: () => void): void {
     if (this.#unsplit === undefined) callback();
     else this.#onSplit = callback;
   }
 
-  /** Called when all earlier messages were read: the window opens for the rest of the next one. */
-  protected readOn(): void {
-    const bytes = this.#unconsumed;
-    if (bytes === 0) return;
-    this.#unconsumed = 0;
-    this.consume(bytes);
-  }
-
   /** Discards what was not split off. */
-  protected discardUnsplit(): void {
-    this.#dropPartial();
+  discard(): void {
+    this.#partial = undefined;
     this.#unsplit = undefined;
     this.#onSplit = undefined;
   }
 
-  #split(bytes: Uint8Array, start: number, end: number): void {
+  #split(bytes: Uint8Array, start: number, end: number): number {
+    const receiver = this.#receiver;
     let at = start;
     this.#isSplitting = true;
     try {
-      while (at < end && this.isReading && (this.#partial !== undefined || this.acceptsMessage)) {
-        at = this.#partial === undefined ? this.#begin(bytes, at, end) : this.#fill(bytes, at, end);
+      while (at < end && receiver.isReading) {
+        if (this.#partial !== undefined) at = this.#fill(this.#partial, bytes, at, end);
+        else if (receiver.acceptsMessage) at = this.#begin(bytes, at, end);
+        else {
+          this.#keep(bytes, at, end);
+          at = end;
+        }
       }
     } finally {
       this.#isSplitting = false;
     }
-    if (at < end && this.isReading) this.#keep(bytes, at, end);
+    return at;
   }
 
   #keep(bytes: Uint8Array, start: number, end: number): void {
@@ -118,58 +114,43 @@ export abstract class MessageSplitter {
     this.#unsplit.append(bytes.subarray(start, end));
   }
 
-  #dropPartial(): void {
-    this.#partial = undefined;
-    this.#unconsumed = 0;
-  }
-
   /** Reads the message that begins at `at`, if it is complete. */
   #begin(bytes: Uint8Array, at: number, end: number): number {
+    const receiver = this.#receiver;
     if (end - at >= prefixBytes) {
       const flags = bytes[at]!;
       const length = readUint32(bytes, at + 1);
       const messageEnd = at + prefixBytes + length;
-      this.checkPrefix(flags, length);
-      if (!this.isReading) return end;
+      receiver.checkPrefix(flags, length);
+      if (!receiver.isReading) return at;
       if (messageEnd <= end) {
-        this.received(bytes, at + prefixBytes, messageEnd, messageEnd - at, flags);
+        receiver.received(bytes, at + prefixBytes, messageEnd, messageEnd - at, flags);
         return messageEnd;
       }
     }
     this.#partial = new GrowingBuffer();
-    return this.#fill(bytes, at, end);
+    return this.#fill(this.#partial, bytes, at, end);
   }
 
-  #fill(bytes: Uint8Array, from: number, end: number): number {
-    const partial = this.#partial!;
+  #fill(partial: GrowingBuffer, bytes: Uint8Array, from: number, end: number): number {
+    const receiver = this.#receiver;
     let at = from;
     if (partial.length < prefixBytes) {
-      at = this.#hold(bytes, at, Math.min(end, at + prefixBytes - partial.length));
+      const prefixEnd = Math.min(end, at + prefixBytes - partial.length);
+      if (!receiver.collect(partial, bytes.subarray(at, prefixEnd))) return at;
+      at = prefixEnd;
       if (partial.length < prefixBytes) return at;
-      this.checkPrefix(partial.bytes[0]!, partial.bytes.readUInt32BE(1));
-      if (!this.isReading) return end;
+      receiver.checkPrefix(partial.bytes[0]!, partial.bytes.readUInt32BE(1));
+      if (!receiver.isReading) return at;
     }
-    const total = totalOf(partial);
-    at = this.#hold(bytes, at, Math.min(end, at + total - partial.length));
-    if (partial.length < total) {
-      if (!this.hasUnread) this.readOn();
-      return at;
-    }
+    const total = prefixBytes + partial.bytes.readUInt32BE(1);
+    const pieceEnd = Math.min(end, at + total - partial.length);
+    if (!receiver.collect(partial, bytes.subarray(at, pieceEnd))) return at;
+    if (partial.length < total) return pieceEnd;
+    this.#partial = undefined;
     const { buffer, byteOffset } = partial.bytes;
     const whole = new Uint8Array(buffer, byteOffset, total);
-    const windowBytes = this.#unconsumed;
-    this.#dropPartial();
-    this.received(whole, prefixBytes, total, windowBytes, whole[0]!);
-    return at;
+    receiver.received(whole, prefixBytes, total, receiver.collected(), whole[0]!);
+    return pieceEnd;
   }
-
-  #hold(bytes: Uint8Array, at: number, end: number): number {
-    this.#partial!.append(bytes.subarray(at, end));
-    this.#unconsumed += end - at;
-    return end;
-  }
-}
-
-function totalOf(partial: GrowingBuffer): number {
-  return prefixBytes + partial.bytes.readUInt32BE(1);
 }

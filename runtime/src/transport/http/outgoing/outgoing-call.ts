@@ -1,6 +1,7 @@
 import { type Abortable, unwatchAbort, watchAbort } from "../../../base/abort-watch.ts";
 import { type Deadline, hasPassed } from "../../../base/deadline.ts";
 import { isMicroError, MicroError, type Outcome } from "../../../base/error.ts";
+import type { GrowingBuffer } from "../../../base/growing-buffer.ts";
 import { deadlineExceeded } from "../../../call/call.ts";
 import {
   cancelledBy,
@@ -19,7 +20,7 @@ import type { Compression } from "../compression/algorithms.ts";
 import { CallInflation } from "../compression/inflation.ts";
 import { maxEndBytes } from "../end-fields.ts";
 import { compressedFlag } from "../enveloped/message-frame.ts";
-import { MessageSplitter } from "../enveloped/message-splitter.ts";
+import { type MessageReceiver, MessageSplitter } from "../enveloped/message-splitter.ts";
 import type { ChannelCall, OutgoingCalls } from "./outgoing-calls.ts";
 import { callFields, namesAgent, type OutgoingMethod } from "./outgoing-methods.ts";
 import { malformedResponse } from "./response-error.ts";
@@ -44,10 +45,15 @@ interface EndMessage {
   readonly isCompressed: boolean;
 }
 
-/** A call at the client's end of a connection: the sender and the receiver of its stream. */
+/**
+ * A call at the client's end of a connection: the sender and the receiver of its stream.
+ *
+ * The bytes of an incomplete message are consumed as they arrive, but not before everything before
+ * them was read. So a stream holds at most its window and one message, and the incomplete messages
+ * of many streams do not close the window of their connection.
+ */
 export abstract class OutgoingHttpCall
-  extends MessageSplitter
-  implements ChannelCall, CallStreamHandler, Abortable
+  implements ChannelCall, CallStreamHandler, Abortable, MessageReceiver
 {
   readonly called: OutgoingMethod;
   readonly outgoing: OutgoingCall;
@@ -67,9 +73,11 @@ export abstract class OutgoingHttpCall
   #end: EndMessage | undefined = undefined;
   /** Whether the response had an end in addition to its header. */
   protected hadEnd = false;
+  protected readonly splitter: MessageSplitter = new MessageSplitter(this);
+  /** Bytes of an incomplete message that still count against the window. */
+  #unconsumed = 0;
 
   constructor(channel: OutgoingCalls, called: OutgoingMethod, outgoing: OutgoingCall) {
-    super();
     this.channel = channel;
     this.called = called;
     this.outgoing = outgoing;
@@ -77,6 +85,9 @@ export abstract class OutgoingHttpCall
 
   abstract open(): void;
   abstract onWritable(): void;
+  abstract readonly acceptsMessage: boolean;
+  /** Whether earlier messages wait to be read. */
+  protected abstract readonly hasUnread: boolean;
   /**
    * Handles the end of a response.
    *
@@ -133,7 +144,7 @@ export abstract class OutgoingHttpCall
 
   onData(_stream: CallStream, bytes: Uint8Array, start: number, end: number): void {
     this.#hasData = true;
-    this.split(bytes, start, end);
+    this.splitter.split(bytes, start, end);
   }
 
   onEnd(stream: CallStream, trailers: HeaderList | undefined): void {
@@ -145,7 +156,7 @@ export abstract class OutgoingHttpCall
       if (stream.isWaiting) this.channel.resetSoon(stream);
       else stream.send(noBytes, 0, 0, true);
     }
-    this.whenSplit(() => this.conclude(trailers));
+    this.splitter.whenSplit(() => this.conclude(trailers));
   }
 
   onReset(stream: CallStream, code: number, by: ResetBy): void {
@@ -186,7 +197,7 @@ export abstract class OutgoingHttpCall
     this.rejected(connectionLost(this.name, reason, hasLeft ? "unknown" : "not-executed"), false);
   }
 
-  protected get isReading(): boolean {
+  get isReading(): boolean {
     return !this.ended;
   }
 
@@ -242,7 +253,8 @@ export abstract class OutgoingHttpCall
   protected close(): void {
     const { stream, outgoing } = this;
     this.ended = true;
-    this.discardUnsplit();
+    this.splitter.discard();
+    this.#unconsumed = 0;
     this.stopSending();
     if (outgoing.signal !== undefined) unwatchAbort(outgoing.signal, this);
     if (stream !== undefined) stream.handler = leftHandler;
@@ -253,7 +265,25 @@ export abstract class OutgoingHttpCall
     this.stream!.consume(bytes);
   }
 
-  protected checkPrefix(flags: number, length: number): void {
+  collect(message: GrowingBuffer, piece: Uint8Array): boolean {
+    message.append(piece);
+    this.#unconsumed += piece.length;
+    if (!this.hasUnread) this.readOn();
+    return true;
+  }
+
+  collected(): number {
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    return bytes;
+  }
+
+  /** Called when all earlier messages were read: the window opens for the rest of the next one. */
+  protected readOn(): void {
+    if (this.#unconsumed > 0) this.consume(this.collected());
+  }
+
+  checkPrefix(flags: number, length: number): void {
     const { endFlag } = this.called.protocol;
     const most = (flags & endFlag) === 0 ? this.channel.maxResponseBytes : maxEndBytes;
     if (this.#end !== undefined) this.fail(malformedResponse("it goes on after its end"));
@@ -266,7 +296,7 @@ export abstract class OutgoingHttpCall
     }
   }
 
-  protected received(
+  received(
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -348,7 +378,7 @@ export abstract class OutgoingHttpCall
   }
 
   #errorOf(head: ResponseFields, end: ResponseFields | undefined): MicroError | undefined {
-    const { name, isWithinMessage } = this;
+    const { isWithinMessage } = this.splitter;
     // A header that has messages after it was sent before the outcome of the call was known.
     const onlyHead = head.hasStatus && !this.#hasData ? head : undefined;
     const isInBody = this.called.protocol.endFlag !== 0;
@@ -359,11 +389,11 @@ export abstract class OutgoingHttpCall
     const status = end?.hasStatus === true ? end : onlyHead;
     if (status === undefined) {
       if (isInBody && end === undefined) return malformedResponse("it ends without a status");
-      return new MicroError("internal", `missing status in the response of ${name}`);
+      return new MicroError("internal", `missing status in the response of ${this.name}`);
     }
     if (status.failure !== undefined) return status.failure(head.lines);
-    if (isWithinMessage) return undecodableResponse("it ends within a message", name);
+    if (isWithinMessage) return undecodableResponse("it ends within a message", this.name);
     const reason = head.metadataError ?? end?.metadataError;
-    return reason === undefined ? undefined : undecodableResponse(reason, name);
+    return reason === undefined ? undefined : undecodableResponse(reason, this.name);
   }
 }

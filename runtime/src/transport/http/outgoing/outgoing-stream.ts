@@ -160,7 +160,7 @@ export class OutgoingStream<O>
     this.consume(bytes - prepaid);
     if (this.#unread === 0 && !this.ended) this.readOn();
     this.#pending?.resume();
-    if (this.#unreadCost * 2 <= maxSplitCost) this.splitOn();
+    if (this.#unreadCost * 2 <= maxSplitCost) this.splitter.splitOn();
   }
 
   dropped(cost: number): void {
@@ -196,7 +196,7 @@ export class OutgoingStream<O>
     return this.#unread > 0 || this.#pending?.isEmpty === false;
   }
 
-  protected get acceptsMessage(): boolean {
+  get acceptsMessage(): boolean {
     return this.#unreadCost + (this.#pending?.cost ?? 0) < maxSplitCost;
   }
 
