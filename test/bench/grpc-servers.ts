@@ -10,8 +10,9 @@ import { formatTable } from "./table.ts";
 
 /**
  * `npm run bench -- grpc-servers`: the processor time that a server spends on a unary gRPC call,
- * for Micro-ES, grpc-go and grpc-js. The load is ghz, which calls with grpc-go's client on one
- * connection. All servers of a cell run at the same time and are loaded in turn.
+ * for Micro-ES, grpc-go and grpc-js, and for `raw`, which does the least that a server on Node's
+ * sockets can. The load is ghz, which calls with grpc-go's client on one connection. All servers of
+ * a cell run at the same time and are loaded in turn.
  */
 
 const { values } = parseArgs({
@@ -30,6 +31,9 @@ const payloadBytes = 64;
 /** Clock ticks of /proc, in microseconds. */
 const tickUs = 10_000;
 
+/** A server to measure. */
+type Contender = Pick<Peer, "name" | "server" | "address">;
+
 interface Server extends Running {
   readonly name: string;
 }
@@ -41,13 +45,27 @@ interface Cell {
   readonly cpuUs: Readonly<Record<string, number>>;
 }
 
+/** The least that a server on a socket of Node can do. */
+const raw: Contender = {
+  name: "raw",
+  server(credentials) {
+    const program = join(import.meta.dirname, "raw-grpc-server.ts");
+    const tls =
+      credentials === undefined
+        ? []
+        : ["--cert", credentials.certFile, "--key", credentials.keyFile];
+    return { argv: [process.execPath, "--import", "tsx", program, ...tls] };
+  },
+  address: ours.address,
+};
+
 const ghz = await goTool("github.com/bojand/ghz/cmd/ghz", ghzVersion);
-const peers: Peer[] = [ours];
+const peers: Contender[] = [ours, raw];
 for (const peer of await foreignPeers("")) {
   if ("fix" in peer) console.error(`skipped ${peer.name}: ${peer.fix}`);
   else if (peer.name !== "grpcio") peers.push(peer);
 }
-if (ghz === undefined || peers.length < 3) {
+if (ghz === undefined || peers.length < 4) {
   console.error("the load and one of the servers need Go: https://go.dev/doc/install");
   process.exit(1);
 }
@@ -75,7 +93,7 @@ if (values.json) for (const cell of cells) console.log(JSON.stringify(cell));
 else print();
 if (values.check && !cells.every(reached)) process.exitCode = 1;
 
-async function start(peer: Peer, tls: Credentials | undefined): Promise<Server> {
+async function start(peer: Contender, tls: Credentials | undefined): Promise<Server> {
   const running = await startServer(peer.server(tls), peer.address);
   return { ...running, name: peer.name };
 }
@@ -140,9 +158,21 @@ function median(of: readonly number[]): number {
   return [...of].sort((a, b) => a - b)[of.length >> 1]!;
 }
 
-function ratios({ cpuUs }: Cell): { toGrpcGo: number; toGrpcJs: number } {
+interface Ratios {
+  readonly toGrpcGo: number;
+  readonly toGrpcJs: number;
+  /** Of the raw server to grpc-js': no server on Node's sockets can be below it. */
+  readonly floorToGrpcJs: number;
+}
+
+function ratios({ cpuUs }: Cell): Ratios {
   const own = cpuUs[ours.name]!;
-  return { toGrpcGo: own / cpuUs["grpc-go"]!, toGrpcJs: own / cpuUs["grpc-js"]! };
+  const grpcJs = cpuUs["grpc-js"]!;
+  return {
+    toGrpcGo: own / cpuUs["grpc-go"]!,
+    toGrpcJs: own / grpcJs,
+    floorToGrpcJs: cpuUs[raw.name]! / grpcJs,
+  };
 }
 
 /** Whether a call costs at most what it costs grpc-go, and a quarter of what it costs grpc-js. */
@@ -156,17 +186,26 @@ function print(): void {
     `processor time of the server per unary call of ${payloadBytes} bytes, in us; median of ${rounds} rounds\n`,
   );
   const rows = cells.map((cell) => {
-    const { toGrpcGo, toGrpcJs } = ratios(cell);
+    const { toGrpcGo, toGrpcJs, floorToGrpcJs } = ratios(cell);
     return [
       cell.tls ? "yes" : "no",
       String(cell.inFlight),
       ...peers.map(({ name }) => cell.cpuUs[name]!.toFixed(1)),
       toGrpcGo.toFixed(2),
       toGrpcJs.toFixed(2),
+      floorToGrpcJs.toFixed(2),
       reached(cell) ? "yes" : "NO",
     ];
   });
   const names = peers.map(({ name }) => name);
-  const head = ["TLS", "in flight", ...names, "to grpc-go", "to grpc-js", "at most 1 and 0.25"];
+  const head = [
+    "TLS",
+    "in flight",
+    ...names,
+    "to grpc-go",
+    "to grpc-js",
+    "raw to grpc-js",
+    "at most 1 and 0.25",
+  ];
   console.log(formatTable([head, ...rows]));
 }
