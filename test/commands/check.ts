@@ -22,7 +22,12 @@ const buildPlugin: Line = ["tsc", "-b", "protoc-gen-micro"];
 export const checks: Readonly<Record<string, Check>> = {
   types: {
     summary: "types of all packages, tests and examples",
-    run: [buildAll, ["tsc", "-p", "tsconfig.check.json"], ["tsc", "-p", "test/interop/browser"]],
+    run: [
+      buildAll,
+      ["tsc", "-p", "tsconfig.check.json"],
+      ["tsc", "-p", "test/interop/browser"],
+      ["tsc", "-p", "examples/oidc/page"],
+    ],
   },
   lint: {
     summary: "rules for TypeScript (biome) and schemas (buf)",

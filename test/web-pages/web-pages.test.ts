@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
@@ -10,6 +9,7 @@ import type { Listener } from "@micro-es/runtime/driver";
 import { chromium } from "playwright-core";
 import { afterEach, describe, expect, test } from "vitest";
 import { answering } from "../contract/transport-fixture.ts";
+import { chromiumFlags, chromiumPath, hasChromium } from "../support/chromium.ts";
 
 /**
  * What web pages can make a browser send to a service, which needs no permission of the page's
@@ -183,16 +183,7 @@ test("the HTTP broker accepts no event from a page, and none for a host that is 
 /** go-micro's envelope of before its first version. */
 const envelope = Buffer.from("\0\0\0\x12\x0a\x10EchoService.Echo\0\0\0\x03\x0a\x01a", "latin1");
 
-const chromiumPath = ["chromium", "chromium-browser", "google-chrome"]
-  .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
-  .find(existsSync);
-if (chromiumPath === undefined) {
-  const fix = "no Chromium in the PATH: apt-get install chromium (test/setup does)";
-  if (process.env.CI === "true") throw new Error(fix);
-  console.warn(`SKIPPED, a page in a real browser: ${fix}`);
-}
-
-describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
+describe.skipIf(!hasChromium("a page in a real browser"))("a page in Chromium", () => {
   test("from another origin, another port of this machine and a sandbox, calls no handler", async () => {
     const { port, seen } = await serve();
     const site = createServer((_, response) => {
@@ -205,10 +196,7 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
     open.push(() => rm(profile, { recursive: true, force: true }));
     const browser = await chromium.launchPersistentContext(profile, {
       executablePath: chromiumPath as string,
-      args: [
-        ...["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-        "--host-resolver-rules=MAP *.example 127.0.0.1",
-      ],
+      args: [...chromiumFlags, "--host-resolver-rules=MAP *.example 127.0.0.1"],
     });
     open.push(() => browser.close());
     const target = `http://127.0.0.1:${port}`;

@@ -1,18 +1,16 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
+import { chromiumFix, chromiumFlags, chromiumPath } from "../../support/chromium.ts";
 import type { Credentials } from "../credentials.ts";
 import type { CaseResult } from "../matrix.ts";
 import { type Missing, ours } from "../peers.ts";
 import { startServer } from "../process.ts";
 
 const here = import.meta.dirname;
-const flags =
-  "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
-
 /**
  * Calls our server from a page of another origin in headless Chromium: gRPC-Web, Connect and plain
  * `fetch`, over HTTP/1.1 and, with TLS, over HTTP/2.
@@ -23,12 +21,7 @@ export async function runInBrowser(
   scratch: string,
   credentials: Credentials | undefined,
 ): Promise<readonly CaseResult[] | Missing> {
-  const executablePath = ["chromium", "chromium-browser", "google-chrome"]
-    .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
-    .find(existsSync);
-  if (executablePath === undefined) {
-    return { name: "browser", fix: "apt-get install chromium, or put Chromium into the PATH" };
-  }
+  if (chromiumPath === undefined) return { name: "browser", fix: chromiumFix };
   const page = await servePage();
   const origin = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
   const command = ours.server(credentials);
@@ -38,8 +31,8 @@ export async function runInBrowser(
   );
   const tls = credentials !== undefined;
   const browser = await chromium.launchPersistentContext(join(scratch, `profile-${tls}`), {
-    executablePath,
-    args: flags.split(" "),
+    executablePath: chromiumPath,
+    args: [...chromiumFlags],
     ignoreHTTPSErrors: true,
   });
   try {
