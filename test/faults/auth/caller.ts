@@ -1,11 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { asMicroError, type Client, createClient, memoryRegistry } from "@micro-es/runtime";
+import {
+  asMicroError,
+  type CallOptions,
+  type Client,
+  createClient,
+  memoryRegistry,
+  type Transport,
+} from "@micro-es/runtime";
 import {
   createGuardedServiceClient,
   type GuardedServiceClient,
 } from "../../gen/micro/test/v1/guarded_micro.ts";
 
-/** Calls a server at a steady rate with one token, and keeps a stream of it open. */
+/** How a caller reaches its server. */
+export interface Route {
+  readonly transport: Transport;
+  readonly address: string;
+}
+
+/** Calls a server at a steady rate as one account, and keeps a stream of it open. */
 export class Caller implements AsyncDisposable {
   /** When each call was sent that succeeded; on the clock of `performance.now()`. */
   readonly succeeded: number[] = [];
@@ -15,14 +28,16 @@ export class Caller implements AsyncDisposable {
   streamEnd: { readonly at: number; readonly code: string } | undefined;
   readonly #client: Client;
   readonly #guarded: GuardedServiceClient;
-  readonly #options: { readonly address: string; readonly metadata: Record<string, string> };
+  readonly #options: Pick<CallOptions, "address" | "metadata">;
   readonly #stop = new AbortController();
   readonly #work: Promise<unknown>[] = [];
 
-  constructor(address: string, token: string, everyMs: number) {
-    this.#client = createClient({ registry: memoryRegistry() });
+  /** @param token undefined for an account that has a certificate */
+  constructor({ transport, address }: Route, token: string | undefined, everyMs: number) {
+    this.#client = createClient({ registry: memoryRegistry(), transports: [transport] });
     this.#guarded = createGuardedServiceClient(this.#client);
-    this.#options = { address, metadata: { authorization: `Bearer ${token}` } };
+    const metadata = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#options = { address, metadata };
     this.#work.push(this.#call(everyMs), this.#read());
   }
 

@@ -7,6 +7,10 @@ export interface ServerBackend {
   readonly bucket: string;
   /** A folder for what is kept for a start without the store; none by default. */
   readonly kept?: string;
+  /** Whether the store is read every few seconds, because it has no watch. Default false. */
+  readonly polled?: boolean;
+  /** A folder with the PEM of its TLS identity and of its clients' authority; no TLS by default. */
+  readonly certificates?: string;
 }
 
 /** A service that requires accounts, in a process of its own. */
@@ -21,12 +25,8 @@ export interface GuardedServer extends AsyncDisposable {
 
 const file = new URL("server.ts", import.meta.url);
 
-export async function startGuarded({
-  servers,
-  bucket,
-  kept = "",
-}: ServerBackend): Promise<GuardedServer> {
-  const program: Program = startProgram(file, ownFleet(), [servers, bucket, kept]);
+export async function startGuarded(backend: ServerBackend): Promise<GuardedServer> {
+  const program: Program = startProgram(file, ownFleet(), [JSON.stringify(backend)]);
   const listening = (await program.told("listening")) as { address: string; readyMs: number };
   return {
     ...listening,

@@ -3,7 +3,7 @@ import type { FaultSuite } from "../figure.ts";
 import { tokensForged, tokensVerifiedLaxly } from "./bad-tokens.ts";
 import { certificatesLeft, certificatesReplaced } from "./certificates.ts";
 import { namesSpelled, spellingServed } from "./names.ts";
-import { nothingRevoked, tokensRevoked } from "./revocation.ts";
+import { accountsRevoked, nothingRevoked, revokedWithoutWatch } from "./revocation.ts";
 import { keysRotated, keysSwapped } from "./rotation.ts";
 import { startsWithoutStore } from "./start.ts";
 
@@ -11,7 +11,8 @@ import { startsWithoutStore } from "./start.ts";
 export const suite: FaultSuite = {
   subject: `auth, with localAuth and storeRules on nats-server ${natsVersion}`,
   scenarios: {
-    AU2: tokensRevoked,
+    AU2: accountsRevoked,
+    "AU2-polled": revokedWithoutWatch,
     "AU2-planted": nothingRevoked,
     AU3: keysRotated,
     "AU3-planted": keysSwapped,
@@ -23,5 +24,5 @@ export const suite: FaultSuite = {
     "AU7-planted": certificatesLeft,
     AU8: startsWithoutStore,
   },
-  waiting: ["AU2", "AU2-planted", "AU3", "AU3-planted", "AU7", "AU7-planted", "AU8"],
+  waiting: ["AU2", "AU2-polled", "AU2-planted", "AU3", "AU3-planted", "AU7", "AU7-planted", "AU8"],
 };
