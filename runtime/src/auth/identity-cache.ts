@@ -3,6 +3,13 @@ import { type Deadline, deadlineAfter, hasPassed } from "../base/deadline.ts";
 import { asMicroError, MicroError } from "../base/error.ts";
 import type { Account, Credential } from "../call/account.ts";
 import type { Awaitable, Peer } from "../call/call.ts";
+import { connectionOf } from "../call/connection-peer.ts";
+import {
+  countInvalid,
+  countValid,
+  hasPresentedInvalid,
+  presentsTooManyInvalid,
+} from "./invalid-credentials.ts";
 import { VerifiedIdentity } from "./verified-identity.ts";
 import { within } from "./within.ts";
 
@@ -16,8 +23,12 @@ const keepMs = 60_000;
 /** The most invalid credentials that are remembered, and for how long, in milliseconds. */
 const maxInvalid = 1_000;
 const keepInvalidMs = 5_000;
-/** The most credentials that are verified at the same time. */
-const maxAtWork = 256;
+/** The most credentials that are verified, or wait for it, at the same time. */
+const maxAtWork = 1_024;
+/** Of these, the places for connections that have presented no invalid credential. */
+const reserved = maxAtWork / 4;
+/** A connection gets at most this share of the places that are free for it. */
+const shareOfOne = 1 / 8;
 /** How long the verification of a credential may take, in milliseconds. */
 export const inspectMs = 5_000;
 
@@ -36,6 +47,8 @@ export class IdentityCache {
   /** The least recently used first. */
   readonly #identities = new Map<string, VerifiedIdentity>();
   readonly #atWork = new Map<string, Promise<VerifiedIdentity | undefined>>();
+  /** How many are at work of each connection. */
+  readonly #atWorkOf = new Map<object, number>();
   readonly #invalid = new Map<string, Invalid>();
   /** All identities in use anywhere, also those that are no longer remembered. */
   readonly #all = new Set<WeakRef<VerifiedIdentity>>();
@@ -49,7 +62,8 @@ export class IdentityCache {
 
   /**
    * Returns the identity that a credential proves; undefined if nothing verifies such credentials.
-   * @throws MicroError as `Auth.inspect`; `resource_exhausted` if too many are being verified.
+   * @throws MicroError as `Auth.inspect`; `resource_exhausted` if too many are being verified, or
+   * too many of the connection were invalid.
    */
   get(
     credential: Credential,
@@ -71,13 +85,7 @@ export class IdentityCache {
     }
     const pending = this.#atWork.get(key);
     if (pending !== undefined) return pending;
-    if (this.#atWork.size >= maxAtWork) {
-      throw new MicroError(
-        "resource_exhausted",
-        `more than ${maxAtWork} credentials are being verified`,
-        { outcome: "not-executed" },
-      );
-    }
+    this.#checkRoom(peer);
     const work = this.#verify(key, credential, peer, known);
     this.#atWork.set(key, work);
     return work;
@@ -104,26 +112,49 @@ export class IdentityCache {
     this.#invalid.clear();
   }
 
+  #checkRoom(peer: Peer): void {
+    if (presentsTooManyInvalid(peer)) {
+      throw exhausted(`too many credentials of ${peer.address} were invalid`);
+    }
+    const own = this.#atWorkOf.get(connectionOf(peer)) ?? 0;
+    const places = maxAtWork - (hasPresentedInvalid(peer) ? reserved : 0);
+    const free = places - this.#atWork.size;
+    if (free <= 0 || own >= Math.max(1, free * shareOfOne)) {
+      throw exhausted(`${this.#atWork.size} credentials are being verified`);
+    }
+  }
+
+  #count(peer: Peer, change: 1 | -1): void {
+    const connection = connectionOf(peer);
+    const own = (this.#atWorkOf.get(connection) ?? 0) + change;
+    if (own > 0) this.#atWorkOf.set(connection, own);
+    else this.#atWorkOf.delete(connection);
+  }
+
   async #verify(
     key: string,
     credential: Credential,
     peer: Peer,
     known: VerifiedIdentity | undefined,
   ): Promise<VerifiedIdentity | undefined> {
+    this.#count(peer, 1);
     try {
       const account = await within(inspectMs, this.#inspect(credential, peer));
       if (account === undefined) return undefined;
       const identity = known ?? this.adopt(account);
       identity.inspectAt = deadlineAfter(keepMs);
       this.#remember(key, identity);
+      countValid(peer);
       return identity;
     } catch (reason) {
       const error = asMicroError(reason, "internal");
+      if (error.code === "unauthenticated") countInvalid(peer);
       if (known !== undefined && error.code === "unauthenticated") known.ended = error;
       this.#rememberInvalid(key, error);
       throw error;
     } finally {
       this.#atWork.delete(key);
+      this.#count(peer, -1);
     }
   }
 
@@ -144,6 +175,10 @@ export class IdentityCache {
     }
     this.#invalid.set(key, { error, until: deadlineAfter(keepInvalidMs) });
   }
+}
+
+function exhausted(reason: string): MicroError {
+  return new MicroError("resource_exhausted", reason, { outcome: "not-executed" });
 }
 
 const mayBecomeValid = new WeakSet<MicroError>();

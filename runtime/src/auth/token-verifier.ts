@@ -4,6 +4,7 @@ import { AdvancingClock } from "./advancing-clock.ts";
 import { perhapsValidLater } from "./identity-cache.ts";
 import { loadJose } from "./load-jose.ts";
 import { invalidCredential } from "./refusals.ts";
+import { signatures } from "./signature-queue.ts";
 import { accountOf, checkBinding, statedScopes } from "./token-account.ts";
 import { isDotted, parseToken, type TokenTable } from "./token-form.ts";
 import { checkClaims, checkHeader, type TokenProfile } from "./token-policy.ts";
@@ -60,7 +61,10 @@ export class TokenVerifier {
     if (key.algorithm !== algorithm) {
       throw invalidCredential(`the key is for ${key.algorithm}, and the token says ${algorithm}`);
     }
-    if (key.signatureBytes !== signature.length || !(await isSigned(token, key, header))) {
+    const isValid =
+      key.signatureBytes === signature.length &&
+      (await signatures.run(peer, () => isSigned(token, key, header)));
+    if (!isValid) {
       throw invalidCredential("the signature does not verify");
     }
     if (!keys.holds(key)) throw invalidCredential("the key has been removed by its issuer");

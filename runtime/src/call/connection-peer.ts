@@ -1,5 +1,10 @@
 import type { Peer, PeerCertificate } from "./call.ts";
 
+/** Returns an object for the connection of a peer, the same one for every protocol on it. */
+export function connectionOf(peer: Peer): object {
+  return peer instanceof ConnectionPeer ? peer.connection : peer;
+}
+
 /** The kinds of calls counted per connection: unary calls, and streams. */
 export type CallKind = "calls" | "streams";
 
@@ -32,6 +37,11 @@ export class ConnectionPeer implements Peer {
 
   get certificate(): PeerCertificate | undefined {
     return this.#certificate;
+  }
+
+  /** An object that all peers of the same connection share. */
+  get connection(): object {
+    return this.#atWork;
   }
 
   atWork(kind: CallKind): number {
