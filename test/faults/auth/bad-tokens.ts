@@ -53,10 +53,14 @@ async function callsWithBadTokens(id: string, auth: Auth, length: Length): Promi
   handled = 0;
 
   const accepted: string[] = [];
+  const undecided = new Set<string>();
   let calls = 0;
   const send = async (name: string, protocol: string, call: TokenCaller, token: string) => {
     calls++;
-    if ((await call(token)) === undefined) accepted.push(`${name}, by ${protocol}`);
+    const code = await call(token);
+    if (code === undefined) accepted.push(`${name}, by ${protocol}`);
+    // A request that is written by hand has a status of HTTP, or ends the connection.
+    else if (!/^(?:unauthenticated|4\d\d|reset)$/.test(code)) undecided.add(code);
   };
   const bad = badTokens(issuer, trap.url).filter(isBadOnTheWire);
   await inParallel(
@@ -85,9 +89,9 @@ async function callsWithBadTokens(id: string, auth: Auth, length: Length): Promi
   return {
     id,
     recipe: `${bad.length} bad tokens by each of 6 protocols, and each byte of ${valid} valid ones changed (${changes} tokens, by the protocols in turn)`,
-    found: `${calls} calls, ${reached} accepted${reached > 0 ? ` (such as ${accepted[0]})` : ""}, ${trap.fetches} requests to URLs in tokens`,
-    bound: "0 accepted, 0 requests",
-    holds: reached === 0 && trap.fetches === 0 && bad.length >= 250,
+    found: `${calls} calls, ${reached} accepted${reached > 0 ? ` (such as ${accepted[0]})` : ""}, ${undecided.size} refused for another reason${[...undecided].map((code) => ` (${code})`).join("")}, ${trap.fetches} requests to URLs in tokens`,
+    bound: "0 accepted, 0 for another reason, 0 requests",
+    holds: reached === 0 && undecided.size === 0 && trap.fetches === 0 && bad.length >= 250,
   };
 }
 

@@ -53,13 +53,17 @@ export interface TokenServer extends AsyncDisposable {
   readonly program: Program;
 }
 
-/** @param flags of Node's */
+/**
+ * @param fault `leaky` plants one that keeps every account
+ * @param flags of Node's
+ */
 export async function startTokenServer(
   { issuer, audience }: TokenIssuer,
   { jwks, refreshMs }: KeyPlace,
+  fault = "",
   flags: readonly string[] = [],
 ): Promise<TokenServer> {
-  const words = [issuer, audience, jwks, `${refreshMs}`];
+  const words = [issuer, audience, jwks, `${refreshMs}`, fault];
   const program = startProgram(
     new URL("token-server.ts", import.meta.url),
     ownFleet(),

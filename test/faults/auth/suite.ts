@@ -2,6 +2,7 @@ import { natsVersion } from "../../../drivers/nats/test/server.ts";
 import type { FaultSuite } from "../figure.ts";
 import { tokensForged, tokensVerifiedLaxly } from "./bad-tokens.ts";
 import { certificatesLeft, certificatesReplaced } from "./certificates.ts";
+import { floodsKept, tokensFlooded } from "./flooding.ts";
 import { namesSpelled, spellingServed } from "./names.ts";
 import { accountsRevoked, nothingRevoked, revokedWithoutWatch } from "./revocation.ts";
 import { keysRotated, keysSwapped } from "./rotation.ts";
@@ -20,6 +21,8 @@ export const suite: FaultSuite = {
     "AU4-planted": tokensVerifiedLaxly,
     AU5: namesSpelled,
     "AU5-planted": spellingServed,
+    AU6: tokensFlooded,
+    "AU6-planted": floodsKept,
     AU7: certificatesReplaced,
     "AU7-planted": certificatesLeft,
     AU8: startsWithoutStore,

@@ -3,6 +3,7 @@ import { connect as connectTo } from "node:net";
 import {
   asMicroError,
   type CallOptions,
+  type Client,
   createClient,
   goMicroTransport,
   httpTransport,
@@ -42,49 +43,71 @@ export const transportsOf: Readonly<Record<string, () => Transport>> = {
  * clients do not send goes over HTTP/1.1, in a request that is written by hand.
  */
 export function tokenCallers(address: string): TokenCallers {
-  const clients = Object.entries(transportsOf).map(([protocol, transport]) => {
-    const client = createClient({ registry: memoryRegistry(), transports: [transport()] });
-    return { protocol, client, guarded: createGuardedServiceClient(client) };
+  const connections: RenewedClient[] = [];
+  const callerBy = (transport: () => Transport, present: (token: string) => CallOptions) => {
+    const client = new RenewedClient(transport);
+    connections.push(client);
+    return async (token: string): Promise<TokenResult> => {
+      if (!/^[\x21-\x7e]{1,8192}$/.test(token)) return byHand(address, token);
+      return client.call((guarded) =>
+        guarded.about({}, { address, timeoutMs: 60_000, retry: false, ...present(token) }),
+      );
+    };
+  };
+  const byMetadata = (token: string) => ({ metadata: { authorization: `Bearer ${token}` } });
+  const ways = Object.entries(transportsOf).map(
+    ([protocol, transport]) => [protocol, callerBy(transport, byMetadata)] as const,
+  );
+  const presenting = (token: string) => ({
+    credentials: staticToken(token, { services: "any" }),
   });
-  const ways = clients.flatMap(({ protocol, guarded }): [string, TokenCaller][] => [
-    [protocol, (token) => called(guarded, address, byMetadata(token), token)],
-    ...(protocol === "native"
-      ? ([
-          [
-            "native by CREDENTIAL",
-            (token) => called(guarded, address, () => presenting(token), token),
-          ],
-        ] satisfies [string, TokenCaller][])
-      : []),
-  ]);
   return {
-    all: Object.fromEntries(ways),
+    all: {
+      ...Object.fromEntries(ways),
+      "native by CREDENTIAL": callerBy(() => tcpTransport(), presenting),
+    },
     async [Symbol.asyncDispose]() {
-      for (const { client } of clients) await client.close();
+      for (const client of connections) await client.close();
     },
   };
 }
 
-const byMetadata = (token: string) => (): CallOptions => ({
-  metadata: { authorization: `Bearer ${token}` },
-});
-const presenting = (token: string): CallOptions => ({
-  credentials: staticToken(token, { services: "any" }),
-});
+/**
+ * A client that is replaced when its connections have presented so many invalid tokens that the
+ * server verifies no further one of them.
+ */
+class RenewedClient {
+  readonly #transport: () => Transport;
+  #current: { readonly client: Client; open: number };
 
-async function called(
-  guarded: GuardedServiceClient,
-  address: string,
-  options: () => CallOptions,
-  token: string,
-): Promise<TokenResult> {
-  const isWritable = /^[\x21-\x7e]{1,8192}$/.test(token);
-  if (!isWritable) return byHand(address, token);
-  try {
-    await guarded.about({}, { address, timeoutMs: 60_000, ...options() });
-    return undefined;
-  } catch (reason) {
-    return asMicroError(reason).code;
+  constructor(transport: () => Transport) {
+    this.#transport = transport;
+    this.#current = this.#create();
+  }
+
+  async call(make: (guarded: GuardedServiceClient) => Promise<unknown>): Promise<TokenResult> {
+    for (;;) {
+      const current = this.#current;
+      current.open++;
+      const code = await make(createGuardedServiceClient(current.client)).then(
+        () => undefined,
+        (reason) => asMicroError(reason).code,
+      );
+      current.open--;
+      const isWornOut = code === "resource_exhausted" || code === "unavailable";
+      if (isWornOut && current === this.#current) this.#current = this.#create();
+      if (current !== this.#current && current.open === 0) await current.client.close();
+      if (!isWornOut) return code;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#current.client.close();
+  }
+
+  #create() {
+    const transports = [this.#transport()];
+    return { client: createClient({ registry: memoryRegistry(), transports }), open: 0 };
   }
 }
 
@@ -114,6 +137,8 @@ async function requestByHand(
   const lines = `host: ${address}\r\ncontent-type: application/json\r\nconnection: close\r\n${more}content-length: 2\r\n`;
   socket.write(`POST ${path} HTTP/1.1\r\n${lines}authorization: Bearer ${token}\r\n\r\n{}`);
   await once(socket, "close");
-  const isSuccess = response.startsWith("HTTP/1.1 200") && !/^micro-error:/im.test(response);
-  return isSuccess ? undefined : (/^HTTP\/1.1 (\d+)/.exec(response)?.[1] ?? "reset");
+  const status =
+    /^micro-error:.*"code":(\d+)/im.exec(response) ?? /^HTTP\/1.1 (\d+)/.exec(response);
+  if (status === null) return "reset";
+  return status[1] === "200" ? undefined : status[1];
 }

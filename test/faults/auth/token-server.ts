@@ -1,21 +1,71 @@
-import { createService, memoryBroker, memoryRegistry } from "@micro-es/runtime";
+import {
+  type Account,
+  type Auth,
+  createService,
+  memoryBroker,
+  memoryRegistry,
+} from "@micro-es/runtime";
 import { jwtAuth } from "@micro-es/runtime/auth";
 import { registerGuardedServiceHandler } from "../../gen/micro/test/v1/guarded_micro.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 
 /*
  * A service that accepts the tokens of an issuer, with the keys at an address: the issuer, the
- * audience, the URL and how often it is read, in milliseconds. Tells its address.
+ * audience, the URL and how often it is read, in milliseconds; `leaky` after these keeps every
+ * account and every refusal, which takes it long. Tells its address, and its memory when asked.
  */
-const [issuer = "", audience = "", jwks = "", refreshMs = ""] = process.argv.slice(2);
+const [issuer = "", audience = "", jwks = "", refreshMs = "", fault = ""] = process.argv.slice(2);
 const auth = jwtAuth({ issuer, audience, jwks, refreshMs: Number(refreshMs) });
+/** The accounts that have not been collected as garbage. */
+const alive = new Set<WeakRef<Account>>();
+const leaked: unknown[] = [];
 const service = createService({
   name: "guarded",
   registry: memoryRegistry(),
   broker: memoryBroker(),
-  auth,
+  auth: observed(auth),
 });
 registerGuardedServiceHandler(service.server, guardedHandler());
 await service.start();
 process.send?.({ listening: { address: service.server.addresses[0] } });
+process.on("message", () => void tellMemory());
 process.once("disconnect", () => process.exit());
+
+function observed(inner: Auth): Auth {
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name === "inspect") return (...of: Parameters<Auth["inspect"]>) => inspect(target, of);
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+async function inspect(target: Auth, of: Parameters<Auth["inspect"]>) {
+  try {
+    const account = await target.inspect(...of);
+    if (account !== undefined) alive.add(new WeakRef(account));
+    if (fault === "leaky") leaked.push(account);
+    return account;
+  } catch (reason) {
+    if (fault === "leaky") keepSlowly(reason);
+    throw reason;
+  }
+}
+
+function keepSlowly(reason: unknown): void {
+  leaked.push(reason);
+  for (const began = performance.now(); performance.now() - began < 200; );
+}
+
+async function tellMemory(): Promise<void> {
+  // Objects that are held weakly may be collected in a later turn only.
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  for (const ref of alive) if (ref.deref() === undefined) alive.delete(ref);
+  const { heapUsed, external } = process.memoryUsage();
+  const usedMiB = (heapUsed + external) / 2 ** 20;
+  process.send?.({ memory: { usedMiB, accounts: alive.size } });
+}
