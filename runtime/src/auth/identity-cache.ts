@@ -24,11 +24,14 @@ const keepMs = 60_000;
 const maxInvalid = 1_000;
 const keepInvalidMs = 5_000;
 /** The most credentials that are verified, or wait for it, at the same time. */
-const maxAtWork = 1_024;
+const maxAtWork = 2_048;
 /** Of these, the places for connections that have presented no invalid credential. */
 const reserved = maxAtWork / 4;
-/** A connection gets at most this share of the places that are free for it. */
-const shareOfOne = 1 / 8;
+/**
+ * A connection gets at most this share of the places that are free for it. Tokens by unknown keys
+ * may wait for seconds until the issuer responds, and those of a proxy's other callers must not.
+ */
+const shareOfOne = 1 / 4;
 /** How long the verification of a credential may take, in milliseconds. */
 export const inspectMs = 5_000;
 
@@ -75,6 +78,7 @@ export class IdentityCache {
       this.#identities.delete(key);
       if (known.ended !== undefined || !hasPassed(known.inspectAt)) {
         this.#identities.set(key, known);
+        if (known.ended === undefined) countValid(peer);
         return known;
       }
     }

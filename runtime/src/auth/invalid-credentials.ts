@@ -2,7 +2,10 @@ import { Bucket } from "../base/rate-limit.ts";
 import type { Peer } from "../call/call.ts";
 import { connectionOf } from "../call/connection-peer.ts";
 
-/** How many credentials of a connection may be invalid, in addition to one for each valid one. */
+/**
+ * How many credentials of a connection may be invalid, in addition to one for each call with a
+ * valid one: a proxy sends those of many callers on one connection.
+ */
 const allowance = { what: "invalid credentials", burst: 100, perSecond: 1 };
 
 /** What the connections that have presented invalid credentials may still present. */
@@ -19,7 +22,7 @@ export function countInvalid(peer: Peer): void {
   bucket.take();
 }
 
-/** Counts a credential of a connection that was found to be valid. */
+/** Counts a call of a connection whose credential is valid. */
 export function countValid(peer: Peer): void {
   failures.get(connectionOf(peer))?.add(1);
 }

@@ -33,7 +33,7 @@ const firstTokens = 11_000;
  * different valid tokens.
  */
 const sizes = {
-  short: { rate: 10_000, turns: 8, seconds: 0.65, tokens: 20_000 },
+  short: { rate: 10_000, turns: 8, seconds: 0.65, tokens: 13_000 },
   long: { rate: 10_000, turns: 30, seconds: 1, tokens: 1_000_000 },
   planted: { rate: 30, turns: 2, seconds: 1, tokens: 12_000 },
 } as const;

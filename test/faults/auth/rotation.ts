@@ -28,7 +28,11 @@ const leadMs = 2 * refreshMs;
 const deadMs = 1.2 * refreshMs + 2_000 + 500;
 
 /** What happens to the issuer, or to the way to it, while keys rotate. Half of them are kills. */
-const faults = ["kill", "cut", "kill", "half-open", "kill", "slow"] as const;
+const faultsOf = {
+  short: ["kill", "half-open"],
+  long: ["kill", "cut", "kill", "half-open", "kill", "slow"],
+} as const;
+type Fault = (typeof faultsOf)[Length][number];
 
 /** A call's token. */
 interface Presented {
@@ -79,7 +83,8 @@ class RotatingKeys {
  * @param planted keys sign at once when they are published, and are removed in name only
  */
 async function rotations(length: Length, planted: boolean): Promise<Figure> {
-  const rounds = planted ? 1 : length === "long" ? 10 : 4;
+  const rounds = planted ? 1 : length === "long" ? 10 : 2;
+  const faults: readonly Fault[] = faultsOf[length];
   using scratch = scratchDirectory();
   const keys = new RotatingKeys(join(scratch.path, "keys.json"));
   const first = await startKeyServer(keys.file);
@@ -181,11 +186,7 @@ export async function keysSwapped(): Promise<Figure> {
   };
 }
 
-async function breakIssuer(
-  fault: (typeof faults)[number],
-  issuer: Program,
-  proxy: FaultProxy,
-): Promise<void> {
+async function breakIssuer(fault: Fault, issuer: Program, proxy: FaultProxy): Promise<void> {
   switch (fault) {
     case "kill":
       issuer.kill("SIGKILL");
@@ -204,7 +205,7 @@ async function breakIssuer(
 }
 
 /** A slow issuer stays slow until the removed key is dead. */
-function restoreWay(fault: (typeof faults)[number], proxy: FaultProxy): void {
+function restoreWay(fault: Fault, proxy: FaultProxy): void {
   proxy.refuse(false);
   proxy.swallow(false);
   // Its connections lack the bytes that were dropped.

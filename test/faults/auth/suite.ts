@@ -21,11 +21,15 @@ export const suite: FaultSuite = {
     "AU4-planted": tokensVerifiedLaxly,
     AU5: namesSpelled,
     "AU5-planted": spellingServed,
-    AU6: tokensFlooded,
-    "AU6-planted": floodsKept,
     AU7: certificatesReplaced,
     "AU7-planted": certificatesLeft,
     AU8: startsWithoutStore,
+    AU6: tokensFlooded,
+    "AU6-planted": floodsKept,
   },
-  waiting: ["AU2", "AU2-polled", "AU2-planted", "AU3", "AU3-planted", "AU7", "AU7-planted", "AU8"],
+  // The last ones measure latencies, and so run by themselves.
+  waiting: [
+    ...["AU2", "AU2-polled", "AU2-planted", "AU3", "AU3-planted"],
+    ...["AU7", "AU7-planted", "AU8", "AU6", "AU6-planted"],
+  ],
 };
