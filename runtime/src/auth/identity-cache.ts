@@ -152,7 +152,8 @@ export class IdentityCache {
       return identity;
     } catch (reason) {
       const error = asMicroError(reason, "internal");
-      if (error.code === "unauthenticated") countInvalid(peer);
+      // A token by a key that is not published yet costs no signature.
+      if (error.code === "unauthenticated" && !mayBecomeValid.has(error)) countInvalid(peer);
       if (known !== undefined && error.code === "unauthenticated") known.ended = error;
       this.#rememberInvalid(key, error);
       throw error;

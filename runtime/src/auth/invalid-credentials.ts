@@ -19,7 +19,8 @@ export function countInvalid(peer: Peer): void {
     bucket = new Bucket(allowance);
     failures.set(connection, bucket);
   }
-  bucket.take();
+  // Many may have been at work when it was used up.
+  if (!bucket.isOverdrawn) bucket.take();
 }
 
 /** Counts a call of a connection whose credential is valid. */
