@@ -7,6 +7,12 @@ export type { TrustBundle, TrustBundles } from "./auth/certificate/trust-bundles
 export { type GoMicroAuthOptions, goMicroAuth } from "./auth/go-micro/go-micro-auth.ts";
 export { type JwtAuthOptions, type JwtProfile, jwtAuth } from "./auth/jwt/jwt-auth.ts";
 export {
+  type EventPublisher,
+  type PublishedEventKeys,
+  type PublishedEventKeysOptions,
+  publishedEventKeys,
+} from "./auth/jwt/published-event-keys.ts";
+export {
   type AccountInfo,
   type KeyInfo,
   type LocalAuth,

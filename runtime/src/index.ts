@@ -41,7 +41,7 @@ export {
 export type { DeadLetter, DeadLetters } from "./broker/dead-letter-admin.ts";
 export { type HttpBrokerOptions, httpBroker } from "./broker/http/broker.ts";
 export { MemoryBrokerNetwork, memoryBroker } from "./broker/memory/broker.ts";
-export type { EventKey } from "./broker/signed-events/event-keys.ts";
+export type { EventKey, EventKeySource } from "./broker/signed-events/event-keys.ts";
 export type { EventSigner } from "./broker/signed-events/event-signature.ts";
 export type { EventsOptions } from "./broker/signed-events/events-options.ts";
 export { signedBroker } from "./broker/signed-events/signed-broker.ts";

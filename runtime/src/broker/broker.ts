@@ -113,9 +113,21 @@ export interface SubscribeOptions {
    * when the group is created. Default: events published from now on.
    */
   readonly from?: "first" | Date | bigint;
+  /**
+   * Called with each event that another process sends to this one, before it takes up room; if it
+   * throws, the sender is refused and the event is gone. Brokers with a server in between, which
+   * decides who may publish, do not call it. Default: every event is accepted.
+   */
+  readonly admit?: (event: ArrivingEvent) => Awaitable<void>;
   /** Closes the subscription when it aborts. */
   readonly signal?: AbortSignal;
 }
+
+/** An event that has arrived and is not accepted yet. */
+export type ArrivingEvent = Pick<
+  IncomingEvent,
+  "id" | "topic" | "body" | "contentType" | "typeName" | "key" | "metadata"
+>;
 
 /**
  * Event counters of a subscription. Each event meant for it ends up as delivered, rejected or

@@ -9,7 +9,13 @@ export type DeliverySettings = Readonly<
   Required<
     Omit<
       SubscribeOptions,
-      "queue" | "deadLetter" | "signal" | "handlerTimeoutMs" | "from" | "maxMessageElements"
+      | "queue"
+      | "deadLetter"
+      | "signal"
+      | "handlerTimeoutMs"
+      | "from"
+      | "maxMessageElements"
+      | "admit"
     >
   >
 > & {

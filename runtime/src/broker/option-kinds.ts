@@ -1,4 +1,5 @@
 import {
+  callback,
   count,
   countOrNone,
   deadlineKind,
@@ -53,6 +54,7 @@ export const subscribeKinds: OptionKindsOf<SubscribeOptions> = {
   handlerTimeoutMs: durationMs(1, Number.MAX_SAFE_INTEGER),
   propagate: propagatedKeys,
   deadLetter: text,
+  admit: callback,
   from,
   signal,
 };

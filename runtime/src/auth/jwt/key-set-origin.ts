@@ -18,20 +18,25 @@ export type Authorities = string | Buffer | undefined;
 
 /**
  * The key set at an https URL or in a file.
+ * @param option the option that has the location, for messages
  * @throws MicroError `invalid_argument` for another URL.
  */
-export function keySetAt(location: string | URL, ca: Authorities): KeySetOrigin {
+export function keySetAt(
+  location: string | URL,
+  ca: Authorities,
+  option = "jwtAuth: jwks",
+): KeySetOrigin {
   if (typeof location === "string" && !/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
     return keySetInFile(location);
   }
   if (!URL.canParse(String(location))) {
-    throw new MicroError("invalid_argument", "jwtAuth: jwks must be an https URL or a path", {
+    throw new MicroError("invalid_argument", `${option} must be an https URL or a path`, {
       outcome: "not-executed",
     });
   }
   const url = new URL(location);
   if (url.protocol === "file:") return keySetInFile(fileURLToPath(url));
-  checkKeyUrl(url, "jwtAuth: jwks");
+  checkKeyUrl(url, option);
   return { place: url.href, read: (signal) => httpsGet(url, { signal, ca }) };
 }
 

@@ -107,7 +107,8 @@ export interface HttpBrokerStats {
    */
   readonly undelivered: number;
   /**
-   * Requests rejected with an error: malformed, too large, for an unknown subscription, or no room.
+   * Requests rejected with an error: malformed, too large, not admitted, for an unknown
+   * subscription, or no room.
    */
   readonly refused: number;
   /** Connections closed immediately because there were too many. */
@@ -296,7 +297,8 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, P
     const { queue } = settings;
     const id = randomUUID();
     const setUp = new AbortController();
-    const own: HttpSubscription = { id, topic, queue, subscription, deliveries, setUp };
+    const { admit } = options;
+    const own: HttpSubscription = { id, topic, queue, subscription, deliveries, admit, setUp };
     this.#own.add(own);
     subscription.closeOn(options.signal);
     try {

@@ -300,7 +300,7 @@ const acceptances: readonly Acceptance[] = ["accepted", "full", "gone"];
 function refused(target: Target): MicroError {
   return unreachable(
     target,
-    "it refused the event, which is too large or not valid",
+    "it refused the event, which is too large, not valid, or not signed as it requires",
     "not-executed",
   );
 }

@@ -1,4 +1,5 @@
 import type { Registration } from "../../registry/registry.ts";
+import type { SubscribeOptions } from "../broker.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { EventRecord } from "../event.ts";
 import type { LocalSubscription } from "../local-subscription.ts";
@@ -13,6 +14,8 @@ export interface HttpSubscription {
   readonly queue: string | undefined;
   readonly subscription: LocalSubscription;
   readonly deliveries: DeliveryQueue;
+  /** Decides about events of other processes. */
+  readonly admit: SubscribeOptions["admit"];
   /** Cancels a registration in progress. */
   readonly setUp: AbortController;
   /** Resolves when the subscription is registered. Undefined until registration starts. */
@@ -47,8 +50,10 @@ export class HttpSubscriptions {
     return this.#byId.has(id);
   }
 
-  get(id: string): HttpSubscription | undefined {
-    return this.#byId.get(id);
+  /** The open subscription with an id, if it is to this topic. */
+  open(id: string, topic: string): HttpSubscription | undefined {
+    const own = this.#byId.get(id);
+    return own?.topic === topic && !own.deliveries.sealed ? own : undefined;
   }
 
   all(): readonly HttpSubscription[] {
@@ -60,8 +65,8 @@ export class HttpSubscriptions {
   }
 
   accept(id: string, record: EventRecord): Acceptance {
-    const own = this.#byId.get(id);
-    if (own === undefined || own.topic !== record.topic || own.deliveries.sealed) return "gone";
+    const own = this.open(id, record.topic);
+    if (own === undefined) return "gone";
     return own.deliveries.offer(record) ? "accepted" : "full";
   }
 }

@@ -153,5 +153,9 @@ export class Publisher implements AttemptHost {
 const notSent = { outcome: "not-executed" } as const;
 
 function notAccepted(status: number): MicroError {
-  return new MicroError("unavailable", `it responded with HTTP status ${status}`, notSent);
+  const reason =
+    status === 401 || status === 403
+      ? "it does not accept events of this publisher, or without a valid signature"
+      : `it responded with HTTP status ${status}`;
+  return new MicroError("unavailable", reason, notSent);
 }

@@ -9,6 +9,7 @@ import { resolveLimits } from "../../transport/limits.ts";
 import { NativeListener } from "../../transport/native/native-listener.ts";
 import { hostAndPort } from "../../transport/socket-address.ts";
 import { decodeEnvelope, maxEnvelopeBytes } from "../envelope.ts";
+import { EventAdmission } from "./event-admission.ts";
 import { maxBatchBytes, upgradeToken } from "./event-batch.ts";
 import type { HttpSubscriptions } from "./local-subscriptions.ts";
 import { NativeReceiver } from "./native-receiver.ts";
@@ -32,8 +33,8 @@ export interface ReceiverOptions {
 export interface ReceiverStats {
   readonly accepted: number;
   /**
-   * Events, and requests without one, that were rejected: malformed, too large, for an unknown
-   * subscription, or no room.
+   * Events, and requests without one, that were rejected: malformed, too large, not admitted, for
+   * an unknown subscription, or no room.
    */
   readonly refused: number;
   /** Connections closed immediately because there were too many. */
@@ -51,6 +52,7 @@ const base = "http://broker";
 
 const statusOf: Partial<Record<Code, number>> = {
   invalid_argument: 400,
+  unauthenticated: 401,
   not_found: 404,
   permission_denied: 403,
   unimplemented: 415,
@@ -62,6 +64,7 @@ const statusOf: Partial<Record<Code, number>> = {
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #maxBytes: number;
+  readonly #admission: EventAdmission;
   readonly #native: NativeListener;
   #server: Server | undefined = undefined;
   #access: WebAccess | undefined = undefined;
@@ -78,8 +81,10 @@ export class Receiver {
       this.#accepted += accepted;
       this.#refused += refused;
     };
+    const admission = new EventAdmission(logger);
+    this.#admission = admission;
     this.#native = new NativeListener(
-      new NativeReceiver({ own, maxEventBytes, logger, counted }),
+      new NativeReceiver({ own, maxEventBytes, logger, admission, counted }),
       resolveLimits({ maxMessageBytes: maxBatchBytes, maxConnections }),
       "http",
       {
@@ -255,6 +260,11 @@ export class Receiver {
         "headers that are not visible ASCII were left out of an event's metadata",
       );
     }
+    const found = this.#options.own.open(id, record.topic);
+    if (found === undefined) throw nobodyHere();
+    const refusal = await this.#admission.refusal(found, record, request.socket);
+    if (refusal?.code === "resource_exhausted") throw new Refusal(429, refusal.message);
+    if (refusal !== undefined) throw refusal;
     const acceptance = this.#options.own.accept(id, record);
     if (acceptance === "gone") throw nobodyHere();
     if (acceptance === "full") throw new Refusal(503, "Too many events wait for this subscriber");

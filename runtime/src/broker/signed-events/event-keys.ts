@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { MicroError } from "../../base/error.ts";
+import type { Awaitable } from "../../call/call.ts";
 import { verifyingKey } from "./event-signature.ts";
 
 /** A public key of a publisher, and the account that it signs for. */
@@ -16,13 +17,23 @@ export interface EventKey {
   readonly scopes?: readonly string[];
 }
 
+/** Keys of publishers that change, such as `publishedEventKeys` of `@micro-es/runtime/auth`. */
+export interface EventKeySource {
+  /**
+   * Returns the key by which an account signs, at once if it is known; undefined if the account has
+   * no such key.
+   * @throws MicroError `unavailable` if that cannot be known.
+   */
+  key(issuer: string, account: string, keyId: string): Awaitable<EventKey | undefined>;
+}
+
 /** An {@link EventKey} that is ready for use. */
 export interface PreparedEventKey extends EventKey {
   readonly key: KeyObject;
 }
 
-/** The keys of publishers, by issuer and id. */
-export class EventKeys {
+/** Keys that never change, by issuer and id. */
+export class FixedEventKeys implements EventKeySource {
   readonly #keys = new Map<string, PreparedEventKey>();
 
   /** @throws MicroError `invalid_argument` for a key that cannot be used, or two of one id. */
@@ -36,13 +47,19 @@ export class EventKeys {
           { outcome: "not-executed" },
         );
       }
-      this.#keys.set(name, { ...entry, key: verifyingKey(entry.key) });
+      this.#keys.set(name, prepared(entry));
     }
   }
 
-  get(issuer: string, keyId: string): PreparedEventKey | undefined {
-    return this.#keys.get(nameOf(issuer, keyId));
+  key(issuer: string, account: string, keyId: string): PreparedEventKey | undefined {
+    const found = this.#keys.get(nameOf(issuer, keyId));
+    return found?.account === account ? found : undefined;
   }
+}
+
+/** @throws MicroError `invalid_argument` if the key is not Ed25519. */
+export function prepared(entry: EventKey): PreparedEventKey {
+  return { ...entry, key: verifyingKey(entry.key) };
 }
 
 function nameOf(issuer: string, keyId: string): string {

@@ -1,4 +1,4 @@
-import type { EventKey } from "./event-keys.ts";
+import type { EventKey, EventKeySource } from "./event-keys.ts";
 import type { EventSigner } from "./event-signature.ts";
 
 /** How events are signed, and how subscribers verify the signatures. */
@@ -11,6 +11,10 @@ export interface EventsOptions {
    * is rejected. Default: signatures are not read.
    */
   readonly verify?: "required" | "optional";
-  /** The keys of the publishers; needed for `verify`. */
+  /** The keys of the publishers; `verify` needs them or {@link keySource}. */
   readonly keys?: readonly EventKey[];
+  /**
+   * Has the keys of the publishers, which may change. It stays open when the broker is closed.
+   */
+  readonly keySource?: EventKeySource;
 }

@@ -5,6 +5,7 @@ import {
   object,
   oneOf,
   optionsOf,
+  part,
   required,
   text,
   texts,
@@ -41,6 +42,7 @@ export const eventsKinds: OptionKindsOf<EventsOptions> = {
       scopes: texts,
     }),
   ),
+  keySource: part("a source of keys", "publishedEventKeys({ publishers })", "key"),
 };
 
 export const events: OptionKind = optionsOf<EventsOptions>(eventsKinds);

@@ -7,6 +7,7 @@ import { checkOptions } from "../../base/option-check.ts";
 import type { Account } from "../../call/account.ts";
 import type { Awaitable } from "../../call/call.ts";
 import {
+  type ArrivingEvent,
   type Broker,
   type BrokerGuarantees,
   type EventHandler,
@@ -19,10 +20,17 @@ import {
 } from "../broker.ts";
 import type { DeadLetters } from "../dead-letter-admin.ts";
 import { EncodedEvent } from "../event.ts";
-import { type EventKey, EventKeys } from "./event-keys.ts";
+import {
+  type EventKey,
+  type EventKeySource,
+  FixedEventKeys,
+  type PreparedEventKey,
+  prepared,
+} from "./event-keys.ts";
 import {
   type EventSigner,
   isSignatureOf,
+  type ReadSignature,
   readSignature,
   signatureKey,
   signEvent,
@@ -63,18 +71,25 @@ class SignedBroker implements Broker {
   readonly #broker: Broker;
   readonly #signer: EventSigner | undefined;
   readonly #key: KeyObject | undefined;
-  readonly #keys: EventKeys;
+  readonly #keys: EventKeySource;
   readonly #mode: EventsOptions["verify"];
   readonly #rules: TopicRules | undefined;
+  /** The publishers of events that were verified on their arrival, by the body of the event. */
+  readonly #admitted = new WeakMap<Uint8Array, Account>();
   /** The account of this program, which publishes and subscribes. */
   readonly #own: Account | undefined;
 
   constructor(broker: Broker, options: EventsOptions, rules: TopicRules | undefined) {
-    const { sign, verify, keys } = options;
-    if ((verify === undefined) !== (keys === undefined)) {
+    const { sign, verify, keys, keySource } = options;
+    if (keys !== undefined && keySource !== undefined) {
+      throw new MicroError("invalid_argument", "set one of events.keys and events.keySource", {
+        outcome: "not-executed",
+      });
+    }
+    if ((verify === undefined) !== ((keys ?? keySource) === undefined)) {
       throw new MicroError(
         "invalid_argument",
-        "events.verify needs events.keys, the keys of the publishers, and these have no effect without it",
+        "events.verify needs events.keys or events.keySource, the keys of the publishers, and these have no effect without it",
         { outcome: "not-executed" },
       );
     }
@@ -85,7 +100,7 @@ class SignedBroker implements Broker {
     this.#signer = sign;
     this.#key = sign && signingKey(sign);
     this.#mode = verify;
-    this.#keys = new EventKeys(keys ?? []);
+    this.#keys = keySource ?? new FixedEventKeys(keys ?? []);
     this.#rules = rules;
     this.#own = sign && accountOf({ ...sign, key: "" });
   }
@@ -114,11 +129,17 @@ class SignedBroker implements Broker {
   ): Promise<Subscription> {
     this.#checkOwn("subscribe to", topic);
     if (this.#mode === undefined) return this.#broker.subscribe(topic, handler, options);
-    const verified = (event: IncomingEvent): Awaitable<void> => {
-      (event as { account?: Account | undefined }).account = this.#verify(topic, event);
-      return handler(event);
+    const handled = (event: IncomingEvent): Awaitable<void> => {
+      const account = this.#verifyForHandler(topic, event);
+      if (!(account instanceof Promise)) {
+        return handler(withAccount(event, account));
+      }
+      return account.then((found) => handler(withAccount(event, found)));
     };
-    return this.#broker.subscribe(topic, verified, options);
+    return this.#broker.subscribe(topic, handled, {
+      ...options,
+      admit: (event) => this.#admit(topic, event, options?.admit),
+    });
   }
 
   close(): Promise<void> {
@@ -143,42 +164,71 @@ class SignedBroker implements Broker {
     return new EncodedEvent(body, contentType, typeName, key, metadata, id);
   }
 
-  /** Returns the account that has signed an event; undefined without a signature. */
-  #verify(topic: string, event: IncomingEvent): Account | undefined {
+  /** Refuses the events of other processes that a handler would not get. */
+  #admit(topic: string, event: ArrivingEvent, then: SubscribeOptions["admit"]): Awaitable<void> {
+    const keep = (account: Account | undefined): Awaitable<void> => {
+      if (account !== undefined) {
+        this.#checkPublisher(topic, account);
+        this.#admitted.set(event.body, account);
+      }
+      return then?.(event);
+    };
+    const account = this.#verify(topic, event);
+    return account instanceof Promise ? account.then(keep) : keep(account);
+  }
+
+  /** As {@link #verify}; its errors are final for the event. */
+  #verifyForHandler(topic: string, event: IncomingEvent): Awaitable<Account | undefined> {
+    const check = (account: Account | undefined): Account | undefined => {
+      if (account !== undefined) this.#checkPublisher(topic, account);
+      return account;
+    };
+    try {
+      const account = this.#admitted.get(event.body) ?? this.#verify(topic, event);
+      if (!(account instanceof Promise)) return check(account);
+      return account.then(check).catch((reason) => {
+        throw finalFor(event, reason);
+      });
+    } catch (reason) {
+      throw finalFor(event, reason);
+    }
+  }
+
+  /**
+   * Returns the account that has signed an event, at once if its key is known; undefined without a
+   * signature.
+   * @throws MicroError `unauthenticated` with the reason; `unavailable` if its key cannot be known.
+   */
+  #verify(topic: string, event: ArrivingEvent): Awaitable<Account | undefined> {
     const signatures = event.metadata.getAll(signatureKey);
     if (signatures.length === 0) {
       if (this.#mode === "optional") return undefined;
-      throw rejected(event, "it is not signed");
+      throw notValid("it is not signed");
     }
     const [signature] = signatures;
-    let account: Account;
-    try {
-      if (typeof signature !== "string" || signatures.length > 1) {
-        throw new Error("it has more than one signature");
-      }
-      account = this.#accountOf(signature, topic, event);
-    } catch (reason) {
-      throw rejected(event, messageOf(reason));
+    if (typeof signature !== "string" || signatures.length > 1) {
+      throw notValid("it has more than one signature");
     }
-    const verdict = this.#rules?.verify(account, { type: "topic", name: topic });
-    if (verdict?.access !== "denied") return account;
-    throw rejected(event, `${ruleOf(verdict)} denies the topic to ${account.id}`);
-  }
-
-  #accountOf(signature: string, topic: string, event: IncomingEvent): Account {
-    const read = readSignature(signature);
-    const key = this.#keys.get(read.issuer, read.keyId);
-    if (key === undefined) throw new Error("its key is not known");
-    const { id, body, contentType, typeName, key: orderingKey } = event;
-    const signed = { id, topic, body, contentType, typeName, key: orderingKey };
-    if (key.account !== read.account || !isSignatureOf(read, key.key, signed)) {
-      throw new Error("its signature is not valid");
-    }
+    const read = readOrRefuse(signature);
     const ageMs = Date.now() - read.signedAtMs;
     if (!(ageMs <= maxAgeMs && ageMs >= -clockSkewMs)) {
-      throw new Error("it was signed too long ago, or in the future");
+      throw notValid("it was signed too long ago, or in the future");
     }
-    return accountOf(key);
+    const key = this.#keys.key(read.issuer, read.account, read.keyId);
+    return key instanceof Promise
+      ? key.then((found) => accountBy(found, read, topic, event))
+      : accountBy(key, read, topic, event);
+  }
+
+  /** @throws MicroError `permission_denied` where a rule denies a topic to a publisher. */
+  #checkPublisher(topic: string, account: Account): void {
+    const verdict = this.#rules?.verify(account, { type: "topic", name: topic });
+    if (verdict?.access !== "denied") return;
+    throw new MicroError(
+      "permission_denied",
+      `${ruleOf(verdict)} denies the topic to ${account.id}`,
+      { outcome: "not-executed" },
+    );
   }
 
   /** @throws MicroError `permission_denied` where a rule denies a topic to this program. */
@@ -206,8 +256,42 @@ function accountOf({ issuer, account, type = "service", scopes = [] }: EventKey)
   };
 }
 
-function rejected({ id, topic }: IncomingEvent, reason: string): EventRejected {
-  return new EventRejected(`event ${id} on ${topic} is rejected: ${reason}`);
+function withAccount(event: IncomingEvent, account: Account | undefined): IncomingEvent {
+  (event as { account?: Account | undefined }).account = account;
+  return event;
+}
+
+/** @throws MicroError `unauthenticated` if the key has not signed the event. */
+function accountBy(
+  key: EventKey | undefined,
+  read: ReadSignature,
+  topic: string,
+  { id, body, contentType, typeName, key: orderingKey }: ArrivingEvent,
+): Account {
+  if (key === undefined) throw notValid("its key is not known");
+  const ready: PreparedEventKey = prepared(key);
+  const signed = { id, topic, body, contentType, typeName, key: orderingKey };
+  if (!isSignatureOf(read, ready.key, signed)) throw notValid("its signature is not valid");
+  return accountOf(key);
+}
+
+/** @throws MicroError `unauthenticated` if it is not in the form of a signature. */
+function readOrRefuse(signature: string): ReadSignature {
+  try {
+    return readSignature(signature);
+  } catch (reason) {
+    throw notValid(messageOf(reason));
+  }
+}
+
+function notValid(reason: string): MicroError {
+  return new MicroError("unauthenticated", reason, { outcome: "not-executed" });
+}
+
+/** An event whose key cannot be known now is delivered again; any other failure is for good. */
+function finalFor({ id, topic }: IncomingEvent, reason: unknown): unknown {
+  if (reason instanceof MicroError && reason.code === "unavailable") return reason;
+  return new EventRejected(`event ${id} on ${topic} is rejected: ${messageOf(reason)}`);
 }
 
 function ruleOf({ rule }: { readonly rule?: string }): string {
