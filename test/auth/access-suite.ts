@@ -307,6 +307,12 @@ export function describeAccess(name: string, create: () => AccessProtocol): void
         "x-forwarded-user": "admin",
       });
       expect(await failureOf(unary(methods.any, [], { metadata }))).toEqual(unauthenticated);
+      await unary(methods.open, [], { metadata });
+      await unary(methods.any, bearer(), { metadata });
+      expect(guarded.handled).toEqual([
+        ["Open", undefined],
+        ["Any", expect.stringMatching(/^user-/)],
+      ]);
     });
 
     const openCalls = () => guarded.listener.openCalls;
