@@ -177,6 +177,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/leader-ls.ts"),
   },
   {
+    name: "auth dev",
+    group: "Control access",
+    summary: "Issue a token for programs on this machine",
+    load: () => import("./commands/auth-dev.ts"),
+  },
+  {
     name: "auth account",
     group: "Control access",
     summary: "Create an account and print its secret",

@@ -24,7 +24,7 @@ export function describeFailure(reason: unknown): Failure {
   if (isCoded(reason)) {
     return {
       code: reason.code,
-      message: reason.message,
+      message: withRemedy(reason),
       ...(reason.outcome === undefined ? {} : { outcome: reason.outcome }),
       exitCode: exitCodeOf(reason.code),
     };
@@ -37,6 +37,14 @@ export function describeFailure(reason: unknown): Failure {
     return { message: reason.stack ?? reason.message, exitCode: 1 };
   }
   return { message: String(reason), exitCode: 1 };
+}
+
+/** What a server says to a caller without a credential says nothing of how to present one. */
+function withRemedy({ code, message }: Coded): string {
+  if (code !== "unauthenticated" || !message.endsWith("the call needs a valid credential")) {
+    return message;
+  }
+  return `${message}; pass --token-file, set MICRO_TOKEN, or run \`micro auth dev\` in the project of the service`;
 }
 
 /**

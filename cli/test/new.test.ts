@@ -75,6 +75,7 @@ describe("micro new", () => {
       buf: devDependencies["@bufbuild/buf"],
       protocGenEs: devDependencies["@bufbuild/protoc-gen-es"],
       typesNode: devDependencies["@types/node"],
+      jose: devDependencies.jose,
       tsx: devDependencies.tsx,
       typescript: devDependencies.typescript,
     });

@@ -12,6 +12,7 @@ function pack(
     name: `@shop/${name}`,
     label: name,
     folder: `/shop/${name}`,
+    access: false,
     command: "node main.js",
     declared: true,
     after: undefined,

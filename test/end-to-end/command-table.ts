@@ -65,6 +65,7 @@ export function commandRuns(service: string): readonly CommandRun[] {
     ["config dump", "micro config dump --sources", /MICRO_STORE +memory: +default/],
     ["lock ls", "micro lock ls", /in its own memory.*MICRO_SYNC/, { code: 2 }],
     ["leader ls", "micro leader ls", /in its own memory.*MICRO_SYNC/, { code: 2 }],
+    ["auth dev", "micro auth dev orders --scopes a.read", /\.micro\/access\/orders\.token/],
     ["auth account", "micro auth account order", inMemory, { code: 2 }],
     ["auth token", "micro auth token order --secret-file package.json", inMemory, { code: 2 }],
     ["auth grant", "micro auth grant r1 'acme.*'", inMemory, { code: 2 }],

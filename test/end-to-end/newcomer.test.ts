@@ -266,7 +266,12 @@ describe.runIf(long)("a project of micro new --packages", { timeout: 900_000 }, 
     const inside = readdirSync(image.folder).sort();
     expect(inside).toEqual(["dist", "node_modules", "package.json"]);
     expect(existsSync(join(image.folder, "node_modules/typescript"))).toBe(false);
-    const environment = { ...image.environment, MICRO_ADDRESS: "127.0.0.1:0" };
+    const environment = {
+      ...image.environment,
+      MICRO_ADDRESS: "127.0.0.1:0",
+      // The service starts while the keys of the provider cannot be read, and refuses all callers.
+      AUTH_ISSUER: "https://127.0.0.1:9",
+    };
     await using running = await start(image.folder, `${image.command.join(" ")} 2>&1`, environment);
     expect(running.log).toContain("the server listens");
   });

@@ -1,4 +1,5 @@
 import { type Command, defineCommand } from "../command.ts";
+import type { RunPackage } from "../run/workspace.ts";
 
 export const command: Command = defineCommand({
   arguments: [
@@ -29,6 +30,7 @@ export const command: Command = defineCommand({
     const { findWorkspace } = await import("../run/workspace.ts");
     const current = process.cwd();
     const workspace = await findWorkspace(folders, current);
+    await issueDeveloperTokens(workspace.services);
     const view = new RunView(
       output,
       workspace.services.map(({ label }) => label),
@@ -55,6 +57,17 @@ export const command: Command = defineCommand({
     await loop.close();
   },
 });
+
+/** Lets the developer call the services that ask for it in their package.json. */
+async function issueDeveloperTokens(services: readonly RunPackage[]): Promise<void> {
+  const { DevelopmentIssuer, developer } = await import("../auth/development-issuer.ts");
+  const { unscoped } = await import("../run/package-file.ts");
+  for (const { access, folder, name } of services) {
+    if (!access) continue;
+    const issuer = await DevelopmentIssuer.open(folder);
+    await issuer.issue(developer, { audience: [unscoped(name)] });
+  }
+}
 
 /** Services write to a pipe, not to the terminal that shows their lines. */
 function servicesEnvironment(

@@ -11,6 +11,8 @@ export interface PackageFile {
   readonly command: string | undefined;
   /** Whether the command comes from `micro.run`, not from a `start` script. */
   readonly declared: boolean;
+  /** Whether its callers have tokens of a development issuer, from `micro.access`. */
+  readonly access: boolean;
   /**
    * Services to start before it, from `micro.after`; undefined if the dependencies determine them.
    */
@@ -26,11 +28,16 @@ export interface PackageFile {
 interface Raw {
   readonly name?: unknown;
   readonly scripts?: { readonly prestart?: unknown; readonly start?: unknown };
-  readonly micro?: { readonly run?: unknown; readonly after?: unknown };
+  readonly micro?: { readonly run?: unknown; readonly after?: unknown; readonly access?: unknown };
   readonly workspaces?: unknown;
   readonly dependencies?: object;
   readonly peerDependencies?: object;
   readonly optionalDependencies?: object;
+}
+
+/** The name of a package without its scope. */
+export function unscoped(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
 }
 
 /**
@@ -57,6 +64,7 @@ export async function readPackageFile(folder: string): Promise<PackageFile | und
     folder,
     command: declared ? commandOf(micro.run) : startCommand(scripts),
     declared,
+    access: accessOf(micro.access, file),
     after: micro.after === undefined ? undefined : names(micro.after, `"micro.after" of ${file}`),
     dependencies: [raw.dependencies, raw.peerDependencies, raw.optionalDependencies].flatMap((it) =>
       Object.keys(it ?? {}),
@@ -113,6 +121,13 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw reason;
   }
+}
+
+function accessOf(access: unknown, file: string): boolean {
+  if (access === undefined || typeof access === "boolean") return access === true;
+  throw new UsageError(
+    `"micro.access" of ${file} must be true, to create a development issuer, or false`,
+  );
 }
 
 function commandOf(run: unknown): string | undefined {

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { glob } from "tinyglobby";
 import { UsageError } from "../errors.ts";
-import { type PackageFile, readPackageFile } from "./package-file.ts";
+import { type PackageFile, readPackageFile, unscoped } from "./package-file.ts";
 
 /** A package that is a service or a library of services. */
 export interface RunPackage extends PackageFile {
@@ -124,7 +124,7 @@ async function generatorsOf(
 
 /** Names without their scopes, or folders if names collide. */
 function withLabels(packages: readonly PackageFile[]): readonly RunPackage[] {
-  const short = ({ name }: PackageFile) => name.slice(name.lastIndexOf("/") + 1);
+  const short = ({ name }: PackageFile) => unscoped(name);
   const isUnique = (of: (it: PackageFile) => string, wanted: string) =>
     packages.filter((it) => of(it) === wanted).length === 1;
   return packages.map((it) => {

@@ -36,6 +36,7 @@ export const versions = {
   buf: "1.74.0",
   protocGenEs: "2.13.0",
   typesNode: "20.19.43",
+  jose: "6.2.18",
   tsx: "4.23.15",
   typescript: "7.0.2",
 } as const;
@@ -93,6 +94,7 @@ export function projectFiles(kind: ProjectKind, model: ProjectModel): readonly T
     project("README.md"),
     own(`proto/${package_}/v1/${package_}.proto`, "service.proto"),
     own("src/main.ts", "main.ts"),
+    project("src/access.ts", "access.ts"),
     own(`src/${name}-service.ts`, "handler.ts"),
     own(`test/${name}-service.test.ts`, "handler.test.ts"),
     ...(model.web ? [own("src/web.ts", "web.ts"), own("web/index.html", "index.html")] : []),
