@@ -38,6 +38,8 @@ export function missed(results: readonly CaseResult[]): readonly string[] {
 
 /** Whether a case has to fail. */
 function shows({ client, server, tls, name }: CaseResult): boolean {
+  // The service gives every token all scopes, which only calls that need one reveal.
+  if (client.startsWith("call credentials")) return /^(?!Read|About).* wrong scope$/.test(name);
   if (server !== ours.name) return name === ofClient;
   // A page sees no trailers, and within TLS compression cannot be observed.
   if (client.startsWith("browser") && name === "custom_metadata") return false;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { runInBrowser } from "./browser/run.ts";
+import { runCallCredentials } from "./call-credentials.ts";
 import { makeCredentials } from "./credentials.ts";
 import { fronts } from "./fronts.ts";
 import { runGrpcurl } from "./grpcurl.ts";
@@ -16,8 +17,8 @@ import { printFailures, printTable } from "./table.ts";
 
 /**
  * `npm run interop [-- --plant]`: gRPC's interoperability tests between Micro-ES and the gRPC of
- * other languages, both ways, with and without TLS, then grpcurl, a browser, our server behind
- * nginx and HAProxy, and the README's lines.
+ * other languages, both ways, with and without TLS, then grpcurl, a browser, tokens as call
+ * credentials, our server behind nginx and HAProxy, and the README's lines.
  * Prints case × pair; status 1 when anything failed. A program missing on this machine is skipped
  * with a line that says how to get it, and fails if `CI` is set. With `--plant` our programs make
  * mistakes, and status 1 means that one of them was not found, or that something else was.
@@ -44,6 +45,10 @@ try {
     take(await runGrpcurl(tls));
     take(await runInBrowser(scratch, tls));
   }
+  for (const found of await runCallCredentials(scratch, credentials)) {
+    if ("fix" in found) missing.set(found.name, found.fix);
+    else results.push(found);
+  }
   if (!plant) {
     for (const front of fronts()) {
       if ("fix" in front) missing.set(front.name, front.fix);
@@ -62,7 +67,8 @@ try {
 // One table for all results with the same cases.
 const kinds = new Map<string, CaseResult[]>();
 for (const result of results) {
-  const kind = /^(?:browser|grpcurl|README|sequential)/.exec(result.client)?.[0] ?? "grpc";
+  const kind =
+    /^(?:browser|grpcurl|README|sequential|call credentials)/.exec(result.client)?.[0] ?? "grpc";
   kinds.set(kind, [...(kinds.get(kind) ?? []), result]);
 }
 for (const of of kinds.values()) {
