@@ -7,6 +7,8 @@ export interface Failure {
   readonly code?: string;
   readonly message: string;
   readonly outcome?: string;
+  /** What the user can do. */
+  readonly advice?: string;
   readonly exitCode: number;
 }
 

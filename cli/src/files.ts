@@ -26,7 +26,7 @@ export async function readInput(path: string): Promise<Buffer> {
 export function unreadable(path: string, reason: unknown): unknown {
   switch ((reason as NodeJS.ErrnoException).code) {
     case "ENOENT":
-      return new UsageError(`there is no ${path}`);
+      return new UsageError(`there is no file ${path}`);
     case "EISDIR":
       return new UsageError(`${path} is a directory, not a file`);
     case "EACCES":

@@ -113,7 +113,8 @@ export class Output {
     const code = failure.code === undefined ? "" : `${failure.code}: `;
     // Lines of a message are indented, so that none of them can look like a line of this program.
     const message = joined(failure.message.split("\n"), "\n  ");
-    this.#writeError(text`${styled("red", "error:")} ${code}${message}`);
+    const advice = failure.advice === undefined ? "" : `\n  ${failure.advice}`;
+    this.#writeError(text`${styled("red", "error:")} ${code}${message}${lines(advice)}`);
   }
 
   /**

@@ -89,17 +89,27 @@ async function dispatch(
   );
   const { signal, urgent } = interrupts;
   interrupts.drains = command.drains === true;
-  const code = await command.run({
-    options: values as never,
-    arguments: positionals,
-    output,
-    commands,
-    environment: variables,
-    layers,
-    signal,
-    urgent,
-  });
-  return code ?? (signal.aborted ? 130 : 0);
+  try {
+    const code = await command.run({
+      options: values as never,
+      arguments: positionals,
+      output,
+      commands,
+      environment: variables,
+      layers,
+      signal,
+      urgent,
+    });
+    return code ?? (signal.aborted ? 130 : 0);
+  } catch (reason) {
+    if (interrupts.heard || !("token-file" in command.options)) throw reason;
+    const { callerAdvice } = await import("./auth/caller-advice.ts");
+    const advice = await callerAdvice(reason, values, variables);
+    if (advice === undefined) throw reason;
+    const failure = { ...describeFailure(reason), advice };
+    output.failure(failure);
+    return failure.exitCode;
+  }
 }
 
 function withoutCommand(

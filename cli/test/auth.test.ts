@@ -12,6 +12,7 @@ import {
   silentLogger,
 } from "@micro-es/runtime";
 import { localAuth, storeRules } from "@micro-es/runtime/auth";
+import { registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { afterAll, describe, expect, test } from "vitest";
 import { registerGuardedServiceHandler } from "../../test/gen/micro/test/v1/guarded_micro.ts";
@@ -48,6 +49,15 @@ describe("micro auth", () => {
     const early = await micro(["token", "order", "--secret-file", secretFile]);
     expect([early.code, early.stdout]).toEqual([2, ""]);
     expect(early.stderr).toMatch(/pass --issuer, or set MICRO_AUTH_ISSUER/);
+    const unnamed = await micro(["list", "accounts", "--json"]);
+    expect(Object.keys(JSON.parse(unnamed.stdout))).not.toContain("issuer");
+    const tooLong = await micro(["token", "order", "--ttl", "48h"], { stdin: created.stdout });
+    expect([tooLong.code, tooLong.stderr]).toEqual([
+      2,
+      'error: --ttl takes from 1s to 24h, not "48h"\n',
+    ]);
+    const nowhere = await micro(["token", "order", "--secret-file", "nowhere"]);
+    expect(nowhere.stderr).toBe("error: there is no file nowhere\n");
     const words = ["token", "order", "--secret-file", secretFile, "--scopes", "stock.write"];
     const token = await micro([...words, "--issuer", "acme", "--ttl", "1h", "--json"]);
     expect(token.code).toBe(0);
@@ -191,7 +201,9 @@ describe("a token of the environment", () => {
   test("is presented by commands that call, and nowhere that is not verified", async () => {
     await using store = memoryStore();
     await using auth = localAuth({ store, issuer: "acme", logger: silentLogger });
-    const { secret } = await auth.generate("ada", { scopes: ["documents.write"] });
+    const { secret } = await auth.generate("ada", {
+      scopes: ["documents.write", "micro.reflect"],
+    });
     const { accessToken } = await auth.token({ grant: "secret", id: "ada", secret });
     const service = createService({
       name: "guarded",
@@ -202,6 +214,7 @@ describe("a token of the environment", () => {
       auth,
     });
     registerGuardedServiceHandler(service.server, handler);
+    registerGrpcReflection(service.server);
     await service.start();
     try {
       const address = service.server.addresses[0]!;
@@ -209,7 +222,9 @@ describe("a token of the environment", () => {
       const words = ["call", address, "GuardedService/Delete", "{}", "--proto", proto, ...native];
       const without = await run(words, { env });
       expect([without.stderr, without.code]).toEqual([
-        expect.stringMatching(/^error: unauthenticated/),
+        expect.stringMatching(
+          /^error: unauthenticated.*\n {2}set MICRO_TOKEN .*or pass --token-file/,
+        ),
         80,
       ]);
       const token = { ...env, MICRO_TOKEN: accessToken };
@@ -219,6 +234,39 @@ describe("a token of the environment", () => {
       expect((await run([...words, "--token-file", file], { env })).code).toBe(0);
       const health = await run(["health", address, ...native], { env: token });
       expect(health.code).toBe(0);
+      const { stdout: described } = await run(["describe", address], { env: token });
+      expect(described).toContain("  // Public.\n  rpc About(");
+      expect(described).toContain("  // Requires an account.\n  rpc Read(");
+      expect(described).toContain("  // Requires the scopes documents.read, documents.write.\n");
+      expect(described).toContain("  // Requires the scope documents.write.\n  rpc Delete(");
+      const { accessToken: other } = await auth.token({
+        grant: "secret",
+        id: "ada",
+        secret,
+        audience: "stock",
+      });
+      const elsewhere = await run([...words, "--json"], { env: { ...env, MICRO_TOKEN: other } });
+      expect(JSON.parse(elsewhere.stderr)).toMatchObject({
+        error: {
+          code: "unauthenticated",
+          advice: expect.stringMatching(/^the token is for stock,/),
+        },
+      });
+      const { secret: reader } = await auth.generate("reader", { scopes: ["documents.read"] });
+      const { accessToken: weak } = await auth.token({
+        grant: "secret",
+        id: "reader",
+        secret: reader,
+      });
+      const denied = await run(words, { env: { ...env, MICRO_TOKEN: weak } });
+      expect([denied.code, denied.stderr]).toEqual([
+        71,
+        expect.stringMatching(
+          /^error: permission_denied.*\n {2}`micro auth whoami` shows the scopes/,
+        ),
+      ]);
+      const schema = await run(["describe", address], { env: { ...env, MICRO_TOKEN: weak } });
+      expect(schema.stderr).toMatch(/permission_denied.*\n {2}.*the scope micro.reflect; --proto/);
     } finally {
       await service.stop();
     }

@@ -41,6 +41,14 @@ describe.skipIf(skipWithoutNats)("a service that is only reachable over NATS", (
       expect(stdout).toContain("rpc Echo(EchoRequest) returns (EchoResponse)");
       expect((await micro(["health", place], { env })).stdout).toMatch(/^serving /);
     }
+    const doctor = await micro(["doctor"], { env });
+    expect(doctor.stdout).toMatch(
+      /✓ backends: the nats registry responds, with 1 services; the nats store responds/,
+    );
+    const storeOnly = { HOME: scratch, XDG_CONFIG_HOME: scratch, MICRO_STORE: server.url };
+    expect((await micro(["doctor"], { env: storeOnly })).stdout).toMatch(
+      /✓ backends: the nats store responds/,
+    );
     const nowhere = await micro(["call", address, "EchoService/Echo", "{}"], {
       env: { ...env, MICRO_BACKEND: "" },
     });

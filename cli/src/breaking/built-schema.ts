@@ -20,7 +20,7 @@ export interface BuiltSchema extends ReturnType<Generator["describeSchema"]> {
  */
 export async function builtSchema(path: string, generator: Generator): Promise<BuiltSchema> {
   const found = await stat(path).catch(() => {
-    throw new UsageError(`there is no ${path}`);
+    throw new UsageError(`there is no file or folder ${path}`);
   });
   const compiled = found.isDirectory() || path.endsWith(".proto");
   const image = compiled ? await buildImage(path) : await readFile(path);

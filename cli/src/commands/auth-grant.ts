@@ -7,7 +7,7 @@ const types = ["method", "topic", "channel", "route"] as const;
 
 export const command: Command = defineCommand({
   arguments: [
-    { name: "id", help: "of the rule; a rule with this id is replaced" },
+    { name: "id", help: "the id of the rule; it replaces a rule with the same id" },
     {
       name: "resource",
       optional: true,

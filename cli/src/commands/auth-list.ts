@@ -6,6 +6,9 @@ import { UsageError } from "../errors.ts";
 import type { Output } from "../output.ts";
 import { styled } from "../text.ts";
 
+/** An account; its issuer is unknown as long as nothing in the store names it. */
+type Listed = Omit<AccountInfo, "issuer"> & { readonly issuer: string | undefined };
+
 const kinds = ["accounts", "rules", "keys"] as const;
 
 export const command: Command = defineCommand({
@@ -24,11 +27,11 @@ export const command: Command = defineCommand({
     }
     output.progress("reading the store");
     await using opened = await openAuth(environment);
-    const { auth, rules } = opened;
+    const { auth, rules, issuer } = opened;
     await Promise.all([auth.open(), rules.open?.()]);
     if (kind === undefined || kind === "accounts") {
-      const accounts: AccountInfo[] = [];
-      for await (const account of auth.accounts()) accounts.push(account);
+      const accounts: Listed[] = [];
+      for await (const account of auth.accounts()) accounts.push({ ...account, issuer });
       show(output, "accounts", accounts, ["ACCOUNT", "TYPE", "PROVEN BY", "SCOPES"], accountRow);
     }
     if (kind === undefined || kind === "rules") {
@@ -60,7 +63,7 @@ function show<T extends object>(
   }
 }
 
-function accountRow({ id, type, provenBy, scopes, revokedAtMs }: AccountInfo): readonly string[] {
+function accountRow({ id, type, provenBy, scopes, revokedAtMs }: Listed): readonly string[] {
   return [id, type, revokedAtMs === undefined ? provenBy : "revoked", scopes.join(" ")];
 }
 

@@ -26,8 +26,8 @@ const names = Object.keys(kinds);
 
 export const command: Command = defineCommand({
   arguments: [
-    { name: "kind", help: names.join(", ") },
-    { name: "id", help: "of the account, token, refresh token, rule or key" },
+    { name: "kind", help: `what to revoke: ${names.join(", ")}` },
+    { name: "id", help: "its id; of a token, the token itself as well" },
   ],
   options: {},
   details: `An account ends with its secret, its key and all its tokens; a token by its id (the claim jti) or its text; a\nrefresh token with all tokens of its family; a key with all tokens signed by it. Takes effect in all services within\na second, or ten if the store cannot be watched; open streams end as well.\n${aboutStore}`,

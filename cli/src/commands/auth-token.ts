@@ -12,7 +12,7 @@ import { readInput } from "../files.ts";
 import { oneRequest } from "../requests.ts";
 
 export const command: Command = defineCommand({
-  arguments: [{ name: "id", help: "the account" }],
+  arguments: [{ name: "id", help: "the id of the account" }],
   options: {
     "secret-file": {
       type: "string",
@@ -29,7 +29,7 @@ export const command: Command = defineCommand({
       type: "string",
       multiple: true,
       value: "service",
-      help: "the services that the token is for; default the whole fleet",
+      help: "the services that the token is for; default all that set no audience of their own",
     },
     ttl: { type: "string", value: "time", help: "default 5m for a service, else 15m; at most 24h" },
     ...issuerOption,
@@ -44,7 +44,7 @@ export const command: Command = defineCommand({
   async run({ arguments: [id = ""], options, output, environment }) {
     const secret = await readSecret(options["secret-file"]);
     const scopes = readScopes(options.scopes);
-    const ttlMs = options.ttl === undefined ? undefined : readDuration(options.ttl, "ttl");
+    const ttlMs = options.ttl === undefined ? undefined : readLife(options.ttl);
     output.progress(`issuing a token for ${id}`);
     await using opened = await openAuth(environment, options.issuer);
     requireIssuer(opened);
@@ -62,6 +62,13 @@ export const command: Command = defineCommand({
     );
   },
 });
+
+/** How long a token is valid, in milliseconds. */
+function readLife(text: string): number {
+  const ms = readDuration(text, "ttl");
+  if (ms >= 1_000 && ms <= 24 * 3_600_000) return ms;
+  throw new UsageError(`--ttl takes from 1s to 24h, not "${text}"`);
+}
 
 /** The secret of a file or of standard input; an argument would be in the list of processes. */
 async function readSecret(path: string | undefined): Promise<string> {

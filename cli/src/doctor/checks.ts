@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
+import type { Store } from "@micro-es/runtime";
+import type { BackendParts } from "../backend-parts.ts";
 import { commandPath } from "../command-path.ts";
+import { UsageError } from "../errors.ts";
 import type { Check, Finding, Variables } from "./check.ts";
 import { checkMulticast } from "./multicast.ts";
 
@@ -72,11 +75,29 @@ async function checkBackends(environment: Variables, signal: AbortSignal): Promi
   const { openBackendParts } = await import("../backend-parts.ts");
   const { untilAborted } = await import("@micro-es/runtime/driver");
   await using backend = await openBackendParts(environment);
-  const { name, guarantees } = backend.registry;
-  if (guarantees.reach !== "backend") {
-    return { state: "good", found: "none configured; services use the runtime's embedded parts" };
+  const { registry } = backend;
+  const found: string[] = [];
+  if (registry.guarantees.reach === "backend") {
+    const names = await untilAborted(registry.list({ signal }), AbortSignal.timeout(5_000));
+    found.push(`the ${registry.name} registry responds, with ${names.length} services`);
   }
-  const listed = backend.registry.list({ signal });
-  const names = await untilAborted(listed, AbortSignal.timeout(5_000));
-  return { state: "good", found: `the ${name} registry responds, with ${names.length} services` };
+  const store = sharedStore(backend);
+  if (store !== undefined) {
+    // The key does not matter: a store that is not there cannot say that it has no such record.
+    await untilAborted(store.read("micro-doctor"), AbortSignal.timeout(5_000));
+    found.push(`the ${store.name} store responds`);
+  }
+  const own = "none configured; services use the runtime's embedded parts";
+  return { state: "good", found: found.join("; ") || own };
+}
+
+/** The store if it is on a backend: one in a folder may be open in a service. */
+function sharedStore(backend: BackendParts): Store | undefined {
+  try {
+    const { store } = backend;
+    return store.guarantees.sharing === "backend" ? store : undefined;
+  } catch (reason) {
+    if (reason instanceof UsageError) return undefined;
+    throw reason;
+  }
 }

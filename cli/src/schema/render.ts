@@ -4,9 +4,15 @@ import {
   type DescMessage,
   type DescMethod,
   type DescService,
+  getOption,
+  hasOption,
   ScalarType,
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import {
+  method as methodOption,
+  service as serviceOption,
+} from "@micro-es/runtime/gen/micro/v1/options_pb.js";
 
 type Described = DescService | DescMessage | DescEnum;
 
@@ -14,7 +20,7 @@ type Described = DescService | DescMessage | DescEnum;
 export function render(desc: Described): string {
   switch (desc.kind) {
     case "service":
-      return block("service", desc.name, desc.methods.map(renderMethod));
+      return block("service", desc.name, desc.methods.flatMap(renderMethod));
     case "enum":
       return block(
         "enum",
@@ -33,7 +39,7 @@ export function referencesOf(desc: Described): readonly (DescMessage | DescEnum)
   return desc.fields.flatMap((field) => field.message ?? field.enum ?? []);
 }
 
-function renderMethod(method: DescMethod): string {
+function renderMethod(method: DescMethod): readonly string[] {
   const { input, output, methodKind } = method;
   const package_ = method.parent.file.proto.package;
   const requests =
@@ -44,7 +50,25 @@ function renderMethod(method: DescMethod): string {
     method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN
       ? ";"
       : ` { option idempotency_level = ${MethodOptions_IdempotencyLevel[method.idempotency]}; }`;
-  return `rpc ${method.name}(${requests}${within(input, package_)}) returns (${responses}${within(output, package_)})${level}`;
+  const line = `rpc ${method.name}(${requests}${within(input, package_)}) returns (${responses}${within(output, package_)})${level}`;
+  const access = accessOf(method);
+  return access === undefined ? [line] : [`// ${access}`, line];
+}
+
+/** The callers that a method accepts, in the words of generated code; undefined if none are stated. */
+function accessOf(method: DescMethod): string | undefined {
+  const own = hasOption(method, methodOption) ? getOption(method, methodOption).auth : undefined;
+  const { parent } = method;
+  const rule =
+    own ??
+    (hasOption(parent, serviceOption)
+      ? getOption(parent, serviceOption).defaults?.auth
+      : undefined);
+  if (rule === undefined) return undefined;
+  const { public: isPublic, scopes } = rule;
+  if (isPublic) return "Public.";
+  if (scopes.length === 0) return "Requires an account.";
+  return `Requires the ${scopes.length === 1 ? "scope" : "scopes"} ${scopes.join(", ")}.`;
 }
 
 function renderMessage(desc: DescMessage): string {

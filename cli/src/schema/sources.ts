@@ -40,7 +40,7 @@ async function schemaOfProto(path: string): Promise<FileRegistry> {
   const isFile = await stat(path).then(
     (found) => found.isFile(),
     () => {
-      throw new UsageError(`there is no ${path}`);
+      throw new UsageError(`there is no file or folder ${path}`);
     },
   );
   return registryOf(await buildImage(path, isFile ? "#include_package_files=true" : ""), path);
