@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { asMicroError, MicroError } from "../../base/error.ts";
 import type { Account } from "../../call/account.ts";
 import type { AdvancingClock } from "../advancing-clock.ts";
@@ -18,6 +17,7 @@ import { type Accounts, isAccountId, ownClaims, type StoredAccount } from "./acc
 import type { Assertions } from "./assertions.ts";
 import type { FailureLimit } from "./failure-limit.ts";
 import { actorClaim, issueToken, lifeOf, type TokenContent } from "./issue-token.ts";
+import { randomId } from "./random-id.ts";
 import type { RefreshTokens } from "./refresh-tokens.ts";
 import type { SecretHasher } from "./secret-hasher.ts";
 import type { Signer } from "./signing-keys.ts";
@@ -113,7 +113,7 @@ export class Grants {
     const audience = audienceOf(grant) ?? this.#parts.audience;
     const lifeMs = lifeOf(account.type, grant.ttlMs);
     if (account.type === "service") return this.#issue(account, { scopes, audience, lifeMs });
-    const family = randomBytes(16).toString("base64url");
+    const family = randomId(16);
     const { id, incarnation } = account;
     const token = await this.#issue(account, { scopes, audience, lifeMs, family });
     const entitlement = { account: id, incarnation, scopes, audience };

@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { MicroError } from "../../base/error.ts";
 import type { Account } from "../../call/account.ts";
 import { loadJose } from "../load-jose.ts";
 import { maxTokenLifeMs } from "../token-policy.ts";
+import { randomId } from "./random-id.ts";
 import type { Signer } from "./signing-keys.ts";
 
 /** The account that an access token is for, and its rights. */
@@ -63,7 +63,7 @@ export async function issueToken(
 ): Promise<AccessToken> {
   const { SignJWT } = await loadJose();
   const { issuer, subject, type, scopes, audience, claims, incarnation, family, actor } = content;
-  const id = randomBytes(16).toString("base64url");
+  const id = randomId(16);
   const issuedAt = Math.floor(nowMs / 1_000);
   const expiresAt = issuedAt + Math.max(1, Math.round(content.lifeMs / 1_000));
   const text = await new SignJWT({

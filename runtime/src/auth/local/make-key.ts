@@ -1,15 +1,10 @@
-import {
-  createPrivateKey,
-  generateKeyPair,
-  type JsonWebKey,
-  type KeyObject,
-  randomBytes,
-} from "node:crypto";
+import { createPrivateKey, generateKeyPair, type JsonWebKey, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { MicroError } from "../../base/error.ts";
 import type { AuthAlgorithm } from "../auth.ts";
 import { loadJose } from "../load-jose.ts";
 import type { NewKey, RingKey } from "./key-ring.ts";
+import { randomId } from "./random-id.ts";
 
 const generate = promisify(generateKeyPair);
 
@@ -74,7 +69,7 @@ function cannotUnwrap(id: string, why: string, cause?: unknown): MicroError {
 /** Makes a key pair for signatures. */
 export async function makeKey(algorithm: AuthAlgorithm, wrap: KeyWrap): Promise<NewKey> {
   const { publicKey, privateKey } = await pairFor(algorithm);
-  const id = randomBytes(12).toString("base64url");
+  const id = randomId(12);
   return {
     id,
     algorithm,
