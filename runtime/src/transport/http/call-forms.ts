@@ -35,7 +35,7 @@ export function callFormOf(contentType: string): CallForm | undefined {
 /** Returns a content type in lower case, without the only character set that JSON may have. */
 function plainType(contentType: string): string {
   const type = contentType.toLowerCase();
-  return /^([\w/+-]+json); ?charset=utf-?8$/.exec(type)?.[1] ?? type;
+  return /^([\w/+-]+json)[ \t]*;[ \t]*charset=(?:utf-?8|"utf-?8")$/.exec(type)?.[1] ?? type;
 }
 
 function grpcForms(

@@ -14,10 +14,10 @@ export interface Http1StreamConnection {
   readonly windowBytes: number;
   readonly stalled: StalledResponses;
   readonly due: DueStreams;
-  /** Whether requests that arrive now are the last ones of the connection. */
-  readonly closesSoon: boolean;
   /** Bytes of all responses that the client has not read. */
   unsentBytes: number;
+  /** Whether the connection closes after a response whose header is written now. */
+  endsWith(response: ServerResponse): boolean;
 }
 
 /**
@@ -45,7 +45,6 @@ export class IncomingHttp1Stream implements CallStream, DueStream, StalledRespon
   #status = 200;
   /** Bytes of the request that were passed on and are not consumed. */
   #unread = 0;
-  readonly #isLast: boolean;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #connection: Http1StreamConnection;
@@ -58,7 +57,6 @@ export class IncomingHttp1Stream implements CallStream, DueStream, StalledRespon
     this.#request = request;
     this.#response = response;
     this.#connection = connection;
-    this.#isLast = connection.closesSoon;
   }
 
   /** Begins to pass the request on, to the handler that is known by now. */
@@ -94,7 +92,6 @@ export class IncomingHttp1Stream implements CallStream, DueStream, StalledRespon
         lines.push(name, value);
       }
     }
-    if (this.#isLast) lines.push("connection", "close");
     this.#head = lines;
     if (end) this.send(nothing, 0, 0, true);
   }
@@ -167,6 +164,7 @@ export class IncomingHttp1Stream implements CallStream, DueStream, StalledRespon
     if (lines === undefined) return;
     this.#head = undefined;
     if (bodyBytes !== undefined) lines.push("content-length", String(bodyBytes));
+    if (this.#connection.endsWith(this.#response)) lines.push("connection", "close");
     this.#response.writeHead(this.#status, lines);
   }
 

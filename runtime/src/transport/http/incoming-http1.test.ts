@@ -1,5 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
-import { type IncomingMessage, request as startRequest } from "node:http";
+import { type IncomingMessage, type Server, request as startRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -288,8 +289,35 @@ test("a draining listener refuses calls, and then closes the connection", async 
   expect(text()).toMatch(/200 OK.*last.*503 .*not-executed.*connection: close.*draining/s);
 });
 
+test("a call that a drain finds open is the last one of its connection", async () => {
+  let respond: (response: object) => void = () => undefined;
+  const listener = await serve({
+    unary: () =>
+      new Promise((resolve) => {
+        respond = resolve;
+      }),
+  });
+  const { socket, text } = await dial(listener);
+  const other = await dial(listener);
+  const idle = await dial(listener);
+  idle.socket.write(post(""));
+  await expect.poll(idle.text).toMatch(/400/);
+  socket.write(post("{}"));
+  other.socket.write(post("{}").slice(0, -1));
+  await expect.poll(() => listener.openCalls).toBe(2);
+  const closed = once(socket, "close");
+  const drains = once(idle.socket, "close");
+  void listener.drain();
+  await drains;
+  respond({ text: "last" });
+  await closed;
+  expect(text()).toMatch(/200 OK.*connection: close.*last/s);
+  expect(listener.openCalls).toBe(1);
+});
+
 test.each([
   ["an unknown encoding", "content-encoding: zip\r\n", 501, "unimplemented"],
+  ["another version of Connect", "connect-protocol-version: 2\r\n", 400, "invalid_argument"],
   ["a malformed timeout", "connect-timeout-ms: soon\r\n", 400, "invalid_argument"],
   [
     "a timeout stated twice",
@@ -310,12 +338,46 @@ test.each([
   ["POST", "text/plain", 415],
   ["POST", "application/connect+json", 415],
   ["POST", "application/json; charset=utf-8", 200],
+  ["POST", 'application/json ;charset="UTF-8"', 200],
+  ["POST", "application/json; charset=latin1", 415],
 ])("a request by %s as %s gets %s", async (method, type, status) => {
   const { socket, text } = await dial(await serve(echoing));
   const request = post('{"text":"hello"}')
     .replace("POST", method)
     .replace("application/json", type);
   socket.write(request);
+  await expect.poll(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+});
+
+test.each([
+  ["v1", 200],
+  ["v2", 400],
+])("a GET of Connect %s gets %s", async (version, status) => {
+  const { socket, text } = await dial(await serve(echoing));
+  const query = `connect=${version}&encoding=json&message=%7B%7D`;
+  socket.write(post("").replace(/^POST (\S+)/, `GET $1?${query}`));
+  await expect.poll(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+});
+
+test("a request may last: Node ends it after no time of its own", async () => {
+  const timeouts = new Set<number>();
+  const started = (message: unknown) => {
+    timeouts.add((message as { readonly server: Server }).server.requestTimeout);
+  };
+  subscribe("http.server.request.start", started);
+  ends.push(() => unsubscribe("http.server.request.start", started));
+  const { socket, text } = await dial(await serve(echoing));
+  socket.write(post("{}"));
+  await expect.poll(text).toMatch(/200 OK/);
+  expect(timeouts).toEqual(new Set([0]));
+});
+
+test.each([
+  ["the host of the request", "http://localhost", 200],
+  ["another host", "http://elsewhere.example", 404],
+])("a target that is a URL of %s gets %s", async (_, origin, status) => {
+  const { socket, text } = await dial(await serve(echoing));
+  socket.write(post('{"text":"hello"}').replace("POST ", `POST ${origin}`));
   await expect.poll(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
 });
 

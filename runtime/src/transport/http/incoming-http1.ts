@@ -23,6 +23,8 @@ export class IncomingHttp1Connection
   readonly #listener: CallListener;
   readonly #maxUnsentBytes: number;
   #retired = false;
+  /** The response to the request that arrived last. */
+  #latest: ServerResponse | undefined;
 
   /**
    * @param maxUnsentBytes of responses that the client has not read, beyond which no further one is
@@ -57,6 +59,11 @@ export class IncomingHttp1Connection
     return this.#retired || this.#listener.draining;
   }
 
+  /** A response that others follow is not the last one: they would be lost. */
+  endsWith(response: ServerResponse): boolean {
+    return this.closesSoon && response === this.#latest;
+  }
+
   /** Lets the next response tell the client that it is the last one. */
   retire(): void {
     this.#retired = true;
@@ -74,6 +81,7 @@ export class IncomingHttp1Connection
 
   /** Begins the call of a request; returns false for a request that is not one. */
   requested(request: IncomingMessage, response: ServerResponse): boolean {
+    this.#latest = response;
     const list = headerListOf(request.rawHeaders);
     const header = this.requestOf(headOf(request, list), list);
     if (header === undefined) return false;

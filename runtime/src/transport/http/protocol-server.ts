@@ -37,6 +37,7 @@ import { IncompleteBytes } from "./incomplete-bytes.ts";
 import type { MountedHandler } from "./mounted-routes.ts";
 import type { HttpRequest, HttpResponse } from "./request.ts";
 import { type Reception, RequestHandler } from "./request-handler.ts";
+import { originForm } from "./request-target.ts";
 import type { RpcRequest } from "./rpc-request.ts";
 import type { HttpServeOptions } from "./serve-options.ts";
 import { StalledResponses } from "./stalled-responses.ts";
@@ -251,11 +252,14 @@ export class HttpProtocolServer implements ProtocolServer, Reception, CallListen
     const server = createHttp1Server({
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: this.limits.handshakeTimeoutMs,
+      // A stream may last; every reader of a body limits the time for each message.
+      requestTimeout: 0,
       keepAliveTimeout: this.#options.idleTimeoutMs ?? defaultIdleMs,
       connectionsCheckingInterval: 1_000,
     });
     server.maxHeadersCount = maxHeaderLines;
     server.on("request", (request, response) => {
+      request.url = originForm(request);
       if (this.#goMicro !== undefined && request.method === "POST" && request.url === "/") {
         this.#beginGoMicro(this.#goMicro, request, response);
       } else this.#begin(request.socket, request, response);

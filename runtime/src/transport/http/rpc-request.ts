@@ -6,7 +6,11 @@ import { type CallForm, callFormOf } from "./call-forms.ts";
 import { compressionFor, compressionNames } from "./compression/algorithms.ts";
 import { canInflate } from "./compression/inflation.ts";
 import { getCall } from "./connect/connect-get.ts";
-import { connectStreamFields, connectUnaryFields } from "./connect/connect-request.ts";
+import {
+  connectStreamFields,
+  connectUnaryFields,
+  otherVersion,
+} from "./connect/connect-request.ts";
 import { grpcFields } from "./grpc/grpc-request.ts";
 import type { CallHeader } from "./incoming-call.ts";
 import { type ProtocolFields, type RequestHeader, readRequestHeader } from "./request-header.ts";
@@ -60,15 +64,18 @@ function readRequest(form: CallForm, head: MessageHead, list: HeaderList): RpcRe
   // The content coding of a GET is one of its parameters.
   const coding = head.method === "GET" ? undefined : named(codings.coding);
   const isUnknown = coding !== undefined && !canInflate(coding);
+  const otherConnect = form.protocol === "connect" ? otherVersion(list) : undefined;
   return {
     ...common,
     ...form,
     problem:
       timeoutMs < 0
         ? refused("invalid_argument", "the timeout of the request is malformed")
-        : isUnknown
-          ? refused("unimplemented", unknownCoding(coding))
-          : common.metadataError,
+        : otherConnect !== undefined
+          ? refused("invalid_argument", otherConnect)
+          : isUnknown
+            ? refused("unimplemented", unknownCoding(coding))
+            : common.metadataError,
     isAccepted: undefined,
     isGoMicro: false,
     timeoutMs: timeoutMs < 0 ? Number.POSITIVE_INFINITY : timeoutMs,

@@ -30,6 +30,8 @@ export function getCall(url: string): GetCall | undefined {
   const encoding = encodings.get(parameters.get("encoding"));
   if (encoding === undefined) return undefined;
   const path = url.slice(0, question);
+  const version = parameters.get("connect") ?? "v1";
+  if (version !== "v1") return { path, encoding, message: noBytes, problem: otherVersion(version) };
   // Any page can make a browser send a GET, and a URL must not carry more than fits into it
   // uncompressed.
   if (isCompressed(parameters)) return { path, encoding, message: noBytes, problem: compressed };
@@ -45,6 +47,10 @@ export function getCall(url: string): GetCall | undefined {
  */
 function getParameters(query: string): URLSearchParams {
   return new URL(query, "http://localhost").searchParams;
+}
+
+function otherVersion(version: string): string {
+  return `the request states version ${JSON.stringify(version.slice(0, 64))} of Connect, and this server knows v1`;
 }
 
 /** Whether the parameters name a coding of the message. */

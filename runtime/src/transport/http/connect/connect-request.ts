@@ -11,6 +11,13 @@ export function connectStreamFields(list: HeaderList): ProtocolFields {
   return connectFields(list, "connect-content-encoding", "connect-accept-encoding");
 }
 
+/** Why a call is not one of this version of Connect; undefined if it is, or states no version. */
+export function otherVersion(list: HeaderList): string | undefined {
+  const version = joinedValue(list, "connect-protocol-version");
+  if (version === undefined || version === "1") return undefined;
+  return `the request states version ${JSON.stringify(version.slice(0, 64))} of Connect, and this server knows version 1`;
+}
+
 function connectFields(list: HeaderList, codingName: string, acceptName: string): ProtocolFields {
   return {
     timeoutMs: timeoutOf(joinedValue(list, "connect-timeout-ms")),
