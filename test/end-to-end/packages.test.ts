@@ -132,6 +132,22 @@ service Hello { rpc Say(Text) returns (Text); rpc Wait(google.protobuf.Empty) re
   expect(answered?.builtins).toContain("http");
 });
 
+test("an error that nothing catches fits on a terminal", async () => {
+  const folder = join(scratch, "uncaught");
+  const runtime = join(folder, "node_modules/@micro-es/runtime");
+  mkdirSync(runtime, { recursive: true });
+  const tarball = tarballs().find((file) => file.includes("runtime")) ?? "";
+  await run("tar", ["-xzf", tarball, "-C", runtime, "--strip-components=1"]);
+  symlinkSync(join(repository, "node_modules/@bufbuild"), join(folder, "node_modules/@bufbuild"));
+  const program = join(folder, "program.mjs");
+  const text = `import { createService } from "@micro-es/runtime"; createService({ name: 5 });`;
+  writeFileSync(program, text);
+  const failed = await run(process.execPath, [program]).catch((reason: unknown) => reason);
+  const { stderr } = failed as { readonly stderr: string };
+  expect(stderr).toContain("createService: name must be a string");
+  expect(Math.max(...stderr.split("\n").map(({ length }) => length))).toBeLessThan(400);
+});
+
 test("runtime and driver, installed from their tarballs, share one process-wide state", async () => {
   const folder = join(scratch, "one-program");
   mkdirSync(folder);
