@@ -2,7 +2,7 @@ import { tokenClaims } from "./token-claims.ts";
 import { readToken, type TokenOptions } from "./token-options.ts";
 
 /**
- * What a user can do about a call that failed because of who calls; undefined for any other error.
+ * What a user can do about a call that was refused to its caller; undefined for any other error.
  *
  * @param reason what the command threw
  */

@@ -55,7 +55,7 @@ function renderMethod(method: DescMethod): readonly string[] {
   return access === undefined ? [line] : [`// ${access}`, line];
 }
 
-/** The callers that a method accepts, in the words of generated code; undefined if none are stated. */
+/** The callers that a method accepts, in the words of generated code; undefined if unstated. */
 function accessOf(method: DescMethod): string | undefined {
   const own = hasOption(method, methodOption) ? getOption(method, methodOption).auth : undefined;
   const { parent } = method;
