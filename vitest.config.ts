@@ -103,6 +103,14 @@ const etcd = project("etcd", {
   hookTimeout: 60_000,
 });
 
+const consul = project("consul", {
+  include: ["drivers/consul/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+});
+
 export default defineConfig({
-  test: { projects: [unit, unitWithMocks, cli, endToEnd, hostile, ...natsProjects(), etcd] },
+  test: {
+    projects: [unit, unitWithMocks, cli, endToEnd, hostile, ...natsProjects(), etcd, consul],
+  },
 });

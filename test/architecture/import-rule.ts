@@ -172,6 +172,19 @@ export const rooms: readonly Room[] = [
     implementations: ["registry"],
     packages: runtimeForDrivers,
   },
+  {
+    folder: "drivers/consul/src/link",
+    layer: 12,
+    open: "all",
+    packages: runtimeForDrivers,
+  },
+  {
+    folder: "drivers/consul/src",
+    layer: 13,
+    wires: true,
+    implementations: ["registry"],
+    packages: runtimeForDrivers,
+  },
 ];
 
 /** The files that break the import rule, a sentence for each; empty when none does. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { consulRegistry } from "@micro-es/consul";
 import { etcdRegistry, etcdSource, etcdStore, etcdSync } from "@micro-es/etcd";
 import {
   goMicroNatsRegistry,
@@ -52,6 +53,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "natsRegistry()": natsRegistry(),
   "goMicroNatsRegistry()": goMicroNatsRegistry(),
   "etcdRegistry()": etcdRegistry(),
+  "consulRegistry()": consulRegistry(),
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),
   "natsBroker()": natsBroker(),

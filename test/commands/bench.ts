@@ -81,7 +81,14 @@ export const bench: Command = {
         "--runs N": "number of runs (default 31)",
       },
       nodeFlags: [],
-      builds: ["protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"],
+      builds: [
+        "protoc-gen-micro",
+        "runtime",
+        "drivers/nats",
+        "drivers/etcd",
+        "drivers/consul",
+        "cli",
+      ],
     },
   },
 };

@@ -14,7 +14,14 @@ interface Check {
   readonly write?: readonly Line[];
 }
 
-const packages = ["protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"];
+const packages = [
+  "protoc-gen-micro",
+  "runtime",
+  "drivers/nats",
+  "drivers/etcd",
+  "drivers/consul",
+  "cli",
+];
 const buildAll: Line = ["tsc", "-b", ...packages];
 const buildPlugin: Line = ["tsc", "-b", "protoc-gen-micro"];
 

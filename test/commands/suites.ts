@@ -30,7 +30,14 @@ export const suites: readonly Suite[] = [
   {
     name: "cli",
     runs: { project: "cli" },
-    builds: ["protoc-gen-micro", "runtime", "drivers/nats", "drivers/etcd", "cli"],
+    builds: [
+      "protoc-gen-micro",
+      "runtime",
+      "drivers/nats",
+      "drivers/etcd",
+      "drivers/consul",
+      "cli",
+    ],
     from: "short",
   },
   { name: "e2e", runs: { project: "e2e" }, from: "short", onEveryNode: true },
@@ -39,6 +46,7 @@ export const suites: readonly Suite[] = [
   script("nats-faults", "faults", "nats"),
   { name: "etcd", runs: { project: "etcd" }, from: "ci" },
   script("etcd-faults", "faults", "etcd"),
+  { name: "consul", runs: { project: "consul" }, from: "ci" },
   script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

@@ -32,6 +32,7 @@ beforeAll(async () => {
     "@micro-es/runtime",
     "@micro-es/nats",
     "@micro-es/etcd",
+    "@micro-es/consul",
     "@micro-es/contract",
   ];
   await copyPackages(packages, names);
@@ -51,7 +52,7 @@ describe("the packed packages", () => {
 
   test.runIf(long)("have types that resolve in every ESM setting", async () => {
     const libraries = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
-    expect(libraries).toHaveLength(4);
+    expect(libraries).toHaveLength(5);
     for (const tarball of libraries) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
   });
 

@@ -18,6 +18,7 @@ const published = [
   "@micro-es/runtime",
   "@micro-es/nats",
   "@micro-es/etcd",
+  "@micro-es/consul",
   "@micro-es/cli",
   "@micro-es/contract",
 ];

@@ -2,6 +2,7 @@
 const packages: Readonly<Record<string, string>> = {
   tls: "nats",
   etcds: "etcd",
+  consuls: "consul",
   rediss: "redis",
   amqp: "rabbitmq",
   amqps: "rabbitmq",
@@ -9,7 +10,14 @@ const packages: Readonly<Record<string, string>> = {
 };
 
 /** The schemes of the published driver packages, which a misspelled scheme may mean. */
-export const publishedSchemes: readonly string[] = ["nats", "tls", "etcd", "etcds"];
+export const publishedSchemes: readonly string[] = [
+  "nats",
+  "tls",
+  "etcd",
+  "etcds",
+  "consul",
+  "consuls",
+];
 
 /** The package whose driver handles a scheme, and the name of the exported driver. */
 export function driverPackage(scheme: string): { readonly name: string; readonly value: string } {

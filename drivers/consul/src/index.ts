@@ -1,0 +1,4 @@
+export { consul } from "./driver.ts";
+export { ConsulLink } from "./link/link.ts";
+export type { ConsulOptions, ConsulTlsOptions } from "./link/options.ts";
+export { type ConsulRegistryOptions, consulRegistry } from "./registry/registry.ts";

@@ -1,0 +1,135 @@
+import { MicroError } from "@micro-es/runtime";
+import {
+  durationMs,
+  either,
+  type OptionKind,
+  type OptionKindsOf,
+  optionsOf,
+  part,
+  secret,
+  text,
+} from "@micro-es/runtime/driver";
+
+/** TLS options for a Consul agent; certificates and keys are PEM. */
+export interface ConsulTlsOptions {
+  /** Certificates of trusted authorities. Default: the system's. */
+  readonly ca?: string;
+  /** This client's certificate and key, for agents that require one. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** The Consul agent, and how to authenticate to it. */
+export interface ConsulOptions {
+  /**
+   * The agent of this machine: `http://host:8500`, `https://…` or `host:port`. Default
+   * `http://127.0.0.1:8500`.
+   */
+  readonly address?: string;
+  /** An ACL token. */
+  readonly token?: string;
+  /**
+   * The datacenter whose services are found. Default: the agent's own, in which nodes are
+   * registered in any case.
+   */
+  readonly datacenter?: string;
+  /**
+   * TLS with these options, or with the system's authorities if it is `true`. An address without a
+   * scheme then uses TLS.
+   */
+  readonly tls?: ConsulTlsOptions | true;
+  /**
+   * Timeout of a response, in milliseconds. A blocking query lasts up to six times as long. Default
+   * 5,000.
+   */
+  readonly timeoutMs?: number;
+  /**
+   * How long the first use waits for an agent that is not up yet or has no leader, in milliseconds.
+   * Later uses fail immediately while it is unavailable. Default 30,000; 0 does not wait.
+   */
+  readonly startTimeoutMs?: number;
+}
+
+export const defaultTimeoutMs = 5_000;
+export const defaultStartTimeoutMs = 30_000;
+
+/** A connection that several parts share. */
+const consulLink: OptionKind = part(
+  "a ConsulLink",
+  'new ConsulLink({ address: "http://127.0.0.1:8500" })',
+  "call",
+  "open",
+);
+
+const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
+
+/** Goes into a header. */
+const token: OptionKind = {
+  words: "visible ASCII",
+  accepts: (value) => typeof value === "string" && /^[!-~]{1,4096}$/.test(value),
+  secret: true,
+};
+
+export const consulKinds: OptionKindsOf<ConsulOptions> = {
+  address: {
+    words: 'an address, for example "http://127.0.0.1:8500"',
+    accepts: text.accepts,
+    secret: true,
+  },
+  token,
+  datacenter: {
+    words: 'the name of a datacenter, for example "dc1"',
+    accepts: (value) => typeof value === "string" && /^[\w-]{1,128}$/.test(value),
+  },
+  tls: either(optionsOf<ConsulTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  timeoutMs: durationMs(1),
+  startTimeoutMs: durationMs(0),
+};
+
+/** The options that every part accepts. */
+export const consulPartKinds: OptionKindsOf<ConsulOptions & { link?: object }> = {
+  ...consulKinds,
+  link: consulLink,
+};
+
+/** Where the agent listens. */
+export interface AgentAddress {
+  readonly isEncrypted: boolean;
+  /** IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** The whole URL, for messages. */
+  readonly url: string;
+}
+
+/** @throws MicroError `invalid_argument` for an invalid address. */
+export function agentAddress({
+  address = "http://127.0.0.1:8500",
+  tls,
+}: ConsulOptions): AgentAddress {
+  const given = address.trim();
+  const parts = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[^@/?#:\s]+)(?::(\d{1,5}))?\/?$/i.exec(given);
+  if (parts === null || Number(parts[3] ?? 0) > 65_535) {
+    // The text before an @ may contain a token.
+    const shown = JSON.stringify(given.replace(/.*@/, "…@"));
+    throw invalid(
+      `${shown} is not the address of a Consul agent; use http://host:8500 or https://host:8501, and the option token`,
+    );
+  }
+  const [, scheme = tls === undefined ? "http" : "https", host = "", port] = parts;
+  const isEncrypted = scheme.toLowerCase() === "https";
+  if (!isEncrypted && tls !== undefined) {
+    throw invalid(`Consul's address ${given} says http, and the option tls is given; use https`);
+  }
+  const number = port === undefined ? (isEncrypted ? 8501 : 8500) : Number(port);
+  return {
+    isEncrypted,
+    host: host.replace(/^\[|\]$/g, ""),
+    port: number,
+    url: `${isEncrypted ? "https" : "http"}://${host}:${number}`,
+  };
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+}

@@ -1,0 +1,185 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { consulProgram } from "./servers.ts";
+
+const found = consulProgram();
+
+/** The version of the Consul that is started; undefined when there is none. */
+export const consulVersion: string | undefined = found?.version;
+
+if (consulVersion === undefined) {
+  const message =
+    "Consul is not installed, so nothing is tested against it: run test/setup, or set CONSUL_SERVER to its path";
+  if (process.env.CI === "true") throw new Error(message);
+  console.error(`\n*** SKIPPED: ${message} ***\n`);
+}
+
+/** Tests against Consul do not run without a server; in CI that is an error instead. */
+export const skipWithoutConsul = consulVersion === undefined;
+
+/** An agent of a test's own, which is a server, on free ports and in a directory of its own. */
+export interface ConsulServer extends AsyncDisposable {
+  /** For clients. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends it at once; its directory and its ports stay. */
+  stop(): Promise<void>;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Starts it again where it was; resolves when it has a leader. */
+  start(): Promise<void>;
+  /** Removes all that it stored, while it is stopped. */
+  wipe(): void;
+  /** Ends it and removes its directory. */
+  close(): Promise<void>;
+}
+
+/** How an agent is started. */
+export interface ConsulServerOptions {
+  /** Further settings, in HCL. */
+  readonly settings?: string;
+  /** A token that may do everything, for settings with ACLs. */
+  readonly token?: string;
+  /** `https` where it listens for TLS alone. Default `http`. */
+  readonly scheme?: "http" | "https";
+}
+
+/** A datacenter of one server. */
+export async function startConsul(options: ConsulServerOptions = {}): Promise<ConsulServer> {
+  const [server] = await startServers(1, options);
+  return server as ConsulServer;
+}
+
+/** A datacenter of several servers; the first failure ends those that were started. */
+export async function startServers(
+  count: number,
+  { settings = "", token, scheme = "http" }: ConsulServerOptions = {},
+): Promise<readonly ConsulServer[]> {
+  const ports = await freePorts(3 * count);
+  const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
+  const names = Array.from({ length: count }, (_, index) => index);
+  const servers = names.map((index) => {
+    const joins = names
+      .filter((other) => other !== index)
+      .flatMap((other) => ["-retry-join", `127.0.0.1:${port(other, 1)}`]);
+    const flags = [
+      ...["agent", "-server", `-bootstrap-expect=${count}`, `-node=n${index}`],
+      ...["-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-serf-wan-port=-1"],
+      ...[scheme === "http" ? `-http-port=${port(index, 0)}` : `-https-port=${port(index, 0)}`],
+      ...(scheme === "http" ? [] : ["-http-port=-1"]),
+      ...[`-serf-lan-port=${port(index, 1)}`, `-server-port=${port(index, 2)}`],
+      ...[...joins, "-retry-interval=1s", "-log-level=err"],
+      ...["-hcl", `performance { raft_multiplier = 1 } disable_update_check = true ${settings}`],
+    ];
+    return agent(`${scheme}://127.0.0.1:${port(index, 0)}`, port(index, 0), flags, token);
+  });
+  try {
+    await Promise.all(servers.map((server) => server.start()));
+  } catch (error) {
+    for (const server of servers) await server.close();
+    throw error;
+  }
+  return servers;
+}
+
+/** In memory where the system allows it: a server waits for its disk with each write. */
+function scratchFolder(): string {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return "/dev/shm";
+  } catch {
+    return tmpdir();
+  }
+}
+
+function agent(
+  url: string,
+  port: number,
+  flags: readonly string[],
+  token: string | undefined,
+): ConsulServer {
+  const directory = mkdtempSync(join(scratchFolder(), "micro-consul-"));
+  const data = join(directory, "data");
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const started = spawn(found?.path ?? "consul", [...flags, `-data-dir=${data}`], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child = started;
+    let log = "";
+    for (const stream of [started.stdout, started.stderr]) {
+      stream?.on("data", (text: Buffer) => {
+        log = `${log}${text}`.slice(-10_000);
+      });
+    }
+    const exited = once(started, "exit").then(([code]) => {
+      throw new Error(`consul ended with ${code}: ${log}`);
+    });
+    exited.catch(() => {});
+    await Promise.race([ready(url, started, token), exited]);
+  };
+  const stop = async () => {
+    const stopping = child;
+    child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null) return;
+    const exited = once(stopping, "exit");
+    stopping.kill("SIGKILL");
+    await exited;
+  };
+  // A test that dies must not leave a server behind.
+  const killAtExit = () => child?.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  const close = async () => {
+    await stop();
+    process.off("exit", killAtExit);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return {
+    url,
+    port,
+    start,
+    stop,
+    signal: (name) => void child?.kill(name),
+    wipe: () => rmSync(data, { recursive: true, force: true }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Waits until it takes a write, which needs a leader; by TLS only until it listens. */
+async function ready(url: string, child: ChildProcess, token = ""): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    try {
+      const response = await fetch(`${url}/v1/kv/test-ready`, {
+        method: "PUT",
+        body: "x",
+        headers: { "x-consul-token": token },
+        signal: AbortSignal.timeout(2_000),
+      });
+      if (response.ok) return;
+    } catch (error) {
+      // It listens, and has a certificate that this process does not trust, or asks for one.
+      const { code = "" } = ((error as Error).cause ?? {}) as { code?: string };
+      if (url.startsWith("https:") && !/ECONNREFUSED/.test(code)) return;
+    }
+    await sleep(20);
+  }
+}
+
+/** Free ports. They are held at the same time, so that they differ. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (typeof address === "object" && address !== null) ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
