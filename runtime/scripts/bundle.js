@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
+import { minify } from "rolldown/utils";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -26,6 +27,8 @@ const alone = [
   // The core computes constants from the codes when it is loaded, so they come before it.
   "base/codes.js",
 ];
+/** Packages that become part of ours, so they are not among its dependencies. */
+const inlined = ["dns-packet", "@leichtgewicht/ip-codec"];
 
 const { metafile } = await build({
   absWorkingDir: dist,
@@ -39,7 +42,7 @@ const { metafile } = await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  // A third of the package would be indentation; names stay, for stack traces.
+  // A third of the package would be indentation.
   minifyWhitespace: true,
   minifySyntax: true,
   // Node shows the line of an error that nothing catches: that of a whole file fills the terminal.
@@ -56,6 +59,8 @@ const written = new Set(
 for (const file of files) {
   if (!written.has(file)) rmSync(join(dist, file));
 }
+for (const file of written) await shortenLocalNames(join(dist, file));
+writeFileSync(join(dist, "third-party-licenses.txt"), inlined.map(licenseOf).join("\n\n"));
 // The sources stay in the repository: with them the package would be twice as large.
 const types = reachableTypes([...entries, ...generated].map(typesOf));
 for (const file of readdirSync(dist, { recursive: true })) {
@@ -64,6 +69,23 @@ for (const file of readdirSync(dist, { recursive: true })) {
     if (types.has(file)) writeFileSync(join(dist, file), withoutSourceMap(file));
     else rmSync(join(dist, file));
   }
+}
+
+function licenseOf(name) {
+  const text = readFileSync(join(root, "../node_modules", name, "LICENSE"), "utf8");
+  return `${name}\n\n${text.trim()}\n`;
+}
+
+/** Local variables get short names; those of functions and classes stay, for stack traces. */
+async function shortenLocalNames(file) {
+  const { code, errors } = await minify(file, readFileSync(file, "utf8"), {
+    module: true,
+    compress: false,
+    mangle: { toplevel: true, keepNames: { function: true, class: true } },
+    codegen: { removeWhitespace: true },
+  });
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0].message}`);
+  writeFileSync(file, code);
 }
 
 function typesOf(file) {
@@ -92,11 +114,13 @@ function reachableTypes(entries) {
 
 /**
  * Lets other entries, and what is loaded later, import the core. A file goes into one chunk with those that the same
- * entries need: so all of the core becomes one chunk, instead of one for each set of entries that share a file.
+ * entries need: so all of the core becomes one chunk, instead of one for each set of entries that share a file. It
+ * includes what generated code needs, because opening three more files takes longer than parsing it.
  */
 function onTopOfTheCore(entries) {
   const above = new Set(entries.map((file) => join(dist, file)));
   const core = join(dist, "index.js");
+  const forGenerated = join(dist, "codegen-v1/index.js");
   return {
     name: "on top of the core",
     setup({ onResolve, onLoad }) {
@@ -105,16 +129,19 @@ function onTopOfTheCore(entries) {
         return undefined;
       });
       onLoad({ filter: /\.js$/ }, ({ path }) => {
-        if (!above.has(path)) return undefined;
-        return { contents: `${readFileSync(path, "utf8")}\nimport ${JSON.stringify(core)};` };
+        const needed = path === core ? forGenerated : above.has(path) ? core : undefined;
+        if (needed === undefined) return undefined;
+        return { contents: `${readFileSync(path, "utf8")}\nimport ${JSON.stringify(needed)};` };
       });
     },
   };
 }
 
-/** Packages are imported, but for a small one of old CommonJS, which takes longer to load than all of the runtime. */
+/**
+ * Packages are imported, but for the inlined ones: a small one of old CommonJS would take longer to load than all of
+ * the runtime.
+ */
 function packages() {
-  const inlined = ["dns-packet", "@leichtgewicht/ip-codec"];
   return {
     name: "packages",
     setup({ onResolve, onLoad }) {

@@ -1,4 +1,13 @@
 export { anyAuth } from "./auth/any/any-auth.ts";
+export type {
+  Auth,
+  Authorizer,
+  Credential,
+  Decision,
+  Rule,
+  Rules,
+  ScopeGrant,
+} from "./auth/auth.ts";
 export {
   type CertificateAuthOptions,
   certificateAuth,
@@ -22,3 +31,16 @@ export type { LocalAuthOptions } from "./auth/local/options.ts";
 export { storedIssuer } from "./auth/local/stored-issuer.ts";
 export { staticRules } from "./auth/static-rules/rules.ts";
 export { type StoreRulesOptions, storeRules } from "./auth/store-rules/rules.ts";
+export type { EventKey, EventKeySource } from "./broker/signed-events/event-keys.ts";
+export type { EventSigner } from "./broker/signed-events/event-signature.ts";
+export type { EventsOptions } from "./broker/signed-events/events-options.ts";
+export { signedBroker } from "./broker/signed-events/signed-broker.ts";
+export { type ClientSecretOptions, clientSecret } from "./client/credentials/client-secret.ts";
+export {
+  type ExchangeCallerOptions,
+  exchangeCaller,
+} from "./client/credentials/exchange-caller.ts";
+export { fileToken } from "./client/credentials/file-token.ts";
+export { forwardCaller } from "./client/credentials/forward-caller.ts";
+export { staticToken, type TokenServicesOptions } from "./client/credentials/static-token.ts";
+export { tokenSource } from "./client/credentials/token-source.ts";

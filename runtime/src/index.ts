@@ -1,14 +1,5 @@
 export type { AccessOptions } from "./auth/access-control.ts";
-export type {
-  Account,
-  Auth,
-  Authorizer,
-  Credential,
-  Decision,
-  Rule,
-  Rules,
-  ScopeGrant,
-} from "./auth/auth.ts";
+export type { Account } from "./auth/auth.ts";
 export type { BackendState } from "./base/backend-state.ts";
 export { type Deadline, deadlineAfter, remainingMs } from "./base/deadline.ts";
 export {
@@ -41,10 +32,6 @@ export {
 export type { DeadLetter, DeadLetters } from "./broker/dead-letter-admin.ts";
 export { type HttpBrokerOptions, httpBroker } from "./broker/http/broker.ts";
 export { MemoryBrokerNetwork, memoryBroker } from "./broker/memory/broker.ts";
-export type { EventKey, EventKeySource } from "./broker/signed-events/event-keys.ts";
-export type { EventSigner } from "./broker/signed-events/event-signature.ts";
-export type { EventsOptions } from "./broker/signed-events/events-options.ts";
-export { signedBroker } from "./broker/signed-events/signed-broker.ts";
 export type { Topic } from "./broker/topic.ts";
 export { type BatchOptions, inBatches } from "./call/batches.ts";
 export {
@@ -62,15 +49,6 @@ export type {
   ClientInterceptor,
   ClientInterceptorFunction,
 } from "./client/client.ts";
-export { type ClientSecretOptions, clientSecret } from "./client/credentials/client-secret.ts";
-export {
-  type ExchangeCallerOptions,
-  exchangeCaller,
-} from "./client/credentials/exchange-caller.ts";
-export { fileToken } from "./client/credentials/file-token.ts";
-export { forwardCaller } from "./client/credentials/forward-caller.ts";
-export { staticToken, type TokenServicesOptions } from "./client/credentials/static-token.ts";
-export { tokenSource } from "./client/credentials/token-source.ts";
 export { bytesCodec, bytesFormat } from "./codec/bytes.ts";
 export type { AnyCodec, Codec, Format } from "./codec/codec.ts";
 export type { MessageCodec } from "./codec/wire/message-codec.ts";

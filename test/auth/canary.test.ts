@@ -10,10 +10,10 @@ import {
   MemoryRegistryNetwork,
   memoryBroker,
   memoryRegistry,
-  staticToken,
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
+import { staticToken } from "@micro-es/runtime/auth";
 import { debugService } from "@micro-es/runtime/debug";
 import { afterEach, expect, test } from "vitest";
 import { logsMethod, statsMethod } from "../../runtime/src/debug/debug-methods.ts";

@@ -7,9 +7,8 @@ import {
   memoryStore,
   memoryTransport,
   silentLogger,
-  staticToken,
 } from "@micro-es/runtime";
-import { localAuth } from "@micro-es/runtime/auth";
+import { localAuth, staticToken } from "@micro-es/runtime/auth";
 import { newEnforcer, newModelFromString, StringAdapter } from "casbin";
 import { expect, test } from "vitest";
 import {

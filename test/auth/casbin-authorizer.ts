@@ -1,4 +1,4 @@
-import type { Authorizer } from "@micro-es/runtime";
+import type { Authorizer } from "@micro-es/runtime/auth";
 import type { Enforcer } from "casbin";
 
 /**

@@ -1,7 +1,6 @@
 import {
   createClient,
   createServer,
-  forwardCaller,
   goMicroTransport,
   MemoryNetwork,
   MemoryRegistryNetwork,
@@ -9,10 +8,10 @@ import {
   memoryTransport,
   type Server,
   silentLogger,
-  staticToken,
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
+import { forwardCaller, staticToken } from "@micro-es/runtime/auth";
 import { afterEach, describe, expect, test } from "vitest";
 import { type EchoMethod, echo } from "../support/echo.ts";
 import { errorOf } from "../support/server.ts";

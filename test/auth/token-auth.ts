@@ -1,4 +1,5 @@
-import type { Account, Credential } from "@micro-es/runtime";
+import type { Account } from "@micro-es/runtime";
+import type { Credential } from "@micro-es/runtime/auth";
 import type {
   Auth,
   AuthGuarantees,

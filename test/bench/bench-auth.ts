@@ -1,4 +1,5 @@
-import type { Account, Auth } from "@micro-es/runtime";
+import type { Account } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 
 /** A token as long as those of common issuers. */
 export const benchToken: string = `${"e".repeat(100)}.${"y".repeat(274)}.${"s".repeat(86)}`;

@@ -1,5 +1,4 @@
 import type {
-  Auth,
   CallOptions,
   Client,
   ClientInterceptor,
@@ -9,6 +8,7 @@ import type {
   Transport,
 } from "@micro-es/runtime";
 import { createClient, createServer, memoryRegistry, silentLogger } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 import type { ServerMessageInterceptor } from "../../runtime/src/server/server.ts";
 import type { BenchCaller, BenchServer } from "./contender.ts";
 import type * as fast from "./gen/micro/bench/v1/bench_micro.ts";

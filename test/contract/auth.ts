@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Account, type Auth, MicroError } from "@micro-es/runtime";
+import { type Account, MicroError } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 import type { ContractCase } from "./contract.ts";
 
 /** An Auth under test, and an issuer of its tokens. */

@@ -22,7 +22,7 @@ export async function clientCredentials(
 ): Promise<ClientCredentials> {
   const token = await readToken(options, environment);
   if (token === undefined) return developmentCredentials();
-  const { staticToken } = await import("@micro-es/runtime");
+  const { staticToken } = await import("@micro-es/runtime/auth");
   const places = (environment.MICRO_TOKEN_PLAINTEXT ?? "").split(/[\s,]+/);
   return {
     // A person has chosen the service, which a token for a fleet does not name.

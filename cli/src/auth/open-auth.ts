@@ -1,5 +1,4 @@
-import type { Rules } from "@micro-es/runtime";
-import type { LocalAuth } from "@micro-es/runtime/auth";
+import type { LocalAuth, Rules } from "@micro-es/runtime/auth";
 import { type BackendParts, openBackendParts } from "../backend-parts.ts";
 import type { OptionSpecs } from "../command.ts";
 import { UsageError } from "../errors.ts";

@@ -1,4 +1,4 @@
-import type { Rule, ScopeGrant } from "@micro-es/runtime";
+import type { Rule, ScopeGrant } from "@micro-es/runtime/auth";
 import { aboutStore, openAuth, readScopes } from "../auth/open-auth.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { UsageError } from "../errors.ts";

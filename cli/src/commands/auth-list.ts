@@ -1,5 +1,4 @@
-import type { Rule, ScopeGrant } from "@micro-es/runtime";
-import type { AccountInfo, KeyInfo } from "@micro-es/runtime/auth";
+import type { AccountInfo, KeyInfo, Rule, ScopeGrant } from "@micro-es/runtime/auth";
 import { aboutStore, openAuth } from "../auth/open-auth.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { UsageError } from "../errors.ts";

@@ -1,6 +1,7 @@
 import { natsStore, natsSync } from "@micro-es/nats";
-import type { Account, Rule } from "@micro-es/runtime";
+import type { Account } from "@micro-es/runtime";
 import { silentLogger } from "@micro-es/runtime";
+import type { Rule } from "@micro-es/runtime/auth";
 import { type LocalAuth, localAuth, storeRules } from "@micro-es/runtime/auth";
 import { FaultProxy } from "@micro-es/test-support/proxy";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

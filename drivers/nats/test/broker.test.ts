@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
 import { brokerContract, type CreateBrokers } from "@micro-es/contract/broker";
 import { jetstreamBroker, natsBroker } from "@micro-es/nats";
-import { type Broker, type IncomingEvent, signedBroker, silentLogger } from "@micro-es/runtime";
+import { type Broker, type IncomingEvent, silentLogger } from "@micro-es/runtime";
+import { signedBroker } from "@micro-es/runtime/auth";
 import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";

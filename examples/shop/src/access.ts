@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type Auth, type CredentialSource, fileToken } from "@micro-es/runtime";
-import { jwtAuth } from "@micro-es/runtime/auth";
+import type { CredentialSource } from "@micro-es/runtime";
+import { type Auth, fileToken, jwtAuth } from "@micro-es/runtime/auth";
 
 /** Where `issuer.ts` puts the keys of the shop's issuer, and a token for each program. */
 const folder = process.env.SHOP_ACCESS ?? "access";

@@ -27,8 +27,6 @@ export interface DispatcherOptions {
   /** Keys of incoming metadata to propagate to outgoing calls. */
   readonly propagate: readonly string[];
   readonly logger: Logger;
-  /** Decides who may call; undefined if every caller may. */
-  readonly access: CallAccess | undefined;
 }
 
 /** A method and its handler. */
@@ -45,7 +43,8 @@ interface Entry {
  * here, and one `then` when its handler is asynchronous.
  */
 export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
-  readonly access: CallAccess | undefined;
+  /** Decides who may call; set before the server listens. Undefined if every caller may. */
+  access: CallAccess | undefined;
   readonly #name: string;
   readonly #entries = new Map<string, Entry>();
   /** Methods by go-micro's name, which methods of several packages may share. */
@@ -60,7 +59,6 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
 
   constructor(options: DispatcherOptions) {
     this.#name = options.name;
-    this.access = options.access;
     this.#interceptors = options.interceptors;
     this.#propagate = options.propagate;
     this.#errors = new HandlerErrors(options.logger);

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { AccessControl } from "../auth/access-control.ts";
 import { untilAborted } from "../base/abort.ts";
 import { advertisedAddress } from "../base/advertised-address.ts";
 import { Closable } from "../base/closable.ts";
@@ -16,7 +15,6 @@ import { builtWithMetadata } from "../call/schema-digests.ts";
 import type { AnyCodec } from "../codec/codec.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Dispatcher, Listener } from "../transport/transport.ts";
-import { accessNotEnforced, methodsWithAccess } from "./access-check.ts";
 import { ClosingParts, partingMs } from "./closing-parts.ts";
 import { ConnectionLog } from "./connection-log.ts";
 import { HandlerDispatcher } from "./dispatcher.ts";
@@ -33,6 +31,7 @@ import type {
   ServerStats,
   SubscriberOptions,
 } from "./server.ts";
+import { ServerAccess } from "./server-access.ts";
 import type { ServerListen, ServerParts } from "./server-parts.ts";
 import { ServerRegistration } from "./server-registration.ts";
 import { createSubscriber, noBroker, type Subscriber } from "./subscribers.ts";
@@ -54,7 +53,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   readonly #dispatcher: HandlerDispatcher;
   /** The dispatcher to which transports pass their calls. */
   readonly #entrance: Dispatcher;
-  readonly #access: AccessControl | undefined;
+  readonly #access: ServerAccess;
   readonly #subscribers: Subscriber[] = [];
   readonly #connections: ConnectionLog;
   readonly #grace = new GracePeriod();
@@ -78,10 +77,9 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     this.#closing = new ClosingParts(parts.name, this.#logger);
     this.#connections = new ConnectionLog(this.#logger);
     this.#interceptors = serverInterceptors(parts.interceptors);
-    this.#access = accessControl(parts, this.#logger);
+    this.#access = new ServerAccess(parts, this.#logger);
     this.#dispatcher = new HandlerDispatcher({
       name: parts.name,
-      access: this.#access,
       interceptors: this.#interceptors,
       maxConcurrentCalls: parts.maxConcurrentCalls ?? 1_024,
       maxConcurrentStreams: parts.maxConcurrentStreams ?? 16_384,
@@ -240,9 +238,9 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
    * server, all of it is active.
    */
   async #start(): Promise<void> {
-    this.#checkAccess();
     try {
-      if (this.#access !== undefined) await this.#unlessClosed(this.#access.open(), () => {});
+      const opening = this.#access.open(this.methods);
+      this.#dispatcher.access = await this.#unlessClosed(opening, () => {});
       for (const place of this.#parts.listen) {
         const listening = this.#listen(place);
         this.#listeners.push(await this.#unlessClosed(listening, (it) => it.close()));
@@ -268,22 +266,6 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     if (listenWarning !== undefined) {
       this.#logger.warn({ service: name, addresses: this.addresses }, listenWarning);
     }
-  }
-
-  /**
-   * @throws MicroError `failed_precondition` when the schema restricts callers and there is neither
-   * auth nor `auth: false`.
-   */
-  #checkAccess(): void {
-    const { name, auth } = this.#parts;
-    if (this.#access !== undefined) return;
-    const restricted = methodsWithAccess(this.methods);
-    if (restricted.length === 0) return;
-    if (auth !== false) throw accessNotEnforced(name, restricted);
-    this.#logger.warn(
-      { service: name, methods: restricted.map((method) => method.name) },
-      "auth is off: the account and scopes that the schema requires of callers are not checked",
-    );
   }
 
   async #listen({ transport, address }: ServerListen): Promise<Listener> {
@@ -387,7 +369,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
     await this.#release();
     this.#grace.end();
     this.#dispatcher.close();
-    await this.#access?.close();
+    await this.#access.close();
     this.#state = "closed";
     for (const part of this.#parts.owned ?? []) {
       await this.#closing.waitFor(
@@ -440,22 +422,6 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
       outcome: "not-executed",
     });
   }
-}
-
-/** @throws MicroError `invalid_argument` for rules in a server without auth, which ignores them. */
-function accessControl(
-  { name, auth, access }: ServerParts,
-  logger: Logger,
-): AccessControl | undefined {
-  if (auth !== undefined && auth !== false) {
-    return new AccessControl({ ...access, auth, logger });
-  }
-  if (access === undefined) return undefined;
-  throw new MicroError(
-    "invalid_argument",
-    `server ${name} has the option access and no auth, so that nothing would enforce it; pass the option auth`,
-    { outcome: "not-executed" },
-  );
 }
 
 function listenerName({ address }: Listener): string {

@@ -1,4 +1,5 @@
-import { httpTransport, staticToken } from "@micro-es/runtime";
+import { httpTransport } from "@micro-es/runtime";
+import { staticToken } from "@micro-es/runtime/auth";
 import { benchAuth, benchToken } from "../bench-auth.ts";
 import type { Contender } from "../contender.ts";
 import * as generated from "../gen/micro/bench/v1/bench_micro.ts";

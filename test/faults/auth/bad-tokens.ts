@@ -1,13 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import {
-  type Auth,
-  createService,
-  memoryBroker,
-  memoryRegistry,
-  silentLogger,
-} from "@micro-es/runtime";
+import { createService, memoryBroker, memoryRegistry, silentLogger } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 import { jwtAuth } from "@micro-es/runtime/auth";
 import { registerGuardedServiceHandler } from "../../gen/micro/test/v1/guarded_micro.ts";
 import { type BadToken, badTokens } from "../../support/bad-tokens.ts";

@@ -1,5 +1,6 @@
 import type { JsonWebKey } from "node:crypto";
-import type { Account, Auth } from "@micro-es/runtime";
+import type { Account } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from "jose";
 import { invalidCredential } from "../../../runtime/src/auth/refusals.ts";
 

@@ -8,10 +8,10 @@ import {
   goMicroTransport,
   httpTransport,
   memoryRegistry,
-  staticToken,
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
+import { staticToken } from "@micro-es/runtime/auth";
 import {
   createGuardedServiceClient,
   type GuardedServiceClient,

@@ -4,8 +4,6 @@ import {
   type Broker,
   createService,
   EventRejected,
-  type EventSigner,
-  type EventsOptions,
   httpBroker,
   type IncomingEvent,
   MemoryBrokerNetwork,
@@ -13,10 +11,14 @@ import {
   Metadata,
   memoryBroker,
   memoryRegistry,
-  signedBroker,
   silentLogger,
 } from "@micro-es/runtime";
-import { staticRules } from "@micro-es/runtime/auth";
+import {
+  type EventSigner,
+  type EventsOptions,
+  signedBroker,
+  staticRules,
+} from "@micro-es/runtime/auth";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { TokenAuth } from "../../../../test/auth/token-auth.ts";
 import { errorOf } from "../../../../test/support/server.ts";

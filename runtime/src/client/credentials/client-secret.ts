@@ -65,7 +65,8 @@ const maxBytes = 64 * 1024;
  *
  * @example
  * ```ts
- * import { clientSecret, createClient } from "@micro-es/runtime";
+ * import { createClient } from "@micro-es/runtime";
+ * import { clientSecret } from "@micro-es/runtime/auth";
  *
  * const client = createClient({
  *   credentials: clientSecret({

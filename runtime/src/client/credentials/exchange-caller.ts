@@ -30,7 +30,8 @@ const maxCallers = 1_024;
  *
  * @example
  * ```ts
- * import { type Auth, type CallContext, exchangeCaller } from "@micro-es/runtime";
+ * import { type CallContext } from "@micro-es/runtime";
+ * import { type Auth, exchangeCaller } from "@micro-es/runtime/auth";
  * import type { GreeterClient } from "./gen/greeter/v1/greeter_micro.js";
  *
  * declare const auth: Auth;

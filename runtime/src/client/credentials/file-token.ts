@@ -18,7 +18,8 @@ const maxBytes = 16 * 1024;
  *
  * @example
  * ```ts
- * import { createClient, fileToken } from "@micro-es/runtime";
+ * import { createClient } from "@micro-es/runtime";
+ * import { fileToken } from "@micro-es/runtime/auth";
  *
  * const client = createClient({ credentials: fileToken("/var/run/secrets/tokens/stock") });
  * ```

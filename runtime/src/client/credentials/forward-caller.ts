@@ -17,7 +17,8 @@ import { services, type TokenServicesOptions } from "./static-token.ts";
  *
  * @example
  * ```ts
- * import { type CallContext, forwardCaller } from "@micro-es/runtime";
+ * import { type CallContext } from "@micro-es/runtime";
+ * import { forwardCaller } from "@micro-es/runtime/auth";
  * import type { GreeterClient } from "./gen/greeter/v1/greeter_micro.js";
  *
  * declare const greeter: GreeterClient;

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { type Auth, type CredentialSource, MicroError, tokenSource } from "@micro-es/runtime";
+import { type CredentialSource, MicroError } from "@micro-es/runtime";
+import { type Auth, tokenSource } from "@micro-es/runtime/auth";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { scriptedClient } from "../../../../test/support/client.ts";
 import { echo } from "../../../../test/support/echo.ts";

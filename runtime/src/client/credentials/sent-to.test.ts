@@ -9,10 +9,10 @@ import {
   MemoryRegistryNetwork,
   memoryRegistry,
   memoryTransport,
-  staticToken,
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
+import { staticToken } from "@micro-es/runtime/auth";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { answering } from "../../../../test/contract/transport-fixture.ts";
 import { type IssuedIdentity, TestAuthority } from "../../../../test/support/certificates.ts";

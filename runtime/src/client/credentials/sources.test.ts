@@ -6,18 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { inspect } from "node:util";
+import { type CallContext, type CredentialSource, Metadata } from "@micro-es/runtime";
 import {
-  type CallContext,
   type ClientSecretOptions,
-  type CredentialSource,
   clientSecret,
   exchangeCaller,
   fileToken,
   forwardCaller,
-  Metadata,
   staticToken,
   tokenSource,
-} from "@micro-es/runtime";
+} from "@micro-es/runtime/auth";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { TestAuthority } from "../../../../test/support/certificates.ts";
 import { errorOf } from "../../../../test/support/server.ts";

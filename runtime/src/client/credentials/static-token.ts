@@ -32,7 +32,8 @@ const kinds: OptionKindsOf<TokenServicesOptions> = { services };
  *
  * @example
  * ```ts
- * import { createClient, staticToken } from "@micro-es/runtime";
+ * import { createClient } from "@micro-es/runtime";
+ * import { staticToken } from "@micro-es/runtime/auth";
  *
  * const client = createClient({ credentials: staticToken(process.env.STOCK_TOKEN ?? "") });
  * ```

@@ -13,7 +13,8 @@ import { services, type TokenServicesOptions } from "./static-token.ts";
  *
  * @example
  * ```ts
- * import { type Auth, createClient, tokenSource } from "@micro-es/runtime";
+ * import { createClient } from "@micro-es/runtime";
+ * import { type Auth, tokenSource } from "@micro-es/runtime/auth";
  *
  * declare const auth: Auth;
  * const secret = process.env.ORDER_SECRET ?? "";

@@ -3,7 +3,6 @@ import { MicroError } from "../../base/error.ts";
 import { parseJson } from "../../base/json-syntax.ts";
 import type { ConfigTable } from "../config.ts";
 import { checkTable } from "../config-table.ts";
-import { parseYaml } from "./yaml.ts";
 
 /** The format of a configuration file. */
 export type FileFormat = "json" | "yaml" | "toml";
@@ -48,6 +47,7 @@ const parsers: Record<FileFormat, (path: string, content: string) => Promise<unk
   },
 
   async yaml(path, content) {
+    const { parseYaml } = await import("./yaml.ts");
     const result = await parseYaml(content);
     if ("value" in result) return result.value;
     const { offset, reason } = result.problem;
