@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
-import { minify } from "rolldown/utils";
+import { minify, parse } from "rolldown/utils";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -85,7 +85,23 @@ async function shortenLocalNames(file) {
     codegen: { removeWhitespace: true },
   });
   if (errors.length > 0) throw new Error(`${file}: ${errors[0].message}`);
-  writeFileSync(file, code);
+  writeFileSync(file, await inLines(file, code));
+}
+
+/** One statement or class member a line: Node prints the line of an uncaught error, which could be 400 KB. */
+async function inLines(file, code) {
+  const { program } = await parse(file, code);
+  const starts = program.body.flatMap((statement) => [statement.start, ...membersIn(statement)]);
+  return starts.map((start, index) => code.slice(start, starts[index + 1])).join("\n");
+}
+
+/** Where the members of a declared class begin. */
+function membersIn({ type, body, declarations }) {
+  if (type === "ClassDeclaration") return body.body.map(({ start }) => start);
+  if (type !== "VariableDeclaration") return [];
+  return declarations.flatMap(({ init }) =>
+    init?.type === "ClassExpression" ? init.body.body.map(({ start }) => start) : [],
+  );
 }
 
 function typesOf(file) {

@@ -1,10 +1,5 @@
-import {
-  type Account,
-  type Auth,
-  createService,
-  memoryBroker,
-  memoryRegistry,
-} from "@micro-es/runtime";
+import { type Account, createService, memoryBroker, memoryRegistry } from "@micro-es/runtime";
+import type { Auth } from "@micro-es/runtime/auth";
 import { jwtAuth } from "@micro-es/runtime/auth";
 import { registerGuardedServiceHandler } from "../../gen/micro/test/v1/guarded_micro.ts";
 import { guardedHandler } from "./guarded-handler.ts";
