@@ -45,8 +45,6 @@ const { metafile } = await build({
   // A third of the package would be indentation.
   minifyWhitespace: true,
   minifySyntax: true,
-  // Node shows the line of an error that nothing catches: that of a whole file fills the terminal.
-  lineLimit: 160,
   plugins: [onTopOfTheCore(entries.filter((file) => !alone.includes(file))), packages()],
   metafile: true,
   logLevel: "warning",

@@ -7,11 +7,10 @@ import {
   MemoryRegistryNetwork,
   memoryRegistry,
   silentLogger,
-  staticToken,
   type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { jwtAuth } from "@micro-es/runtime/auth";
+import { jwtAuth, staticToken } from "@micro-es/runtime/auth";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type IssuedIdentity, TestAuthority } from "../support/certificates.ts";
 import { type EchoMethod, echo } from "../support/echo.ts";

@@ -35,7 +35,7 @@ export async function clientCredentials(
 async function developmentCredentials(): Promise<ClientCredentials> {
   const issued = await (await DevelopmentIssuer.find(process.cwd()))?.token(developer);
   if (issued === undefined) return {};
-  const { staticToken } = await import("@micro-es/runtime");
+  const { staticToken } = await import("@micro-es/runtime/auth");
   const source = staticToken(issued.token, { services: "any" });
   return {
     credentials: {

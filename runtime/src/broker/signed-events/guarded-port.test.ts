@@ -4,20 +4,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Broker,
-  type EventKey,
-  type EventKeySource,
-  type EventSigner,
-  type EventsOptions,
   type HttpBrokerOptions,
   httpBroker,
   type IncomingEvent,
   type Logger,
   MemoryRegistryNetwork,
   memoryRegistry,
-  signedBroker,
   silentLogger,
 } from "@micro-es/runtime";
-import { publishedEventKeys, staticRules } from "@micro-es/runtime/auth";
+import type { EventKeySource } from "@micro-es/runtime/auth";
+import {
+  type EventKey,
+  type EventSigner,
+  type EventsOptions,
+  publishedEventKeys,
+  signedBroker,
+  staticRules,
+} from "@micro-es/runtime/auth";
 import { afterEach, describe, expect, test } from "vitest";
 import { errorOf } from "../../../../test/support/server.ts";
 import type { HttpBroker } from "../http/broker.ts";
