@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { etcdPrograms } from "./drivers/etcd/test/servers.ts";
 import { natsPrograms } from "./drivers/nats/test/servers.ts";
 import { long } from "./test/support/long.ts";
 
@@ -97,11 +98,33 @@ function natsProjects(): TestProjectInlineConfiguration[] {
   );
 }
 
-const etcd = project("etcd", {
-  include: ["drivers/etcd/test/**/*.test.ts"],
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
-});
+/** The tests against etcd, once for each installed version; test/setup installs them. */
+function etcdProjects(): TestProjectInlineConfiguration[] {
+  const etcd = (name: string, env: Record<string, string>, exclude: string[] = []) =>
+    project(name, {
+      include: ["drivers/etcd/test/**/*.test.ts"],
+      exclude,
+      env,
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+    });
+  const programs = etcdPrograms();
+  // Without a server the tests are skipped with a message, and fail in CI.
+  if (programs.length === 0) return [etcd("etcd", {})];
+  const newest = programs.length - 1;
+  return programs.map(({ path, version }, index) =>
+    etcd(
+      `etcd ${version}`,
+      { ETCD_SERVER: path },
+      // TLS and users, and a cluster, are tested with the newest server alone.
+      index === newest ? [] : ["secured", "secured-parts", "cluster"].map(etcdTest),
+    ),
+  );
+}
+
+function etcdTest(name: string): string {
+  return `drivers/etcd/test/${name}.test.ts`;
+}
 
 const consul = project("consul", {
   include: ["drivers/consul/test/**/*.test.ts"],
@@ -111,6 +134,15 @@ const consul = project("consul", {
 
 export default defineConfig({
   test: {
-    projects: [unit, unitWithMocks, cli, endToEnd, hostile, ...natsProjects(), etcd, consul],
+    projects: [
+      unit,
+      unitWithMocks,
+      cli,
+      endToEnd,
+      hostile,
+      ...natsProjects(),
+      ...etcdProjects(),
+      consul,
+    ],
   },
 });

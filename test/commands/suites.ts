@@ -44,7 +44,7 @@ export const suites: readonly Suite[] = [
   { name: "hostile", runs: { project: "hostile" }, from: "ci", onEveryNode: true },
   { name: "nats", runs: { project: "nats*" }, from: "ci" },
   script("nats-faults", "faults", "nats"),
-  { name: "etcd", runs: { project: "etcd" }, from: "ci" },
+  { name: "etcd", runs: { project: "etcd*" }, from: "ci" },
   script("etcd-faults", "faults", "etcd"),
   { name: "consul", runs: { project: "consul" }, from: "ci" },
   script("auth-faults", "faults", "auth"),

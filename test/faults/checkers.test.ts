@@ -7,6 +7,7 @@ import { checkDelivery } from "./check-delivery.ts";
 import { checkLeaders, type LeaderEntry } from "./check-leaders.ts";
 import { checkLocks } from "./check-locks.ts";
 import { countInversions } from "./check-order.ts";
+import { type AttemptedWrite, checkOutcomes } from "./check-outcomes.ts";
 import { checkSyncedAcks } from "./check-sync.ts";
 import { checkTerms } from "./check-terms.ts";
 import { checkWatch, type WatchEvent } from "./check-watch.ts";
@@ -51,6 +52,39 @@ describe("the lock checker", () => {
   });
   test("finds a token that two holders had", () => {
     expect(checkLocks([...grants, { token: 2 }], []).repeatedTokens).toBe(1);
+  });
+});
+
+describe("the outcome checker", () => {
+  const sound: readonly AttemptedWrite[] = [
+    { told: "executed", happened: true, laterStays: true },
+    { told: "unknown", happened: true, laterStays: true },
+    { told: "unknown", happened: false, laterStays: true },
+    { told: "not-executed", happened: false, laterStays: true },
+  ];
+  const none = { unknown: 2, unknownHappened: 1, contradicted: 0, missing: 0, ghosts: 0 };
+
+  test("finds nothing in a correct run", () => {
+    expect(checkOutcomes(sound)).toEqual(none);
+  });
+  test.each<[what: string, write: AttemptedWrite, finding: object]>([
+    [
+      "a write that happened and was reported as not executed",
+      { told: "not-executed", happened: true, laterStays: true },
+      { contradicted: 1 },
+    ],
+    [
+      "a write that was reported and did not happen",
+      { told: "executed", happened: false, laterStays: true },
+      { missing: 1 },
+    ],
+    [
+      "a write that happened again after a later one",
+      { told: "executed", happened: true, laterStays: false },
+      { ghosts: 1 },
+    ],
+  ])("finds %s", (_what, write, finding) => {
+    expect(checkOutcomes([...sound, write])).toEqual({ ...none, ...finding });
   });
 });
 

@@ -8,21 +8,18 @@ export interface EtcdProgram {
   readonly version: string;
 }
 
-/** The server that test/setup builds where there is Go. */
+/** The newer server, which test/setup builds where there is Go. */
 const built = fileURLToPath(new URL("../../../.tools/etcd-3.6.16/etcd", import.meta.url));
 
-/**
- * The server that tests run against: `ETCD_SERVER`, or what test/setup built, or what the system
- * has.
- */
-export function etcdProgram(): EtcdProgram | undefined {
+/** The servers there are: `ETCD_SERVER` alone, or what the system has and what test/setup built. */
+export function etcdPrograms(): readonly EtcdProgram[] {
   const { ETCD_SERVER } = process.env;
-  const paths = ETCD_SERVER === undefined ? [built, "etcd"] : [ETCD_SERVER];
-  for (const path of paths) {
-    if (path.includes("/") && !existsSync(path)) continue;
-    const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
-    const version = /etcd Version: (\S+)/.exec(stdout ?? "")?.[1];
-    if (version !== undefined) return { path, version };
-  }
-  return undefined;
+  const paths = ETCD_SERVER === undefined ? ["etcd", built] : [ETCD_SERVER];
+  return paths
+    .filter((path) => !path.includes("/") || existsSync(path))
+    .flatMap((path) => {
+      const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
+      const version = /etcd Version: (\S+)/.exec(stdout ?? "")?.[1];
+      return version === undefined ? [] : [{ path, version }];
+    });
 }

@@ -59,7 +59,7 @@ describe.skipIf(skipWithoutEtcd)("store in etcd", () => {
     const store = open(prefix);
     const leaseOf = async (key: string) => (await admin.get(`${prefix}/records/${key}`))?.lease;
     await store.write("a", utf8.encode("v"), { ttlMs: 3_600_000 });
-    await store.write("b", utf8.encode("v"), { ttlMs: 3_601_000 });
+    await store.write("b", utf8.encode("v"), { ttlMs: 3_600_000 });
     const lease = await leaseOf("a");
     expect(lease).not.toBe("0");
     expect(await leaseOf("b")).toBe(lease);

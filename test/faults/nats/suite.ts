@@ -1,4 +1,5 @@
 import { natsVersion } from "../../../drivers/nats/test/server.ts";
+import { coordinationScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryScenarios } from "../registry/scenarios.ts";
 import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
@@ -8,12 +9,8 @@ import { acksFollowSyncs } from "./broker-power-loss.ts";
 import { nothingKeepsEvents, subscriptionsComeBack } from "./broker-restart.ts";
 import { hostileSubscribers, slowSubscriber } from "./broker-subscribers.ts";
 import { membersLeave } from "./broker-unsubscribe.ts";
-import { leadersKilled } from "./leaders.ts";
-import { holdersCutOff, holdersKilled, lateUnlocks } from "./lock-holders.ts";
-import { lockHoldersPaused, syncAway } from "./locks.ts";
+import { startCoordinationServer } from "./coordination-server.ts";
 import { startRegistryServer } from "./registry-server.ts";
-import { racingIncrements } from "./store.ts";
-import { recordsExpire } from "./store-expiry.ts";
 
 /** The faults injected into NATS, by the goal that each proves. */
 export const suite: FaultSuite = {
@@ -32,14 +29,7 @@ export const suite: FaultSuite = {
     B11: keysKeepOrder,
     B12: hostileSubscribers,
     ...registryScenarios(startRegistryServer),
-    S1: lockHoldersPaused,
-    S2: holdersCutOff,
-    S3: holdersKilled,
-    S4: leadersKilled,
-    S5: lateUnlocks,
-    S6: syncAway,
-    T4: racingIncrements,
-    T6: recordsExpire,
+    ...coordinationScenarios(startCoordinationServer),
   },
   waiting: ["D1", "D2", "D4", "D5", "D6", "S1", "S2", "S3", "S4", "S6", "T6"],
 };

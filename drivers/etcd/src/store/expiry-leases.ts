@@ -10,11 +10,11 @@ interface SharedLease {
 }
 
 /** The ends of leases are at least this far apart, in milliseconds. */
-const finestMs = 60_000;
-/** A lease ends at most this part of the ttl after a record, and never before it. */
+const finestMs = 15_000;
+/** A lease ends at least this part of the ttl after a record, and at most twice as much. */
 const coarseness = 16;
 /** How long a lease outlives its records, in milliseconds: other readers' clocks may be behind. */
-const marginMs = 60_000;
+const marginMs = 15_000;
 /** etcd deletes all keys of a lease in one transaction. */
 const maxUses = 1_000;
 /** The longest lease that etcd grants, in milliseconds. */

@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/nats";
 import type { LeaderEntry } from "../check-leaders.ts";
 import { machineNow } from "../check-terms.ts";
 import { Ledger } from "../ledger.ts";
+import { syncAt } from "./server.ts";
 
 /** Stands for election as long as it lives, and records its actions as leader. */
-const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
-  servers: string;
+const { url, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
+  url: string;
   directory: string;
   ttlMs: number;
 };
 const ledger = new Ledger(join(directory, `candidate-${process.pid}.ledger`));
-const sync = natsSync({ servers });
+const sync = syncAt(url);
 process.stdout.write("ready\n");
 setInterval(() => {}, 60_000);
 for (;;) {

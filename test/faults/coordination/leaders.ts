@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/nats";
-import { startNats } from "../../../drivers/nats/test/server.ts";
 import { startProgram } from "../../support/argument-program.ts";
 import { checkLeaders, type LeaderEntry } from "../check-leaders.ts";
 import { machineNow } from "../check-terms.ts";
@@ -8,16 +6,20 @@ import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
 import { scratchDirectory } from "../scratch.ts";
 import { until } from "../until.ts";
+import { type StartCoordinationServer, syncAt } from "./server.ts";
 
 const candidateFile = new URL("candidate.ts", import.meta.url).href;
 
 /** Leaders are killed, paused until another leads, and resign. */
-export async function leadersKilled(length: Length): Promise<Figure> {
+export async function leadersKilled(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const [kills, pauses, ttlMs] = length === "long" ? [100, 20, 3_000] : [8, 4, 1_000];
   using scratch = scratchDirectory();
-  await using server = await startNats();
-  const { url: servers } = server;
-  const start = () => startProgram(candidateFile, { servers, directory: scratch.path, ttlMs });
+  await using server = await startServer();
+  const { url } = server;
+  const start = () => startProgram(candidateFile, { url, directory: scratch.path, ttlMs });
   const candidates = await Promise.all([start(), start(), start()]);
   const handOvers: number[] = [];
   let leader = await nextLeader(0);
@@ -69,8 +71,8 @@ export async function leadersKilled(length: Length): Promise<Figure> {
   }
 
   async function usualResignation(): Promise<number> {
-    await using sync = natsSync({ servers });
-    await using other = natsSync({ servers });
+    await using sync = syncAt(url);
+    await using other = syncAt(url);
     const took: number[] = [];
     for (let turn = 0; turn < 10; turn++) {
       const first = await sync.lead("resigning", { ttlMs });

@@ -2,12 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/nats";
-import { startNats } from "../../../drivers/nats/test/server.ts";
 import { startProgram } from "../../support/argument-program.ts";
 import { checkLocks } from "../check-locks.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
+import { type StartCoordinationServer, syncAt } from "./server.ts";
 
 interface Entry {
   readonly kind: "grant" | "fenced" | "unfenced" | "rejected" | "failed";
@@ -18,12 +17,15 @@ interface Entry {
 const clientFile = new URL("lock-client.ts", import.meta.url).href;
 
 /** Holders are paused for longer than their ttl, and write when they wake. */
-export async function lockHoldersPaused(length: Length): Promise<Figure> {
+export async function lockHoldersPaused(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const runMs = length === "long" ? 300_000 : 20_000;
   const ttlMs = 300;
-  const server = await startNats();
+  await using server = await startServer();
   const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));
-  const start = () => startProgram(clientFile, { servers: server.url, directory, ttlMs });
+  const start = () => startProgram(clientFile, { url: server.url, directory, ttlMs });
   try {
     const clients = await Promise.all([start(), start(), start(), start(), start()]);
     const end = performance.now() + runMs;
@@ -53,7 +55,6 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
       holds: fenced.staleWrites === 0 && unfenced.staleWrites > 0 && fenced.repeatedTokens === 0,
     };
   } finally {
-    await server.close();
     rmSync(directory, { recursive: true });
   }
 }
@@ -61,11 +62,14 @@ export async function lockHoldersPaused(length: Length): Promise<Figure> {
 /**
  * The server is down for longer than the ttl of a lock that one process holds and another wants.
  */
-export async function syncAway(length: Length): Promise<Figure> {
+export async function syncAway(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const awayMs = length === "long" ? 30_000 : 5_000;
   const ttlMs = 1_500;
-  const server = await startNats();
-  const [one, two] = [natsSync({ servers: server.url }), natsSync({ servers: server.url })];
+  await using server = await startServer();
+  const [one, two] = [syncAt(server.url), syncAt(server.url)];
   try {
     const lock = await one.lock("work", { ttlMs });
     let toldAfter = Number.POSITIVE_INFINITY;
@@ -89,7 +93,7 @@ export async function syncAway(length: Length): Promise<Figure> {
       }
     })();
     await sleep(500);
-    await server.stop("SIGKILL");
+    await server.kill();
     away = performance.now();
     await sleep(awayMs);
     const meanwhile = grants;
@@ -109,6 +113,5 @@ export async function syncAway(length: Length): Promise<Figure> {
   } finally {
     await one.close();
     await two.close();
-    await server.close();
   }
 }

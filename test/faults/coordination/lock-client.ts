@@ -1,22 +1,22 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsStore, natsSync } from "@micro-es/nats";
 import { MicroError } from "@micro-es/runtime";
 import { Ledger } from "../ledger.ts";
+import { storeAt, syncAt } from "./server.ts";
 
 /**
  * Takes a lock repeatedly and writes under it, once with its fence and once without. It never
  * checks whether it still holds the lock, just as a program that was paused between the check and
  * the write could not.
  */
-const { servers, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
-  servers: string;
+const { url, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
+  url: string;
   directory: string;
   ttlMs: number;
 };
 const ledger = new Ledger(join(directory, `lock-${process.pid}.ledger`));
-const sync = natsSync({ servers });
-const store = natsStore({ servers });
+const sync = syncAt(url);
+const store = storeAt(url);
 process.stdout.write("ready\n");
 const text = new TextEncoder().encode(String(process.pid));
 for (;;) {

@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsStore } from "@micro-es/nats";
 import { MicroError, type Store } from "@micro-es/runtime";
-import { startNats } from "../../../drivers/nats/test/server.ts";
 import type { Figure, Length } from "../figure.ts";
+import { type StartCoordinationServer, storeAt } from "./server.ts";
 
 /** Stores of several connections increment one counter by compare-and-set. */
-export async function racingIncrements(length: Length): Promise<Figure> {
+export async function racingIncrements(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const [writers, each] = length === "long" ? [8, 20_000] : [4, 150];
-  const server = await startNats();
-  const stores = Array.from({ length: writers }, () => natsStore({ servers: server.url }));
+  await using server = await startServer();
+  const stores = Array.from({ length: writers }, () => storeAt(server.url));
   const tries: Tries = { refused: 0, unsure: 0 };
   try {
     const work = stores.map(async (store) => {
@@ -28,7 +30,6 @@ export async function racingIncrements(length: Length): Promise<Figure> {
     };
   } finally {
     for (const store of stores) await store.close();
-    await server.close();
   }
 }
 

@@ -1,24 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { natsSync } from "@micro-es/nats";
-import { startNats } from "../../../drivers/nats/test/server.ts";
 import { startProgram } from "../../support/argument-program.ts";
 import { FaultProxy } from "../../support/proxy.ts";
 import { checkTerms, type Term } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
+import { type StartCoordinationServer, syncAt, through } from "./server.ts";
 
 /** Holders lose their link or are suspended, while others wait for their locks. */
-export async function holdersCutOff(length: Length): Promise<Figure> {
+export async function holdersCutOff(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const [cuts, pauses] = length === "long" ? [500, 50] : [40, 5];
   const ttlMs = 600;
-  await using server = await startNats();
-  await using waiting = natsSync({ servers: server.url });
+  await using server = await startServer();
+  await using waiting = syncAt(server.url);
   let closest = Number.POSITIVE_INFINITY;
   let [overlaps, untold] = [0, 0];
   const holders = 10;
   const cutOff = async (holder: number) => {
     await using proxy = await FaultProxy.start(server.port);
-    await using sync = natsSync({ servers: `nats://127.0.0.1:${proxy.port}` });
+    await using sync = syncAt(through(server, proxy.port));
     for (let cut = 0; cut < cuts / holders; cut++) {
       const id = `lock ${holder}/${cut}`;
       const lock = await sync.lock(id, { ttlMs });
@@ -74,16 +76,19 @@ function standStill(ms: number): void {
 }
 
 /** Holders are killed, and two hundred callers are queued. */
-export async function holdersKilled(length: Length): Promise<Figure> {
+export async function holdersKilled(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const [kills, waiters] = length === "long" ? [40, 200] : [4, 200];
   const ttlMs = 1_000;
-  await using server = await startNats();
-  await using sync = natsSync({ servers: server.url });
+  await using server = await startServer();
+  await using sync = syncAt(server.url);
   let slowest = 0;
   for (let kill = 0; kill < kills; kill++) {
     const id = `lock ${kill}`;
     const holder = await startProgram(new URL("lock-holder.ts", import.meta.url).href, {
-      servers: server.url,
+      url: server.url,
       id,
       ttlMs,
     });
@@ -117,12 +122,15 @@ export async function holdersKilled(length: Length): Promise<Figure> {
 }
 
 /** Former holders release locks that others hold by now. */
-export async function lateUnlocks(length: Length): Promise<Figure> {
+export async function lateUnlocks(
+  startServer: StartCoordinationServer,
+  length: Length,
+): Promise<Figure> {
   const [count, atOnce] = length === "long" ? [10_000, 100] : [500, 50];
   const ttlMs = 100;
-  await using server = await startNats();
-  await using one = natsSync({ servers: server.url });
-  await using two = natsSync({ servers: server.url });
+  await using server = await startServer();
+  await using one = syncAt(server.url);
+  await using two = syncAt(server.url);
   let [refused, kept, next] = [0, 0, 0];
   const work = async () => {
     while (next < count) {
