@@ -44,6 +44,8 @@ export class WebAccess {
   readonly #checksHosts: boolean;
   readonly #isLoopback: boolean;
   readonly #reported = new Set<string>();
+  /** The host that was accepted last, which most requests name. */
+  #lastHost = "";
 
   constructor(options: WebAccessOptions) {
     const { address, hosts = [] } = options;
@@ -65,13 +67,16 @@ export class WebAccess {
    * proceed.
    */
   hostRefusal(host: string | undefined): MicroError | undefined {
-    if (this.#checksHosts && host !== undefined && host !== "" && !this.#acceptsHost(host)) {
-      this.#report(host, this.#options.onRefusedHost);
-      return refused(
-        `the host ${JSON.stringify(host.slice(0, 256))} is not accepted at ${this.#options.address}; allow it by MICRO_HOSTS or the option hosts`,
-      );
+    if (!this.#checksHosts || host === undefined || host === "") return undefined;
+    if (host === this.#lastHost) return undefined;
+    if (this.#acceptsHost(host)) {
+      this.#lastHost = host;
+      return undefined;
     }
-    return undefined;
+    this.#report(host, this.#options.onRefusedHost);
+    return refused(
+      `the host ${JSON.stringify(host.slice(0, 256))} is not accepted at ${this.#options.address}; allow it by MICRO_HOSTS or the option hosts`,
+    );
   }
 
   /**

@@ -21,7 +21,7 @@ import { IncomingEnvelopedUnary } from "./enveloped/incoming-unary.ts";
 import type { CallConnection, IncomingCall } from "./incoming-call.ts";
 import { holdIncomplete, type IncompleteBytes } from "./incomplete-bytes.ts";
 import { methodInPlace, notInJson, protocolOff } from "./refusals.ts";
-import { type RpcRequest, rpcRequest } from "./rpc-request.ts";
+import { type RpcRequest, RpcRequests } from "./rpc-request.ts";
 import { WaitingCall } from "./waiting-call.ts";
 
 const privateFields = [
@@ -67,6 +67,7 @@ export abstract class IncomingConnection implements CallConnection {
   readonly #peer: ConnectionPeer;
   readonly #incomplete: readonly IncompleteBytes[];
   readonly #calls = new Set<IncomingCall>();
+  readonly #requests = new RpcRequests();
   readonly #pending = new PendingAdmissions();
 
   /** @param incomplete count the bytes of incomplete requests, of the connection and the process */
@@ -116,7 +117,7 @@ export abstract class IncomingConnection implements CallConnection {
 
   /** Returns the header of a request that is a call for the dispatcher; undefined for any other. */
   protected requestOf(head: MessageHead, list: HeaderList): RpcRequest | undefined {
-    const request = rpcRequest(head, list);
+    const request = this.#requests.read(head, list);
     if (request === undefined) return undefined;
     request.isAccepted ??= this.#accepts(request);
     return request.isAccepted ? request : undefined;

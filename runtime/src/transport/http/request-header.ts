@@ -4,7 +4,6 @@ import { credentialFrom } from "../admission.ts";
 import { type HeaderLine, metadataFrom } from "../http-headers.ts";
 import type { HeaderField } from "../http2/hpack/header-field.ts";
 import type { HeaderList } from "../http2/hpack/header-list.ts";
-import type { MessageHead } from "../http2/message-head.ts";
 
 /** What the headers of requests have in common, whatever their protocol. */
 export interface RequestHeader {
@@ -77,7 +76,8 @@ export function joinedValue({ fields }: HeaderList, name: string): string | unde
 
 /** Reads what the headers of all protocols have in common. */
 export function readRequestHeader(
-  { path, authority }: MessageHead,
+  path: string,
+  authority: string,
   fields: readonly HeaderField[],
 ): RequestHeader {
   const lines = fields.map(({ name, value }): HeaderLine => [name, value]);

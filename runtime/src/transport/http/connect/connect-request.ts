@@ -19,16 +19,16 @@ export function otherVersion(list: HeaderList): string | undefined {
 }
 
 function connectFields(list: HeaderList, codingName: string, acceptName: string): ProtocolFields {
+  const timeout = joinedValue(list, "connect-timeout-ms");
   return {
-    timeoutMs: timeoutOf(joinedValue(list, "connect-timeout-ms")),
+    timeoutMs: timeout === undefined ? Number.POSITIVE_INFINITY : connectTimeoutMs(timeout),
     coding: joinedValue(list, codingName),
     accepted: joinedValue(list, acceptName),
     acceptName,
   };
 }
 
-/** Returns -1 for a timeout that is malformed. */
-function timeoutOf(text: string | undefined): number {
-  if (text === undefined) return Number.POSITIVE_INFINITY;
+/** Reads a timeout, in milliseconds; -1 if it is malformed. */
+export function connectTimeoutMs(text: string): number {
   return /^\d{1,10}$/.test(text) ? Number(text) : -1;
 }

@@ -15,15 +15,15 @@ export function grpcFields(list: HeaderList): ProtocolFields {
   const timeout = joinedValue(list, "grpc-timeout");
   const acceptName = "grpc-accept-encoding";
   return {
-    timeoutMs: timeout === undefined ? Number.POSITIVE_INFINITY : timeoutOf(timeout),
+    timeoutMs: timeout === undefined ? Number.POSITIVE_INFINITY : grpcTimeoutMs(timeout),
     coding: joinedValue(list, "grpc-encoding"),
     accepted: joinedValue(list, acceptName),
     acceptName,
   };
 }
 
-/** Returns -1 for a timeout that is malformed. */
-function timeoutOf(text: string): number {
+/** Reads a timeout, in milliseconds; -1 if it is malformed. */
+export function grpcTimeoutMs(text: string): number {
   const [, count, unit] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
   return unit === undefined ? -1 : Number(count) * unitMs[unit]!;
 }
