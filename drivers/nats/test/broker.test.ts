@@ -57,6 +57,35 @@ describe.skipIf(skipWithoutNats)("brokers on NATS", () => {
     for (const broker of brokers) await broker.close();
   });
 
+  test("JetStream holds a limited amount of events that are not awaited", async () => {
+    await using broker = jetstreamBroker({
+      servers: server.url,
+      stream: "flood",
+      prefix: "flood",
+      storage: "memory",
+      timeoutMs: 60_000,
+      logger,
+    });
+    const event = { ...textEvent, body: new Uint8Array(900_000) };
+    await broker.publish("floods", event);
+    const aborted = new AbortController();
+    const results = await Promise.allSettled(
+      Array.from({ length: 200 }, (_, index) =>
+        broker.publish("floods", event, index % 2 === 0 ? {} : { signal: aborted.signal }),
+      ),
+    );
+    const refused = results.filter((it) => it.status === "rejected");
+    // 64 MiB hold 74 events.
+    expect(refused).toHaveLength(126);
+    expect(results.findIndex((it) => it.status === "rejected")).toBe(74);
+    for (const { reason } of refused) {
+      expect(reason).toMatchObject({ code: "resource_exhausted", outcome: "not-executed" });
+      expect(reason.message).toContain("await publications before publishing more");
+    }
+    // Stored events make room.
+    await broker.publish("floods", event);
+  });
+
   test("takes the events of a Go service, and sends JSON that Go accepts", async () => {
     const go = await connect({ servers: server.url });
     await using broker = natsBroker({ servers: server.url, format: "go-micro", logger });

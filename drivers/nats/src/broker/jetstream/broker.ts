@@ -1,15 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
-import {
-  type Broker,
-  type DeadLetters,
-  type EventHandler,
-  MicroError,
-  type PublishOptions,
-  type SubscribeOptions,
-  type Subscription,
+import type {
+  Broker,
+  DeadLetters,
+  EventHandler,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
 } from "@micro-es/runtime";
 import {
-  abortedPublication,
   type BrokerGuarantees,
   checkOptions,
   DeliveryQueue,
@@ -21,23 +19,18 @@ import {
   oneOf,
   subscribeKinds,
   text,
-  throwIfAborted,
-  untilAborted,
-  waitUntilAborted,
-  withCancellation,
 } from "@micro-es/runtime/driver";
-import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from "nats";
 import { NatsBucket } from "../../link/bucket.ts";
-import { isNobodyThere, isNotFound, natsFailure } from "../../link/failure.ts";
 import { replicas } from "../../link/option-kinds.ts";
 import { checkBucketName, encodeToken } from "../../link/token.ts";
 import { EventDriver, type EventDriverOptions, eventDriverKinds } from "../event-driver.ts";
-import { checkSubject, defaultMaxNatsEventBytes, encodeHeaders } from "../message.ts";
-import { encodedHeaders } from "../publish-message.ts";
+import { checkSubject, defaultMaxNatsEventBytes } from "../message.ts";
+import { EventStream, noKey, partitions, week } from "./event-stream.ts";
 import { HandlingCounts } from "./handling-counts.ts";
-import { StoreRequests } from "./store-requests.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
 import { StreamDeadLetters } from "./stream-dead-letters.ts";
+import { StreamPublisher } from "./stream-publisher.ts";
+
 /** Options of {@link jetstreamBroker}. */
 export type JetStreamBrokerOptions = EventDriverOptions & {
   /**
@@ -75,33 +68,14 @@ export type JetStreamBrokerOptions = EventDriverOptions & {
   readonly ackWaitMs?: number;
 };
 
-/** The progress of a publication, for one that is aborted. */
-interface PublishProgress {
-  /** Whether an earlier attempt may have stored the event. */
-  isUnsure: boolean;
-  isSending: boolean;
-}
-
-const week = 7 * 24 * 3_600_000;
-/**
- * The timeout of the first publish attempt, in milliseconds. An attempt without a response is
- * repeated with the same id and twice the time, so that an overloaded server is not loaded further.
- */
-const firstTryMs = 1_500;
-/**
- * An attempt with less time left would more likely time out than get a response, in milliseconds.
- */
-const leastTryMs = 200;
-/** The first wait between attempts, in milliseconds; each is twice the previous one. */
-const firstPauseMs = 50;
-const longestPauseMs = 250;
-
 /**
  * A broker on NATS JetStream: at least once. Publishing resolves when the stream has stored the
  * event. A queue group is a durable consumer, which keeps its position while it has no members; a
  * subscription without a queue group receives events from when it starts. A failed handling is
  * retried here; the event of a process that dies is redelivered elsewhere, after `ackWaitMs`.
  * Handlers may take as long as they like.
+ *
+ * Events of 64 MiB may wait to be stored; publishing more is `resource_exhausted`.
  *
  * An event that is published twice with one id on one topic is stored once.
  *
@@ -136,31 +110,27 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
   readonly guarantees: BrokerGuarantees;
   readonly deadLetters: DeadLetters;
   readonly #options: JetStreamBrokerOptions;
-  readonly #stream: string;
-  readonly #prefix: string;
+  readonly #stream: EventStream;
   readonly #counts: HandlingCounts;
-  readonly #requests: StoreRequests;
-  #ready: Promise<void> | undefined;
-  /** Whether {@link #ready} has been fulfilled. */
-  #isReady = false;
+  readonly #publisher: StreamPublisher;
 
   constructor(options: JetStreamBrokerOptions) {
     super(options);
     this.#options = options;
-    this.#stream = options.stream ?? "micro-events";
-    this.#prefix = options.prefix ?? "micro.events";
-    checkBucketName(this.#stream);
-    checkSubject(this.#prefix);
+    const { stream = "micro-events", prefix = "micro.events" } = options;
+    checkBucketName(stream);
+    checkSubject(prefix);
+    this.#stream = new EventStream(this.link, stream, prefix, options);
     const { maxAgeMs = week, storage = "file", replicas = 1 } = options;
-    const bucket = `${this.#stream}-handlings`;
+    const bucket = `${stream}-handlings`;
     this.#counts = new HandlingCounts(
       new NatsBucket(this.link, bucket, { storage, replicas, maxAgeMs }),
     );
-    this.#requests = new StoreRequests(this.link, Math.min(firstTryMs, this.link.timeoutMs));
+    this.#publisher = new StreamPublisher(this.link, this.#stream);
     this.deadLetters = new StreamDeadLetters({
       link: this.link,
-      stream: this.#stream,
-      prefix: this.#prefix,
+      stream,
+      prefix,
       maxEventBytes: options.maxEventBytes ?? defaultMaxNatsEventBytes,
       check: (what, signal) => this.check(what, signal),
       publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
@@ -197,8 +167,8 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
       (part) =>
         new StreamConsumer({
           link: this.link,
-          stream: this.#stream,
-          subject: this.#subject(topic, part),
+          stream: this.#stream.name,
+          subject: this.#stream.subject(topic, part),
           topic,
           consumer: part === "*" ? name : `${name}=_${part}`,
           durable: queue !== undefined,
@@ -216,7 +186,7 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     this.sources.set(subscription, consumers);
     subscription.closeOn(options.signal);
     const setUp = async () => {
-      await this.#open();
+      await this.#stream.open();
       await this.link.live(what);
       await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
     };
@@ -234,187 +204,18 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     super.forget(subscription);
   }
 
-  #subject(topic: string, part: string): string {
-    return `${this.#prefix}.${topic}.${part}`;
-  }
-
-  /**
-   * Publishes until the stream confirms that it has the event, or time is up. Its id, and for a
-   * dead letter the group that gave up, distinguish a repetition from another event.
-   */
   protected override send(
     record: EventRecord,
     options: PublishOptions,
     queue?: string,
   ): Promise<void> {
-    const { signal, context } = options;
-    const isSimple = signal === undefined && context === undefined && this.#isReady;
-    const connection = isSimple ? this.link.liveNow : undefined;
-    if (connection === undefined) return this.#sendOrAbort(record, options, queue);
-    const giveUpAt = performance.now() + this.link.timeoutMs;
-    return new Promise<void>((resolve, reject) => {
-      this.#requests.send(
-        connection,
-        this.#subject(record.topic, partOf(record.key)),
-        encodeHeaders(record, messageId(record, queue)),
-        record.body,
-        {
-          stored: resolve,
-          failed: (isUnsure) => {
-            const progress = { isUnsure, isSending: false };
-            this.#store(record, queue, progress, undefined, giveUpAt).then(resolve, reject);
-          },
-        },
-      );
-    });
-  }
-
-  async #sendOrAbort(
-    record: EventRecord,
-    options: PublishOptions,
-    queue: string | undefined,
-  ): Promise<void> {
-    const giveUpAt = performance.now() + this.link.timeoutMs;
-    await withCancellation(options, async (signal) => {
-      throwIfAborted(signal);
-      const progress: PublishProgress = { isUnsure: false, isSending: false };
-      await untilAborted(this.#store(record, queue, progress, signal, giveUpAt), signal, {
-        error: (reason) => abortedPublication(reason, progress.isUnsure || progress.isSending),
-      });
-    });
-  }
-
-  async #store(
-    record: EventRecord,
-    queue: string | undefined,
-    progress: PublishProgress,
-    signal: AbortSignal | undefined,
-    giveUpAt: number,
-  ): Promise<void> {
-    const what = `publish on ${record.topic}`;
-    let tryMs = progress.isUnsure ? 2 * firstTryMs : firstTryMs;
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
-      try {
-        await this.#open();
-        await this.link.live(what);
-        const jetstream = await this.link.jetstream();
-        // The caller no longer waits for it.
-        if (signal?.aborted === true) return;
-        const subject = this.#subject(record.topic, partOf(record.key));
-        progress.isSending = true;
-        const kept = jetstream.publish(subject, record.body, {
-          headers: encodedHeaders(encodeHeaders(record, messageId(record, queue))),
-          timeout: Math.max(leastTryMs, Math.min(tryMs, giveUpAt - performance.now())),
-        });
-        await this.link.response(kept);
-        return;
-      } catch (error) {
-        // The stream may have been lost with its server's data; it is created again then.
-        if (isNobodyThere(error)) this.#forgetStream();
-        const failure = natsFailure(error, what);
-        progress.isSending = false;
-        if (failure.outcome !== "not-executed") {
-          progress.isUnsure = true;
-          tryMs *= 2;
-        }
-        const pause = pauseMs * (0.75 + 0.5 * Math.random());
-        const late = giveUpAt - performance.now() < pause + leastTryMs;
-        // While the connection is lost only the outcome of an earlier attempt, which may have
-        // stored the event, is waited for.
-        const lost = !progress.isUnsure && this.link.status.state === "lost";
-        if (failure.code !== "unavailable" || late || lost || this.link.closed) {
-          // The outcome of an earlier attempt is unknown, whatever the last one reports.
-          throw new MicroError(failure.code, failure.message, {
-            cause: error,
-            outcome: progress.isUnsure ? "unknown" : "not-executed",
-          });
-        }
-        await waitUntilAborted(signal, (done) => {
-          const timer = setTimeout(done, pause);
-          return () => clearTimeout(timer);
-        });
-        if (signal?.aborted === true) return;
-      }
-    }
-  }
-
-  /** Creates the stream if it does not exist. */
-  #open(): Promise<void> {
-    this.#ready ??= this.#make().then(
-      () => {
-        this.#isReady = true;
-      },
-      (error) => {
-        this.#forgetStream();
-        throw natsFailure(error, `open the NATS stream ${this.#stream}`);
-      },
-    );
-    return this.#ready;
-  }
-
-  #forgetStream(): void {
-    this.#ready = undefined;
-    this.#isReady = false;
+    return this.#publisher.send(record, options, queue);
   }
 
   protected override async end(): Promise<void> {
     await super.end();
-    await this.#requests.close();
+    await this.#publisher.close();
   }
-
-  async #make(): Promise<void> {
-    const manager = await this.link.manager();
-    const {
-      storage = "file",
-      replicas = 1,
-      maxAgeMs = week,
-      duplicateWindowMs = 120_000,
-    } = this.#options;
-    try {
-      await this.link.response(manager.streams.info(this.#stream));
-      return;
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    try {
-      const made = manager.streams.add({
-        name: this.#stream,
-        subjects: [`${this.#prefix}.>`],
-        storage: storage === "file" ? StorageType.File : StorageType.Memory,
-        num_replicas: replicas,
-        max_age: nanos(maxAgeMs),
-        duplicate_window: nanos(Math.min(duplicateWindowMs, maxAgeMs)),
-        retention: RetentionPolicy.Limits,
-        discard: DiscardPolicy.Old,
-      });
-      await this.link.response(made);
-    } catch (error) {
-      await manager.streams.info(this.#stream).catch(() => {
-        throw error;
-      });
-    }
-  }
-}
-
-/** Identifies an event to the stream: its id, and for a dead letter the group that rejected it. */
-function messageId({ topic, id, replay }: EventRecord, queue: string | undefined): string {
-  let identity = `${topic}/${id}`;
-  if (replay !== undefined) identity += `/${replay}`;
-  return queue === undefined ? identity : `${identity}/${queue}`;
-}
-
-/** The last part of the subject of events without a key. */
-const noKey = "none";
-/**
- * The last parts of the subjects of events with a key. Their number must never change: a key always
- * maps to the same one.
- */
-const partitions: readonly string[] = Array.from({ length: 16 }, (_, index) => `k${index}`);
-
-function partOf(key: string | undefined): string {
-  if (key === undefined) return noKey;
-  const [first = 0] = createHash("sha256").update(key).digest();
-  return partitions[first % partitions.length] ?? noKey;
 }
 
 /**
