@@ -79,7 +79,9 @@ try {
     try {
       for (const peer of peers) servers.push(await start(peer, tls));
       for (const inFlight of values["in-flight"]) {
-        cells.push(await measure(servers, Number(inFlight), tls));
+        const cell = await measure(servers, Number(inFlight), tls);
+        cells.push(cell);
+        if (values.json) console.log(JSON.stringify(cell));
       }
     } finally {
       for (const server of servers) await server.stop();
@@ -89,8 +91,7 @@ try {
   await rm(scratch, { recursive: true });
 }
 
-if (values.json) for (const cell of cells) console.log(JSON.stringify(cell));
-else print();
+if (!values.json) print();
 if (values.check && !cells.every(reached)) process.exitCode = 1;
 
 async function start(peer: Contender, tls: Credentials | undefined): Promise<Server> {
