@@ -140,6 +140,7 @@ export class CallCredentials {
     channel: Channel,
   ): void {
     if (credential === undefined) return;
+    checkIssued(credential, service);
     const refusal = notForService(credential, service) ?? refused;
     if (refusal !== undefined) {
       throw withoutCredential(
@@ -215,6 +216,23 @@ function sourceFailed(reason: unknown, service: string): MicroError {
       outcome: "not-executed",
       cause,
     }),
+  );
+}
+
+/** An application's source may return anything. */
+function checkIssued(credential: unknown, service: string): asserts credential is IssuedCredential {
+  const { scheme, token, services } = Object(credential) as {
+    [K in keyof IssuedCredential]?: unknown;
+  };
+  const isIssued = scheme === "bearer" && typeof token === "string" && token !== "";
+  if (isIssued && (services === undefined || services instanceof Set)) return;
+  throw sourceFailed(
+    new MicroError(
+      "internal",
+      'the credential source must return undefined or { scheme: "bearer", token, services }, with a ' +
+        "text as token and a Set or undefined as services",
+    ),
+    service,
   );
 }
 

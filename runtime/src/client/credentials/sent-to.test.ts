@@ -229,6 +229,23 @@ test("a token goes only to the services that it is for", async () => {
   expect(arrived).toHaveLength(3);
 });
 
+test.each<[string, unknown]>([
+  ["null", null],
+  ["an empty object", {}],
+  ["a token alone", { token }],
+  ["a token that is not a text", { scheme: "bearer", token: 1, services: undefined }],
+  ["services that are a list", { scheme: "bearer", token, services: ["echo"] }],
+  ["a promise of a text", Promise.resolve(token)],
+])("a source of an application that returns %s fails the call", async (_, returned) => {
+  const { address, arrived } = await serve(false, "127.0.0.1");
+  const call = await clientOf(address, tcpTransport());
+  const error = await errorOf(call({ credentials: { credential: () => returned as never } }));
+  expect(error).toMatchObject({ code: "internal", outcome: "not-executed" });
+  expect(error.message).toContain("the credential source must return");
+  expect(error.message).not.toContain(token);
+  expect(arrived).toEqual([]);
+});
+
 test.each(["", [], 1])("an identity of a service that is %j is refused", async (identity) => {
   const { address } = await serve(true, "127.0.0.1");
   const transport = tcpTransport({ tls: { client: { identityOf: () => identity as string } } });
