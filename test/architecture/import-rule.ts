@@ -182,7 +182,7 @@ export const rooms: readonly Room[] = [
     folder: "drivers/consul/src",
     layer: 13,
     wires: true,
-    implementations: ["registry"],
+    implementations: ["registry", "sync", "config"],
     packages: runtimeForDrivers,
   },
 ];

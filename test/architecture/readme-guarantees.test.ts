@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { consulRegistry } from "@micro-es/consul";
+import { consulRegistry, consulSource, consulSync } from "@micro-es/consul";
 import { etcdRegistry, etcdSource, etcdStore, etcdSync } from "@micro-es/etcd";
 import {
   goMicroNatsRegistry,
@@ -66,12 +66,14 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "fileSync()": fileSync({ path: folder }),
   "natsSync()": natsSync(),
   "etcdSync()": etcdSync(),
+  "consulSync()": consulSync(),
   "memorySource()": memorySource(),
   "envSource()": envSource({ prefix: "SHOP_" }),
   "flagsSource()": flagsSource(),
   "fileSource()": fileSource(join(folder, "config.yaml"), { required: false }),
   "natsSource()": natsSource(),
   "etcdSource()": etcdSource(),
+  "consulSource()": consulSource(),
   "localRuntime()": localRuntime(),
 };
 

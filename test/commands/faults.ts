@@ -14,6 +14,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    consul: {
+      summary: "break a real Consul while services are registered in it",
+      program: "test/faults/run.ts",
+      args: ["consul"],
+      options,
+      operands,
+    },
     etcd: {
       summary: "break a real etcd while services are registered in it",
       program: "test/faults/run.ts",

@@ -47,6 +47,7 @@ export const suites: readonly Suite[] = [
   { name: "etcd", runs: { project: "etcd*" }, from: "ci" },
   script("etcd-faults", "faults", "etcd"),
   { name: "consul", runs: { project: "consul" }, from: "ci" },
+  script("consul-faults", "faults", "consul"),
   script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

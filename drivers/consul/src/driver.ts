@@ -7,20 +7,25 @@ import {
   omitUndefined,
   readParameters,
 } from "@micro-es/runtime/driver";
+import { consulSource } from "./config/source.ts";
 import { ConsulLink } from "./link/link.ts";
 import type { ConsulTlsOptions } from "./link/options.ts";
 import { consulRegistry } from "./registry/registry.ts";
+import { consulSync } from "./sync/sync.ts";
 
 /**
- * The Consul driver for `createService({ drivers: [consul] })`: `consul://token@host:8500`, and
- * `consuls://` for TLS. The host is the agent of this machine, by default `127.0.0.1:8500`; the
- * token is optional. Parameters: `datacenter`; `timeout` and `startTimeout` as durations (`5s`);
- * for TLS `ca`, `cert` and `key`, the paths of PEM files.
+ * The Consul driver for `createService({ drivers: [consul] })`: `consul://token@host:8500/fleet`,
+ * and `consuls://` for TLS. The host is the agent of this machine, by default `127.0.0.1:8500`; the
+ * token is optional. The path is the fleet, by default `micro`: sync and config have the keys below
+ * their names in it, such as `micro/sync`. Parameters: `prefix`, the part of the configuration to
+ * read, such as `shop` for the keys below `micro/config/shop`; `datacenter`; `timeout` and
+ * `startTimeout` as durations (`5s`); for TLS `ca`, `cert` and `key`, the paths of PEM files.
  */
 export const consul: Driver = {
   schemes: ["consul", "consuls"],
   open(url, context) {
-    const { datacenter, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { prefix, datacenter, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+      prefix: anyText,
       datacenter: anyText,
       timeout: durationText,
       startTimeout: durationText,
@@ -31,7 +36,6 @@ export const consul: Driver = {
     if (url.password !== undefined) {
       throw invalid("Consul takes a token and no password: consul://token@host");
     }
-    if (url.path !== "") throw invalid("the URL of a Consul agent has no path");
     const isEncrypted = url.scheme === "consuls";
     if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
       throw invalid("ca, cert and key are for TLS; use consuls://");
@@ -47,8 +51,12 @@ export const consul: Driver = {
       }),
       ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
     });
+    const fleet = url.path.replace(/^\/|\/$/g, "") || "micro";
+    const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;
     return {
       registry: () => consulRegistry({ link }),
+      sync: () => consulSync({ link, prefix: `${fleet}/sync` }),
+      config: () => consulSource({ link, prefix: config }),
       close: () => link.close(),
     };
   },

@@ -1,5 +1,5 @@
 import { consul } from "@micro-es/consul";
-import { createClient, createService, silentLogger } from "@micro-es/runtime";
+import { createClient, createService, read, silentLogger } from "@micro-es/runtime";
 import { echo } from "@micro-es/test-support/echo";
 import { describe, expect, test } from "vitest";
 import { ConsulAdmin } from "./admin.ts";
@@ -8,23 +8,33 @@ import { skipWithoutConsul, startConsul } from "./server.ts";
 const logger = silentLogger;
 
 describe.skipIf(skipWithoutConsul)("Consul, chosen by a URL", () => {
-  test("is the registry of a service", async () => {
+  test("is all parts of a service, with the keys below the path of the URL", async () => {
     await using server = await startConsul();
-    const MICRO_REGISTRY = `consul://127.0.0.1:${server.port}?timeout=2s`;
+    const url = `consul://127.0.0.1:${server.port}/fleets/a?timeout=20s&prefix=shop`;
+    const admin = new ConsulAdmin(server.url);
+    await admin.put("kv/fleets/a/config/shop/port", "8080");
     const options = { drivers: [consul], logger };
     await using service = createService({
       ...options,
       name: "echo",
-      environment: { MICRO_REGISTRY, MICRO_ADDRESS: "127.0.0.1:0", MICRO_BROKER: "memory:" },
+      environment: {
+        MICRO_BACKEND: url,
+        MICRO_STORE: "memory:",
+        MICRO_ADDRESS: "127.0.0.1:0",
+        MICRO_BROKER: "memory:",
+      },
     });
     service.server.unary(echo.once, ({ text }) => ({ text }));
     await service.start();
-    expect(service.registry.name).toBe("consul");
-    const client = createClient({ ...options, environment: { MICRO_REGISTRY } });
+    expect([service.registry.name, service.sync.name]).toEqual(["consul", "consul"]);
+    expect(service.config?.get("port", read.integer)).toBe(8080);
+    const lock = await service.sync.lock("orders");
+    expect(await admin.read("kv/fleets/a/sync?keys")).toHaveLength(1);
+    await lock.unlock();
+    const client = createClient({ ...options, environment: { MICRO_REGISTRY: url } });
     expect((await client.unary(echo.once, { text: "x" })).text).toBe("x");
     await client.close();
     const [node] = await service.registry.get("echo");
-    const admin = new ConsulAdmin(server.url);
     expect(await admin.service(node?.id ?? "")).toMatchObject({ Service: "echo" });
     await service.close();
     expect(await admin.service(node?.id ?? "")).toBeUndefined();
@@ -37,7 +47,6 @@ test.each([
   ["consul://host?ca=/ca.pem", /are for TLS; use consuls/],
   ["consuls://host?ca=/nowhere.pem", /cannot read the file of ca: ENOENT/],
   ["consul://ada:secret@host", /takes a token and no password/],
-  ["consul://host/path", /has no path/],
   ["consul://a,b", /one host|several hosts/],
 ])("refuses the URL %s", (MICRO_REGISTRY, message) => {
   const make = () => createClient({ drivers: [consul], environment: { MICRO_REGISTRY }, logger });

@@ -5,13 +5,8 @@ import {
   type MicroError,
   type Node,
 } from "@micro-es/runtime";
-import {
-  type Backoff,
-  backoffMs,
-  maxNodesPerService,
-  pauseUntilAborted,
-  WatchedNodes,
-} from "@micro-es/runtime/driver";
+import { maxNodesPerService, WatchedNodes } from "@micro-es/runtime/driver";
+import { FollowedQuery, shortGapMs } from "../link/followed-query.ts";
 import type { ConsulLink } from "../link/link.ts";
 import { type Instance, type Reading, readService } from "./reading.ts";
 import { decodeService, type NodeRecord } from "./record.ts";
@@ -27,17 +22,11 @@ interface Decoded {
   readonly record: NodeRecord | undefined;
 }
 
-/** Shorter gaps end no registration: renewals come at a third of the ttl. */
-const shortGapMs = 1_000;
 /**
  * For this long after a gap, nodes that disappear are likely to come back: their checks could not
  * be renewed, or their agent forgot them.
  */
 const holdMs = 5_000;
-/** Least time between the beginnings of two queries, for services that change all the time. */
-const leastGapMs = 50;
-/** After a response that refuses the query. */
-const refused: Backoff = { firstMs: 500, factor: 2, mostMs: 5_000, jitter: 0.3 };
 
 /**
  * The nodes of one service, followed by blocking queries as long as they are requested. While
@@ -48,13 +37,10 @@ export class FollowedService {
   readonly nodes: WatchedNodes = new WatchedNodes();
   /** When it was last requested. */
   usedAt: Deadline = performance.now();
-  readonly #link: ConsulLink;
   readonly #service: string;
   readonly #logger: Logger;
-  readonly #waitMs: () => number;
   readonly #onHeld: (until: Deadline) => void;
-  readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  readonly #query: FollowedQuery<Reading>;
   /** By agent and id. */
   #decoded = new Map<string, Decoded>();
   /** The ttl of each node, by id. */
@@ -62,10 +48,9 @@ export class FollowedService {
   /** Nodes that Consul does not list as alive, by id, and until when they are kept. */
   readonly #held = new Map<string, Deadline>();
   readonly #waiting = new Set<Waiting>();
-  /** Of the last reading; 0 for none that the next one may follow. */
-  #index = 0;
   #holdUntil: Deadline = Number.NEGATIVE_INFINITY;
   #isKnown = false;
+  #warnedRefused = false;
   #warnedFull = false;
   #warnedInvalid = false;
 
@@ -77,12 +62,18 @@ export class FollowedService {
     waitMs: () => number,
     onHeld: (until: Deadline) => void,
   ) {
-    this.#link = link;
     this.#service = service;
     this.#logger = logger;
-    this.#waitMs = waitMs;
     this.#onHeld = onHeld;
-    this.#running = this.#follow();
+    this.#query = new FollowedQuery<Reading>(
+      link,
+      (after, signal) => readService(link, service, { after, waitMs: waitMs(), signal }),
+      {
+        read: (reading, isSnapshot) => this.#apply(reading, isSnapshot),
+        failed: (reason, isRefused) => this.#failed(reason, isRefused),
+        resumed: () => this.#expectReturns(),
+      },
+    );
   }
 
   /** Resolves when the nodes are known. @throws MicroError when they cannot be determined now. */
@@ -98,15 +89,14 @@ export class FollowedService {
 
   /** Takes what was read elsewhere in this process, unless it is older than what is known. */
   accept(reading: Reading): void {
-    if (this.#index === 0 || reading.index < this.#index) return;
-    this.#apply(reading, false);
+    this.#query.accept(reading);
   }
 
   /** Removes nodes that did not come back; returns when the next one is due. */
   expire(now: Deadline): Deadline {
     let next = Number.POSITIVE_INFINITY;
     for (const [id, until] of this.#held) {
-      if (until <= now && this.#index > 0) {
+      if (until <= now && this.#query.isCurrent) {
         this.#held.delete(id);
         this.nodes.delete(id);
       } else {
@@ -118,63 +108,18 @@ export class FollowedService {
   }
 
   async close(): Promise<void> {
-    this.#ending.abort();
     this.nodes.end();
     this.#settleWaiting((waiting) => waiting.resolve());
-    await this.#running;
-  }
-
-  async #follow(): Promise<void> {
-    const { signal } = this.#ending;
-    let refusals = 0;
-    while (!signal.aborted) {
-      const began = performance.now();
-      try {
-        await this.#read(signal);
-        refusals = 0;
-        const leftMs = began + leastGapMs - performance.now();
-        if (leftMs > 0) await pauseUntilAborted(leftMs, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        const failedAt = performance.now();
-        const reason = asMicroError(error, "unavailable");
-        this.#index = 0;
-        this.#settleWaiting((waiting) => waiting.reject(reason));
-        if (this.#link.connected) {
-          if (++refusals === 1) this.#warnRefused(reason);
-          await pauseUntilAborted(backoffMs(refused, refusals, Math.random), signal);
-        } else {
-          await this.#link.untilConnected(signal);
-        }
-        // An agent that did not respond in time may have been silent for long.
-        const gapMs = performance.now() - failedAt;
-        if (reason.code === "deadline_exceeded" || gapMs > shortGapMs) this.#expectReturns();
-      }
-    }
+    await this.#query.close();
   }
 
   #expectReturns(): void {
     this.#holdUntil = performance.now() + holdMs;
   }
 
-  async #read(signal: AbortSignal): Promise<void> {
-    const after = this.#index;
-    const reading = await readService(this.#link, this.#service, {
-      after,
-      waitMs: this.#waitMs(),
-      signal,
-    });
-    if (signal.aborted) return;
-    // The servers lost their data, or this one is behind: only the leader's state is current then.
-    if (after > 0 && reading.index < after) {
-      this.#index = 0;
-      this.#expectReturns();
-    } else if (after === 0 || reading.index >= this.#index) {
-      this.#apply(reading, after === 0);
-    }
-  }
-
-  #apply({ index, instances }: Reading, isSnapshot: boolean): void {
+  #apply({ instances }: Reading, isSnapshot: boolean): void {
+    // After a loss of data, an index may come back with other contents.
+    if (isSnapshot) this.#decoded = new Map();
     const nodes = this.#live(instances);
     const now = performance.now();
     for (const node of this.nodes.list()) {
@@ -195,8 +140,7 @@ export class FollowedService {
       for (const { id } of this.nodes.list()) if (!nodes.has(id)) this.nodes.delete(id);
       for (const node of nodes.values()) this.nodes.put(node);
     }
-    // A query that waits for a change after 0 would not wait.
-    this.#index = Math.max(index, 1);
+    this.#warnedRefused = false;
     if (this.#isKnown) return;
     this.#isKnown = true;
     this.#settleWaiting((waiting) => waiting.resolve());
@@ -209,8 +153,7 @@ export class FollowedService {
     const modified = new Map<string, number>();
     for (const instance of instances) {
       const key = JSON.stringify([instance.agent, instance.service.id]);
-      // After a loss of data, an index may come back with other contents.
-      const known = this.#index === 0 ? undefined : this.#decoded.get(key);
+      const known = this.#decoded.get(key);
       const isSame = known !== undefined && known.modified === instance.modified;
       const entry = isSame
         ? known
@@ -252,7 +195,10 @@ export class FollowedService {
     }
   }
 
-  #warnRefused(error: MicroError): void {
+  #failed(error: MicroError, isRefused: boolean): void {
+    this.#settleWaiting((waiting) => waiting.reject(error));
+    if (!isRefused || this.#warnedRefused) return;
+    this.#warnedRefused = true;
     this.#logger.warn(
       { service: this.#service, error },
       "Consul refuses to list the nodes of a service; trying again",

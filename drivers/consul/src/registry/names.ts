@@ -1,5 +1,5 @@
+import { isObject, parse } from "../link/json.ts";
 import type { ConsulLink } from "../link/link.ts";
-import { isObject, parse } from "./reading.ts";
 import { hasVersion } from "./tags.ts";
 
 /**

@@ -1,4 +1,6 @@
 import { MicroError } from "@micro-es/runtime";
+import type { Indexed } from "../link/followed-query.ts";
+import { isObject, parse } from "../link/json.ts";
 import type { ConsulLink } from "../link/link.ts";
 import type { ConsulService } from "./record.ts";
 
@@ -14,8 +16,7 @@ export interface Instance {
 }
 
 /** The instances of a service at one index. */
-export interface Reading {
-  readonly index: number;
+export interface Reading extends Indexed {
   readonly instances: readonly Instance[];
 }
 
@@ -80,16 +81,4 @@ function instanceOf(entry: unknown): Instance[] {
       isAlive: !checks.some((check) => isObject(check) && check.Status === "critical"),
     },
   ];
-}
-
-export function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new MicroError("internal", "Consul responded with text that is not JSON", { cause });
-  }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { asMicroError, type Logger, MicroError, type Node } from "@micro-es/runtime";
 import { backoffMs, Closable, type Registration, untilAborted } from "@micro-es/runtime/driver";
+import { isObject, parse } from "../link/json.ts";
 import type { ConsulLink } from "../link/link.ts";
-import { isObject, parse, type Reading, readService } from "./reading.ts";
+import { type Reading, readService } from "./reading.ts";
 import { checkIdOf, encodeRegistration, serviceIdOf } from "./record.ts";
 
 /** Spreads the renewals of all nodes after a reconnection. */

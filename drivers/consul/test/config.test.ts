@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { consulSource } from "@micro-es/consul";
+import { configSourceContract } from "@micro-es/contract/config";
+import { loadConfig, read, silentLogger } from "@micro-es/runtime";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ConsulAdmin } from "./admin.ts";
+import { keysFixture } from "./config-keys.ts";
+import { type ConsulServer, skipWithoutConsul, startConsul } from "./server.ts";
+
+describe.skipIf(skipWithoutConsul)("config source in Consul", () => {
+  let server: ConsulServer;
+  let admin: ConsulAdmin;
+  let prefixes = 0;
+  beforeAll(async () => {
+    server = await startConsul();
+    admin = new ConsulAdmin(server.url);
+  });
+  afterAll(() => server?.close());
+
+  const nextPrefix = () => `apps/${prefixes++}`;
+  const fixture = () => keysFixture({ address: server.url }, nextPrefix(), admin);
+  for (const { name, run } of configSourceContract(fixture)) test(name, run);
+
+  test("reads keys as paths, and values as JSON", async () => {
+    const prefix = nextPrefix();
+    const values = {
+      "/database/": "",
+      "/database/host": "db.example",
+      "/database/pool": "10",
+      "/features": '{"beta":true}',
+      "/gone": "1",
+      "-2/other": "1",
+      "0": "1",
+    };
+    for (const [name, value] of Object.entries(values)) {
+      await admin.put(`kv/${prefix}${name}`, value);
+    }
+    await admin.delete(`kv/${prefix}/gone`);
+    await using source = consulSource({ address: server.url, prefix });
+    expect(await source.load()).toEqual({
+      database: { host: "db.example", pool: 10 },
+      features: { beta: true },
+    });
+    await admin.put(`kv/${prefix}/database/host/port`, "1");
+    await expect(source.load()).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(source.state).toBe("degraded");
+  });
+
+  test("values that are changed in one transaction become visible together", async () => {
+    const prefix = nextPrefix();
+    const put = (value: string) =>
+      admin.put(
+        "txn",
+        ["a", "b", "c", "d"].map((name) => {
+          const Value = Buffer.from(value).toString("base64");
+          return { KV: { Verb: "set", Key: `${prefix}/${name}`, Value } };
+        }),
+      );
+    await put("0");
+    await using source = consulSource({ address: server.url, prefix });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    await source.load();
+    const writing = (async () => {
+      for (let turn = 1; turn <= 100; turn++) await put(`${turn}`);
+    })();
+    for (let last = 0; last < 100; ) {
+      const { value } = await changes.next();
+      expect(new Set(Object.values(value)).size).toBe(1);
+      last = Number(value.a);
+    }
+    await writing;
+    await changes.return?.();
+  });
+
+  test("the deletion of the last key is a change", async () => {
+    const prefix = nextPrefix();
+    await admin.put(`kv/${prefix}/only`, "1");
+    await using source = consulSource({ address: server.url, prefix });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    expect(await source.load()).toEqual({ only: 1 });
+    const next = changes.next();
+    await admin.delete(`kv/${prefix}/only`);
+    expect((await next).value).toEqual({});
+    await changes.return?.();
+  });
+
+  test("stays in force while its agent is down, even after a restart, and resumes when it is back", async () => {
+    await using away = await startConsul();
+    const directory = mkdtempSync(join(tmpdir(), "micro-consul-config-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const write = (value: string) =>
+      new ConsulAdmin(away.url).put("kv/micro/config/database/host", value);
+    await write("first");
+    const start = () =>
+      loadConfig([consulSource({ address: away.url, startTimeoutMs: 1_000 })], {
+        logger: silentLogger,
+        lastKnownGood: join(directory, "last-known-good.json"),
+      });
+    const before = await start();
+    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
+    await away.stop();
+    await expect.poll(() => before.state).toBe("degraded");
+    expect(before.snapshot.stale).toEqual(["consul:micro/config"]);
+    expect(before.get("database.host", read.text)).toBe("first");
+    await before.close();
+    await using after = await start();
+    expect(after.snapshot.stale).toEqual(["consul:micro/config"]);
+    expect(after.get("database.host", read.text)).toBe("first");
+    await away.start();
+    await write("second");
+    await expect
+      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
+      .toBe("second");
+    expect(after.snapshot.stale).toEqual([]);
+    expect(after.state).toBe("healthy");
+  });
+});

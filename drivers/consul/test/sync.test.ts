@@ -1,0 +1,69 @@
+import { consulSync } from "@micro-es/consul";
+import { syncContract } from "@micro-es/contract/sync";
+import { FaultProxy } from "@micro-es/test-support/proxy";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ConsulAdmin } from "./admin.ts";
+import { type ConsulServer, skipWithoutConsul, startConsul } from "./server.ts";
+
+describe.skipIf(skipWithoutConsul)("sync in Consul", () => {
+  let server: ConsulServer;
+  let fleets = 0;
+  beforeAll(async () => {
+    server = await startConsul();
+  });
+  afterAll(() => server?.close());
+
+  const create = async () => {
+    const options = { address: server.url, prefix: `fleets/${fleets++}` };
+    return { connect: () => consulSync(options) };
+  };
+  for (const { name, run } of syncContract(create)) test(name, run);
+
+  test("gets a lock whose holder released it while the link was cut", async () => {
+    await using proxy = await FaultProxy.start(server.port);
+    const prefix = `fleets/${fleets++}`;
+    const holding = consulSync({ address: server.url, prefix });
+    const waiting = consulSync({ address: `127.0.0.1:${proxy.port}`, prefix });
+    onTestFinished(async () => {
+      await holding.close();
+      await waiting.close();
+    });
+    const lock = await holding.lock("orders", { ttlMs: 60_000 });
+    const next = waiting.lock("orders", { ttlMs: 60_000 });
+    await expect(waiting.lock("orders", { waitMs: 0 })).rejects.toMatchObject({
+      code: "deadline_exceeded",
+    });
+    proxy.cut();
+    expect(await lock.unlock()).toBe(true);
+    expect((await next).token).toBeGreaterThan(lock.token);
+  });
+
+  test("a wiped Consul loses its locks, whose holders are told", async () => {
+    await using own = await startConsul();
+    await using sync = consulSync({ address: own.url });
+    const lock = await sync.lock("orders", { ttlMs: 9_000 });
+    await own.stop();
+    own.wipe();
+    await own.start();
+    await expect.poll(() => lock.signal.aborted, { timeout: 20_000 }).toBe(true);
+    expect(await lock.unlock()).toBe(false);
+    await expect.poll(() => sync.state).toBe("healthy");
+    const next = await sync.lock("orders");
+    expect(next.held).toBe(true);
+  });
+
+  test("a write of another client does not repeat a token, as its LockIndex would", async () => {
+    const prefix = `fleets/${fleets++}`;
+    await using sync = consulSync({ address: server.url, prefix });
+    const tokens: bigint[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const lock = await sync.lock("orders");
+      tokens.push(lock.token);
+      const keys = (await new ConsulAdmin(server.url).read(`kv/${prefix}?keys`)) as string[];
+      await new ConsulAdmin(server.url).put(`kv/${keys[0]}`, "not a lease");
+      await lock.unlock();
+    }
+    expect([...tokens].sort((a, b) => Number(a - b))).toEqual(tokens);
+    expect(new Set(tokens).size).toBe(3);
+  });
+});
