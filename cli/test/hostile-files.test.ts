@@ -68,14 +68,14 @@ describe("a request", () => {
 
   test("is refused if it is a directory or missing", async () => {
     await expectRefusal(call("Do", "@directory"), /directory is a directory, not a file/);
-    await expectRefusal(call("Do", "@nothing"), /there is no nothing/);
+    await expectRefusal(call("Do", "@nothing"), /there is no file nothing/);
   });
 });
 
 describe("a descriptor set", () => {
   test.each([
     ["directory", /directory is a directory, not a file/],
-    ["nothing", /there is no nothing/],
+    ["nothing", /there is no file nothing/],
     ["rubbish", /rubbish is not a descriptor set/],
   ])("is refused if it is %s", async (name, words) => {
     writeFileSync(join(folder, "rubbish"), Buffer.alloc(100, 0xff));

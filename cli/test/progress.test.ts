@@ -116,6 +116,7 @@ const slow: readonly (readonly [string, Slow])[] = [
 /** Commands that never wait: they read and write small files. */
 const instant = [
   "templates eject",
+  "auth dev",
   "auth whoami",
   "context ls",
   "context set",

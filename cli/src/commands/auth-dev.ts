@@ -2,7 +2,6 @@ import { relative } from "node:path";
 import { accessFolder, DevelopmentIssuer, developer } from "../auth/development-issuer.ts";
 import { readScopes } from "../auth/open-auth.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { readPackageFile, unscoped } from "../run/package-file.ts";
 
 export const command: Command = defineCommand({
   arguments: [
@@ -35,6 +34,7 @@ export const command: Command = defineCommand({
     ],
   ],
   async run({ arguments: [id = developer], options, output }) {
+    const { readPackageFile, unscoped } = await import("../run/package-file.ts");
     const project = process.cwd();
     const name = (await readPackageFile(project))?.name;
     const own = name === undefined ? [] : [unscoped(name)];

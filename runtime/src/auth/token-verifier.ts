@@ -2,12 +2,12 @@ import type { Account, Credential } from "../call/account.ts";
 import type { Peer } from "../call/call.ts";
 import { AdvancingClock } from "./advancing-clock.ts";
 import { perhapsValidLater } from "./identity-cache.ts";
-import { loadJose } from "./load-jose.ts";
 import { invalidCredential } from "./refusals.ts";
 import { signatures } from "./signature-queue.ts";
 import { accountOf, checkBinding, statedScopes } from "./token-account.ts";
 import { isDotted, parseToken, type TokenTable } from "./token-form.ts";
 import { checkClaims, checkHeader, type TokenProfile } from "./token-policy.ts";
+import { isSignedBy } from "./token-signature.ts";
 import type { KeySource, VerificationKey } from "./verification-key.ts";
 
 /** What a {@link TokenVerifier} is made of. */
@@ -63,7 +63,7 @@ export class TokenVerifier {
     }
     const isValid =
       key.signatureBytes === signature.length &&
-      (await signatures.run(peer, () => isSigned(token, key, header)));
+      (await signatures.run(peer, () => isSignedBy(token, key)));
     if (!isValid) {
       throw invalidCredential("the signature does not verify");
     }
@@ -83,20 +83,5 @@ export class TokenVerifier {
   /** The key that has signed the token of an account; undefined for an account of another Auth. */
   signerOf(account: Account): VerificationKey | undefined {
     return this.#signers.get(account);
-  }
-}
-
-async function isSigned(
-  token: string,
-  { key }: VerificationKey,
-  { alg }: TokenTable,
-): Promise<boolean> {
-  const { compactVerify, errors } = await loadJose();
-  try {
-    await compactVerify(token, key, { algorithms: [alg as string] });
-    return true;
-  } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) return false;
-    throw error;
   }
 }

@@ -124,10 +124,13 @@ test.each(["Micro-Endpoint: EchoService.Watch", "Content-Type: application/json"
 
 test("go-micro's protocol is served only at its own path", async () => {
   const lines = ["Content-Type: application/json", "Micro-Endpoint: EchoService.Echo"];
-  for (const target of ["//", "/?x", "/x", "/.", "/%2e", "http://localhost/", path.slice(0, -1)]) {
+  for (const target of ["//", "/?x", "/x", "/.", "/%2e", "http://localhost/x", path.slice(0, -1)]) {
     await overHttp1(target, lines);
   }
   expect(calls).toBe(0);
+  // The absolute form of the same target (RFC 9112, section 3.2.2).
+  await overHttp1("http://localhost/", lines);
+  expect(calls).toBe(1);
 });
 
 test("go-micro's gRPC path requires a name under which the server is registered", async () => {

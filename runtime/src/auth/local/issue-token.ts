@@ -1,7 +1,7 @@
 import { MicroError } from "../../base/error.ts";
 import type { Account } from "../../call/account.ts";
-import { loadJose } from "../load-jose.ts";
 import { maxTokenLifeMs } from "../token-policy.ts";
+import { signedToken } from "../token-signature.ts";
 import { randomId } from "./random-id.ts";
 import type { Signer } from "./signing-keys.ts";
 
@@ -61,12 +61,11 @@ export async function issueToken(
   { id: kid, algorithm: alg, key }: Signer,
   nowMs: number,
 ): Promise<AccessToken> {
-  const { SignJWT } = await loadJose();
   const { issuer, subject, type, scopes, audience, claims, incarnation, family, actor } = content;
   const id = randomId(16);
   const issuedAt = Math.floor(nowMs / 1_000);
   const expiresAt = issuedAt + Math.max(1, Math.round(content.lifeMs / 1_000));
-  const text = await new SignJWT({
+  const payload = {
     ...claims,
     iss: issuer,
     sub: subject,
@@ -79,9 +78,8 @@ export async function issueToken(
     ...(incarnation !== undefined && { inc: incarnation }),
     ...(family !== undefined && { sid: family }),
     ...(actor !== undefined && { act: actor }),
-  })
-    .setProtectedHeader({ alg, kid, typ: "at+jwt" })
-    .sign(key);
+  };
+  const text = await signedToken({ alg, kid, typ: "at+jwt" }, payload, key);
   return { text, id, expiresAtMs: expiresAt * 1_000 };
 }
 
