@@ -1,7 +1,7 @@
-import { consulSync } from "@micro-es/consul";
+import { ConsulLink, consulSync } from "@micro-es/consul";
 import { syncContract } from "@micro-es/contract/sync";
 import { FaultProxy } from "@micro-es/test-support/proxy";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ConsulAdmin } from "./admin.ts";
 import { type ConsulServer, skipWithoutConsul, startConsul } from "./server.ts";
 
@@ -23,16 +23,22 @@ describe.skipIf(skipWithoutConsul)("sync in Consul", () => {
     await using proxy = await FaultProxy.start(server.port);
     const prefix = `fleets/${fleets++}`;
     const holding = consulSync({ address: server.url, prefix });
-    const waiting = consulSync({ address: `127.0.0.1:${proxy.port}`, prefix });
+    const link = new ConsulLink({ address: `127.0.0.1:${proxy.port}` });
+    const waiting = consulSync({ link, prefix });
     onTestFinished(async () => {
       await holding.close();
       await waiting.close();
+      await link.close();
     });
+    const calls = vi.spyOn(link, "call");
     const lock = await holding.lock("orders", { ttlMs: 60_000 });
     const next = waiting.lock("orders", { ttlMs: 60_000 });
     await expect(waiting.lock("orders", { waitMs: 0 })).rejects.toMatchObject({
       code: "deadline_exceeded",
     });
+    // A cut before that fails the call for the lock.
+    const waits = () => calls.mock.calls.some(([{ block }]) => block !== undefined);
+    await expect.poll(waits).toBe(true);
     proxy.cut();
     expect(await lock.unlock()).toBe(true);
     expect((await next).token).toBeGreaterThan(lock.token);
