@@ -17,7 +17,6 @@ import type { Credentials } from "./credentials.ts";
 import type { CaseResult } from "./matrix.ts";
 import { type Command, type Missing, ours } from "./peers.ts";
 import { runProgram } from "./process.ts";
-import { isPlanted } from "./programs/is-planted.ts";
 import { pythonWithGrpc } from "./python.ts";
 
 /** A call that a client makes with the call credentials of its library. */
@@ -48,10 +47,12 @@ const rpcs = {
  * our own. The clients must see the codes that gRPC gives to these refusals.
  *
  * @param scratch an empty folder
+ * @param givesAllScopes whether the service makes the mistake of giving every token all scopes
  */
 export async function runCallCredentials(
   scratch: string,
   tls: Credentials,
+  givesAllScopes: boolean,
 ): Promise<readonly (CaseResult | Missing)[]> {
   await using store = memoryStore();
   await using own = localAuth({
@@ -61,7 +62,7 @@ export async function runCallCredentials(
     logger: silentLogger,
   });
   const issuer = new TokenIssuer("https://issuer.example", "guarded");
-  const all = isPlanted ? { scopesOf: () => scopes } : {};
+  const all = givesAllScopes ? { scopesOf: () => scopes } : {};
   const verified = { issuer: issuer.issuer, audience: issuer.audience, keys: issuer.jwks };
   const identity = {
     cert: readFileSync(tls.certFile, "utf8"),

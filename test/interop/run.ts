@@ -45,7 +45,7 @@ try {
     take(await runGrpcurl(tls));
     take(await runInBrowser(scratch, tls));
   }
-  for (const found of await runCallCredentials(scratch, credentials)) {
+  for (const found of await runCallCredentials(scratch, credentials, plant)) {
     if ("fix" in found) missing.set(found.name, found.fix);
     else results.push(found);
   }
