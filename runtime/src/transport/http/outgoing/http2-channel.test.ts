@@ -228,6 +228,29 @@ test("the header of a call has its timeout, metadata and encodings", async () =>
   expect(headers[3]).toMatchObject({ "grpc-timeout": "200000S" });
 });
 
+test("metadata that is sent again has what was changed since, and nothing of other calls", async () => {
+  const sent: unknown[] = [];
+  const server = await serveByNode((stream, headers) => {
+    sent.push([headers.authorization, headers.tenant]);
+    complete(stream);
+  });
+  const channel = await dialled(server);
+  const metadata = new Metadata({ authorization: "Bearer one" });
+  const send = async (it = metadata) =>
+    channel.unary(echo.once, {}, Object.assign(outgoing(), { metadata: it }));
+  await send();
+  await send(new Metadata(metadata).set("tenant", "a"));
+  await send();
+  metadata.set("authorization", "Bearer two");
+  await send();
+  expect(sent).toEqual([
+    ["Bearer one", undefined],
+    ["Bearer one", "a"],
+    ["Bearer one", undefined],
+    ["Bearer two", undefined],
+  ]);
+});
+
 test.each([1, 3, 5_000])("messages that arrive in pieces of %d bytes", async (size) => {
   const payload = new Uint8Array(20_000).map((_, index) => index);
   const server = await serveByNode(async (stream) => {

@@ -1,6 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { type Deadline, remainingMs } from "../../../base/deadline.ts";
 import { MicroError } from "../../../base/error.ts";
+import type { Metadata } from "../../../base/metadata.ts";
 import type { AnyMethod } from "../../../call/method.ts";
 import type { AnyCodec, Format } from "../../../codec/codec.ts";
 import { jsonFormatWith } from "../../../codec/json.ts";
@@ -167,11 +168,24 @@ export function callFields(
 ): readonly HeaderField[] {
   const timeout = timeoutFields(protocol, deadline);
   if (metadata === undefined || metadata.isEmpty) return timeout;
-  const fields = [...timeout];
-  for (const [name, value] of headerLines(metadata)) {
-    fields.push(new HeaderField(name, value.trim()));
+  return [...timeout, ...metadataFields(metadata)];
+}
+
+let lastEncoded: Uint8Array | undefined;
+let lastMetadata: readonly HeaderField[] = [];
+
+/** Calls with the same credential, and no other metadata, share their metadata. */
+function metadataFields(metadata: Metadata): readonly HeaderField[] {
+  // The bytes are others once the metadata has changed.
+  const encoded = metadata.encode();
+  if (encoded !== lastEncoded) {
+    lastMetadata = Array.from(
+      headerLines(metadata),
+      ([name, value]) => new HeaderField(name, value.trim()),
+    );
+    lastEncoded = encoded;
   }
-  return fields;
+  return lastMetadata;
 }
 
 const noFields: readonly HeaderField[] = [];
