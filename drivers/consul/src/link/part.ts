@@ -4,6 +4,7 @@ import {
   closeInOrder,
   type OptionKind,
   type StateListener,
+  throwIfAborted,
 } from "@micro-es/runtime/driver";
 import { ConsulLink } from "./link.ts";
 import type { ConsulOptions } from "./options.ts";
@@ -24,7 +25,7 @@ export const prefixKind: OptionKind = {
 };
 
 /**
- * The common base of the parts in Consul's keys: holds the connection, exposes its state as the
+ * The common base of all parts on Consul: holds the connection, exposes its state as the
  * part's, and closes once.
  */
 export abstract class ConsulPart extends Closable {
@@ -50,6 +51,15 @@ export abstract class ConsulPart extends Closable {
 
   /** Ends what the part does on its connection, before the connection ends. */
   protected async end(): Promise<void> {}
+
+  /**
+   * @throws MicroError `unavailable` after {@link close}, or the signal's error once it has fired;
+   * not executed.
+   */
+  protected check(what: string, signal?: AbortSignal): void {
+    if (this.isClosing) throw this.closedError(what);
+    throwIfAborted(signal);
+  }
 
   protected closedError(what: string): MicroError {
     return new MicroError("unavailable", `cannot ${what}: the ${this.#what} is closed`, {

@@ -1,15 +1,12 @@
 import {
-  type BackendState,
   type Deadline,
   type Logger,
-  MicroError,
   type Node,
   type Registry,
   type RegistryEvent,
   silentLogger,
 } from "@micro-es/runtime";
 import {
-  Closable,
   checkOptions,
   checkReadOptions,
   checkRegisterOptions,
@@ -20,25 +17,21 @@ import {
   type RegisterOptions,
   type Registration,
   type RegistryGuarantees,
-  type StateListener,
   sharedAbortController,
-  throwIfAborted,
   untilAborted,
   validateNode,
   validateServiceName,
 } from "@micro-es/runtime/driver";
 import { consulFailure } from "../link/failure.ts";
 import { maxWaits } from "../link/http.ts";
-import { ConsulLink } from "../link/link.ts";
-import { type ConsulOptions, consulPartKinds } from "../link/options.ts";
+import { consulPartKinds } from "../link/options.ts";
+import { ConsulPart, type ConsulPartOptions } from "../link/part.ts";
 import { FollowedService } from "./followed-service.ts";
 import { readNames } from "./names.ts";
 import { ConsulRegistration } from "./registration.ts";
 
 /** How a {@link consulRegistry} connects. */
-export type ConsulRegistryOptions = ConsulOptions & {
-  /** A connection shared with others; its creator closes it. */
-  readonly link?: ConsulLink;
+export type ConsulRegistryOptions = ConsulPartOptions & {
   readonly logger?: Logger;
 };
 
@@ -72,34 +65,22 @@ export function consulRegistry(options: ConsulRegistryOptions = {}): Registry {
   return new ConsulRegistry(options);
 }
 
-class ConsulRegistry extends Closable implements Registry {
+class ConsulRegistry extends ConsulPart implements Registry {
   readonly name = "consul";
   readonly guarantees: RegistryGuarantees = {
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",
   };
-  readonly #link: ConsulLink;
-  readonly #ownsLink: boolean;
   readonly #logger: PartLogger;
   readonly #services = new Map<string, FollowedService>();
   readonly #registrations = new Map<string, ConsulRegistration>();
   readonly #closed: AbortController = sharedAbortController();
   readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now), sweepGapMs);
 
-  constructor({ link, logger, ...options }: ConsulRegistryOptions) {
-    super();
-    this.#ownsLink = link === undefined;
-    this.#link = link ?? new ConsulLink(options);
+  constructor({ logger, ...options }: ConsulRegistryOptions) {
+    super(options, "registry");
     this.#logger = new PartLogger(logger, silentLogger);
-  }
-
-  get state(): BackendState {
-    return this.#link.status.state;
-  }
-
-  onStateChange(listener: StateListener): () => void {
-    return this.#link.status.onStateChange(listener);
   }
 
   useLogger(logger: Logger): void {
@@ -110,12 +91,12 @@ class ConsulRegistry extends Closable implements Registry {
     const valid = validateNode(node);
     const ttlMs = checkRegisterOptions(node, options);
     const what = `register ${valid.id}`;
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const onClose = () => {
       if (this.#registrations.get(valid.id) === registration) this.#registrations.delete(valid.id);
     };
     const place = {
-      link: this.#link,
+      link: this.link,
       logger: this.#logger,
       reader: () => {
         const followed = this.#services.get(valid.service);
@@ -127,13 +108,13 @@ class ConsulRegistry extends Closable implements Registry {
     this.#registrations.set(valid.id, registration);
     try {
       await untilAborted(registration.begin(before ?? Promise.resolve()), options.signal);
-      this.#check(what, options.signal);
+      this.check(what, options.signal);
     } catch (error) {
       const closing = registration.close();
       // An abort is reported at once. Closing waits for Consul, and logs its own failure.
       if (options.signal?.aborted !== true) {
         await closing;
-        this.#check(what, undefined);
+        this.check(what, undefined);
       }
       throw consulFailure(error, what);
     }
@@ -147,20 +128,20 @@ class ConsulRegistry extends Closable implements Registry {
     const what = `get ${service}`;
     checkReadOptions(what, options);
     validateServiceName(service);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const followed = this.#follow(service);
     await untilAborted(followed.known(), options.signal);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     return followed.nodes.list();
   }
 
   async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
     const what = "list services";
     checkReadOptions(what, options);
-    this.#check(what, options.signal);
+    this.check(what, options.signal);
     const { signal } = options;
-    const names = await untilAborted(readNames(this.#link, what, signal), signal);
-    this.#check(what, signal);
+    const names = await untilAborted(readNames(this.link, what, signal), signal);
+    this.check(what, signal);
     return names.filter(isServiceName).sort();
   }
 
@@ -181,7 +162,7 @@ class ConsulRegistry extends Closable implements Registry {
     };
   }
 
-  protected override async closeOnce(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.#closed.abort();
     this.#sweep.close();
     await closeInOrder(
@@ -191,31 +172,17 @@ class ConsulRegistry extends Closable implements Registry {
         this.#services.clear();
         await Promise.all(services.map((each) => each.close()));
       },
-      () => (this.#ownsLink ? this.#link.close() : undefined),
     );
-  }
-
-  /**
-   * @throws MicroError `unavailable` after {@link close}, or the signal's error once it has fired;
-   * not executed.
-   */
-  #check(what: string, signal: AbortSignal | undefined): void {
-    if (this.isClosing) {
-      throw new MicroError("unavailable", `cannot ${what}: the registry is closed`, {
-        outcome: "not-executed",
-      });
-    }
-    throwIfAborted(signal);
   }
 
   #follow(service: string): FollowedService {
     let followed = this.#services.get(service);
     if (followed === undefined) {
       followed = new FollowedService(
-        this.#link,
+        this.link,
         service,
         this.#logger,
-        () => (this.#services.size > maxWaits ? sharedWaitMs : this.#link.waitMs),
+        () => (this.#services.size > maxWaits ? sharedWaitMs : this.link.waitMs),
         (until) => this.#wake(until),
       );
       this.#services.set(service, followed);
