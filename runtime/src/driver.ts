@@ -97,6 +97,7 @@ export {
   type RegistryGuarantees,
 } from "./registry/registry.ts";
 export {
+  isServiceName,
   validateNode,
   validateServiceName,
   validateTtl,

@@ -70,12 +70,7 @@ export function validateNode(node: Node): Node {
  * @throws MicroError `invalid_argument`.
  */
 export function validateServiceName(service: string): string {
-  if (
-    typeof service !== "string" ||
-    service.length > 128 ||
-    !servicePattern.test(service) ||
-    service.split(".").some((each) => each.length > 63)
-  ) {
+  if (!isServiceName(service)) {
     throw refused(
       "service",
       'must be at most 128 of A-Z, a-z, 0-9, "-" and "_", with dots between labels of at most 63',
@@ -83,6 +78,16 @@ export function validateServiceName(service: string): string {
     );
   }
   return service;
+}
+
+/** Whether {@link validateServiceName} accepts a name. */
+export function isServiceName(service: unknown): service is string {
+  return (
+    typeof service === "string" &&
+    service.length <= 128 &&
+    servicePattern.test(service) &&
+    service.split(".").every((each) => each.length <= 63)
+  );
 }
 
 /**

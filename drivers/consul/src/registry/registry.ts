@@ -12,6 +12,7 @@ import {
   checkRegisterOptions,
   closeInOrder,
   DeadlineSweep,
+  isServiceName,
   logger,
   PartLogger,
   type RegisterOptions,
@@ -210,15 +211,6 @@ class ConsulRegistry extends ConsulPart implements Registry {
       void followed.close();
     }
     return next;
-  }
-}
-
-function isServiceName(name: string): boolean {
-  try {
-    validateServiceName(name);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   checkRegisterOptions,
   closeInOrder,
   DeadlineSweep,
+  isServiceName,
   logger,
   maxNodesPerService,
   PartLogger,
@@ -234,15 +235,6 @@ class EtcdRegistry extends EtcdPart implements Registry {
       this.#services.delete(service);
     }
     return next;
-  }
-}
-
-function isServiceName(name: string): boolean {
-  try {
-    validateServiceName(name);
-    return true;
-  } catch {
-    return false;
   }
 }
 
