@@ -22,6 +22,7 @@ import {
   untilAborted,
   validateNode,
   validateServiceName,
+  WatchedNodes,
 } from "@micro-es/runtime/driver";
 import { consulFailure } from "../link/failure.ts";
 import { maxWaits } from "../link/http.ts";
@@ -155,7 +156,10 @@ class ConsulRegistry extends ConsulPart implements Registry {
     const signals = [this.#closed.signal, options.signal];
     return {
       [Symbol.asyncIterator]: () => {
-        if (signals.some((signal) => signal?.aborted === true)) return ended();
+        if (signals.some((signal) => signal?.aborted === true)) {
+          // Ended already, so the service need not be followed.
+          return new WatchedNodes().watch({ signals })[Symbol.asyncIterator]();
+        }
         const followed = this.#follow(service);
         const onBegin = () => followed.eventuallyKnown(this.#closed.signal);
         return followed.nodes.watch({ signals, onBegin })[Symbol.asyncIterator]();
@@ -212,8 +216,4 @@ class ConsulRegistry extends ConsulPart implements Registry {
     }
     return next;
   }
-}
-
-function ended(): AsyncIterator<RegistryEvent> {
-  return { next: async () => ({ done: true, value: undefined }) };
 }

@@ -23,6 +23,7 @@ import {
   untilAborted,
   validateNode,
   validateServiceName,
+  WatchedNodes,
 } from "@micro-es/runtime/driver";
 import { readRange, withPrefix } from "../link/entries.ts";
 import { etcdFailure } from "../link/failure.ts";
@@ -177,7 +178,10 @@ class EtcdRegistry extends EtcdPart implements Registry {
     const signals = [this.#closed.signal, options.signal];
     return {
       [Symbol.asyncIterator]: () => {
-        if (signals.some((signal) => signal?.aborted === true)) return ended();
+        if (signals.some((signal) => signal?.aborted === true)) {
+          // Ended already, so the service need not be followed.
+          return new WatchedNodes().watch({ signals })[Symbol.asyncIterator]();
+        }
         const followed = this.#follow(service);
         const onBegin = () => followed.eventuallyKnown(this.#closed.signal);
         return followed.nodes.watch({ signals, onBegin })[Symbol.asyncIterator]();
@@ -236,8 +240,4 @@ class EtcdRegistry extends EtcdPart implements Registry {
     }
     return next;
   }
-}
-
-function ended(): AsyncIterator<RegistryEvent> {
-  return { next: async () => ({ done: true, value: undefined }) };
 }

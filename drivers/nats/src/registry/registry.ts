@@ -21,6 +21,7 @@ import {
   untilAborted,
   validateNode,
   validateServiceName,
+  WatchedNodes,
 } from "@micro-es/runtime/driver";
 import { type BucketEntry, NatsBucket } from "../link/bucket.ts";
 import { BucketWatch } from "../link/bucket-watch.ts";
@@ -173,7 +174,10 @@ class BucketRegistry extends NatsDriver implements Registry {
     const signals = [this.#closed.signal, options.signal];
     return {
       [Symbol.asyncIterator]: () => {
-        if (signals.some((signal) => signal?.aborted === true)) return ended();
+        if (signals.some((signal) => signal?.aborted === true)) {
+          // Ended already, so the service need not be followed.
+          return new WatchedNodes().watch({ signals })[Symbol.asyncIterator]();
+        }
         const followed = this.#follow(service);
         return followed.nodes
           .watch({ signals, onBegin: () => followed.eventuallyKnown(this.#closed.signal) })
@@ -234,8 +238,4 @@ function addService(names: Set<string>, entry: BucketEntry, serverTime: number):
   } catch {
     // An unusable record does not make a service.
   }
-}
-
-function ended(): AsyncIterator<RegistryEvent> {
-  return { next: async () => ({ done: true, value: undefined }) };
 }
