@@ -35,6 +35,12 @@ const shareOfOne = 1 / 4;
 /** How long the verification of a credential may take, in milliseconds. */
 export const inspectMs = 5_000;
 
+/** What a credential has proved on a connection. */
+interface Proof {
+  readonly peer: Peer;
+  readonly identity: VerifiedIdentity;
+}
+
 interface Invalid {
   readonly error: MicroError;
   readonly until: Deadline;
@@ -49,6 +55,11 @@ export class IdentityCache {
   readonly #inspect: Inspect;
   /** The least recently used first. */
   readonly #identities = new Map<string, VerifiedIdentity>();
+  /**
+   * The same by the credential itself, which the calls of a connection share, so that their caller
+   * is known without a key. A use in this form does not count as recent.
+   */
+  #proofs = new WeakMap<Credential, Proof>();
   readonly #atWork = new Map<string, Promise<VerifiedIdentity | undefined>>();
   /** How many are at work of each connection. */
   readonly #atWorkOf = new Map<object, number>();
@@ -72,12 +83,18 @@ export class IdentityCache {
     credential: Credential,
     peer: Peer,
   ): VerifiedIdentity | Promise<VerifiedIdentity | undefined> {
+    const proof = this.#proofs.get(credential);
+    if (proof !== undefined && proof.peer === peer && isKnown(proof.identity)) {
+      if (proof.identity.ended === undefined) countValid(peer);
+      return proof.identity;
+    }
     const key = keyOf(credential, peer);
     const known = this.#identities.get(key);
     if (known !== undefined) {
       this.#identities.delete(key);
-      if (known.ended !== undefined || !hasPassed(known.inspectAt)) {
+      if (isKnown(known)) {
         this.#identities.set(key, known);
+        this.#proofs.set(credential, { peer, identity: known });
         if (known.ended === undefined) countValid(peer);
         return known;
       }
@@ -113,6 +130,7 @@ export class IdentityCache {
 
   clear(): void {
     this.#identities.clear();
+    this.#proofs = new WeakMap();
     this.#invalid.clear();
   }
 
@@ -180,6 +198,11 @@ export class IdentityCache {
     }
     this.#invalid.set(key, { error, until: deadlineAfter(keepInvalidMs) });
   }
+}
+
+/** Whether an identity need not be verified now: it has ended, or was verified lately. */
+function isKnown({ ended, inspectAt }: VerifiedIdentity): boolean {
+  return ended !== undefined || !hasPassed(inspectAt);
 }
 
 function exhausted(reason: string): MicroError {

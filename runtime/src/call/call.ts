@@ -124,15 +124,23 @@ export class ServerCall implements CallContext {
   observer: CallObserver | undefined = undefined;
 
   #credential: Credential | undefined = undefined;
-  #requestMetadata: Metadata | undefined;
+  #requestMetadata: Metadata | Uint8Array | undefined;
   #responseMetadata: Metadata | undefined = undefined;
   #trailers: Metadata | undefined = undefined;
   #propagated: Metadata | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #values: Map<symbol, unknown> | undefined = undefined;
 
-  /** @param metadata the metadata that came with the call; undefined if there was none. */
-  constructor(method: AnyMethod, peer: Peer, metadata: Metadata | undefined, deadline: Deadline) {
+  /**
+   * @param metadata that came with the call, or its encoded form of up to `maxMetadataBytes`;
+   * undefined if there was none.
+   */
+  constructor(
+    method: AnyMethod,
+    peer: Peer,
+    metadata: Metadata | Uint8Array | undefined,
+    deadline: Deadline,
+  ) {
     this.method = method;
     this.peer = peer;
     this.#requestMetadata = metadata;
@@ -148,8 +156,11 @@ export class ServerCall implements CallContext {
   }
 
   get requestMetadata(): Metadata {
-    this.#requestMetadata ??= new Metadata();
-    return this.#requestMetadata;
+    const given = this.#requestMetadata;
+    if (given instanceof Metadata) return given;
+    const metadata = given === undefined ? new Metadata() : Metadata.decode(given);
+    this.#requestMetadata = metadata;
+    return metadata;
   }
 
   get responseMetadata(): Metadata {

@@ -38,6 +38,9 @@ export class CallCredentials {
   /** The connection of the last call, which is usually that of the next call too. */
   #lastSlot: ChannelSlot | undefined;
   #lastDestination: Destination | undefined;
+  /** What the last call presented without other metadata, which the next one usually does too. */
+  #lastCredential: IssuedCredential | undefined;
+  #lastMetadata: Metadata | undefined;
 
   /** @param source of the client; undefined if only calls have sources. */
   constructor(
@@ -140,7 +143,7 @@ export class CallCredentials {
     channel: Channel,
   ): void {
     if (credential === undefined) return;
-    checkIssued(credential, service);
+    if (credential !== this.#lastCredential) checkIssued(credential, service);
     const refusal = notForService(credential, service) ?? refused;
     if (refusal !== undefined) {
       throw withoutCredential(
@@ -161,11 +164,16 @@ export class CallCredentials {
 
   /** Shared by all calls that send no other metadata, so that it is encoded once. */
   #metadataOf(credential: IssuedCredential): Metadata {
+    if (credential === this.#lastCredential && this.#lastMetadata !== undefined) {
+      return this.#lastMetadata;
+    }
     let metadata = this.#alone.get(credential);
     if (metadata === undefined) {
       metadata = new Metadata().set(key, header(credential));
       this.#alone.set(credential, metadata);
     }
+    this.#lastCredential = credential;
+    this.#lastMetadata = metadata;
     return metadata;
   }
 

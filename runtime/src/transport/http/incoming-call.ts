@@ -1,7 +1,6 @@
 import { type Deadline, hasPassed } from "../../base/deadline.ts";
 import { MicroError, type Outcome } from "../../base/error.ts";
 import type { GrowingBuffer } from "../../base/growing-buffer.ts";
-import { Metadata } from "../../base/metadata.ts";
 import { deadlineExceeded, type Peer, ServerCall } from "../../call/call.ts";
 import type { AnyMethod } from "../../call/method.ts";
 import { countedSchema } from "../../codec/message-elements.ts";
@@ -47,7 +46,7 @@ export interface CallConnection extends ResponseConnection {
 export interface CallHeader {
   /** The timeout that the caller states, in milliseconds; Infinity if there is none. */
   readonly timeoutMs: number;
-  /** The metadata in its encoded form; undefined if there is none. */
+  /** The metadata in its encoded form, within its limits; undefined if there is none. */
   readonly metadata: Uint8Array | undefined;
   /** The announced length of the body; -1 if there is none. */
   readonly contentLength: number;
@@ -92,7 +91,7 @@ export abstract class IncomingCall extends ServerCall implements CallStreamHandl
   ) {
     const { metadata, timeoutMs } = header;
     const deadline = connection.now + timeoutMs;
-    super(method, peer, metadata === undefined ? undefined : Metadata.decode(metadata), deadline);
+    super(method, peer, metadata, deadline);
     this.connection = connection;
     this.stream = stream;
     this.header = header;

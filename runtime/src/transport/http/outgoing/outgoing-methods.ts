@@ -158,7 +158,9 @@ function jsonInput(codec: AnyCodec, json: Format): AnyCodec {
 
 /** Whether the metadata of a call names the user agent. */
 export function namesAgent({ metadata }: OutgoingCall): boolean {
-  return metadata !== undefined && !metadata.isEmpty && metadata.has("user-agent");
+  if (metadata === undefined || metadata.isEmpty) return false;
+  rememberEncoded(metadata);
+  return lastNamesAgent;
 }
 
 /** Returns the fields of a request that differ from call to call: timeout and metadata. */
@@ -168,24 +170,26 @@ export function callFields(
 ): readonly HeaderField[] {
   const timeout = timeoutFields(protocol, deadline);
   if (metadata === undefined || metadata.isEmpty) return timeout;
-  return [...timeout, ...metadataFields(metadata)];
+  rememberEncoded(metadata);
+  return timeout.length === 0 ? lastMetadata : [...timeout, ...lastMetadata];
 }
 
 let lastEncoded: Uint8Array | undefined;
 let lastMetadata: readonly HeaderField[] = [];
+let lastNamesAgent = false;
 
 /** Calls with the same credential, and no other metadata, share their metadata. */
-function metadataFields(metadata: Metadata): readonly HeaderField[] {
+function rememberEncoded(metadata: Metadata): void {
   // The bytes are others once the metadata has changed.
   const encoded = metadata.encode();
-  if (encoded !== lastEncoded) {
-    lastMetadata = Array.from(
-      headerLines(metadata),
-      ([name, value]) => new HeaderField(name, value.trim()),
-    );
-    lastEncoded = encoded;
-  }
-  return lastMetadata;
+  if (encoded === lastEncoded) return;
+  const fields = Array.from(
+    headerLines(metadata),
+    ([name, value]) => new HeaderField(name, value.trim()),
+  );
+  lastNamesAgent = metadata.has("user-agent");
+  lastMetadata = fields;
+  lastEncoded = encoded;
 }
 
 const noFields: readonly HeaderField[] = [];

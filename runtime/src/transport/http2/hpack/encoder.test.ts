@@ -63,6 +63,25 @@ test("a credential that is too long to be guessed is sent once", () => {
   expect(pair.send([field("cookie", token)])).toEqual([`cookie: ${token} !`]);
 });
 
+test("fields that lists share are sent as they are, whatever changes the table meanwhile", () => {
+  const pair = new Pair();
+  const token = field("authorization", `Bearer ${"x".repeat(400)}`);
+  const tenant = field("x-tenant", "acme");
+  const lines = [token, tenant].map(({ name, value }) => `${name}: ${value}`);
+  for (let call = 0; call < 3; call++) expect(pair.send([token, tenant])).toEqual(lines);
+  expect(pair.block).toHaveLength(4);
+  expect(pair.send([tenant, token])).toEqual([...lines].reverse());
+  expect(pair.send([field("x-more", "1"), token])).toEqual(["x-more: 1", lines[0]]);
+  expect(pair.send([token, tenant])).toEqual(lines);
+  // Evicts both.
+  pair.send([field("x-large", "v".repeat(4_000))]);
+  expect(pair.send([token, tenant])).toEqual(lines);
+  pair.encoder.forget();
+  expect(pair.send([token, tenant])).toEqual(lines);
+  pair.encoder.allowTableBytes(0);
+  expect(pair.send([token, tenant])).toEqual(lines);
+});
+
 test("a field that is marked as a secret enters no table", () => {
   const pair = new Pair();
   const secret = new HeaderField("x-key", "1", true);
@@ -134,7 +153,10 @@ test("Huffman coding restores every string", () => {
   );
 });
 
-test("any lists of fields arrive unchanged, through any changes of the table", () => {
+test.each([
+  ["any lists of fields", false],
+  ["lists whose fields are the same objects", true],
+])("%s arrive unchanged, through any changes of the table", (_, sharesFields) => {
   const name = fc.constantFrom("a", "b", "x-long-name", "grpc-timeout", "te", ":path", "accept");
   const value = fc.oneof(
     fc.constantFrom("", "1", "trailers", "/", "v".repeat(3000), "w".repeat(200)),
@@ -145,12 +167,20 @@ test("any lists of fields arrive unchanged, through any changes of the table", (
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const pair = new Pair();
+      const shared = new Map<string, HeaderField>();
+      const fieldOf = (key: string, text: string, secret: boolean) => {
+        const name = `${key} ${text} ${secret}`;
+        const made =
+          (sharesFields ? shared.get(name) : undefined) ?? new HeaderField(key, text, secret);
+        shared.set(name, made);
+        return made;
+      };
       for (const it of steps) {
         if (typeof it === "number") pair.encoder.allowTableBytes(it);
         else {
-          expect(
-            pair.send(it.map(([key, text, secret]) => new HeaderField(key, text, secret))),
-          ).toEqual(it.map(([key, text, secret]) => `${key}: ${text}${marked(key, text, secret)}`));
+          expect(pair.send(it.map((entry) => fieldOf(...entry)))).toEqual(
+            it.map(([key, text, secret]) => `${key}: ${text}${marked(key, text, secret)}`),
+          );
         }
       }
     }),

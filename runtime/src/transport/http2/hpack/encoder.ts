@@ -19,9 +19,20 @@ const maxNames = 256;
 /** The most templates whose encoding is kept. */
 const maxTemplates = 64;
 
+/** The most places of a list whose fields are remembered. */
+const maxRecent = 16;
+
 /** The encoding of a template, as long as the table does not change. */
 interface EncodedTemplate {
   readonly bytes: Uint8Array;
+  readonly added: number;
+}
+
+/** A field that was in the table when a block was encoded, until the table changes. */
+interface IndexedField {
+  readonly field: HeaderField;
+  readonly history: NameHistory;
+  readonly index: number;
   readonly added: number;
 }
 
@@ -30,6 +41,8 @@ export class HpackEncoder {
   readonly #table = new DynamicTable(maxTableBytes);
   readonly #names = new Map<string, NameHistory>();
   readonly #templates = new Map<HeaderTemplate, EncodedTemplate>();
+  /** Fields of the last lists by place: those of the next list are often the same objects. */
+  readonly #recent = new Array<IndexedField | undefined>(maxRecent).fill(undefined);
   /** The smallest size that the table had since the last block, if it has changed. */
   #smallestSize: number | undefined;
   #out: Buffer = Buffer.allocUnsafeSlow(1024);
@@ -57,7 +70,7 @@ export class HpackEncoder {
     try {
       if (this.#smallestSize !== undefined) this.#sendSize();
       if (template !== undefined) this.#template(template);
-      for (const field of fields) this.#field(field);
+      for (let place = 0; place < fields.length; place++) this.#listed(fields[place]!, place);
     } catch (error) {
       this.forget();
       throw error;
@@ -80,6 +93,7 @@ export class HpackEncoder {
     this.#table.resize(bytes);
     this.#evictFor(0);
     this.#templates.clear();
+    this.#recent.fill(undefined);
     this.#smallestSize = Math.min(this.#smallestSize ?? bytes, bytes);
   }
 
@@ -111,13 +125,28 @@ export class HpackEncoder {
     });
   }
 
-  #field(field: HeaderField): void {
+  #listed(field: HeaderField, place: number): void {
+    const recent = this.#recent[place];
+    if (recent !== undefined && recent.field === field && recent.added === this.#table.added) {
+      recent.history.hits++;
+      this.#integer(0x80, 0x7f, recent.index);
+      return;
+    }
+    const history = this.#field(field);
+    if (history === undefined || place >= maxRecent) return;
+    const { added } = this.#table;
+    const index = this.#indexOf(history.values.get(field.value)!);
+    this.#recent[place] = { field, history, index, added };
+  }
+
+  /** Encodes a field. Returns the history of its name if it was in the dynamic table already. */
+  #field(field: HeaderField): NameHistory | undefined {
     const { name, value } = field;
     const known = staticNames.get(name);
     const staticIndex = known?.values.get(value);
     if (staticIndex !== undefined) {
       this.#integer(0x80, 0x7f, staticIndex);
-      return;
+      return undefined;
     }
     const indexing = field.isSensitive ? "never" : indexingOf(name, value);
     const history = this.#names.get(name);
@@ -126,10 +155,11 @@ export class HpackEncoder {
       if (number !== undefined) {
         history.hits++;
         this.#integer(0x80, 0x7f, this.#indexOf(number));
-        return;
+        return history;
       }
     }
     this.#literal(field, indexing, known?.index, history);
+    return undefined;
   }
 
   #literal(
