@@ -11,6 +11,7 @@ export { BackendUrl, readParameters } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
 export { DeadlineSweep, monotonicNow } from "./base/deadline.ts";
+export { LinkedPart } from "./base/linked-part.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";
 export {
   byteCount,
@@ -86,6 +87,14 @@ export { connected } from "./go-micro/dial.ts";
 export { IncomingConnection } from "./go-micro/incoming-connection.ts";
 export type { GoMicroMessage, OutgoingHeader } from "./go-micro/message.ts";
 export { GoMicroProtocolServer } from "./go-micro/protocol-server.ts";
+export { FollowedRegistry } from "./registry/followed-registry.ts";
+export type {
+  Following,
+  NodeBackend,
+  NodeFollower,
+  NodeRecord,
+  StoredNode,
+} from "./registry/node-backend.ts";
 export { checkReadOptions, checkRegisterOptions } from "./registry/option-kinds.ts";
 export {
   defaultTtlMs,
@@ -96,8 +105,8 @@ export {
   type Registration,
   type RegistryGuarantees,
 } from "./registry/registry.ts";
+export { type RegistrationClaim, RenewedRegistration } from "./registry/renewed-registration.ts";
 export {
-  isServiceName,
   validateNode,
   validateServiceName,
   validateTtl,

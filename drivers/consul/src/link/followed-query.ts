@@ -5,7 +5,7 @@ import type { ConsulLink } from "./link.ts";
 /** Least time between the beginnings of two queries, for data that changes all the time. */
 const leastGapMs = 50;
 /** Shorter gaps end no lease of a node. */
-export const shortGapMs = 1_000;
+const shortGapMs = 1_000;
 /** After a response that refuses the query. */
 const refused: Backoff = { firstMs: 500, factor: 2, mostMs: 5_000, jitter: 0.3 };
 

@@ -1,19 +1,11 @@
 import { MicroError, type Node } from "@micro-es/runtime";
-import { defaultTtlMs, validateNode, validateTtl } from "@micro-es/runtime/driver";
+import { defaultTtlMs, type NodeRecord, validateNode, validateTtl } from "@micro-es/runtime/driver";
 import { decodeTags, encodeTags, hasVersion } from "./tags.ts";
 
 /*
  * A node is a service of the agent in go-micro's format: its id, name, address and port, and tags.
  * go-micro does not read the service's `Meta`, so what only we need is there.
  */
-
-/** The contents of a record. */
-export interface NodeRecord {
-  readonly node: Node;
-  readonly ttlMs: number;
-  /** Distinguishes registrations of the same id; empty in go-micro's records. */
-  readonly owner: string;
-}
 
 /** A service as Consul lists it, whatever it contains. */
 export interface ConsulService {

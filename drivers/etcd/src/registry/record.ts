@@ -1,19 +1,17 @@
 import { Buffer } from "node:buffer";
 import type { Node } from "@micro-es/runtime";
-import { defaultTtlMs, maxNodeBytes, validateNode, validateTtl } from "@micro-es/runtime/driver";
+import {
+  defaultTtlMs,
+  maxNodeBytes,
+  type NodeRecord,
+  validateNode,
+  validateTtl,
+} from "@micro-es/runtime/driver";
 
 /*
  * A node is stored under the key of go-micro's etcd registry, `<prefix>/<service>/<node id>`, and
  * in its format: a service in JSON with one node. Go ignores unknown members; ours is `MicroES`.
  */
-
-/** The contents of a record. */
-export interface NodeRecord {
-  readonly node: Node;
-  readonly ttlMs: number;
-  /** Distinguishes registrations of the same id; empty in go-micro's records. */
-  readonly owner: string;
-}
 
 /** The largest record that is read, in bytes: JSON writes some characters as six. */
 const maxRecordBytes = 6 * maxNodeBytes + 8 * 1024;

@@ -1,37 +1,20 @@
-import {
-  type Deadline,
-  type Logger,
-  type Node,
-  type Registry,
-  type RegistryEvent,
-  silentLogger,
-} from "@micro-es/runtime";
+import type { Logger, Registry } from "@micro-es/runtime";
 import {
   checkOptions,
-  checkReadOptions,
-  checkRegisterOptions,
-  closeInOrder,
-  DeadlineSweep,
-  isServiceName,
+  FollowedRegistry,
+  type Following,
   logger,
   maxNodesPerService,
-  PartLogger,
-  type RegisterOptions,
-  type Registration,
-  type RegistryGuarantees,
-  sharedAbortController,
-  untilAborted,
-  validateNode,
-  validateServiceName,
-  WatchedNodes,
+  type NodeBackend,
+  type NodeFollower,
+  type RegistrationClaim,
+  type StoredNode,
 } from "@micro-es/runtime/driver";
-import { readRange, withPrefix } from "../link/entries.ts";
+import { type EtcdEntry, readRange, withPrefix } from "../link/entries.ts";
 import { etcdFailure } from "../link/failure.ts";
 import { etcdPartKinds } from "../link/options.ts";
 import { EtcdPart, type EtcdPartOptions, prefixKind } from "../link/part.ts";
-import type { EtcdWatch } from "../link/watches.ts";
-import { FollowedService } from "./followed-service.ts";
-import { nodesPrefix, serviceOf, servicesPrefix } from "./record.ts";
+import { decodeRecord, nodesPrefix, serviceOf, servicesPrefix } from "./record.ts";
 import { EtcdRegistration } from "./registration.ts";
 
 /** Where an {@link etcdRegistry} keeps its nodes, and how it connects. */
@@ -44,9 +27,6 @@ export type EtcdRegistryOptions = EtcdPartOptions & {
   readonly logger?: Logger;
 };
 
-/** A service that is no longer requested is followed this much longer. */
-const lingerMs = 60_000;
-const sweepGapMs = 20;
 /** The most records of a service that are read: up to half of them may be invalid. */
 const maxRecords = 2 * maxNodesPerService;
 
@@ -72,172 +52,59 @@ const maxRecords = 2 * maxNodesPerService;
  */
 export function etcdRegistry(options: EtcdRegistryOptions = {}): Registry {
   checkOptions("etcdRegistry", options, { ...etcdPartKinds, prefix: prefixKind, logger });
-  return new EtcdRegistry(options);
+  return new FollowedRegistry(new EtcdNodes(options), options.logger);
 }
 
-class EtcdRegistry extends EtcdPart implements Registry {
+/** The keys of nodes below a prefix. */
+class EtcdNodes extends EtcdPart implements NodeBackend {
   readonly name = "etcd";
-  readonly guarantees: RegistryGuarantees = {
-    reach: "backend",
-    consistency: "eventual",
-    liveness: "lease",
-  };
+  readonly expiry = "backend";
+  readonly failure = etcdFailure;
   readonly #prefix: string;
-  readonly #logger: PartLogger;
-  readonly #services = new Map<
-    string,
-    { readonly nodes: FollowedService; readonly watch: EtcdWatch }
-  >();
-  readonly #registrations = new Map<string, EtcdRegistration>();
-  readonly #closed: AbortController = sharedAbortController();
-  readonly #sweep: DeadlineSweep = new DeadlineSweep((now) => this.#expire(now), sweepGapMs);
 
-  constructor({ prefix = "/micro/registry", logger, ...options }: EtcdRegistryOptions) {
+  constructor({ prefix = "/micro/registry", logger: _, ...options }: EtcdRegistryOptions) {
     super(options, "registry");
     this.#prefix = prefix;
-    this.#logger = new PartLogger(logger, silentLogger);
   }
 
-  useLogger(logger: Logger): void {
-    this.#logger.use(logger);
-  }
-
-  async register(node: Node, options: RegisterOptions = {}): Promise<Registration> {
-    const valid = validateNode(node);
-    const ttlMs = checkRegisterOptions(node, options);
-    const what = `register ${valid.id}`;
-    this.check(what, options.signal);
-    const onClose = () => {
-      if (this.#registrations.get(valid.id) === registration) this.#registrations.delete(valid.id);
+  follow(service: string, follower: NodeFollower): Following {
+    const { link } = this;
+    const keys = withPrefix(nodesPrefix(this.#prefix, service));
+    const watch = this.watches.watch(keys, `follow ${service}`, maxRecords, {
+      snapshot: ({ entries, truncated }) =>
+        follower.snapshot(
+          entries.map((entry) => this.#stored(entry)),
+          truncated,
+        ),
+      change: (entry) => {
+        if (entry.deleted) follower.delete(entry.key);
+        else follower.put(this.#stored(entry));
+      },
+      failed: (reason) => follower.failed(reason),
+      resumed: (gapMs) => follower.resumed(gapMs),
+    });
+    return {
+      get isCurrent() {
+        return link.connected;
+      },
+      close: () => watch.close(),
     };
-    const place = {
-      link: this.link,
-      watches: this.watches,
-      prefix: this.#prefix,
-      logger: this.#logger,
-    };
-    const registration = new EtcdRegistration(valid, ttlMs, place, onClose, options.onTakenOver);
-    const before = this.#registrations.get(valid.id);
-    before?.replaced();
-    this.#registrations.set(valid.id, registration);
-    try {
-      await untilAborted(registration.begin(), options.signal);
-      this.check(what, options.signal);
-    } catch (error) {
-      const closing = registration.close();
-      // An abort is reported at once. Closing waits for etcd, and logs its own failure.
-      if (options.signal?.aborted !== true) {
-        await closing;
-        this.check(what, undefined);
-      }
-      throw etcdFailure(error, what);
-    }
-    return registration;
   }
 
-  async get(
-    service: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<readonly Node[]> {
-    const what = `get ${service}`;
-    checkReadOptions(what, options);
-    validateServiceName(service);
-    this.check(what, options.signal);
-    const followed = this.#follow(service);
-    await untilAborted(followed.known(), options.signal);
-    this.check(what, options.signal);
-    return followed.nodes.list();
-  }
-
-  async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
-    const what = "list services";
-    checkReadOptions(what, options);
-    this.check(what, options.signal);
-    const { signal } = options;
+  async names(what: string, signal: AbortSignal | undefined): Promise<Iterable<string>> {
     // Not the records: a process that may write a key may also write a valid record.
-    const reading = readRange(this.link, withPrefix(servicesPrefix(this.#prefix)), what, {
+    const { entries } = await readRange(this.link, withPrefix(servicesPrefix(this.#prefix)), what, {
       keysOnly: true,
       ...(signal === undefined ? {} : { signal }),
     });
-    const { entries } = await untilAborted(reading, signal);
-    this.check(what, signal);
-    const names = new Set<string>();
-    for (const { key } of entries) {
-      const name = serviceOf(this.#prefix, key);
-      if (name !== undefined && isServiceName(name)) names.add(name);
-    }
-    return [...names].sort();
+    return entries.flatMap(({ key }) => serviceOf(this.#prefix, key) ?? []);
   }
 
-  watch(
-    service: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): AsyncIterable<RegistryEvent> {
-    checkReadOptions(`watch ${service}`, options);
-    validateServiceName(service);
-    const signals = [this.#closed.signal, options.signal];
-    return {
-      [Symbol.asyncIterator]: () => {
-        if (signals.some((signal) => signal?.aborted === true)) {
-          // Ended already, so the service need not be followed.
-          return new WatchedNodes().watch({ signals })[Symbol.asyncIterator]();
-        }
-        const followed = this.#follow(service);
-        const onBegin = () => followed.eventuallyKnown(this.#closed.signal);
-        return followed.nodes.watch({ signals, onBegin })[Symbol.asyncIterator]();
-      },
-    };
+  registration(claim: RegistrationClaim): EtcdRegistration {
+    return new EtcdRegistration(claim, this.link, this.watches, this.#prefix);
   }
 
-  protected override async end(): Promise<void> {
-    this.#closed.abort();
-    this.#sweep.close();
-    await closeInOrder(
-      () => Promise.all([...this.#registrations.values()].map((each) => each.close())),
-      () => {
-        for (const { nodes, watch } of this.#services.values()) {
-          watch.close();
-          nodes.close();
-        }
-        this.#services.clear();
-      },
-    );
-  }
-
-  #follow(service: string): FollowedService {
-    let followed = this.#services.get(service);
-    if (followed === undefined) {
-      const nodes = new FollowedService(service, this.#prefix, this.#logger, (until) =>
-        this.#wake(until),
-      );
-      const keys = withPrefix(nodesPrefix(this.#prefix, service));
-      const watch = this.watches.watch(keys, `follow ${service}`, maxRecords, nodes);
-      followed = { nodes, watch };
-      this.#services.set(service, followed);
-    }
-    followed.nodes.usedAt = performance.now();
-    this.#wake(followed.nodes.usedAt + lingerMs);
-    return followed.nodes;
-  }
-
-  #wake(at: Deadline): void {
-    if (!this.#closed.signal.aborted) this.#sweep.watch(at);
-  }
-
-  #expire(now: Deadline): Deadline {
-    let next = Number.POSITIVE_INFINITY;
-    for (const [service, { nodes, watch }] of this.#services) {
-      next = Math.min(next, nodes.expire(now, this.link.connected));
-      if (nodes.nodes.watchers > 0) continue;
-      const forgetAt = nodes.usedAt + lingerMs;
-      if (forgetAt > now) {
-        next = Math.min(next, forgetAt);
-        continue;
-      }
-      watch.close();
-      nodes.close();
-      this.#services.delete(service);
-    }
-    return next;
+  #stored({ key, value }: EtcdEntry): StoredNode {
+    return { key, decode: () => decodeRecord(this.#prefix, key, value) };
   }
 }

@@ -1,15 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Node } from "@micro-es/runtime";
-import { maxNodeBytes, validateNode, validateTtl } from "@micro-es/runtime/driver";
+import { maxNodeBytes, type NodeRecord, validateNode, validateTtl } from "@micro-es/runtime/driver";
 import { encodeToken } from "../link/token.ts";
-
-/** The contents of a node's entry in the bucket. */
-export interface NodeRecord {
-  readonly node: Node;
-  readonly ttlMs: number;
-  /** Distinguishes registrations of the same id. */
-  readonly owner: string;
-}
 
 /** The largest record that is read, in bytes: JSON writes some characters as six. */
 const maxRecordBytes = 6 * maxNodeBytes + 8 * 1024;
