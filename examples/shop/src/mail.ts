@@ -1,5 +1,5 @@
 import { createService } from "@micro-es/runtime";
-import { shopAuth } from "./access.ts";
+import { shopAuth, shopEvents } from "./access.ts";
 import {
   type MailHandler,
   registerMailHandler,
@@ -7,7 +7,7 @@ import {
 } from "./gen/shop/v1/shop_micro.ts";
 import type { OrderPlaced, SentRequest, Shipped } from "./gen/shop/v1/shop_pb.ts";
 
-const service = createService({ name: "mail", auth: shopAuth() });
+const service = createService({ name: "mail", auth: shopAuth(), events: shopEvents() });
 
 class Mail implements MailHandler {
   readonly #sent = new Map<string, string[]>();

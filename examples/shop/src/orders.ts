@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type CallContext, createService, type EventContext, MicroError } from "@micro-es/runtime";
-import { shopAuth, tokenOf } from "./access.ts";
+import { shopAuth, shopEvents, tokenOf } from "./access.ts";
 import {
   createStockClient,
   type OrderInit,
@@ -18,6 +18,7 @@ import {
 const service = createService({
   name: "orders",
   auth: shopAuth(),
+  events: shopEvents("orders"),
   credentials: tokenOf("orders"),
 });
 const stock = createStockClient(service.client);

@@ -1,6 +1,6 @@
 import { EventEmitter, on } from "node:events";
 import { type CallContext, createService, type EventContext, MicroError } from "@micro-es/runtime";
-import { shopAuth } from "./access.ts";
+import { shopAuth, shopEvents } from "./access.ts";
 import {
   type ReservationInit,
   registerStockHandler,
@@ -10,7 +10,7 @@ import {
 } from "./gen/shop/v1/shop_micro.ts";
 import type { OrderPlaced, ReserveRequest, WatchStockRequest } from "./gen/shop/v1/shop_pb.ts";
 
-const service = createService({ name: "stock", auth: shopAuth() });
+const service = createService({ name: "stock", auth: shopAuth(), events: shopEvents("stock") });
 
 class Stock implements StockHandler {
   readonly #shelves = new Map([
