@@ -89,7 +89,7 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
     });
     const folder = join(project, ".micro/access");
     expect(readdirSync(folder).sort()).toEqual([
-      ...[".gitignore", "developer.token", "issuer.json", "keys.json"],
+      ...[".gitignore", "developer.token", "events.pem", "issuer.json", "keys.json"],
     ]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     for (const name of readdirSync(folder)) {
@@ -116,6 +116,29 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
       stderr: expect.stringContaining("set AUTH_ISSUER to the URL"),
     });
   });
+});
+
+test("a new project with events accepts those of its own key only, and micro pub signs by it", {
+  timeout: 180_000,
+}, async () => {
+  const project = await newProject("pubsub");
+  const env = { ...ownFleet(), MICRO_LOG_LEVEL: "info" };
+  const running = startRun([], { cwd: project, env });
+  await running.says(/the server listens/);
+  const micros = (cwd: string, ...words: string[]) => micro(words, { cwd, env });
+  const greeted = (name: string) => ["pub", "my_shop.greeted", JSON.stringify({ name })];
+  const proto = ["--proto", join(project, "proto")];
+  const outside = await micros(scratch(), ...greeted("Mallory"), ...proto);
+  expect(outside.code).not.toBe(0);
+  expect(outside.stderr).toMatch(/valid signature|not signed as it requires/);
+  expect(await micros(project, ...greeted("Ada"), ...proto)).toMatchObject({ code: 0 });
+  await expect
+    .poll(async () => (await micros(project, "call", "my-shop", "Count", "{}")).stdout, {
+      timeout: 30_000,
+    })
+    .toBe('{"greeted":1}\n');
+  process.kill(running.pid, "SIGINT");
+  await running.ended;
 });
 
 describe("micro auth dev", () => {

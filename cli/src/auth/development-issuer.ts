@@ -10,6 +10,7 @@ import {
 } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { EventSigner } from "@micro-es/runtime/auth";
 import { UsageError } from "../errors.ts";
 import { exists } from "../files.ts";
 import { tokenClaims } from "./token-claims.ts";
@@ -25,6 +26,9 @@ const defaultScopes: readonly string[] = ["micro.reflect", "micro.debug"];
 
 /** The name of every development issuer; the keys tell them apart. */
 const issuerName = "development";
+
+/** Who signs the events of a project, its services and `micro pub`. */
+const eventPublisher = { issuer: issuerName, account: developer, keyId: "events" } as const;
 
 /** The longest life that services accept. */
 const lifeSeconds = 24 * 60 * 60;
@@ -53,8 +57,8 @@ export interface DevelopmentTokenOptions {
 
 /**
  * Issues tokens to the programs of a developer. Its folder has a key pair, the key set by which
- * services verify the tokens, and a token for each account. Only its owner can read it, and git
- * ignores it.
+ * services verify the tokens, a token for each account, and a key that signs events. Only its owner
+ * can read it, and git ignores it.
  */
 export class DevelopmentIssuer {
   readonly folder: string;
@@ -87,6 +91,7 @@ export class DevelopmentIssuer {
     if (!(await exists(join(folder, keyFile)))) await created(keyFile, newKey());
     const issuer = await DevelopmentIssuer.#read(folder);
     await issuer.#publish();
+    if (!(await exists(join(folder, eventKeyFile)))) await created(eventKeyFile, newEventKey());
     return issuer;
   }
 
@@ -130,6 +135,13 @@ export class DevelopmentIssuer {
     if (last === undefined) return undefined;
     const leftMs = last.expiresAtMs - Date.now();
     return leftMs > (lifeSeconds * 1_000) / 2 ? last : this.#write(last);
+  }
+
+  /** Signs the events of the project; undefined if its issuer was created without a key for them. */
+  async eventSigner(): Promise<EventSigner | undefined> {
+    const { readOwnFile } = await import("@micro-es/runtime/files");
+    const key = await readOwnFile(join(this.folder, eventKeyFile));
+    return key === undefined ? undefined : { ...eventPublisher, key };
   }
 
   async #last(id: string): Promise<DevelopmentToken | undefined> {
@@ -188,6 +200,13 @@ export class DevelopmentIssuer {
 }
 
 const keyFile = "issuer.json";
+const eventKeyFile = "events.pem";
+
+function newEventKey(): string {
+  return generateKeyPairSync("ed25519")
+    .privateKey.export({ type: "pkcs8", format: "pem" })
+    .toString();
+}
 
 function newKey(): string {
   const { privateKey } = generateKeyPairSync("ed25519");

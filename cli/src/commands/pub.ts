@@ -1,4 +1,6 @@
+import type { Broker } from "@micro-es/runtime";
 import type { OutgoingEvent } from "@micro-es/runtime/driver";
+import { DevelopmentIssuer } from "../auth/development-issuer.ts";
 import { openBackendParts } from "../backend-parts.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { eventSchemaOptions } from "../events/event-schema-options.ts";
@@ -33,7 +35,7 @@ export const command: Command = defineCommand({
     "content-type": { type: "string", value: "type", help: "of --raw; default text/plain" },
   },
   details:
-    "The schema comes from a running service that subscribes to the topic, unless an option is set. The HTTP broker\ndelivers an event only to current subscribers and does not store it.",
+    "The schema comes from a running service that subscribes to the topic, unless an option is set. The HTTP broker\ndelivers an event only to current subscribers and does not store it. Within a project that `micro auth dev` was run\nin, events are signed by the key of its issuer.",
   examples: [
     [`micro pub greeter.greeted '{"name":"Ada"}'`, "publish an event of a schema"],
     ["micro pub notes hello --raw", "publish raw bytes"],
@@ -54,7 +56,8 @@ export const command: Command = defineCommand({
             signal,
           );
     const key = options.key ?? event.key;
-    await backend.broker.publish(
+    const broker = await signing(backend.broker);
+    await broker.publish(
       topic,
       { ...event, metadata, ...(key === undefined ? {} : { key }) },
       { signal },
@@ -62,6 +65,14 @@ export const command: Command = defineCommand({
     output.note(`published to ${topic} over ${backend.broker.name}`);
   },
 });
+
+/** Within a project with a development issuer, events are signed by the key that it trusts. */
+async function signing(broker: Broker): Promise<Broker> {
+  const sign = await (await DevelopmentIssuer.find(process.cwd()))?.eventSigner();
+  if (sign === undefined) return broker;
+  const { signedBroker } = await import("@micro-es/runtime/auth");
+  return signedBroker(broker, { sign });
+}
 
 function raw(text: string, contentType = "text/plain"): OutgoingEvent {
   return { body: Buffer.from(text), contentType, typeName: "" };
