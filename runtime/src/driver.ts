@@ -36,6 +36,7 @@ export { sharedAbortController } from "./base/shared-abort-controller.ts";
 export { anyText, countText, durationText, oneWord } from "./base/text-value.ts";
 export {
   type BrokerGuarantees,
+  type EventEntrance,
   type OutgoingEvent,
   reservedEventKeys,
   type SubscriptionStats,

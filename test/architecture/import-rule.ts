@@ -97,7 +97,7 @@ export const rooms: readonly Room[] = [
   {
     folder: "runtime/src/broker",
     layer: 5,
-    open: ["close-for-caller.ts", "topic.ts", "option-kinds.ts"],
+    open: ["close-for-caller.ts", "guarded-entrance.ts", "topic.ts", "option-kinds.ts"],
     implementations: ["memory", "http"],
   },
   {

@@ -100,6 +100,14 @@ export const attacks: readonly Attack[] = [
     ],
   },
   {
+    attack: "an unsigned event to a service with auth that does not verify events",
+    must: "no such service starts where other machines reach its port, unless it says so",
+    heldBy: [
+      ["test/auth/event-port.test.ts", "does not start without a decision"],
+      ["test/auth/event-port.test.ts", "does not subscribe later either"],
+    ],
+  },
+  {
     attack: "an unknown method, without an account",
     must: "no names, and the refusal of a method that exists",
     heldBy: [[everyProtocol, "only callers that may call methods learn their names"]],

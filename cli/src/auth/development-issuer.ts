@@ -27,7 +27,7 @@ const defaultScopes: readonly string[] = ["micro.reflect", "micro.debug"];
 /** The name of every development issuer; the keys tell them apart. */
 const issuerName = "development";
 
-/** Who signs the events of a project, its services and `micro pub`. */
+/** The account by which the services of a project and `micro pub` sign events. */
 const eventPublisher = { issuer: issuerName, account: developer, keyId: "events" } as const;
 
 /** The longest life that services accept. */
@@ -137,7 +137,7 @@ export class DevelopmentIssuer {
     return leftMs > (lifeSeconds * 1_000) / 2 ? last : this.#write(last);
   }
 
-  /** Signs the events of the project; undefined if its issuer was created without a key for them. */
+  /** Signs the events of the project; undefined if its issuer has no key for them yet. */
   async eventSigner(): Promise<EventSigner | undefined> {
     const { readOwnFile } = await import("@micro-es/runtime/files");
     const key = await readOwnFile(join(this.folder, eventKeyFile));

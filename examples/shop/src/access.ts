@@ -9,7 +9,7 @@ import {
   publishedEventKeys,
 } from "@micro-es/runtime/auth";
 
-/** Where `issuer.ts` puts the keys of the issuer and the publishers, and a token for each program. */
+/** Where `issuer.ts` puts the keys of issuer and publishers, and a token for each program. */
 const folder = process.env.SHOP_ACCESS ?? "access";
 
 /** The name of the issuer, and of those that its tokens are for. */

@@ -211,9 +211,23 @@ export class EventRejected extends Error {
   override readonly name = "EventRejected";
 }
 
+/** Where other processes send events to this one, without a server that decides who may. */
+export interface EventEntrance {
+  /** The address that it listens on, such as `0.0.0.0:0`. */
+  readonly address: string;
+  /** Whether signatures of events are verified there; absent if that was not decided. */
+  readonly verify?: "required" | "optional" | false | undefined;
+}
+
 /** Publishes events to topics and delivers them to subscribers. */
 export interface Broker extends Backend {
   readonly guarantees: BrokerGuarantees;
+  /**
+   * Absent for brokers with a server in between, and within one process. A service with auth does
+   * not subscribe where other machines reach the entrance and {@link EventEntrance.verify} is
+   * absent.
+   */
+  readonly entrance?: EventEntrance;
   /** The events on dead letter topics; absent if the broker does not keep events after delivery. */
   readonly deadLetters?: DeadLetters;
   /**

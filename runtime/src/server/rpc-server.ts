@@ -239,7 +239,7 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
    */
   async #start(): Promise<void> {
     try {
-      const opening = this.#access.open(this.methods);
+      const opening = this.#access.open(this.methods, this.#subscribers.length > 0);
       this.#dispatcher.access = await this.#unlessClosed(opening, () => {});
       for (const place of this.#parts.listen) {
         const listening = this.#listen(place);

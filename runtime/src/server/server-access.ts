@@ -2,6 +2,7 @@ import type { AccessControl } from "../auth/access-control.ts";
 import { Closable } from "../base/closable.ts";
 import { MicroError } from "../base/error.ts";
 import type { Logger } from "../base/logger.ts";
+import { checkEntrance, isReached } from "../broker/guarded-entrance.ts";
 import type { AnyMethod } from "../call/method.ts";
 import type { CallAccess } from "../transport/transport.ts";
 import type { ServerParts } from "./server-parts.ts";
@@ -33,15 +34,18 @@ export class ServerAccess extends Closable {
 
   /**
    * Loads keys and rules, and returns what decides about callers; undefined without auth.
+   * @param subscribes whether the server receives events.
    * @throws MicroError `failed_precondition` when the schema restricts callers of `methods` and
-   * there is neither auth nor `auth: false`, or the error of auth or rules.
+   * there is neither auth nor `auth: false`; when there is auth, and other machines can send events
+   * that nothing verifies; or the error of auth or rules.
    */
-  async open(methods: readonly AnyMethod[]): Promise<CallAccess | undefined> {
+  async open(methods: readonly AnyMethod[], subscribes: boolean): Promise<CallAccess | undefined> {
     const { auth, access } = this.#parts;
     if (auth === undefined || auth === false) {
       this.#checkUnrestricted(methods);
       return undefined;
     }
+    if (subscribes) this.#checkEvents();
     const { AccessControl } = await import("../auth/access-control.ts");
     if (this.isClosing) return undefined;
     this.#control ??= new AccessControl({ ...access, auth, logger: this.#logger });
@@ -51,6 +55,18 @@ export class ServerAccess extends Closable {
 
   protected override async closeOnce(): Promise<void> {
     await this.#control?.close();
+  }
+
+  #checkEvents(): void {
+    const { name, broker } = this.#parts;
+    if (broker === undefined) return;
+    checkEntrance(broker, `service ${name} cannot start`);
+    const { entrance } = broker;
+    if (!isReached(entrance) || entrance.verify !== false) return;
+    this.#logger.warn(
+      { service: name, address: entrance.address },
+      "events are not verified: everyone who reaches the port of the broker can send them",
+    );
   }
 
   #checkUnrestricted(methods: readonly AnyMethod[]): void {

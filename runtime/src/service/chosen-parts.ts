@@ -1,10 +1,12 @@
 import type { AccessOptions } from "../auth/access-control.ts";
+import type { Auth } from "../auth/auth.ts";
 import { BackendUrl } from "../base/backend-url.ts";
 import { MicroError } from "../base/error.ts";
 import { createLogger, type Logger } from "../base/logger.ts";
 import { omitUndefined } from "../base/omit-undefined.ts";
 import { closeInOrder } from "../base/settle-all.ts";
 import type { Broker } from "../broker/broker.ts";
+import { guardedBroker } from "../broker/guarded-entrance.ts";
 import type { EventsOptions } from "../broker/signed-events/events-options.ts";
 import { signedBroker } from "../broker/signed-events/signed-broker.ts";
 import type { CredentialSource } from "../call/credential-source.ts";
@@ -61,6 +63,7 @@ export interface PartOptions extends ServerAddressOptions, ServerLimitOptions {
   readonly registry?: Registry;
   readonly broker?: Broker;
   readonly events?: EventsOptions;
+  readonly auth?: Auth | false;
   readonly access?: AccessOptions;
   readonly store?: Store;
   readonly sync?: Sync;
@@ -293,8 +296,9 @@ export class ChosenParts {
   }
 
   #withEvents(broker: Broker): Broker {
-    const { events, access } = this.#options;
-    return events === undefined ? broker : signedBroker(broker, events, access?.rules);
+    const { events, access, auth } = this.#options;
+    const signed = events === undefined ? broker : signedBroker(broker, events, access?.rules);
+    return auth === undefined || auth === false ? signed : guardedBroker(signed);
   }
 
   #backend(): NamedUrl | undefined {

@@ -57,7 +57,8 @@ export interface ServiceOptions {
   /**
    * Signs the events that it publishes, and verifies those that it receives; handlers then see who
    * published an event (`context.account`). Rules of type `topic` in {@link access} apply. Default:
-   * events are neither signed nor verified.
+   * events are neither signed nor verified. With {@link auth}, subscribing where other machines
+   * reach the port of the broker needs `verify`.
    */
   readonly events?: EventsOptions;
   /** Default: in memory. */

@@ -24,6 +24,7 @@ import type { Registry } from "../../registry/registry.ts";
 import type {
   Broker,
   BrokerGuarantees,
+  EventEntrance,
   EventHandler,
   OutgoingEvent,
   PublishOptions,
@@ -122,6 +123,9 @@ export interface HttpBroker extends Broker {
   readonly stats: HttpBrokerStats;
 }
 
+/** Reached by this machine only. */
+const defaultAddress = "127.0.0.1:0";
+
 /** Limits on events being sent: the bytes of their bodies in total, and their number. */
 const maxSendingBytes = 64 * 1024 * 1024;
 const maxSending = 16_384;
@@ -169,6 +173,7 @@ export function httpBroker(options: HttpBrokerOptions): HttpBroker {
 class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, PublicationHost {
   readonly name = "http";
   readonly guarantees: BrokerGuarantees;
+  readonly entrance: EventEntrance;
   readonly logger: PartLogger;
   readonly closeGraceMs: number;
   readonly #options: HttpBrokerOptions;
@@ -206,6 +211,7 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, P
       replay: false,
       maxEventBytes,
     };
+    this.entrance = { address: options.address ?? defaultAddress };
     this.logger = new PartLogger(options.logger, createLogger());
     this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
     this.#options = options;
@@ -375,7 +381,7 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, P
   }
 
   async #listen(): Promise<string> {
-    this.#listening ??= this.#receiver.listen(this.#options.address ?? "127.0.0.1:0");
+    this.#listening ??= this.#receiver.listen(this.entrance.address);
     try {
       this.#address = await this.#listening;
     } catch (error) {

@@ -9,8 +9,11 @@ export interface EventsOptions {
    * Whether subscribers verify signatures. `required`: an event without a valid one is rejected.
    * `optional`: an event without a signature has no account; one with a signature that is not valid
    * is rejected. Default: signatures are not read.
+   *
+   * `false` lets a service with `auth` receive events of everyone who reaches the port of its
+   * broker. Without a choice, such a service does not start where other machines reach the port.
    */
-  readonly verify?: "required" | "optional";
+  readonly verify?: "required" | "optional" | false;
   /** The keys of the publishers; `verify` needs them or {@link keySource}. */
   readonly keys?: readonly EventKey[];
   /**

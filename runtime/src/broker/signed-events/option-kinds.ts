@@ -5,6 +5,7 @@ import {
   object,
   oneOf,
   optionsOf,
+  orFalse,
   part,
   required,
   text,
@@ -29,7 +30,7 @@ export const eventsKinds: OptionKindsOf<EventsOptions> = {
     keyId: required(text),
     key: required(eventKey),
   }),
-  verify: oneOf("required", "optional"),
+  verify: orFalse(oneOf("required", "optional")),
   keys: listOf(
     "keys of publishers",
     '[{ issuer: "acme", account: "service:order", keyId: "order-1", key: pem }]',

@@ -10,6 +10,7 @@ import {
   type ArrivingEvent,
   type Broker,
   type BrokerGuarantees,
+  type EventEntrance,
   type EventHandler,
   EventRejected,
   type IncomingEvent,
@@ -68,11 +69,12 @@ class SignedBroker implements Broker {
   readonly name: string;
   readonly guarantees: BrokerGuarantees;
   readonly deadLetters?: DeadLetters;
+  readonly entrance?: EventEntrance;
   readonly #broker: Broker;
   readonly #signer: EventSigner | undefined;
   readonly #key: KeyObject | undefined;
   readonly #keys: EventKeySource;
-  readonly #mode: EventsOptions["verify"];
+  readonly #mode: "required" | "optional" | undefined;
   readonly #rules: TopicRules | undefined;
   /** The publishers of events that were verified on their arrival, by the body of the event. */
   readonly #admitted = new WeakMap<Uint8Array, Account>();
@@ -86,7 +88,8 @@ class SignedBroker implements Broker {
         outcome: "not-executed",
       });
     }
-    if ((verify === undefined) !== ((keys ?? keySource) === undefined)) {
+    const verifies = verify !== undefined && verify !== false;
+    if (verifies !== ((keys ?? keySource) !== undefined)) {
       throw new MicroError(
         "invalid_argument",
         "events.verify needs events.keys or events.keySource, the keys of the publishers, and these have no effect without it",
@@ -97,9 +100,11 @@ class SignedBroker implements Broker {
     this.name = broker.name;
     this.guarantees = broker.guarantees;
     if (broker.deadLetters !== undefined) this.deadLetters = broker.deadLetters;
+    const { entrance } = broker;
+    if (entrance !== undefined) this.entrance = { ...entrance, verify: verify ?? entrance.verify };
     this.#signer = sign;
     this.#key = sign && signingKey(sign);
-    this.#mode = verify;
+    this.#mode = verifies ? verify : undefined;
     this.#keys = keySource ?? new FixedEventKeys(keys ?? []);
     this.#rules = rules;
     this.#own = sign && accountOf({ ...sign, key: "" });
