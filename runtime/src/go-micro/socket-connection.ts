@@ -10,8 +10,12 @@ import { responseFailure } from "./response-failure.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
 
-/** How long a connection that ends may take to send its pending output, in milliseconds. */
-const lingerMs = 1_000;
+/**
+ * How long a connection that ends may take to send its pending output, in milliseconds. A go-micro
+ * client that has no call does not notice the end, so a server that closes always waits this long,
+ * and gives its listeners no more than a second.
+ */
+const lingerMs = 500;
 
 /** One connection of go-micro's HTTP transport, on either side. */
 export class SocketConnection implements GoMicroConnection {
