@@ -13,7 +13,11 @@ export const interop: Command = {
     "go-micro": {
       summary: "exchange calls and events with a go-micro program (GO_MICRO_PEER is its path)",
       program: "test/interop/go-micro/run.ts",
-      operands: '"mucp", "gRPC", "mucp on NATS" (default: all)',
+      operands: '"mucp", "gRPC", "mucp on NATS", "gRPC on etcd" and others (default: all)',
+    },
+    "go-micro-records": {
+      summary: "record what a go-micro program and ours write into etcd and Consul, for the tests",
+      program: "test/interop/go-micro/record.ts",
     },
     conformance: {
       summary: "run Google's protobuf conformance tests on the generated codecs",

@@ -7,18 +7,23 @@ import { createInterface } from "node:readline";
  * test/proto, and calls, publishes and subscribes on request.
  *
  * It is started as
- * `peer -name N -protocol mucp|grpc -network local|nats -nats URL -subscribe TOPIC`, with
- * go-micro's own defaults under `local` and its NATS registry, transport and broker under `nats`.
+ * `peer -name N -protocol mucp|grpc -network local|nats|etcd|consul -nats URL -registry HOST:PORT
+ * -subscribe TOPIC`, with go-micro's own defaults under `local`, its NATS registry, transport and
+ * broker under `nats`, and its registry of that name under `etcd` and `consul`.
  * Its output is lines of JSON: `{"ready":true}` when it is registered,
- * `{"event":{"topic","message","header"}}` for an event, `{"id","answers","error"}` for a command.
+ * `{"event":{"topic","message","header"}}` for an event, `{"id","answers","error"}` for a command
+ * (with `services` after `get`), and `{"watched"}` with each result of a watcher after `watch`.
  * Commands arrive as {@link PeerCommand}; it ends at the end of its input.
+ *
+ * go-micro's gRPC plugin replaces gRPC's codec by one that refuses the messages of etcd's client,
+ * so a program that has both must register another codec under the name `proto`.
  *
  * Its handlers follow echo.proto, with three additions: the text `metadata:Key` returns the
  * metadata received under that key, `deadline` the remaining milliseconds as index, and the error
  * `plain` is one that is not go-micro's.
  */
 export interface PeerCommand {
-  readonly do: "unary" | "stream" | "publish";
+  readonly do: "unary" | "stream" | "publish" | "get" | "watch";
   readonly service?: string;
   /** Such as `EchoService.Echo`. */
   readonly endpoint?: string;
@@ -43,6 +48,26 @@ export interface PeerReply {
   /** `text` is the result of Go's `Error()`, which is go-micro's JSON for its errors. */
   readonly error: { readonly text: string; readonly code?: number } | null;
   readonly eof?: boolean;
+  /** What its registry knows of a service, in go-micro's JSON. */
+  readonly services?: readonly GoService[];
+}
+
+/** A service in go-micro's JSON, as far as these tests read it. */
+export interface GoService {
+  readonly name: string;
+  readonly version: string;
+  readonly endpoints: readonly { readonly name: string }[] | null;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly metadata: Readonly<Record<string, string>> | null;
+  }[];
+}
+
+/** A result of go-micro's watcher. */
+export interface GoWatchResult {
+  readonly Action: string;
+  readonly Service: GoService;
 }
 
 /** An event that the peer received. */
@@ -58,6 +83,7 @@ export const peerProgram: string | undefined = process.env.GO_MICRO_PEER;
 /** One run of the peer. */
 export class GoMicroPeer {
   readonly events: PeerEvent[] = [];
+  readonly watched: GoWatchResult[] = [];
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (reply: PeerReply) => void>();
   #lastId = 0;
@@ -81,6 +107,7 @@ export class GoMicroPeer {
         const said = JSON.parse(line);
         if (said.ready === true) resolve();
         else if (said.event !== undefined) peer.events.push(said.event);
+        else if (said.watched !== undefined) peer.watched.push(said.watched);
         else if (said.id !== undefined) {
           peer.#waiting.get(said.id)?.(said);
           peer.#waiting.delete(said.id);

@@ -1,20 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { goMicroNatsRegistry, goMicroNatsTransport, NatsLink, natsBroker } from "@micro-es/nats";
 import {
-  type Broker,
   createClient,
   createServer,
   goMicroTransport,
-  httpBroker,
   httpTransport,
   type MicroError,
-  mdnsRegistry,
-  type Registry,
   silentLogger,
-  type Transport,
   tcpTransport,
 } from "@micro-es/runtime";
-import { type NatsServer, startNats } from "../../../drivers/nats/test/server.ts";
 import {
   createEchoServiceClient,
   EchoedTopic,
@@ -23,10 +16,11 @@ import {
 import { echoHandler } from "../../support/echo.ts";
 import { type Fleet, interopCases, ours, theirs } from "./cases.ts";
 import { GoMicroPeer, peerProgram } from "./peer.ts";
+import { allSurroundings, closeServers, type Surroundings } from "./surroundings.ts";
 
 /**
- * Calls and events between a go-micro program and ours, in both directions, discovered through
- * mDNS. It prints a table, and exits with 1 when anything failed.
+ * Calls and events between a go-micro program and ours, in both directions, discovered through each
+ * registry that both have. It prints a table, and exits with 1 when anything failed.
  */
 
 if (peerProgram === undefined) {
@@ -37,66 +31,10 @@ if (peerProgram === undefined) {
 }
 const program = peerProgram;
 
-interface Surroundings {
-  readonly name: string;
-  readonly protocol: Fleet["protocol"];
-  open(): Promise<Network>;
-}
-
-/** Our side of a fleet, and how it is closed. */
-interface Network {
-  readonly registry: Registry;
-  readonly broker: Broker;
-  /** Used by the server and, in addition to the usual ones, by the client; undefined: TCP. */
-  readonly transport?: Transport;
-  /** Arguments of the Go program. */
-  readonly args: readonly string[];
-  close(): Promise<void>;
-}
-
-async function local(): Promise<Network> {
-  const only = process.env.MICRO_MDNS_INTERFACE;
-  const registry = mdnsRegistry(only === undefined ? {} : { interface: only });
-  const broker = httpBroker({ registry, logger: silentLogger });
-  return {
-    registry,
-    broker,
-    args: ["-network", "local"],
-    async close() {
-      await broker.close();
-      await registry.close();
-    },
-  };
-}
-
-let natsServer: NatsServer | undefined;
-
-async function onNats(): Promise<Network> {
-  natsServer ??= await startNats({ jetstream: false });
-  const link = new NatsLink({ servers: natsServer.url });
-  const registry = goMicroNatsRegistry({ link });
-  const broker = natsBroker({ link, format: "go-micro" });
-  return {
-    registry,
-    broker,
-    transport: goMicroNatsTransport({ link }),
-    args: ["-network", "nats", "-nats", natsServer.url],
-    async close() {
-      await broker.close();
-      await registry.close();
-      await link.close();
-    },
-  };
-}
-
-const all: readonly Surroundings[] = [
-  { name: "mucp", protocol: "mucp", open: local },
-  { name: "gRPC", protocol: "grpc", open: local },
-  { name: "mucp on NATS", protocol: "mucp", open: onNats },
-];
-
 const wanted = process.argv.slice(2);
-const surroundings = all.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+const surroundings = allSurroundings.filter(
+  ({ name }) => wanted.length === 0 || wanted.includes(name),
+);
 
 /** Waits until both sides know each other; each looks for the other's nodes only at intervals. */
 async function acquainted({ client, peer }: Fleet): Promise<void> {
@@ -192,23 +130,25 @@ async function inFleet({ protocol, open }: Surroundings, use: (fleet: Fleet) => 
 
 const results = new Map<string, string[]>(interopCases.map(({ name }) => [name, []]));
 const failures: string[] = [];
-for (const around of surroundings) {
+for (const [column, around] of surroundings.entries()) {
   await inFleet(around, async (fleet) => {
     for (const { name, run } of interopCases) {
       const began = performance.now();
       try {
         await run(fleet);
-        results.get(name)?.push(`${Math.round(performance.now() - began)} ms`);
+        results.get(name)!.push(`${Math.round(performance.now() - began)} ms`);
       } catch (error) {
-        results.get(name)?.push("FAILED");
+        results.get(name)!.push("FAILED");
         failures.push(`${around.name}, ${name}:\n${error instanceof Error ? error.stack : error}`);
       }
     }
-  }).catch((error) =>
-    failures.push(`${around.name}: ${error instanceof Error ? error.stack : error}`),
-  );
+  }).catch((error) => {
+    failures.push(`${around.name}: ${error instanceof Error ? error.stack : error}`);
+  });
+  // Those that were not reached.
+  for (const cells of results.values()) if (cells.length === column) cells.push("–");
 }
-await natsServer?.close();
+await closeServers();
 const width = Math.max(...[...results.keys()].map((name) => name.length));
 console.log(`${"".padEnd(width)}  ${surroundings.map(({ name }) => name.padStart(16)).join("")}`);
 for (const [name, cells] of results) {
