@@ -67,6 +67,7 @@ export { type GoMicroTransportOptions, goMicroTransport } from "./go-micro/trans
 export { cachedRegistry } from "./registry/cache/registry.ts";
 export { type MdnsRegistryOptions, mdnsRegistry } from "./registry/mdns/registry.ts";
 export { MemoryRegistryNetwork, memoryRegistry } from "./registry/memory/registry.ts";
+export { type MergedRegistryOptions, mergeRegistries } from "./registry/merged/registry.ts";
 export type { Node, Registry, RegistryEvent } from "./registry/registry.ts";
 export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
 export { createSelector, type SelectorOptions } from "./selector/registry-selector.ts";

@@ -30,6 +30,7 @@ import {
   memoryStore,
   memorySync,
   memoryTransport,
+  mergeRegistries,
   tcpTransport,
 } from "@micro-es/runtime";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
@@ -49,6 +50,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "goMicroTransport()": goMicroTransport(),
   "goMicroNatsTransport()": goMicroNatsTransport({ link }),
   "memoryRegistry()": registry,
+  "mergeRegistries()": mergeRegistries([memoryRegistry(), mdnsRegistry()]),
   "mdnsRegistry()": mdnsRegistry(),
   "natsRegistry()": natsRegistry(),
   "goMicroNatsRegistry()": goMicroNatsRegistry(),

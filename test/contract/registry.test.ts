@@ -4,6 +4,7 @@ import {
   MemoryRegistryNetwork,
   mdnsRegistry,
   memoryRegistry,
+  mergeRegistries,
 } from "@micro-es/runtime";
 import { describe, test } from "vitest";
 import { startRegistryProcess } from "../support/registry-process.ts";
@@ -25,6 +26,16 @@ const create: Record<string, () => Promise<RegistryBackend>> = {
   async "cache over memory"() {
     const network = new MemoryRegistryNetwork();
     return { connect: () => cachedRegistry(memoryRegistry({ network })) };
+  },
+  async "merged, of two in memory"() {
+    const networks = [new MemoryRegistryNetwork(), new MemoryRegistryNetwork()];
+    return {
+      connect: () => mergeRegistries(networks.map((network) => memoryRegistry({ network }))),
+    };
+  },
+  async "merged, of mdns and memory"() {
+    const network = new MemoryRegistryNetwork();
+    return { connect: () => mergeRegistries([mdnsRegistry(link), memoryRegistry({ network })]) };
   },
   async mdns() {
     return {

@@ -4,7 +4,12 @@ import { BackendStatus, type Registration, type StateListener } from "@micro-es/
 /** A registry whose nodes, events and errors come from a test. */
 export class ScriptedRegistry implements Registry {
   readonly name = "scripted";
-  readonly guarantees = { reach: "process", consistency: "strong", liveness: "process" } as const;
+  readonly guarantees = {
+    registers: true,
+    reach: "process",
+    consistency: "strong",
+    liveness: "process",
+  } as const;
   readonly #status = new BackendStatus();
   readonly #watches = new Set<Watch>();
   /** Watches that were begun, in all. */

@@ -13,12 +13,13 @@ const patienceMs = 2_000;
 export async function checkMulticast(environment: Variables): Promise<Finding> {
   const chosen = (["MICRO_REGISTRY", "MICRO_BACKEND"] as const).find((name) => environment[name]);
   const registry = chosen === undefined ? "mdns:" : (environment[chosen] ?? "");
-  if (!/^mdns(?::|$)/i.test(registry)) {
+  const own = /(?:^|,)\s*(mdns(?::[^,]*)?)(?:,|$)/i.exec(registry)?.[1];
+  if (own === undefined) {
     return { state: "good", found: `not needed with ${chosen}=${withoutCredentials(registry)}` };
   }
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   try {
-    const parameters = new URLSearchParams(/\?(.*)/.exec(registry)?.[1]);
+    const parameters = new URLSearchParams(/\?(.*)/.exec(own)?.[1]);
     return await send(socket, parameters.get("interface") ?? environment.MICRO_MDNS_INTERFACE);
   } catch (reason) {
     return { ...nothingComesBack, found: (reason as Error).message };

@@ -34,6 +34,7 @@ const sweepGapMs = 20;
  */
 export class FollowedRegistry extends ClosablePart implements Registry {
   readonly guarantees: RegistryGuarantees = {
+    registers: true,
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",

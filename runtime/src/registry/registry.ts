@@ -59,6 +59,11 @@ export interface RegisterOptions {
 /** What an implementation guarantees. */
 export interface RegistryGuarantees {
   /**
+   * Whether nodes can be registered. In a registry that is only read, its source decides what
+   * exists, and `register` rejects with `unimplemented`.
+   */
+  readonly registers: boolean;
+  /**
    * Scope of a registration: this process, this host, the local network, or all processes that
    * share the backend.
    */
@@ -67,9 +72,9 @@ export interface RegistryGuarantees {
   readonly consistency: "strong" | "eventual";
   /**
    * `lease`: a killed process disappears within its ttl. `process`: registrations end with the
-   * process.
+   * process. `none`: a node stays until it is taken off the list of a registry that is only read.
    */
-  readonly liveness: "lease" | "process";
+  readonly liveness: "lease" | "process" | "none";
 }
 
 /** Default time to live of a registration; it is renewed every third of this time. */
@@ -96,7 +101,7 @@ export interface Registry extends Backend {
   /**
    * Registers a node, and keeps it registered. Registering an id again replaces its record.
    * @throws MicroError `invalid_argument` for a record that {@link validateNode} rejects;
-   * `unavailable` when the backend cannot be reached.
+   * `unavailable` when the backend cannot be reached; `unimplemented` if the registry is only read.
    */
   register(node: Node, options?: RegisterOptions): Promise<Registration>;
   /**

@@ -32,7 +32,7 @@ const levels: Readonly<Record<string, readonly string[]>> = {
   "broker.overflow": ["drop", "block"],
   "registry.reach": ["process", "host", "link", "backend"],
   "registry.consistency": ["eventual", "strong"],
-  "registry.liveness": ["process", "lease"],
+  "registry.liveness": ["none", "process", "lease"],
   "store.reads": ["eventual", "read-your-writes", "linearizable"],
   "store.sharing": ["process", "host", "backend"],
   "sync.reach": ["process", "host", "backend"],

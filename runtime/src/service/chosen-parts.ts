@@ -16,6 +16,7 @@ import type { Config, ConfigSource } from "../config/config.ts";
 import { configOf } from "../config/load.ts";
 import type { Debug } from "../debug/debug.ts";
 import { goMicroTransport } from "../go-micro/transport.ts";
+import { mergeRegistries } from "../registry/merged/registry.ts";
 import type { Registry } from "../registry/registry.ts";
 import { createSelector } from "../selector/registry-selector.ts";
 import type { Selector } from "../selector/selector.ts";
@@ -27,7 +28,7 @@ import type { CredentialPolicyOptions } from "../transport/credential-policy.ts"
 import { httpTransport } from "../transport/http/transport.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Backends, type NamedUrl } from "./backends.ts";
-import type { Driver } from "./driver.ts";
+import type { Driver, DriverParts } from "./driver.ts";
 import {
   type EnvironmentValues,
   type EnvironmentVariable,
@@ -142,7 +143,7 @@ export class ChosenParts {
   }
 
   get registry(): Registry {
-    this.#registry ??= this.#options.registry ?? this.#own(this.#choose("registry"));
+    this.#registry ??= this.#options.registry ?? this.#own(this.#chooseRegistry());
     return this.#registry;
   }
 
@@ -155,17 +156,20 @@ export class ChosenParts {
   }
 
   get broker(): Broker {
-    this.#broker ??= this.#withEvents(this.#options.broker ?? this.#own(this.#choose("broker")));
+    this.#broker ??= this.#withEvents(
+      this.#options.broker ?? this.#own(this.#choose("broker", this.read(variables.broker))),
+    );
     return this.#broker;
   }
 
   get store(): Store {
-    this.#store ??= this.#options.store ?? this.#own(this.#choose("store"));
+    this.#store ??=
+      this.#options.store ?? this.#own(this.#choose("store", this.read(variables.store)));
     return this.#store;
   }
 
   get sync(): Sync {
-    this.#sync ??= this.#options.sync ?? this.#own(this.#choose("sync"));
+    this.#sync ??= this.#options.sync ?? this.#own(this.#choose("sync", this.read(variables.sync)));
     return this.#sync;
   }
 
@@ -283,9 +287,34 @@ export class ChosenParts {
     return debug?.logger(chosen, level ?? "info") ?? chosen;
   }
 
+  /** The registry that its variable names, or all of those that it names, merged. */
+  #chooseRegistry(): Registry {
+    const { name: variable } = variables.registry;
+    const urls = this.read(variables.registry);
+    const [url, ...more] = urls ?? [];
+    if (urls === undefined || more.length === 0) return this.#choose("registry", url);
+    const twice = urls.find((each, index) => urls.some((it, at) => at < index && it.equals(each)));
+    if (twice !== undefined) {
+      throw new MicroError("invalid_argument", `${variable} names ${twice} twice`, {
+        outcome: "not-executed",
+      });
+    }
+    const made: Registry[] = [];
+    try {
+      for (const url of urls) made.push(this.#backends.part("registry", { variable, url }));
+    } catch (reason) {
+      // Closed with everything else that was created.
+      for (const registry of made) this.#own(registry);
+      throw reason;
+    }
+    return mergeRegistries(made);
+  }
+
   /** The part that its variable names, or that the backend has, or the default one. */
-  #choose<P extends keyof typeof byDefault>(kind: P) {
-    const url = this.read(variables[kind]);
+  #choose<P extends keyof typeof byDefault>(
+    kind: P,
+    url: BackendUrl | undefined,
+  ): ReturnType<NonNullable<DriverParts[P]>> {
     if (url !== undefined)
       return this.#backends.part(kind, { variable: variables[kind].name, url });
     const backend = this.#backend();
@@ -307,7 +336,7 @@ export class ChosenParts {
   }
 
   #ownTransport(): Transport {
-    this.#transport ??= this.#choose("transport");
+    this.#transport ??= this.#choose("transport", this.read(variables.transport));
     return this.#transport;
   }
 

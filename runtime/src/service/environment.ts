@@ -35,7 +35,7 @@ export interface EnvironmentVariables {
   readonly address: EnvironmentVariable<string>;
   readonly advertise: EnvironmentVariable<string>;
   readonly backend: EnvironmentVariable<BackendUrl>;
-  readonly registry: EnvironmentVariable<BackendUrl>;
+  readonly registry: EnvironmentVariable<readonly BackendUrl[]>;
   readonly mdnsPort: EnvironmentVariable<number>;
   readonly mdnsInterface: EnvironmentVariable<string>;
   readonly transport: EnvironmentVariable<BackendUrl>;
@@ -118,9 +118,11 @@ export const environmentVariables: EnvironmentVariables = {
   },
   registry: {
     name: "MICRO_REGISTRY",
-    sets: "how services find each other",
+    sets: "how services find each other; several registries are [merged](discovery.md#several-registries)",
+    values:
+      "URL of a [driver](drivers.md), such as `mdns:?port=5354`, `memory:`, `etcd://10.0.0.5:2379`, or several separated by commas",
     fallback: "`mdns:`",
-    ...backendUrl("mdns:?port=5354", "memory:", "etcd://10.0.0.5:2379"),
+    read: readUrls,
   },
   mdnsPort: {
     name: "MICRO_MDNS_PORT",
@@ -193,7 +195,7 @@ export const environmentVariables: EnvironmentVariables = {
     values:
       "URLs of [drivers](drivers.md), several separated by commas, such as `file:shop.yaml,env:SHOP_,nats://10.0.0.5:4222`",
     fallback: "none",
-    read: readSources,
+    read: readUrls,
   },
   drivers: {
     name: "MICRO_DRIVERS",
@@ -329,9 +331,9 @@ function readPairs(text: string): Readonly<Record<string, string>> | undefined {
  * A comma within a URL separates its hosts: it is followed by a host, a port or a user, not by a
  * scheme.
  */
-const betweenUrls = /,(?=\s*[a-z][a-z\d+.-]*:(?!\d+(?:[,/?#\s]|$))(?![^/,?#]*@))/i;
+const betweenUrls = /,(?=\s*[a-z][a-z\d+.-]*:(?!\d+(?:[,/?#&\s]|$))(?![^/,?#]*@))/i;
 
-function readSources(text: string): readonly BackendUrl[] | undefined {
+function readUrls(text: string): readonly BackendUrl[] | undefined {
   const urls = text.split(betweenUrls).map((url) => BackendUrl.parse(url));
   return urls.every((url) => url !== undefined) ? urls : undefined;
 }

@@ -16,6 +16,7 @@ export interface MulticastSettings {
 }
 
 export const mdnsGuarantees: RegistryGuarantees = {
+  registers: true,
   reach: "link",
   consistency: "eventual",
   liveness: "lease",

@@ -110,6 +110,7 @@ export function memoryRegistry(options: MemoryRegistryOptions = {}): Registry {
 class MemoryRegistry extends Closable implements Registry {
   readonly name = "memory";
   readonly guarantees: RegistryGuarantees = {
+    registers: true,
     reach: "process",
     consistency: "strong",
     liveness: "process",

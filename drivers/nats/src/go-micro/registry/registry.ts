@@ -90,6 +90,7 @@ interface Own extends HeardNode, Registration {
 class QueryRegistry extends NatsDriver implements Registry {
   readonly name = "go-micro-nats";
   readonly guarantees: RegistryGuarantees = {
+    registers: true,
     reach: "backend",
     consistency: "eventual",
     liveness: "lease",
