@@ -26,6 +26,8 @@ export interface CertificateInit {
 }
 
 const twoDays = 2 * 86_400;
+/** Longer than what it issues, because the first certificate of a chain to expire ends it. */
+const fourDays = 2 * twoDays;
 
 /**
  * An authority of its own, whose certificates may be valid for seconds. It needs the program
@@ -39,10 +41,11 @@ export class TestAuthority implements Disposable {
   #count = 0;
 
   /**
+   * @param seconds from now until its own certificate expires; default: four days
    * @param issuer the authority whose certificate this one has, for one between the root and the
    * others
    */
-  constructor(seconds: number = twoDays, issuer?: TestAuthority) {
+  constructor(seconds: number = fourDays, issuer?: TestAuthority) {
     this.#folder = mkdtempSync(join(tmpdir(), "micro-es-ca-"));
     writeFileSync(join(this.#folder, "index.txt"), "");
     writeFileSync(join(this.#folder, "serial"), "1000");

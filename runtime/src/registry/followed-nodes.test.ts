@@ -69,6 +69,16 @@ test("nodes that are gone without a gap, or after a short one, are removed at on
   expect(ids()).toEqual(["c"]);
 });
 
+test("a node that was first seen after a gap is removed at once", () => {
+  const { followed, ids } = follow();
+  followed.snapshot([stored("a")]);
+  followed.resumed();
+  followed.snapshot([stored("a"), stored("b")]);
+  followed.put(stored("c"));
+  for (const id of ["a", "b", "c"]) followed.delete(id);
+  expect(ids()).toEqual(["a"]);
+});
+
 test("while the backend cannot be heard, or this process was suspended, no time is over", () => {
   const { followed, following, due, ids } = follow();
   followed.snapshot([stored("a")]);

@@ -19,6 +19,8 @@ interface Waiting {
 interface Known {
   readonly node: Node;
   readonly ttlMs: number;
+  /** How many gaps there had been when it was first seen. */
+  readonly gaps: number;
   /** When it is removed unless its record is seen again; Infinity while the backend has it. */
   until: Deadline;
 }
@@ -51,6 +53,8 @@ export class FollowedNodes implements NodeFollower {
   /** By key in the backend, in the order in which they were written. */
   #known = new Map<string, Known>();
   readonly #waiting = new Set<Waiting>();
+  /** How many gaps there have been in which records may have ended. */
+  #gaps = 0;
   #holdUntil: Deadline = Number.NEGATIVE_INFINITY;
   #isKnown = false;
   #warnedFull = false;
@@ -83,7 +87,9 @@ export class FollowedNodes implements NodeFollower {
   }
 
   resumed(gapMs: number = Number.POSITIVE_INFINITY): void {
-    if (gapMs > shortGapMs) this.#holdUntil = performance.now() + holdMs;
+    if (gapMs <= shortGapMs) return;
+    this.#gaps++;
+    this.#holdUntil = performance.now() + holdMs;
   }
 
   snapshot(records: readonly StoredNode[], isCut: boolean = false): void {
@@ -98,12 +104,12 @@ export class FollowedNodes implements NodeFollower {
       if (found === undefined || !this.#hasRoom(key)) continue;
       // One that was known before a gap could not be renewed during it.
       const leftMs = known === undefined ? found.ttlMs - ageMs : found.ttlMs;
-      if (!this.#isReaders || leftMs > 0) this.#remember(key, found, now + leftMs);
+      if (!this.#isReaders || leftMs > 0) this.#remember(key, found, now + leftMs, known?.gaps);
     }
     if (isCut) this.#warnFull();
     for (const [key, known] of before) {
       const isHeld = known.until !== Number.POSITIVE_INFINITY;
-      if ((!isHeld && now >= this.#holdUntil) || !this.#hasRoom(key)) continue;
+      if ((!isHeld && !this.#mayReturn(known, now)) || !this.#hasRoom(key)) continue;
       // The same applies to one whose record is gone.
       if (!isHeld || this.#isReaders) this.#hold(known, now);
       this.#known.set(key, known);
@@ -124,7 +130,8 @@ export class FollowedNodes implements NodeFollower {
     }
     if (!this.#hasRoom(key)) return false;
     if (this.#known.size < maxNodesPerService / 2) this.#warnedFull = false;
-    this.#remember(key, found, performance.now() + found.ttlMs - ageMs);
+    const { gaps } = this.#known.get(key) ?? {};
+    this.#remember(key, found, performance.now() + found.ttlMs - ageMs, gaps);
     this.nodes.put(found.node);
     return true;
   }
@@ -134,7 +141,7 @@ export class FollowedNodes implements NodeFollower {
     if (known === undefined) return;
     const now = performance.now();
     // A reader is told only what was deleted on purpose.
-    if (!this.#isReaders && now < this.#holdUntil) this.#hold(known, now);
+    if (!this.#isReaders && this.#mayReturn(known, now)) this.#hold(known, now);
     else this.#remove(key, known);
   }
 
@@ -167,11 +174,24 @@ export class FollowedNodes implements NodeFollower {
     await this.#following.close();
   }
 
-  #remember(key: string, { node, ttlMs }: NodeRecord, endsAt: Deadline): void {
+  #remember(
+    key: string,
+    { node, ttlMs }: NodeRecord,
+    endsAt: Deadline,
+    gaps: number = this.#gaps,
+  ): void {
     const until = this.#isReaders ? this.#endOf(endsAt) : Number.POSITIVE_INFINITY;
     this.#known.delete(key);
-    this.#known.set(key, { node, ttlMs, until });
+    this.#known.set(key, { node, ttlMs, gaps, until });
     if (this.#isReaders) this.#onDue(until);
+  }
+
+  /**
+   * Whether its record may have ended because it could not be renewed during the last gap. One that
+   * was first seen after it was withdrawn, or ended for another reason.
+   */
+  #mayReturn({ gaps }: Known, now: Deadline): boolean {
+    return gaps < this.#gaps && now < this.#holdUntil;
   }
 
   #hold(known: Known, now: Deadline): void {

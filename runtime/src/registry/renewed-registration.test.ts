@@ -69,7 +69,7 @@ function plantedBackend() {
       onClose: () => void closed++,
       onTakenOver,
     });
-  return { backend, register, closed: () => closed };
+  return { backend, link, register, closed: () => closed };
 }
 
 const nothing = Promise.resolve();
@@ -115,6 +115,32 @@ test("a registration whose deregistration is in progress is replaced after it", 
     "second write done",
   ]);
   expect(closed()).toBe(1);
+});
+
+test("a deregistration is repeated while the backend fails over", async () => {
+  const { backend, link, register } = plantedBackend();
+  const registration = register("it");
+  await registration.begin(nothing);
+  link.connected = false;
+  const closing = registration.close();
+  setTimeout(() => {
+    link.connected = true;
+  }, 300);
+  await closing;
+  expect(backend.requests.slice(2)).toEqual(["it withdraw", "it withdraw done"]);
+  expect(backend.logger.lines).toEqual([]);
+});
+
+test("a close ends though the backend stays away, and the log names the node", async () => {
+  const { backend, link, register } = plantedBackend();
+  const registration = register("it");
+  await registration.begin(nothing);
+  link.connected = false;
+  await registration.close();
+  expect(backend.requests).toHaveLength(2);
+  expect(backend.logger.lines).toMatchObject([
+    { level: "warn", message: "could not deregister; the ttl will", fields: { node: "a" } },
+  ]);
 });
 
 test("renewals that fail are repeated, and logged once", async () => {

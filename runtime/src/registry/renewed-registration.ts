@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../base/abort.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { Closable } from "../base/closable.ts";
-import type { MicroError } from "../base/error.ts";
+import { deadlineAfter } from "../base/deadline.ts";
+import { MicroError } from "../base/error.ts";
 import type { BackendLink } from "../base/linked-part.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Node, Registration } from "./registry.ts";
@@ -10,6 +12,8 @@ import type { Node, Registration } from "./registry.ts";
 /** Spreads the renewals of all nodes after a reconnection. */
 const reconnectSpreadMs = 500;
 const retry = { firstMs: 100, factor: 2, mostMs: 1_000, jitter: 0.5 };
+/** How long a deregistration waits for another member of the backend to take over. */
+const failoverMs = 2_000;
 /** Records without an end of their own stay young enough to be kept. */
 const longestRenewalMs = 10 * 60_000;
 
@@ -42,6 +46,8 @@ export abstract class RenewedRegistration extends Closable implements Registrati
   #renewedAt = Number.NEGATIVE_INFINITY;
   #isTakenOver = false;
   #isReplaced = false;
+  /** A record may have been written. */
+  #mayExist = false;
   #failures = 0;
   #working: Promise<void> = Promise.resolve();
   #isWorking = false;
@@ -166,15 +172,30 @@ export abstract class RenewedRegistration extends Closable implements Registrati
     this.#stop();
     this.#closing.abort();
     await this.#working;
-    try {
-      // Without a connection, the ttl ends the record.
-      if (this.#link.connected) await this.withdraw();
-    } catch (error) {
-      const { logger, failure } = this.#claim;
-      const reason = failure(error, `deregister ${this.node.id}`);
-      logger.warn({ node: this.node.id, error: reason }, "could not deregister; the ttl will");
-    }
+    if (this.#mayExist) await this.#withdraw();
     this.#claim.onClose();
+  }
+
+  /** Deletes the record, for a while also during a failover; after that its ttl ends it. */
+  async #withdraw(): Promise<void> {
+    const { logger, failure } = this.#claim;
+    const ends = deadlineAfter(failoverMs);
+    for (let failures = 1; ; failures++) {
+      try {
+        if (!this.#link.connected) throw new MicroError("unavailable", "there is no connection");
+        return await this.withdraw();
+      } catch (error) {
+        const reason = failure(error, `deregister ${this.node.id}`);
+        // What replaces it writes over it.
+        if (this.#isReplaced) return;
+        const waitMs = backoffMs(retry, failures, Math.random);
+        if (reason.code !== "unavailable" || performance.now() + waitMs >= ends) {
+          logger.warn({ node: this.node.id, error: reason }, "could not deregister; the ttl will");
+          return;
+        }
+        await sleep(waitMs);
+      }
+    }
   }
 
   get #renewalMs(): number {
@@ -187,6 +208,7 @@ export abstract class RenewedRegistration extends Closable implements Registrati
     try {
       await untilAborted(this.#link.open(), signal);
       if (this.isOver) return;
+      this.#mayExist = true;
       await this.write(signal);
       if (this.isOver) return;
       this.#forgetReconnect = this.#link.onReconnect(() =>

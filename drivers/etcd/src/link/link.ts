@@ -1,5 +1,6 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import {
+  asMicroError,
   deadlineAfter,
   httpTransport,
   Metadata,
@@ -222,8 +223,9 @@ export class EtcdLink extends Closable {
         const response = await send(connected.channel, this.#outgoing(deadline, signal));
         connected.heardAt = performance.now();
         return response;
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
+      } catch (reason) {
+        if (signal?.aborted === true) throw reason;
+        const error = this.#isAbandoned(connected) ? asAbandoned(reason) : reason;
         if (isTokenRefused(error) && token !== undefined && !reauthenticated) {
           reauthenticated = true;
           // Another request may have obtained a new one meanwhile.
@@ -239,6 +241,11 @@ export class EtcdLink extends Closable {
         if (!mayRepeat || attempt >= attempts || performance.now() >= ends) throw error;
       }
     }
+  }
+
+  /** Whether the failure of another request has made us leave this member. */
+  #isAbandoned(connected: Connected): boolean {
+    return this.#connected !== connected && !this.#closing.signal.aborted;
   }
 
   #outgoing(deadline: number, signal: AbortSignal | undefined): OutgoingCall {
@@ -411,6 +418,16 @@ async function* noting<T>(responses: AsyncIterable<T>, onResponse: () => void): 
     onResponse();
     yield response;
   }
+}
+
+/**
+ * Leaving a member cancels its other requests. Their callers did not ask for that, so they fail as
+ * the member did, and are sent to another one where they may be repeated.
+ */
+function asAbandoned(error: unknown): unknown {
+  const { code, message, outcome } = asMicroError(error);
+  if (code !== "canceled") return error;
+  return new MicroError("unavailable", message, { outcome, cause: error });
 }
 
 function linkClosed(): MicroError {

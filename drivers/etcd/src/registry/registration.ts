@@ -77,15 +77,14 @@ export class EtcdRegistration extends RenewedRegistration implements WatchFollow
    * that is attached to another lease.
    */
   protected override async withdraw(): Promise<void> {
-    const lease = this.#lease;
-    this.#lease = 0n;
-    if (lease === 0n) return;
+    if (this.#lease === 0n) return;
     try {
-      await this.#link.call(leaseRevoke, { ID: lease }, `deregister ${this.node.id}`);
+      await this.#link.call(leaseRevoke, { ID: this.#lease }, `deregister ${this.node.id}`);
     } catch (error) {
       // It has already ended, or was never granted.
       if (asMicroError(error).code !== "not_found") throw error;
     }
+    this.#lease = 0n;
   }
 
   /**
