@@ -55,7 +55,7 @@ export const rooms: readonly Room[] = [
   {
     folder: "runtime/src/registry",
     layer: 4,
-    implementations: ["memory", "mdns", "cache"],
+    implementations: ["memory", "mdns", "gossip", "cache"],
     packages: { "dns-packet": ["mdns"] },
   },
   {
