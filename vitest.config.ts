@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import { etcdPrograms } from "./drivers/etcd/test/servers.ts";
 import { natsPrograms } from "./drivers/nats/test/servers.ts";
+import { folderOf, zooKeeperPrograms } from "./drivers/zookeeper/test/servers.ts";
 import { long } from "./test/support/long.ts";
 
 const conditions = ["@micro-es/source", "module", "node", "import", "default"];
@@ -132,6 +133,32 @@ const consul = project("consul", {
   hookTimeout: 60_000,
 });
 
+/** The tests against ZooKeeper, once for each installed version; test/setup installs them. */
+function zooKeeperProjects(): TestProjectInlineConfiguration[] {
+  const zooKeeper = (name: string, env: Record<string, string>, exclude: string[] = []) =>
+    project(name, {
+      include: ["drivers/zookeeper/test/**/*.test.ts"],
+      exclude,
+      env,
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+    });
+  const programs = zooKeeperPrograms();
+  // Without a server the tests are skipped with a message, and fail in CI.
+  if (programs.length === 0) return [zooKeeper("zookeeper", {})];
+  const newest = programs.length - 1;
+  return programs.map((program, index) =>
+    zooKeeper(
+      `zookeeper ${program.version}`,
+      { ZOOKEEPER_SERVER: folderOf(program) },
+      // TLS and users, and an ensemble, are tested with the newest server alone.
+      index === newest
+        ? []
+        : ["secured", "ensemble"].map((name) => `drivers/zookeeper/test/${name}.test.ts`),
+    ),
+  );
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -143,6 +170,7 @@ export default defineConfig({
       ...natsProjects(),
       ...etcdProjects(),
       consul,
+      ...zooKeeperProjects(),
     ],
   },
 });

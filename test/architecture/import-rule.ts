@@ -185,6 +185,25 @@ export const rooms: readonly Room[] = [
     implementations: ["registry", "sync", "config"],
     packages: runtimeForDrivers,
   },
+  {
+    folder: "drivers/zookeeper/src/wire",
+    layer: 12,
+    open: "all",
+    packages: {},
+  },
+  {
+    folder: "drivers/zookeeper/src/link",
+    layer: 13,
+    open: "all",
+    packages: runtimeForDrivers,
+  },
+  {
+    folder: "drivers/zookeeper/src",
+    layer: 14,
+    wires: true,
+    implementations: ["registry", "sync", "config"],
+    packages: runtimeForDrivers,
+  },
 ];
 
 /** The files that break the import rule, a sentence for each; empty when none does. */

@@ -35,6 +35,7 @@ import {
 } from "@micro-es/runtime";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { fileStore } from "@micro-es/runtime/store/file";
+import { zooKeeperSource, zooKeeperSync } from "@micro-es/zookeeper";
 import { afterAll, expect, test } from "vitest";
 
 const folder = mkdtempSync(join(tmpdir(), "micro-es-guarantees-"));
@@ -69,6 +70,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "natsSync()": natsSync(),
   "etcdSync()": etcdSync(),
   "consulSync()": consulSync(),
+  "zooKeeperSync()": zooKeeperSync(),
   "memorySource()": memorySource(),
   "envSource()": envSource({ prefix: "SHOP_" }),
   "flagsSource()": flagsSource(),
@@ -76,6 +78,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "natsSource()": natsSource(),
   "etcdSource()": etcdSource(),
   "consulSource()": consulSource(),
+  "zooKeeperSource()": zooKeeperSource(),
   "localRuntime()": localRuntime(),
 };
 

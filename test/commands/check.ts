@@ -20,6 +20,7 @@ const packages = [
   "drivers/nats",
   "drivers/etcd",
   "drivers/consul",
+  "drivers/zookeeper",
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];

@@ -3,6 +3,7 @@ const packages: Readonly<Record<string, string>> = {
   tls: "nats",
   etcds: "etcd",
   consuls: "consul",
+  zookeepers: "zookeeper",
   rediss: "redis",
   amqp: "rabbitmq",
   amqps: "rabbitmq",
@@ -17,6 +18,8 @@ export const publishedSchemes: readonly string[] = [
   "etcds",
   "consul",
   "consuls",
+  "zookeeper",
+  "zookeepers",
 ];
 
 /** The package whose driver handles a scheme, and the name of the exported driver. */

@@ -1,0 +1,5 @@
+export { type ZooKeeperSourceOptions, zooKeeperSource } from "./config/source.ts";
+export { zookeeper } from "./driver.ts";
+export { ZooKeeperLink } from "./link/link.ts";
+export type { ZooKeeperOptions, ZooKeeperTlsOptions } from "./link/options.ts";
+export { type ZooKeeperSyncOptions, zooKeeperSync } from "./sync/sync.ts";

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { configSourceContract } from "@micro-es/contract/config";
+import { loadConfig, read, silentLogger } from "@micro-es/runtime";
+import { zooKeeperSource } from "@micro-es/zookeeper";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ZooKeeperAdmin } from "./admin.ts";
+import { znodesFixture } from "./config-keys.ts";
+import { skipWithoutZooKeeper, startZooKeeper, type ZooKeeperServer } from "./server.ts";
+
+describe.skipIf(skipWithoutZooKeeper)("config source in ZooKeeper", () => {
+  let server: ZooKeeperServer;
+  let admin: ZooKeeperAdmin;
+  let roots = 0;
+  beforeAll(async () => {
+    server = await startZooKeeper();
+    admin = new ZooKeeperAdmin(server.address);
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await server?.close();
+  });
+
+  const nextRoot = () => `/apps/${roots++}`;
+  const fixture = () => znodesFixture({ servers: server.address }, nextRoot(), admin);
+  for (const { name, run } of configSourceContract(fixture)) test(name, run);
+
+  test("reads znodes as paths, and their data as JSON", async () => {
+    const root = nextRoot();
+    const values = {
+      "/database/host": "db.example",
+      "/database/pool": "10",
+      "/features": '{"beta":true}',
+      "/empty": "",
+      "/text": '""',
+      "/gone": "1",
+      "-2/other": "1",
+      "0": "1",
+    };
+    for (const [name, value] of Object.entries(values)) await admin.put(`${root}${name}`, value);
+    await admin.delete(`${root}/gone`);
+    await using source = zooKeeperSource({ servers: server.address, root });
+    expect(await source.load()).toEqual({
+      database: { host: "db.example", pool: 10 },
+      features: { beta: true },
+      text: "",
+    });
+    await admin.put(`${root}/database/host/port`, "1");
+    await expect(source.load()).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(source.state).toBe("degraded");
+  });
+
+  test("values that are changed in one transaction become visible together", async () => {
+    const root = nextRoot();
+    const paths = ["a", "b", "c", "d"].map((name) => `${root}/${name}`);
+    for (const path of paths) await admin.put(path, "0");
+    await using source = zooKeeperSource({ servers: server.address, root });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    await source.load();
+    const writing = (async () => {
+      for (let turn = 1; turn <= 100; turn++) {
+        await admin.putAll(Object.fromEntries(paths.map((path) => [path, `${turn}`])));
+        const loaded = turn % 10 === 0 ? await source.load() : {};
+        expect(new Set(Object.values(loaded)).size).toBeLessThan(2);
+      }
+    })();
+    for (let last = 0; last < 100; ) {
+      const { value } = await changes.next();
+      expect(new Set(Object.values(value)).size).toBe(1);
+      last = Number(value.a);
+    }
+    await writing;
+    await changes.return?.();
+  });
+
+  test("the deletion of the last value is a change", async () => {
+    const root = nextRoot();
+    await admin.put(`${root}/only`, "1");
+    await using source = zooKeeperSource({ servers: server.address, root });
+    const changes = source.watch!()[Symbol.asyncIterator]();
+    expect(await source.load()).toEqual({ only: 1 });
+    const next = changes.next();
+    await admin.delete(`${root}/only`);
+    expect((await next).value).toEqual({});
+    await changes.return?.();
+  });
+
+  test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
+    await using away = await startZooKeeper();
+    const directory = mkdtempSync(join(tmpdir(), "micro-zookeeper-config-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const write = async (value: string) => {
+      await using operator = new ZooKeeperAdmin(away.address);
+      await operator.put("/micro/config/database/host", value);
+    };
+    await write("first");
+    const start = () =>
+      loadConfig([zooKeeperSource({ servers: away.address, startTimeoutMs: 1_000 })], {
+        logger: silentLogger,
+        lastKnownGood: join(directory, "last-known-good.json"),
+      });
+    const before = await start();
+    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
+    await away.stop();
+    await expect.poll(() => before.state).toBe("degraded");
+    expect(before.snapshot.stale).toEqual(["zookeeper:/micro/config"]);
+    expect(before.get("database.host", read.text)).toBe("first");
+    await before.close();
+    await using after = await start();
+    expect(after.snapshot.stale).toEqual(["zookeeper:/micro/config"]);
+    expect(after.get("database.host", read.text)).toBe("first");
+    await away.start();
+    await write("second");
+    await expect
+      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
+      .toBe("second");
+    expect(after.snapshot.stale).toEqual([]);
+    expect(after.state).toBe("healthy");
+  });
+});

@@ -1,0 +1,207 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { zooKeeperPrograms } from "./servers.ts";
+
+const found = zooKeeperPrograms().at(-1);
+
+/** The version of the ZooKeeper that is started; undefined when there is none. */
+export const zooKeeperVersion: string | undefined = found?.version;
+
+if (zooKeeperVersion === undefined) {
+  const message =
+    "ZooKeeper or Java is not installed, so nothing is tested against it: run test/setup, or set ZOOKEEPER_SERVER to the folder of its jars";
+  if (process.env.CI === "true") throw new Error(message);
+  console.error(`\n*** SKIPPED: ${message} ***\n`);
+}
+
+/** Tests against ZooKeeper do not run without a server; in CI that is an error instead. */
+export const skipWithoutZooKeeper = zooKeeperVersion === undefined;
+
+/** A server of a test's own, on free ports and in a directory of its own. */
+export interface ZooKeeperServer extends AsyncDisposable {
+  /** As the option `servers` takes it. */
+  readonly address: string;
+  readonly port: number;
+  /** Ends it at once; its directory and its ports stay. */
+  stop(): Promise<void>;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Starts it again where it was; resolves when it serves. */
+  start(): Promise<void>;
+  /** Removes all that it stored, while it is stopped. */
+  wipe(): void;
+  /** What it responds to a command of four letters. */
+  ask(command: string): Promise<string>;
+  /** Ends it and removes its directory. */
+  close(): Promise<void>;
+}
+
+/** How a server is started. */
+export interface ZooKeeperServerOptions {
+  /** Further lines of zoo.cfg. */
+  readonly settings?: readonly string[];
+}
+
+/** An ensemble of one server. */
+export async function startZooKeeper(
+  options: ZooKeeperServerOptions = {},
+): Promise<ZooKeeperServer> {
+  const [server] = await startEnsemble(1, options);
+  return server as ZooKeeperServer;
+}
+
+/** An ensemble of several servers; the first failure ends those that were started. */
+export async function startEnsemble(
+  count: number,
+  { settings = [] }: ZooKeeperServerOptions = {},
+): Promise<readonly ZooKeeperServer[]> {
+  const ports = await freePorts(3 * count);
+  const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
+  const indices = Array.from({ length: count }, (_, index) => index);
+  const members =
+    count === 1
+      ? []
+      : [
+          "initLimit=10",
+          "syncLimit=5",
+          ...indices.map(
+            (index) => `server.${index + 1}=127.0.0.1:${port(index, 1)}:${port(index, 2)}`,
+          ),
+        ];
+  const servers = indices.map((index) =>
+    server(port(index, 0), index + 1, [...members, ...settings]),
+  );
+  try {
+    await Promise.all(servers.map((each) => each.start()));
+  } catch (error) {
+    for (const each of servers) await each.close();
+    throw error;
+  }
+  return servers;
+}
+
+/** In memory where the system allows it: a server waits for its disk with each write. */
+function scratchFolder(): string {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return "/dev/shm";
+  } catch {
+    return tmpdir();
+  }
+}
+
+function server(port: number, id: number, settings: readonly string[]): ZooKeeperServer {
+  const directory = mkdtempSync(join(scratchFolder(), "micro-zookeeper-"));
+  const data = join(directory, "data");
+  const prepare = () => {
+    mkdirSync(data, { recursive: true });
+    writeFileSync(join(data, "myid"), `${id}`);
+  };
+  prepare();
+  const lines = [
+    "tickTime=500",
+    `dataDir=${data}`,
+    `clientPort=${port}`,
+    "clientPortAddress=127.0.0.1",
+    "minSessionTimeout=1000",
+    "maxClientCnxns=0",
+    "admin.enableServer=false",
+    "4lw.commands.whitelist=*",
+    "forceSync=no",
+    "preAllocSize=1024",
+    ...settings,
+  ];
+  const configuration = join(directory, "zoo.cfg");
+  writeFileSync(configuration, `${lines.join("\n")}\n`);
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const started = spawn(
+      "java",
+      [
+        ...["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"],
+        ...["-cp", found?.classPath ?? ""],
+        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+        configuration,
+      ],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    child = started;
+    let log = "";
+    for (const stream of [started.stdout, started.stderr]) {
+      stream?.on("data", (text: Buffer) => {
+        log = `${log}${text}`.slice(-10_000);
+      });
+    }
+    const exited = once(started, "exit").then(([code]) => {
+      throw new Error(`ZooKeeper ended with ${code}: ${log}`);
+    });
+    exited.catch(() => {});
+    await Promise.race([ready(port, started), exited]);
+  };
+  const stop = async () => {
+    const stopping = child;
+    child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null) return;
+    const exited = once(stopping, "exit");
+    stopping.kill("SIGKILL");
+    await exited;
+  };
+  // A test that dies must not leave a server behind.
+  const killAtExit = () => child?.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  const close = async () => {
+    await stop();
+    process.off("exit", killAtExit);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return {
+    address: `127.0.0.1:${port}`,
+    port,
+    start,
+    stop,
+    signal: (name) => void child?.kill(name),
+    wipe() {
+      rmSync(data, { recursive: true, force: true });
+      prepare();
+    },
+    ask: (command) => ask(port, command),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Waits until it serves, which a member does when it has a leader. */
+async function ready(port: number, child: ChildProcess): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    const said = await ask(port, "srvr").catch(() => "");
+    if (said.includes("Mode:")) return;
+    await sleep(20);
+  }
+}
+
+async function ask(port: number, command: string): Promise<string> {
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.setTimeout(2_000, () => socket.destroy(new Error("no response")));
+  socket.write(command);
+  let text = "";
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+}
+
+/** Free ports. They are held at the same time, so that they differ. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (typeof address === "object" && address !== null) ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
