@@ -10,7 +10,7 @@ import { LoggedAudit } from "./audit.ts";
 import type { Auth, Authorizer, Decision, Rules } from "./auth.ts";
 import { decide, type Unspecified } from "./decide.ts";
 import { IdentityCache, inspectMs } from "./identity-cache.ts";
-import { refusal } from "./refusals.ts";
+import { refusal, refusedFor } from "./refusals.ts";
 import { VerifiedIdentity } from "./verified-identity.ts";
 import { within } from "./within.ts";
 
@@ -161,9 +161,7 @@ export class AccessControl extends Closable implements CallAccess {
     this.#audit.write({ event: "refused", reason: error.message, peer });
     if (error.code === "unauthenticated") throw refusal("unauthenticated");
     if (error.code === "resource_exhausted" || error.code === "unavailable") {
-      throw new MicroError(error.code, "credentials cannot be verified at the moment", {
-        outcome: "not-executed",
-      });
+      throw refusedFor(error.code, "credentials cannot be verified at the moment");
     }
     this.#logger.error({ error: messageOf(reason) }, "a credential could not be verified");
     throw new MicroError("internal", "credentials cannot be verified", { outcome: "not-executed" });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Deadline, deadlineAfter, hasPassed } from "../base/deadline.ts";
-import { asMicroError, MicroError } from "../base/error.ts";
+import { asMicroError, type MicroError } from "../base/error.ts";
 import type { Account, Credential } from "../call/account.ts";
 import type { Awaitable, Peer } from "../call/call.ts";
 import { connectionOf } from "../call/connection-peer.ts";
@@ -10,6 +10,7 @@ import {
   hasPresentedInvalid,
   presentsTooManyInvalid,
 } from "./invalid-credentials.ts";
+import { refusedFor } from "./refusals.ts";
 import { VerifiedIdentity } from "./verified-identity.ts";
 import { within } from "./within.ts";
 
@@ -206,7 +207,7 @@ function isKnown({ ended, inspectAt }: VerifiedIdentity): boolean {
 }
 
 function exhausted(reason: string): MicroError {
-  return new MicroError("resource_exhausted", reason, { outcome: "not-executed" });
+  return refusedFor("resource_exhausted", reason);
 }
 
 const mayBecomeValid = new WeakSet<MicroError>();

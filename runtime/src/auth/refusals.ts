@@ -1,4 +1,4 @@
-import { MicroError } from "../base/error.ts";
+import { type Code, MicroError } from "../base/error.ts";
 import type { Decision } from "./auth.ts";
 
 /**
@@ -11,7 +11,21 @@ const texts = {
 } as const;
 
 export function refusal(code: (Decision & { allowed: false })["code"]): MicroError {
-  return new MicroError(code, texts[code], { outcome: "not-executed" });
+  return refusedFor(code, texts[code]);
+}
+
+/**
+ * Returns an error without a stack trace, `not-executed`. Capturing one would take longer than the
+ * rest of a refusal, of which a flood of calls causes many, and says nothing of the caller.
+ */
+export function refusedFor(code: Code, message: string): MicroError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new MicroError(code, message, { outcome: "not-executed" });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** The error for a credential that is not valid. The reason is for logs; a caller never gets it. */

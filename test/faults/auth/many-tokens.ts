@@ -37,6 +37,6 @@ async function callTimes(count: number): Promise<void> {
     }
   };
   // Few enough for each connection not to exceed its share.
-  await Promise.all(connections.flatMap((each) => Array.from({ length: 8 }, () => work(each))));
+  await Promise.all(connections.flatMap((each) => Array.from({ length: 32 }, () => work(each))));
   process.send?.({ called: { failed: errors.length, error: errors[0] } });
 }
