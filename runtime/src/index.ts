@@ -69,6 +69,11 @@ export { type MdnsRegistryOptions, mdnsRegistry } from "./registry/mdns/registry
 export { MemoryRegistryNetwork, memoryRegistry } from "./registry/memory/registry.ts";
 export { type MergedRegistryOptions, mergeRegistries } from "./registry/merged/registry.ts";
 export type { Node, Registry, RegistryEvent } from "./registry/registry.ts";
+export {
+  type StaticNode,
+  type StaticRegistryOptions,
+  staticRegistry,
+} from "./registry/static/registry.ts";
 export { byEndpoint, byLabel, byVersion } from "./selector/filters.ts";
 export { createSelector, type SelectorOptions } from "./selector/registry-selector.ts";
 export type { Selector } from "./selector/selector.ts";

@@ -31,6 +31,7 @@ import {
   memorySync,
   memoryTransport,
   mergeRegistries,
+  staticRegistry,
   tcpTransport,
 } from "@micro-es/runtime";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
@@ -52,6 +53,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "goMicroNatsTransport()": goMicroNatsTransport({ link }),
   "memoryRegistry()": registry,
   "mergeRegistries()": mergeRegistries([memoryRegistry(), mdnsRegistry()]),
+  "staticRegistry()": staticRegistry({ services: {} }),
   "mdnsRegistry()": mdnsRegistry(),
   "natsRegistry()": natsRegistry(),
   "goMicroNatsRegistry()": goMicroNatsRegistry(),

@@ -27,18 +27,20 @@ const lingerMs = 60_000;
 const stallMs = 1_000;
 const sweepGapMs = 20;
 
+const leaseGuarantees: RegistryGuarantees = {
+  registers: true,
+  reach: "backend",
+  consistency: "eventual",
+  liveness: "lease",
+};
+
 /**
  * A registry in a backend that can be watched. Each node is a record that its process renews. A
  * process that requests a service follows its records, so `get` is served from memory. While the
  * backend is unreachable, every process keeps the last known state.
  */
 export class FollowedRegistry extends ClosablePart implements Registry {
-  readonly guarantees: RegistryGuarantees = {
-    registers: true,
-    reach: "backend",
-    consistency: "eventual",
-    liveness: "lease",
-  };
+  readonly guarantees: RegistryGuarantees;
   readonly #backend: NodeBackend;
   readonly #logger: PartLogger;
   readonly #services = new Map<string, FollowedNodes>();
@@ -50,6 +52,7 @@ export class FollowedRegistry extends ClosablePart implements Registry {
   constructor(backend: NodeBackend, logger: Logger | undefined) {
     super("registry");
     this.#backend = backend;
+    this.guarantees = backend.guarantees ?? leaseGuarantees;
     this.#logger = new PartLogger(logger, silentLogger);
   }
 

@@ -2,7 +2,7 @@ import type { Backend } from "../base/backend-state.ts";
 import type { MicroError } from "../base/error.ts";
 import type { BackendLink } from "../base/linked-part.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Node } from "./registry.ts";
+import type { Node, RegistryGuarantees } from "./registry.ts";
 import type { RegistrationClaim, RenewedRegistration } from "./renewed-registration.ts";
 
 /** The contents of a node's record. */
@@ -61,6 +61,8 @@ export interface Following {
 /** What a backend must provide for a registry. */
 export interface NodeBackend extends Omit<Backend, "close" | keyof AsyncDisposable> {
   readonly link: BackendLink;
+  /** Default: leases in the backend, seen by all processes that share it. */
+  readonly guarantees?: RegistryGuarantees;
   /**
    * Who ends the records of dead nodes: the backend, or each process that follows them, by the ttl
    * since the last write.

@@ -297,6 +297,13 @@ class RpcServer extends Closable<[graceMs?: number]> implements Server {
   async #register(): Promise<void> {
     const { name, registry, ttlMs } = this.#parts;
     if (registry === undefined) return;
+    if (registry.guarantees.registers === false) {
+      this.#logger.info(
+        { service: name, registry: registry.name },
+        "the registry is only read: the service is not registered, and is found if its source has it",
+      );
+      return;
+    }
     this.#registration = new ServerRegistration(this.#id, {
       name,
       registry,

@@ -8,6 +8,7 @@ import { envSource } from "../config/env/source.ts";
 import { fileSource } from "../config/file/source.ts";
 import { mdnsRegistry } from "../registry/mdns/registry.ts";
 import { memoryRegistry } from "../registry/memory/registry.ts";
+import { staticRegistry } from "../registry/static/registry.ts";
 import { fileStore } from "../store/file/store.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import { fileSync } from "../sync/file/sync.ts";
@@ -80,6 +81,15 @@ const mdns: Driver = {
   },
 };
 
+const fixed: Driver = {
+  schemes: ["static"],
+  open(url) {
+    readParameters(url, {});
+    const services = addressesIn(url);
+    return { registry: () => staticRegistry({ services }), close };
+  },
+};
+
 const tcp: Driver = {
   schemes: ["tcp"],
   open(url, { environment }) {
@@ -129,12 +139,30 @@ const http: Driver = {
 };
 
 /** The drivers of the backends that need no installation; every program has them. */
-export const builtInDrivers: readonly Driver[] = [memory, file, env, mdns, tcp, http];
+export const builtInDrivers: readonly Driver[] = [memory, file, env, mdns, fixed, tcp, http];
 
 function filePath(url: BackendUrl): string {
   if (url.hosts.length === 0 && url.username === undefined && url.path !== "") return url.path;
   throw invalid("file: takes a path, such as file:data/store or file:///var/lib/shop");
 }
+
+/** The addresses of each service in `static:greeter=10.0.0.5:8080,10.0.0.6:8080;shop=…`. */
+function addressesIn({ hosts, username, path }: BackendUrl): Record<string, string[]> {
+  const services: Record<string, string[]> = {};
+  const isBare = hosts.length === 0 && username === undefined;
+  for (const part of isBare ? path.split(";") : []) {
+    const [, service, addresses] = /^\s*([\w.-]+)\s*=(.*)$/.exec(part) ?? [];
+    if (service === undefined || addresses === undefined || Object.hasOwn(services, service)) {
+      throw invalid(`static: cannot read ${JSON.stringify(part.slice(0, 200))}; ${staticHint}`);
+    }
+    services[service] = addresses.split(",").map((address) => address.trim());
+  }
+  if (Object.keys(services).length === 0) throw invalid(`static: names no service; ${staticHint}`);
+  return services;
+}
+
+const staticHint =
+  "it takes each service once, with its addresses, such as static:greeter=10.0.0.5:8080,10.0.0.6:8080;shop=10.0.0.7:8080";
 
 /** The host of `host:port` or of a lone host, IPv6 in brackets; undefined for other addresses. */
 function hostOf(address: string | undefined): string | undefined {

@@ -231,7 +231,9 @@ export class ChosenParts {
   get listenWarning(): Pick<ServerParts, "listenWarning"> {
     const { listen, address } = this.#options;
     const chosen = listen ?? address ?? this.read(variables.address);
-    if (chosen !== undefined || this.registry.guarantees.reach !== "backend") return {};
+    if (chosen !== undefined) return {};
+    const { registers, reach } = this.registry.guarantees;
+    if (!registers || reach !== "backend") return {};
     if (this.listen[0]?.address !== localAddress) return {};
     return {
       listenWarning:

@@ -331,7 +331,7 @@ function readPairs(text: string): Readonly<Record<string, string>> | undefined {
  * A comma within a URL separates its hosts: it is followed by a host, a port or a user, not by a
  * scheme.
  */
-const betweenUrls = /,(?=\s*[a-z][a-z\d+.-]*:(?!\d+(?:[,/?#&\s]|$))(?![^/,?#]*@))/i;
+const betweenUrls = /,(?=\s*[a-z][a-z\d+.-]*:(?!\d+(?:[,;/?#\s]|$))(?![^/,?#]*@))/i;
 
 function readUrls(text: string): readonly BackendUrl[] | undefined {
   const urls = text.split(betweenUrls).map((url) => BackendUrl.parse(url));

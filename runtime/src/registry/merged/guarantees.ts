@@ -9,7 +9,7 @@ const liveness = ["none", "process", "lease"] as const;
  */
 export function mergedGuarantees(members: readonly Registry[]): RegistryGuarantees {
   const all = members.map(({ guarantees }) => guarantees);
-  const registering = all.filter(({ registers }) => registers);
+  const registering = all.filter(({ registers }) => registers !== false);
   const those = registering.length === 0 ? all : registering;
   return {
     registers: registering.length > 0,

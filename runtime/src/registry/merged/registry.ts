@@ -111,7 +111,7 @@ class MergedRegistry extends Closable implements Registry {
     const valid = validateNode(node);
     checkRegisterOptions(node, options);
     this.#check(`register ${valid.id}`, options.signal);
-    const members = this.#members.filter(({ guarantees }) => guarantees.registers);
+    const members = this.#members.filter(({ guarantees }) => guarantees.registers !== false);
     // The only member that can refuse it explains why.
     const [first] = this.#members;
     if (members.length === 0 && first !== undefined) return first.register(valid, options);
