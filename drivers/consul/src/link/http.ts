@@ -95,7 +95,7 @@ export class HttpClient {
         }
       };
       const stopListening = listenForAbort(request.signals, (reason) => {
-        settle(abortError(reason));
+        settle(wasConnected ? abortedInFlight(reason, method) : abortError(reason));
       });
       const bytes = body === undefined ? undefined : Buffer.from(body);
       const length = bytes === undefined ? {} : { "content-length": String(bytes.length) };
@@ -169,6 +169,14 @@ function lostFailure({ url }: AgentAddress, error: unknown, wasConnected: boolea
     outcome: wasConnected ? "unknown" : "not-executed",
     cause: error,
   });
+}
+
+/** The error of a request that may have arrived before its signal fired. */
+function abortedInFlight(reason: unknown, method: string): MicroError {
+  const error = abortError(reason);
+  // A read changes nothing.
+  if (method === "GET" || error.outcome === "unknown") return error;
+  return new MicroError(error.code, error.message, { outcome: "unknown", cause: error });
 }
 
 function timedOut({ url }: AgentAddress, ms: number, wasConnected: boolean): MicroError {
