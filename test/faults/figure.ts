@@ -24,10 +24,10 @@ export interface FaultSuite {
   /** By id. */
   readonly scenarios: Readonly<Record<string, Scenario>>;
   /**
-   * Ids of those that mostly wait; they run one after another, in parallel with the others.
-   * Default: none.
+   * Ids of those that mostly wait, in one group or several: those of a group run one after another,
+   * in parallel with the other groups and with all others. Default: none.
    */
-  readonly waiting?: readonly string[];
+  readonly waiting?: readonly string[] | readonly (readonly string[])[];
 }
 
 /** Prints figures as a Markdown table. */

@@ -36,9 +36,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 const figures = new Map<string, Figure>();
 const chosen = Object.keys(suite.scenarios).filter((id) => only.length === 0 || only.includes(id));
-const waits = (id: string) => suite.waiting?.includes(id) === true;
+const groups = groupsOf(suite);
+const others = Object.keys(suite.scenarios).filter((id) => !groups.flat().includes(id));
 const began = new Date();
-await Promise.all([runAll(chosen.filter(waits)), runAll(chosen.filter((id) => !waits(id)))]);
+await Promise.all(
+  [...groups, others].map((ids) => runAll(ids.filter((id) => chosen.includes(id)))),
+);
 const found = chosen.flatMap((id) => figures.get(id) ?? []);
 const seconds = Math.round((Date.now() - began.getTime()) / 1000);
 console.log(
@@ -46,6 +49,11 @@ console.log(
 );
 printFigures(found);
 process.exit(found.every(({ holds }) => holds) ? 0 : 1);
+
+function groupsOf({ waiting = [] }: FaultSuite): readonly (readonly string[])[] {
+  const alone = waiting.filter((each): each is string => typeof each === "string");
+  return [alone, ...waiting.filter((each) => typeof each !== "string")];
+}
 
 async function runAll(ids: readonly string[]): Promise<void> {
   for (const id of ids) {

@@ -5,7 +5,7 @@ import { errorOf } from "@micro-es/test-support/server";
 import { expect, onTestFinished, test } from "vitest";
 import { readKeys, writeKey } from "../src/link/keys.ts";
 
-/** An agent that keeps transactions to itself, and has a leader as long as it is told so. */
+/** An agent that never responds to transactions, and has a leader until it is to lose it. */
 async function startSilentAgent() {
   let [transactions, hasLeader] = [0, true];
   const server = createServer((request, response) => {

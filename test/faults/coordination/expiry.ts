@@ -1,21 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Store } from "@micro-es/runtime";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
-import { type CoordinationServer, type StartCoordinationServer, storeAt } from "./server.ts";
+import { type Records, recordsAt, type StartStoreServer, type StoreServer } from "./server.ts";
 
 const value = Buffer.from("v");
 const hourMs = 3_600_000;
 
 /** Records expire while the server restarts; then the clock is set. */
 export async function recordsExpire(
-  startServer: StartCoordinationServer,
+  startServer: StartStoreServer,
   length: Length,
 ): Promise<Figure> {
   const count = length === "long" ? 10_000 : 1_000;
   await using server = await startServer();
-  await using writer = storeAt(server.url);
-  await using reader = storeAt(server.url);
+  await using writer = recordsAt(server.url);
+  await using reader = recordsAt(server.url);
   const expiresAt = new Map<string, number>();
   const write = async (index: number) => {
     const key = `key/${index}`;
@@ -60,7 +59,7 @@ export async function recordsExpire(
 }
 
 /** How long after a time the server no longer has expiring records, in milliseconds. */
-async function untilEmpty(server: CoordinationServer, since: number): Promise<number> {
+async function untilEmpty(server: StoreServer, since: number): Promise<number> {
   await until(async () => !(await server.hasKeys()), server.keepsExpiredMs + 20_000);
   return Date.now() - since;
 }
@@ -69,7 +68,10 @@ async function untilEmpty(server: CoordinationServer, since: number): Promise<nu
  * The effect of the wall clock on expiry: how many records come back, and whether one of 60 days is
  * still there.
  */
-async function withClock(reader: Store, writer: Store): Promise<[revived: number, kept: boolean]> {
+async function withClock(
+  reader: Records,
+  writer: Records,
+): Promise<[revived: number, kept: boolean]> {
   const realNow = Date.now;
   let revived = 0;
   try {

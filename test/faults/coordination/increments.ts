@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MicroError, type Store } from "@micro-es/runtime";
+import { MicroError } from "@micro-es/runtime";
 import type { Figure, Length } from "../figure.ts";
-import { type StartCoordinationServer, storeAt } from "./server.ts";
+import { type Records, recordsAt, type StartStoreServer } from "./server.ts";
 
 /** Stores of several connections increment one counter by compare-and-set. */
 export async function racingIncrements(
-  startServer: StartCoordinationServer,
+  startServer: StartStoreServer,
   length: Length,
 ): Promise<Figure> {
   const [writers, each] = length === "long" ? [8, 20_000] : [4, 150];
   await using server = await startServer();
-  const stores = Array.from({ length: writers }, () => storeAt(server.url));
+  const stores = Array.from({ length: writers }, () => recordsAt(server.url));
   const tries: Tries = { refused: 0, unsure: 0 };
   try {
     const work = stores.map(async (store) => {
@@ -42,7 +42,7 @@ interface Tries {
 }
 
 /** Increments the counter once, or counts itself as unsure. */
-async function increment(store: Store, tries: Tries): Promise<void> {
+async function increment(store: Records, tries: Tries): Promise<void> {
   for (;;) {
     const record = await store.read("counter");
     const next = String(Number(new TextDecoder().decode(record?.value)) + 1);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MicroError } from "@micro-es/runtime";
 import { Ledger } from "../ledger.ts";
-import { storeAt, syncAt } from "./server.ts";
+import { recordsAt, syncAt } from "./server.ts";
 
 /**
  * Takes a lock repeatedly and writes under it, once with its fence and once without. It never
@@ -16,7 +16,7 @@ const { url, directory, ttlMs } = JSON.parse(process.argv[2] ?? "{}") as {
 };
 const ledger = new Ledger(join(directory, `lock-${process.pid}.ledger`));
 const sync = syncAt(url);
-const store = storeAt(url);
+const store = recordsAt(url);
 process.stdout.write("ready\n");
 const text = new TextEncoder().encode(String(process.pid));
 for (;;) {

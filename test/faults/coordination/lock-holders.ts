@@ -4,14 +4,19 @@ import { FaultProxy } from "../../support/proxy.ts";
 import { checkTerms, type Term } from "../check-terms.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
-import { type StartCoordinationServer, syncAt, through } from "./server.ts";
+import { type Flaw, type StartCoordinationServer, syncAt, through } from "./server.ts";
 
-/** Holders lose their link or are suspended, while others wait for their locks. */
+/**
+ * Holders lose their link or are suspended, while others wait for their locks.
+ * @param flaw changes the syncs of the holders, to prove that this is noticed.
+ */
 export async function holdersCutOff(
   startServer: StartCoordinationServer,
   length: Length,
+  flaw?: Flaw,
 ): Promise<Figure> {
-  const [cuts, pauses] = length === "long" ? [500, 50] : [40, 5];
+  const sizes = { short: [40, 5], long: [500, 50] } as const;
+  const [cuts, pauses] = flaw === undefined ? sizes[length] : [10, 1];
   const ttlMs = 600;
   await using server = await startServer();
   await using waiting = syncAt(server.url);
@@ -20,7 +25,8 @@ export async function holdersCutOff(
   const holders = 10;
   const cutOff = async (holder: number) => {
     await using proxy = await FaultProxy.start(server.port);
-    await using sync = syncAt(through(server, proxy.port));
+    await using holding = syncAt(through(server, proxy.port));
+    const sync = flaw?.(holding) ?? holding;
     for (let cut = 0; cut < cuts / holders; cut++) {
       const id = `lock ${holder}/${cut}`;
       const lock = await sync.lock(id, { ttlMs });
@@ -75,15 +81,21 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Holders are killed, and two hundred callers are queued. */
+/**
+ * Holders are killed, and two hundred callers are queued.
+ * @param flaw changes the sync of those who wait, to prove that this is noticed.
+ */
 export async function holdersKilled(
   startServer: StartCoordinationServer,
   length: Length,
+  flaw?: Flaw,
 ): Promise<Figure> {
-  const [kills, waiters] = length === "long" ? [40, 200] : [4, 200];
+  const sizes = { short: [4, 200], long: [40, 200] } as const;
+  const [kills, waiters] = flaw === undefined ? sizes[length] : [0, 20];
   const ttlMs = 1_000;
   await using server = await startServer();
-  await using sync = syncAt(server.url);
+  await using waiting = syncAt(server.url);
+  const sync = flaw?.(waiting) ?? waiting;
   let slowest = 0;
   for (let kill = 0; kill < kills; kill++) {
     const id = `lock ${kill}`;
@@ -121,15 +133,21 @@ export async function holdersKilled(
   };
 }
 
-/** Former holders release locks that others hold by now. */
+/**
+ * Former holders release locks that others hold by now.
+ * @param flaw changes the sync of the former holders, to prove that this is noticed.
+ */
 export async function lateUnlocks(
   startServer: StartCoordinationServer,
   length: Length,
+  flaw?: Flaw,
 ): Promise<Figure> {
-  const [count, atOnce] = length === "long" ? [10_000, 100] : [500, 50];
+  const sizes = { short: [500, 50], long: [10_000, 100] } as const;
+  const [count, atOnce] = flaw === undefined ? sizes[length] : [50, 50];
   const ttlMs = 100;
   await using server = await startServer();
-  await using one = syncAt(server.url);
+  await using former = syncAt(server.url);
+  const one = flaw?.(former) ?? former;
   await using two = syncAt(server.url);
   let [refused, kept, next] = [0, 0, 0];
   const work = async () => {

@@ -6,7 +6,7 @@ import { startProgram } from "../../support/argument-program.ts";
 import { checkLocks } from "../check-locks.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
-import { type StartCoordinationServer, syncAt } from "./server.ts";
+import { type Flaw, type StartCoordinationServer, syncAt } from "./server.ts";
 
 interface Entry {
   readonly kind: "grant" | "fenced" | "unfenced" | "rejected" | "failed";
@@ -61,17 +61,19 @@ export async function lockHoldersPaused(
 
 /**
  * The server is down for longer than the ttl of a lock that one process holds and another wants.
+ * @param flaw changes the sync of the holder, to prove that this is noticed.
  */
 export async function syncAway(
   startServer: StartCoordinationServer,
   length: Length,
+  flaw?: Flaw,
 ): Promise<Figure> {
-  const awayMs = length === "long" ? 30_000 : 5_000;
+  const awayMs = length === "long" ? 30_000 : flaw === undefined ? 5_000 : 2_000;
   const ttlMs = 1_500;
   await using server = await startServer();
   const [one, two] = [syncAt(server.url), syncAt(server.url)];
   try {
-    const lock = await one.lock("work", { ttlMs });
+    const lock = await (flaw?.(one) ?? one).lock("work", { ttlMs });
     let toldAfter = Number.POSITIVE_INFINITY;
     let away = 0;
     lock.signal.addEventListener("abort", () => {

@@ -1,28 +1,44 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { asMicroError, type Outcome, type Store } from "@micro-es/runtime";
+import { asMicroError, type Outcome } from "@micro-es/runtime";
 import { FaultProxy } from "../../support/proxy.ts";
 import { type AttemptedWrite, checkOutcomes } from "../check-outcomes.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
-import { type StartCoordinationServer, storeAt, syncAt, through } from "./server.ts";
+import {
+  type Records,
+  recordsAt,
+  type StartCoordinationServer,
+  syncAt,
+  through,
+} from "./server.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
-const batchSize = 50;
+/** All of them are on their way at once, also to a Consul agent. */
+const batchSize = 16;
 
-/** Links are cut between request and response; reported outcomes are compared with the facts. */
+/**
+ * Links are cut between request and response; reported outcomes are compared with the facts.
+ * @param flaw changes the reported outcomes of writes, to prove that this is noticed.
+ */
 export async function responsesLost(
   startServer: StartCoordinationServer,
   length: Length,
+  flaw?: (records: Records) => Records,
 ): Promise<Figure> {
-  const [writes, renewals] = length === "long" ? [10_000, 1_000] : [1_000, 100];
+  const sizes = { short: [1_000, 100], long: [10_000, 1_000] } as const;
+  const [writes, renewals] = flaw === undefined ? sizes[length] : [batchSize, 0];
   await using server = await startServer();
   await using proxy = await FaultProxy.start(server.port);
-  await using store = storeAt(through(server, proxy.port));
-  await using direct = storeAt(server.url);
+  await using records = recordsAt(through(server, proxy.port));
+  const flawed = flaw?.(records) ?? records;
+  await using direct = recordsAt(server.url);
   const attempts: AttemptedWrite[] = [];
   for (let at = 0; at < writes; at += batchSize) {
-    const keys = Array.from({ length: batchSize }, (_, index) => `key/${at + index}`);
-    attempts.push(...(await cutOff(keys, store, direct, proxy)));
+    const keys = Array.from(
+      { length: Math.min(batchSize, writes - at) },
+      (_, index) => `key/${at + index}`,
+    );
+    attempts.push(...(await cutOff(keys, flawed, direct, proxy)));
   }
   const lost = await renewalsCut(through(server, proxy.port), proxy, renewals);
   const { unknown, unknownHappened, contradicted, missing, ghosts } = checkOutcomes(attempts);
@@ -38,15 +54,15 @@ export async function responsesLost(
 /** Writes keys whose responses are lost, and then writes them by another client. */
 async function cutOff(
   keys: readonly string[],
-  store: Store,
-  direct: Store,
+  records: Records,
+  direct: Records,
   proxy: FaultProxy,
 ): Promise<readonly AttemptedWrite[]> {
-  await until(async () => (await store.read("none")) === undefined, 20_000, 20);
+  await until(async () => (await records.read("none")) === undefined, 20_000, 20);
   const readAll = () => Promise.all(keys.map((key) => direct.read(key)));
   proxy.swallowResponses(true);
   const writing = keys.map((key) =>
-    store.write(key, text("first")).then(
+    records.write(key, text("first")).then(
       (): Outcome => "executed",
       (error: unknown) => asMicroError(error).outcome,
     ),

@@ -1,8 +1,8 @@
 import { EtcdAdmin } from "../../../drivers/etcd/test/admin.ts";
 import { startEtcd } from "../../../drivers/etcd/test/server.ts";
-import type { CoordinationServer } from "../coordination/server.ts";
+import type { StoreServer } from "../coordination/server.ts";
 
-export async function startCoordinationServer(): Promise<CoordinationServer> {
+export async function startCoordinationServer(): Promise<StoreServer> {
   const etcd = await startEtcd();
   const admin = new EtcdAdmin(etcd.url);
   return {

@@ -1,6 +1,6 @@
 import { etcdVersion } from "../../../drivers/etcd/test/server.ts";
 import { responsesLost } from "../coordination/outcomes.ts";
-import { coordinationScenarios } from "../coordination/scenarios.ts";
+import { storeScenarios, syncScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryAway } from "../registry/backend-away.ts";
 import { registryScenarios } from "../registry/scenarios.ts";
@@ -13,7 +13,8 @@ export const suite: FaultSuite = {
   scenarios: {
     ...registryScenarios(startRegistryServer),
     "D5-wiped": (length) => registryAway(startRegistryServer, length, true),
-    ...coordinationScenarios(startCoordinationServer),
+    ...syncScenarios(startCoordinationServer),
+    ...storeScenarios(startCoordinationServer),
     O1: (length) => responsesLost(startCoordinationServer, length),
   },
   waiting: ["D1", "D2", "D4", "D5", "D5-wiped", "D6", "S1", "S2", "S3", "S4", "S6", "T6"],

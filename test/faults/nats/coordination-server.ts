@@ -1,8 +1,8 @@
 import { connect } from "nats";
 import { startNats } from "../../../drivers/nats/test/server.ts";
-import type { CoordinationServer } from "../coordination/server.ts";
+import type { StoreServer } from "../coordination/server.ts";
 
-export async function startCoordinationServer(): Promise<CoordinationServer> {
+export async function startCoordinationServer(): Promise<StoreServer> {
   const nats = await startNats();
   return {
     url: nats.url,

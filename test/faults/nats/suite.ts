@@ -1,5 +1,5 @@
 import { natsVersion } from "../../../drivers/nats/test/server.ts";
-import { coordinationScenarios } from "../coordination/scenarios.ts";
+import { storeScenarios, syncScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryScenarios } from "../registry/scenarios.ts";
 import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
@@ -29,7 +29,8 @@ export const suite: FaultSuite = {
     B11: keysKeepOrder,
     B12: hostileSubscribers,
     ...registryScenarios(startRegistryServer),
-    ...coordinationScenarios(startCoordinationServer),
+    ...syncScenarios(startCoordinationServer),
+    ...storeScenarios(startCoordinationServer),
   },
   waiting: ["D1", "D2", "D4", "D5", "D6", "S1", "S2", "S3", "S4", "S6", "T6"],
 };
