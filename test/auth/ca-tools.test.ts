@@ -21,8 +21,8 @@ const order = "spiffe://acme.example/order";
 const method: EchoMethod = { ...echo.echo, name: "micro.test.v1.EchoService/Echo", auth: {} };
 
 const missing = caTools.filter(({ fix }) => fix !== undefined);
-for (const { name, fix } of missing) {
-  if (process.env.CI === "true") throw new Error(`no ${name}: ${fix}`);
+for (const { name, fix, isOptional } of missing) {
+  if (process.env.CI === "true" && !isOptional) throw new Error(`no ${name}: ${fix}`);
   console.warn(`SKIPPED, certificates of ${name}: ${fix}`);
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 /** What a certificate says. */
 export interface CertificateRequest {
@@ -24,6 +24,8 @@ export interface CaTool {
   readonly name: string;
   /** How to get it, where it is missing. */
   readonly fix: string | undefined;
+  /** Whether CI does without it, because it takes long to build. */
+  readonly isOptional: boolean;
   /** Makes a root in an empty folder. */
   root(folder: string): Authority;
 }
@@ -78,9 +80,16 @@ function found(program: string, ...folders: string[]): string | undefined {
   return all.map((folder) => join(folder, program)).find(existsSync);
 }
 
-const toolOf = (name: string, program: string | undefined, fix: string, sign: Sign): CaTool => ({
+const toolOf = (
+  name: string,
+  program: string | undefined,
+  fix: string,
+  sign: Sign,
+  isOptional = false,
+): CaTool => ({
   name,
   fix: program === undefined ? fix : undefined,
+  isOptional,
   root: (folder) => authority(sign, folder, "root"),
 });
 
@@ -146,5 +155,36 @@ const certtool = toolOf(
   },
 );
 
+/** `step` of Smallstep, which Go builds in two minutes. Ed25519 keys. */
+const step = toolOf(
+  "step",
+  found("step"),
+  "go install github.com/smallstep/cli/cmd/step@v0.21.0, and have it in the PATH",
+  (files, by, it) => {
+    const template = `${files.cert}.tpl`;
+    const names = [
+      ...(it.uris ?? []).map((value) => ({ type: "uri", value })),
+      ...(it.dns ?? []).map((value) => ({ type: "dns", value })),
+    ];
+    const content = {
+      // Its roots have no identifier of their key, so names tell them from what they have signed.
+      subject: { commonName: basename(files.cert) },
+      sans: names,
+      keyUsage: it.isAuthority === true ? ["certSign", "crlSign"] : ["digitalSignature"],
+      ...(it.purposes && { extKeyUsage: it.purposes.map((of) => `${of}Auth`) }),
+      basicConstraints: { isCA: it.isAuthority === true, maxPathLen: -1 },
+    };
+    writeFileSync(template, JSON.stringify(content));
+    run(
+      "step",
+      ...["certificate", "create", "acme", files.cert, files.key, "--template", template],
+      ...["--kty", "OKP", "--crv", "Ed25519", "--no-password", "--insecure"],
+      ...(by === undefined ? [] : ["--ca", by.cert, "--ca-key", by.key]),
+      ...(it.hasExpired === true ? ["--not-before=-48h", "--not-after=-24h"] : ["--not-after=48h"]),
+    );
+  },
+  true,
+);
+
 /** Tools of different makers: what they write differs, as in the order of extensions. */
-export const caTools: readonly CaTool[] = [openssl, certtool];
+export const caTools: readonly CaTool[] = [openssl, certtool, step];
