@@ -90,6 +90,38 @@ test("the set is read again after five minutes, give or take a fifth", async () 
   expect(issuer.reads).toBe(2);
 });
 
+test("while the issuer fails and hangs, one token by an unknown key waits, and others do not", async () => {
+  const issuer = issuerWith(one);
+  const source = issuer.source();
+  await source.open();
+  const known = source.key("one");
+  issuer.respond = (signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  await vi.advanceTimersByTimeAsync(30_000);
+  // The failure is not known yet: all wait for the end of one read.
+  const early = ["a", "b", "c"].map((id) => source.key(id));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await Promise.all(early)).toEqual([undefined, undefined, undefined]);
+  expect(issuer.reads).toBe(2);
+
+  await vi.advanceTimersByTimeAsync(25_001);
+  let waits = true;
+  const first = Promise.resolve(source.key("d")).finally(() => {
+    waits = false;
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(issuer.reads).toBe(3);
+  for (const id of ["e", "f"]) {
+    await expect(source.key(id)).rejects.toMatchObject({ code: "unavailable" });
+  }
+  expect(source.key("one")).toBe(known);
+  expect(waits).toBe(true);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await first).toBeUndefined();
+});
+
 test("10,000 unknown ids make a request each 30 seconds at most", async () => {
   const issuer = issuerWith(one);
   const source = issuer.source();

@@ -92,15 +92,26 @@ export class JwksSource extends Closable implements KeySource {
 
   async #find(id: string): Promise<VerificationKey | undefined> {
     await this.open();
-    // Tokens with invented ids must not make requests: the limit counts failed ones too.
-    const mayRead = monotonicNow() - this.#startedAt >= unknownIdMs;
-    if (this.#refreshing !== undefined || (mayRead && !this.#usable()?.has(id))) {
+    if (this.#refreshing !== undefined) {
+      // While the issuer is known to fail, a read may end by its time limit only.
+      if (this.#failures > 0) throw this.#unknown();
+      await this.#refreshing;
+    } else if (this.#mayRead() && !this.#usable()?.has(id)) {
       await this.#refresh();
     }
     const keys = this.#usable();
     if (keys !== undefined) return keys.get(id);
+    throw this.#unknown();
+  }
+
+  /** Tokens with invented ids must not make requests: the limit counts failed ones too. */
+  #mayRead(): boolean {
+    return monotonicNow() - this.#startedAt >= unknownIdMs;
+  }
+
+  #unknown(): MicroError {
     const { place } = this.#parts.origin;
-    throw new MicroError("unavailable", `the keys of ${place} are not known at the moment`, {
+    return new MicroError("unavailable", `the keys of ${place} are not known at the moment`, {
       outcome: "not-executed",
     });
   }
