@@ -23,6 +23,7 @@ import type {
 } from "../auth.ts";
 import { checkGenerate } from "../issuing-options.ts";
 import { KeptFile } from "../kept-file.ts";
+import { loadJose } from "../load-jose.ts";
 import { invalidCredential } from "../refusals.ts";
 import { RevocationListeners } from "../revocation-listeners.ts";
 import { TokenVerifier } from "../token-verifier.ts";
@@ -375,6 +376,7 @@ export class StoreAuth extends Closable implements LocalAuth {
 
   async #open(): Promise<void> {
     requireOpen(this.isClosing, "localAuth");
+    await loadJose();
     this.#warnOfPlainKeys();
     try {
       const kept = await this.#kept?.load();
