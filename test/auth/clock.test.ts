@@ -14,7 +14,7 @@ import {
 import { jwtAuth } from "@micro-es/runtime/auth";
 import { afterEach, expect, test, vi } from "vitest";
 import { type EchoMethod, echo } from "../support/echo.ts";
-import { errorOf, outgoing } from "../support/server.ts";
+import { errorOf, outgoing, recordingLogger } from "../support/server.ts";
 import { TokenIssuer } from "../support/token-issuer.ts";
 
 const issuer = new TokenIssuer("https://issuer.example", "echo");
@@ -77,3 +77,40 @@ test.each(Object.entries(ways))(
     await refused(unused);
   },
 );
+
+test("after a clock was ahead for a moment, the log says why tokens are refused until a restart", async () => {
+  const log = recordingLogger();
+  const registry = memoryRegistry({ network: new MemoryRegistryNetwork() });
+  const server = createServer({
+    ...{
+      name: "echo",
+      registry,
+      logger: log,
+      listen: [{ transport: memory, address: "memory:0" }],
+    },
+    environment: { MICRO_BROKER: "memory", MICRO_DRAIN_DELAY: "0ms" },
+    auth: jwtAuth({ issuer: issuer.issuer, audience: "echo", keys: issuer.jwks }),
+  });
+  server.unary(restricted, ({ text }) => ({ text }));
+  await server.start();
+  const channel = await memory.dial(server.addresses[0] ?? "");
+  open.push(registry, server, channel);
+  const refusal = async () => {
+    const metadata = new Metadata({ authorization: `Bearer ${issuer.token()}` });
+    const call = channel.unary(restricted, { text: "a" }, outgoing({ metadata }));
+    const { code, message } = await errorOf(call);
+    return { code, message, reason: String(log.lines.at(-1)?.fields.reason) };
+  };
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const now = Date.now();
+  const early = issuer.token();
+  vi.setSystemTime(now + decadeMs);
+  const metadata = new Metadata({ authorization: `Bearer ${early}` });
+  await errorOf(channel.unary(restricted, { text: "a" }, outgoing({ metadata })));
+  expect(log.lines.at(-1)?.fields.reason).toMatch(/the token has expired$/);
+  vi.setSystemTime(now);
+  const { code, message, reason } = await refusal();
+  expect(code).toBe("unauthenticated");
+  expect(message).not.toMatch(/clock/);
+  expect(reason).toMatch(/a clock that was set back by 31\d{7} s since.*restart the service/);
+});

@@ -14,4 +14,9 @@ export class AdvancingClock {
     this.#latest = Math.max(this.#latest, this.#read());
     return this.#latest;
   }
+
+  /** How far the clock was set back, in milliseconds. */
+  get setBackMs(): number {
+    return Math.max(0, this.#latest - this.#read());
+  }
 }

@@ -1,3 +1,5 @@
+import type { MicroError } from "../base/error.ts";
+import type { AdvancingClock } from "./advancing-clock.ts";
 import type { AuthAlgorithm } from "./auth.ts";
 import { invalidCredential } from "./refusals.ts";
 import type { TokenTable } from "./token-form.ts";
@@ -96,14 +98,14 @@ function typeNamed(typ: unknown): string | undefined {
 /**
  * Checks the claims that need no signature: issuer, audience and times.
  *
- * @param nowMs milliseconds since 1970
  * @throws MicroError `unauthenticated` with the reason.
  */
 export function checkClaims(
   claims: TokenTable,
   profile: TokenProfile,
-  nowMs: number,
+  clock: AdvancingClock,
 ): CheckedClaims {
+  const nowMs = clock.now();
   const { iss, sub, jti } = claims;
   if (iss !== profile.issuer) {
     throw invalidCredential(`the issuer is ${shown(iss)}, not ${shown(profile.issuer)}`);
@@ -116,7 +118,7 @@ export function checkClaims(
     claims.iat === undefined && !profile.requiredClaims.includes("iat")
       ? undefined
       : time("iat", claims.iat);
-  if (expiry + clockSkewMs <= nowMs) throw invalidCredential("the token has expired");
+  if (expiry + clockSkewMs <= nowMs) throw expired(clock);
   if (issued !== undefined && issued > nowMs + clockSkewMs) {
     throw invalidCredential("the token was issued in the future (iat)");
   }
@@ -131,6 +133,15 @@ export function checkClaims(
     throw invalidCredential("the token is not valid yet (nbf)");
   }
   return { subject, acceptedUntilMs: expiry + clockSkewMs };
+}
+
+/** A clock that was wrong for a moment, and is right again, makes all tokens expired. */
+function expired({ setBackMs }: AdvancingClock): MicroError {
+  if (setBackMs <= clockSkewMs) return invalidCredential("the token has expired");
+  const seconds = Math.round(setBackMs / 1_000);
+  return invalidCredential(
+    `the token has expired by a clock that was set back by ${seconds} s since, which revives no token: if it was wrong before, restart the service`,
+  );
 }
 
 function checkAudience({ aud }: TokenTable, { audience, requiresAudience }: TokenProfile): void {

@@ -49,7 +49,7 @@ export class TokenVerifier {
     const { header, claims, signature } = parseToken(token);
     if (typeof claims.iss === "string" && claims.iss !== profile.issuer) return undefined;
     const { algorithm, type, keyId } = checkHeader(header, profile);
-    const { subject, acceptedUntilMs } = checkClaims(claims, profile, this.#clock.now());
+    const { subject, acceptedUntilMs } = checkClaims(claims, profile, this.#clock);
     profile.checkPurpose?.(type, claims);
     const binding = checkBinding(claims, peer);
     const key = await keys.key(keyId);
