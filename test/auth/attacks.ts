@@ -108,6 +108,11 @@ export const attacks: readonly Attack[] = [
     ],
   },
   {
+    attack: "the token of the debug service, presented to other methods",
+    must: "opens nothing else, whatever rules grant",
+    heldBy: [["test/auth/debug-token.test.ts", "opens nothing else by the token"]],
+  },
+  {
     attack: "an unknown method, without an account",
     must: "no names, and the refusal of a method that exists",
     heldBy: [[everyProtocol, "only callers that may call methods learn their names"]],

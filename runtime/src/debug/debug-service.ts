@@ -53,6 +53,7 @@ export function debugService(options: DebugServiceOptions = {}): Debug {
   const close = async () => meter.close();
   return {
     logger: (logger, level) => (logLines === 0 ? logger : ring.before(logger, level)),
+    token: (ofEnvironment) => options.token ?? ofEnvironment,
     dispatcher: (dispatcher) => new MeteredDispatcher(dispatcher, meters),
     register(service) {
       const { server } = service;

@@ -27,6 +27,11 @@ export interface Debug extends AsyncDisposable {
    * @param level the minimum level that the service logs.
    */
   logger(logger: Logger, level: LogLevel): Logger;
+  /**
+   * The token that callers must send; absent if that of the environment counts.
+   * @param ofEnvironment the token that the environment sets.
+   */
+  token?(ofEnvironment: string | undefined): string | undefined;
   /** Wraps the dispatcher between the transports of the service and its handlers. */
   dispatcher(dispatcher: Required<Dispatcher>): Dispatcher;
   /** Adds its own methods to the server, before the server starts. */

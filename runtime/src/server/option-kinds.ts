@@ -14,6 +14,7 @@ import {
   orFalse,
   part,
   required,
+  secret,
   text,
 } from "../base/option-check.ts";
 import { anyDuration, broker, client, owned, registry, transport } from "../base/option-kinds.ts";
@@ -72,6 +73,7 @@ export const serverPartKinds: OptionKindsOf<ServerParts> = {
   registry,
   broker,
   auth: authOrFalse,
+  debugToken: secret,
   access,
   client,
   interceptors: list,

@@ -40,7 +40,7 @@ export class ServerAccess extends Closable {
    * that nothing verifies; or the error of auth or rules.
    */
   async open(methods: readonly AnyMethod[], subscribes: boolean): Promise<CallAccess | undefined> {
-    const { auth, access } = this.#parts;
+    const { auth, access, debugToken } = this.#parts;
     if (auth === undefined || auth === false) {
       this.#checkUnrestricted(methods);
       return undefined;
@@ -48,7 +48,7 @@ export class ServerAccess extends Closable {
     if (subscribes) this.#checkEvents();
     const { AccessControl } = await import("../auth/access-control.ts");
     if (this.isClosing) return undefined;
-    this.#control ??= new AccessControl({ ...access, auth, logger: this.#logger });
+    this.#control ??= new AccessControl({ ...access, auth, debugToken, logger: this.#logger });
     await this.#control.open();
     return this.#control;
   }

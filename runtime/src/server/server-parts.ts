@@ -50,6 +50,11 @@ export interface ServerParts {
    * nothing enforces that. Without either, such a server does not start.
    */
   readonly auth?: Auth | false;
+  /**
+   * A token that opens the debug service to callers without an account, and nothing else; without
+   * effect where there is no auth.
+   */
+  readonly debugToken?: string | undefined;
   /** What decides about callers in addition to the schema; only with {@link auth}. */
   readonly access?: AccessOptions;
   /** The program's client; the schemas that its calls were built with are registered too. */

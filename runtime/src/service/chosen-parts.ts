@@ -405,6 +405,13 @@ export class ChosenParts {
 }
 
 /** The server parts that connect it to the debug service. */
-export function observedBy(debug: Debug | undefined): Pick<ServerParts, "observe"> {
-  return debug === undefined ? {} : { observe: (dispatcher) => debug.dispatcher(dispatcher) };
+export function observedBy(
+  debug: Debug | undefined,
+  token: string | undefined,
+): Pick<ServerParts, "observe" | "debugToken"> {
+  if (debug === undefined) return {};
+  return {
+    observe: (dispatcher) => debug.dispatcher(dispatcher),
+    debugToken: debug.token === undefined ? token : debug.token(token),
+  };
 }

@@ -111,6 +111,7 @@ function makeServer(name: string, options: ServerOptions, parts: ChosenParts): S
     options.auth || undefined,
     options.access?.rules,
   ]);
+  const debugToken = parts.read(variables.debugToken);
   const server = buildServer({
     name,
     id,
@@ -125,10 +126,9 @@ function makeServer(name: string, options: ServerOptions, parts: ChosenParts): S
     ...omitUndefined({ auth: options.auth, access: options.access }),
     ...parts.limits,
     ...parts.listenWarning,
-    ...observedBy(debug),
+    ...observedBy(debug, debugToken),
     owned: [...(debug === undefined ? [] : [debug]), ...parts.made, ...(options.owned ?? [])],
   });
-  const debugToken = parts.read(variables.debugToken);
   debug?.register({ name, version, nodeId: `${name}-${id}`, server, logger, debugToken });
   return server;
 }

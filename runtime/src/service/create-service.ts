@@ -54,6 +54,7 @@ function makeService(name: string, options: ServiceOptions, parts: ChosenParts):
     options.access?.rules,
     ...owned,
   ]);
+  const debugToken = parts.read(variables.debugToken);
   const server = buildServer({
     name,
     id,
@@ -69,9 +70,8 @@ function makeService(name: string, options: ServiceOptions, parts: ChosenParts):
     ...omitUndefined({ auth: options.auth, access: options.access }),
     ...parts.limits,
     ...parts.listenWarning,
-    ...observedBy(debug),
+    ...observedBy(debug, debugToken),
   });
-  const debugToken = parts.read(variables.debugToken);
   const graceMs = options.graceMs ?? parts.read(variables.grace) ?? 10_000;
   debug?.register({ name, version, nodeId: `${name}-${id}`, server, logger, debugToken });
   return new RunningService({
