@@ -233,6 +233,7 @@ export const attacks: readonly Attack[] = [
         `${unit}/local/local-auth.test.ts`,
         "an unknown account and a wrong secret have one text, and cost one hash each",
       ],
+      ["test/faults/auth/suite.ts", "AU9-planted"],
     ],
   },
   {

@@ -6,6 +6,7 @@ import { floodsKept, tokensFlooded } from "./flooding.ts";
 import { namesSpelled, spellingServed } from "./names.ts";
 import { accountsRevoked, nothingRevoked, revokedWithoutWatch } from "./revocation.ts";
 import { keysRotated, keysSwapped } from "./rotation.ts";
+import { secretsComparedEarly, secretsTimed } from "./secret-timing.ts";
 import { startsWithoutStore } from "./start.ts";
 
 /** The faults injected into accounts, tokens, keys, certificates and rules, by goal. */
@@ -24,12 +25,14 @@ export const suite: FaultSuite = {
     AU7: certificatesReplaced,
     "AU7-planted": certificatesLeft,
     AU8: startsWithoutStore,
+    AU9: secretsTimed,
+    "AU9-planted": secretsComparedEarly,
     AU6: tokensFlooded,
     "AU6-planted": floodsKept,
   },
   // The last ones measure latencies, and so run by themselves.
   waiting: [
     ...["AU2", "AU2-polled", "AU2-planted", "AU3", "AU3-planted"],
-    ...["AU7", "AU7-planted", "AU8", "AU6", "AU6-planted"],
+    ...["AU7", "AU7-planted", "AU8", "AU9", "AU9-planted", "AU6", "AU6-planted"],
   ],
 };
