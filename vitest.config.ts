@@ -159,6 +159,14 @@ function zooKeeperProjects(): TestProjectInlineConfiguration[] {
   );
 }
 
+const dns = project("dns", {
+  include: ["drivers/dns/test/**/*.test.ts"],
+  testTimeout: 120_000,
+  hookTimeout: 60_000,
+  // A lookup that fails takes three seconds, and an NSD that starts has taken five.
+  expect: { poll: { timeout: 30_000, interval: 20 } },
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -170,6 +178,7 @@ export default defineConfig({
       ...natsProjects(),
       ...etcdProjects(),
       consul,
+      dns,
       ...zooKeeperProjects(),
     ],
   },

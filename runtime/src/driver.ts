@@ -19,12 +19,15 @@ export {
   countUpTo,
   durationMs,
   either,
+  flag,
+  labels,
   logger,
   type OptionKind,
   type OptionKindsOf,
   oneOf,
   optionsOf,
   part,
+  port,
   required,
   secret,
   text,
@@ -33,7 +36,14 @@ export {
 export { PartLogger } from "./base/part-logger.ts";
 export { closeInOrder } from "./base/settle-all.ts";
 export { sharedAbortController } from "./base/shared-abort-controller.ts";
-export { anyText, countText, durationText, oneWord } from "./base/text-value.ts";
+export {
+  anyText,
+  countText,
+  durationText,
+  flagText,
+  oneWord,
+  portText,
+} from "./base/text-value.ts";
 export {
   type BrokerGuarantees,
   type EventEntrance,
@@ -97,6 +107,7 @@ export type {
   StoredNode,
 } from "./registry/node-backend.ts";
 export { checkReadOptions, checkRegisterOptions } from "./registry/option-kinds.ts";
+export { readOnlyError } from "./registry/read-only.ts";
 export {
   defaultTtlMs,
   type Endpoint,

@@ -186,6 +186,19 @@ export const rooms: readonly Room[] = [
     packages: runtimeForDrivers,
   },
   {
+    folder: "drivers/dns/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, "dns-packet": [""] },
+  },
+  {
+    folder: "drivers/dns/src",
+    layer: 13,
+    wires: true,
+    implementations: ["registry"],
+    packages: runtimeForDrivers,
+  },
+  {
     folder: "drivers/zookeeper/src/wire",
     layer: 12,
     open: "all",

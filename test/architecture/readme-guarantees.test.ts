@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { consulRegistry, consulSource, consulSync } from "@micro-es/consul";
+import { dnsRegistry } from "@micro-es/dns";
 import { etcdRegistry, etcdSource, etcdStore, etcdSync } from "@micro-es/etcd";
 import {
   goMicroNatsRegistry,
@@ -59,6 +60,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "goMicroNatsRegistry()": goMicroNatsRegistry(),
   "etcdRegistry()": etcdRegistry(),
   "consulRegistry()": consulRegistry(),
+  "dnsRegistry()": dnsRegistry({ domain: "shop.test" }),
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),
   "natsBroker()": natsBroker(),

@@ -87,6 +87,7 @@ export const bench: Command = {
         "drivers/nats",
         "drivers/etcd",
         "drivers/consul",
+        "drivers/dns",
         "drivers/zookeeper",
         "cli",
       ],

@@ -20,6 +20,7 @@ const packages = [
   "drivers/nats",
   "drivers/etcd",
   "drivers/consul",
+  "drivers/dns",
   "drivers/zookeeper",
   "cli",
 ];

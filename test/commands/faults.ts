@@ -21,6 +21,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    dns: {
+      summary: "stop and forge real and scripted DNS servers while services are looked up",
+      program: "test/faults/run.ts",
+      args: ["dns"],
+      options,
+      operands,
+    },
     etcd: {
       summary: "break a real etcd while services are registered in it",
       program: "test/faults/run.ts",

@@ -22,6 +22,15 @@ export const fuzz: Command = {
         "--from N": "number of the first input; --count 1 repeats that one",
       },
     },
+    dns: {
+      summary: "feed changed responses to the parser of DNS, and compare it with dns-packet",
+      program: "test/fuzz/dns.ts",
+      options: {
+        "--count N": "number of responses (default 1,000,000)",
+        "--seed N": "default 1",
+        "--from N": "number of the first response; --count 1 repeats that one",
+      },
+    },
     codec: {
       summary: "compare the generated codecs with protobuf-es; protoc decides where they differ",
       program: "test/codec/run-fuzz.ts",

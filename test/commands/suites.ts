@@ -36,6 +36,7 @@ export const suites: readonly Suite[] = [
       "drivers/nats",
       "drivers/etcd",
       "drivers/consul",
+      "drivers/dns",
       "drivers/zookeeper",
       "cli",
     ],
@@ -49,6 +50,8 @@ export const suites: readonly Suite[] = [
   script("etcd-faults", "faults", "etcd"),
   { name: "consul", runs: { project: "consul" }, from: "ci" },
   script("consul-faults", "faults", "consul"),
+  { name: "dns", runs: { project: "dns" }, from: "ci" },
+  script("dns-faults", "faults", "dns"),
   { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
   script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
@@ -70,6 +73,7 @@ export const suites: readonly Suite[] = [
   script("codegen-speed", "bench", "codegen", "--guard", "--repeat", "3"),
   script("codec-speed", "bench", "codec", "--guard", "--processes", "2"),
   script("frame-fuzz", "fuzz", "frames", "--count", "800000"),
+  script("dns-fuzz", "fuzz", "dns", "--count", "40000"),
   script("http2-fuzz", "fuzz", "http2-frames", "--count", "200000"),
 ];
 

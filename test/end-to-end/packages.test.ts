@@ -33,6 +33,7 @@ beforeAll(async () => {
     "@micro-es/nats",
     "@micro-es/etcd",
     "@micro-es/consul",
+    "@micro-es/dns",
     "@micro-es/zookeeper",
     "@micro-es/contract",
   ];

@@ -19,6 +19,7 @@ const published = [
   "@micro-es/nats",
   "@micro-es/etcd",
   "@micro-es/consul",
+  "@micro-es/dns",
   "@micro-es/zookeeper",
   "@micro-es/cli",
   "@micro-es/contract",

@@ -9,6 +9,7 @@ import { type FaultSuite, type Figure, failedFigure, type Length, printFigures }
 const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSuite }>>> = {
   auth: () => import("./auth/suite.ts"),
   consul: () => import("./consul/suite.ts"),
+  dns: () => import("./dns/suite.ts"),
   etcd: () => import("./etcd/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),

@@ -44,6 +44,8 @@ export interface ConsulServerOptions {
   readonly settings?: string;
   /** A token that may do everything, for settings with ACLs. */
   readonly token?: string;
+  /** The port of DNS, by TCP and UDP. Default: none. */
+  readonly dnsPort?: number;
   /** `https` where it listens for TLS alone. Default `http`. */
   readonly scheme?: "http" | "https";
 }
@@ -57,7 +59,7 @@ export async function startConsul(options: ConsulServerOptions = {}): Promise<Co
 /** A datacenter of several servers; the first failure ends those that were started. */
 export async function startServers(
   count: number,
-  { settings = "", token, scheme = "http" }: ConsulServerOptions = {},
+  { settings = "", token, scheme = "http", dnsPort = -1 }: ConsulServerOptions = {},
 ): Promise<readonly ConsulServer[]> {
   const ports = await freePorts(3 * count);
   const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
@@ -68,7 +70,7 @@ export async function startServers(
       .flatMap((other) => ["-retry-join", `127.0.0.1:${port(other, 1)}`]);
     const flags = [
       ...["agent", "-server", `-bootstrap-expect=${count}`, `-node=n${index}`],
-      ...["-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-serf-wan-port=-1"],
+      ...["-bind=127.0.0.1", "-client=127.0.0.1", `-dns-port=${dnsPort}`, "-serf-wan-port=-1"],
       ...[scheme === "http" ? `-http-port=${port(index, 0)}` : `-https-port=${port(index, 0)}`],
       ...(scheme === "http" ? [] : ["-http-port=-1"]),
       ...[`-serf-lan-port=${port(index, 1)}`, `-server-port=${port(index, 2)}`],

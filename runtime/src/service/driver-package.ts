@@ -18,6 +18,7 @@ export const publishedSchemes: readonly string[] = [
   "etcds",
   "consul",
   "consuls",
+  "dns",
   "zookeeper",
   "zookeepers",
 ];
