@@ -25,6 +25,11 @@ const packages = [
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];
+const registryTable: Line = [
+  "tsx",
+  "--conditions=@micro-es/source",
+  "test/support/registry-table.ts",
+];
 const buildPlugin: Line = ["tsc", "-b", "protoc-gen-micro"];
 
 /** Those that take longest come first, because some run at the same time. */
@@ -52,9 +57,12 @@ export const checks: Readonly<Record<string, Check>> = {
     run: [["tsx", "test/language/run.ts"]],
   },
   generated: {
-    summary: "generated code is up to date",
-    run: [["tsx", "test/support/generate.ts", "--check"]],
-    write: [["tsx", "test/support/generate.ts"]],
+    summary: "generated code and tables are up to date",
+    run: [
+      ["tsx", "test/support/generate.ts", "--check"],
+      [...registryTable, "--check"],
+    ],
+    write: [["tsx", "test/support/generate.ts"], registryTable],
   },
   breaking: {
     summary: "schemas do not break those of the last commit on main",
