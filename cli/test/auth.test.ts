@@ -154,7 +154,7 @@ describe("micro auth", () => {
   test.each<[what: string, words: string[], code: number, reason: RegExp]>([
     ["no store", ["list"], 2, /MICRO_STORE/],
     ["an unknown kind", ["revoke", "thing", "x"], 2, /there are: account, token/],
-    ["no token", ["whoami"], 2, /set MICRO_TOKEN, or pass --token-file/],
+    ["no token", ["whoami"], 2, /set MICRO_TOKEN, pass --token-file/],
     ["a rule of scopes", ["grant", "x", "acme.*", "--scopes", "a"], 2, /--scope selects callers/],
     ["scopes without an account", ["grant", "x", "--scopes", "a"], 2, /name a resource/],
     ["a priority in words", ["grant", "x", "acme.*", "--priority", "high"], 2, /whole number/],

@@ -162,6 +162,20 @@ describe("micro auth dev", () => {
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining("cannot be a file name")]);
   });
 
+  test("is what micro auth whoami shows within the project, unless another token is set", async () => {
+    const cwd = scratch();
+    writeFileSync(join(cwd, "package.json"), '{"name":"stock"}');
+    const env = { MICRO_TOKEN: "" };
+    const none = await micro(["auth", "whoami"], { cwd, env });
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("run `micro auth dev`")]);
+    await micro(["auth", "dev"], { cwd });
+    const own = await micro(["--json", "auth", "whoami"], { cwd, env });
+    expect(JSON.parse(own.stdout)).toMatchObject({ id: "developer", audience: ["stock"] });
+    const { token } = await (await DevelopmentIssuer.open(cwd)).issue("orders", { audience: [] });
+    const other = await micro(["--json", "auth", "whoami"], { cwd, env: { MICRO_TOKEN: token } });
+    expect(JSON.parse(other.stdout)).toMatchObject({ id: "orders" });
+  });
+
   test("renews a token when half of its life is over", async () => {
     const issuer = await DevelopmentIssuer.open(scratch());
     const issued = await issuer.issue("developer", { audience: ["stock"] });

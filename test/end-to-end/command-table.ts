@@ -71,7 +71,7 @@ export function commandRuns(service: string): readonly CommandRun[] {
     ["auth grant", "micro auth grant r1 'acme.*'", inMemory, { code: 2 }],
     ["auth revoke", "micro auth revoke rule r1", inMemory, { code: 2 }],
     ["auth list", "micro auth list", inMemory, { code: 2 }],
-    ["auth whoami", "micro auth whoami", /set MICRO_TOKEN/, { code: 2 }],
+    ["auth whoami", "micro auth whoami", /developer +development/],
     ["auth rotate", "micro auth rotate", inMemory, { code: 2 }],
     ["context set", "micro context set spare MICRO_REGISTRY=memory", /spare was saved/],
     ["context ls", "micro context ls", /spare +MICRO_REGISTRY=memory/],
