@@ -251,6 +251,35 @@ export const attacks: readonly Attack[] = [
     ],
   },
   {
+    attack: "a credential that is renewed, cancelled or denied by a rule while it is verified",
+    must: "each call has the credential of its time, and none runs that may not",
+    heldBy: [
+      [
+        "test/auth/renewed-credentials.test.ts",
+        "a call has the credential that its number had when it came",
+      ],
+      [
+        "test/auth/renewed-credentials.test.ts",
+        "calls that are cancelled while they wait for their credential are not executed",
+      ],
+      [
+        "test/auth/renewed-credentials.test.ts",
+        "a stream whose method a rule denies while its credential is verified does not begin",
+      ],
+      ["test/auth/renewed-credentials.test.ts", "is verified in bounds"],
+    ],
+  },
+  {
+    attack: "a request that is begun before its credential is revoked, and ended after",
+    must: "not executed",
+    heldBy: [
+      [
+        "test/auth/slow-body.test.ts",
+        "a call whose body comes after its credential was revoked is not executed",
+      ],
+    ],
+  },
+  {
     attack: "two authorization lines, Basic, no token, more than 8 KiB, a comma",
     must: "refused, also where no credential is needed",
     heldBy: [

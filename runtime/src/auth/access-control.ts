@@ -63,6 +63,7 @@ export class AccessControl extends Closable implements CallAccess {
   #sweep: NodeJS.Timeout | undefined;
   /** Increases with the version of the rules. */
   #version = 0;
+  #sweptVersion = 0;
 
   constructor(options: AccessControlOptions) {
     super();
@@ -256,6 +257,9 @@ export class AccessControl extends Closable implements CallAccess {
   }
 
   #endExpired(): void {
+    // A stream that was being admitted during the change of the rules is among the open ones now.
+    if (this.#version !== this.#sweptVersion) this.#recheckStreams();
+    this.#sweptVersion = this.#version;
     for (const call of this.#streams) {
       const lost = lostCredential(call);
       if (lost !== undefined) this.#endStream(call, lost);

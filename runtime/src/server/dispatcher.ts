@@ -225,6 +225,8 @@ export class HandlerDispatcher implements Dispatcher, ResponseStreamOwner {
   #admit(call: ServerCall, admission: Admission): void {
     if (this.access === undefined) call.identity ??= standIn(call.method);
     else if (!call.isAdmitted) throw notAsked(call);
+    // The body may have come long after the caller was admitted.
+    else if (call.identity?.ended !== undefined) throw needsCredential();
     if (call.cancelled !== undefined) throw call.cancelled;
     if (hasPassed(call.deadline)) throw deadlineExceeded(call.method.name, "not-executed");
     admission.enter(call);
