@@ -65,6 +65,11 @@ export { Secret } from "./config/secret.ts";
 export type { Debug } from "./debug/debug.ts";
 export { type GoMicroTransportOptions, goMicroTransport } from "./go-micro/transport.ts";
 export { cachedRegistry } from "./registry/cache/registry.ts";
+export {
+  type GossipRegistry,
+  type GossipRegistryOptions,
+  gossipRegistry,
+} from "./registry/gossip/registry.ts";
 export { type MdnsRegistryOptions, mdnsRegistry } from "./registry/mdns/registry.ts";
 export { MemoryRegistryNetwork, memoryRegistry } from "./registry/memory/registry.ts";
 export { type MergedRegistryOptions, mergeRegistries } from "./registry/merged/registry.ts";

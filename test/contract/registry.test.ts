@@ -1,5 +1,6 @@
 import {
   cachedRegistry,
+  gossipRegistry,
   type MdnsRegistryOptions,
   MemoryRegistryNetwork,
   mdnsRegistry,
@@ -40,7 +41,19 @@ const create: Record<string, () => Promise<RegistryBackend>> = {
   async mdns() {
     return {
       connect: () => mdnsRegistry(link),
-      spawn: (node, ttlMs) => startRegistryProcess(node, ttlMs, link),
+      spawn: (node, ttlMs) => startRegistryProcess(node, ttlMs, { mdns: link }),
+    };
+  },
+  async gossip() {
+    // A member that the others have as their seed.
+    const loopback = { bind: "127.0.0.1:0", periodMs: 300 };
+    const anchor = gossipRegistry({ ...loopback, seeds: ["127.0.0.1:1"], joinTimeoutMs: 0 });
+    await anchor.list();
+    const options = { ...loopback, seeds: [anchor.address ?? ""] };
+    return {
+      connect: () => gossipRegistry(options),
+      spawn: (node, ttlMs) => startRegistryProcess(node, ttlMs, { gossip: options }),
+      close: () => anchor.close(),
     };
   },
 };

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { MdnsRegistryOptions, Node } from "@micro-es/runtime";
+import type { GossipRegistryOptions, MdnsRegistryOptions, Node } from "@micro-es/runtime";
 import { bundleOf } from "./bundle.ts";
 
 const script = fileURLToPath(new URL("registry-node.ts", import.meta.url));
@@ -18,11 +18,17 @@ export interface RegistryProcess {
   stop(): Promise<number | null>;
 }
 
-/** Starts a process that registers a node with multicast DNS; resolves when it has. */
+/** The registry of a process, by the options of one of them. */
+export interface ProcessRegistry {
+  readonly mdns?: MdnsRegistryOptions;
+  readonly gossip?: GossipRegistryOptions;
+}
+
+/** Starts a process that registers a node; resolves when it has. */
 export async function startRegistryProcess(
   node: Node,
   ttlMs: number,
-  options: MdnsRegistryOptions,
+  options: ProcessRegistry,
 ): Promise<RegistryProcess> {
   const start = JSON.stringify({ node, ttlMs, options });
   const child = spawn(process.execPath, [bundleOf(script), start], { stdio: "pipe" });

@@ -1,11 +1,13 @@
 import { type BackendUrl, readParameters, requireBareUrl } from "../base/backend-url.ts";
 import { MicroError } from "../base/error.ts";
 import { omitUndefined } from "../base/omit-undefined.ts";
-import { anyText, flagText, portText } from "../base/text-value.ts";
+import { anyText, durationText, flagText, oneWord, portText } from "../base/text-value.ts";
 import { httpBroker } from "../broker/http/broker.ts";
 import { memoryBroker } from "../broker/memory/broker.ts";
 import { envSource } from "../config/env/source.ts";
 import { fileSource } from "../config/file/source.ts";
+import { gossipRegistry } from "../registry/gossip/registry.ts";
+import { type GossipProfile, gossipProfiles } from "../registry/gossip/timing.ts";
 import { mdnsRegistry } from "../registry/mdns/registry.ts";
 import { memoryRegistry } from "../registry/memory/registry.ts";
 import { staticRegistry } from "../registry/static/registry.ts";
@@ -90,6 +92,35 @@ const fixed: Driver = {
   },
 };
 
+const gossip: Driver = {
+  schemes: ["gossip"],
+  open(url, { logger, environment }) {
+    const parameters = readParameters(url, {
+      bind: anyText,
+      advertise: anyText,
+      keyFile: anyText,
+      insecure: flagText,
+      profile: oneWord(...(Object.keys(gossipProfiles) as GossipProfile[])),
+      period: durationText,
+      joinTimeout: durationText,
+    });
+    if (url.password !== undefined || url.path !== "") {
+      throw invalid("gossip: takes seeds and a key, such as gossip://KEY@10.0.0.5:7946,10.0.0.6");
+    }
+    const { period: periodMs, joinTimeout: joinTimeoutMs, ...rest } = parameters;
+    return {
+      registry() {
+        const isKeyed = parameters.keyFile !== undefined || parameters.insecure === true;
+        const shared = isKeyed ? undefined : fromEnvironment(variables.gossipKey, environment);
+        const key = url.username ?? shared;
+        const options = { ...rest, key, periodMs, joinTimeoutMs };
+        return gossipRegistry({ logger, seeds: url.hosts, ...omitUndefined(options) });
+      },
+      close,
+    };
+  },
+};
+
 const tcp: Driver = {
   schemes: ["tcp"],
   open(url, { environment }) {
@@ -139,7 +170,16 @@ const http: Driver = {
 };
 
 /** The drivers of the backends that need no installation; every program has them. */
-export const builtInDrivers: readonly Driver[] = [memory, file, env, mdns, fixed, tcp, http];
+export const builtInDrivers: readonly Driver[] = [
+  memory,
+  file,
+  env,
+  mdns,
+  fixed,
+  gossip,
+  tcp,
+  http,
+];
 
 function filePath(url: BackendUrl): string {
   if (url.hosts.length === 0 && url.username === undefined && url.path !== "") return url.path;

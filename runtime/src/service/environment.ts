@@ -38,6 +38,7 @@ export interface EnvironmentVariables {
   readonly registry: EnvironmentVariable<readonly BackendUrl[]>;
   readonly mdnsPort: EnvironmentVariable<number>;
   readonly mdnsInterface: EnvironmentVariable<string>;
+  readonly gossipKey: EnvironmentVariable<readonly string[]>;
   readonly transport: EnvironmentVariable<BackendUrl>;
   readonly protocols: EnvironmentVariable<readonly ProtocolName[]>;
   readonly hosts: EnvironmentVariable<readonly string[]>;
@@ -136,6 +137,13 @@ export const environmentVariables: EnvironmentVariables = {
     values: "its name or IPv4 address; with `127.0.0.1` nothing leaves this machine",
     fallback: "all",
     read: anyText.read,
+  },
+  gossipKey: {
+    name: "MICRO_GOSSIP_KEY",
+    sets: "key of the [gossip](gossip.md) registry; of several, the first seals and all open",
+    values: "32 random bytes in base64 or hexadecimal, several separated by commas",
+    fallback: "none",
+    read: readKeys,
   },
   transport: {
     name: "MICRO_TRANSPORT",
@@ -319,6 +327,11 @@ export function suggestMisspelled(values: EnvironmentValues): readonly string[] 
     const meant = nearest(name, known, 2);
     return meant === undefined ? [] : [`${name} is not read by anything; ${meant} is`];
   });
+}
+
+function readKeys(text: string): readonly string[] | undefined {
+  const keys = text.split(",").map((key) => key.trim());
+  return keys.every((key) => /^[\w+/-]{43,64}=?$/.test(key)) ? keys : undefined;
 }
 
 function readPairs(text: string): Readonly<Record<string, string>> | undefined {

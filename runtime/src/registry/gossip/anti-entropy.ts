@@ -108,8 +108,10 @@ export class AntiEntropy {
     const state = encodeState(this.#membership.updates());
     this.#env.request(to, state, requestMs, (response) => {
       const message = response && read(response);
-      if (message?.kind === "state") this.#onState(message);
-      done(message?.kind === "state");
+      const isOther =
+        message?.kind === "state" && message.updates[0]?.id !== this.#membership.self.id;
+      if (isOther) this.#onState(message);
+      done(isOther);
       this.#after();
     });
   }

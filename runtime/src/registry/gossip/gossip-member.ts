@@ -36,6 +36,8 @@ export class GossipMember {
   readonly #view: ViewDigest;
   readonly #detector: FailureDetector;
   readonly #antiEntropy: AntiEntropy;
+  /** Called when another member asks for the own records. */
+  onPulled: () => void = () => {};
   #gossipedAt = Number.NEGATIVE_INFINITY;
   #urgent = false;
   /** Whether the datagram being read says that this member is not alive. */
@@ -174,6 +176,7 @@ export class GossipMember {
         this.#merge(message);
         return encodeState(this.membership.updates());
       case "pull":
+        if (message.wanted.some(({ id }) => id === this.id)) this.onPulled();
         return encodeRecords(message.wanted, (id) => this.records.get(id));
       default:
         return undefined;

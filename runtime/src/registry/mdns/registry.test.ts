@@ -229,7 +229,7 @@ describe("with nodes of its own kind", () => {
       for await (const type of typesOf(registry.watch(node.service))) types.push(type);
     })();
     await vi.waitFor(() => expect(types).toEqual(["snapshot"]), 10_000);
-    const peer = await startRegistryProcess(node, 1_500, link);
+    const peer = await startRegistryProcess(node, 1_500, { mdns: link });
     try {
       await vi.waitFor(() => expect(types).toContain("added"), 10_000);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
@@ -512,7 +512,7 @@ describe("between processes", () => {
     const registry = open();
     const types = typesOf(registry.watch(node.service));
     await types.next();
-    const peer = await startRegistryProcess(node, 600, link);
+    const peer = await startRegistryProcess(node, 600, { mdns: link });
     try {
       expect((await types.next()).value).toBe("added");
       peer.signal("SIGSTOP");

@@ -1,0 +1,284 @@
+import { isIP } from "node:net";
+import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
+import { Closable } from "../../base/closable.ts";
+import { MicroError } from "../../base/error.ts";
+import { isLocalAddress } from "../../base/local-address.ts";
+import { type Logger, silentLogger } from "../../base/logger.ts";
+import {
+  callback,
+  checkOptions,
+  durationMs,
+  either,
+  flag,
+  logger,
+  oneOf,
+  secret,
+  text,
+  texts,
+} from "../../base/option-check.ts";
+import { PartLogger } from "../../base/part-logger.ts";
+import type { AllowAddress } from "../link-address.ts";
+import { checkReadOptions, type ReadOptions } from "../option-kinds.ts";
+import type {
+  Node,
+  RegisterOptions,
+  Registration,
+  Registry,
+  RegistryEvent,
+  RegistryGuarantees,
+} from "../registry.ts";
+import { validateServiceName } from "../validate.ts";
+import { readKeyFile } from "./key-file.ts";
+import { Keyring, publicKey } from "./keyring.ts";
+import { allowMemberAddress } from "./node-record.ts";
+import { canonicalIp, defaultPort, parseSeed, type Seed } from "./seeds.ts";
+import { type GossipSettings, gossipGuarantees } from "./settings.ts";
+import { type GossipStats, newPacketCounters } from "./stats.ts";
+import { type GossipProfile, gossipProfiles } from "./timing.ts";
+
+/** Options for {@link gossipRegistry}. */
+export interface GossipRegistryOptions {
+  /**
+   * Addresses of members, `host:port` with port 7946 by default, at least one of which should run
+   * at any time. A DNS name stands for all of its addresses. Own addresses are skipped.
+   */
+  readonly seeds?: readonly string[];
+  /**
+   * The IP address and port to listen on, UDP and TCP. Default: `127.0.0.1:7946` if all seeds are
+   * loopback addresses, otherwise `0.0.0.0:7946`; if the port is in use, any free one.
+   */
+  readonly bind?: string;
+  /** Where others reach this process, if not where it listens: `host` or `host:port`. */
+  readonly advertise?: string;
+  /**
+   * The shared key of the cluster, 32 random bytes in base64 or hexadecimal. Of several, the first
+   * seals and all open. Needed unless the registry listens on loopback alone.
+   */
+  readonly key?: string | readonly string[];
+  /** A file with the keys, one a line. It is read again every second. */
+  readonly keyFile?: string;
+  /** Allows a cluster without a key, in which anyone who reaches a port can announce anything. */
+  readonly insecure?: boolean;
+  /** Default `lan`. All members must have the same. */
+  readonly profile?: GossipProfile;
+  /**
+   * Time between two probes, in milliseconds; a probe waits for half of it. Default: the profile's,
+   * 500 for `lan`.
+   */
+  readonly periodMs?: number;
+  /** How long the first operation waits for a seed, in milliseconds. Default 3,000. */
+  readonly joinTimeoutMs?: number;
+  /**
+   * Which addresses records of other members may contain. Default: all but those that only another
+   * machine can reach.
+   */
+  readonly allowAddress?: AllowAddress;
+  readonly logger?: Logger;
+}
+
+/** The registry returned by {@link gossipRegistry}. */
+export interface GossipRegistry extends Registry {
+  /** The counters so far. */
+  readonly stats: GossipStats;
+  /** Where others reach this member; undefined before the first operation. */
+  readonly address: string | undefined;
+}
+
+/**
+ * Discovers services by gossip: every process is a member of the cluster, and members tell each
+ * other who is there, by UDP and TCP between their addresses. It needs no server and no multicast.
+ * Packets are sealed with a shared key.
+ *
+ * Members probe each other, so a killed process disappears after some seconds, whatever its ttl.
+ * The sockets are opened, and the protocol is loaded, on the first operation.
+ *
+ * @throws MicroError `invalid_argument` for options that cannot work, and without a key for a
+ * registry that listens beyond loopback.
+ *
+ * @example
+ * ```ts
+ * import { createClient, gossipRegistry } from "@micro-es/runtime";
+ *
+ * const registry = gossipRegistry({ seeds: ["10.0.0.5"], keyFile: "/run/secrets/gossip" });
+ * const client = createClient({ registry });
+ * ```
+ */
+export function gossipRegistry(options: GossipRegistryOptions = {}): GossipRegistry {
+  checkOptions("gossipRegistry", options, {
+    seeds: texts,
+    bind: text,
+    advertise: text,
+    key: { ...either(secret, texts), secret: true },
+    keyFile: text,
+    insecure: flag,
+    profile: oneOf(...Object.keys(gossipProfiles)),
+    periodMs: durationMs(50, 60_000),
+    joinTimeoutMs: durationMs(0, 600_000),
+    allowAddress: callback,
+    logger,
+  });
+  return new LoadedWhenUsed(settings(options));
+}
+
+/** Loads the actual registry on the first operation, and forwards every operation to it. */
+class LoadedWhenUsed extends Closable implements GossipRegistry {
+  readonly name = "gossip";
+  readonly guarantees: RegistryGuarantees = gossipGuarantees;
+  readonly #settings: GossipSettings;
+  readonly #status = new BackendStatus();
+  #loading: Promise<GossipRegistry> | undefined;
+  #loaded: GossipRegistry | undefined;
+
+  constructor(settings: GossipSettings) {
+    super();
+    this.#settings = settings;
+  }
+
+  get state(): BackendState {
+    return this.#status.state;
+  }
+
+  get address(): string | undefined {
+    return this.#loaded?.address;
+  }
+
+  get stats(): GossipStats {
+    return this.#loaded?.stats ?? unopened();
+  }
+
+  onStateChange(listener: StateListener): () => void {
+    return this.#status.onStateChange(listener);
+  }
+
+  useLogger(logger: Logger): void {
+    this.#settings.logger.use(logger);
+  }
+
+  async register(node: Node, options?: RegisterOptions): Promise<Registration> {
+    return (await this.#load()).register(node, options);
+  }
+
+  async get(service: string, options: ReadOptions = {}): Promise<readonly Node[]> {
+    checkReadOptions(`get ${service}`, options);
+    return (await this.#load()).get(service, options);
+  }
+
+  async list(options: ReadOptions = {}): Promise<readonly string[]> {
+    checkReadOptions("list services", options);
+    return (await this.#load()).list(options);
+  }
+
+  watch(service: string, options: ReadOptions = {}): AsyncIterable<RegistryEvent> {
+    checkReadOptions(`watch ${service}`, options);
+    validateServiceName(service);
+    return {
+      [Symbol.asyncIterator]: () => {
+        const watching = this.#load().then((registry) =>
+          registry.watch(service, options)[Symbol.asyncIterator](),
+        );
+        return {
+          next: async () => (await watching).next(),
+          return: async () =>
+            (await (await watching).return?.()) ?? { done: true, value: undefined },
+        };
+      },
+    };
+  }
+
+  protected override async closeOnce(): Promise<void> {
+    await (await this.#loading)?.close();
+  }
+
+  #load(): Promise<GossipRegistry> {
+    this.#loading ??= this.#make();
+    return this.#loading;
+  }
+
+  async #make(): Promise<GossipRegistry> {
+    const { ClusterRegistry } = await import("./cluster-registry.ts");
+    const registry = new ClusterRegistry(this.#settings);
+    registry.onStateChange((state, reason) => this.#status.set(state, reason));
+    this.#loaded = registry;
+    // A closed registry reports that to callers that still use it.
+    if (this.isClosing) await registry.close();
+    return registry;
+  }
+}
+
+function unopened(): GossipStats {
+  return {
+    ...newPacketCounters(),
+    members: 0,
+    health: 0,
+    keys: [],
+    refusedRecords: 0,
+    overflow: 0,
+    refuted: 0,
+    declaredDead: 0,
+  };
+}
+
+function settings(options: GossipRegistryOptions): GossipSettings {
+  const seeds = (options.seeds ?? []).map((seed) => seedOf("seeds", seed));
+  const areLocal = seeds.every(({ host }) => isLoopback(host));
+  const bound = options.bind === undefined ? undefined : seedOf("bind", options.bind, 0);
+  if (bound !== undefined && isIP(bound.host) === 0) {
+    throw invalid(`bind must be an IP address, not ${bound.host}`);
+  }
+  const host = bound?.host ?? (areLocal ? "127.0.0.1" : "0.0.0.0");
+  const { advertise, keyFile, logger } = options;
+  const timing = gossipProfiles[options.profile ?? "lan"];
+  const periodMs = options.periodMs ?? timing.periodMs;
+  return {
+    // On loopback the first process takes the default port, where the others find it.
+    seeds: seeds.length === 0 && isLoopback(host) ? [{ host, port: defaultPort }] : seeds,
+    host: canonicalIp(host),
+    port: bound?.port ?? defaultPort,
+    anyPort: bound === undefined,
+    advertise,
+    keys: keysOf(options, host),
+    keyFile,
+    timing:
+      options.periodMs === undefined ? timing : { ...timing, periodMs, timeoutMs: periodMs / 2 },
+    joinTimeoutMs: options.joinTimeoutMs ?? 3_000,
+    allowAddress: options.allowAddress ?? allowMemberAddress,
+    logger: new PartLogger(logger, silentLogger),
+  };
+}
+
+function keysOf(options: GossipRegistryOptions, host: string): readonly string[] {
+  const { key, keyFile, insecure = false } = options;
+  if (key !== undefined && keyFile !== undefined) throw invalid("has key and keyFile; give one");
+  const keys = keyFile !== undefined ? readKeyFile(keyFile) : typeof key === "string" ? [key] : key;
+  if (keys !== undefined) {
+    if (insecure) throw invalid("has a key and insecure; remove one");
+    new Keyring(keys);
+    return keys;
+  }
+  if (!insecure && !isLoopback(host)) {
+    throw invalid(
+      `would listen on ${host} without a key, so that anyone who reaches it could announce services: give all members the same key (openssl rand -base64 32) by key, keyFile or MICRO_GOSSIP_KEY, listen on 127.0.0.1, or set insecure`,
+    );
+  }
+  return [publicKey];
+}
+
+function seedOf(option: string, value: string, leastPort?: number): Seed {
+  const seed = parseSeed(value, leastPort);
+  if (seed === undefined) {
+    throw invalid(
+      `${option} takes host:port, such as 10.0.0.5:7946, not ${JSON.stringify(value.slice(0, 128))}`,
+    );
+  }
+  return seed;
+}
+
+function isLoopback(host: string): boolean {
+  return isLocalAddress(host.includes(":") ? `[${host}]:1` : `${host}:1`);
+}
+
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", `gossipRegistry: ${message}`, {
+    outcome: "not-executed",
+  });
+}
