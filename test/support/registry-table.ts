@@ -97,9 +97,8 @@ if (process.argv[1] === import.meta.filename) {
   const wanted = withTable(present, await registryTable(await allDrivers()));
   if (!process.argv.includes("--check")) writeFileSync(page, wanted);
   else if (wanted !== present) {
-    console.error(
-      `the table of ${relative(root, page)} is out of date: run \`npm run check -- --write generated\` and commit it`,
-    );
+    console.error(`the table of registries is out of date: ${relative(root, page)}`);
+    console.error("run `npm run check -- --write generated` and commit what it writes");
     process.exitCode = 1;
   }
   process.exit();
