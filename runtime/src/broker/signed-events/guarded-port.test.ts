@@ -103,12 +103,14 @@ describe.each([
     await expect.poll(() => seen).toHaveLength(1);
     const copied = { [signatureKey]: seen[0]?.metadata.get(signatureKey) ?? "" };
     const asOrder = { ...signer("other"), account: "service:order", keyId: "order-1" };
+    const ofPartner = { ...signer("order"), issuer: "partner" };
     const attacks: (() => Promise<void>)[] = [
       () => from.publish("orders", event("unsigned")),
       () => from.publish("orders", event("refund", { id: "r1", metadata: copied })),
       () => from.publish("orders", event("x", { metadata: { [signatureKey]: "a.b.c" } })),
       () => signedBroker(from, { sign: signer("other") }).publish("orders", event("x")),
       () => signedBroker(from, { sign: asOrder }).publish("orders", event("x")),
+      () => signedBroker(from, { sign: ofPartner }).publish("orders", event("x")),
     ];
     for (const attack of attacks) await attack();
     await expect.poll(() => to.stats.refused).toBe(attacks.length);
