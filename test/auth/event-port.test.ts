@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type Program, startProgram } from "../support/process.ts";
 import type { PortOptions } from "./event-port-program.ts";
+
+// The first start bundles the program, which takes long on a busy machine.
+vi.setConfig({ testTimeout: 90_000 });
 
 const program = new URL("event-port-program.ts", import.meta.url);
 
