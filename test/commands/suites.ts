@@ -48,7 +48,7 @@ export const suites: readonly Suite[] = [
   script("nats-faults", "faults", "nats"),
   { name: "etcd", runs: { project: "etcd*" }, from: "ci" },
   script("etcd-faults", "faults", "etcd"),
-  { name: "consul", runs: { project: "consul" }, from: "ci" },
+  { name: "consul", runs: { project: "consul*" }, from: "ci" },
   script("consul-faults", "faults", "consul"),
   { name: "dns", runs: { project: "dns" }, from: "ci" },
   script("dns-faults", "faults", "dns"),

@@ -14,7 +14,11 @@ async function startSilentAgent() {
     if (url.startsWith("/v1/txn")) transactions++;
     else if (url.startsWith("/v1/status/leader"))
       response.end(hasLeader ? '"10.0.0.1:8300"' : '""');
-    else response.writeHead(500).end("No cluster leader");
+    else if (url.startsWith("/v1/health")) {
+      const backend = url.includes("streamed") ? "streaming" : "blocking-query";
+      response.setHeader("x-consul-knownleader", "false");
+      response.setHeader("x-consul-query-backend", backend).end("[]");
+    } else response.writeHead(500).end("No cluster leader");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
@@ -51,4 +55,11 @@ test("a write that was sent before the connection is closed has an unknown outco
   await expect.poll(transactions).toBe(1);
   await link.close();
   expect(await writing).toMatchObject({ code: "unavailable", outcome: "unknown" });
+});
+
+test("a response from a stream is read, and one of a server that is cut off is not", async () => {
+  const { link } = await startSilentAgent();
+  const read = (name: string) => link.call({ path: `health/service/${name}`, stale: true }, "read");
+  expect(await read("streamed")).toMatchObject({ status: 200, text: "[]" });
+  expect(await errorOf(read("cut-off"))).toMatchObject({ code: "unavailable" });
 });

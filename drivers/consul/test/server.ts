@@ -5,9 +5,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { consulProgram } from "./servers.ts";
+import { consulPrograms } from "./servers.ts";
 
-const found = consulProgram();
+const [found] = consulPrograms();
 
 /** The version of the Consul that is started; undefined when there is none. */
 export const consulVersion: string | undefined = found?.version;
@@ -48,6 +48,8 @@ export interface ConsulServerOptions {
   readonly dnsPort?: number;
   /** `https` where it listens for TLS alone. Default `http`. */
   readonly scheme?: "http" | "https";
+  /** Its datacenter, and the ports of the servers there and elsewhere that it joins over WAN. */
+  readonly wan?: { readonly datacenter: string; readonly port: number; readonly join: number };
 }
 
 /** A datacenter of one server. */
@@ -56,10 +58,22 @@ export async function startConsul(options: ConsulServerOptions = {}): Promise<Co
   return server as ConsulServer;
 }
 
+/** Two datacenters of a server each, `dc1` and `dc2`, that join each other. */
+export async function startDatacenters(): Promise<readonly [ConsulServer, ConsulServer]> {
+  const [one = 0, two = 0] = await freePorts(2);
+  const first = await startConsul({ wan: { datacenter: "dc1", port: one, join: two } });
+  try {
+    return [first, await startConsul({ wan: { datacenter: "dc2", port: two, join: one } })];
+  } catch (error) {
+    await first.close();
+    throw error;
+  }
+}
+
 /** A datacenter of several servers; the first failure ends those that were started. */
 export async function startServers(
   count: number,
-  { settings = "", token, scheme = "http", dnsPort = -1 }: ConsulServerOptions = {},
+  { settings = "", token, scheme = "http", dnsPort = -1, wan }: ConsulServerOptions = {},
 ): Promise<readonly ConsulServer[]> {
   const ports = await freePorts(3 * count);
   const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
@@ -70,7 +84,15 @@ export async function startServers(
       .flatMap((other) => ["-retry-join", `127.0.0.1:${port(other, 1)}`]);
     const flags = [
       ...["agent", "-server", `-bootstrap-expect=${count}`, `-node=n${index}`],
-      ...["-bind=127.0.0.1", "-client=127.0.0.1", `-dns-port=${dnsPort}`, "-serf-wan-port=-1"],
+      ...["-bind=127.0.0.1", "-client=127.0.0.1", `-dns-port=${dnsPort}`],
+      // Versions from 1.14 on listen for gRPC by TLS, at one port for all.
+      ...(Number(consulVersion?.split(".")[1]) < 14 ? [] : ["-grpc-tls-port=-1"]),
+      ...(wan === undefined
+        ? ["-serf-wan-port=-1"]
+        : [
+            ...[`-datacenter=${wan.datacenter}`, `-serf-wan-port=${wan.port}`],
+            ...["-retry-join-wan", `127.0.0.1:${wan.join}`, "-retry-interval-wan=1s"],
+          ]),
       ...[scheme === "http" ? `-http-port=${port(index, 0)}` : `-https-port=${port(index, 0)}`],
       ...(scheme === "http" ? [] : ["-http-port=-1"]),
       ...[`-serf-lan-port=${port(index, 1)}`, `-server-port=${port(index, 2)}`],

@@ -341,7 +341,9 @@ class Refusal extends Error {
 
 /** @throws MicroError `unavailable` when the server that responded is cut off from the leader. */
 function requireFresh({ headers }: HttpResponse): void {
-  const knowsLeader = headers["x-consul-knownleader"] !== "false";
+  // Agents from 1.10 on respond from a stream of changes, and then never report a leader.
+  const isStreamed = headers["x-consul-query-backend"] === "streaming";
+  const knowsLeader = isStreamed || headers["x-consul-knownleader"] !== "false";
   const lastContactMs = Number(headers["x-consul-lastcontact"] ?? 0);
   if (knowsLeader && !(lastContactMs > longestStaleMs)) return;
   throw new MicroError("unavailable", "Consul responded from a server that is cut off", {

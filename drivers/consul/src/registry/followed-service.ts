@@ -68,9 +68,13 @@ export class FollowedService implements Following {
       return;
     }
     for (const key of before.keys()) if (!this.#modified.has(key)) this.#follower.delete(key);
+    const changed = new Set<string>();
     for (const instance of alive) {
       const record = stored(instance);
-      if (before.get(record.key) === instance.modified) continue;
+      const { id } = instance.service;
+      // One that comes back at an agent does not replace a later one of its id at another agent.
+      if (before.get(record.key) === instance.modified && !changed.has(id)) continue;
+      changed.add(id);
       // One that is ignored now may be taken once there are fewer.
       if (!this.#follower.put(record)) this.#modified.delete(record.key);
     }
