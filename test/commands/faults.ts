@@ -35,6 +35,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    gossip: {
+      summary: "cut off and kill members of a gossip cluster in network namespaces; needs root",
+      program: "test/faults/run.ts",
+      args: ["gossip"],
+      options,
+      operands,
+    },
     http: {
       summary: "restart, kill and cut off servers under load from four kinds of clients",
       program: "test/faults/run.ts",

@@ -53,6 +53,7 @@ export const suites: readonly Suite[] = [
   { name: "dns", runs: { project: "dns" }, from: "ci" },
   script("dns-faults", "faults", "dns"),
   { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
+  script("gossip-faults", "faults", "gossip"),
   script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

@@ -6,6 +6,7 @@ import { checkAttempts } from "./check-attempts.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { checkLeaders, type LeaderEntry } from "./check-leaders.ts";
 import { checkLocks } from "./check-locks.ts";
+import { checkMembership, type Observation } from "./check-membership.ts";
 import { countInversions } from "./check-order.ts";
 import { type AttemptedWrite, checkOutcomes } from "./check-outcomes.ts";
 import { checkSyncedAcks } from "./check-sync.ts";
@@ -258,4 +259,38 @@ test("a ledger keeps complete lines and ignores a torn one", () => {
   writeFileSync(join(directory, "b.ledger"), '{"id":"three"}\n{"id":"fo');
   expect(readLedgers(directory)).toEqual([{ id: "one" }, { id: "two" }, { id: "three" }]);
   rmSync(directory, { recursive: true });
+});
+
+describe("the membership checker", () => {
+  const seen = (at: number, observer: string, subject: string, present: boolean): Observation => ({
+    at,
+    observer,
+    subject,
+    present,
+  });
+  const sound = [
+    ...["b", "c"].map((subject) => seen(0, "a", subject, true)),
+    ...["a", "c"].map((subject) => seen(0, "b", subject, true)),
+    seen(103, "a", "c", false),
+    seen(104, "b", "c", false),
+  ];
+  const killed = new Map([["c", 100]]);
+
+  test("finds nothing in a correct run", () => {
+    const figures = { falseRemovals: 0, resurrected: 0, knownMs: [4] };
+    expect(checkMembership(sound, killed, 10)).toEqual(figures);
+  });
+  test("finds a removal of a member that lives", () => {
+    const removed = [...sound, seen(50, "a", "b", false)];
+    expect(checkMembership(removed, killed, 10).falseRemovals).toBe(1);
+  });
+  test("finds a dead member that came back", () => {
+    const risen = [...sound, seen(120, "b", "c", true)];
+    const figures = { resurrected: 1, knownMs: [Number.POSITIVE_INFINITY] };
+    expect(checkMembership(risen, killed, 10)).toMatchObject(figures);
+  });
+  test("finds a survivor that never knew", () => {
+    const unknown = sound.slice(0, -1);
+    expect(checkMembership(unknown, killed, 10).knownMs).toEqual([Number.POSITIVE_INFINITY]);
+  });
 });

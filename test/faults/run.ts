@@ -11,6 +11,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   consul: () => import("./consul/suite.ts"),
   dns: () => import("./dns/suite.ts"),
   etcd: () => import("./etcd/suite.ts"),
+  gossip: () => import("./gossip/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
 };
