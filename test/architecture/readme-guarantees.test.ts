@@ -38,7 +38,7 @@ import {
 } from "@micro-es/runtime";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { fileStore } from "@micro-es/runtime/store/file";
-import { zooKeeperSource, zooKeeperSync } from "@micro-es/zookeeper";
+import { zooKeeperRegistry, zooKeeperSource, zooKeeperSync } from "@micro-es/zookeeper";
 import { afterAll, expect, test } from "vitest";
 
 const folder = mkdtempSync(join(tmpdir(), "micro-es-guarantees-"));
@@ -62,6 +62,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "goMicroNatsRegistry()": goMicroNatsRegistry(),
   "etcdRegistry()": etcdRegistry(),
   "consulRegistry()": consulRegistry(),
+  "zooKeeperRegistry()": zooKeeperRegistry(),
   "dnsRegistry()": dnsRegistry({ domain: "shop.test" }),
   "memoryBroker()": memoryBroker(),
   "httpBroker()": httpBroker({ registry }),

@@ -49,6 +49,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    zookeeper: {
+      summary: "break a real ZooKeeper while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["zookeeper"],
+      options,
+      operands,
+    },
     nats: {
       summary: "break a real NATS server while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

@@ -54,6 +54,7 @@ export const suites: readonly Suite[] = [
   script("dns-faults", "faults", "dns"),
   { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
   script("gossip-faults", "faults", "gossip"),
+  script("zookeeper-faults", "faults", "zookeeper"),
   script("auth-faults", "faults", "auth"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

@@ -29,7 +29,11 @@ export class ZooKeeperAdmin implements AsyncDisposable {
       if (asMicroError(error).code !== "not_found") throw error;
       const parent = path.slice(0, path.lastIndexOf("/"));
       if (parent !== "" && (await this.stat(parent)) === undefined) await this.put(parent, "");
-      await this.create(path, data);
+      await this.create(path, data).catch((error: unknown) => {
+        // Another call was faster.
+        if (asMicroError(error).code !== "already_exists") throw error;
+        return this.put(path, data);
+      });
     }
   }
 

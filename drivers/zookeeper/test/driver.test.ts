@@ -1,4 +1,5 @@
-import { createService, read, silentLogger } from "@micro-es/runtime";
+import { createClient, createService, read, silentLogger } from "@micro-es/runtime";
+import { echo } from "@micro-es/test-support/echo";
 import { zookeeper } from "@micro-es/zookeeper";
 import { describe, expect, test } from "vitest";
 import { ZooKeeperAdmin } from "./admin.ts";
@@ -17,20 +18,28 @@ describe.skipIf(skipWithoutZooKeeper)("ZooKeeper, chosen by a URL", () => {
       logger,
       name: "echo",
       environment: {
-        MICRO_SYNC: url,
-        MICRO_CONFIG: url,
-        MICRO_REGISTRY: "memory:",
+        MICRO_BACKEND: url,
+        MICRO_STORE: "memory:",
         MICRO_ADDRESS: "127.0.0.1:0",
         MICRO_BROKER: "memory:",
       },
     });
+    service.server.unary(echo.once, ({ text }) => ({ text }));
     await service.start();
-    expect(service.sync.name).toBe("zookeeper");
+    expect([service.registry.name, service.sync.name]).toEqual(["zookeeper", "zookeeper"]);
     expect(service.config?.get("port", read.integer)).toBe(8080);
     const lock = await service.sync.lock("orders");
     expect(await admin.children("/fleets/a/sync")).toHaveLength(1);
     await lock.unlock();
+    const options = { drivers: [zookeeper], logger, environment: { MICRO_REGISTRY: url } };
+    const client = createClient(options);
+    expect((await client.unary(echo.once, { text: "x" })).text).toBe("x");
+    await client.close();
+    const [node] = await service.registry.get("echo");
+    const path = `/fleets/a/registry/echo/${node?.id}`;
+    expect(await admin.stat(path)).toBeDefined();
     await service.close();
+    expect(await admin.stat(path)).toBeUndefined();
   });
 });
 

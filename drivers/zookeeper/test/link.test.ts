@@ -248,6 +248,7 @@ async function endSession(server: ZooKeeperServer, link: ZooKeeperLink): Promise
     {
       tls: undefined,
       timeoutMs: 5_000,
+      handshakeMs: 5_000,
       session: { lastZxid: 0n, timeoutMs: 5_000, sessionId: id, password },
     },
     new AbortController().signal,

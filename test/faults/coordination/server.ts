@@ -2,7 +2,9 @@ import { consulSync } from "@micro-es/consul";
 import { etcdStore, etcdSync } from "@micro-es/etcd";
 import { natsStore, natsSync } from "@micro-es/nats";
 import type { Store, Sync } from "@micro-es/runtime";
+import { zooKeeperSync } from "@micro-es/zookeeper";
 import { consulRecords } from "../consul/records.ts";
+import { zooKeeperRecords } from "../zookeeper/records.ts";
 
 /** The server of a sync, into which faults are injected. */
 export interface CoordinationServer extends AsyncDisposable {
@@ -52,6 +54,10 @@ const backends: Readonly<Record<string, Backend>> = {
   nats: {
     sync: (url) => natsSync({ servers: url }),
     records: (url) => natsStore({ servers: url }),
+  },
+  zookeeper: {
+    sync: (_url, server) => zooKeeperSync({ servers: server, timeoutMs }),
+    records: (_url, server) => zooKeeperRecords({ servers: server, timeoutMs }),
   },
 };
 

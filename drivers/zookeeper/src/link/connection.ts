@@ -35,8 +35,10 @@ const maxXid = 2 ** 31 - 1;
 
 export interface ConnectionOptions {
   readonly tls: ZooKeeperTlsOptions | true | undefined;
-  /** Of connecting, and of each response. */
+  /** Of each response. */
   readonly timeoutMs: number;
+  /** Of connecting and of the first response. */
+  readonly handshakeMs: number;
   readonly session: ConnectRequest;
 }
 
@@ -347,15 +349,15 @@ function handshake(
   frames: FrameReader,
   connectEvent: string,
   server: string,
-  { timeoutMs, session }: ConnectionOptions,
+  { handshakeMs, session }: ConnectionOptions,
   signal: AbortSignal,
 ): Promise<ConnectResponse> {
   return new Promise((resolve, reject) => {
     let isConnected = false;
     const timer = setTimeout(() => {
-      const message = `${server} did not ${isConnected ? "respond" : "accept a connection"} within ${timeoutMs} ms`;
+      const message = `${server} did not ${isConnected ? "respond" : "accept a connection"} within ${handshakeMs} ms`;
       settle(new MicroError("deadline_exceeded", message, { outcome: "not-executed" }));
-    }, timeoutMs);
+    }, handshakeMs);
     timer.unref();
     const settle = (error: unknown, granted?: ConnectResponse) => {
       clearTimeout(timer);

@@ -19,6 +19,8 @@ export interface TreeFollower {
   change(path: string, znode: Znode | undefined): void;
   /** Nothing can be read now; it is retried. @param isRefused whether ZooKeeper refuses to. */
   failed(reason: MicroError, isRefused: boolean): void;
+  /** A server was reached again, before what happened meanwhile is read. */
+  resumed?(gapMs: number): void;
 }
 
 /**
@@ -39,6 +41,12 @@ export class FollowedTree {
   /** Paths of which something happened; undefined where all has to be read. */
   #changed: Set<string> | undefined;
   #wake: (() => void) | undefined;
+  /** Ends the pause between two reads. */
+  #hurry: AbortController = new AbortController();
+  /** Callers that wait until what they wrote has been read. */
+  #awaiting: (() => void)[] = [];
+  /** Those of them that wait for the read in progress. */
+  #taken: (() => void)[] = [];
 
   /**
    * @param what the attempted operation, for messages: "follow greeter".
@@ -60,7 +68,8 @@ export class FollowedTree {
     this.#stopWatching = link.watches.watch(shape.root, shape.depth > 0, ({ type, path }) => {
       if (type !== eventTypes.children && isWithin(shape, path)) this.#take(path);
     });
-    this.#stopListening = link.onReconnect(() => {
+    this.#stopListening = link.onReconnect((_isNew, gapMs) => {
+      follower.resumed?.(gapMs);
       this.#changed = undefined;
       this.#wake?.();
     });
@@ -68,10 +77,21 @@ export class FollowedTree {
     this.#running = Promise.resolve().then(() => this.#run());
   }
 
+  /** Reads a znode that this process has written; resolves when that is reported, or cannot be. */
+  async refresh(path: string): Promise<void> {
+    if (this.#ending.signal.aborted || this.#changed === undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#awaiting.push(resolve);
+      this.#take(path);
+      this.#hurry.abort();
+    });
+  }
+
   async close(): Promise<void> {
     this.#stopWatching();
     this.#stopListening();
     this.#ending.abort();
+    this.#release(this.#awaiting);
     this.#wake?.();
     await this.#running;
   }
@@ -90,10 +110,13 @@ export class FollowedTree {
       try {
         await this.#read(signal);
         failures = 0;
-        const leftMs = began + leastGapMs - performance.now();
-        if (leftMs > 0) await pauseUntilAborted(leftMs, signal);
         await this.#untilChanged(signal);
+        const leftMs = began + leastGapMs - performance.now();
+        if (leftMs > 0) await pauseUntilAborted(leftMs, [signal, this.#hurry.signal]);
+        if (this.#hurry.signal.aborted) this.#hurry = new AbortController();
       } catch (error) {
+        this.#release(this.#awaiting);
+        this.#release(this.#taken);
         if (signal.aborted) return;
         this.#changed = undefined;
         const isRefused = this.#link.connected;
@@ -110,7 +133,10 @@ export class FollowedTree {
     await link.open(signal);
     let changes: Map<string, Znode | undefined> | undefined;
     let snapshot: readonly Znode[] | undefined;
+    this.#taken = [];
+    const awaiting = this.#taken;
     do {
+      awaiting.push(...this.#awaiting.splice(0));
       if (this.#changed === undefined) {
         await link.watches.ready(this.#shape.root);
         this.#changed = new Set();
@@ -123,11 +149,16 @@ export class FollowedTree {
         const found = await readZnodes(link, paths, this.#what, signal);
         for (const [index, path] of paths.entries()) changes.set(path, found[index]);
       }
-      if (signal.aborted) return;
+      if (signal.aborted) return this.#release(awaiting);
       // A new connection meanwhile missed what happened before it.
     } while (this.#changed === undefined || (this.#isAtomic && this.#changed.size > 0));
     if (snapshot !== undefined) this.#follower.snapshot(merged(snapshot, changes));
     else for (const [path, znode] of changes ?? []) this.#follower.change(path, znode);
+    this.#release(awaiting);
+  }
+
+  #release(awaiting: (() => void)[]): void {
+    for (const resolve of awaiting.splice(0)) resolve();
   }
 
   async #untilChanged(signal: AbortSignal): Promise<void> {

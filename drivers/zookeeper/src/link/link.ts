@@ -39,8 +39,11 @@ export interface Session {
 
 const noSession: Session = { id: 0n, password: new Uint8Array(16) };
 
-/** Called after each connection, with whether its session is a new one. */
-export type ReconnectListener = (isNewSession: boolean) => void;
+/**
+ * Called after each connection, with whether its session is a new one, and for how long the server
+ * had heard nothing before, in milliseconds.
+ */
+export type ReconnectListener = (isNewSession: boolean, gapMs: number) => void;
 
 /**
  * The session with a ZooKeeper ensemble that the parts of a process share. It begins on first use,
@@ -114,6 +117,11 @@ export class ZooKeeperLink extends Closable {
   /** The granted timeout, or the one that will be asked for; in milliseconds. */
   get sessionTimeoutMs(): number {
     return this.#sessionTimeoutMs;
+  }
+
+  /** The timeout that every session is asked for, in milliseconds. */
+  get askedSessionTimeoutMs(): number {
+    return this.#options.sessionTimeoutMs ?? defaultSessionTimeoutMs;
   }
 
   /**
@@ -284,7 +292,7 @@ export class ZooKeeperLink extends Closable {
   /** Attaches to the session at a server; begins another one where it has expired. */
   async #dial(address: ServerAddress): Promise<ZooKeeperConnection> {
     const { signal } = this.#closing;
-    const { user, password, tls, sessionTimeoutMs = defaultSessionTimeoutMs } = this.#options;
+    const { user, password, tls } = this.#options;
     const credential = user === undefined ? undefined : `${user}:${password}`;
     for (;;) {
       const session = this.#session;
@@ -294,9 +302,11 @@ export class ZooKeeperLink extends Closable {
         {
           tls,
           timeoutMs: this.timeoutMs,
+          // A server that is starting may take a connection and never respond on it.
+          handshakeMs: Math.min(this.timeoutMs, Math.max(this.askedSessionTimeoutMs / 3, 1_000)),
           session: {
             lastZxid: this.#zxid,
-            timeoutMs: sessionTimeoutMs,
+            timeoutMs: this.askedSessionTimeoutMs,
             sessionId: session.id,
             password: session.password,
           },
@@ -305,8 +315,9 @@ export class ZooKeeperLink extends Closable {
       );
       const { granted, server } = connection;
       if (granted.timeoutMs > 0 && !signal.aborted) {
+        const gapMs = asked - this.#heardAt;
         this.#heardAt = asked;
-        this.#adopt(connection, credential);
+        this.#adopt(connection, credential, gapMs);
         return connection;
       }
       connection.close(linkClosed());
@@ -318,7 +329,7 @@ export class ZooKeeperLink extends Closable {
     }
   }
 
-  #adopt(connection: ZooKeeperConnection, credential: string | undefined): void {
+  #adopt(connection: ZooKeeperConnection, credential: string | undefined, gapMs: number): void {
     const { sessionId, password, timeoutMs } = connection.granted;
     // Some servers respond with a new session where they do not know the one that is asked for.
     const isNew = sessionId !== this.#session.id;
@@ -340,7 +351,7 @@ export class ZooKeeperLink extends Closable {
     );
     this.watches.restore(connection, this.#zxid);
     this.status.set("healthy");
-    for (const listener of [...this.#reconnectListeners]) listener(isNew);
+    for (const listener of [...this.#reconnectListeners]) listener(isNew, gapMs);
   }
 
   /**
