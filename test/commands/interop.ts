@@ -16,8 +16,9 @@ export const interop: Command = {
       operands: '"mucp", "gRPC", "mucp on NATS", "gRPC on etcd" and others (default: all)',
     },
     "go-micro-records": {
-      summary: "record what a go-micro program and ours write into etcd and Consul, for the tests",
+      summary: "record what a go-micro program and ours write into a registry, for the tests",
       program: "test/interop/go-micro/record.ts",
+      operands: '"etcd", "consul"; with go-micro 5 "zookeeper"',
     },
     conformance: {
       summary: "run Google's protobuf conformance tests on the generated codecs",

@@ -7,9 +7,10 @@ import { createInterface } from "node:readline";
  * test/proto, and calls, publishes and subscribes on request.
  *
  * It is started as
- * `peer -name N -protocol mucp|grpc -network local|nats|etcd|consul -nats URL -registry HOST:PORT
- * -subscribe TOPIC`, with go-micro's own defaults under `local`, its NATS registry, transport and
- * broker under `nats`, and its registry of that name under `etcd` and `consul`.
+ * `peer -name N -protocol mucp|grpc -network NETWORK -nats URL -registry HOST:PORT
+ * -subscribe TOPIC`, with go-micro's own defaults if the network is `local`, its NATS registry,
+ * transport and broker if it is `nats`, and its registry of that name if it is `etcd`, `consul` or
+ * `zookeeper`.
  * Its output is lines of JSON: `{"ready":true}` when it is registered,
  * `{"event":{"topic","message","header"}}` for an event, `{"id","answers","error"}` for a command
  * (with `services` after `get`), and `{"watched"}` with each result of a watcher after `watch`.
@@ -67,7 +68,7 @@ export interface GoService {
 /** A result of go-micro's watcher. */
 export interface GoWatchResult {
   readonly Action: string;
-  readonly Service: GoService;
+  readonly Service: GoService | null;
 }
 
 /** An event that the peer received. */

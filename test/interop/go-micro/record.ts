@@ -1,8 +1,8 @@
 /**
  * Records what a go-micro program and ours write into a registry, and what each reads of the
- * other's: `GO_MICRO_PEER=program npm run interop -- go-micro-records`. Both find and call each
- * other, and see each other leave. The results are `recorded.json` in the folders `go-micro` of the
- * drivers' tests, which replay them.
+ * other's: `GO_MICRO_PEER=program npm run interop -- go-micro-records etcd consul`, or `zookeeper`.
+ * Both find and call each other, and see each other leave. The results are `recorded.json` in the
+ * folders `go-micro` of the drivers' tests, which replay them.
  */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -21,8 +21,10 @@ import {
   silentLogger,
   tcpTransport,
 } from "@micro-es/runtime";
+import { zooKeeperRegistry } from "@micro-es/zookeeper";
 import { startConsul } from "../../../drivers/consul/test/server.ts";
 import { startEtcd } from "../../../drivers/etcd/test/server.ts";
+import { startZooKeeper } from "../../../drivers/zookeeper/test/server.ts";
 import {
   createEchoServiceClient,
   registerEchoServiceHandler,
@@ -30,6 +32,7 @@ import {
 import { echoHandler } from "../../support/echo.ts";
 import { ours, theirs } from "./cases.ts";
 import { GoMicroPeer, type GoService, type GoWatchResult, peerProgram } from "./peer.ts";
+import { readZnodes } from "./read-znodes.ts";
 import { recordEtcd } from "./record-etcd.ts";
 import { recordRequests } from "./record-requests.ts";
 
@@ -67,10 +70,18 @@ async function until(condition: () => boolean | Promise<boolean>, what: string):
   }
 }
 
+/**
+ * @param onMet called while both are registered
+ * @param onZooKeeper whether Go's watcher is that of its ZooKeeper registry, which ends for a
+ * service that has never been registered, and says of the last node that left only that something
+ * happened
+ */
 async function converse(
   protocol: Conversation["protocol"],
   registryOf: () => Registry,
   goArgs: readonly string[],
+  onMet: () => Promise<void> = async () => undefined,
+  onZooKeeper = false,
 ): Promise<Conversation> {
   await using registry = registryOf();
   const watched: RegistryEvent[] = [];
@@ -82,7 +93,8 @@ async function converse(
     ...["-name", theirs, "-protocol", protocol],
     ...goArgs,
   ]);
-  await peer.run({ do: "watch", service: ours });
+  const watch = () => peer.run({ do: "watch", service: ours });
+  if (!onZooKeeper) await watch();
   const listen = [{ transport: tcpTransport(), address: "127.0.0.1:0" }];
   const server = createServer({
     name: ours,
@@ -100,6 +112,7 @@ async function converse(
   });
   const get = async (service: string) => (await peer.run({ do: "get", service })).services ?? [];
   await until(async () => (await get(ours)).length > 0, "Go does not find ours");
+  if (onZooKeeper) await watch();
   await until(async () => (await registry.get(theirs)).length > 0, "ours does not find Go's");
   await until(() => peer.watched.length > 0, "Go's watcher does not see ours");
   const [own, found] = [await get(theirs), await get(ours)];
@@ -112,11 +125,12 @@ async function converse(
   const { answers, error } = await peer.run({ do: "unary", ...called });
   assert.deepEqual([answers?.[0]?.server, error], [ours, null]);
 
+  await onMet();
   await server.close();
-  await until(
-    () => peer.watched.some(({ Action }) => Action === "delete"),
-    "Go's watcher does not see ours leave",
-  );
+  const isLeaving = ({ Action, Service }: GoWatchResult) =>
+    onZooKeeper ? Service === null : Action === "delete";
+  await until(() => peer.watched.some(isLeaving), "Go's watcher does not see ours leave");
+  await until(async () => (await get(ours)).length === 0, "Go still finds ours");
   const gone = await peer.run({ do: "get", service: ours });
   await peer.close();
   await until(() => watched.some(({ type }) => type === "removed"), "ours does not see Go's leave");
@@ -137,8 +151,10 @@ function write(driver: string, recorded: object): void {
 }
 
 const protocols = ["mucp", "grpc"] as const;
+const wanted = process.argv.slice(2);
+const isWanted = (driver: string) => wanted.includes(driver);
 
-{
+if (isWanted("etcd")) {
   await using etcd = await startEtcd();
   const recorded: object[] = [];
   for (const protocol of protocols) {
@@ -153,7 +169,7 @@ const protocols = ["mucp", "grpc"] as const;
   }
   write("etcd", recorded);
 }
-{
+if (isWanted("consul")) {
   await using consul = await startConsul();
   const recorded: object[] = [];
   for (const protocol of protocols) {
@@ -168,4 +184,24 @@ const protocols = ["mucp", "grpc"] as const;
     recorded.push({ ...conversation, requests: { go: byGo.requests, ours: byOurs.requests } });
   }
   write("consul", recorded);
+}
+if (isWanted("zookeeper")) {
+  await using zooKeeper = await startZooKeeper();
+  const { address } = zooKeeper;
+  const recorded: object[] = [];
+  for (const protocol of protocols) {
+    let znodes: object = [];
+    const conversation = await converse(
+      protocol,
+      () => zooKeeperRegistry({ servers: address }),
+      ["-network", "zookeeper", "-registry", address],
+      async () => {
+        znodes = await readZnodes(address, "/micro-registry");
+      },
+      true,
+    );
+    const left = await readZnodes(address, "/micro-registry");
+    recorded.push({ ...conversation, znodes, left });
+  }
+  write("zookeeper", recorded);
 }

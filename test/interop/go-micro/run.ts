@@ -16,7 +16,12 @@ import {
 import { echoHandler } from "../../support/echo.ts";
 import { type Fleet, interopCases, ours, theirs } from "./cases.ts";
 import { GoMicroPeer, peerProgram } from "./peer.ts";
-import { allSurroundings, closeServers, type Surroundings } from "./surroundings.ts";
+import {
+  allSurroundings,
+  closeServers,
+  namedSurroundings,
+  type Surroundings,
+} from "./surroundings.ts";
 
 /**
  * Calls and events between a go-micro program and ours, in both directions, discovered through each
@@ -32,9 +37,10 @@ if (peerProgram === undefined) {
 const program = peerProgram;
 
 const wanted = process.argv.slice(2);
-const surroundings = allSurroundings.filter(
-  ({ name }) => wanted.length === 0 || wanted.includes(name),
-);
+const surroundings =
+  wanted.length === 0
+    ? allSurroundings
+    : [...allSurroundings, ...namedSurroundings].filter(({ name }) => wanted.includes(name));
 
 /** Waits until both sides know each other; each looks for the other's nodes only at intervals. */
 async function acquainted({ client, peer }: Fleet): Promise<void> {

@@ -9,6 +9,7 @@ import {
   silentLogger,
   type Transport,
 } from "@micro-es/runtime";
+import { zooKeeperRegistry } from "@micro-es/zookeeper";
 import {
   type ConsulServer,
   skipWithoutConsul,
@@ -16,6 +17,11 @@ import {
 } from "../../../drivers/consul/test/server.ts";
 import { type EtcdServer, skipWithoutEtcd, startEtcd } from "../../../drivers/etcd/test/server.ts";
 import { type NatsServer, startNats } from "../../../drivers/nats/test/server.ts";
+import {
+  skipWithoutZooKeeper,
+  startZooKeeper,
+  type ZooKeeperServer,
+} from "../../../drivers/zookeeper/test/server.ts";
 import type { Fleet } from "./cases.ts";
 
 /** How the programs of a fleet find each other, and which protocol they use. */
@@ -58,6 +64,7 @@ function onSockets(registry: Registry, args: readonly string[]): Network {
 let natsServer: NatsServer | undefined;
 let etcdServer: EtcdServer | undefined;
 let consulServer: ConsulServer | undefined;
+let zooKeeperServer: ZooKeeperServer | undefined;
 
 async function onNats(): Promise<Network> {
   natsServer ??= await startNats({ jetstream: false });
@@ -91,7 +98,22 @@ async function onConsul(): Promise<Network> {
   return onSockets(consulRegistry({ address: url }), ["-network", "consul", "-registry", address]);
 }
 
-/** All surroundings, except those whose server is not installed. */
+async function onZooKeeper(): Promise<Network> {
+  zooKeeperServer ??= await startZooKeeper();
+  const { address } = zooKeeperServer;
+  const args = ["-network", "zookeeper", "-registry", address];
+  return onSockets(zooKeeperRegistry({ servers: address }), args);
+}
+
+/**
+ * The surroundings that run by name alone, because a program with go-micro 6 cannot have them: its
+ * ZooKeeper registry is a plugin for go-micro 5.
+ */
+export const namedSurroundings: readonly Surroundings[] = skipWithoutZooKeeper
+  ? []
+  : onRegistry("ZooKeeper", onZooKeeper);
+
+/** All other surroundings, except those whose server is not installed. */
 export const allSurroundings: readonly Surroundings[] = [
   { name: "mucp", protocol: "mucp", open: local },
   { name: "gRPC", protocol: "grpc", open: local },
@@ -109,5 +131,6 @@ function onRegistry(name: string, open: () => Promise<Network>): readonly Surrou
 
 /** Ends the servers that were started. */
 export async function closeServers(): Promise<void> {
-  await Promise.all([natsServer?.close(), etcdServer?.close(), consulServer?.close()]);
+  const servers = [natsServer, etcdServer, consulServer, zooKeeperServer];
+  await Promise.all(servers.map((server) => server?.close()));
 }
