@@ -10,11 +10,39 @@ import {
 
 const isRoot = process.getuid?.() === 0;
 const isMissing = (program: string) => spawnSync(program, ["-V"]).error !== undefined;
-const isPossible = isRoot && !["ip", "iptables"].some(isMissing);
-// In CI, root without the programs is a failure, which the first scenario reports.
-if (!isPossible && !(isRoot && process.env.CI === "true")) {
-  console.error("SKIPPED: npm run faults -- gossip needs root and the programs ip and iptables");
+const missing = ["ip", "iptables"].filter(isMissing);
+// What can be installed must be there in CI; what the machine refuses cannot be.
+if (isRoot && missing.length > 0 && process.env.CI === "true") {
+  throw new Error(`npm run faults -- gossip needs ${missing.join(" and ")}: run test/setup`);
+}
+const refusal = refusalOfMachine();
+if (refusal !== undefined) {
+  console.error(`\n*** SKIPPED: npm run faults -- gossip: ${refusal} ***\n`);
   process.exit(0);
+}
+
+/** Why networks cannot be created here; undefined where they can. */
+function refusalOfMachine(): string | undefined {
+  if (!isRoot) return "it needs root, to create network namespaces";
+  if (missing.length > 0) return `it needs ${missing.join(" and ")}: run test/setup`;
+  const name = `mgprobe${process.pid}`;
+  const inside = ["netns", "exec", name];
+  const lossy = ["-A", "INPUT", "-m", "statistic", "--mode", "random", "--probability", "0.5"];
+  const needed = [
+    ["netns", "add", name],
+    [...inside, "ip", "link", "add", "bridge", "type", "bridge"],
+    [...inside, "ip", "link", "add", "one", "type", "veth", "peer", "name", "other"],
+    [...inside, "iptables", ...lossy, "-j", "DROP"],
+  ];
+  try {
+    for (const words of needed) {
+      const { status, stderr } = spawnSync("ip", words, { encoding: "utf8" });
+      if (status !== 0) return `this machine refuses ip ${words.join(" ")}: ${stderr.trim()}`;
+    }
+    return undefined;
+  } finally {
+    spawnSync("ip", ["netns", "delete", name]);
+  }
 }
 
 /** The faults injected into a gossip cluster whose members are in network namespaces. */
