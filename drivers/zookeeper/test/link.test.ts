@@ -185,7 +185,7 @@ describe.skipIf(skipWithoutZooKeeper)("a session in ZooKeeper", () => {
 
 describe("a server that does not speak ZooKeeper's protocol", () => {
   const granted = Buffer.from(
-    "000000250000000000000fa0000000000000010000000010000000000000000000000000000000000000",
+    "000000250000000000000fa00000000000000100000000100000000000000000000000000000000000",
     "hex",
   );
 

@@ -27,8 +27,12 @@ const none: Found = { version: undefined, revision: 0n, content: { value: "", fe
 export function zooKeeperRecords(options: ZooKeeperOptions): Records {
   const link = new ZooKeeperLink(options);
   const pathOf = (key: string) => `/records/${encodeURIComponent(key)}`;
+  let isPrepared = false;
   const find = async (key: string): Promise<Found> => {
     const path = pathOf(key);
+    // A write that is cut off from its responses could not create it.
+    if (!isPrepared) await ensurePath(link, "/records", acl, `read ${key}`);
+    isPrepared = true;
     const found = await orAbsent(link.callAll([sync(path), getData(path)], `read ${key}`));
     if (found === undefined) return none;
     const [, { data, stat }] = found;
