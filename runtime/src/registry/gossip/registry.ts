@@ -1,6 +1,4 @@
 import { isIP } from "node:net";
-import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
-import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { isLocalAddress } from "../../base/local-address.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
@@ -17,17 +15,9 @@ import {
   texts,
 } from "../../base/option-check.ts";
 import { PartLogger } from "../../base/part-logger.ts";
+import { DeferredRegistry } from "../deferred-registry.ts";
 import type { AllowAddress } from "../link-address.ts";
-import { checkReadOptions, type ReadOptions } from "../option-kinds.ts";
-import type {
-  Node,
-  RegisterOptions,
-  Registration,
-  Registry,
-  RegistryEvent,
-  RegistryGuarantees,
-} from "../registry.ts";
-import { validateServiceName } from "../validate.ts";
+import type { Registry, RegistryGuarantees } from "../registry.ts";
 import { readKeyFile } from "./key-file.ts";
 import { Keyring, publicKey } from "./keyring.ts";
 import { allowMemberAddress } from "./node-record.ts";
@@ -117,91 +107,30 @@ export function gossipRegistry(options: GossipRegistryOptions = {}): GossipRegis
     allowAddress: callback,
     logger,
   });
-  return new LoadedWhenUsed(settings(options));
+  return new UnopenedGossipRegistry(settings(options));
 }
 
-/** Loads the actual registry on the first operation, and forwards every operation to it. */
-class LoadedWhenUsed extends Closable implements GossipRegistry {
+class UnopenedGossipRegistry extends DeferredRegistry<GossipRegistry> implements GossipRegistry {
   readonly name = "gossip";
   readonly guarantees: RegistryGuarantees = gossipGuarantees;
   readonly #settings: GossipSettings;
-  readonly #status = new BackendStatus();
-  #loading: Promise<GossipRegistry> | undefined;
-  #loaded: GossipRegistry | undefined;
 
   constructor(settings: GossipSettings) {
-    super();
+    super(settings.logger);
     this.#settings = settings;
   }
 
-  get state(): BackendState {
-    return this.#status.state;
-  }
-
   get address(): string | undefined {
-    return this.#loaded?.address;
+    return this.loaded?.address;
   }
 
   get stats(): GossipStats {
-    return this.#loaded?.stats ?? unopened();
+    return this.loaded?.stats ?? unopened();
   }
 
-  onStateChange(listener: StateListener): () => void {
-    return this.#status.onStateChange(listener);
-  }
-
-  useLogger(logger: Logger): void {
-    this.#settings.logger.use(logger);
-  }
-
-  async register(node: Node, options?: RegisterOptions): Promise<Registration> {
-    return (await this.#load()).register(node, options);
-  }
-
-  async get(service: string, options: ReadOptions = {}): Promise<readonly Node[]> {
-    checkReadOptions(`get ${service}`, options);
-    return (await this.#load()).get(service, options);
-  }
-
-  async list(options: ReadOptions = {}): Promise<readonly string[]> {
-    checkReadOptions("list services", options);
-    return (await this.#load()).list(options);
-  }
-
-  watch(service: string, options: ReadOptions = {}): AsyncIterable<RegistryEvent> {
-    checkReadOptions(`watch ${service}`, options);
-    validateServiceName(service);
-    return {
-      [Symbol.asyncIterator]: () => {
-        const watching = this.#load().then((registry) =>
-          registry.watch(service, options)[Symbol.asyncIterator](),
-        );
-        return {
-          next: async () => (await watching).next(),
-          return: async () =>
-            (await (await watching).return?.()) ?? { done: true, value: undefined },
-        };
-      },
-    };
-  }
-
-  protected override async closeOnce(): Promise<void> {
-    await (await this.#loading)?.close();
-  }
-
-  #load(): Promise<GossipRegistry> {
-    this.#loading ??= this.#make();
-    return this.#loading;
-  }
-
-  async #make(): Promise<GossipRegistry> {
+  protected override async load(): Promise<GossipRegistry> {
     const { ClusterRegistry } = await import("./cluster-registry.ts");
-    const registry = new ClusterRegistry(this.#settings);
-    registry.onStateChange((state, reason) => this.#status.set(state, reason));
-    this.#loaded = registry;
-    // A closed registry reports that to callers that still use it.
-    if (this.isClosing) await registry.close();
-    return registry;
+    return new ClusterRegistry(this.#settings);
   }
 }
 

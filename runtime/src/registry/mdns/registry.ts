@@ -1,6 +1,4 @@
 import { isIPv4 } from "node:net";
-import { type BackendState, BackendStatus, type StateListener } from "../../base/backend-state.ts";
-import { Closable } from "../../base/closable.ts";
 import { MicroError } from "../../base/error.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
 import {
@@ -13,17 +11,9 @@ import {
   text,
 } from "../../base/option-check.ts";
 import { PartLogger } from "../../base/part-logger.ts";
+import { DeferredRegistry } from "../deferred-registry.ts";
 import { type AllowAddress, allowLinkAddress } from "../link-address.ts";
-import { checkReadOptions } from "../option-kinds.ts";
-import {
-  defaultTtlMs,
-  type Node,
-  type RegisterOptions,
-  type Registration,
-  type Registry,
-  type RegistryEvent,
-  type RegistryGuarantees,
-} from "../registry.ts";
+import { defaultTtlMs, type Registry, type RegistryGuarantees } from "../registry.ts";
 import { validateServiceName, validateTtl } from "../validate.ts";
 import { type MulticastSettings, mdnsGuarantees } from "./settings.ts";
 import { type MdnsStats, newCounters } from "./stats.ts";
@@ -94,93 +84,26 @@ export function mdnsRegistry(options: MdnsRegistryOptions = {}): MdnsRegistry {
     allowAddress: callback,
     logger,
   });
-  return new LoadedWhenUsed(settings(options));
+  return new UnopenedMdnsRegistry(settings(options));
 }
 
-/** Loads the actual registry on the first operation, and forwards every operation to it. */
-class LoadedWhenUsed extends Closable implements MdnsRegistry {
+class UnopenedMdnsRegistry extends DeferredRegistry<MdnsRegistry> implements MdnsRegistry {
   readonly name = "mdns";
   readonly guarantees: RegistryGuarantees = mdnsGuarantees;
   readonly #settings: MulticastSettings;
-  readonly #status = new BackendStatus();
-  #loading: Promise<MdnsRegistry> | undefined;
-  #loaded: MdnsRegistry | undefined;
 
   constructor(settings: MulticastSettings) {
-    super();
+    super(settings.logger);
     this.#settings = settings;
   }
 
-  get state(): BackendState {
-    return this.#status.state;
-  }
-
   get stats(): MdnsStats {
-    return this.#loaded?.stats ?? newCounters();
+    return this.loaded?.stats ?? newCounters();
   }
 
-  onStateChange(listener: StateListener): () => void {
-    return this.#status.onStateChange(listener);
-  }
-
-  useLogger(logger: Logger): void {
-    this.#settings.logger.use(logger);
-  }
-
-  async register(node: Node, options?: RegisterOptions): Promise<Registration> {
-    return (await this.#load()).register(node, options);
-  }
-
-  async get(
-    name: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<readonly Node[]> {
-    checkReadOptions(`get ${name}`, options);
-    return (await this.#load()).get(name, options);
-  }
-
-  async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
-    checkReadOptions("list services", options);
-    return (await this.#load()).list(options);
-  }
-
-  watch(
-    name: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): AsyncIterable<RegistryEvent> {
-    checkReadOptions(`watch ${name}`, options);
-    validateServiceName(name);
-    return {
-      [Symbol.asyncIterator]: () => {
-        const watching = this.#load().then((registry) =>
-          registry.watch(name, options)[Symbol.asyncIterator](),
-        );
-        return {
-          next: async () => (await watching).next(),
-          return: async () =>
-            (await (await watching).return?.()) ?? { done: true, value: undefined },
-        };
-      },
-    };
-  }
-
-  protected override async closeOnce(): Promise<void> {
-    await (await this.#loading)?.close();
-  }
-
-  #load(): Promise<MdnsRegistry> {
-    this.#loading ??= this.#make();
-    return this.#loading;
-  }
-
-  async #make(): Promise<MdnsRegistry> {
+  protected override async load(): Promise<MdnsRegistry> {
     const { MulticastRegistry } = await import("./multicast-registry.ts");
-    const registry = new MulticastRegistry(this.#settings);
-    registry.onStateChange((state, reason) => this.#status.set(state, reason));
-    this.#loaded = registry;
-    // A closed registry reports that to callers that still use it.
-    if (this.isClosing) await registry.close();
-    return registry;
+    return new MulticastRegistry(this.#settings);
   }
 }
 
