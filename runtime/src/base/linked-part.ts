@@ -34,6 +34,7 @@ export abstract class ClosablePart extends Closable {
 export interface BackendLink {
   readonly status: BackendStatus;
   readonly connected: boolean;
+  readonly closed: boolean;
   /** Resolves when the backend was reached once; see the rules of drivers for its limits. */
   open(): Promise<unknown>;
   /** Calls the listener after each reconnection, until the returned function is called. */

@@ -25,6 +25,7 @@ function follow(expiry: NodeBackend["expiry"] = "backend") {
     link: {
       status,
       connected: true,
+      closed: false,
       open: async () => {},
       onReconnect: () => () => {},
       close: async () => {},

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { recordingLogger } from "../../../test/support/server.ts";
 import { BackendStatus } from "../base/backend-state.ts";
 import { asMicroError } from "../base/error.ts";
@@ -22,6 +22,7 @@ function plantedBackend() {
   const link = {
     status: new BackendStatus(),
     connected: true,
+    closed: false,
     open: async () => {},
     onReconnect: () => () => {},
     close: async () => {},
@@ -140,6 +141,19 @@ test("a close ends though the backend stays away, and the log names the node", a
   expect(backend.requests).toHaveLength(2);
   expect(backend.logger.lines).toMatchObject([
     { level: "warn", message: "could not deregister; the ttl will", fields: { node: "a" } },
+  ]);
+});
+
+test("a close does not wait for a connection that was closed before", async () => {
+  const { backend, link, register } = plantedBackend();
+  const registration = register("it");
+  await registration.begin(nothing);
+  Object.assign(link, { connected: false, closed: true });
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  await registration.close();
+  expect(backend.logger.lines).toMatchObject([
+    { level: "warn", message: "could not deregister; the ttl will" },
   ]);
 });
 

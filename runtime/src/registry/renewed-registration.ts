@@ -189,7 +189,8 @@ export abstract class RenewedRegistration extends Closable implements Registrati
         // What replaces it writes over it.
         if (this.#isReplaced) return;
         const waitMs = backoffMs(retry, failures, Math.random);
-        if (reason.code !== "unavailable" || performance.now() + waitMs >= ends) {
+        const isFinal = reason.code !== "unavailable" || this.#link.closed;
+        if (isFinal || performance.now() + waitMs >= ends) {
           logger.warn({ node: this.node.id, error: reason }, "could not deregister; the ttl will");
           return;
         }

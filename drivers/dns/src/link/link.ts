@@ -39,6 +39,10 @@ export class DnsLink implements Link {
     return this.status.state === "healthy";
   }
 
+  get closed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
   /** Whether a server has ever responded. */
   get wasReached(): boolean {
     return this.#wasReached;
