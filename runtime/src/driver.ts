@@ -99,6 +99,11 @@ export { IncomingConnection } from "./go-micro/incoming-connection.ts";
 export type { GoMicroMessage, OutgoingHeader } from "./go-micro/message.ts";
 export { GoMicroProtocolServer } from "./go-micro/protocol-server.ts";
 export { FollowedRegistry } from "./registry/followed-registry.ts";
+export {
+  decodeGoMicroService,
+  goMicroEndpoints,
+  goMicroTtlMs,
+} from "./registry/go-micro-service.ts";
 export type {
   Following,
   NodeBackend,

@@ -1,5 +1,11 @@
 import { MicroError, type Node } from "@micro-es/runtime";
-import { defaultTtlMs, type NodeRecord, validateNode, validateTtl } from "@micro-es/runtime/driver";
+import {
+  defaultTtlMs,
+  goMicroTtlMs,
+  type NodeRecord,
+  validateNode,
+  validateTtl,
+} from "@micro-es/runtime/driver";
 import { decodeTags, encodeTags, hasVersion } from "./tags.ts";
 
 /*
@@ -21,12 +27,6 @@ export interface ConsulService {
 const maxMetaLength = 512;
 /** Consul deregisters what has been critical for this long, and takes no shorter time. */
 const forgetSeconds = 65;
-/**
- * go-micro renews at this interval, so one of its nodes may take that long to come back after its
- * agent has lost it.
- */
-const goMicroTtlMs = 35_000;
-
 /**
  * The id of the service in Consul. go-micro's ids stay as they are. Paths of Consul's API end with
  * it, whose slashes and dots its server normalizes; its filters have it in quotes.

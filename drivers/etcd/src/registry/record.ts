@@ -1,26 +1,11 @@
 import { Buffer } from "node:buffer";
 import type { Node } from "@micro-es/runtime";
-import {
-  defaultTtlMs,
-  maxNodeBytes,
-  type NodeRecord,
-  validateNode,
-  validateTtl,
-} from "@micro-es/runtime/driver";
+import { decodeGoMicroService, type NodeRecord } from "@micro-es/runtime/driver";
 
 /*
  * A node is stored under the key of go-micro's etcd registry, `<prefix>/<service>/<node id>`, and
  * in its format: a service in JSON with one node. Go ignores unknown members; ours is `MicroES`.
  */
-
-/** The largest record that is read, in bytes: JSON writes some characters as six. */
-const maxRecordBytes = 6 * maxNodeBytes + 8 * 1024;
-
-/**
- * go-micro renews at this interval, so one of its nodes may take that long to come back after a
- * lost lease.
- */
-const goMicroTtlMs = 35_000;
 
 /** The keys of all services. */
 export function servicesPrefix(prefix: string): string {
@@ -67,43 +52,11 @@ export function encodeRecord({ node, ttlMs, owner }: NodeRecord): Uint8Array {
  * @throws Error when it is not the record of a node, or belongs under another key.
  */
 export function decodeRecord(prefix: string, key: string, bytes: Uint8Array): NodeRecord {
-  if (bytes.length > maxRecordBytes) throw new RangeError(`a record of ${bytes.length} bytes`);
-  const service: unknown = JSON.parse(Buffer.from(bytes).toString());
-  if (!isObject(service)) throw new TypeError("not an object");
-  const nodes = service.nodes;
-  if (!Array.isArray(nodes) || nodes.length !== 1 || !isObject(nodes[0])) {
-    throw new TypeError("not a record of one node");
-  }
-  const [{ id, address, metadata }] = nodes;
-  const node = validateNode({
-    id,
-    service: service.name,
-    version: service.version ?? "",
-    address,
-    metadata: metadata ?? {},
-    endpoints: endpointsOf(service.endpoints),
-  } as unknown as Node);
+  const record = decodeGoMicroService(bytes);
+  const { node } = record;
   // go-micro replaces slashes with dashes.
   const goKey = nodesPrefix(prefix, node.service) + node.id.replaceAll("/", "-");
   if (key !== keyOf(prefix, node) && key !== goKey)
     throw new RangeError(`the record of ${node.id}`);
-  if (!isObject(service.MicroES)) return { node, ttlMs: goMicroTtlMs, owner: "" };
-  const { ttlMs = defaultTtlMs, owner } = service.MicroES;
-  return {
-    node,
-    ttlMs: validateTtl(ttlMs as number),
-    owner: typeof owner === "string" ? owner : "",
-  };
-}
-
-function endpointsOf(endpoints: unknown): unknown {
-  if (!Array.isArray(endpoints)) return [];
-  return endpoints.map((each: unknown) => {
-    const { name, metadata } = isObject(each) ? each : {};
-    return { name, metadata: metadata ?? {} };
-  });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return record;
 }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Node } from "@micro-es/runtime";
-import { maxNodesPerService, validateNode } from "@micro-es/runtime/driver";
+import { goMicroEndpoints, maxNodesPerService, validateNode } from "@micro-es/runtime/driver";
 /*
  * go-micro's NATS registry: every process replies to a query `{"Service":…,"Action":"get"|"list"}`
  * with one message for each of its nodes, a Service in JSON; changes are announced as
@@ -90,7 +90,7 @@ function nodesOf(service: Record<string, unknown>): readonly HeardNode[] {
         version: service.version ?? "",
         address: addressOf(found),
         metadata: found.metadata ?? {},
-        endpoints: endpointsOf(service.endpoints),
+        endpoints: goMicroEndpoints(service.endpoints),
       } as unknown as Node);
       const ttlMs = typeof found.ttl === "number" && found.ttl > 0 ? found.ttl : undefined;
       const owner = typeof found.owner === "string" ? found.owner : "";
@@ -105,14 +105,6 @@ function nodesOf(service: Record<string, unknown>): readonly HeardNode[] {
 function addressOf({ address, metadata }: Record<string, unknown>): unknown {
   const onNats = isObject(metadata) && metadata.transport === "nats";
   return onNats && typeof address === "string" ? `nats:${address}` : address;
-}
-
-function endpointsOf(endpoints: unknown): object[] {
-  if (!Array.isArray(endpoints)) return [];
-  return endpoints.map((each: unknown) => {
-    const { name, metadata } = isObject(each) ? each : {};
-    return { name, metadata: metadata ?? {} };
-  });
 }
 
 function parse(data: Uint8Array): Record<string, unknown> {
