@@ -1,10 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import {
+  freePorts,
+  memoryFolder,
+  ServerProcess,
+  startAll,
+} from "@micro-es/test-support/server-process";
 import { consulPrograms } from "./servers.ts";
 
 const [found] = consulPrograms();
@@ -101,23 +104,7 @@ export async function startServers(
     ];
     return agent(`${scheme}://127.0.0.1:${port(index, 0)}`, port(index, 0), flags, token);
   });
-  try {
-    await Promise.all(servers.map((server) => server.start()));
-  } catch (error) {
-    for (const server of servers) await server.close();
-    throw error;
-  }
-  return servers;
-}
-
-/** In memory where the system allows it: a server waits for its disk with each write. */
-function scratchFolder(): string {
-  try {
-    accessSync("/dev/shm", constants.W_OK);
-    return "/dev/shm";
-  } catch {
-    return tmpdir();
-  }
+  return startAll(servers);
 }
 
 function agent(
@@ -126,51 +113,23 @@ function agent(
   flags: readonly string[],
   token: string | undefined,
 ): ConsulServer {
-  const directory = mkdtempSync(join(scratchFolder(), "micro-consul-"));
-  const data = join(directory, "data");
-  let child: ChildProcess | undefined;
-  const start = async () => {
-    const started = spawn(found?.path ?? "consul", [...flags, `-data-dir=${data}`], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    child = started;
-    let log = "";
-    for (const stream of [started.stdout, started.stderr]) {
-      stream?.on("data", (text: Buffer) => {
-        log = `${log}${text}`.slice(-10_000);
-      });
-    }
-    const exited = once(started, "exit").then(([code]) => {
-      throw new Error(`consul ended with ${code}: ${log}`);
-    });
-    exited.catch(() => {});
-    await Promise.race([ready(url, started, token), exited]);
-  };
-  const stop = async () => {
-    const stopping = child;
-    child = undefined;
-    if (stopping === undefined || stopping.exitCode !== null) return;
-    const exited = once(stopping, "exit");
-    stopping.kill("SIGKILL");
-    await exited;
-  };
-  // A test that dies must not leave a server behind.
-  const killAtExit = () => child?.kill("SIGKILL");
-  process.once("exit", killAtExit);
-  const close = async () => {
-    await stop();
-    process.off("exit", killAtExit);
-    rmSync(directory, { recursive: true, force: true });
-  };
+  const dataOf = (directory: string) => join(directory, "data");
+  const command = (directory: string) => ({
+    path: found?.path ?? "consul",
+    flags: [...flags, `-data-dir=${dataOf(directory)}`],
+    ready: (child: ChildProcess) => ready(url, child, token),
+  });
+  // A server waits for its disk with each write.
+  const server = new ServerProcess("consul", command, memoryFolder());
   return {
     url,
     port,
-    start,
-    stop,
-    signal: (name) => void child?.kill(name),
-    wipe: () => rmSync(data, { recursive: true, force: true }),
-    close,
-    [Symbol.asyncDispose]: close,
+    start: () => server.start(),
+    stop: () => server.stop(),
+    signal: (name) => server.signal(name),
+    wipe: () => rmSync(dataOf(server.directory), { recursive: true, force: true }),
+    close: () => server.close(),
+    [Symbol.asyncDispose]: () => server.close(),
   };
 }
 
@@ -192,18 +151,4 @@ async function ready(url: string, child: ChildProcess, token = ""): Promise<void
     }
     await sleep(20);
   }
-}
-
-/** Free ports. They are held at the same time, so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address === "object" && address !== null) ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePorts, ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { etcdPrograms } from "./servers.ts";
 
 /** The newest, unless `ETCD_SERVER` names another one. */
@@ -82,64 +80,30 @@ export async function startCluster(
     ];
     return member({ url, plainUrl, port }, [...own, ...flags]);
   });
-  try {
-    await Promise.all(servers.map((server) => server.start()));
-  } catch (error) {
-    for (const server of servers) await server.close();
-    throw error;
-  }
-  return servers;
+  return startAll(servers);
 }
 
 function member(
   place: Pick<EtcdServer, "url" | "plainUrl" | "port">,
   flags: readonly string[],
 ): EtcdServer {
-  const directory = mkdtempSync(join(tmpdir(), "micro-etcd-"));
-  const data = join(directory, "data");
-  let child: ChildProcess | undefined;
-  const start = async () => {
-    const started = spawn(found?.path ?? "etcd", ["--data-dir", data, ...flags], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    child = started;
-    let log = "";
-    started.stderr?.on("data", (text: Buffer) => {
-      log = `${log}${text}`.slice(-10_000);
-    });
-    const exited = once(started, "exit").then(([code]) => {
-      throw new Error(`etcd ended with ${code}: ${log}`);
-    });
-    exited.catch(() => {});
-    await Promise.race([ready(place.plainUrl, started), exited]);
-  };
-  const stop = async (signal: "SIGKILL" | "SIGTERM" = "SIGKILL") => {
-    const stopping = child;
-    child = undefined;
-    if (stopping === undefined || stopping.exitCode !== null) return;
-    const exited = once(stopping, "exit");
-    stopping.kill(signal);
-    await exited;
-  };
-  // A test that dies must not leave a server behind.
-  const killAtExit = () => child?.kill("SIGKILL");
-  process.once("exit", killAtExit);
-  const close = async () => {
-    await stop();
-    process.off("exit", killAtExit);
-    rmSync(directory, { recursive: true, force: true });
-  };
+  const dataOf = (directory: string) => join(directory, "data");
+  const server = new ServerProcess("etcd", (directory) => ({
+    path: found?.path ?? "etcd",
+    flags: ["--data-dir", dataOf(directory), ...flags],
+    ready: (child) => ready(place.plainUrl, child),
+  }));
   return {
     ...place,
     get running() {
-      return child !== undefined;
+      return server.running;
     },
-    start,
-    stop,
-    signal: (name) => void child?.kill(name),
-    wipe: () => rmSync(data, { recursive: true, force: true }),
-    close,
-    [Symbol.asyncDispose]: close,
+    start: () => server.start(),
+    stop: (signal) => server.stop(signal),
+    signal: (name) => server.signal(name),
+    wipe: () => rmSync(dataOf(server.directory), { recursive: true, force: true }),
+    close: () => server.close(),
+    [Symbol.asyncDispose]: () => server.close(),
   };
 }
 
@@ -154,18 +118,4 @@ async function ready(url: string, child: ChildProcess): Promise<void> {
     }
     await sleep(20);
   }
-}
-
-/** Free ports. They are held at the same time, so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address === "object" && address !== null) ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestAuthority } from "@micro-es/test-support/certificates";
 import { errorOf } from "@micro-es/test-support/server";
+import { freePorts } from "@micro-es/test-support/server-process";
 import {
   ZooKeeperLink,
   type ZooKeeperOptions,
@@ -13,7 +14,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { create } from "../src/wire/operations.ts";
 import { ZooKeeperAdmin } from "./admin.ts";
-import { freePorts, skipWithoutZooKeeper, startZooKeeper, type ZooKeeperServer } from "./server.ts";
+import { skipWithoutZooKeeper, startZooKeeper, type ZooKeeperServer } from "./server.ts";
 
 describe.skipIf(skipWithoutZooKeeper)("parts with a user of the digest scheme", () => {
   let server: ZooKeeperServer;

@@ -1,10 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import {
+  freePorts,
+  memoryFolder,
+  ServerProcess,
+  startAll,
+} from "@micro-es/test-support/server-process";
 import { zooKeeperPrograms } from "./servers.ts";
 
 const found = zooKeeperPrograms().at(-1);
@@ -73,30 +77,25 @@ export async function startEnsemble(
           ),
         ];
   const servers = indices.map((index) =>
-    server(port(index, 0), index + 1, [...members, ...settings]),
+    member(port(index, 0), index + 1, [...members, ...settings]),
   );
-  try {
-    await Promise.all(servers.map((each) => each.start()));
-  } catch (error) {
-    for (const each of servers) await each.close();
-    throw error;
-  }
-  return servers;
+  return startAll(servers);
 }
 
-/** In memory where the system allows it: a server waits for its disk with each write. */
-function scratchFolder(): string {
-  try {
-    accessSync("/dev/shm", constants.W_OK);
-    return "/dev/shm";
-  } catch {
-    return tmpdir();
-  }
-}
-
-function server(port: number, id: number, settings: readonly string[]): ZooKeeperServer {
-  const directory = mkdtempSync(join(scratchFolder(), "micro-zookeeper-"));
-  const data = join(directory, "data");
+function member(port: number, id: number, settings: readonly string[]): ZooKeeperServer {
+  const command = (directory: string) => ({
+    path: "java",
+    flags: [
+      ...["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"],
+      ...["-cp", found?.classPath ?? ""],
+      "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+      join(directory, "zoo.cfg"),
+    ],
+    ready: (child: ChildProcess) => ready(port, child),
+  });
+  // A server waits for its disk with each write.
+  const server = new ServerProcess("zookeeper", command, memoryFolder());
+  const data = join(server.directory, "data");
   const prepare = () => {
     mkdirSync(data, { recursive: true });
     writeFileSync(join(data, "myid"), `${id}`);
@@ -115,62 +114,20 @@ function server(port: number, id: number, settings: readonly string[]): ZooKeepe
     "preAllocSize=1024",
     ...settings,
   ];
-  const configuration = join(directory, "zoo.cfg");
-  writeFileSync(configuration, `${lines.join("\n")}\n`);
-  let child: ChildProcess | undefined;
-  const start = async () => {
-    const started = spawn(
-      "java",
-      [
-        ...["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"],
-        ...["-cp", found?.classPath ?? ""],
-        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-        configuration,
-      ],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
-    child = started;
-    let log = "";
-    for (const stream of [started.stdout, started.stderr]) {
-      stream?.on("data", (text: Buffer) => {
-        log = `${log}${text}`.slice(-10_000);
-      });
-    }
-    const exited = once(started, "exit").then(([code]) => {
-      throw new Error(`ZooKeeper ended with ${code}: ${log}`);
-    });
-    exited.catch(() => {});
-    await Promise.race([ready(port, started), exited]);
-  };
-  const stop = async () => {
-    const stopping = child;
-    child = undefined;
-    if (stopping === undefined || stopping.exitCode !== null) return;
-    const exited = once(stopping, "exit");
-    stopping.kill("SIGKILL");
-    await exited;
-  };
-  // A test that dies must not leave a server behind.
-  const killAtExit = () => child?.kill("SIGKILL");
-  process.once("exit", killAtExit);
-  const close = async () => {
-    await stop();
-    process.off("exit", killAtExit);
-    rmSync(directory, { recursive: true, force: true });
-  };
+  writeFileSync(join(server.directory, "zoo.cfg"), `${lines.join("\n")}\n`);
   return {
     address: `127.0.0.1:${port}`,
     port,
-    start,
-    stop,
-    signal: (name) => void child?.kill(name),
+    start: () => server.start(),
+    stop: () => server.stop(),
+    signal: (name) => server.signal(name),
     wipe() {
       rmSync(data, { recursive: true, force: true });
       prepare();
     },
     ask: (command) => ask(port, command),
-    close,
-    [Symbol.asyncDispose]: close,
+    close: () => server.close(),
+    [Symbol.asyncDispose]: () => server.close(),
   };
 }
 
@@ -190,18 +147,4 @@ async function ask(port: number, command: string): Promise<string> {
   let text = "";
   for await (const chunk of socket) text += String(chunk);
   return text;
-}
-
-/** Free ports. They are held at the same time, so that they differ. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address === "object" && address !== null) ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** How the program of a server is started. */
+export interface ServerCommand {
+  readonly path: string;
+  readonly flags: readonly string[];
+  /** Resolves when the server can be used. It gives up once the process has ended. */
+  readonly ready: (child: ChildProcess) => Promise<void>;
+}
+
+/** The process of a server of a test's own, which is stopped and started where it was. */
+export class ServerProcess implements AsyncDisposable {
+  /** Of its own, until it is closed. */
+  readonly directory: string;
+  readonly #name: string;
+  readonly #command: (directory: string) => ServerCommand;
+  #child: ChildProcess | undefined;
+  // A test that dies must not leave a server behind.
+  readonly #killAtExit = () => this.#child?.kill("SIGKILL");
+
+  /**
+   * @param name that of the program, such as `etcd`.
+   * @param folder where its directory is. Default: that of the system's temporary files.
+   */
+  constructor(
+    name: string,
+    command: (directory: string) => ServerCommand,
+    folder: string = tmpdir(),
+  ) {
+    this.#name = name;
+    this.#command = command;
+    this.directory = mkdtempSync(join(folder, `micro-${name}-`));
+    process.once("exit", this.#killAtExit);
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /**
+   * Starts it; resolves when it is ready.
+   * @throws Error with its last output if it ends instead.
+   */
+  async start(): Promise<void> {
+    const { path, flags, ready } = this.#command(this.directory);
+    const started = spawn(path, flags, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = started;
+    let log = "";
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on("data", (text: Buffer) => {
+        log = `${log}${text}`.slice(-10_000);
+      });
+    }
+    const exited = once(started, "exit").then(([code]) => {
+      throw new Error(`${this.#name} ended with ${code}: ${log}`);
+    });
+    exited.catch(() => {});
+    await Promise.race([ready(started), exited]);
+  }
+
+  /** Ends it at once, or gently; its directory stays. */
+  async stop(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    const stopping = this.#child;
+    this.#child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null) return;
+    const exited = once(stopping, "exit");
+    stopping.kill(signal);
+    await exited;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
+  /** Ends it and removes its directory. */
+  async close(): Promise<void> {
+    await this.stop();
+    process.off("exit", this.#killAtExit);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Starts servers that need each other; the first failure closes all of them. */
+export async function startAll<S extends Pick<ServerProcess, "start" | "close">>(
+  servers: readonly S[],
+): Promise<readonly S[]> {
+  try {
+    await Promise.all(servers.map((server) => server.start()));
+  } catch (error) {
+    for (const server of servers) await server.close();
+    throw error;
+  }
+  return servers;
+}
+
+/** A folder in memory where the system has one, for servers that wait for their disk often. */
+export function memoryFolder(): string {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return "/dev/shm";
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** Free ports. They are held at the same time, so that they differ. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (typeof address === "object" && address !== null) ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
