@@ -1,23 +1,12 @@
-import { readFileSync } from "node:fs";
 import { inflateSync } from "node:zlib";
 import { consulRegistry } from "@micro-es/consul";
-import type { Node, RegistryEvent } from "@micro-es/runtime";
+import type { RegistryEvent } from "@micro-es/runtime";
+import { nodesOf, type RecordedFleet, recordedFleets } from "@micro-es/test-support/recorded-fleet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConsulServer, skipWithoutConsul, startConsul } from "../server.ts";
 
-/** A conversation of a fleet with go-micro: see README.md. */
-interface Recorded {
-  readonly protocol: string;
-  readonly go: {
-    readonly own: readonly GoService[];
-    readonly found: readonly GoService[];
-    readonly watched: readonly { readonly Action: string; readonly Service: GoService }[];
-  };
-  readonly ours: {
-    readonly node: Node;
-    readonly found: readonly Node[];
-    readonly watched: readonly RegistryEvent[];
-  };
+/** A conversation of a fleet with go-micro on Consul: see README.md. */
+interface Recorded extends RecordedFleet {
   readonly requests: { readonly go: readonly Request[]; readonly ours: readonly Request[] };
 }
 
@@ -36,31 +25,10 @@ interface Service {
   readonly Meta: Readonly<Record<string, string>>;
 }
 
-interface GoService {
-  readonly name: string;
-  readonly version: string;
-  readonly endpoints: readonly { readonly name: string; readonly metadata: object }[];
-  readonly nodes: readonly { readonly id: string; readonly address: string }[];
-}
-
 /** For a busy machine. */
 const patience = { timeout: 10_000 };
 
-const conversations: readonly Recorded[] = JSON.parse(
-  readFileSync(new URL("recorded.json", import.meta.url), "utf8"),
-);
-
-/** The nodes of services in go-micro's form. */
-function nodesOf(services: readonly GoService[]): readonly object[] {
-  return services.flatMap(({ name, version, endpoints, nodes }) =>
-    nodes.map((node) => ({
-      ...node,
-      service: name,
-      version,
-      endpoints: endpoints.map((each) => ({ name: each.name, metadata: each.metadata })),
-    })),
-  );
-}
+const conversations = recordedFleets<Recorded>(new URL("recorded.json", import.meta.url));
 
 /** The text of each tag: how well it is compressed depends on the version of zlib. */
 function textsOf(tags: readonly string[]): readonly string[] {

@@ -1,23 +1,17 @@
-import { readFileSync } from "node:fs";
 import { etcdRegistry } from "@micro-es/etcd";
-import type { Node, RegistryEvent } from "@micro-es/runtime";
+import type { RegistryEvent } from "@micro-es/runtime";
+import {
+  nodesOf,
+  type RecordedFleet,
+  recordedFleets,
+  withoutOwner,
+} from "@micro-es/test-support/recorded-fleet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdAdmin } from "../admin.ts";
 import { type EtcdServer, skipWithoutEtcd, startEtcd } from "../server.ts";
 
-/** A conversation of a fleet with go-micro: see README.md. */
-interface Recorded {
-  readonly protocol: string;
-  readonly go: {
-    readonly own: readonly GoService[];
-    readonly found: readonly GoService[];
-    readonly watched: readonly { readonly Action: string; readonly Service: GoService }[];
-  };
-  readonly ours: {
-    readonly node: Node;
-    readonly found: readonly Node[];
-    readonly watched: readonly RegistryEvent[];
-  };
+/** A conversation of a fleet with go-micro on etcd: see README.md. */
+interface Recorded extends RecordedFleet {
   readonly changes: readonly {
     readonly type: "put" | "delete";
     readonly key: string;
@@ -25,37 +19,10 @@ interface Recorded {
   }[];
 }
 
-interface GoService {
-  readonly name: string;
-  readonly version: string;
-  readonly endpoints: readonly { readonly name: string; readonly metadata: object }[];
-  readonly nodes: readonly { readonly id: string; readonly address: string }[];
-}
-
 /** For a busy machine. */
 const patience = { timeout: 10_000 };
 
-const conversations: readonly Recorded[] = JSON.parse(
-  readFileSync(new URL("recorded.json", import.meta.url), "utf8"),
-);
-
-/** The nodes of services in go-micro's form. */
-function nodesOf(services: readonly GoService[]): readonly object[] {
-  return services.flatMap(({ name, version, endpoints, nodes }) =>
-    nodes.map((node) => ({
-      ...node,
-      service: name,
-      version,
-      endpoints: endpoints.map((each) => ({ name: each.name, metadata: each.metadata })),
-    })),
-  );
-}
-
-/** A record without what differs between registrations of the same node. */
-function withoutOwner(value: string): string {
-  expect(value).toMatch(/"owner":"[^"]+"/);
-  return value.replace(/("owner":")[^"]+/, "$1");
-}
+const conversations = recordedFleets<Recorded>(new URL("recorded.json", import.meta.url));
 
 describe.skipIf(skipWithoutEtcd).each(conversations)(
   "a fleet with go-micro's $protocol",
