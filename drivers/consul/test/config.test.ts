@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { consulSource } from "@micro-es/consul";
 import { configSourceContract } from "@micro-es/contract/config";
-import { loadConfig, read, silentLogger } from "@micro-es/runtime";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { staysInForce } from "@micro-es/test-support/config-outage";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConsulAdmin } from "./admin.ts";
 import { keysFixture } from "./config-keys.ts";
 import { type ConsulServer, skipWithoutConsul, startConsul } from "./server.ts";
@@ -88,32 +85,12 @@ describe.skipIf(skipWithoutConsul)("config source in Consul", () => {
 
   test("stays in force while its agent is down, even after a restart, and resumes when it is back", async () => {
     await using away = await startConsul();
-    const directory = mkdtempSync(join(tmpdir(), "micro-consul-config-"));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const write = (value: string) =>
-      new ConsulAdmin(away.url).put("kv/micro/config/database/host", value);
-    await write("first");
-    const start = () =>
-      loadConfig([consulSource({ address: away.url, startTimeoutMs: 1_000 })], {
-        logger: silentLogger,
-        lastKnownGood: join(directory, "last-known-good.json"),
-      });
-    const before = await start();
-    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
-    await away.stop();
-    await expect.poll(() => before.state).toBe("degraded");
-    expect(before.snapshot.stale).toEqual(["consul:micro/config"]);
-    expect(before.get("database.host", read.text)).toBe("first");
-    await before.close();
-    await using after = await start();
-    expect(after.snapshot.stale).toEqual(["consul:micro/config"]);
-    expect(after.get("database.host", read.text)).toBe("first");
-    await away.start();
-    await write("second");
-    await expect
-      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
-      .toBe("second");
-    expect(after.snapshot.stale).toEqual([]);
-    expect(after.state).toBe("healthy");
+    await staysInForce({
+      server: away,
+      source: () => consulSource({ address: away.url, startTimeoutMs: 1_000 }),
+      write: (value) => new ConsulAdmin(away.url).put("kv/micro/config/database/host", value),
+      name: "consul:micro/config",
+      guarantees: { reach: "backend", consistency: "table" },
+    });
   });
 });

@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { configSourceContract } from "@micro-es/contract/config";
 import { etcdSource } from "@micro-es/etcd";
-import { loadConfig, read, silentLogger } from "@micro-es/runtime";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { staysInForce } from "@micro-es/test-support/config-outage";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdAdmin } from "./admin.ts";
 import { keysFixture } from "./config-keys.ts";
 import { type EtcdServer, skipWithoutEtcd, startEtcd } from "./server.ts";
@@ -66,32 +63,12 @@ describe.skipIf(skipWithoutEtcd)("config source in etcd", () => {
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
     await using away = await startEtcd();
-    const directory = mkdtempSync(join(tmpdir(), "micro-etcd-config-"));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const write = (value: string) =>
-      new EtcdAdmin(away.url).put("/micro/config/database/host", value);
-    await write("first");
-    const start = () =>
-      loadConfig([etcdSource({ endpoints: away.url, startTimeoutMs: 1_000 })], {
-        logger: silentLogger,
-        lastKnownGood: join(directory, "last-known-good.json"),
-      });
-    const before = await start();
-    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
-    await away.stop();
-    await expect.poll(() => before.state).toBe("degraded");
-    expect(before.snapshot.stale).toEqual(["etcd:/micro/config"]);
-    expect(before.get("database.host", read.text)).toBe("first");
-    await before.close();
-    await using after = await start();
-    expect(after.snapshot.stale).toEqual(["etcd:/micro/config"]);
-    expect(after.get("database.host", read.text)).toBe("first");
-    await away.start();
-    await write("second");
-    await expect
-      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
-      .toBe("second");
-    expect(after.snapshot.stale).toEqual([]);
-    expect(after.state).toBe("healthy");
+    await staysInForce({
+      server: away,
+      source: () => etcdSource({ endpoints: away.url, startTimeoutMs: 1_000 }),
+      write: (value) => new EtcdAdmin(away.url).put("/micro/config/database/host", value),
+      name: "etcd:/micro/config",
+      guarantees: { reach: "backend", consistency: "table" },
+    });
   });
 });

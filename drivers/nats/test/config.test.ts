@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { configSourceContract } from "@micro-es/contract/config";
 import { natsSource } from "@micro-es/nats";
-import { loadConfig, read, silentLogger } from "@micro-es/runtime";
+import { staysInForce } from "@micro-es/test-support/config-outage";
 import { AckPolicy, connect, type NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bucketFixture } from "./config-bucket.ts";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
@@ -79,37 +76,17 @@ describe.skipIf(skipWithoutNats)("config source in a NATS bucket", () => {
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
     await using away = await startNats();
-    const directory = mkdtempSync(join(tmpdir(), "micro-nats-config-"));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const write = async (value: string) => {
-      const connection = await connect({ servers: away.url });
-      const kv = await connection.jetstream().views.kv("micro-config");
-      await kv.put("database.host", value);
-      await connection.close();
-    };
-    await write("first");
-    const start = () =>
-      loadConfig([natsSource({ servers: away.url, timeoutMs: 2_000 })], {
-        logger: silentLogger,
-        lastKnownGood: join(directory, "last-known-good.json"),
-      });
-    const before = await start();
-    expect(before.guarantees).toMatchObject({ reach: "backend", lastKnownGood: "restart" });
-    await away.stop();
-    await expect.poll(() => before.state).toBe("degraded");
-    expect(before.snapshot.stale).toEqual(["nats:micro-config"]);
-    expect(before.get("database.host", read.text)).toBe("first");
-    await before.close();
-    await using after = await start();
-    expect(after.snapshot.stale).toEqual(["nats:micro-config"]);
-    expect(after.get("database.host", read.text)).toBe("first");
-    await away.start();
-    await write("second");
-    await expect
-      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
-      .toBe("second");
-    expect(after.snapshot.stale).toEqual([]);
-    expect(after.state).toBe("healthy");
-    await after.close();
+    await staysInForce({
+      server: away,
+      source: () => natsSource({ servers: away.url, timeoutMs: 2_000 }),
+      write: async (value) => {
+        const connection = await connect({ servers: away.url });
+        const kv = await connection.jetstream().views.kv("micro-config");
+        await kv.put("database.host", value);
+        await connection.close();
+      },
+      name: "nats:micro-config",
+      guarantees: { reach: "backend", lastKnownGood: "restart" },
+    });
   });
 });

@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { configSourceContract } from "@micro-es/contract/config";
-import { loadConfig, read, silentLogger } from "@micro-es/runtime";
+import { staysInForce } from "@micro-es/test-support/config-outage";
 import { zooKeeperSource } from "@micro-es/zookeeper";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ZooKeeperAdmin } from "./admin.ts";
 import { znodesFixture } from "./config-keys.ts";
 import { skipWithoutZooKeeper, startZooKeeper, type ZooKeeperServer } from "./server.ts";
@@ -88,34 +85,15 @@ describe.skipIf(skipWithoutZooKeeper)("config source in ZooKeeper", () => {
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {
     await using away = await startZooKeeper();
-    const directory = mkdtempSync(join(tmpdir(), "micro-zookeeper-config-"));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const write = async (value: string) => {
-      await using operator = new ZooKeeperAdmin(away.address);
-      await operator.put("/micro/config/database/host", value);
-    };
-    await write("first");
-    const start = () =>
-      loadConfig([zooKeeperSource({ servers: away.address, startTimeoutMs: 1_000 })], {
-        logger: silentLogger,
-        lastKnownGood: join(directory, "last-known-good.json"),
-      });
-    const before = await start();
-    expect(before.guarantees).toMatchObject({ reach: "backend", consistency: "table" });
-    await away.stop();
-    await expect.poll(() => before.state).toBe("degraded");
-    expect(before.snapshot.stale).toEqual(["zookeeper:/micro/config"]);
-    expect(before.get("database.host", read.text)).toBe("first");
-    await before.close();
-    await using after = await start();
-    expect(after.snapshot.stale).toEqual(["zookeeper:/micro/config"]);
-    expect(after.get("database.host", read.text)).toBe("first");
-    await away.start();
-    await write("second");
-    await expect
-      .poll(() => after.get("database.host", read.text), { timeout: 20_000 })
-      .toBe("second");
-    expect(after.snapshot.stale).toEqual([]);
-    expect(after.state).toBe("healthy");
+    await staysInForce({
+      server: away,
+      source: () => zooKeeperSource({ servers: away.address, startTimeoutMs: 1_000 }),
+      write: async (value) => {
+        await using operator = new ZooKeeperAdmin(away.address);
+        await operator.put("/micro/config/database/host", value);
+      },
+      name: "zookeeper:/micro/config",
+      guarantees: { reach: "backend", consistency: "table" },
+    });
   });
 });
