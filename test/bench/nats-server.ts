@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../support/free-ports.ts";
 
 /** Why nats-server cannot be started here; undefined if it can. */
 export async function noNatsServer(): Promise<string | undefined> {

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../support/free-ports.ts";
 import type { Missing } from "./peers.ts";
 
 /** A proxy that is placed in front of a server. */
@@ -144,15 +145,6 @@ async function startProxy(program: Program, target: string): Promise<RunningFron
     throw new Error(`${program.name} does not listen: ${reason}`, { cause: reason });
   }
   return { address: `127.0.0.1:${port}`, pid: child.pid!, stop };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Waits until connections to the port are accepted. */

@@ -2,12 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  freePorts,
-  memoryFolder,
-  ServerProcess,
-  startAll,
-} from "@micro-es/test-support/server-process";
+import { freePorts } from "@micro-es/test-support/free-ports";
+import { memoryFolder, ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { consulPrograms } from "./servers.ts";
 
 const [found] = consulPrograms();

@@ -2,7 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePorts, ServerProcess, startAll } from "@micro-es/test-support/server-process";
+import { freePorts } from "@micro-es/test-support/free-ports";
+import { ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { etcdPrograms } from "./servers.ts";
 
 /** The newest, unless `ETCD_SERVER` names another one. */

@@ -1,10 +1,9 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { transportContract } from "@micro-es/contract/transport";
 import { answering, outgoing } from "@micro-es/contract/transport-fixture";
 import { NatsLink, natsTransport } from "@micro-es/nats";
 import { echo } from "@micro-es/test-support/echo";
+import { freePort } from "@micro-es/test-support/free-ports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type NatsServer, skipWithoutNats, startNats } from "./server.ts";
 
@@ -127,12 +126,3 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
     for (const listener of listeners) await listener.close();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestAuthority } from "@micro-es/test-support/certificates";
+import { freePorts } from "@micro-es/test-support/free-ports";
 import { errorOf } from "@micro-es/test-support/server";
-import { freePorts } from "@micro-es/test-support/server-process";
 import {
   ZooKeeperLink,
   type ZooKeeperOptions,

@@ -3,12 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  freePorts,
-  memoryFolder,
-  ServerProcess,
-  startAll,
-} from "@micro-es/test-support/server-process";
+import { freePorts } from "@micro-es/test-support/free-ports";
+import { memoryFolder, ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { zooKeeperPrograms } from "./servers.ts";
 
 const found = zooKeeperPrograms().at(-1);

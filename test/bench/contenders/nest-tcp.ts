@@ -3,8 +3,8 @@ import { Controller, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { ClientProxyFactory, EventPattern, MessagePattern, Transport } from "@nestjs/microservices";
 import { firstValueFrom, lastValueFrom } from "rxjs";
+import { freePort } from "../../support/free-ports.ts";
 import type { BenchCaller, Contender } from "../contender.ts";
-import { freePort } from "../free-port.ts";
 
 /** Nest's TCP messages are JSON, so bytes are sent as base64, as one of its users would do. */
 class Bench {

@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { type Running, startServer } from "../../interop/process.ts";
+import { freePort } from "../../support/free-ports.ts";
 import { programCommand } from "./programs.ts";
 
 /** Variables that isolate a fleet of these tests from all others on the machine. */
@@ -47,13 +46,4 @@ export class RestartableServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("SIGKILL");
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
