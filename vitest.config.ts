@@ -177,6 +177,13 @@ const dns = project("dns", {
   expect: { poll: { timeout: 30_000, interval: 20 } },
 });
 
+/** The tests against Redis, or the server that `REDIS_SERVER` names. */
+const redis = project("redis", {
+  include: ["drivers/redis/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -190,6 +197,7 @@ export default defineConfig({
       ...consulProjects(),
       dns,
       ...zooKeeperProjects(),
+      redis,
     ],
   },
 });

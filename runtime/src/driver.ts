@@ -15,6 +15,7 @@ export { LinkedPart } from "./base/linked-part.ts";
 export { omitUndefined } from "./base/omit-undefined.ts";
 export {
   byteCount,
+  byteCountUpTo,
   checkOptions,
   countUpTo,
   durationMs,

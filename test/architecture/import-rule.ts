@@ -217,6 +217,19 @@ export const rooms: readonly Room[] = [
     implementations: ["registry", "sync", "config"],
     packages: runtimeForDrivers,
   },
+  {
+    folder: "drivers/redis/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, ioredis: [""] },
+  },
+  {
+    folder: "drivers/redis/src",
+    layer: 13,
+    wires: true,
+    implementations: ["store", "sync", "config"],
+    packages: runtimeForDrivers,
+  },
 ];
 
 /** The files that break the import rule, a sentence for each; empty when none does. */

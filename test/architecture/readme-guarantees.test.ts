@@ -16,6 +16,7 @@ import {
   natsSync,
   natsTransport,
 } from "@micro-es/nats";
+import { redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
   envSource,
   fileSource,
@@ -72,12 +73,14 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),
   "etcdStore()": etcdStore(),
+  "redisStore()": redisStore(),
   "memorySync()": memorySync(),
   "fileSync()": fileSync({ path: folder }),
   "natsSync()": natsSync(),
   "etcdSync()": etcdSync(),
   "consulSync()": consulSync(),
   "zooKeeperSync()": zooKeeperSync(),
+  "redisSync()": redisSync(),
   "memorySource()": memorySource(),
   "envSource()": envSource({ prefix: "SHOP_" }),
   "flagsSource()": flagsSource(),
@@ -86,6 +89,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "etcdSource()": etcdSource(),
   "consulSource()": consulSource(),
   "zooKeeperSource()": zooKeeperSource(),
+  "redisSource()": redisSource(),
   "localRuntime()": localRuntime(),
 };
 

@@ -89,6 +89,7 @@ export const bench: Command = {
         "drivers/consul",
         "drivers/dns",
         "drivers/zookeeper",
+        "drivers/redis",
         "cli",
       ],
     },

@@ -22,6 +22,7 @@ const packages = [
   "drivers/consul",
   "drivers/dns",
   "drivers/zookeeper",
+  "drivers/redis",
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];

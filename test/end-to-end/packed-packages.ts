@@ -21,6 +21,7 @@ const published = [
   "@micro-es/consul",
   "@micro-es/dns",
   "@micro-es/zookeeper",
+  "@micro-es/redis",
   "@micro-es/cli",
   "@micro-es/contract",
 ];

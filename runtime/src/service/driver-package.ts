@@ -21,6 +21,8 @@ export const publishedSchemes: readonly string[] = [
   "dns",
   "zookeeper",
   "zookeepers",
+  "redis",
+  "rediss",
 ];
 
 /** The package whose driver handles a scheme, and the name of the exported driver. */

@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import { MicroError } from "@micro-es/runtime";
+import {
+  anyText,
+  type Driver,
+  durationText,
+  omitUndefined,
+  oneWord,
+  readParameters,
+} from "@micro-es/runtime/driver";
+import { redisSource } from "./config/source.ts";
+import { RedisLink } from "./link/link.ts";
+import type { RedisTlsOptions } from "./link/options.ts";
+import { prefixKind } from "./link/part.ts";
+import { redisStore } from "./store/store.ts";
+import { redisSync } from "./sync/sync.ts";
+
+/**
+ * The driver for Redis and Valkey for `createService({ drivers: [redis] })`:
+ * `redis://user:password@a:6379,b:6379/2`, and `rediss://` for TLS. Several hosts are a server and
+ * its replicas; the path is the number of the database. Parameters: `fleet`, what all keys begin
+ * with, by default `micro`; `durability`, as the option of {@link RedisLink}; `timeout` and
+ * `startTimeout` as durations (`5s`); for TLS `ca`, `cert` and `key`, the paths of PEM files.
+ */
+export const redis: Driver = {
+  schemes: ["redis", "rediss"],
+  severalHosts: true,
+  open(url, context) {
+    const { fleet, durability, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+      fleet: anyText,
+      durability: oneWord("none", "process-crash", "power-loss"),
+      timeout: durationText,
+      startTimeout: durationText,
+      ca: anyText,
+      cert: anyText,
+      key: anyText,
+    });
+    const isEncrypted = url.scheme === "rediss";
+    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
+      throw invalid("ca, cert and key are for TLS; use rediss://");
+    }
+    if (fleet !== undefined && !prefixKind.accepts(fleet)) {
+      throw invalid(`the parameter fleet must be ${prefixKind.words}`);
+    }
+    const files = omitUndefined({ ca, cert, key });
+    const link = new RedisLink({
+      ...omitUndefined({
+        servers: url.hosts.length === 0 ? undefined : url.hosts,
+        user: url.username,
+        password: url.password,
+        database: databaseOf(url.path),
+        durability,
+        timeoutMs: timeout,
+        startTimeoutMs: startTimeout ?? context.startTimeoutMs,
+      }),
+      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
+    });
+    const options = { link, ...omitUndefined({ prefix: fleet }) };
+    return {
+      store: () => redisStore(options),
+      sync: () => redisSync(options),
+      config: () => redisSource(options),
+      close: () => link.close(),
+    };
+  },
+};
+
+function databaseOf(path: string): number | undefined {
+  if (path === "") return undefined;
+  const digits = /^\/(\d{1,5})\/?$/.exec(path)?.[1];
+  if (digits !== undefined) return Number(digits);
+  throw invalid(`the path ${path} is not the number of a database; use redis://host:6379/2`);
+}
+
+function read(files: { readonly [K in keyof RedisTlsOptions]?: string }): RedisTlsOptions {
+  const contents = Object.entries(files).map(([name, path]) => {
+    try {
+      return [name, readFileSync(path, "utf8")];
+    } catch (cause) {
+      throw invalid(`cannot read the file of ${name}: ${(cause as Error).message}`, cause);
+    }
+  });
+  return Object.fromEntries(contents);
+}
+
+function invalid(message: string, cause?: unknown): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed", cause });
+}

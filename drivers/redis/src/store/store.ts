@@ -1,0 +1,248 @@
+import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
+import {
+  byteCountUpTo,
+  checkDelete,
+  checkListing,
+  checkOptions,
+  checkWrite,
+  type DeleteOptions,
+  ExpiryClock,
+  fenceOf,
+  keyBytes,
+  type Listing,
+  type ListOptions,
+  quoteKey,
+  requireFence,
+  requireVersion,
+  type StoreGuarantees,
+  StoreWatcher,
+  type StoreWatchOptions,
+  throwIfAborted,
+  type WriteOptions,
+} from "@micro-es/runtime/driver";
+import type { Argument, Reply } from "../link/connection.ts";
+import { redisPartKinds } from "../link/options.ts";
+import { prefixKind, RedisPart, type RedisPartOptions } from "../link/part.ts";
+import { StoreKeys } from "./keys.ts";
+import { readPages } from "./pages.ts";
+import { encodeMetadata, recordOf } from "./record.ts";
+import { changeRecord, removeExpired } from "./scripts.ts";
+import { RecordWatch } from "./watch.ts";
+
+/** Options of {@link redisStore}. */
+export type RedisStoreOptions = RedisPartOptions & {
+  /** Maximum size of one value with its metadata, in bytes. Default 4,194,304. */
+  readonly maxValueBytes?: number;
+};
+
+/** Redis takes at most 512 MiB as one argument. */
+const mostValueBytes = 256 * 1024 * 1024;
+/** Expired records are removed at this interval, in milliseconds. */
+const sweepMs = 30_000;
+/** How long after their expiry: the clocks of the processes may differ by that, in milliseconds. */
+const marginMs = 30_000;
+const sweepSize = 100;
+
+/**
+ * A store in Redis 6.2 and later, or Valkey, shared by all processes on the same server. Every
+ * change is a script, which compares the version and the tokens of locks and writes in one step.
+ *
+ * An expired record cannot be read, by the reader's clock; it is removed within a minute while a
+ * process has the store open.
+ *
+ * What is acknowledged is as durable as the server: see the option `durability`.
+ *
+ * @throws MicroError `invalid_argument` for invalid options.
+ * @example
+ * ```ts
+ * import { redisStore } from "@micro-es/redis";
+ *
+ * await using store = redisStore({ servers: "127.0.0.1:6379" });
+ * await store.write("greeting", new TextEncoder().encode("Hello"));
+ * ```
+ */
+export function redisStore(options: RedisStoreOptions = {}): Store {
+  const own = { prefix: prefixKind, maxValueBytes: byteCountUpTo(mostValueBytes) };
+  checkOptions("redisStore", options, { ...redisPartKinds, ...own });
+  return new RedisStore(options);
+}
+
+class RedisStore extends RedisPart implements Store {
+  readonly name = "redis";
+  readonly guarantees: StoreGuarantees;
+  readonly #keys: StoreKeys;
+  readonly #clock = new ExpiryClock();
+  readonly #watchers = new Set<StoreWatcher>();
+  readonly #closing = new AbortController();
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor({ maxValueBytes = 4 * 1024 * 1024, ...options }: RedisStoreOptions) {
+    super(options, "store");
+    this.#keys = new StoreKeys(this.prefix);
+    this.guarantees = {
+      reads: "linearizable",
+      durability: this.link.durability,
+      compareAndSet: true,
+      fencing: true,
+      watch: true,
+      sharing: "backend",
+      maxKeyBytes: 1024,
+      maxValueBytes,
+    };
+  }
+
+  async open(): Promise<void> {
+    this.check("open the store");
+    await this.link.open();
+  }
+
+  async read(key: string): Promise<StoreRecord | undefined> {
+    this.#checkKey("read", key);
+    const fields = ["value", "metadata", "expires", "version"];
+    const what = `read store key ${quoteKey(key)}`;
+    const values = await this.link.send("HMGET", [this.#keys.records + key, ...fields], what);
+    const record = recordOf(key, values as readonly Reply[]);
+    return record !== undefined && this.#isLive(record) ? record : undefined;
+  }
+
+  async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
+    this.#checkKey("write", key);
+    const now = this.#clock.now();
+    const {
+      value: bytes,
+      metadata,
+      expiresAt,
+    } = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
+    if (expiresAt !== undefined) this.#beginSweep();
+    const changed = [bytes, encodeMetadata(metadata), expiresAt ?? ""];
+    const { version } = await this.#change("write", key, options, changed);
+    return version;
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
+    this.#checkKey("delete", key);
+    checkDelete(key, options);
+    return (await this.#change("delete", key, options, [])).existed;
+  }
+
+  list(options?: ListOptions): AsyncIterable<StoreRecord> {
+    const listing = checkListing(options);
+    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+  }
+
+  watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
+    this.check("watch the store");
+    const { prefix, signal } = checkListing(options);
+    return {
+      [Symbol.asyncIterator]: () =>
+        new StoreWatcher(
+          prefix,
+          this.#closing.signal.aborted ? this.#closing.signal : signal,
+          (sink) => {
+            const watch = new RecordWatch(this.link, this.#keys, sink, this.#clock);
+            return () => watch.close();
+          },
+          this.#watchers,
+        ),
+    };
+  }
+
+  protected override async end(): Promise<void> {
+    this.#closing.abort(this.closedError("list the store"));
+    clearInterval(this.#sweep);
+    for (const watcher of this.#watchers) watcher.end();
+  }
+
+  /** @throws MicroError `aborted` when the version or the fence is not as required. */
+  async #change(
+    action: "write" | "delete",
+    key: string,
+    options: DeleteOptions,
+    changed: readonly Argument[],
+  ): Promise<{ readonly version: bigint; readonly existed: boolean }> {
+    const { records, all, expiring, version, tokens, channel } = this.#keys;
+    const fence = fenceOf(options);
+    const { ifVersion } = options;
+    const conditions = [ifVersion ?? "", fence?.lock ?? "", fence?.token ?? ""].map(String);
+    const [result, number, existed] = (await this.link.run(
+      changeRecord,
+      [records + key, all, expiring, version, tokens],
+      [key, action, String(this.#clock.now()), ...conditions, channel, ...changed],
+      `${action} store key ${quoteKey(key)}`,
+    )) as readonly Reply[];
+    const found = BigInt(String(number));
+    if (String(result) === "version") requireVersion(key, ifVersion, found, action);
+    if (String(result) === "fence") requireFence(key, fence, found);
+    return { version: found, existed: existed === 1 };
+  }
+
+  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
+    const { prefix, suffix, after, signal } = listing;
+    let { limit, offset } = listing;
+    const check = () => {
+      throwIfAborted(signal);
+      this.check("list the store");
+    };
+    check();
+    if (limit === 0) return;
+    const wanted = limit + offset;
+    const size = suffix === "" && wanted < 64 ? { pageSize: wanted } : {};
+    const signals = [signal, this.#closing.signal];
+    const range = { prefix, after, ...size };
+    for await (const { records } of readPages(
+      this.link,
+      this.#keys,
+      range,
+      signals,
+      "list the store",
+    )) {
+      for (const record of records) {
+        check();
+        // A record is judged when it is delivered, which may be long after it was read.
+        if (!this.#isLive(record) || !record.key.endsWith(suffix)) continue;
+        if (offset > 0) {
+          offset--;
+          continue;
+        }
+        yield record;
+        check();
+        if (--limit === 0) return;
+      }
+    }
+    check();
+  }
+
+  #isLive({ expiresAt }: StoreRecord): boolean {
+    return expiresAt === undefined || expiresAt.getTime() > this.#clock.now();
+  }
+
+  /** Removes expired records from now on, as long as the store is open. */
+  #beginSweep(): void {
+    if (this.#sweep !== undefined || this.isClosing) return;
+    this.#sweep = setInterval(
+      () => void this.#removeExpired(),
+      sweepMs * (0.75 + Math.random() / 2),
+    );
+    this.#sweep.unref();
+  }
+
+  async #removeExpired(): Promise<void> {
+    const { records, all, expiring } = this.#keys;
+    const before = String(this.#clock.now() - marginMs);
+    const args = [records, before, sweepSize];
+    try {
+      let removed = sweepSize;
+      while (removed === sweepSize && !this.isClosing && this.link.connected) {
+        const what = "remove expired records";
+        removed = Number(await this.link.run(removeExpired, [all, expiring], args, what));
+      }
+    } catch {
+      // The next sweep removes them, of this process or of another one.
+    }
+  }
+
+  #checkKey(action: "read" | "write" | "delete", key: string): void {
+    this.check(`${action} a key`);
+    keyBytes(key, this.guarantees.maxKeyBytes);
+  }
+}
