@@ -3,10 +3,11 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 import { consulPrograms } from "./drivers/consul/test/servers.ts";
 import { etcdPrograms } from "./drivers/etcd/test/servers.ts";
 import { natsPrograms } from "./drivers/nats/test/servers.ts";
+import { postgresPrograms } from "./drivers/postgres/test/servers.ts";
 import { folderOf, zooKeeperPrograms } from "./drivers/zookeeper/test/servers.ts";
 import { long } from "./test/support/long.ts";
 
-const conditions = ["@micro-es/source", "module", "node", "import", "default"];
+const conditions = ["@micro-es/source", "module", "node", "default"];
 const notTests = ["**/node_modules/**", "**/dist/**"];
 
 type TestOptions = NonNullable<TestProjectInlineConfiguration["test"]>;
@@ -169,6 +170,20 @@ function zooKeeperProjects(): TestProjectInlineConfiguration[] {
   );
 }
 
+/**
+ * The tests against PostgreSQL, with the oldest version that test/setup installs; the others are
+ * tested when `POSTGRES_SERVER` names the folder of their programs.
+ */
+function postgresProject(): TestProjectInlineConfiguration {
+  const [program] = postgresPrograms();
+  return project(program === undefined ? "postgres" : `postgres ${program.version}`, {
+    include: ["drivers/postgres/test/**/*.test.ts"],
+    env: program === undefined ? {} : { POSTGRES_SERVER: program.path },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  });
+}
+
 const dns = project("dns", {
   include: ["drivers/dns/test/**/*.test.ts"],
   testTimeout: 120_000,
@@ -198,6 +213,7 @@ export default defineConfig({
       dns,
       ...zooKeeperProjects(),
       redis,
+      postgresProject(),
     ],
   },
 });

@@ -35,6 +35,7 @@ export {
   texts,
 } from "./base/option-check.ts";
 export { PartLogger } from "./base/part-logger.ts";
+export { readPemFiles } from "./base/pem-files.ts";
 export { closeInOrder } from "./base/settle-all.ts";
 export { sharedAbortController } from "./base/shared-abort-controller.ts";
 export {

@@ -230,6 +230,19 @@ export const rooms: readonly Room[] = [
     implementations: ["store", "sync", "config"],
     packages: runtimeForDrivers,
   },
+  {
+    folder: "drivers/postgres/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, pg: [""] },
+  },
+  {
+    folder: "drivers/postgres/src",
+    layer: 13,
+    wires: true,
+    implementations: ["store", "sync"],
+    packages: runtimeForDrivers,
+  },
 ];
 
 /** The files that break the import rule, a sentence for each; empty when none does. */

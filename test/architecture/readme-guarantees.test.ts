@@ -16,6 +16,7 @@ import {
   natsSync,
   natsTransport,
 } from "@micro-es/nats";
+import { postgresStore, postgresSync } from "@micro-es/postgres";
 import { redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
   envSource,
@@ -74,6 +75,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "natsStore()": natsStore(),
   "etcdStore()": etcdStore(),
   "redisStore()": redisStore(),
+  "postgresStore()": postgresStore(),
   "memorySync()": memorySync(),
   "fileSync()": fileSync({ path: folder }),
   "natsSync()": natsSync(),
@@ -81,6 +83,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "consulSync()": consulSync(),
   "zooKeeperSync()": zooKeeperSync(),
   "redisSync()": redisSync(),
+  "postgresSync()": postgresSync(),
   "memorySource()": memorySource(),
   "envSource()": envSource({ prefix: "SHOP_" }),
   "flagsSource()": flagsSource(),

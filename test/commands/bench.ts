@@ -90,6 +90,7 @@ export const bench: Command = {
         "drivers/dns",
         "drivers/zookeeper",
         "drivers/redis",
+        "drivers/postgres",
         "cli",
       ],
     },

@@ -23,6 +23,7 @@ const packages = [
   "drivers/dns",
   "drivers/zookeeper",
   "drivers/redis",
+  "drivers/postgres",
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];

@@ -33,6 +33,7 @@ const libraries = [
   "@micro-es/dns",
   "@micro-es/zookeeper",
   "@micro-es/redis",
+  "@micro-es/postgres",
   "@micro-es/contract",
 ];
 

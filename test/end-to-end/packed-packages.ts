@@ -22,6 +22,7 @@ const published = [
   "@micro-es/dns",
   "@micro-es/zookeeper",
   "@micro-es/redis",
+  "@micro-es/postgres",
   "@micro-es/cli",
   "@micro-es/contract",
 ];

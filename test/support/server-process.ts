@@ -63,7 +63,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /** Ends it at once, or gently; its directory stays. */
-  async stop(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+  async stop(signal: "SIGKILL" | "SIGTERM" | "SIGINT" = "SIGKILL"): Promise<void> {
     const stopping = this.#child;
     this.#child = undefined;
     if (stopping === undefined || stopping.exitCode !== null) return;

@@ -23,6 +23,8 @@ export const publishedSchemes: readonly string[] = [
   "zookeepers",
   "redis",
   "rediss",
+  "postgres",
+  "postgresql",
 ];
 
 /** The package whose driver handles a scheme, and the name of the exported driver. */
