@@ -5,7 +5,6 @@ import { etcdPrograms } from "./drivers/etcd/test/servers.ts";
 import { natsPrograms } from "./drivers/nats/test/servers.ts";
 import { postgresPrograms } from "./drivers/postgres/test/servers.ts";
 import { folderOf, zooKeeperPrograms } from "./drivers/zookeeper/test/servers.ts";
-import { long } from "./test/support/long.ts";
 
 const conditions = ["@micro-es/source", "module", "node", "default"];
 const notTests = ["**/node_modules/**", "**/dist/**"];
@@ -38,14 +37,11 @@ const withMocks = [
   "runtime/src/store/file/library.test.ts",
 ];
 
-/**
- * The files of a worker share its process, because loading the sources for each takes half of the
- * time. In CI each has its own, so that what one leaves behind cannot change another.
- */
+/** The files of a worker share its process: loading the sources for each takes half of the time. */
 const unit = project("unit", {
   include: ["{protoc-gen-micro,runtime,drivers,examples,test}/**/*.test.ts"],
   exclude: ["test/end-to-end/**", "drivers/*/test/**", "test/hostile/**", ...withMocks],
-  isolate: long,
+  isolate: false,
 });
 
 const unitWithMocks = project("unit with mocks", { include: withMocks });

@@ -70,7 +70,7 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
     await running.ended;
   });
 
-  test("passes its own tests, which call it with an account and without", async () => {
+  test.runIf(long)("passes its own tests, which call it with an account and without", async () => {
     const project = await newProject(kind);
     const { stdout } = await run("npm", ["test"], { cwd: project });
     expect(stdout).toMatch(/pass 1\b[\s\S]*fail 0\b/);
@@ -118,28 +118,32 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
   });
 });
 
-test("a new project with events accepts those of its own key only, and micro pub signs by it", {
-  timeout: 180_000,
-}, async () => {
-  const project = await newProject("pubsub");
-  const env = { ...ownFleet(), MICRO_LOG_LEVEL: "info" };
-  const running = startRun([], { cwd: project, env });
-  await running.says(/the server listens/);
-  const micros = (cwd: string, ...words: string[]) => micro(words, { cwd, env });
-  const greeted = (name: string) => ["pub", "my_shop.greeted", JSON.stringify({ name })];
-  const proto = ["--proto", join(project, "proto")];
-  const outside = await micros(scratch(), ...greeted("Mallory"), ...proto);
-  expect(outside.code).not.toBe(0);
-  expect(outside.stderr).toMatch(/valid signature|not signed as it requires/);
-  expect(await micros(project, ...greeted("Ada"), ...proto)).toMatchObject({ code: 0 });
-  await expect
-    .poll(async () => (await micros(project, "call", "my-shop", "Count", "{}")).stdout, {
-      timeout: 30_000,
-    })
-    .toBe('{"greeted":1}\n');
-  process.kill(running.pid, "SIGINT");
-  await running.ended;
-});
+test.runIf(long)(
+  "a new project with events accepts those of its own key only, and micro pub signs by it",
+  {
+    timeout: 180_000,
+  },
+  async () => {
+    const project = await newProject("pubsub");
+    const env = { ...ownFleet(), MICRO_LOG_LEVEL: "info" };
+    const running = startRun([], { cwd: project, env });
+    await running.says(/the server listens/);
+    const micros = (cwd: string, ...words: string[]) => micro(words, { cwd, env });
+    const greeted = (name: string) => ["pub", "my_shop.greeted", JSON.stringify({ name })];
+    const proto = ["--proto", join(project, "proto")];
+    const outside = await micros(scratch(), ...greeted("Mallory"), ...proto);
+    expect(outside.code).not.toBe(0);
+    expect(outside.stderr).toMatch(/valid signature|not signed as it requires/);
+    expect(await micros(project, ...greeted("Ada"), ...proto)).toMatchObject({ code: 0 });
+    await expect
+      .poll(async () => (await micros(project, "call", "my-shop", "Count", "{}")).stdout, {
+        timeout: 30_000,
+      })
+      .toBe('{"greeted":1}\n');
+    process.kill(running.pid, "SIGINT");
+    await running.ended;
+  },
+);
 
 describe("micro auth dev", () => {
   test("issues tokens for programs, with scopes and services of their own", async () => {

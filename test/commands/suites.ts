@@ -15,12 +15,23 @@ export interface Suite {
   readonly from: Level;
   /** Whether `--ci` runs it on one supported version of Node, in turns, and `--long` on all. */
   readonly onEveryNode?: boolean;
+  /**
+   * Whether it waits for servers and timers most of its time, so that another such suite runs next
+   * to it. Its output appears when it ends.
+   */
+  readonly mostlyWaits?: boolean;
 }
 
 const script = (name: string, ...words: readonly string[]): Suite => ({
   name,
   runs: { script: words },
   from: "ci",
+});
+
+/** A suite of the kind that breaks things and waits for them to recover. */
+const faults = (name: string, ...words: readonly string[]): Suite => ({
+  ...script(name, "faults", ...words),
+  mostlyWaits: true,
 });
 
 /** In the order in which they run. */
@@ -47,21 +58,22 @@ export const suites: readonly Suite[] = [
   { name: "e2e", runs: { project: "e2e" }, from: "short", onEveryNode: true },
   { name: "hostile", runs: { project: "hostile" }, from: "ci", onEveryNode: true },
   { name: "nats", runs: { project: "nats*" }, from: "ci" },
-  script("nats-faults", "faults", "nats"),
   { name: "etcd", runs: { project: "etcd*" }, from: "ci" },
-  script("etcd-faults", "faults", "etcd"),
   { name: "consul", runs: { project: "consul*" }, from: "ci" },
-  script("consul-faults", "faults", "consul"),
   { name: "dns", runs: { project: "dns" }, from: "ci" },
-  script("dns-faults", "faults", "dns"),
   { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
   { name: "redis", runs: { project: "redis" }, from: "ci" },
   { name: "postgres", runs: { project: "postgres*" }, from: "ci" },
-  script("gossip-faults", "faults", "gossip"),
-  script("zookeeper-faults", "faults", "zookeeper"),
-  script("auth-faults", "faults", "auth"),
-  script("rolling-restart", "faults", "http", "--long", "R1"),
-  script("server-faults", "faults", "http", "R2", "R3", "R9"),
+  // The longest first, so that none of them runs alone in the end.
+  faults("etcd-faults", "etcd"),
+  faults("consul-faults", "consul"),
+  faults("auth-faults", "auth"),
+  faults("nats-faults", "nats"),
+  faults("zookeeper-faults", "zookeeper"),
+  faults("gossip-faults", "gossip"),
+  faults("rolling-restart", "http", "--long", "R1"),
+  faults("dns-faults", "dns"),
+  faults("server-faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),
   script("interop-planted", "interop", "grpc", "--plant"),
   script("h2spec", "interop", "h2spec"),

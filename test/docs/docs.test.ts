@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { formatWithOptions, promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
+import { long } from "../support/long.ts";
 import { allProgramsOf, blocksOf, type Program, programsOf } from "./blocks.ts";
 import { examplesOf, readExamples } from "./examples.ts";
 import { anchorsOf, brokenLinks } from "./links.ts";
@@ -113,12 +114,16 @@ describe("the code in docs/", () => {
     });
   }
 
-  test("passes if it contains tests", async () => {
-    await runTests(
-      "tests.ts",
-      allPrograms.filter(({ runs }) => runs === "as tests"),
-    );
-  }, 180_000);
+  test.runIf(long)(
+    "passes if it contains tests",
+    async () => {
+      await runTests(
+        "tests.ts",
+        allPrograms.filter(({ runs }) => runs === "as tests"),
+      );
+    },
+    180_000,
+  );
 
   test("is reported if it prints something else, or fails its tests", async () => {
     const [printing, failing] = workspace.programs.filter(({ page }) => page === planted);

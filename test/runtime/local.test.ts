@@ -108,7 +108,7 @@ test.runIf(process.platform === "linux" && long)(
   },
 );
 
-const cycles = long ? 1_000 : 200;
+const cycles = long ? 1_000 : 50;
 
 test(`${cycles} starts and stops leave nothing behind`, { timeout: 300_000 }, async () => {
   const { family, process: cycling } = supervisor("cycles", String(cycles));

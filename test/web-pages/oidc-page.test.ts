@@ -6,6 +6,7 @@ import { type BrowserContext, chromium, type Page, type Request } from "playwrig
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Example, startExample } from "../../examples/oidc/src/start.ts";
 import { chromiumFlags, chromiumPath, hasChromium } from "../support/chromium.ts";
+import { long } from "../support/long.ts";
 
 /** The page of `examples/oidc` in a real browser, with a real OpenID provider. */
 
@@ -96,20 +97,24 @@ describe.skipIf(!hasChromium("the page of examples/oidc"))("the page of examples
     }
   }, 60_000);
 
-  test("is refused what the account may not do, and what another account may", async () => {
-    const { page } = await visit("dark");
-    await signIn(page, "Bob");
-    await expect.poll(() => notesOf(page)).toEqual(["Buy teaada"]);
-    await add(page, "Hello");
-    await expect.poll(() => messageOf(page)).toContain("refused: bob lacks the scope");
-    await picture(page, "bob-refused");
-    expect(await notesOf(page)).toEqual(["Buy teaada"]);
-    // Another account is chosen, though the provider still knows Bob.
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await signIn(page, "Ada");
-    await add(page, "Hello");
-    await expect.poll(() => notesOf(page)).toEqual(["Buy teaada", "Helloada"]);
-  }, 60_000);
+  test.runIf(long)(
+    "is refused what the account may not do, and what another account may",
+    async () => {
+      const { page } = await visit("dark");
+      await signIn(page, "Bob");
+      await expect.poll(() => notesOf(page)).toEqual(["Buy teaada"]);
+      await add(page, "Hello");
+      await expect.poll(() => messageOf(page)).toContain("refused: bob lacks the scope");
+      await picture(page, "bob-refused");
+      expect(await notesOf(page)).toEqual(["Buy teaada"]);
+      // Another account is chosen, though the provider still knows Bob.
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await signIn(page, "Ada");
+      await add(page, "Hello");
+      await expect.poll(() => notesOf(page)).toEqual(["Buy teaada", "Helloada"]);
+    },
+    60_000,
+  );
 
   test("signs in again when the token has expired, and repeats the call", async () => {
     const { page, calls } = await visit();
@@ -134,19 +139,23 @@ describe.skipIf(!hasChromium("the page of examples/oidc"))("the page of examples
     expect(tokens.size).toBe(2);
   }, 60_000);
 
-  test("reports a token that is refused at once, and does not sign in for ever", async () => {
-    const { example, page } = await visit();
-    let visits = 0;
-    page.on("request", (request) => {
-      if (request.url().includes("code_challenge=")) visits++;
-    });
-    // As with a service that expects another audience.
-    await page.route(`${example.settings.notesUrl}/**`, (route) => {
-      const headers = { ...route.request().headers(), authorization: "Bearer a.b.c" };
-      return route.continue({ headers });
-    });
-    await signIn(page, "Ada");
-    await expect.poll(() => messageOf(page)).toContain("Unauthenticated");
-    expect(visits).toBe(1);
-  }, 60_000);
+  test.runIf(long)(
+    "reports a token that is refused at once, and does not sign in for ever",
+    async () => {
+      const { example, page } = await visit();
+      let visits = 0;
+      page.on("request", (request) => {
+        if (request.url().includes("code_challenge=")) visits++;
+      });
+      // As with a service that expects another audience.
+      await page.route(`${example.settings.notesUrl}/**`, (route) => {
+        const headers = { ...route.request().headers(), authorization: "Bearer a.b.c" };
+        return route.continue({ headers });
+      });
+      await signIn(page, "Ada");
+      await expect.poll(() => messageOf(page)).toContain("Unauthenticated");
+      expect(visits).toBe(1);
+    },
+    60_000,
+  );
 });
