@@ -208,8 +208,9 @@ export class EtcdLink extends Closable {
     const ends = deadlineAfter(this.timeoutMs);
     const attempts = Math.max(2, this.#endpoints.length);
     let reauthenticated = false;
+    let failed: unknown;
     for (let attempt = 1; ; attempt++) {
-      const connected = await untilAborted(this.#current(), signal);
+      const connected = await this.#currentUntil(ends, signal, failed);
       throwIfAborted(signal);
       // Each member gets a part of the time, so that a silent one leaves some for the next.
       const sentAt = performance.now();
@@ -239,6 +240,7 @@ export class EtcdLink extends Closable {
         if (!isSlow) this.#giveUp(connected, failure);
         const mayRepeat = failure.outcome === "not-executed" || method.idempotency !== "unknown";
         if (!mayRepeat || attempt >= attempts || performance.now() >= ends) throw error;
+        failed = error;
       }
     }
   }
@@ -255,6 +257,31 @@ export class EtcdLink extends Closable {
       ...(this.#token ? { token: this.#token } : {}),
     });
     return { deadline, metadata, signal, responseMetadata: undefined, trailers: undefined };
+  }
+
+  /**
+   * The current connection. Where there was one before, the next one is awaited until `ends`.
+   * @param failed the error if there is none by then.
+   */
+  async #currentUntil(
+    ends: number,
+    signal: AbortSignal | undefined,
+    failed: unknown,
+  ): Promise<Connected> {
+    const isOpen = this.#connected?.channel.state === "open";
+    if (isOpen || !this.#wasConnected) return untilAborted(this.#current(), signal);
+    const limit = AbortSignal.timeout(Math.ceil(Math.max(ends - performance.now(), 1)));
+    try {
+      return await untilAborted(this.#current(), [signal, limit]);
+    } catch (error) {
+      if (!limit.aborted || signal?.aborted === true) throw error;
+      throw (
+        failed ??
+        asMicroError(new Error(`no member of ${this.endpoints}`), "unavailable", {
+          outcome: "not-executed",
+        })
+      );
+    }
   }
 
   /** The current connection, or the next one. */

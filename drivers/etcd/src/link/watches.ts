@@ -38,8 +38,10 @@ export interface EtcdWatch {
 
 /** How often the stream is probed, in milliseconds. */
 const heartbeatMs = 2_000;
-/** A stream that is silent for this long is examined. */
-const silenceMs = 3 * heartbeatMs;
+/** A stream that is silent for this long, and so for two heartbeats, is examined. */
+const silenceMs = 1.5 * heartbeatMs;
+/** How long a member whose stream is silent may take to respond to a request, in milliseconds. */
+const examineMs = 3_000;
 /** How long a stream without watches stays open, in milliseconds. */
 const lingerMs = 10_000;
 const retry: Backoff = { firstMs: 150, factor: 2, mostMs: 2_000, jitter: 0.5 };
@@ -399,15 +401,18 @@ class WatchStream {
   }
 
   /**
-   * The stream is silent. If the member is silent too, the request fails and the link leaves it; if
-   * only the stream is, it is reopened: some versions do not respond to progress requests.
+   * The stream is silent. If the member is silent too, the link leaves it; if only the stream is,
+   * it is reopened: some versions do not respond to progress requests.
    */
   async #examine(): Promise<void> {
     if (this.#examining) return;
     this.#examining = true;
     const request = { key: new Uint8Array([0]), countOnly: true };
-    await this.#link.call(range, request, "examine a silent watch").catch(() => {});
-    this.#failure ??= asMicroError(new Error("the watch was silent"), "deadline_exceeded");
+    const limit = AbortSignal.timeout(Math.min(examineMs, this.#link.timeoutMs));
+    await this.#link.call(range, request, "examine a silent watch", limit).catch(() => {});
+    if (this.#ending.signal.aborted) return;
+    const code = limit.aborted ? "unavailable" : "deadline_exceeded";
+    this.#failure ??= asMicroError(new Error("the watch was silent"), code);
     this.end();
   }
 
