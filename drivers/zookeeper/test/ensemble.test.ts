@@ -1,50 +1,63 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { configSourceContract } from "@micro-es/contract/config";
+import { registryContract } from "@micro-es/contract/registry";
 import { syncContract } from "@micro-es/contract/sync";
-import { ZooKeeperLink, zooKeeperSync } from "@micro-es/zookeeper";
+import type { Node } from "@micro-es/runtime";
+import { startProgram } from "@micro-es/test-support/argument-program";
+import { TestAuthority } from "@micro-es/test-support/certificates";
+import { ZooKeeperLink, zooKeeperRegistry, zooKeeperSync } from "@micro-es/zookeeper";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { create, getData, setData, sync } from "../src/wire/operations.ts";
 import { ZooKeeperAdmin } from "./admin.ts";
 import { znodesFixture } from "./config-keys.ts";
-import { skipWithoutZooKeeper, startEnsemble, type ZooKeeperServer } from "./server.ts";
+import { leaderOf, skipWithoutZooKeeper, startEnsemble, type ZooKeeperServer } from "./server.ts";
 
+const nodeFile = new URL("registry-node.ts", import.meta.url).href;
 const acl = [{ permissions: 31, scheme: "world", id: "anyone" }];
 
-/** The member that leads; undefined while none does. */
-async function leaderOf(members: readonly ZooKeeperServer[]): Promise<ZooKeeperServer | undefined> {
-  for (const member of members) {
-    const said = await member.ask("srvr").catch(() => "");
-    if (said.includes("Mode: leader")) return member;
-  }
-  return undefined;
-}
-
 describe.skipIf(skipWithoutZooKeeper)("an ensemble of three of which the leader has died", () => {
+  const authority = new TestAuthority();
   let members: readonly ZooKeeperServer[] = [];
   let admin: ZooKeeperAdmin;
   let names = 0;
-  const servers = () => members.map(({ address }) => address);
+  const { cert, key } = authority.issue({ names: ["DNS:client"] });
+  const tls = { ca: authority.ca, cert, key };
+  const addresses = (kind: "address" | "secureAddress") => members.map((each) => each[kind]);
+  const withUser = () => ({ servers: addresses("address"), user: "ada", password: "s3cret" });
+  const byTls = () => ({ servers: addresses("secureAddress"), tls });
   const nextRoot = () => `/ensemble/${names++}`;
   beforeAll(async () => {
-    members = await startEnsemble(3);
+    members = await startEnsemble(3, { authority });
     await (await leaderOf(members))?.stop();
-    admin = new ZooKeeperAdmin(servers().join(","));
+    admin = new ZooKeeperAdmin(addresses("address").join(","));
     while ((await leaderOf(members)) === undefined) await sleep(20);
   }, 120_000);
   afterAll(async () => {
     await admin?.close();
     for (const member of members) await member.close();
+    authority[Symbol.dispose]();
   });
 
-  describe("sync", () => {
+  describe("registry, by TLS", () => {
     const make = async () => {
-      const options = { servers: servers(), root: nextRoot() };
+      const options = { ...byTls(), root: nextRoot() };
+      return {
+        connect: () => zooKeeperRegistry(options),
+        spawn: (node: Node, ttlMs: number) =>
+          startProgram(nodeFile, { options, nodes: [node], ttlMs }),
+      };
+    };
+    for (const { name, run } of registryContract(make)) test(name, run);
+  });
+  describe("sync, with a user", () => {
+    const make = async () => {
+      const options = { ...withUser(), root: nextRoot() };
       return { connect: () => zooKeeperSync(options) };
     };
     for (const { name, run } of syncContract(make)) test(name, run);
   });
-  describe("config source", () => {
-    const make = () => znodesFixture({ servers: servers() }, nextRoot(), admin);
+  describe("config source, by TLS", () => {
+    const make = () => znodesFixture(byTls(), nextRoot(), admin);
     for (const { name, run } of configSourceContract(make)) test(name, run);
   });
 });

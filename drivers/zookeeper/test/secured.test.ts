@@ -1,8 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { TestAuthority } from "@micro-es/test-support/certificates";
-import { freePorts } from "@micro-es/test-support/free-ports";
 import { errorOf } from "@micro-es/test-support/server";
 import {
   ZooKeeperLink,
@@ -55,37 +51,19 @@ describe.skipIf(skipWithoutZooKeeper)("parts with a user of the digest scheme", 
 });
 
 describe.skipIf(skipWithoutZooKeeper)("sync in a ZooKeeper by TLS", () => {
-  const directory = mkdtempSync(join(tmpdir(), "micro-zookeeper-tls-"));
   const authority = new TestAuthority();
   let server: ZooKeeperServer;
   let tls: ZooKeeperTlsOptions;
   let servers: string;
   beforeAll(async () => {
-    const own = authority.issue({ names: ["IP:127.0.0.1", "DNS:localhost"] });
-    const files = { key: `${own.cert}\n${own.key}`, trust: authority.ca };
-    for (const [name, pem] of Object.entries(files)) {
-      writeFileSync(join(directory, `${name}.pem`), pem, { mode: 0o600 });
-    }
-    const [port = 0] = await freePorts(1);
-    servers = `127.0.0.1:${port}`;
-    server = await startZooKeeper({
-      settings: [
-        `secureClientPort=${port}`,
-        "secureClientPortAddress=127.0.0.1",
-        "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
-        `ssl.keyStore.location=${join(directory, "key.pem")}`,
-        `ssl.trustStore.location=${join(directory, "trust.pem")}`,
-        "ssl.clientAuth=need",
-        "ssl.hostnameVerification=false",
-      ],
-    });
+    server = await startZooKeeper({ authority });
+    servers = server.secureAddress;
     const { cert, key } = authority.issue({ names: ["DNS:client"] });
     tls = { ca: authority.ca, cert, key };
   });
   afterAll(async () => {
     await server?.close();
     authority[Symbol.dispose]();
-    rmSync(directory, { recursive: true });
   });
 
   test("locks with the client certificate that ZooKeeper requires", async () => {

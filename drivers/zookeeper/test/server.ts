@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { TestAuthority } from "@micro-es/test-support/certificates";
 import { freePorts } from "@micro-es/test-support/free-ports";
 import { memoryFolder, ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { zooKeeperPrograms } from "./servers.ts";
@@ -27,6 +28,8 @@ export interface ZooKeeperServer extends AsyncDisposable {
   /** As the option `servers` takes it. */
   readonly address: string;
   readonly port: number;
+  /** As `address`, by TLS; empty without it. */
+  readonly secureAddress: string;
   /** Ends it at once; its directory and its ports stay. */
   stop(): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
@@ -44,6 +47,8 @@ export interface ZooKeeperServer extends AsyncDisposable {
 export interface ZooKeeperServerOptions {
   /** Further lines of zoo.cfg. */
   readonly settings?: readonly string[];
+  /** Issues a certificate for TLS at a further port, where it requires one of each client. */
+  readonly authority?: TestAuthority;
 }
 
 /** An ensemble of one server. */
@@ -57,10 +62,10 @@ export async function startZooKeeper(
 /** An ensemble of several servers; the first failure ends those that were started. */
 export async function startEnsemble(
   count: number,
-  { settings = [] }: ZooKeeperServerOptions = {},
+  { settings = [], authority }: ZooKeeperServerOptions = {},
 ): Promise<readonly ZooKeeperServer[]> {
-  const ports = await freePorts(3 * count);
-  const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
+  const ports = await freePorts(4 * count);
+  const port = (index: number, kind: 0 | 1 | 2 | 3) => ports[4 * index + kind] ?? 0;
   const indices = Array.from({ length: count }, (_, index) => index);
   const members =
     count === 1
@@ -73,12 +78,35 @@ export async function startEnsemble(
           ),
         ];
   const servers = indices.map((index) =>
-    member(port(index, 0), index + 1, [...members, ...settings]),
+    member(
+      { id: index + 1, port: port(index, 0), securePort: port(index, 3) },
+      [...members, ...settings],
+      authority,
+    ),
   );
   return startAll(servers);
 }
 
-function member(port: number, id: number, settings: readonly string[]): ZooKeeperServer {
+/** The member that leads; undefined while none does. */
+export async function leaderOf(
+  members: readonly ZooKeeperServer[],
+): Promise<ZooKeeperServer | undefined> {
+  for (const member of members) {
+    const said = await member.ask("srvr").catch(() => "");
+    if (said.includes("Mode: leader")) return member;
+  }
+  return undefined;
+}
+
+function member(
+  {
+    id,
+    port,
+    securePort,
+  }: { readonly id: number; readonly port: number; readonly securePort: number },
+  settings: readonly string[],
+  authority: TestAuthority | undefined,
+): ZooKeeperServer {
   const command = (directory: string) => ({
     path: "java",
     flags: [
@@ -109,11 +137,13 @@ function member(port: number, id: number, settings: readonly string[]): ZooKeepe
     "forceSync=no",
     "preAllocSize=1024",
     ...settings,
+    ...(authority === undefined ? [] : secured(server.directory, securePort, authority)),
   ];
   writeFileSync(join(server.directory, "zoo.cfg"), `${lines.join("\n")}\n`);
   return {
     address: `127.0.0.1:${port}`,
     port,
+    secureAddress: authority === undefined ? "" : `127.0.0.1:${securePort}`,
     start: () => server.start(),
     stop: () => server.stop(),
     signal: (name) => server.signal(name),
@@ -125,6 +155,24 @@ function member(port: number, id: number, settings: readonly string[]): ZooKeepe
     close: () => server.close(),
     [Symbol.asyncDispose]: () => server.close(),
   };
+}
+
+/** The settings of TLS, whose files it writes. */
+function secured(directory: string, port: number, authority: TestAuthority): readonly string[] {
+  const own = authority.issue({ names: ["IP:127.0.0.1", "DNS:localhost"] });
+  const files = { key: `${own.cert}\n${own.key}`, trust: authority.ca };
+  for (const [name, pem] of Object.entries(files)) {
+    writeFileSync(join(directory, `${name}.pem`), pem, { mode: 0o600 });
+  }
+  return [
+    `secureClientPort=${port}`,
+    "secureClientPortAddress=127.0.0.1",
+    "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+    `ssl.keyStore.location=${join(directory, "key.pem")}`,
+    `ssl.trustStore.location=${join(directory, "trust.pem")}`,
+    "ssl.clientAuth=need",
+    "ssl.hostnameVerification=false",
+  ];
 }
 
 /** Waits until it serves, which a member does when it has a leader. */
