@@ -26,6 +26,8 @@ export interface ConsulServer extends AsyncDisposable {
   /** For clients. */
   readonly url: string;
   readonly port: number;
+  /** Whether it leads the servers of its datacenter, by its own account. */
+  leads(): Promise<boolean>;
   /** Ends it at once; its directory and its ports stay. */
   stop(): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
@@ -69,20 +71,58 @@ export async function startDatacenters(): Promise<readonly [ConsulServer, Consul
   }
 }
 
+/** Three servers, and the agent of a machine that has none of them. */
+export interface ConsulCluster {
+  readonly agent: ConsulServer;
+  readonly servers: readonly ConsulServer[];
+  /** Ends all of them. */
+  close(): Promise<void>;
+}
+
+export async function startCluster(): Promise<ConsulCluster> {
+  const all = await startServers(3, { agents: 1 });
+  return {
+    agent: all[3] as ConsulServer,
+    servers: all.slice(0, 3),
+    async close() {
+      for (const each of all) await each.close();
+    },
+  };
+}
+
+/** The server that leads; undefined while none does. */
+export async function leaderOf(
+  servers: readonly ConsulServer[],
+): Promise<ConsulServer | undefined> {
+  for (const server of servers) if (await server.leads()) return server;
+  return undefined;
+}
+
 /** A datacenter of several servers; the first failure ends those that were started. */
 export async function startServers(
-  count: number,
-  { settings = "", token, scheme = "http", dnsPort = -1, wan }: ConsulServerOptions = {},
+  servers: number,
+  {
+    settings = "",
+    token,
+    scheme = "http",
+    dnsPort = -1,
+    wan,
+    agents = 0,
+  }: ConsulServerOptions & {
+    /** Agents that are no servers, after the servers. */ readonly agents?: number;
+  } = {},
 ): Promise<readonly ConsulServer[]> {
+  const count = servers + agents;
   const ports = await freePorts(3 * count);
   const port = (index: number, kind: 0 | 1 | 2) => ports[3 * index + kind] ?? 0;
   const names = Array.from({ length: count }, (_, index) => index);
-  const servers = names.map((index) => {
+  const started = names.map((index) => {
     const joins = names
       .filter((other) => other !== index)
       .flatMap((other) => ["-retry-join", `127.0.0.1:${port(other, 1)}`]);
     const flags = [
-      ...["agent", "-server", `-bootstrap-expect=${count}`, `-node=n${index}`],
+      ...["agent", `-node=n${index}`],
+      ...(index < servers ? ["-server", `-bootstrap-expect=${servers}`] : []),
       ...["-bind=127.0.0.1", "-client=127.0.0.1", `-dns-port=${dnsPort}`],
       // Versions from 1.14 on listen for gRPC by TLS, at one port for all.
       ...(Number(consulVersion?.split(".")[1]) < 14 ? [] : ["-grpc-tls-port=-1"]),
@@ -98,14 +138,18 @@ export async function startServers(
       ...[...joins, "-retry-interval=1s", "-log-level=err"],
       ...["-hcl", `performance { raft_multiplier = 1 } disable_update_check = true ${settings}`],
     ];
-    return agent(`${scheme}://127.0.0.1:${port(index, 0)}`, port(index, 0), flags, token);
+    const url = `${scheme}://127.0.0.1:${port(index, 0)}`;
+    return agent({ url, port: port(index, 0), peerPort: port(index, 2) }, flags, token);
   });
-  return startAll(servers);
+  return startAll(started);
 }
 
 function agent(
-  url: string,
-  port: number,
+  {
+    url,
+    port,
+    peerPort,
+  }: { readonly url: string; readonly port: number; readonly peerPort: number },
   flags: readonly string[],
   token: string | undefined,
 ): ConsulServer {
@@ -120,6 +164,13 @@ function agent(
   return {
     url,
     port,
+    async leads() {
+      if (!server.running) return false;
+      const response = await fetch(`${url}/v1/status/leader`, {
+        signal: AbortSignal.timeout(2_000),
+      }).catch(() => undefined);
+      return (await response?.text()) === `"127.0.0.1:${peerPort}"`;
+    },
     start: () => server.start(),
     stop: () => server.stop(),
     signal: (name) => server.signal(name),
