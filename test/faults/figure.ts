@@ -28,6 +28,8 @@ export interface FaultSuite {
    * in parallel with the other groups and with all others. Default: none.
    */
   readonly waiting?: readonly string[] | readonly (readonly string[])[];
+  /** Ids of those that only run by their ids or in long forms. Default: none. */
+  readonly byHand?: readonly string[];
 }
 
 /** Prints figures as a Markdown table. */

@@ -38,7 +38,10 @@ if (unknown.length > 0) {
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const figures = new Map<string, Figure>();
-const chosen = Object.keys(suite.scenarios).filter((id) => only.length === 0 || only.includes(id));
+const { byHand = [] } = suite;
+const chosen = Object.keys(suite.scenarios).filter((id) =>
+  only.length === 0 ? length === "long" || !byHand.includes(id) : only.includes(id),
+);
 const groups = groupsOf(suite);
 const others = Object.keys(suite.scenarios).filter((id) => !groups.flat().includes(id));
 const began = new Date();

@@ -9,6 +9,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   /** The open connections, with when each was accepted. */
   readonly #pairs = new Map<readonly [Socket, Socket], number>();
+  readonly #frozen = new WeakSet<readonly [Socket, Socket]>();
   #swallowing: "nothing" | "responses" | "everything" = "nothing";
   #refusing = false;
   /** Connections cut so far. */
@@ -37,6 +38,7 @@ export class FaultProxy implements AsyncDisposable {
         here.on("data", (bytes) => {
           const isResponse = here === to;
           if (
+            this.#frozen.has(pair) ||
             this.#swallowing === "everything" ||
             (this.#swallowing === "responses" && isResponse)
           ) {
@@ -91,6 +93,11 @@ export class FaultProxy implements AsyncDisposable {
   /** As {@link swallow}, but requests still arrive, so that only their outcome is lost. */
   swallowResponses(on: boolean): void {
     this.#swallowing = on ? "responses" : "nothing";
+  }
+
+  /** Forwards nothing more on the connections that are open now; new ones work. */
+  freeze(): void {
+    for (const pair of this.#pairs.keys()) this.#frozen.add(pair);
   }
 
   /** Resets each new connection while `on`. */

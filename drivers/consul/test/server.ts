@@ -49,6 +49,8 @@ export interface ConsulServerOptions {
   readonly dnsPort?: number;
   /** `https` where it listens for TLS alone. Default `http`. */
   readonly scheme?: "http" | "https";
+  /** How many client agents follow the servers. Default: none. */
+  readonly agents?: number;
   /** Its datacenter, and the ports of the servers there and elsewhere that it joins over WAN. */
   readonly wan?: { readonly datacenter: string; readonly port: number; readonly join: number };
 }
@@ -108,9 +110,7 @@ export async function startServers(
     dnsPort = -1,
     wan,
     agents = 0,
-  }: ConsulServerOptions & {
-    /** Agents that are no servers, after the servers. */ readonly agents?: number;
-  } = {},
+  }: ConsulServerOptions = {},
 ): Promise<readonly ConsulServer[]> {
   const count = servers + agents;
   const ports = await freePorts(3 * count);

@@ -12,6 +12,8 @@ export async function startRegistryServer(): Promise<RegistryServer> {
   return {
     port: consul.port,
     connect: (port = consul.port) => consulRegistry({ address: `http://127.0.0.1:${port}` }),
+    // Twice the timeout of a response.
+    noticesWithinMs: 10_000,
     startNodes(ids, { who, ttlMs }) {
       const nodes = ids.map((id) => {
         return { ...nodeOf(id), metadata: { who }, endpoints: [] };
@@ -42,6 +44,11 @@ export async function startRegistryServer(): Promise<RegistryServer> {
     kill: () => consul.stop(),
     start: () => consul.start(),
     wipe: () => consul.wipe(),
+    async cutHistory() {
+      await consul.stop();
+      await consul.start();
+    },
+    howHistoryIsCut: "the server restarted",
     [Symbol.asyncDispose]: () => consul.close(),
   };
 }

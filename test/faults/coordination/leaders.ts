@@ -15,7 +15,7 @@ export async function leadersKilled(
   startServer: StartCoordinationServer,
   length: Length,
 ): Promise<Figure> {
-  const [kills, pauses, ttlMs] = length === "long" ? [100, 20, 3_000] : [8, 4, 1_000];
+  const [kills, pauses, ttlMs] = length === "long" ? [100, 20, 3_000] : [4, 3, 1_000];
   using scratch = scratchDirectory();
   await using server = await startServer();
   const { url } = server;

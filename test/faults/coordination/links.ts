@@ -16,7 +16,7 @@ export async function linksLost(
   length: Length,
   isLeaky = false,
 ): Promise<Figure> {
-  const sizes = { short: 1_000, long: 10_000 } as const;
+  const sizes = { short: 300, long: 10_000 } as const;
   const count = isLeaky ? 20 : sizes[length];
   await using server = await startServer();
   await using proxy = await FaultProxy.start(server.port);

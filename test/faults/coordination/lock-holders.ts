@@ -142,7 +142,7 @@ export async function lateUnlocks(
   length: Length,
   flaw?: Flaw,
 ): Promise<Figure> {
-  const sizes = { short: [500, 50], long: [10_000, 100] } as const;
+  const sizes = { short: [200, 50], long: [10_000, 100] } as const;
   const [count, atOnce] = flaw === undefined ? sizes[length] : [50, 50];
   const ttlMs = 100;
   await using server = await startServer();

@@ -21,7 +21,7 @@ export async function lockHoldersPaused(
   startServer: StartCoordinationServer,
   length: Length,
 ): Promise<Figure> {
-  const runMs = length === "long" ? 300_000 : 20_000;
+  const runMs = length === "long" ? 300_000 : 10_000;
   const ttlMs = 300;
   await using server = await startServer();
   const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));

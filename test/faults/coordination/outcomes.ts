@@ -25,7 +25,7 @@ export async function responsesLost(
   length: Length,
   flaw?: (records: Records) => Records,
 ): Promise<Figure> {
-  const sizes = { short: [1_000, 100], long: [10_000, 1_000] } as const;
+  const sizes = { short: [320, 40], long: [10_000, 1_000] } as const;
   const [writes, renewals] = flaw === undefined ? sizes[length] : [batchSize, 0];
   await using server = await startServer();
   await using proxy = await FaultProxy.start(server.port);

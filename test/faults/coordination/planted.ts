@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { asMicroError, type Lock, MicroError, type Sync } from "@micro-es/runtime";
-import type { Figure, Scenario } from "../figure.ts";
+import type { Scenario } from "../figure.ts";
+import { noticed, replacing } from "../planted.ts";
 import { linksLost } from "./links.ts";
 import { holdersCutOff, holdersKilled, lateUnlocks } from "./lock-holders.ts";
 import { syncAway } from "./locks.ts";
@@ -49,17 +50,6 @@ export function plantedScenarios(
   };
 }
 
-/** What a recipe finds that has to notice a flaw. */
-async function noticed(running: Promise<Figure>, flaw: string, finding: RegExp): Promise<Figure> {
-  const figure = await running;
-  return {
-    ...figure,
-    id: `${figure.id}-planted`,
-    bound: `${flaw}, which ${figure.id} notices`,
-    holds: !figure.holds && finding.test(figure.found),
-  };
-}
-
 /** Holders are never told that they lost their locks. */
 function untold(sync: Sync): Sync {
   const { signal } = new AbortController();
@@ -99,16 +89,5 @@ function certain(records: Records): Records {
 function withLocks(sync: Sync, change: (lock: Lock) => Lock): Sync {
   return replacing(sync, {
     lock: async (id, options) => change(await sync.lock(id, options)),
-  });
-}
-
-/** A part with other methods than its own. */
-function replacing<T extends object>(part: T, methods: Partial<T>): T {
-  return new Proxy(part, {
-    get(target, name) {
-      if (Object.hasOwn(methods, name)) return methods[name as keyof T];
-      const found: unknown = Reflect.get(target, name, target);
-      return typeof found === "function" ? found.bind(target) : found;
-    },
   });
 }

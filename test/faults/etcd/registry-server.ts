@@ -12,6 +12,7 @@ export async function startRegistryServer(): Promise<RegistryServer> {
   return {
     port: etcd.port,
     connect: (port = etcd.port) => etcdRegistry({ endpoints: `http://127.0.0.1:${port}` }),
+    noticesWithinMs: 7_000,
     startNodes(ids, { who, ttlMs }) {
       const nodes = ids.map((id) => nodeOf(id, { who }));
       return startProgram(nodeFile, { options: { endpoints: etcd.url }, nodes, ttlMs });
@@ -36,7 +37,8 @@ export async function startRegistryServer(): Promise<RegistryServer> {
     kill: () => etcd.stop("SIGKILL"),
     start: () => etcd.start(),
     wipe: () => etcd.wipe(),
-    compact: () => admin.compact(),
+    cutHistory: () => admin.compact(),
+    howHistoryIsCut: "the history compacted",
     [Symbol.asyncDispose]: () => etcd.close(),
   };
 }

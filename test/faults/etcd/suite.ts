@@ -1,9 +1,11 @@
 import { etcdVersion } from "../../../drivers/etcd/test/server.ts";
+import { clusterScenarios } from "../cluster/scenarios.ts";
 import { responsesLost } from "../coordination/outcomes.ts";
 import { storeScenarios, syncScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryAway } from "../registry/backend-away.ts";
-import { registryScenarios } from "../registry/scenarios.ts";
+import { registryScenarios, watchScenarios } from "../registry/scenarios.ts";
+import { startCluster } from "./cluster.ts";
 import { startCoordinationServer } from "./coordination-server.ts";
 import { startRegistryServer } from "./registry-server.ts";
 
@@ -16,6 +18,15 @@ export const suite: FaultSuite = {
     ...syncScenarios(startCoordinationServer),
     ...storeScenarios(startCoordinationServer),
     O1: (length) => responsesLost(startCoordinationServer, length),
+    ...watchScenarios(startRegistryServer),
+    ...clusterScenarios(startCluster),
   },
-  waiting: ["D1", "D2", "D4", "D5", "D5-wiped", "D6", "S1", "S2", "S3", "S4", "S6", "T6"],
+  waiting: [
+    ["D1", "D2", "D4", "D6"],
+    ["D5", "D5-wiped", "S1", "S6"],
+    ["S2", "S3", "S4"],
+    ["T6"],
+    ["W1", "W2", "C1", "W3"],
+  ],
+  byHand: ["C1", "W3", "W1-planted", "W2-planted", "C1-planted", "W3-planted"],
 };

@@ -13,7 +13,7 @@ export async function registryAway(
   length: Length,
   wiped = false,
 ): Promise<Figure> {
-  const awayMs = length === "long" ? 60_000 : 10_000;
+  const awayMs = length === "long" ? 60_000 : 6_000;
   const backend = await startServer();
   const make = () => backend.connect();
   const registries = [make(), make(), make()] as const;

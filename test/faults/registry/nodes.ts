@@ -113,7 +113,7 @@ export async function machineBusy(
   startServer: StartRegistryServer,
   length: Length,
 ): Promise<Figure> {
-  const runMs = length === "long" ? 180_000 : 12_000;
+  const runMs = length === "long" ? 180_000 : 8_000;
   const ttlMs = 3_000;
   await using backend = await startServer();
   await using registry = backend.connect();
@@ -160,7 +160,7 @@ export async function nodesPaused(
   startServer: StartRegistryServer,
   length: Length,
 ): Promise<Figure> {
-  const rounds = length === "long" ? 20 : 4;
+  const rounds = length === "long" ? 20 : 3;
   const ttlMs = 1_000;
   await using backend = await startServer();
   await using registry = backend.connect();

@@ -1,6 +1,6 @@
 import { zooKeeperRegistry } from "@micro-es/zookeeper";
 import { ZooKeeperAdmin } from "../../../drivers/zookeeper/test/admin.ts";
-import { startZooKeeper } from "../../../drivers/zookeeper/test/server.ts";
+import { startEnsemble, type ZooKeeperServer } from "../../../drivers/zookeeper/test/server.ts";
 import { startProgram } from "../../support/argument-program.ts";
 import type { RegistryServer } from "../registry/backend.ts";
 
@@ -8,12 +8,19 @@ const nodeFile = new URL("../../../drivers/zookeeper/test/registry-node.ts", imp
 /** Its sessions follow each other quickly where ZooKeeper has lost its data. */
 const sessionTimeoutMs = 2_000;
 
-export async function startRegistryServer(): Promise<RegistryServer> {
-  const zookeeper = await startZooKeeper();
+export async function startRegistryServer(members = 1): Promise<RegistryServer> {
+  const servers = await startEnsemble(members);
+  const [zookeeper] = servers as [ZooKeeperServer, ...ZooKeeperServer[]];
   return {
     port: zookeeper.port,
-    connect: (port = zookeeper.port) =>
-      zooKeeperRegistry({ servers: `127.0.0.1:${port}`, sessionTimeoutMs }),
+    ports: servers.map(({ port }) => port),
+    connect: (...ports) =>
+      zooKeeperRegistry({
+        servers: (ports.length === 0 ? [zookeeper.port] : ports).map((port) => `127.0.0.1:${port}`),
+        sessionTimeoutMs,
+      }),
+    // Two thirds of a session, and a second.
+    noticesWithinMs: (2 * sessionTimeoutMs) / 3 + 1_000,
     startNodes(ids, { who, ttlMs }) {
       const nodes = ids.map((id) => nodeOf(id, { who }));
       const options = { servers: zookeeper.address, sessionTimeoutMs };
@@ -38,7 +45,9 @@ export async function startRegistryServer(): Promise<RegistryServer> {
     kill: () => zookeeper.stop(),
     start: () => zookeeper.start(),
     wipe: () => zookeeper.wipe(),
-    [Symbol.asyncDispose]: () => zookeeper.close(),
+    async [Symbol.asyncDispose]() {
+      for (const server of servers) await server.close();
+    },
   };
 }
 
