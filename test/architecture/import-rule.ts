@@ -227,7 +227,7 @@ export const rooms: readonly Room[] = [
     folder: "drivers/redis/src",
     layer: 13,
     wires: true,
-    implementations: ["store", "sync", "config"],
+    implementations: ["broker", "store", "sync", "config"],
     packages: runtimeForDrivers,
   },
   {

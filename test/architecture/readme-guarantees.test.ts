@@ -17,7 +17,7 @@ import {
   natsTransport,
 } from "@micro-es/nats";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
-import { redisSource, redisStore, redisSync } from "@micro-es/redis";
+import { redisBroker, redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
   envSource,
   fileSource,
@@ -70,6 +70,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "httpBroker()": httpBroker({ registry }),
   "natsBroker()": natsBroker(),
   "jetstreamBroker()": jetstreamBroker(),
+  "redisBroker()": redisBroker(),
   "memoryStore()": memoryStore(),
   "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),

@@ -8,6 +8,7 @@ import {
   oneWord,
   readParameters,
 } from "@micro-es/runtime/driver";
+import { redisBroker } from "./broker/broker.ts";
 import { redisSource } from "./config/source.ts";
 import { RedisLink } from "./link/link.ts";
 import type { RedisTlsOptions } from "./link/options.ts";
@@ -19,22 +20,27 @@ import { redisSync } from "./sync/sync.ts";
  * The driver for Redis and Valkey for `createService({ drivers: [redis] })`:
  * `redis://user:password@a:6379,b:6379/2`, and `rediss://` for TLS. Several hosts are a server and
  * its replicas; the path is the number of the database. Parameters: `fleet`, what all keys begin
- * with, by default `micro`; `durability`, as the option of {@link RedisLink}; `timeout` and
- * `startTimeout` as durations (`5s`); for TLS `ca`, `cert` and `key`, the paths of PEM files.
+ * with, by default `micro`; `durability`, as the option of {@link RedisLink}; `ordering`, as that
+ * of {@link redisBroker}; `timeout` and `startTimeout` as durations (`5s`); for TLS `ca`, `cert`
+ * and `key`, the paths of PEM files.
  */
 export const redis: Driver = {
   schemes: ["redis", "rediss"],
   severalHosts: true,
   open(url, context) {
-    const { fleet, durability, timeout, startTimeout, ca, cert, key } = readParameters(url, {
-      fleet: anyText,
-      durability: oneWord("none", "process-crash", "power-loss"),
-      timeout: durationText,
-      startTimeout: durationText,
-      ca: anyText,
-      cert: anyText,
-      key: anyText,
-    });
+    const { fleet, durability, ordering, timeout, startTimeout, ca, cert, key } = readParameters(
+      url,
+      {
+        fleet: anyText,
+        ordering: oneWord("none", "key"),
+        durability: oneWord("none", "process-crash", "power-loss"),
+        timeout: durationText,
+        startTimeout: durationText,
+        ca: anyText,
+        cert: anyText,
+        key: anyText,
+      },
+    );
     const isEncrypted = url.scheme === "rediss";
     if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
       throw invalid("ca, cert and key are for TLS; use rediss://");
@@ -55,8 +61,10 @@ export const redis: Driver = {
       }),
       ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
     });
+    const { logger } = context;
     const options = { link, ...omitUndefined({ prefix: fleet }) };
     return {
+      broker: () => redisBroker({ ...options, ...omitUndefined({ ordering }), logger }),
       store: () => redisStore(options),
       sync: () => redisSync(options),
       config: () => redisSource(options),

@@ -1,3 +1,4 @@
+export { type RedisBrokerOptions, redisBroker } from "./broker/broker.ts";
 export { type RedisSourceOptions, redisSource } from "./config/source.ts";
 export { redis } from "./driver.ts";
 export { RedisLink } from "./link/link.ts";

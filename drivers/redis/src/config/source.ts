@@ -26,7 +26,7 @@ export type RedisSourceOptions = RedisPartOptions & {
 };
 
 /**
- * Configuration from a hash in Redis 6.2 and later, or Valkey, followed as it changes. A field such
+ * Configuration from a hash in Redis 7 and later, or Valkey, followed as it changes. A field such
  * as `database.host` is the value at that path, and the field `.` a table of all values. A value
  * that is JSON is parsed, including tables; any other is text. So a change takes only `redis-cli
  * HSET micro:config database.pool 10`. The hash is read at once, so fields that are set by one

@@ -44,7 +44,7 @@ const marginMs = 30_000;
 const sweepSize = 100;
 
 /**
- * A store in Redis 6.2 and later, or Valkey, shared by all processes on the same server. Every
+ * A store in Redis 7 and later, or Valkey, shared by all processes on the same server. Every
  * change is a script, which compares the version and the tokens of locks and writes in one step.
  *
  * An expired record cannot be read, by the reader's clock; it is removed within a minute while a

@@ -22,7 +22,7 @@ export type RedisSyncOptions = RedisPartOptions;
 const readAgainMs = 100;
 
 /**
- * Locks and leaders in Redis 6.2 and later, or Valkey. Every change is a script that compares the
+ * Locks and leaders in Redis 7 and later, or Valkey. Every change is a script that compares the
  * revision of a lease. A token is the server's time in microseconds at which a lease was taken, and
  * larger than every one before.
  *
