@@ -1,5 +1,14 @@
-import { type GossipProfile, gossipProfiles } from "../../runtime/src/registry/gossip/timing.ts";
+import {
+  type GossipProfile,
+  type GossipTiming,
+  gossipProfiles,
+} from "../../runtime/src/registry/gossip/timing.ts";
 import { SimulatedCluster, type SimulatedNode } from "./simulated-cluster.ts";
+
+/** A profile without the exchanges of the first minutes: as of members that joined long ago. */
+export function settled(profile: GossipProfile): GossipTiming {
+  return { ...gossipProfiles[profile], firstExchangeMs: 180_000 };
+}
 
 export interface DeathFigures {
   /** Milliseconds until all others knew of each death; infinity if they did not. */
@@ -18,7 +27,7 @@ export function killMembers(
     seed = 7,
   }: { members: number; kills: number; loss: number; seed?: number },
 ): DeathFigures {
-  const cluster = new SimulatedCluster({ timing: gossipProfiles[profile], seed, loss });
+  const cluster = new SimulatedCluster({ timing: settled(profile), seed, loss });
   cluster.assemble(members);
   cluster.run(3_000);
   const knownMs: number[] = [];
@@ -40,7 +49,7 @@ export function measureTraffic(
   profile: GossipProfile,
   members: number,
 ): { readonly datagramsPerSecond: number; readonly bytesPerSecond: number } {
-  const cluster = new SimulatedCluster({ timing: gossipProfiles[profile] });
+  const cluster = new SimulatedCluster({ timing: settled(profile) });
   cluster.assemble(members);
   cluster.run(2_000);
   const sum = (of: (node: SimulatedNode) => number) =>
@@ -56,14 +65,17 @@ export function measureTraffic(
 }
 
 /** Blocks the event loops of some members again and again; counts the removals of all others. */
-export function blockMembers(lifeguard: boolean, seed = 3): number {
+export function blockMembers(
+  lifeguard: boolean,
+  { seconds, seed = 3 }: { seconds: number; seed?: number },
+): number {
   const timing = { ...gossipProfiles.lan, lifeguard };
   const cluster = new SimulatedCluster({ timing, seed });
   cluster.assemble(40);
   const slow = cluster.nodes.slice(0, 8);
   const isSlow = new Set(slow.map(({ index }) => index));
   // They run for 4 ms only between two blocks that are longer than a suspicion.
-  for (let step = 0; step < 20_000; step++) {
+  for (let step = 0; step < 500 * seconds; step++) {
     for (const [index, node] of slow.entries()) {
       if ((step + 200 * index) % 1_802 === 0) cluster.block(node, 3_600);
     }

@@ -22,6 +22,8 @@ export interface SimulatedNode {
   readonly index: number;
   readonly member: GossipMember;
   alive: boolean;
+  /** Whether its machine runs, which refuses connections to a process that ended. */
+  machineAlive: boolean;
   killedAt: number;
   /** It handles nothing before this time, as a process whose event loop is blocked. */
   blockedUntil: number;
@@ -36,6 +38,8 @@ export interface SimulationOptions {
   readonly seed?: number;
   /** The fraction of datagrams that are lost. */
   readonly loss?: number;
+  /** Whether all members run on one machine; otherwise each has its own. */
+  readonly oneMachine?: boolean;
 }
 
 /** Members on a simulated network, in virtual time: the same seed gives the same run. */
@@ -46,12 +50,14 @@ export class SimulatedCluster {
   /** Whether a datagram or a stream from one node to another passes. */
   passes: (from: number, to: number) => boolean = () => true;
   readonly #timing: GossipTiming;
+  readonly #oneMachine: boolean;
   readonly #random: () => number;
   readonly #events = new EventHeap();
   #now = 0;
 
-  constructor({ timing, seed = 1, loss = 0 }: SimulationOptions) {
+  constructor({ timing, seed = 1, loss = 0, oneMachine = false }: SimulationOptions) {
     this.#timing = timing;
+    this.#oneMachine = oneMachine;
     this.#random = seededRandom(seed);
     this.loss = loss;
   }
@@ -98,9 +104,10 @@ export class SimulatedCluster {
     return true;
   }
 
-  /** Ends a process without a goodbye. */
-  kill(node: SimulatedNode): void {
+  /** Ends a process without a goodbye, or its machine. */
+  kill(node: SimulatedNode, { machine = false }: { machine?: boolean } = {}): void {
     node.alive = false;
+    node.machineAlive = !machine;
     node.killedAt = this.#now;
   }
 
@@ -133,6 +140,7 @@ export class SimulatedCluster {
         this.#events.push(at, awake);
       },
       recordsChanged: () => {},
+      isolationChanged: () => {},
       memberChanged: ({ port }, live) => {
         this.sightings.push({ at: this.#now, observer: index, subject: port - 1, live });
       },
@@ -149,9 +157,10 @@ export class SimulatedCluster {
       } else node.member.advance();
     };
     let node: SimulatedNode = undefined as never;
-    const member = new GossipMember(idOf(index), endpointOf(index), env, this.#timing);
+    const member = new GossipMember(idOf(index), this.#endpointOf(index), env, this.#timing);
     const rest = {
       alive: true,
+      machineAlive: true,
       killedAt: Number.POSITIVE_INFINITY,
       blockedUntil: 0,
       sentDatagrams: 0,
@@ -186,22 +195,33 @@ export class SimulatedCluster {
     to: Endpoint,
     message: Uint8Array,
     timeoutMs: number,
-    done: (response: Uint8Array | undefined) => void,
+    done: (response: Uint8Array | undefined, refused?: boolean) => void,
   ): void {
     let isDone = false;
-    const finish = (response: Uint8Array | undefined) => {
+    const finish = (response: Uint8Array | undefined, refused = false) => {
       if (isDone) return;
       isDone = true;
-      done(response);
+      done(response, refused);
     };
     this.#at(from, this.#now + timeoutMs, () => finish(undefined));
     const receiver = this.nodes[to.port - 1];
     if (receiver === undefined || !this.#passesBoth(from, receiver)) return;
+    if (!receiver.alive) {
+      if (receiver.machineAlive) {
+        this.#at(from, this.#now + this.#streamDelay(), () => finish(undefined, true));
+      }
+      return;
+    }
     this.#at(receiver, this.#now + this.#streamDelay(), () => {
       const response = receiver.member.serve(message);
       if (response === undefined || !this.#passesBoth(from, receiver)) return;
       this.#at(from, this.#now + this.#streamDelay(), () => finish(response));
     });
+  }
+
+  #endpointOf(index: number): Endpoint {
+    const machine = this.#oneMachine ? 0 : index;
+    return { host: `10.0.${machine >> 8}.${machine & 255}`, port: index + 1 };
   }
 
   #passesBoth(one: SimulatedNode, other: SimulatedNode): boolean {
@@ -222,8 +242,4 @@ export class SimulatedCluster {
 
 function idOf(index: number): string {
   return (index + 1).toString(16).padStart(16, "0");
-}
-
-function endpointOf(index: number): Endpoint {
-  return { host: "10.0.0.1", port: index + 1 };
 }

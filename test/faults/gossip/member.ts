@@ -1,6 +1,9 @@
 import { gossipRegistry } from "@micro-es/runtime";
 
-/** A process that registers a node, and writes the changes that it sees, a line each. */
+/**
+ * A process that registers a node, and writes the changes that it sees and those of the registry's
+ * state, a line each.
+ */
 interface Start {
   readonly id: string;
   readonly host: string;
@@ -10,6 +13,7 @@ interface Start {
 
 const { id, host, seeds, key } = JSON.parse(process.argv[2] ?? "{}") as Start;
 const registry = gossipRegistry({ bind: `${host}:7946`, seeds, key });
+registry.onStateChange((state) => process.stdout.write(`${JSON.stringify({ state })}\n`));
 const node = { id, service: "work", version: "1", address: `${host}:9000` };
 await registry.register({ ...node, metadata: {}, endpoints: [] });
 process.stdout.write("registered\n");

@@ -11,6 +11,8 @@ const script = fileURLToPath(new URL("member.ts", import.meta.url));
 export interface NetworkMember {
   readonly id: string;
   readonly host: string;
+  /** The states of its registry, in order. */
+  readonly states: readonly string[];
   /** Ends the process without a goodbye. Returns when that was. */
   kill(): number;
   /** Adds a rule to the packets that it receives. */
@@ -104,6 +106,7 @@ export class MemberNetwork implements AsyncDisposable {
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     this.#children.push(child);
+    const states: string[] = [];
     let rest = "";
     await new Promise<void>((resolve, reject) => {
       child.once("exit", (code) => reject(new Error(`${id} ended with ${code}`)));
@@ -111,8 +114,13 @@ export class MemberNetwork implements AsyncDisposable {
         const lines = `${rest}${text}`.split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) {
-          if (line === "registered") resolve();
-          else this.observations.push(JSON.parse(line) as Observation);
+          if (line === "registered") {
+            resolve();
+            continue;
+          }
+          const written = JSON.parse(line) as Observation | { readonly state: string };
+          if ("state" in written) states.push(written.state);
+          else this.observations.push(written);
         }
       });
     });
@@ -121,6 +129,7 @@ export class MemberNetwork implements AsyncDisposable {
     this.members.push({
       id,
       host,
+      states,
       kill() {
         child.kill("SIGKILL");
         return Date.now();

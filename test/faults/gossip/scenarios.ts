@@ -24,7 +24,7 @@ export async function membersKilled(length: Length): Promise<Figure> {
     await using network = await joined();
     const killed = new Map<string, number>();
     const living = [...network.members];
-    while (living.length > 2) {
+    while (living.length > 1) {
       const victim = living.pop() as NetworkMember;
       killed.set(victim.id, victim.kill());
       await until(() => network.sees(living, [victim], false), 15_000);
@@ -98,6 +98,35 @@ export async function oneWayLoss(): Promise<Figure> {
     found: `${removals} removals, then all know all after ${Math.round(backMs)} ms`,
     bound: "0 removals, 10000 ms",
     holds: removals === 0 && backMs <= 10_000,
+  };
+}
+
+/** A member is cut off from all others. */
+export async function memberIsolated(length: Length): Promise<Figure> {
+  const cutOffMs = length === "long" ? 60_000 : 10_000;
+  await using network = await joined();
+  const { members } = network;
+  const [alone, ...others] = members as [NetworkMember, ...NetworkMember[]];
+  const from = network.observations.length;
+  for (const other of others) {
+    alone.drop("-s", other.host);
+    other.drop("-s", alone.host);
+  }
+  await sleep(cutOffMs);
+  const state = alone.states.at(-1) ?? "healthy";
+  const lost = network.observations
+    .slice(from)
+    .filter(({ observer, present }) => observer === alone.id && !present).length;
+  const isGone = network.sees(others, [alone], false);
+  for (const member of members) member.heal();
+  const backMs = await until(() => network.sees(members, members, true), 15_000);
+  const isHealthy = (await until(() => alone.states.at(-1) === "healthy", 5_000)) < 5_000;
+  return {
+    id: "G5",
+    recipe: `a member is cut off from the four others for ${cutOffMs / 1_000} s`,
+    found: `${lost} of its nodes lost, state ${state}; the others ${isGone ? "remove" : "keep"} it; one view ${Math.round(backMs)} ms after its return`,
+    bound: "0 lost, degraded; removed; 10000 ms",
+    holds: lost === 0 && state === "degraded" && isGone && backMs <= 10_000 && isHealthy,
   };
 }
 

@@ -3,6 +3,7 @@ import type { FaultSuite } from "../figure.ts";
 import {
   clusterSplit,
   cutOffPlanted,
+  memberIsolated,
   membersKilled,
   oneWayLoss,
   packetsLost,
@@ -54,6 +55,7 @@ export const suite: FaultSuite = {
     G3: oneWayLoss,
     G4: packetsLost,
     "G4-planted": cutOffPlanted,
+    G5: memberIsolated,
   },
-  waiting: ["G1", "G2"],
+  waiting: [["G1", "G2"], ["G5"]],
 };

@@ -1,4 +1,5 @@
 import type { GossipEnvironment } from "./environment.ts";
+import type { Isolation } from "./isolation.ts";
 import { maxPulledMembers } from "./limits.ts";
 import type { Member } from "./member-entry.ts";
 import type { Endpoint } from "./member-update.ts";
@@ -14,13 +15,11 @@ import { exchangeMs, type GossipTiming } from "./timing.ts";
 
 /** How long an exchange or a pull may take, in milliseconds. */
 const requestMs = 3_000;
-/** The time to the first exchange; it doubles with each, up to that of the profile. */
-const firstExchangeMs = 1_000;
 /** How many exchanges for a difference there may be in the time between two regular ones. */
 const comparesPerExchange = 20;
 /** Maximum number of pulls at a time. */
 const maxPulls = 8;
-/** Time between two attempts to reach anyone while no other member is known. */
+/** Time between two attempts to reach anyone while no other member is known or heard. */
 const aloneMs = 1_000;
 
 interface Want {
@@ -35,6 +34,7 @@ interface Want {
 export class AntiEntropy {
   readonly #env: GossipEnvironment;
   readonly #timing: GossipTiming;
+  readonly #isolation: Isolation;
   readonly #membership: Membership;
   readonly #records: RecordStore;
   readonly #onState: (message: StreamMessage) => void;
@@ -44,7 +44,7 @@ export class AntiEntropy {
   readonly #peers = new Set<string>();
   #seeds: readonly Endpoint[] = [];
   /** Short after a join or a healed partition, when gossip may have missed much. */
-  #exchangeGapMs = firstExchangeMs;
+  #exchangeGapMs: number;
   #exchangeAt: number;
   #compareAt = 0;
   #redialAt: number;
@@ -56,6 +56,7 @@ export class AntiEntropy {
   constructor(parts: {
     readonly env: GossipEnvironment;
     readonly timing: GossipTiming;
+    readonly isolation: Isolation;
     readonly membership: Membership;
     readonly records: RecordStore;
     readonly onState: (message: StreamMessage) => void;
@@ -63,12 +64,14 @@ export class AntiEntropy {
   }) {
     this.#env = parts.env;
     this.#timing = parts.timing;
+    this.#isolation = parts.isolation;
     this.#membership = parts.membership;
     this.#records = parts.records;
     this.#onState = parts.onState;
     this.#after = parts.after;
     const now = this.#env.now();
-    this.#exchangeAt = now + firstExchangeMs * (0.5 + this.#env.random());
+    this.#exchangeGapMs = this.#timing.firstExchangeMs;
+    this.#exchangeAt = now + this.#exchangeGapMs * (0.5 + this.#env.random());
     this.#redialAt = now + (0.5 + this.#env.random() / 2) * this.#timing.redialMs;
   }
 
@@ -88,10 +91,11 @@ export class AntiEntropy {
 
   advance(now: number): void {
     const { live } = this.#membership;
-    // Alone, the seeds are tried more often.
-    if (live.size === 0) this.#redialAt = Math.min(this.#redialAt, now + aloneMs);
+    // Alone, the others are tried more often.
+    const isAlone = live.size === 0 || this.#isolation.isIsolated;
+    if (isAlone) this.#redialAt = Math.min(this.#redialAt, now + aloneMs);
     if (now >= this.#redialAt) {
-      const waitMs = live.size === 0 ? aloneMs : this.#timing.redialMs;
+      const waitMs = isAlone ? aloneMs : this.#timing.redialMs;
       this.#redialAt = now + waitMs * (0.9 + 0.2 * this.#env.random());
       this.#redial();
     }
@@ -189,9 +193,10 @@ export class AntiEntropy {
   }
 
   #redial(): void {
-    const dead: Member[] = [];
-    for (const member of this.#membership.gone()) if (member.state === "dead") dead.push(member);
-    const chosen = dead[Math.floor(this.#env.random() * dead.length)];
+    const { isIsolated } = this.#isolation;
+    const silent: Member[] = isIsolated ? [...this.#membership.live] : [];
+    for (const member of this.#membership.gone()) if (member.state === "dead") silent.push(member);
+    const chosen = silent[Math.floor(this.#env.random() * silent.length)];
     if (chosen !== undefined) this.exchange(chosen, (reached) => reached && this.#hurry());
     const missing = this.#seeds.filter((seed) => !this.#isKnown(seed));
     const seed = missing[Math.floor(this.#env.random() * missing.length)];
@@ -200,6 +205,7 @@ export class AntiEntropy {
 
   /** Exchanges sooner again, because a partition has healed. */
   #hurry(): void {
+    const { firstExchangeMs } = this.#timing;
     this.#exchangeGapMs = firstExchangeMs / 2;
     this.#exchangeAt = Math.min(this.#exchangeAt, this.#env.now() + firstExchangeMs);
   }

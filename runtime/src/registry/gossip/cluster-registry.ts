@@ -167,6 +167,7 @@ export class ClusterRegistry extends Closable implements Registry {
     const host = await MemberHost.open(this.#settings, this.#counters, {
       recordsChanged: (keys) => this.#onRecords(keys),
       memberChanged: () => this.#onMembers(),
+      isolationChanged: () => this.#onMembers(),
       refused: (kind, address) => this.#onRefused(kind, address),
     });
     this.#host = host;
@@ -190,15 +191,18 @@ export class ClusterRegistry extends Closable implements Registry {
     }
   }
 
-  /** A member alone among others that should be there is degraded. */
+  /** A member that hears none of the others that should be there is degraded. */
   #onMembers(): void {
     if (this.#host === undefined || this.#closed.signal.aborted) return;
-    if (this.#host.member.membership.live.size > 0 || !this.#hasSeeds) {
+    const { live, isHolding } = this.#host.member.membership;
+    if (!isHolding && (live.size > 0 || !this.#hasSeeds)) {
       this.#status.set("healthy");
       return;
     }
-    const reason = new MicroError("unavailable", "gossip reaches no other member and no seed");
-    this.#status.set("degraded", reason);
+    const found = isHolding
+      ? `hears none of the ${live.size} other members; their nodes stay until it does`
+      : "reaches no other member and no seed";
+    this.#status.set("degraded", new MicroError("unavailable", `gossip ${found}`));
   }
 
   #accepts(address: string, owner: string): boolean {

@@ -14,13 +14,14 @@ export interface GossipEnvironment {
   send(to: Target, payload: Uint8Array): void;
   /**
    * Sends a request on a stream. `done` is called once, later, with the response or, when there is
-   * none within the timeout, with undefined.
+   * none within the timeout, with undefined; `refused` says that the machine is there and refused
+   * the connection.
    */
   request(
     to: Endpoint,
     message: Uint8Array,
     timeoutMs: number,
-    done: (response: Uint8Array | undefined) => void,
+    done: (response: Uint8Array | undefined, refused?: boolean) => void,
   ): void;
   /** Calls `advance` of the member at this time, unless it is called earlier. */
   wakeAt(time: number): void;
@@ -28,4 +29,6 @@ export interface GossipEnvironment {
   recordsChanged(keys: ReadonlySet<string>): void;
   /** Called when a member joined, came back, died or left. */
   memberChanged(member: Target, live: boolean): void;
+  /** Called when this member is cut off from all others, and when it hears one of them again. */
+  isolationChanged(isolated: boolean): void;
 }

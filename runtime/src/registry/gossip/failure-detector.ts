@@ -2,6 +2,7 @@ import type { ByteWriter } from "./byte-writer.ts";
 import { type Target, writePing, writeProbe } from "./datagram.ts";
 import type { GossipEnvironment } from "./environment.ts";
 import type { LocalHealth } from "./health.ts";
+import type { Isolation } from "./isolation.ts";
 import type { Member } from "./member-entry.ts";
 import type { Membership } from "./membership.ts";
 import type { Outbox } from "./outbox.ts";
@@ -19,13 +20,17 @@ interface Probe {
   indirectAt: number;
   indirect: boolean;
   acked: boolean;
-  /** How many of the helpers have not said yet that they got no response either. */
-  silentHelpers: number;
+  /** How many others were asked to probe as well. */
+  helpers: number;
+  /** Whether one of them said that it got no response either. */
+  nacked: boolean;
 }
 
 /** A probe made for another member. */
 interface Relay {
   readonly for: Target;
+  /** The id of the member that is probed. */
+  readonly target: string;
   readonly number: number;
   nackAt: number;
 }
@@ -38,6 +43,7 @@ export class FailureDetector {
   readonly #env: GossipEnvironment;
   readonly #timing: GossipTiming;
   readonly #health: LocalHealth;
+  readonly #isolation: Isolation;
   readonly #membership: Membership;
   readonly #outbox: Outbox;
   readonly #view: ViewDigest;
@@ -45,11 +51,14 @@ export class FailureDetector {
   #probe: Probe | undefined;
   #nextAt: number;
   #numbers = 0;
+  /** The id of a member that others could not reach, nor could this one for them. */
+  #doubted = "";
 
   constructor(parts: {
     readonly env: GossipEnvironment;
     readonly timing: GossipTiming;
     readonly health: LocalHealth;
+    readonly isolation: Isolation;
     readonly membership: Membership;
     readonly outbox: Outbox;
     readonly view: ViewDigest;
@@ -57,6 +66,7 @@ export class FailureDetector {
     this.#env = parts.env;
     this.#timing = parts.timing;
     this.#health = parts.health;
+    this.#isolation = parts.isolation;
     this.#membership = parts.membership;
     this.#outbox = parts.outbox;
     this.#view = parts.view;
@@ -76,14 +86,16 @@ export class FailureDetector {
     if (probe !== undefined && !probe.acked && !probe.indirect && now >= probe.indirectAt) {
       this.#askOthers(probe, now);
     }
-    for (const [own, { nackAt, number, for: asker }] of this.#relays) {
+    for (const [own, { nackAt, number, target, for: asker }] of this.#relays) {
       if (now < nackAt) continue;
       this.#relays.delete(own);
+      this.#doubted = target;
       this.#outbox.send(asker, this.#step("nack", number));
     }
     if (now < this.#nextAt) return;
-    if (probe !== undefined && !probe.acked) this.#fail(probe);
-    this.#begin(now);
+    const failed = probe !== undefined && !probe.acked;
+    if (failed) this.#fail(probe, now);
+    this.#begin(now, failed);
   }
 
   /** Gives probes in flight their full time again after a stall of this process. */
@@ -116,28 +128,41 @@ export class FailureDetector {
 
   onNack(number: number): void {
     const probe = this.#probe;
-    if (probe?.number === number && probe.silentHelpers > 0) probe.silentHelpers--;
+    if (probe?.number === number) probe.nacked = true;
   }
 
   onProbe(from: Target, number: number, target: Target): void {
     if (this.#relays.size >= maxRelays) return;
     const own = this.#nextNumber();
     const nackAt = this.#env.now() + 0.8 * this.#timing.timeoutMs;
-    this.#relays.set(own, { for: from, number, nackAt });
+    this.#relays.set(own, { for: from, target: target.id, number, nackAt });
     this.#outbox.send(target, this.#step("ping", own));
   }
 
-  #begin(now: number): void {
+  #begin(now: number, failed: boolean): void {
     this.#nextAt = now + this.#health.stretch(this.#timing.periodMs);
     this.#probe = undefined;
-    const target = this.#membership.live.next();
+    const target = this.#takeDoubted() ?? this.#membership.live.next(failed);
     if (target === undefined) return;
     const number = this.#nextNumber();
     const indirectAt = now + this.#health.stretch(this.#timing.timeoutMs);
-    const rest = { indirect: false, acked: false, silentHelpers: 0 };
+    const rest = { indirect: false, acked: false, helpers: 0, nacked: false };
     this.#probe = { target, number, indirectAt, ...rest };
     const told = target.state === "suspect" && this.#timing.lifeguard ? target : undefined;
     this.#outbox.send(target, this.#step("ping", number), told);
+  }
+
+  /**
+   * A member that another one, and this one for it, could not reach is probed next: a dead one is
+   * soon suspected by enough others, without an additional probe.
+   */
+  #takeDoubted(): Member | undefined {
+    const id = this.#doubted;
+    this.#doubted = "";
+    const member = this.#timing.lifeguard ? this.#membership.get(id) : undefined;
+    const { self } = this.#membership;
+    if (member === undefined || member === self || !this.#membership.isLive(id)) return undefined;
+    return member.suspicion?.isConfirmed === true ? undefined : member;
   }
 
   #askOthers(probe: Probe, now: number): void {
@@ -146,7 +171,7 @@ export class FailureDetector {
     const { indirectProbes } = this.#timing;
     const isHelper = (member: Member) => member !== target && member.state === "alive";
     const helpers = this.#membership.live.pick(indirectProbes, isHelper);
-    probe.silentHelpers = helpers.length;
+    probe.helpers = helpers.length;
     for (const helper of helpers) {
       this.#outbox.send(helper, (writer) => writeProbe(writer, number, target));
     }
@@ -164,10 +189,11 @@ export class FailureDetector {
     this.#health.add(-1);
   }
 
-  #fail(probe: Probe): void {
-    // A helper that sends a nack proves that this member can be reached; a silent one does not.
-    const { silentHelpers, indirect } = probe;
-    this.#health.add(indirect && this.#membership.live.size > 1 ? silentHelpers : 1);
+  #fail(probe: Probe, now: number): void {
+    // A helper that sends a nack proves that this member can be reached. Those that are silent then
+    // are probably beyond it, as the other side of a partition is.
+    if (!probe.nacked) this.#health.add(Math.max(1, probe.helpers));
+    if (probe.target.host !== this.#membership.self.host) this.#isolation.missed(now);
     if (this.#membership.isLive(probe.target.id)) this.#membership.suspect(probe.target);
   }
 

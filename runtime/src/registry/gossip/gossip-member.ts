@@ -3,6 +3,7 @@ import { type DatagramPart, readDatagram, type Target } from "./datagram.ts";
 import type { GossipEnvironment } from "./environment.ts";
 import { FailureDetector } from "./failure-detector.ts";
 import { LocalHealth } from "./health.ts";
+import { Isolation } from "./isolation.ts";
 import type { Member } from "./member-entry.ts";
 import type { Endpoint, MemberUpdate } from "./member-update.ts";
 import { Membership } from "./membership.ts";
@@ -18,7 +19,7 @@ import {
 import type { GossipTiming } from "./timing.ts";
 import { ViewDigest } from "./view-digest.ts";
 
-/** How soon own news is gossiped, and what else happened by then with it, in milliseconds. */
+/** How soon urgent news is gossiped, and what else happened by then with it, in milliseconds. */
 const urgentMs = 20;
 
 /**
@@ -34,12 +35,15 @@ export class GossipMember {
   readonly #timing: GossipTiming;
   readonly #outbox: Outbox;
   readonly #view: ViewDigest;
+  readonly #isolation: Isolation;
   readonly #detector: FailureDetector;
   readonly #antiEntropy: AntiEntropy;
   /** Called when another member asks for the own records. */
   onPulled: () => void = () => {};
   #gossipedAt = Number.NEGATIVE_INFINITY;
   #urgent = false;
+  /** What the membership's count of news was when it last made gossip urgent. */
+  #newsSeen = 0;
   /** Whether the datagram being read says that this member is not alive. */
   #contradicted = false;
   /** When `advance` was due; infinity while it runs or before it was announced. */
@@ -51,6 +55,16 @@ export class GossipMember {
     const health = new LocalHealth(timing.lifeguard);
     const membership = new Membership(id, endpoint, { env, timing, health, records });
     const outbox = new Outbox(env, timing, membership);
+    const isolation = new Isolation(env, timing, membership);
+    this.#isolation = isolation;
+    const reached = {
+      ...env,
+      request: (...[to, message, timeoutMs, done]: Parameters<GossipEnvironment["request"]>) =>
+        env.request(to, message, timeoutMs, (response, refused) => {
+          if (response !== undefined || refused === true) isolation.heard(to.host);
+          done(response);
+        }),
+    };
     this.health = health;
     this.membership = membership;
     this.#env = env;
@@ -58,10 +72,19 @@ export class GossipMember {
     this.#outbox = outbox;
     this.#view = new ViewDigest(membership, records);
     const view = this.#view;
-    this.#detector = new FailureDetector({ env, timing, health, membership, outbox, view });
-    this.#antiEntropy = new AntiEntropy({
-      env,
+    this.#detector = new FailureDetector({
+      env: reached,
       timing,
+      health,
+      isolation,
+      membership,
+      outbox,
+      view,
+    });
+    this.#antiEntropy = new AntiEntropy({
+      env: reached,
+      timing,
+      isolation,
       membership,
       records,
       onState: (message) => this.#merge(message),
@@ -110,6 +133,7 @@ export class GossipMember {
   receive(from: Target, payload: Uint8Array): void {
     this.#noticeStall(this.#env.now());
     if (this.membership.isFormer(from.id)) return;
+    this.#isolation.heard(from.host);
     this.#contradicted = false;
     for (const part of readDatagram(payload)) this.#take(part, from);
     // The sender may have missed the refutation, which gossip repeats only a few times.
@@ -130,6 +154,7 @@ export class GossipMember {
   advance(): void {
     const now = this.#env.now();
     this.#noticeStall(now);
+    this.#isolation.check(now);
     this.membership.sweep(now);
     for (const suspect of this.membership.suspectsToRemind(now)) {
       this.#outbox.send(suspect, () => {}, suspect);
@@ -191,6 +216,7 @@ export class GossipMember {
     if (message.kind !== "state") return;
     const [sender] = message.updates;
     if (sender === undefined || sender.id === this.id) return;
+    this.#isolation.heard(sender.host);
     for (const update of message.updates) {
       const isDead = update.state === "dead";
       this.#hear(isDead ? { ...update, state: "suspect", by: sender.id } : update, sender);
@@ -199,9 +225,7 @@ export class GossipMember {
 
   #hear(update: MemberUpdate, from: Target): void {
     const { self } = this.membership;
-    const { incarnation } = self;
     this.membership.apply(update);
-    if (self.incarnation !== incarnation) this.#urgent = true;
     if (update.id === self.id) this.#contradicted ||= update.state !== self.state;
     else this.#antiEntropy.want(update.id, update.version, from);
   }
@@ -228,6 +252,10 @@ export class GossipMember {
   /** After each event: begins pulls, reports changes, and asks to be woken. */
   #settle(): void {
     this.#antiEntropy.pull();
+    if (this.#newsSeen !== this.membership.news) {
+      this.#newsSeen = this.membership.news;
+      this.#urgent = true;
+    }
     const changes = this.records.takeChanges();
     if (changes.size > 0) this.#env.recordsChanged(changes);
     this.#dueAt = Math.max(
@@ -252,6 +280,7 @@ export class GossipMember {
     this.#dueAt = now;
     this.health.add(1 + Math.floor(lateMs / this.#timing.periodMs));
     this.#detector.restart(now);
+    this.#isolation.restart(now);
     this.membership.extendSuspicions(lateMs + this.#timing.timeoutMs);
   }
 }

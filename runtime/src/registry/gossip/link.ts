@@ -107,7 +107,7 @@ export class GossipLink {
     to: Endpoint,
     message: Uint8Array,
     timeoutMs: number,
-    done: (response: Uint8Array | undefined) => void,
+    done: (response: Uint8Array | undefined, refused?: boolean) => void,
   ): void {
     if (this.#closed) {
       queueMicrotask(() => done(undefined));
@@ -118,9 +118,9 @@ export class GossipLink {
       key: this.#keyring.first,
       message,
       timeoutMs,
-      done: (response) => {
+      done: (response, refused) => {
         this.#requests.delete(end);
-        done(response);
+        done(response, refused);
       },
     });
     this.#requests.add(end);

@@ -2,12 +2,19 @@ import type { Member } from "./member-entry.ts";
 
 /** The other members that are not known to be dead, in the order in which they are probed. */
 export class LiveMembers {
+  readonly #selfHash: number;
   readonly #random: () => number;
   readonly #members: Member[] = [];
   #next = 0;
+  /** The member after this one in the circle of all hashes; undefined if it has to be looked up. */
+  #neighbour: Member | undefined;
+  #isNeighboursTurn: boolean;
 
-  constructor(random: () => number) {
+  /** @param selfHash that of this member. */
+  constructor(selfHash: number, random: () => number) {
+    this.#selfHash = selfHash;
     this.#random = random;
+    this.#isNeighboursTurn = random() < 0.5;
   }
 
   get size(): number {
@@ -22,6 +29,10 @@ export class LiveMembers {
   add(member: Member): void {
     member.index = this.#members.push(member) - 1;
     this.#swap(member.index, Math.floor(this.#random() * this.#members.length));
+    const neighbour = this.#neighbour;
+    if (neighbour !== undefined && this.#distanceTo(member) < this.#distanceTo(neighbour)) {
+      this.#neighbour = member;
+    }
   }
 
   delete(member: Member): void {
@@ -29,10 +40,22 @@ export class LiveMembers {
     this.#swap(member.index, this.#members.length - 1);
     this.#members.pop();
     member.index = -1;
+    if (this.#neighbour === member) this.#neighbour = undefined;
   }
 
-  /** The next member to probe: each is probed once in a round, in an order that changes. */
-  next(): Member | undefined {
+  /**
+   * The next member to probe. Every second time it is the neighbour, so that each member is probed
+   * once in two periods by one of the others, and its death is not left to chance. In between, each
+   * is probed once in a round, in an order that changes.
+   * @param failed whether the last probe did. The round then goes on, because others may be silent
+   * as well, for example after a partition.
+   */
+  next(failed: boolean): Member | undefined {
+    this.#isNeighboursTurn = !this.#isNeighboursTurn && !failed;
+    return this.#isNeighboursTurn ? this.#nextNeighbour() : this.#nextInTurn();
+  }
+
+  #nextInTurn(): Member | undefined {
     if (this.#next >= this.#members.length) {
       this.#next = 0;
       for (let at = this.#members.length - 1; at > 0; at--) {
@@ -56,6 +79,25 @@ export class LiveMembers {
       if (member !== undefined && !picked.includes(member) && accept(member)) picked.push(member);
     }
     return picked;
+  }
+
+  /** Suspects are passed over, so that several neighbours in a row that die are noticed too. */
+  #nextNeighbour(): Member | undefined {
+    if (this.#neighbour?.state === "alive") return this.#neighbour;
+    let nearest: Member | undefined;
+    let neighbour: Member | undefined;
+    for (const member of this.#members) {
+      const distance = this.#distanceTo(member);
+      if (nearest === undefined || distance < this.#distanceTo(nearest)) nearest = member;
+      if (member.state !== "alive") continue;
+      if (neighbour === undefined || distance < this.#distanceTo(neighbour)) neighbour = member;
+    }
+    this.#neighbour = nearest;
+    return neighbour ?? nearest;
+  }
+
+  #distanceTo({ hash }: Member): number {
+    return (hash - this.#selfHash) >>> 0;
   }
 
   #swap(one: number, other: number): void {

@@ -31,6 +31,7 @@ const spreadMs = 500;
 export interface HostListeners {
   recordsChanged(keys: ReadonlySet<string>): void;
   memberChanged(member: Target, live: boolean): void;
+  isolationChanged(isolated: boolean): void;
   refused(kind: RefusalKind, address: string): void;
 }
 
@@ -74,6 +75,7 @@ export class MemberHost {
       },
       recordsChanged: listeners.recordsChanged,
       memberChanged: listeners.memberChanged,
+      isolationChanged: listeners.isolationChanged,
     };
     this.member = new GossipMember(id, endpoint, env, settings.timing);
     // The response is on its way when they resolve.

@@ -29,6 +29,8 @@ export class Membership {
   /** The members to gossip about. */
   readonly queue: GossipQueue = new GossipQueue();
   readonly live: LiveMembers;
+  /** Whether the silence of members on other machines counts for nothing now. */
+  isHolding = false;
   readonly counters: MembershipCounters = { refuted: 0, declaredDead: 0, overflow: 0 };
   readonly #env: GossipEnvironment;
   readonly #timing: GossipTiming;
@@ -40,6 +42,7 @@ export class Membership {
   readonly #gone = new Set<Member>();
   readonly #former = new Set<string>();
   #changes = 0;
+  #news = 0;
 
   constructor(
     id: string,
@@ -55,7 +58,7 @@ export class Membership {
     this.#timing = parts.timing;
     this.#health = parts.health;
     this.#records = parts.records;
-    this.live = new LiveMembers(() => this.#env.random());
+    this.live = new LiveMembers(hashOf(id), () => this.#env.random());
     const { host, port } = endpoint;
     const since = this.#env.now();
     const rest = { hash: hashOf(id), incarnation: 0, since, suspicion: undefined, index: -1 };
@@ -66,6 +69,11 @@ export class Membership {
   /** Grows with each change of what {@link ViewDigest} covers. */
   get changes(): number {
     return this.#changes;
+  }
+
+  /** Grows with each suspicion, refutation, death and farewell. */
+  get news(): number {
+    return this.#news;
   }
 
   /** The number of live members, this one included. */
@@ -85,6 +93,16 @@ export class Membership {
   isLive(id: string): boolean {
     const state = this.#members.get(id)?.state;
     return state === "alive" || state === "suspect";
+  }
+
+  /** Counts live members on other machines, up to `most`. */
+  countOthers(most: number): number {
+    let others = 0;
+    for (const member of this.live) {
+      if (this.#isElsewhere(member)) others++;
+      if (others >= most) break;
+    }
+    return others;
   }
 
   gone(): Iterable<Member> {
@@ -116,6 +134,7 @@ export class Membership {
 
   /** Suspects a member that did not respond. */
   suspect(member: Member): void {
+    if (this.#isHeld(member)) return;
     this.apply({ ...this.updateOf(member), state: "suspect", by: this.self.id });
   }
 
@@ -128,7 +147,7 @@ export class Membership {
   /** Ends the suspicions whose time has passed, and forgets members that are long gone. */
   sweep(now: number): void {
     for (const member of this.#suspects) {
-      if ((member.suspicion?.endsAt ?? 0) > now) continue;
+      if ((member.suspicion?.endsAt ?? 0) > now || this.#isHeld(member)) continue;
       this.counters.declaredDead++;
       this.#bury(member, "dead");
     }
@@ -151,9 +170,11 @@ export class Membership {
   /** The earliest end or reminder of a suspicion. */
   dueAt(): number {
     let dueAt = Number.POSITIVE_INFINITY;
-    for (const { suspicion } of this.#suspects) {
+    for (const member of this.#suspects) {
+      const { suspicion } = member;
       if (suspicion === undefined) continue;
-      dueAt = Math.min(dueAt, suspicion.endsAt, suspicion.remindAt);
+      const endsAt = this.#isHeld(member) ? Number.POSITIVE_INFINITY : suspicion.endsAt;
+      dueAt = Math.min(dueAt, endsAt, suspicion.remindAt);
     }
     return dueAt;
   }
@@ -163,11 +184,20 @@ export class Membership {
     for (const { suspicion } of this.#suspects) suspicion?.extend(ms);
   }
 
+  #isElsewhere({ host }: Member): boolean {
+    return host !== this.self.host;
+  }
+
+  #isHeld(member: Member): boolean {
+    return this.isHolding && this.#isElsewhere(member);
+  }
+
   #applyToSelf(update: MemberUpdate): void {
     const { self } = this;
     if (update.state === "alive" || self.state === "left") return;
     if (update.incarnation < self.incarnation) return;
     this.#changes++;
+    this.#news++;
     self.incarnation = Math.min(0xffff_ffff, update.incarnation + 1);
     this.counters.refuted++;
     this.#health.add(1);
@@ -233,9 +263,11 @@ export class Membership {
     member.since = now;
     member.suspicion = new Suspicion(this.#timing, this.size, now, by);
     this.#suspects.add(member);
+    this.#news++;
   }
 
   #acquit(member: Member): void {
+    this.#news++;
     member.state = "alive";
     member.suspicion = undefined;
     this.#suspects.delete(member);
@@ -261,6 +293,7 @@ export class Membership {
     this.#gone.add(member);
     this.queue.add(member.id);
     if (!wasLive) return;
+    this.#news++;
     this.#changes++;
     this.live.delete(member);
     this.#records.drop(member.id);

@@ -17,8 +17,11 @@ export interface StreamRequest {
   readonly key: ClusterKey;
   readonly message: Uint8Array;
   readonly timeoutMs: number;
-  /** Called once, with undefined if no valid response came in time. */
-  done(response: Buffer | undefined): void;
+  /**
+   * Called once, with undefined if no valid response came in time. `refused` says that the machine
+   * refused the connection.
+   */
+  done(response: Buffer | undefined, refused?: boolean): void;
 }
 
 /** Sends a request. Returns a function that ends it early. */
@@ -28,12 +31,12 @@ export function sendRequest({ to, key, message, timeoutMs, done }: StreamRequest
   let hello = Buffer.alloc(0);
   let opener: ChunkOpener | undefined;
   let isDone = false;
-  const finish = (response: Buffer | undefined): void => {
+  const finish = (response: Buffer | undefined, refused = false): void => {
     if (isDone) return;
     isDone = true;
     clearTimeout(timer);
     socket.destroy();
-    done(response);
+    done(response, refused);
   };
   const timer = setTimeout(() => finish(undefined), timeoutMs);
   const take = (bytes: Buffer): void => {
@@ -65,8 +68,9 @@ export function sendRequest({ to, key, message, timeoutMs, done }: StreamRequest
       finish(undefined);
     }
   });
-  // The member that sent the request counts on responses and not on the reasons of failures.
-  socket.on("error", () => finish(undefined));
+  socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+    finish(undefined, code === "ECONNREFUSED");
+  });
   socket.on("close", () => finish(undefined));
   return () => finish(undefined);
 }

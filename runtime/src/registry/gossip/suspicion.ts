@@ -19,7 +19,7 @@ export class Suspicion {
 
   /** @param members the number of members, this one included. */
   constructor(timing: GossipTiming, members: number, now: number, by: string) {
-    const wanted = timing.suspicionFactor - 2;
+    const wanted = timing.confirmations;
     this.#wanted = timing.lifeguard && members - 2 >= wanted ? wanted : 0;
     this.#minMs = suspicionMinMs(timing, members);
     this.#maxMs = timing.suspicionMaxFactor * this.#minMs;
@@ -55,9 +55,14 @@ export class Suspicion {
     this.#remindersLeft--;
   }
 
+  /** Whether enough members suspect it for the shortest time. */
+  get isConfirmed(): boolean {
+    return this.#by.size > this.#wanted;
+  }
+
   /** Counts a confirmation; false if it changes nothing. */
   confirm(by: string): boolean {
-    if (this.#by.size > this.#wanted || this.#by.has(by)) return false;
+    if (this.isConfirmed || this.#by.has(by)) return false;
     this.#by.add(by);
     this.#latest = by;
     return true;

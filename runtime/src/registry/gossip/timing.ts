@@ -6,8 +6,12 @@ export interface GossipTiming {
   readonly timeoutMs: number;
   /** How many members are asked to probe one that does not respond. */
   readonly indirectProbes: number;
-  /** A suspect has at least this many periods, times log10 of the members, to refute. */
-  readonly suspicionFactor: number;
+  /** A suspect has at least this many periods to refute, among up to ten members. */
+  readonly suspicionPeriods: number;
+  /** How many periods more it has for each tenfold number of members. */
+  readonly suspicionGrowth: number;
+  /** How many others have to suspect a member for a suspicion to last no longer than that. */
+  readonly confirmations: number;
   /** An unconfirmed suspicion lasts this many times as long as a confirmed one. */
   readonly suspicionMaxFactor: number;
   /** Time between two rounds of gossip. */
@@ -16,6 +20,8 @@ export interface GossipTiming {
   readonly fanout: number;
   /** An update is sent this many times, times log10 of the members. */
   readonly retransmitFactor: number;
+  /** Time to the first exchange of the whole state; it doubles with each, up to `exchangeMs`. */
+  readonly firstExchangeMs: number;
   /** Time between two exchanges of the whole state with a random member. */
   readonly exchangeMs: number;
   /** Time between two attempts to reach a dead member or a seed. */
@@ -40,11 +46,14 @@ const lan: GossipTiming = {
   periodMs: 500,
   timeoutMs: 250,
   indirectProbes: 3,
-  suspicionFactor: 4,
+  suspicionPeriods: 4,
+  suspicionGrowth: 0.5,
+  confirmations: 2,
   suspicionMaxFactor: 6,
   gossipMs: 200,
   fanout: 3,
   retransmitFactor: 4,
+  firstExchangeMs: 1_000,
   exchangeMs: 30_000,
   redialMs: 10_000,
   rememberDeadMs: 3_600_000,
@@ -61,16 +70,21 @@ export const gossipProfiles: Readonly<Record<GossipProfile, GossipTiming>> = {
     ...lan,
     periodMs: 5_000,
     timeoutMs: 3_000,
-    suspicionFactor: 6,
+    suspicionPeriods: 6,
+    confirmations: 4,
     gossipMs: 500,
     fanout: 4,
     exchangeMs: 60_000,
   },
 };
 
-/** `log10` of the number of members, at least 1: suspicions last longer in large clusters. */
+/**
+ * How long a confirmed suspicion lasts. It grows little with the number of members, because news of
+ * suspicions does not wait for a round of gossip, and each member tells the suspect itself.
+ */
 export function suspicionMinMs(timing: GossipTiming, members: number): number {
-  return timing.suspicionFactor * Math.max(1, Math.log10(Math.max(1, members))) * timing.periodMs;
+  const { suspicionPeriods, suspicionGrowth, periodMs } = timing;
+  return (suspicionPeriods + suspicionGrowth * Math.max(0, Math.log10(members) - 1)) * periodMs;
 }
 
 /** How often an update is sent before the member considers it known. */
