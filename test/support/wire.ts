@@ -6,7 +6,7 @@ import { type FrameHandler, FrameReader } from "../../runtime/src/transport/nati
 import { FrameWriter } from "../../runtime/src/transport/native/frame-writer.ts";
 import { frameType } from "../../runtime/src/transport/native/protocol.ts";
 
-/** One block of docs/wire-protocol.md that is marked as a test vector. */
+/** One block of a document that is marked as a test vector. */
 export interface Vector {
   readonly name: string;
   readonly bytes: Uint8Array;
@@ -16,9 +16,9 @@ export interface Vector {
   readonly meaning: unknown;
 }
 
-/** All test vectors of the protocol's document. */
-export function wireVectors(): readonly Vector[] {
-  const document = readFileSync(new URL("../../docs/wire-protocol.md", import.meta.url), "utf8");
+/** All test vectors of the native protocol's document, or of another one in `docs`. */
+export function wireVectors(file = "wire-protocol.md"): readonly Vector[] {
+  const document = readFileSync(new URL(`../../docs/${file}`, import.meta.url), "utf8");
   return [...document.matchAll(/^```vector (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, body]) => {
     const lines = body!.trimEnd().split("\n");
     const meaning = lines.filter((line) => line.startsWith("=> "));

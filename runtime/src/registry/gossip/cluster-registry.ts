@@ -24,6 +24,8 @@ import type { RefusalKind } from "./stream-server.ts";
 
 const refusals: Readonly<Record<RefusalKind, string>> = {
   malformed: "bytes that are not gossip",
+  laterVersion:
+    "packets of a later version of the protocol, which this one does not understand: all members need the same",
   foreignKey: "packets with a key that this member does not have",
   forged: "packets that are not sealed with the key that they name, or not for this member",
   replayed: "packets for the second time",

@@ -1,8 +1,7 @@
 import type { ClusterKey, Keyring } from "./keyring.ts";
 import { deriveKey } from "./keyring.ts";
+import { isLaterVersion, streamMark } from "./marks.ts";
 
-/** The first byte of both sides of a stream of this version. */
-const streamMark = 0xa8;
 export const randomBytesOfHello = 16;
 /** The client's hello: mark, key, random bytes. */
 export const clientHelloBytes: number = 1 + 4 + randomBytesOfHello;
@@ -33,7 +32,8 @@ export function readClientHello(
   keyring: Keyring,
 ):
   | { readonly key: ClusterKey; readonly random: Buffer }
-  | { readonly refused: "malformed" | "foreignKey" } {
+  | { readonly refused: "malformed" | "laterVersion" | "foreignKey" } {
+  if (isLaterVersion(hello[0], streamMark)) return { refused: "laterVersion" };
   if (hello[0] !== streamMark) return { refused: "malformed" };
   const key = keyring.find(hello.readUInt32BE(1));
   return key === undefined ? { refused: "foreignKey" } : { key, random: hello.subarray(5) };

@@ -2,10 +2,9 @@ import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { ClusterKey, Keyring } from "./keyring.ts";
 import { deriveKey } from "./keyring.ts";
 import { maxDatagramBytes, maxMembers } from "./limits.ts";
+import { datagramMark, isLaterVersion } from "./marks.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
-/** The first byte of a datagram of this version. */
-const datagramMark = 0xa7;
 const headerBytes = 19;
 const tagBytes = 16;
 /** Maximum number of senders whose sequence numbers are remembered. */
@@ -13,7 +12,7 @@ const maxSenders = 2 * maxMembers;
 
 export type OpenedDatagram =
   | { readonly from: string; readonly payload: Buffer }
-  | { readonly refused: "malformed" | "foreignKey" | "forged" | "replayed" };
+  | { readonly refused: "malformed" | "laterVersion" | "foreignKey" | "forged" | "replayed" };
 
 interface Sender {
   readonly window: ReplayWindow;
@@ -60,6 +59,7 @@ export class DatagramSealer {
 
   /** Opens a datagram; checks that need no decryption come first. */
   open(packet: Buffer): OpenedDatagram {
+    if (isLaterVersion(packet[0], datagramMark)) return { refused: "laterVersion" };
     const isSized = packet.length >= headerBytes + tagBytes && packet.length <= maxDatagramBytes;
     if (!isSized || packet[0] !== datagramMark) return { refused: "malformed" };
     const cluster = this.#keyring.find(packet.readUInt32BE(1));

@@ -10,6 +10,8 @@ export interface GossipStats {
   readonly datagrams: number;
   /** Bytes that are not a packet or a message of the protocol. */
   readonly malformed: number;
+  /** Packets and connections of a later version of the protocol. */
+  readonly laterVersion: number;
   /** Packets sealed with a key that this member does not have. */
   readonly foreignKey: number;
   /** Packets that name a key of this member and are not sealed with it, or not for this member. */
@@ -32,6 +34,7 @@ export interface GossipStats {
 export interface PacketCounters {
   datagrams: number;
   malformed: number;
+  laterVersion: number;
   foreignKey: number;
   forged: number;
   replayed: number;
@@ -42,6 +45,7 @@ export function newPacketCounters(): PacketCounters {
   return {
     datagrams: 0,
     malformed: 0,
+    laterVersion: 0,
     foreignKey: 0,
     forged: 0,
     replayed: 0,

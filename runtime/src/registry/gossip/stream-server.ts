@@ -22,7 +22,13 @@ const strangerMs = 3_000;
 /** How long a connection may last, in milliseconds. */
 const connectionMs = 15_000;
 
-export type RefusalKind = "malformed" | "foreignKey" | "forged" | "replayed" | "connections";
+export type RefusalKind =
+  | "malformed"
+  | "laterVersion"
+  | "foreignKey"
+  | "forged"
+  | "replayed"
+  | "connections";
 
 interface Connection {
   readonly socket: Socket;
