@@ -53,7 +53,6 @@ export {
   reservedEventKeys,
   type SubscriptionStats,
 } from "./broker/broker.ts";
-export { closeForCaller } from "./broker/close-for-caller.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
 export { cursorNumber, originalOf, readDeadLetter } from "./broker/dead-letter-record.ts";
 export {
@@ -69,15 +68,16 @@ export {
   checkDescription,
   checkTopic,
   type EventRecord,
-  eventRecord,
   tooLarge,
   withCancellation,
 } from "./broker/event.ts";
+export { noKey, partitionOf, partitions } from "./broker/key-partition.ts";
 export {
-  type DeliveryHost,
-  defaultCloseGraceMs,
-  LocalSubscription,
-} from "./broker/local-subscription.ts";
+  LinkedBroker,
+  type LinkedBrokerOptions,
+  linkedBrokerKinds,
+} from "./broker/linked-broker.ts";
+export { LocalSubscription } from "./broker/local-subscription.ts";
 export { deadLetterListKinds, subscribeKinds } from "./broker/option-kinds.ts";
 export type { ServerCall } from "./call/call.ts";
 export { ConnectionPeer } from "./call/connection-peer.ts";

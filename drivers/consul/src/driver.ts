@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
@@ -6,10 +5,10 @@ import {
   durationText,
   omitUndefined,
   readParameters,
+  readPemFiles,
 } from "@micro-es/runtime/driver";
 import { consulSource } from "./config/source.ts";
 import { ConsulLink } from "./link/link.ts";
-import type { ConsulTlsOptions } from "./link/options.ts";
 import { consulRegistry } from "./registry/registry.ts";
 import { consulSync } from "./sync/sync.ts";
 
@@ -49,7 +48,7 @@ export const consul: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
+      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
     });
     const fleet = url.path.replace(/^\/|\/$/g, "") || "micro";
     const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;
@@ -62,17 +61,6 @@ export const consul: Driver = {
   },
 };
 
-function read(files: { readonly [K in keyof ConsulTlsOptions]?: string }): ConsulTlsOptions {
-  const contents = Object.entries(files).map(([name, path]) => {
-    try {
-      return [name, readFileSync(path, "utf8")];
-    } catch (cause) {
-      throw invalid(`cannot read the file of ${name}: ${(cause as Error).message}`, cause);
-    }
-  });
-  return Object.fromEntries(contents);
-}
-
-function invalid(message: string, cause?: unknown): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed", cause });
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
@@ -7,10 +6,10 @@ import {
   durationText,
   omitUndefined,
   readParameters,
+  readPemFiles,
 } from "@micro-es/runtime/driver";
 import { etcdSource } from "./config/source.ts";
 import { EtcdLink } from "./link/link.ts";
-import type { EtcdTlsOptions } from "./link/options.ts";
 import { etcdRegistry } from "./registry/registry.ts";
 import { etcdStore } from "./store/store.ts";
 import { etcdSync } from "./sync/sync.ts";
@@ -48,7 +47,7 @@ export const etcd: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
+      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
     });
     const fleet = url.path.replace(/\/$/, "") || "/micro";
     const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;
@@ -67,17 +66,6 @@ function endpointsOf({ hosts }: BackendUrl, scheme: string): readonly string[] |
   return hosts.map((host) => `${scheme}://${host}`);
 }
 
-function read(files: { readonly [K in keyof EtcdTlsOptions]?: string }): EtcdTlsOptions {
-  const contents = Object.entries(files).map(([name, path]) => {
-    try {
-      return [name, readFileSync(path, "utf8")];
-    } catch (cause) {
-      throw invalid(`cannot read the file of ${name}: ${(cause as Error).message}`, cause);
-    }
-  });
-  return Object.fromEntries(contents);
-}
-
-function invalid(message: string, cause?: unknown): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed", cause });
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
@@ -6,10 +5,10 @@ import {
   durationText,
   omitUndefined,
   readParameters,
+  readPemFiles,
 } from "@micro-es/runtime/driver";
 import { zooKeeperSource } from "./config/source.ts";
 import { ZooKeeperLink } from "./link/link.ts";
-import type { ZooKeeperTlsOptions } from "./link/options.ts";
 import { zooKeeperRegistry } from "./registry/registry.ts";
 import { zooKeeperSync } from "./sync/sync.ts";
 
@@ -49,7 +48,7 @@ export const zookeeper: Driver = {
         sessionTimeoutMs: sessionTimeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
+      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
     });
     const path = url.path.replace(/\/$/, "");
     const fleet = path || "/micro";
@@ -64,17 +63,6 @@ export const zookeeper: Driver = {
   },
 };
 
-function read(files: { readonly [K in keyof ZooKeeperTlsOptions]?: string }): ZooKeeperTlsOptions {
-  const contents = Object.entries(files).map(([name, path]) => {
-    try {
-      return [name, readFileSync(path, "utf8")];
-    } catch (cause) {
-      throw invalid(`cannot read the file of ${name}: ${(cause as Error).message}`, cause);
-    }
-  });
-  return Object.fromEntries(contents);
-}
-
-function invalid(message: string, cause?: unknown): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed", cause });
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -16,7 +16,9 @@ import {
   durationMs,
   type EventRecord,
   LocalSubscription,
+  noKey,
   oneOf,
+  partitions,
   subscribeKinds,
   text,
 } from "@micro-es/runtime/driver";
@@ -25,7 +27,7 @@ import { replicas } from "../../link/option-kinds.ts";
 import { checkBucketName, encodeToken } from "../../link/token.ts";
 import { EventDriver, type EventDriverOptions, eventDriverKinds } from "../event-driver.ts";
 import { checkSubject, defaultMaxNatsEventBytes } from "../message.ts";
-import { EventStream, noKey, partitions, week } from "./event-stream.ts";
+import { EventStream, week } from "./event-stream.ts";
 import { HandlingCounts } from "./handling-counts.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
 import { StreamDeadLetters } from "./stream-dead-letters.ts";

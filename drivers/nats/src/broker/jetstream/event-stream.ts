@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { partitionOf } from "@micro-es/runtime/driver";
 import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from "nats";
 import { isNotFound, natsFailure } from "../../link/failure.ts";
 import type { NatsLink } from "../../link/link.ts";
@@ -13,14 +13,6 @@ export interface NewStreamOptions {
 
 /** How long a new stream keeps events by default, in milliseconds: a week. */
 export const week: number = 7 * 24 * 3_600_000;
-
-/** The last part of the subject of events without a key. */
-export const noKey = "none";
-/**
- * The last parts of the subjects of events with a key. Their number must never change: a key always
- * maps to the same one.
- */
-export const partitions: readonly string[] = Array.from({ length: 16 }, (_, index) => `k${index}`);
 
 /** The stream that stores events; it is created with its first use. */
 export class EventStream {
@@ -40,13 +32,13 @@ export class EventStream {
     this.#options = options;
   }
 
-  /** @param part the partition, {@link noKey}, or `*` for all of them */
+  /** @param part the partition, `none`, or `*` for all of them */
   subject(topic: string, part: string): string {
     return `${this.prefix}.${topic}.${part}`;
   }
 
   subjectOfKey(topic: string, key: string | undefined): string {
-    return this.subject(topic, partOf(key));
+    return this.subject(topic, partitionOf(key));
   }
 
   /** Creates the stream if it does not exist. */
@@ -101,10 +93,4 @@ export class EventStream {
       });
     }
   }
-}
-
-function partOf(key: string | undefined): string {
-  if (key === undefined) return noKey;
-  const [first = 0] = createHash("sha256").update(key).digest();
-  return partitions[first % partitions.length] ?? noKey;
 }
