@@ -195,6 +195,14 @@ const redis = project("redis", {
   hookTimeout: 60_000,
 });
 
+/** The tests against one RabbitMQ, which is slow to start; `RABBITMQ_SERVER` chooses another. */
+const rabbitmq = project("rabbitmq", {
+  include: ["drivers/rabbitmq/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 20_000, interval: 20 } },
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -208,6 +216,7 @@ export default defineConfig({
       ...consulProjects(),
       dns,
       ...zooKeeperProjects(),
+      rabbitmq,
       redis,
       postgresProject(),
     ],

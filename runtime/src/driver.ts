@@ -53,6 +53,7 @@ export {
   reservedEventKeys,
   type SubscriptionStats,
 } from "./broker/broker.ts";
+export { closeForCaller } from "./broker/close-for-caller.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
 export { cursorNumber, originalOf, readDeadLetter } from "./broker/dead-letter-record.ts";
 export {
@@ -68,6 +69,7 @@ export {
   checkDescription,
   checkTopic,
   type EventRecord,
+  eventRecord,
   tooLarge,
   withCancellation,
 } from "./broker/event.ts";
@@ -77,7 +79,11 @@ export {
   type LinkedBrokerOptions,
   linkedBrokerKinds,
 } from "./broker/linked-broker.ts";
-export { LocalSubscription } from "./broker/local-subscription.ts";
+export {
+  type DeliveryHost,
+  defaultCloseGraceMs,
+  LocalSubscription,
+} from "./broker/local-subscription.ts";
 export { deadLetterListKinds, subscribeKinds } from "./broker/option-kinds.ts";
 export type { ServerCall } from "./call/call.ts";
 export { ConnectionPeer } from "./call/connection-peer.ts";

@@ -91,7 +91,11 @@ test.each(installed)("%s at %s has %s", async (name, urls, has) => {
 });
 
 /** What the README's table of interfaces calls a driver, where that is not its scheme. */
-const readmeNames: Readonly<Record<string, string>> = { http: "go-micro's HTTP", tcp: "TCP" };
+const readmeNames: Readonly<Record<string, string>> = {
+  http: "go-micro's HTTP",
+  tcp: "TCP",
+  amqp: "RabbitMQ",
+};
 
 describe("README's table of interfaces names each driver in the rows of the parts that it has", () => {
   const readme = readFileSync(join(root, "README.md"), "utf8");

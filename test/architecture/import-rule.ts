@@ -199,6 +199,19 @@ export const rooms: readonly Room[] = [
     packages: runtimeForDrivers,
   },
   {
+    folder: "drivers/rabbitmq/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, amqplib: [""] },
+  },
+  {
+    folder: "drivers/rabbitmq/src",
+    layer: 13,
+    wires: true,
+    implementations: ["broker"],
+    packages: { ...runtimeForDrivers, amqplib: [""] },
+  },
+  {
     folder: "drivers/zookeeper/src/wire",
     layer: 12,
     open: "all",

@@ -17,6 +17,7 @@ import {
   natsTransport,
 } from "@micro-es/nats";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
+import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker, redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
   envSource,
@@ -70,6 +71,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "httpBroker()": httpBroker({ registry }),
   "natsBroker()": natsBroker(),
   "jetstreamBroker()": jetstreamBroker(),
+  "rabbitmqBroker()": rabbitmqBroker(),
   "redisBroker()": redisBroker(),
   "memoryStore()": memoryStore(),
   "fileStore()": fileStore({ path: folder }),

@@ -89,6 +89,7 @@ export const bench: Command = {
         "drivers/consul",
         "drivers/dns",
         "drivers/zookeeper",
+        "drivers/rabbitmq",
         "drivers/redis",
         "drivers/postgres",
         "cli",

@@ -22,6 +22,7 @@ const packages = [
   "drivers/consul",
   "drivers/dns",
   "drivers/zookeeper",
+  "drivers/rabbitmq",
   "drivers/redis",
   "drivers/postgres",
   "cli",

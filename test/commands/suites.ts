@@ -49,6 +49,7 @@ export const suites: readonly Suite[] = [
       "drivers/consul",
       "drivers/dns",
       "drivers/zookeeper",
+      "drivers/rabbitmq",
       "drivers/redis",
       "drivers/postgres",
       "cli",
@@ -62,6 +63,7 @@ export const suites: readonly Suite[] = [
   { name: "consul", runs: { project: "consul*" }, from: "ci" },
   { name: "dns", runs: { project: "dns" }, from: "ci" },
   { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
+  { name: "rabbitmq", runs: { project: "rabbitmq" }, from: "ci" },
   { name: "redis", runs: { project: "redis" }, from: "ci" },
   { name: "postgres", runs: { project: "postgres*" }, from: "ci" },
   // The longest first, so that none of them runs alone in the end.

@@ -32,6 +32,7 @@ const libraries = [
   "@micro-es/consul",
   "@micro-es/dns",
   "@micro-es/zookeeper",
+  "@micro-es/rabbitmq",
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/contract",

@@ -21,6 +21,7 @@ const published = [
   "@micro-es/consul",
   "@micro-es/dns",
   "@micro-es/zookeeper",
+  "@micro-es/rabbitmq",
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/cli",

@@ -215,7 +215,8 @@ export const environmentVariables: EnvironmentVariables = {
   startTimeout: {
     name: "MICRO_START_TIMEOUT",
     sets: "time that the first use of a backend waits for it; `0s` does not wait",
-    fallback: "the driver's, `30s` for NATS, etcd, Consul, ZooKeeper, Redis, PostgreSQL and DNS",
+    fallback:
+      "the driver's, `30s` for NATS, etcd, Consul, ZooKeeper, Redis, PostgreSQL, DNS and RabbitMQ",
     ...durationText,
   },
   selector: {

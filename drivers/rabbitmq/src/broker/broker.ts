@@ -1,0 +1,236 @@
+import type {
+  Broker,
+  EventHandler,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
+} from "@micro-es/runtime";
+import {
+  type BrokerGuarantees,
+  checkOptions,
+  DeliveryQueue,
+  type DeliverySettings,
+  defaultMaxPendingBytes,
+  deliverySettings,
+  type EventRecord,
+  LinkedBroker,
+  type LinkedBrokerOptions,
+  LocalSubscription,
+  linkedBrokerKinds,
+  noKey,
+  type OptionKind,
+  oneOf,
+  partitions,
+} from "@micro-es/runtime/driver";
+import type { ConfirmChannel } from "amqplib";
+import { rabbitMqFailure, unavailable } from "../link/failure.ts";
+import { RabbitMqLink } from "../link/link.ts";
+import { rabbitMqPartKinds } from "../link/options.ts";
+import type { RabbitMqPartOptions } from "../link/part.ts";
+import { encodeProperties, type PastHandlings } from "./message.ts";
+import { ConfirmPublisher } from "./publisher.ts";
+import { QueueConsumer } from "./queue-consumer.ts";
+import {
+  deadLetterKey,
+  deadLetterStream,
+  declareExchange,
+  declareQueue,
+  groupQueue,
+  loneQueue,
+  type QueuePlan,
+  routingKey,
+} from "./topology.ts";
+
+/** Options of {@link rabbitmqBroker}. */
+export type RabbitMqBrokerOptions = RabbitMqPartOptions &
+  LinkedBrokerOptions & {
+    /**
+     * `key` preserves the order of events with the same key across all members of a queue group,
+     * including redeliveries: keys map to 16 partitions, each of which has one event handled at a
+     * time. It costs 17 queues per group. All members of a group must use the same value. Default
+     * `none`.
+     */
+    readonly ordering?: "none" | "key";
+    /**
+     * The exchange that events are published to; created if it does not exist. Names of queues
+     * begin with it, so that fleets of one virtual host are separate. Default `micro.events`.
+     */
+    readonly exchange?: string;
+  };
+
+const defaultExchange = "micro.events";
+/** A larger body makes RabbitMQ 4 close the channel from 16 MiB on. */
+const defaultMaxEventBytes = 4 * 1024 * 1024;
+/** RabbitMQ's documentation names this as the largest prefetch of a quorum queue. */
+const maxPrefetch = 2_000;
+
+const exchangeKind: OptionKind = {
+  words: 'a name of 1 to 127 of A-Z, a-z, 0-9, ".", "_" and "-", such as "micro.events"',
+  accepts: (value) => typeof value === "string" && /^[A-Za-z0-9._-]{1,127}$/.test(value),
+};
+
+/**
+ * A broker on RabbitMQ 3.10 or later: at least once. Publishing resolves when RabbitMQ confirms
+ * that every queue has the event on disk. A queue group is a quorum queue, which keeps its events
+ * while the group has no members; a subscription without a queue group has a queue of its own, from
+ * when it starts until it closes or its process is away for five minutes. A failed handling is
+ * retried here; the events of a process that dies are redelivered elsewhere at once.
+ *
+ * Events of 64 MiB may wait for their confirmation; publishing more is `resource_exhausted`.
+ *
+ * @example
+ * ```ts
+ * import { rabbitmqBroker } from "@micro-es/rabbitmq";
+ * import { createService } from "@micro-es/runtime";
+ *
+ * const broker = rabbitmqBroker({ servers: "127.0.0.1:5672" });
+ * const service = createService({ name: "stats", broker });
+ * ```
+ */
+export function rabbitmqBroker(options: RabbitMqBrokerOptions = {}): Broker {
+  checkOptions("rabbitmqBroker", options, {
+    ...rabbitMqPartKinds,
+    ...linkedBrokerKinds,
+    ordering: oneOf("none", "key"),
+    exchange: exchangeKind,
+  });
+  return new RabbitMqBroker(options);
+}
+
+class RabbitMqBroker
+  extends LinkedBroker<RabbitMqLink, readonly QueueConsumer[]>
+  implements Broker
+{
+  readonly name = "rabbitmq";
+  readonly keepsEvents = true;
+  readonly keepsDeadLetters = true;
+  readonly guarantees: BrokerGuarantees;
+  readonly #exchange: string;
+  readonly #publisher: ConfirmPublisher;
+
+  constructor(options: RabbitMqBrokerOptions) {
+    super(options.link, () => new RabbitMqLink(options), options);
+    const { ordering = "none", exchange = defaultExchange } = options;
+    this.#exchange = exchange;
+    this.#publisher = new ConfirmPublisher(this.link, (channel) =>
+      declareExchange(channel, exchange),
+    );
+    this.guarantees = {
+      delivery: "at-least-once",
+      ordering,
+      durability: "process-crash",
+      queueGroups: true,
+      redelivery: true,
+      deadLetter: true,
+      overflow: "block",
+      replay: false,
+      maxEventBytes: options.maxEventBytes ?? defaultMaxEventBytes,
+    };
+  }
+
+  async subscribe(
+    topic: string,
+    handler: EventHandler,
+    options: SubscribeOptions = {},
+  ): Promise<Subscription> {
+    const what = `subscribe to ${topic}`;
+    this.check(what, options.signal);
+    const settings = deliverySettings(topic, options);
+    const consumers = this.#queuesOf(topic, settings).map(
+      (plan) =>
+        new QueueConsumer({
+          link: this.link,
+          exchange: this.#exchange,
+          plan,
+          topic,
+          maxEventBytes: this.guarantees.maxEventBytes,
+          settings,
+          logger: this.logger,
+          copy: (queue, record, past) => this.#copy(queue, record, past),
+        }),
+    );
+    const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes);
+    const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
+    this.sources.set(subscription, consumers);
+    subscription.closeOn(options.signal);
+    const setUp = async () => {
+      await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
+    };
+    return this.established(what, subscription, setUp(), options.signal);
+  }
+
+  async detach(subscription: LocalSubscription): Promise<void> {
+    const consumers = this.sources.get(subscription) ?? [];
+    await Promise.all(consumers.map((consumer) => consumer.stop()));
+  }
+
+  override async forget(subscription: LocalSubscription): Promise<void> {
+    const consumers = this.sources.get(subscription) ?? [];
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+    super.forget(subscription);
+  }
+
+  override publishDeadLetter(record: EventRecord): Promise<void> {
+    const outgoing = {
+      ...this.#outgoing(record),
+      // The stream gets it by this key, and the subscribers of its topic by theirs.
+      properties: { ...encodeProperties(record), BCC: [deadLetterKey] },
+      mandatory: true,
+      declare: this.#declareDeadLetters,
+    };
+    return this.#publisher.send(outgoing, {}, false);
+  }
+
+  protected override send(record: EventRecord, options: PublishOptions): Promise<void> {
+    return this.#publisher.send(this.#outgoing(record), options, true);
+  }
+
+  protected override failure(error: unknown, what: string): Error {
+    return rabbitMqFailure(error, what);
+  }
+
+  protected override async end(): Promise<void> {
+    await super.end();
+    await this.#publisher.close();
+  }
+
+  #outgoing(record: EventRecord) {
+    return {
+      exchange: this.#exchange,
+      routingKey: routingKey(record.topic, record.key),
+      body: record.body,
+      properties: encodeProperties(record),
+      what: `publish on ${record.topic}`,
+    };
+  }
+
+  #queuesOf(topic: string, settings: DeliverySettings): readonly QueuePlan[] {
+    const { queue, maxInFlight, maxPending } = settings;
+    const prefetch = Math.min(maxInFlight, maxPending, maxPrefetch);
+    if (queue === undefined) return [loneQueue(this.#exchange, topic, prefetch)];
+    const parts = this.guarantees.ordering === "key" ? [noKey, ...partitions] : ["*"];
+    return parts.map((part) => groupQueue(this.#exchange, queue, topic, part, prefetch));
+  }
+
+  readonly #declareDeadLetters = async (channel: ConfirmChannel): Promise<void> => {
+    const plan = { ...deadLetterStream(this.#exchange), binding: deadLetterKey };
+    await declareQueue(channel, this.#exchange, plan);
+  };
+
+  /** Puts an event with its handlings at the end of a queue, unless that would take long. */
+  async #copy(queue: string, record: EventRecord, past: PastHandlings): Promise<void> {
+    const { publishing } = this.link;
+    if (publishing.failure !== undefined || publishing.blocked !== undefined) {
+      throw unavailable(`cannot return an event to ${queue}`);
+    }
+    const outgoing = {
+      exchange: "",
+      routingKey: queue,
+      body: record.body,
+      properties: encodeProperties(record, past),
+      what: `return an event to ${queue}`,
+      mandatory: true,
+    };
+    await this.#publisher.send(outgoing, {}, false);
+  }
+}
