@@ -23,6 +23,7 @@ export { Metadata, type MetadataInit } from "./base/metadata.ts";
 export {
   type Broker,
   type EventHandler,
+  type EventPublisher,
   EventRejected,
   type IncomingEvent,
   type PublishOptions,

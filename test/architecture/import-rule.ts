@@ -253,7 +253,7 @@ export const rooms: readonly Room[] = [
     folder: "drivers/postgres/src",
     layer: 13,
     wires: true,
-    implementations: ["store", "sync"],
+    implementations: ["store", "sync", "outbox"],
     packages: runtimeForDrivers,
   },
 ];

@@ -1,6 +1,7 @@
 import { checkOptions } from "@micro-es/runtime/driver";
 import { defaultSchema, postgresKinds } from "./link/options.ts";
 import { tablesText } from "./link/tables.ts";
+import { outboxTables } from "./outbox/tables.ts";
 import { storeTables } from "./store/tables.ts";
 import { syncTables } from "./sync/tables.ts";
 
@@ -11,5 +12,5 @@ import { syncTables } from "./sync/tables.ts";
  */
 export function postgresTables(options: { readonly schema?: string } = {}): string {
   checkOptions("postgresTables", options, { schema: postgresKinds.schema });
-  return tablesText(options.schema ?? defaultSchema, [storeTables, syncTables]);
+  return tablesText(options.schema ?? defaultSchema, [storeTables, syncTables, outboxTables]);
 }

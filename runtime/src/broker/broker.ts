@@ -219,8 +219,18 @@ export interface EventEntrance {
   readonly verify?: "required" | "optional" | false | undefined;
 }
 
+/** Accepts events: a broker, or an outbox within a transaction. */
+export interface EventPublisher {
+  /**
+   * Resolves when the event is as safe as the guarantees promise.
+   * @throws MicroError `invalid_argument` for a topic or an event that is not allowed,
+   * `resource_exhausted` for one that is too large, `unavailable` when the broker cannot accept it.
+   */
+  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void>;
+}
+
 /** Publishes events to topics and delivers them to subscribers. */
-export interface Broker extends Backend {
+export interface Broker extends Backend, EventPublisher {
   readonly guarantees: BrokerGuarantees;
   /**
    * Absent for brokers with a server in between, and within one process. A service with auth does
@@ -230,12 +240,6 @@ export interface Broker extends Backend {
   readonly entrance?: EventEntrance;
   /** The events on dead letter topics; absent if the broker does not keep events after delivery. */
   readonly deadLetters?: DeadLetters;
-  /**
-   * Resolves when the event is as safe as the guarantees promise.
-   * @throws MicroError `invalid_argument` for a topic or an event that is not allowed,
-   * `resource_exhausted` for one that is too large, `unavailable` when the broker cannot accept it.
-   */
-  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void>;
   /**
    * Resolves when the subscription is active: events published after that are delivered.
    * @throws MicroError `invalid_argument` for a topic or queue that is not allowed; `unimplemented`

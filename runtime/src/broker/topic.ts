@@ -10,6 +10,7 @@ import { decodeWithin, defaultMaxElements } from "../codec/message-elements.ts";
 import { copyOf } from "../codec/wire/slab.ts";
 import {
   type Broker,
+  type EventPublisher,
   EventRejected,
   type IncomingEvent,
   type PublishOptions,
@@ -42,10 +43,11 @@ export interface TopicDefinition<M, I> {
 export interface Topic<M, I = M> extends TopicDefinition<M, I> {
   /**
    * Publishes a message.
+   * @param publisher a broker, or an outbox within a transaction.
    * @throws MicroError as {@link Broker.publish} does; `invalid_argument` when the message does not
    * match its type.
    */
-  publish(broker: Broker, message: I, options?: TopicPublishOptions): Promise<void>;
+  publish(publisher: EventPublisher, message: I, options?: TopicPublishOptions): Promise<void>;
   /**
    * Handles each message. An event whose bytes do not decode never reaches the handler: it is
    * rejected, which is counted, and kept on the subscription's dead letter topic if there is one.
@@ -69,8 +71,8 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
   const { name, codec, key, digest } = definition;
   return {
     ...definition,
-    publish(broker, message, options) {
-      return publish(broker, message, options);
+    publish(publisher, message, options) {
+      return publish(publisher, message, options);
     },
     subscribe(broker, handler, options) {
       if (digest !== undefined) declareSchema(broker, "subscribes", name, digest);
@@ -84,7 +86,7 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
   };
 
   function publish(
-    broker: Broker,
+    publisher: EventPublisher,
     message: I,
     options: TopicPublishOptions | undefined,
   ): Promise<void> {
@@ -104,7 +106,7 @@ export function createTopic<M, I>(definition: TopicDefinition<M, I>): Topic<M, I
     } catch (reason) {
       return Promise.reject(reason);
     }
-    return broker.publish(name, event, options);
+    return publisher.publish(name, event, options);
   }
 
   function deliver(

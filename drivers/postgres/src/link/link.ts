@@ -154,8 +154,8 @@ export class PostgresLink extends Closable {
   }
 
   /** A connection that one part uses alone, and closes. */
-  async session(what: string): Promise<Session> {
-    await this.#untilConnected(what, undefined);
+  async session(what: string, signal?: AbortSignal): Promise<Session> {
+    await this.#untilConnected(what, signal);
     const session = await this.#connect(this.#current());
     if (this.isClosing) {
       session.destroy();

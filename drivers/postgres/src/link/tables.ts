@@ -133,6 +133,11 @@ export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** The name of a schema that is quoted; its characters need no quotes. */
+export function nameIn(schema: string): string {
+  return schema.slice(1, -1);
+}
+
 /** The channel on which the processes of a part wake each other. */
 export function channelOf(schema: string, part: string): string {
   const hash = createHash("sha256").update(`${schema}.${part}`).digest("hex");

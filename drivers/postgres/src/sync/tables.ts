@@ -1,9 +1,4 @@
-import { channelOf, type PartTables } from "../link/tables.ts";
-
-/** The name of the schema in a quoted one. */
-function nameOf(schema: string): string {
-  return schema.slice(1, -1);
-}
+import { channelOf, nameIn, type PartTables } from "../link/tables.ts";
 
 /*
  * As in the store, a revision is drawn while the row of its key is locked.
@@ -48,7 +43,7 @@ begin
   delete from ${schema}.leases l where l.key = p_key and l.revision = p_if;
   deleted := found;
   if deleted then
-    perform pg_notify('${channelOf(nameOf(schema), "sync")}', encode(p_key, 'hex'));
+    perform pg_notify('${channelOf(nameIn(schema), "sync")}', encode(p_key, 'hex'));
   end if;
 end $$;
 `,
