@@ -49,6 +49,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    postgres: {
+      summary: "break a real PostgreSQL while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["postgres"],
+      options,
+      operands,
+    },
     zookeeper: {
       summary: "break a real ZooKeeper while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

@@ -14,6 +14,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   gossip: () => import("./gossip/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
+  postgres: () => import("./postgres/suite.ts"),
   zookeeper: () => import("./zookeeper/suite.ts"),
 };
 const words = process.argv.slice(2);

@@ -1,7 +1,8 @@
-import { type ChildProcess, execFileSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync } from "node:child_process";
 import { chmodSync, chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { freePorts } from "@micro-es/test-support/free-ports";
 import { memoryFolder, ServerProcess } from "@micro-es/test-support/server-process";
 import pg from "pg";
@@ -50,6 +51,8 @@ export interface PostgresServerOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf instead of one that lets everyone in. */
   readonly access?: readonly string[];
+  /** Lines of pg_ident.conf. */
+  readonly maps?: readonly string[];
 }
 
 /** The user that runs servers where this process is root, which PostgreSQL refuses to be run by. */
@@ -73,7 +76,7 @@ export function giveToAccount(...paths: readonly string[]): void {
 }
 
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
-  const { settings = {}, files = {}, access } = options;
+  const { settings = {}, files = {}, access, maps } = options;
   const [port = 0] = await freePorts(1);
   const programs = found?.path ?? "";
   const given = {
@@ -103,7 +106,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const data = dataOf(directory);
   const create = ["-D", data, "-U", account, "--auth=trust", "--no-sync", "-E", "UTF8"];
   const [path, flags] = asAccount(join(programs, "initdb"), [...create, "--locale=C"]);
-  execFileSync(path, flags, { stdio: ["ignore", "ignore", "pipe"], cwd: directory });
+  // It takes seconds, in which others in this process have locks to renew.
+  await promisify(execFile)(path, flags, { cwd: directory });
   for (const [name, content] of Object.entries(files)) {
     const file = join(data, name);
     writeFileSync(file, content);
@@ -111,6 +115,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     giveToAccount(file);
   }
   if (access !== undefined) writeFileSync(join(data, "pg_hba.conf"), `${access.join("\n")}\n`);
+  if (maps !== undefined) writeFileSync(join(data, "pg_ident.conf"), `${maps.join("\n")}\n`);
   const place = { host: "127.0.0.1", port, user: account, database: account };
   const started: PostgresServer = {
     address: `127.0.0.1:${port}`,

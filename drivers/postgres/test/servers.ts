@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /** A PostgreSQL that tests can start. */
@@ -21,6 +21,11 @@ export function postgresPrograms(): readonly PostgresProgram[] {
     const version = /\(PostgreSQL\) (\S+)/.exec(stdout ?? "")?.[1];
     return version === undefined ? [] : [{ path, version }];
   });
+}
+
+/** The file of pgbouncer; undefined where it is not installed. */
+export function poolerPath(): string | undefined {
+  return ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => existsSync(path));
 }
 
 function systemFolders(): readonly string[] {

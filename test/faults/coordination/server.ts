@@ -1,6 +1,7 @@
 import { consulSync } from "@micro-es/consul";
 import { etcdStore, etcdSync } from "@micro-es/etcd";
 import { natsStore, natsSync } from "@micro-es/nats";
+import { postgresStore, postgresSync } from "@micro-es/postgres";
 import type { Store, Sync } from "@micro-es/runtime";
 import { zooKeeperSync } from "@micro-es/zookeeper";
 import { consulRecords } from "../consul/records.ts";
@@ -41,6 +42,8 @@ interface Backend {
 /** Scenarios share their process and the machine, so that responses may take long. */
 const timeoutMs = 20_000;
 
+const superuser = { user: "postgres", database: "postgres" };
+
 /** By the scheme of a URL; `server` is what follows it. */
 const backends: Readonly<Record<string, Backend>> = {
   consul: {
@@ -54,6 +57,10 @@ const backends: Readonly<Record<string, Backend>> = {
   nats: {
     sync: (url) => natsSync({ servers: url }),
     records: (url) => natsStore({ servers: url }),
+  },
+  postgres: {
+    sync: (_url, server) => postgresSync({ ...superuser, servers: server, timeoutMs }),
+    records: (_url, server) => postgresStore({ ...superuser, servers: server, timeoutMs }),
   },
   zookeeper: {
     sync: (_url, server) => zooKeeperSync({ servers: server, timeoutMs }),

@@ -44,6 +44,8 @@ export class Session {
   readonly #timeoutMs: number;
   readonly #endListeners = new Set<() => void>();
   #isOpen = true;
+  /** The last statement asked for: `pg` takes one at a time. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(client: pg.Client, socket: Socket, timeoutMs: number, isPooled: boolean) {
     this.#client = client;
@@ -117,14 +119,20 @@ export class Session {
   }
 
   /**
-   * Runs a statement.
+   * Runs a statement, after those that were asked for before.
    * @throws an error of PostgreSQL, ConnectionLost or ResponseLate, for `postgresFailure`.
    */
-  async query(
+  query(
     text: string,
     values: readonly Value[] = [],
     timeoutMs: number = this.#timeoutMs,
   ): Promise<readonly Row[]> {
+    const running = this.#last.then(() => this.#run(text, values, timeoutMs));
+    this.#last = running.catch(() => {});
+    return running;
+  }
+
+  async #run(text: string, values: readonly Value[], timeoutMs: number): Promise<readonly Row[]> {
     if (!this.#isOpen) throw new ConnectionLost("the connection to PostgreSQL is lost");
     let isLate = false;
     const timer = setTimeout(() => {
