@@ -22,24 +22,15 @@ import {
   oneOf,
   partitions,
 } from "@micro-es/runtime/driver";
-import type { ConfirmChannel } from "amqplib";
 import { rabbitMqFailure, unavailable } from "../link/failure.ts";
 import { RabbitMqLink } from "../link/link.ts";
 import { rabbitMqPartKinds } from "../link/options.ts";
 import type { RabbitMqPartOptions } from "../link/part.ts";
+import { StreamDeadLetters } from "./dead-letters.ts";
 import { encodeProperties, type PastHandlings } from "./message.ts";
 import { ConfirmPublisher } from "./publisher.ts";
 import { QueueConsumer } from "./queue-consumer.ts";
-import {
-  deadLetterKey,
-  deadLetterStream,
-  declareExchange,
-  declareQueue,
-  groupQueue,
-  loneQueue,
-  type QueuePlan,
-  routingKey,
-} from "./topology.ts";
+import { declareExchange, groupQueue, loneQueue, type QueuePlan, routingKey } from "./topology.ts";
 
 /** Options of {@link rabbitmqBroker}. */
 export type RabbitMqBrokerOptions = RabbitMqPartOptions &
@@ -107,6 +98,7 @@ class RabbitMqBroker
   readonly guarantees: BrokerGuarantees;
   readonly #exchange: string;
   readonly #publisher: ConfirmPublisher;
+  readonly deadLetters: StreamDeadLetters;
 
   constructor(options: RabbitMqBrokerOptions) {
     super(options.link, () => new RabbitMqLink(options), options);
@@ -115,6 +107,15 @@ class RabbitMqBroker
     this.#publisher = new ConfirmPublisher(this.link, (channel) =>
       declareExchange(channel, exchange),
     );
+    const maxEventBytes = options.maxEventBytes ?? defaultMaxEventBytes;
+    this.deadLetters = new StreamDeadLetters({
+      link: this.link,
+      exchange,
+      publisher: this.#publisher,
+      maxEventBytes,
+      check: (what, signal) => this.check(what, signal),
+      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+    });
     this.guarantees = {
       delivery: "at-least-once",
       ordering,
@@ -124,7 +125,7 @@ class RabbitMqBroker
       deadLetter: true,
       overflow: "block",
       replay: false,
-      maxEventBytes: options.maxEventBytes ?? defaultMaxEventBytes,
+      maxEventBytes,
     };
   }
 
@@ -171,14 +172,7 @@ class RabbitMqBroker
   }
 
   override publishDeadLetter(record: EventRecord): Promise<void> {
-    const outgoing = {
-      ...this.#outgoing(record),
-      // The stream gets it by this key, and the subscribers of its topic by theirs.
-      properties: { ...encodeProperties(record), BCC: [deadLetterKey] },
-      mandatory: true,
-      declare: this.#declareDeadLetters,
-    };
-    return this.#publisher.send(outgoing, {}, false);
+    return this.deadLetters.keep(record);
   }
 
   protected override send(record: EventRecord, options: PublishOptions): Promise<void> {
@@ -211,11 +205,6 @@ class RabbitMqBroker
     const parts = this.guarantees.ordering === "key" ? [noKey, ...partitions] : ["*"];
     return parts.map((part) => groupQueue(this.#exchange, queue, topic, part, prefetch));
   }
-
-  readonly #declareDeadLetters = async (channel: ConfirmChannel): Promise<void> => {
-    const plan = { ...deadLetterStream(this.#exchange), binding: deadLetterKey };
-    await declareQueue(channel, this.#exchange, plan);
-  };
 
   /** Puts an event with its handlings at the end of a queue, unless that would take long. */
   async #copy(queue: string, record: EventRecord, past: PastHandlings): Promise<void> {

@@ -29,10 +29,23 @@ const attemptsHeader = "Micro-Attempts";
 /** Header of an event that a member returned while its dead letter could not be published. */
 const reasonHeader = "Micro-Reason";
 
+/** Headers of messages in the stream of dead letters. */
+export const deadLetterHeaders = {
+  /** The topic of a dead letter; a routing key may be a hash of it. */
+  topic: "Micro-Topic",
+  /** Tells a repetition of a dead letter from another one. */
+  letter: "Micro-Letter",
+  /** The position of a dead letter that is dropped. */
+  dropped: "Micro-Dropped",
+  /** Marks the end of what is read. */
+  mark: "Micro-Mark",
+} as const;
+
 const ours: ReadonlySet<string> = new Set([
   ...reservedEventKeys,
   attemptsHeader,
   reasonHeader,
+  ...Object.values(deadLetterHeaders),
   // Those of RabbitMQ.
   "x-delivery-count",
   "x-acquired-count",

@@ -109,6 +109,11 @@ export class ConfirmPublisher {
     return this.#sendOrAbort(outgoing, options, giveUpAt, holding).finally(release);
   }
 
+  /** Declares what a message has to reach. @throws MicroError as {@link send}. */
+  async declare(outgoing: Outgoing): Promise<void> {
+    await this.#declare(await this.#open(outgoing.what), outgoing);
+  }
+
   /** Waits for a while for the confirmations that are due. */
   async close(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -126,12 +131,14 @@ export class ConfirmPublisher {
     const channel = this.#channel;
     this.#channel = undefined;
     // A channel that has ended throws, and one of a blocked connection does not respond.
-    await Promise.race([
-      Promise.resolve()
-        .then(() => channel?.close())
-        .catch(() => {}),
-      new Promise((resolve) => setTimeout(resolve, closeMs).unref()),
-    ]);
+    const closed = Promise.resolve()
+      .then(() => channel?.close())
+      .catch(() => {});
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, closeMs);
+    });
+    await Promise.race([closed, late]);
+    clearTimeout(timer);
   }
 
   #hold(holding: Holding): () => void {

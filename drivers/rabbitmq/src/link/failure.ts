@@ -58,10 +58,8 @@ function handshakeFailure(message: string): readonly [Code, string] | undefined 
     return ["unauthenticated", "the server refuses user or password"];
   }
   if (/Expected ConnectionOpenOk/.test(message)) {
-    const isMissing = /not found/.test(message);
-    return isMissing
-      ? ["not_found", "the virtual host does not exist"]
-      : ["permission_denied", "the user may not use the virtual host"];
+    // The library does not say which.
+    return ["permission_denied", "the virtual host does not exist, or the user may not use it"];
   }
   if (/closed abruptly/.test(message)) return ["unavailable", "the server closed the connection"];
   return undefined;
