@@ -22,6 +22,7 @@ export {
 export { Metadata, type MetadataInit } from "./base/metadata.ts";
 export {
   type Broker,
+  type Deduplicate,
   type EventHandler,
   type EventPublisher,
   EventRejected,

@@ -102,7 +102,7 @@ export function sum(
   subscriptions: readonly Subscription[],
   count: keyof Subscription["stats"],
 ): number {
-  return subscriptions.reduce((all, each) => all + each.stats[count], 0);
+  return subscriptions.reduce((all, each) => all + (each.stats[count] ?? 0), 0);
 }
 
 export async function rejects(promise: Promise<unknown>, code: Code): Promise<void> {

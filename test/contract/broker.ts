@@ -26,23 +26,26 @@ import {
 } from "./broker-stage.ts";
 import type { ContractCase } from "./contract.ts";
 import { deadLetterCases } from "./dead-letters.ts";
+import { deduplicationCases } from "./deduplication.ts";
 
 export type { BrokerFleet, CreateBrokers } from "./broker-stage.ts";
 
 /** The behaviour of every broker, as far as its guarantees promise it. */
 export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
-  return [...cases, ...deadLetterCases, ...lossCases].map(([name, count, body]) => ({
-    name,
-    async run() {
-      const fleet = await create(count);
-      const stage = new Stage(fleet);
-      try {
-        await body(stage, ...(fleet.brokers as [Broker, Broker, Broker]));
-      } finally {
-        await stage.close();
-      }
-    },
-  }));
+  return [...cases, ...deadLetterCases, ...lossCases, ...deduplicationCases].map(
+    ([name, count, body]) => ({
+      name,
+      async run() {
+        const fleet = await create(count);
+        const stage = new Stage(fleet);
+        try {
+          await body(stage, ...(fleet.brokers as [Broker, Broker, Broker]));
+        } finally {
+          await stage.close();
+        }
+      },
+    }),
+  );
 }
 
 const cases: readonly BrokerCase[] = [

@@ -3,6 +3,7 @@ import type { Deadline } from "../base/deadline.ts";
 import type { Metadata, MetadataInit } from "../base/metadata.ts";
 import type { Account } from "../call/account.ts";
 import type { Awaitable, ParentContext } from "../call/call.ts";
+import type { Store } from "../store/store.ts";
 import type { DeadLetters } from "./dead-letter-admin.ts";
 
 /** An event to publish. */
@@ -119,8 +120,38 @@ export interface SubscribeOptions {
    * decides who may publish, do not call it. Default: every event is accepted.
    */
   readonly admit?: (event: ArrivingEvent) => Awaitable<void>;
+  /**
+   * Remembers in a store which events were handled, so that an event that is delivered again is
+   * not. Default: every delivery is handled.
+   */
+  readonly deduplicate?: Deduplicate;
   /** Closes the subscription when it aborts. */
   readonly signal?: AbortSignal;
+}
+
+/**
+ * How a subscription recognizes events that were handled before, by their ids.
+ *
+ * An event has one successful handling for as long as the store remembers it, among all subscribers
+ * of the scope that share the store. Two failures can still repeat one: the process dies after the
+ * handler succeeded and before the store has recorded it, or a handler goes on for longer than
+ * `claimMs` without access to the store or after its subscription has closed.
+ */
+export interface Deduplicate {
+  /** Must have compare-and-set, and be shared by the members of the group. */
+  readonly store: Store;
+  /** How long an event is remembered after its handling, in milliseconds. */
+  readonly ttlMs: number;
+  /**
+   * Names the subscribers that count as one, also across restarts. Default: the queue; required
+   * without one.
+   */
+  readonly scope?: string;
+  /**
+   * How long others wait for a process that died while it handled an event, in milliseconds. A
+   * handler that takes longer renews its claim. Default 30,000.
+   */
+  readonly claimMs?: number;
 }
 
 /** An event that has arrived and is not accepted yet. */
@@ -149,6 +180,8 @@ export interface SubscriptionStats {
   readonly inFlight: number;
   /** Events waiting, including those waiting for redelivery. */
   readonly pending: number;
+  /** Events not handled because they had been handled before; absent without `deduplicate`. */
+  readonly duplicates?: number;
 }
 
 export interface Subscription extends AsyncDisposable {

@@ -1,6 +1,7 @@
 import { MicroError } from "../base/error.ts";
 import { checkOptions } from "../base/option-check.ts";
 import type { SubscribeOptions } from "./broker.ts";
+import { Deduplication } from "./deduplication.ts";
 import { checkQueue, checkTopic } from "./event.ts";
 import { subscribeKinds } from "./option-kinds.ts";
 
@@ -16,6 +17,7 @@ export type DeliverySettings = Readonly<
       | "from"
       | "maxMessageElements"
       | "admit"
+      | "deduplicate"
     >
   >
 > & {
@@ -23,6 +25,8 @@ export type DeliverySettings = Readonly<
   readonly deadLetter: string | undefined;
   /** Infinity if there is no limit. */
   readonly handlerTimeoutMs: number;
+  /** Undefined if every delivery is handled. */
+  readonly deduplication: Deduplication | undefined;
 };
 
 /**
@@ -57,5 +61,9 @@ export function deliverySettings(topic: string, options: SubscribeOptions = {}):
     handlerTimeoutMs: options.handlerTimeoutMs ?? Number.POSITIVE_INFINITY,
     propagate: options.propagate ?? [],
     deadLetter: options.deadLetter,
+    deduplication:
+      options.deduplicate === undefined
+        ? undefined
+        : new Deduplication(topic, options.deduplicate, options.queue),
   };
 }

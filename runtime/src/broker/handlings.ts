@@ -1,3 +1,4 @@
+import type { Claim } from "./deduplication.ts";
 import type { Delivery } from "./delivery-queue.ts";
 import type { DeliveredEvent } from "./event.ts";
 
@@ -6,6 +7,10 @@ export interface Handling {
   readonly delivery: Delivery;
   /** Undefined before the handler is called, and while the event is being dead-lettered. */
   event: DeliveredEvent | undefined;
+  /** With deduplication: the right to handle the event. */
+  claim: Claim | undefined;
+  /** The handler has succeeded, which is being recorded. */
+  succeeded: boolean;
   /** Its index in {@link Handlings}; -1 when the attempt has ended. */
   place: number;
 }
@@ -22,7 +27,13 @@ export class Handlings {
   }
 
   add(delivery: Delivery): Handling {
-    const handling: Handling = { delivery, event: undefined, place: this.#all.length };
+    const handling: Handling = {
+      delivery,
+      event: undefined,
+      claim: undefined,
+      succeeded: false,
+      place: this.#all.length,
+    };
     this.#all.push(handling);
     return handling;
   }

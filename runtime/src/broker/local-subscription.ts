@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { listenForAbort } from "../base/abort.ts";
 import { Closable } from "../base/closable.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../base/deadline.ts";
@@ -12,6 +13,7 @@ import {
   describe,
   isDeadLetter,
 } from "./dead-letter-record.ts";
+import type { Admission, Claim } from "./deduplication.ts";
 import type { Consumer, DeadLettering, Delivery, DeliveryQueue } from "./delivery-queue.ts";
 import type { DeliverySettings } from "./delivery-settings.ts";
 import { DeliveredEvent, type EventRecord } from "./event.ts";
@@ -73,6 +75,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   #failed = 0;
   #rejected = 0;
   #dropped = 0;
+  #duplicates = 0;
   #state: "open" | "draining" | "leaving" | "closed" = "open";
   /** Change when an attempt has ended, and when another handler waits for the close. */
   readonly #waits = new ConditionWaits();
@@ -92,7 +95,10 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     super();
     this.topic = topic;
     this.#frame = new HandlerFrame(topic, handler, {
-      handled: (handling) => this.#succeed(handling),
+      handled: (handling) => {
+        if (handling.claim === undefined) this.#succeed(handling);
+        else void this.#recordSuccess(handling, handling.claim);
+      },
       failed: (handling, thrown) => this.#fail(handling, readableThrown(thrown)),
     });
     this.#settings = settings;
@@ -128,6 +134,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
       dropped: this.#dropped,
       inFlight: this.#inFlight.size,
       pending: this.#state === "closed" ? 0 : this.#deliveries.pending,
+      ...(this.#settings.deduplication !== undefined && { duplicates: this.#duplicates }),
     };
   }
 
@@ -156,8 +163,9 @@ export class LocalSubscription extends Closable implements Subscription, Consume
       this.#failForGood(handling, tooLate(delivery.record, "its deadline"));
     } else {
       const permission = delivery.source?.beforeHandling(delivery);
-      if (permission === undefined) this.#handle(handling, due);
-      else void this.#handleWhenPermitted(handling, permission);
+      if (permission === undefined && this.#settings.deduplication === undefined) {
+        this.#handle(handling, due);
+      } else void this.#handleWhenPermitted(handling, permission);
     }
   }
 
@@ -216,20 +224,70 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     this.#frame.run(handling, event);
   }
 
-  async #handleWhenPermitted(handling: Handling, permission: Promise<boolean>): Promise<void> {
+  /**
+   * Handles the event once its broker and the record of handled events allow it.
+   * @param permission of the broker; undefined if it is not asked
+   */
+  async #handleWhenPermitted(
+    handling: Handling,
+    permission: Promise<boolean> | undefined,
+  ): Promise<void> {
     const { delivery } = handling;
     let permitted: boolean;
+    let admission: Admission | undefined;
     try {
-      permitted = await permission;
+      permitted = (await permission) ?? true;
+      if (permitted && this.#inFlight.has(handling)) {
+        admission = await this.#settings.deduplication?.begin(delivery.record);
+      }
     } catch (error) {
       if (!this.#inFlight.has(handling)) return;
       this.#log("warn", delivery, error, "a handling cannot begin yet; trying again");
       this.#postpone(handling, backoff(this.#settings.redeliveryBackoffMs, delivery.attempts + 1));
       return;
     }
-    if (!this.#inFlight.has(handling)) return;
-    if (permitted) this.#handle(handling, eventDeadline(delivery.record.metadata));
-    else this.#end(handling);
+    handling.claim = admission?.state === "claimed" ? admission.claim : undefined;
+    if (!this.#inFlight.has(handling)) this.#release(handling);
+    else if (!permitted) this.#end(handling);
+    else if (admission?.state === "elsewhere") this.#postpone(handling, admission.waitMs);
+    else if (admission?.state === "handled") {
+      this.#duplicates++;
+      this.#end(handling);
+    } else this.#handle(handling, eventDeadline(delivery.record.metadata));
+  }
+
+  /** The event is acknowledged only once the store knows that it was handled. */
+  async #recordSuccess(handling: Handling, claim: Claim): Promise<void> {
+    const { delivery } = handling;
+    handling.succeeded = true;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (!(await claim.handled())) {
+          const error = new MicroError("aborted", "its claim had expired");
+          this.#log("error", delivery, error, "an event was handled here, and claimed elsewhere");
+        }
+        break;
+      } catch (error) {
+        const isOver = !this.#inFlight.has(handling);
+        const next = isOver ? "it may be handled once more" : "trying again";
+        this.#log("error", delivery, error, `cannot record that an event was handled; ${next}`);
+        if (isOver) break;
+        await sleep(backoff(this.#settings.redeliveryBackoffMs, attempt), undefined, {
+          ref: false,
+        });
+      }
+    }
+    if (this.#inFlight.has(handling)) this.#succeed(handling);
+  }
+
+  /** Lets another attempt begin at once. */
+  #release(handling: Handling): void {
+    const { claim, delivery } = handling;
+    if (claim === undefined) return;
+    handling.claim = undefined;
+    claim.release().catch((error: unknown) => {
+      this.#log("warn", delivery, error, "cannot release the claim of an event, which expires");
+    });
   }
 
   #succeed(handling: Handling): void {
@@ -246,6 +304,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   }
 
   #fail(handling: Handling, error: unknown): void {
+    this.#release(handling);
     if (this.#isOver(handling)) {
       this.#log("warn", handling.delivery, error, "a handler failed after it had been abandoned");
       return;
@@ -359,6 +418,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     this.#inFlight.forEach((handling) => {
       const event = handling.event;
       if (event === undefined || handling.delivery.deadLettering !== undefined) return;
+      if (handling.succeeded) return;
       if (event.deadline > now) {
         next = Math.min(next, event.deadline);
         return;
@@ -419,6 +479,7 @@ export class LocalSubscription extends Closable implements Subscription, Consume
     const reason = new MicroError("canceled", `the subscription to ${this.topic} was closed`);
     this.#inFlight.forEach((handling) => {
       this.#inFlight.delete(handling);
+      handling.claim?.abandon();
       if (!this.#deliveries.retry(handling.delivery, 0)) this.#dropped++;
       handling.event?.cancel(reason);
     });

@@ -7,12 +7,15 @@ import {
   either,
   type OptionKind,
   type OptionKindsOf,
+  optionsOf,
+  part,
+  required,
   signal,
   text,
 } from "../base/option-check.ts";
 import { context, metadata } from "../base/option-kinds.ts";
 import { propagatedKeys } from "../base/secret-keys.ts";
-import type { OutgoingEvent, PublishOptions, SubscribeOptions } from "./broker.ts";
+import type { Deduplicate, OutgoingEvent, PublishOptions, SubscribeOptions } from "./broker.ts";
 import type { DeadLetterListOptions } from "./dead-letter-admin.ts";
 
 /** Kinds of the publish options; those of a typed event are passed to the broker unchanged. */
@@ -55,6 +58,12 @@ export const subscribeKinds: OptionKindsOf<SubscribeOptions> = {
   propagate: propagatedKeys,
   deadLetter: text,
   admit: callback,
+  deduplicate: optionsOf<Deduplicate>({
+    store: required(part("a Store", "memoryStore()", "read", "write", "delete")),
+    ttlMs: required(durationMs(1, Number.MAX_SAFE_INTEGER)),
+    scope: text,
+    claimMs: durationMs(3),
+  }),
   from,
   signal,
 };

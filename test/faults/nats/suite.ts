@@ -3,6 +3,7 @@ import { storeScenarios, syncScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryScenarios } from "../registry/scenarios.ts";
 import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
+import { handledOnce } from "./broker-once.ts";
 import { keysKeepOrder } from "./broker-order.ts";
 import { poisonBuried } from "./broker-poison.ts";
 import { acksFollowSyncs } from "./broker-power-loss.ts";
@@ -28,6 +29,7 @@ export const suite: FaultSuite = {
     B10: nothingKeepsEvents,
     B11: keysKeepOrder,
     B12: hostileSubscribers,
+    B13: handledOnce,
     ...registryScenarios(startRegistryServer),
     ...syncScenarios(startCoordinationServer),
     ...storeScenarios(startCoordinationServer),
