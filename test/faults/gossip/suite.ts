@@ -1,6 +1,15 @@
 import { spawnSync } from "node:child_process";
 import type { FaultSuite } from "../figure.ts";
 import {
+  fleetJoins,
+  fleetKilled,
+  fleetLoss,
+  fleetRecords,
+  fleetSplit,
+  fleetStalls,
+  fleetStallsPlanted,
+} from "./fleet.ts";
+import {
   clusterSplit,
   cutOffPlanted,
   memberIsolated,
@@ -48,7 +57,7 @@ function refusalOfMachine(): string | undefined {
 
 /** The faults injected into a gossip cluster whose members are in network namespaces. */
 export const suite: FaultSuite = {
-  subject: "gossip, five processes in network namespaces",
+  subject: "gossip, processes in network namespaces",
   scenarios: {
     G1: membersKilled,
     G2: clusterSplit,
@@ -56,6 +65,14 @@ export const suite: FaultSuite = {
     G4: packetsLost,
     "G4-planted": cutOffPlanted,
     G5: memberIsolated,
+    G6: fleetKilled,
+    G7: fleetStalls,
+    "G7-planted": fleetStallsPlanted,
+    G8: fleetSplit,
+    G9: fleetLoss,
+    G10: fleetJoins,
+    G11: fleetRecords,
   },
+  byHand: ["G6", "G7", "G7-planted", "G8", "G9", "G10", "G11"],
   waiting: [["G1", "G2"], ["G5"]],
 };
