@@ -1,4 +1,4 @@
-import { dnsRegistry } from "@micro-es/dns";
+import { type DnsRegistryOptions, dnsRegistry } from "@micro-es/dns";
 import type { Registry } from "@micro-es/runtime";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type NsdServer, skipWithoutNsd, startNsd, zone } from "./server.ts";
@@ -18,7 +18,7 @@ describe.skipIf(skipWithoutNsd)("services in a zone of NSD", () => {
   });
   afterAll(() => server?.close());
 
-  const open = (options: { readonly tcp?: boolean } = {}): Registry => {
+  const open = (options: Partial<DnsRegistryOptions> = {}): Registry => {
     const registry = dnsRegistry({ domain: zone, servers: [server.address], ...options });
     onTestFinished(() => registry.close());
     return registry;
@@ -45,6 +45,42 @@ describe.skipIf(skipWithoutNsd)("services in a zone of NSD", () => {
       const registry = open(options);
       await expect.poll(() => count(registry)).toBe(300);
     }
+  });
+
+  test("are found in the records of a headless service of Kubernetes", async () => {
+    const domain = `prod.svc.${zone}`;
+    // As its specification of DNS-based service discovery has them, for each pod that is ready.
+    const recordsOf = (...pods: readonly string[]) =>
+      pods.flatMap((pod) => {
+        const target = `${pod.replaceAll(".", "-")}.echo.prod.svc`;
+        return [
+          `echo.prod.svc IN A ${pod}`,
+          `${target} IN A ${pod}`,
+          `_rpc._tcp.echo.prod.svc IN SRV 0 ${Math.floor(100 / pods.length)} 8080 ${target}`,
+        ];
+      });
+    await server.write(recordsOf("10.1.0.5", "10.1.0.6"));
+    const ways: readonly Partial<DnsRegistryOptions>[] = [
+      { domain, port: 8080 },
+      { domain, name: "_rpc._tcp.{service}.{domain}" },
+    ];
+    const registries = ways.map((way) => open(way));
+    const addresses = () =>
+      Promise.all(
+        registries.map(async (registry) =>
+          (await registry.get("echo")).map(({ address }) => address).sort(),
+        ),
+      );
+    const both = (...expected: readonly string[]) => [expected, expected];
+    await expect.poll(addresses).toEqual(both("10.1.0.5:8080", "10.1.0.6:8080"));
+    // A pod becomes unready, and another one takes its place.
+    await server.write(recordsOf("10.1.0.6"));
+    await expect.poll(addresses).toEqual(both("10.1.0.6:8080"));
+    await server.write(recordsOf("10.1.0.6", "10.1.0.7"));
+    await expect.poll(addresses).toEqual(both("10.1.0.6:8080", "10.1.0.7:8080"));
+    // A service without a ready pod has no records at all.
+    await server.write([]);
+    await expect.poll(addresses).toEqual(both());
   });
 
   test("are gone at the second lookup, and come back", async () => {
