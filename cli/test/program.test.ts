@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { gossipRegistry } from "@micro-es/runtime";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { commands } from "../src/commands.ts";
 import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
 
@@ -185,6 +186,33 @@ describe("micro doctor", () => {
       new RegExp(`✗ ports: .*127.0.0.1:${port}.*EADDRINUSE[\\s\\S]*set MICRO_ADDRESS`),
     );
     expect(stdout).toMatch(/✗ backends: .*127.0.0.1:9/);
+  });
+
+  test("says whether gossip reaches other members, and why not", async () => {
+    const [key, otherKey] = ["ab", "cd"].map((byte) => byte.repeat(32)) as [string, string];
+    const member = gossipRegistry({
+      bind: "127.0.0.1:0",
+      seeds: ["127.0.0.1:1"],
+      key,
+      joinTimeoutMs: 0,
+    });
+    onTestFinished(() => member.close());
+    await member.list();
+    const backends = async (registry: string, shared: string) => {
+      const env = { MICRO_REGISTRY: registry, MICRO_GOSSIP_KEY: shared };
+      const { stdout } = await micro(["doctor"], { env });
+      return stdout.slice(stdout.indexOf("backends: ") - 2);
+    };
+    const seed = `gossip://${member.address}`;
+    expect(await backends(seed, key)).toContain(
+      "✓ backends: the gossip registry responds, with 0 services and 1 other members",
+    );
+    expect(await backends(seed, otherKey)).toMatch(
+      new RegExp(`✗ backends: .*degraded: .*${member.address} ends connections.*another key`),
+    );
+    expect(await backends("memory:,gossip://127.0.0.1:9", key)).toMatch(
+      /✗ backends: the gossip registry is degraded: .*127\.0\.0\.1:9 refuses connections/,
+    );
   });
 });
 

@@ -1,5 +1,8 @@
 import type { Target } from "../../runtime/src/registry/gossip/datagram.ts";
-import type { GossipEnvironment } from "../../runtime/src/registry/gossip/environment.ts";
+import type {
+  GossipEnvironment,
+  RequestFailure,
+} from "../../runtime/src/registry/gossip/environment.ts";
 import { GossipMember } from "../../runtime/src/registry/gossip/gossip-member.ts";
 import type { Endpoint } from "../../runtime/src/registry/gossip/member-update.ts";
 import { sealBytes } from "../../runtime/src/registry/gossip/outbox.ts";
@@ -195,20 +198,20 @@ export class SimulatedCluster {
     to: Endpoint,
     message: Uint8Array,
     timeoutMs: number,
-    done: (response: Uint8Array | undefined, refused?: boolean) => void,
+    done: (response: Uint8Array | undefined, failure?: RequestFailure) => void,
   ): void {
     let isDone = false;
-    const finish = (response: Uint8Array | undefined, refused = false) => {
+    const finish = (response: Uint8Array | undefined, failure?: RequestFailure) => {
       if (isDone) return;
       isDone = true;
-      done(response, refused);
+      done(response, failure);
     };
-    this.#at(from, this.#now + timeoutMs, () => finish(undefined));
+    this.#at(from, this.#now + timeoutMs, () => finish(undefined, "silent"));
     const receiver = this.nodes[to.port - 1];
     if (receiver === undefined || !this.#passesBoth(from, receiver)) return;
     if (!receiver.alive) {
       if (receiver.machineAlive) {
-        this.#at(from, this.#now + this.#streamDelay(), () => finish(undefined, true));
+        this.#at(from, this.#now + this.#streamDelay(), () => finish(undefined, "refused"));
       }
       return;
     }

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
-import type { Store } from "@micro-es/runtime";
+import type { GossipRegistry, Store } from "@micro-es/runtime";
 import type { BackendParts } from "../backend-parts.ts";
 import { commandPath } from "../command-path.ts";
 import { UsageError } from "../errors.ts";
@@ -72,23 +72,58 @@ async function checkPorts(environment: Variables): Promise<Finding> {
 }
 
 async function checkBackends(environment: Variables, signal: AbortSignal): Promise<Finding> {
+  const { splitUrls } = await import("@micro-es/runtime/environment");
+  const findings: Finding[] = [];
+  // One by one, because a merged registry responds as soon as one of its members does.
+  for (const MICRO_REGISTRY of splitUrls(environment.MICRO_REGISTRY ?? "")) {
+    findings.push(...(await checkRegistry({ ...environment, MICRO_REGISTRY }, signal)));
+  }
+  findings.push(...(await checkStore(environment)));
+  const wrong = findings.find(({ state }) => state === "wrong");
+  const found = findings.map((finding) => finding.found).join("; ");
+  if (wrong !== undefined) return { ...wrong, found };
+  return {
+    state: "good",
+    found: found || "none configured; services use the runtime's embedded parts",
+  };
+}
+
+async function checkRegistry(
+  environment: Variables,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const { openBackendParts } = await import("../backend-parts.ts");
   const { untilAborted } = await import("@micro-es/runtime/driver");
   await using backend = await openBackendParts(environment);
   const { registry } = backend;
-  const found: string[] = [];
-  if (registry.guarantees.reach === "backend") {
-    const names = await untilAborted(registry.list({ signal }), AbortSignal.timeout(5_000));
-    found.push(`the ${registry.name} registry responds, with ${names.length} services`);
+  if (registry.guarantees.reach !== "backend") return [];
+  let reason = "";
+  registry.onStateChange((_state, cause) => {
+    reason = cause === undefined ? "" : `: ${cause.message}`;
+  });
+  const names = await untilAborted(registry.list({ signal }), AbortSignal.timeout(5_000));
+  if (registry.state !== "healthy") {
+    const found = `the ${registry.name} registry is ${registry.state}${reason}`;
+    return [{ state: "wrong", found, ...(registry.name === "gossip" && { fix: gossipFix }) }];
   }
+  const { members } = (registry as Partial<GossipRegistry>).stats ?? {};
+  const others = members === undefined ? "" : ` and ${members - 1} other members`;
+  const found = `the ${registry.name} registry responds, with ${names.length} services${others}`;
+  return [{ state: "good", found }];
+}
+
+const gossipFix =
+  "start a member that MICRO_REGISTRY names, give all of them the same MICRO_GOSSIP_KEY, and open their ports for UDP and TCP";
+
+async function checkStore(environment: Variables): Promise<readonly Finding[]> {
+  const { openBackendParts } = await import("../backend-parts.ts");
+  const { untilAborted } = await import("@micro-es/runtime/driver");
+  await using backend = await openBackendParts(environment);
   const store = sharedStore(backend);
-  if (store !== undefined) {
-    // The key does not matter: a store that is not there cannot say that it has no such record.
-    await untilAborted(store.read("micro-doctor"), AbortSignal.timeout(5_000));
-    found.push(`the ${store.name} store responds`);
-  }
-  const own = "none configured; services use the runtime's embedded parts";
-  return { state: "good", found: found.join("; ") || own };
+  if (store === undefined) return [];
+  // The key does not matter: a store that is not there cannot say that it has no such record.
+  await untilAborted(store.read("micro-doctor"), AbortSignal.timeout(5_000));
+  return [{ state: "good", found: `the ${store.name} store responds` }];
 }
 
 /** The store if it is on a backend: one in a folder may be open in a service. */

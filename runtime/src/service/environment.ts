@@ -347,8 +347,13 @@ function readPairs(text: string): Readonly<Record<string, string>> | undefined {
  */
 const betweenUrls = /,(?=\s*[a-z][a-z\d+.-]*:(?!\d+(?:[,;/?#\s]|$))(?![^/,?#]*@))/i;
 
+/** The URLs in a variable that takes several. */
+export function splitUrls(text: string): readonly string[] {
+  return text.split(betweenUrls);
+}
+
 function readUrls(text: string): readonly BackendUrl[] | undefined {
-  const urls = text.split(betweenUrls).map((url) => BackendUrl.parse(url));
+  const urls = splitUrls(text).map((url) => BackendUrl.parse(url));
   return urls.every((url) => url !== undefined) ? urls : undefined;
 }
 

@@ -1,4 +1,4 @@
-import type { GossipEnvironment } from "./environment.ts";
+import type { GossipEnvironment, RequestFailure } from "./environment.ts";
 import type { Isolation } from "./isolation.ts";
 import { maxPulledMembers } from "./limits.ts";
 import type { Member } from "./member-entry.ts";
@@ -107,15 +107,15 @@ export class AntiEntropy {
     }
   }
 
-  /** Exchanges the state with whoever listens there. */
-  exchange(to: Endpoint, done: (reached: boolean) => unknown = () => {}): void {
+  /** Exchanges the state with whoever listens there; `done` gets the reason if that failed. */
+  exchange(to: Endpoint, done: (failure: RequestFailure | undefined) => unknown = () => {}): void {
     const state = encodeState(this.#membership.updates());
-    this.#env.request(to, state, requestMs, (response) => {
+    this.#env.request(to, state, requestMs, (response, failure) => {
       const message = response && read(response);
       const isOther =
         message?.kind === "state" && message.updates[0]?.id !== this.#membership.self.id;
       if (isOther) this.#onState(message);
-      done(isOther);
+      done(isOther ? undefined : (failure ?? "ended"));
       this.#after();
     });
   }
@@ -197,10 +197,11 @@ export class AntiEntropy {
     const silent: Member[] = isIsolated ? [...this.#membership.live] : [];
     for (const member of this.#membership.gone()) if (member.state === "dead") silent.push(member);
     const chosen = silent[Math.floor(this.#env.random() * silent.length)];
-    if (chosen !== undefined) this.exchange(chosen, (reached) => reached && this.#hurry());
+    const hurry = (failure: RequestFailure | undefined) => failure === undefined && this.#hurry();
+    if (chosen !== undefined) this.exchange(chosen, hurry);
     const missing = this.#seeds.filter((seed) => !this.#isKnown(seed));
     const seed = missing[Math.floor(this.#env.random() * missing.length)];
-    if (seed !== undefined) this.exchange(seed, (reached) => reached && this.#hurry());
+    if (seed !== undefined) this.exchange(seed, hurry);
   }
 
   /** Exchanges sooner again, because a partition has healed. */

@@ -46,6 +46,8 @@ export class ClusterRegistry extends Closable implements Registry {
   #refusedRecords = 0;
   #overflow = 0;
   #hasSeeds = false;
+  /** Why the seeds could not be reached at the start. */
+  #failures: readonly string[] = [];
   #opening: Promise<void> | undefined;
   #host: MemberHost | undefined;
 
@@ -174,12 +176,16 @@ export class ClusterRegistry extends Closable implements Registry {
     });
     this.#host = host;
     if (this.#closed.signal.aborted) return;
-    const joined = await host.join();
+    const result = await host.join();
     if (this.#closed.signal.aborted) return;
-    this.#hasSeeds = joined !== undefined;
+    this.#hasSeeds = result.joined !== undefined;
     const fields = { address: this.address, members: host.member.membership.size };
-    if (joined === false) {
-      logger.warn(fields, "gossip reached no seed; this member is alone and keeps trying");
+    if (result.joined === false) {
+      this.#failures = result.failures;
+      logger.warn(
+        { ...fields, seeds: result.failures },
+        "gossip reached no seed; this member is alone and keeps trying",
+      );
     } else logger.info(fields, "gossip joined the cluster");
     this.#onMembers();
   }
@@ -198,12 +204,14 @@ export class ClusterRegistry extends Closable implements Registry {
     if (this.#host === undefined || this.#closed.signal.aborted) return;
     const { live, isHolding } = this.#host.member.membership;
     if (!isHolding && (live.size > 0 || !this.#hasSeeds)) {
+      this.#failures = [];
       this.#status.set("healthy");
       return;
     }
+    const why = this.#failures.slice(0, 5).map((failure) => `; ${failure}`);
     const found = isHolding
       ? `hears none of the ${live.size} other members; their nodes stay until it does`
-      : "reaches no other member and no seed";
+      : `reaches no other member and no seed${why.join("")}`;
     this.#status.set("degraded", new MicroError("unavailable", `gossip ${found}`));
   }
 

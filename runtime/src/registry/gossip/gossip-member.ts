@@ -1,6 +1,6 @@
 import { AntiEntropy } from "./anti-entropy.ts";
 import { type DatagramPart, readDatagram, type Target } from "./datagram.ts";
-import type { GossipEnvironment } from "./environment.ts";
+import type { GossipEnvironment, RequestFailure } from "./environment.ts";
 import { FailureDetector } from "./failure-detector.ts";
 import { LocalHealth } from "./health.ts";
 import { Isolation } from "./isolation.ts";
@@ -60,9 +60,9 @@ export class GossipMember {
     const reached = {
       ...env,
       request: (...[to, message, timeoutMs, done]: Parameters<GossipEnvironment["request"]>) =>
-        env.request(to, message, timeoutMs, (response, refused) => {
-          if (response !== undefined || refused === true) isolation.heard(to.host);
-          done(response);
+        env.request(to, message, timeoutMs, (response, failure) => {
+          if (response !== undefined || failure === "refused") isolation.heard(to.host);
+          done(response, failure);
         }),
     };
     this.health = health;
@@ -107,8 +107,8 @@ export class GossipMember {
     this.#antiEntropy.seeds = seeds;
   }
 
-  /** Exchanges the state with whoever listens there. */
-  join(to: Endpoint, done: (reached: boolean) => void): void {
+  /** Exchanges the state with whoever listens there; `done` gets the reason if that failed. */
+  join(to: Endpoint, done: (failure: RequestFailure | undefined) => void): void {
     this.#antiEntropy.exchange(to, done);
     this.#settle();
   }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { MicroError } from "../../base/error.ts";
 import type { Target } from "./datagram.ts";
+import type { RequestFailure } from "./environment.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Endpoint } from "./member-update.ts";
 import { DatagramSealer } from "./sealed-datagram.ts";
@@ -107,7 +108,7 @@ export class GossipLink {
     to: Endpoint,
     message: Uint8Array,
     timeoutMs: number,
-    done: (response: Uint8Array | undefined, refused?: boolean) => void,
+    done: (response: Uint8Array | undefined, failure?: RequestFailure) => void,
   ): void {
     if (this.#closed) {
       queueMicrotask(() => done(undefined));
@@ -118,9 +119,9 @@ export class GossipLink {
       key: this.#keyring.first,
       message,
       timeoutMs,
-      done: (response, refused) => {
+      done: (response, failure) => {
         this.#requests.delete(end);
-        done(response, refused);
+        done(response, failure);
       },
     });
     this.#requests.add(end);

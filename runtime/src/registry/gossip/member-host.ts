@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 import { waitUntilAborted } from "../../base/abort.ts";
-import { parseAddress } from "../../base/address.ts";
+import { formatAddress, parseAddress } from "../../base/address.ts";
 import { advertisedAddress } from "../../base/advertised-address.ts";
 import { DeadlineSweep } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import type { Target } from "./datagram.ts";
+import type { RequestFailure } from "./environment.ts";
 import { GossipMember } from "./gossip-member.ts";
 import { readKeyFile } from "./key-file.ts";
 import { Keyring } from "./keyring.ts";
@@ -27,6 +29,14 @@ const goodbyeGapMs = 30;
 /** How long a registration waits for another member to have it, in milliseconds. */
 const spreadMs = 500;
 
+/**
+ * Whether the cluster was joined, and why not for each seed; undefined if no seed is another
+ * process.
+ */
+export type JoinResult =
+  | { readonly joined: true | undefined }
+  | { readonly joined: false; readonly failures: readonly string[] };
+
 /** What a {@link MemberHost} reports. */
 export interface HostListeners {
   recordsChanged(keys: ReadonlySet<string>): void;
@@ -45,6 +55,7 @@ export class MemberHost {
   readonly #refreshing: NodeJS.Timeout;
   /** The waits for another member to ask for the own records. */
   readonly #spreading = new Set<() => void>();
+  #unresolved: readonly string[] = [];
   #lookedUpAt = Number.NEGATIVE_INFINITY;
   #keysWarned = false;
   #closed = false;
@@ -127,22 +138,25 @@ export class MemberHost {
   /**
    * Joins the cluster through the seeds. Resolves once the records of one of them are here, or when
    * none can be reached in time; the member then keeps trying by itself.
-   * @returns whether the cluster was joined; undefined if no seed is another process.
    */
-  async join(): Promise<boolean | undefined> {
+  async join(): Promise<JoinResult> {
     const end = performance.now() + this.#settings.joinTimeoutMs;
     for (;;) {
       const seeds = await this.#resolve();
-      if (this.#closed) return false;
+      if (this.#closed) return { joined: false, failures: [] };
       if (seeds.length === 0 && this.#settings.seeds.every(({ host }) => isIP(host) !== 0)) {
-        return undefined;
+        return { joined: undefined };
       }
-      const reached = await Promise.all(seeds.map((seed) => this.#exchange(seed)));
-      if (reached.includes(true)) {
+      const failures = await Promise.all(seeds.map((seed) => this.#exchange(seed)));
+      if (failures.includes(undefined)) {
         while (!this.member.isComplete && performance.now() < end && !this.#closed) await pause(5);
-        return true;
+        return { joined: true };
       }
-      if (performance.now() + 200 >= end || this.#closed) return false;
+      if (performance.now() + 200 >= end || this.#closed) {
+        const unresolved = this.#unresolved.map((name) => `${name} does not resolve`);
+        const unreached = seeds.map((seed, at) => describeFailure(seed, failures[at]));
+        return { joined: false, failures: [...unresolved, ...unreached] };
+      }
       await pause(200);
     }
   }
@@ -178,7 +192,7 @@ export class MemberHost {
     await this.#link.close();
   }
 
-  #exchange(seed: Endpoint): Promise<boolean> {
+  #exchange(seed: Endpoint): Promise<RequestFailure | undefined> {
     return new Promise((resolve) => this.member.join(seed, resolve));
   }
 
@@ -186,8 +200,9 @@ export class MemberHost {
   async #resolve(): Promise<readonly Endpoint[]> {
     this.#lookedUpAt = performance.now();
     const { endpoint } = this;
-    const found = await resolveSeeds(this.#settings.seeds);
-    const others = found.filter(
+    const { endpoints, unresolved } = await resolveSeeds(this.#settings.seeds);
+    this.#unresolved = unresolved;
+    const others = endpoints.filter(
       ({ host, port }) => host !== endpoint.host || port !== endpoint.port,
     );
     this.member.seeds = others;
@@ -214,7 +229,7 @@ export class MemberHost {
 async function ownEndpoint(settings: GossipSettings, port: number): Promise<Endpoint> {
   const { host: listening, advertise } = settings;
   const own = listening.includes(":") ? `[${listening}]:${port}` : `${listening}:${port}`;
-  const address = parseAddress(advertisedAddress(own, advertise));
+  const address = parseAddress(advertisedAddress(own, advertise, interfacesFor(settings)));
   if (address.kind !== "host") throw refused(advertise, "is not a host and a port");
   if (isIP(address.host) !== 0) return { host: canonicalIp(address.host), port: address.port };
   const found = await lookup(address.host).catch((cause: unknown) => {
@@ -223,11 +238,32 @@ async function ownEndpoint(settings: GossipSettings, port: number): Promise<Endp
   return { host: canonicalIp(found.address), port: address.port };
 }
 
+/** The network interfaces, with their IPv6 addresses alone where all seeds have such. */
+function interfacesFor({ seeds }: GossipSettings): ReturnType<typeof networkInterfaces> {
+  const all = networkInterfaces();
+  if (seeds.length === 0 || seeds.some(({ host }) => isIP(host) !== 6)) return all;
+  return Object.fromEntries(
+    Object.entries(all).map(([name, infos]) => [
+      name,
+      infos?.filter(({ family }) => family === "IPv6"),
+    ]),
+  );
+}
+
 function refused(advertise: string | undefined, why: string, cause?: unknown): MicroError {
   return new MicroError("invalid_argument", `gossip: the advertised ${advertise} ${why}`, {
     outcome: "not-executed",
     cause,
   });
+}
+
+function describeFailure(seed: Endpoint, failure: RequestFailure = "silent"): string {
+  const what = {
+    refused: "refuses connections",
+    ended: "ends connections, as a member with another key or version does",
+    silent: "does not respond",
+  } as const;
+  return `${formatAddress({ kind: "host", ...seed })} ${what[failure]}`;
 }
 
 function pause(ms: number): Promise<void> {

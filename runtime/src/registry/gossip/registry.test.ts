@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { LogFields, Logger } from "../../base/logger.ts";
@@ -56,6 +56,13 @@ describe("options", () => {
     ["a key and insecure", { key: key(), insecure: true }, /remove one/],
     ["a seed with a scheme", { seeds: ["udp://a:1"] }, /seeds takes host:port/],
     ["a name to bind", { bind: "localhost:1" }, /bind must be an IP address/],
+    ["a seed on all addresses", { seeds: ["0.0.0.0:7946"], key: key() }, /seed is the address/],
+    ["a seed on all IPv6 addresses", { seeds: ["[::]"], key: key() }, /seed is the address/],
+    ["IPv6 without brackets", { seeds: ["fd00::1"], key: key() }, /seeds takes host:port/],
+    ["port 0 of a seed", { seeds: ["10.0.0.5:0"], key: key() }, /seeds takes host:port/],
+    ["a port to bind alone", { bind: ":7946", key: key() }, /bind takes host:port/],
+    ["to advertise all addresses", { advertise: "0.0.0.0", key: key() }, /others cannot reach/],
+    ["to advertise a URL", { advertise: "udp://a", key: key() }, /advertise takes host:port/],
     ["an unknown profile", { profile: "moon" as "lan" }, /profile must be one of/],
     ["a missing key file", { keyFile: "/nonexistent/key" }, /cannot read the key file/],
   ])("refuse %s", (_what, options, message) => {
@@ -76,7 +83,61 @@ describe("options", () => {
   });
 });
 
+const withoutIpv6 = !Object.values(networkInterfaces()).some((infos) =>
+  infos?.some(({ address }) => address === "::1"),
+);
+
 describe("members", () => {
+  test.skipIf(withoutIpv6)("find each other by IPv6", async () => {
+    const [one, other] = await pair({ bind: "[::1]:0" });
+    expect(one.address).toMatch(/^\[(?:0:){7}1\]:\d+$|^\[::1\]:\d+$/);
+    await one.register(node("one", { address: "[::1]:9000" }));
+    await expect.poll(() => ids(other)).toEqual(["one"]);
+    expect([one.stats.members, one.state]).toEqual([2, "healthy"]);
+  });
+
+  test.skipIf(withoutIpv6)("listen by default where the seeds are", async () => {
+    const registry = gossipRegistry({ seeds: ["[::1]:1"], joinTimeoutMs: 0 });
+    opened.push(registry);
+    await registry.list();
+    expect(registry.address).toContain("[");
+  });
+
+  test("that listen on all addresses are reached at the advertised one", async () => {
+    const secret = key();
+    const wide = open({ bind: "0.0.0.0:0", advertise: "127.0.0.1", key: secret });
+    await wide.register(node("wide"));
+    expect(wide.address).toMatch(/^127\.0\.0\.1:\d+$/);
+    const seeds = [wide.address ?? ""];
+    const other = open({ seeds, key: secret, joinTimeoutMs: 10_000 });
+    await expect.poll(() => ids(other)).toEqual(["wide"]);
+    await other.register(node("other"));
+    await expect.poll(() => ids(wide)).toEqual(["other", "wide"]);
+  });
+
+  test.skipIf(withoutIpv6)("by IPv4 reach one that listens on all IPv6 addresses", async () => {
+    const secret = key();
+    const wide = open({ bind: "[::]:0", advertise: "127.0.0.1", key: secret });
+    await wide.register(node("wide"));
+    const other = open({ seeds: [wide.address ?? ""], key: secret, joinTimeoutMs: 10_000 });
+    await other.register(node("other"));
+    await expect.poll(() => ids(other)).toEqual(["other", "wide"]);
+    await expect.poll(() => ids(wide)).toEqual(["other", "wide"]);
+  });
+
+  test("say of each seed why it cannot be reached", async () => {
+    const one = open({ seeds: ["127.0.0.1:1"], key: key() });
+    const reasons: string[] = [];
+    await one.list();
+    const seeds = ["127.0.0.1:1", one.address ?? "", "no..name"];
+    const other = open({ seeds, key: key() });
+    other.onStateChange((_state, reason) => reasons.push(reason?.message ?? ""));
+    await other.list();
+    expect(reasons.at(-1)).toMatch(/127\.0\.0\.1:1 refuses connections/);
+    expect(reasons.at(-1)).toContain(`${one.address} ends connections`);
+    expect(reasons.at(-1)).toContain("no..name does not resolve");
+  });
+
   test("with different keys do not see each other, and log it once", async () => {
     const logger = recording();
     const one = open({ seeds: ["127.0.0.1:1"], key: key(), logger });

@@ -35,7 +35,8 @@ export interface GossipRegistryOptions {
   readonly seeds?: readonly string[];
   /**
    * The IP address and port to listen on, UDP and TCP. Default: `127.0.0.1:7946` if all seeds are
-   * loopback addresses, otherwise `0.0.0.0:7946`; if the port is in use, any free one.
+   * loopback addresses, otherwise `0.0.0.0:7946`, with IPv6 addresses among the seeds `[::1]:7946`
+   * and `[::]:7946`, which receives IPv4 as well; if the port is in use, any free one.
    */
   readonly bind?: string;
   /** Where others reach this process, if not where it listens: `host` or `host:port`. */
@@ -149,13 +150,22 @@ function unopened(): GossipStats {
 
 function settings(options: GossipRegistryOptions): GossipSettings {
   const seeds = (options.seeds ?? []).map((seed) => seedOf("seeds", seed));
-  const areLocal = seeds.every(({ host }) => isLoopback(host));
+  for (const { host } of seeds) {
+    if (isWildcard(host)) {
+      throw invalid(
+        `a seed is the address of a member, not ${host}; bind says where this process listens`,
+      );
+    }
+  }
   const bound = options.bind === undefined ? undefined : seedOf("bind", options.bind, 0);
   if (bound !== undefined && isIP(bound.host) === 0) {
     throw invalid(`bind must be an IP address, not ${bound.host}`);
   }
-  const host = bound?.host ?? (areLocal ? "127.0.0.1" : "0.0.0.0");
+  const host = bound?.host ?? defaultHost(seeds);
   const { advertise, keyFile, logger } = options;
+  if (advertise !== undefined && isWildcard(seedOf("advertise", advertise).host)) {
+    throw invalid(`others cannot reach ${advertise}; advertise takes an address of this machine`);
+  }
   const timing = gossipProfiles[options.profile ?? "lan"];
   const periodMs = options.periodMs ?? timing.periodMs;
   return {
@@ -200,6 +210,18 @@ function seedOf(option: string, value: string, leastPort?: number): Seed {
     );
   }
   return seed;
+}
+
+/** IPv6 only where a seed has it, because machines can be without it. */
+function defaultHost(seeds: readonly Seed[]): string {
+  const isIpv6 = seeds.some(({ host }) => isIP(host) === 6);
+  const areLocal = seeds.every(({ host }) => isLoopback(host));
+  if (areLocal) return isIpv6 ? "::1" : "127.0.0.1";
+  return isIpv6 ? "::" : "0.0.0.0";
+}
+
+function isWildcard(host: string): boolean {
+  return isIP(host) !== 0 && /^[0:.]+$/.test(host);
 }
 
 function isLoopback(host: string): boolean {

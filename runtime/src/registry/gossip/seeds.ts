@@ -28,18 +28,26 @@ export function parseSeed(text: string, leastPort = 1): Seed | undefined {
   return v6 !== undefined && isIP(v6) !== 6 ? undefined : { host, port };
 }
 
-/** The addresses behind the seeds; names that do not resolve have none. */
-export async function resolveSeeds(seeds: readonly Seed[]): Promise<readonly Endpoint[]> {
+/** The addresses behind seeds. */
+export interface ResolvedSeeds {
+  readonly endpoints: readonly Endpoint[];
+  /** The names that do not resolve. */
+  readonly unresolved: readonly string[];
+}
+
+export async function resolveSeeds(seeds: readonly Seed[]): Promise<ResolvedSeeds> {
+  const unresolved: string[] = [];
   const found = await Promise.all(
     seeds.map(async ({ host, port }) => {
       if (isIP(host) !== 0) return [{ host: canonicalIp(host), port }];
       const addresses = await lookup(host, { all: true }).catch(() => []);
+      if (addresses.length === 0) unresolved.push(host);
       return addresses
         .slice(0, maxAddresses)
         .map(({ address }) => ({ host: canonicalIp(address), port }));
     }),
   );
-  return found.flat();
+  return { endpoints: found.flat(), unresolved };
 }
 
 /** The form in which addresses of members are compared. */

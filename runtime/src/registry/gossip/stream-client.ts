@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
+import type { RequestFailure } from "./environment.ts";
 import {
   clientHello,
   randomBytesOfHello,
@@ -17,11 +18,8 @@ export interface StreamRequest {
   readonly key: ClusterKey;
   readonly message: Uint8Array;
   readonly timeoutMs: number;
-  /**
-   * Called once, with undefined if no valid response came in time. `refused` says that the machine
-   * refused the connection.
-   */
-  done(response: Buffer | undefined, refused?: boolean): void;
+  /** Called once, with undefined and the reason if no valid response came in time. */
+  done(response: Buffer | undefined, failure?: RequestFailure): void;
 }
 
 /** Sends a request. Returns a function that ends it early. */
@@ -31,14 +29,14 @@ export function sendRequest({ to, key, message, timeoutMs, done }: StreamRequest
   let hello = Buffer.alloc(0);
   let opener: ChunkOpener | undefined;
   let isDone = false;
-  const finish = (response: Buffer | undefined, refused = false): void => {
+  const finish = (response: Buffer | undefined, failure?: RequestFailure): void => {
     if (isDone) return;
     isDone = true;
     clearTimeout(timer);
     socket.destroy();
-    done(response, refused);
+    done(response, failure);
   };
-  const timer = setTimeout(() => finish(undefined), timeoutMs);
+  const timer = setTimeout(() => finish(undefined, "silent"), timeoutMs);
   const take = (bytes: Buffer): void => {
     let rest = bytes;
     if (opener === undefined) {
@@ -46,7 +44,7 @@ export function sendRequest({ to, key, message, timeoutMs, done }: StreamRequest
       if (hello.length < serverHelloBytes) return;
       const server = readServerHello(hello.subarray(0, serverHelloBytes));
       if (server === undefined) {
-        finish(undefined);
+        finish(undefined, "ended");
         return;
       }
       const keys = streamKeys(key, random, server);
@@ -65,12 +63,13 @@ export function sendRequest({ to, key, message, timeoutMs, done }: StreamRequest
       if (!isDone) take(bytes);
     } catch {
       // A peer without the key, such as another program at this address.
-      finish(undefined);
+      finish(undefined, "ended");
     }
   });
   socket.on("error", ({ code }: NodeJS.ErrnoException) => {
-    finish(undefined, code === "ECONNREFUSED");
+    const failures = { ECONNREFUSED: "refused", ECONNRESET: "ended", EPIPE: "ended" } as const;
+    finish(undefined, failures[code as keyof typeof failures] ?? "silent");
   });
-  socket.on("close", () => finish(undefined));
-  return () => finish(undefined);
+  socket.on("close", () => finish(undefined, "ended"));
+  return () => finish(undefined, "silent");
 }
