@@ -1,8 +1,11 @@
+import { postgresTables } from "@micro-es/postgres";
 import { startPostgres } from "../../../drivers/postgres/test/server.ts";
 import type { StoreServer } from "../coordination/server.ts";
 
 export async function startCoordinationServer(): Promise<StoreServer> {
   const postgres = await startPostgres();
+  // Leases of a second or two must not end while a busy machine creates the tables.
+  await postgres.run(postgresTables());
   return {
     url: `postgres://127.0.0.1:${postgres.port}`,
     port: postgres.port,
