@@ -50,6 +50,21 @@ export function brokerContract(create: CreateBrokers): readonly ContractCase[] {
 
 const cases: readonly BrokerCase[] = [
   [
+    "keeps or discards what is published while nothing subscribes, as it guarantees",
+    2,
+    async (stage, one, two) => {
+      const isKept = one.guarantees.unheard === "kept";
+      await one.publish("unheard", textEvent("early"));
+      const seen: string[] = [];
+      const from = isKept ? ({ from: "first" } as const) : {};
+      await two.subscribe("unheard", (event) => void seen.push(textOf(event)), from);
+      await stage.settle();
+      await one.publish("unheard", textEvent("late"));
+      await until(() => seen.includes("late"));
+      assert.deepEqual(seen, isKept ? ["early", "late"] : ["late"]);
+    },
+  ],
+  [
     "gives every subscriber outside a queue group every event",
     3,
     async (stage, one, two, three) => {

@@ -3,13 +3,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { memoryStore } from "@micro-es/runtime";
 import { type BrokerCase, Gate, sum, textEvent, textOf, until } from "./broker-stage.ts";
 
-/** An event has one successful handling, however often it is delivered. */
+/**
+ * An event has one successful handling, however often it is delivered. The stores stay open, because
+ * subscriptions use them until the stage closes.
+ */
 export const deduplicationCases: readonly BrokerCase[] = [
   [
     "handles an event once that is published again, if it deduplicates",
     2,
     async (stage, one, two) => {
-      await using store = memoryStore();
+      const store = memoryStore();
       const options = { queue: "g", deduplicate: { store, ttlMs: 60_000 } };
       const handled: string[] = [];
       const subscriptions = await Promise.all(
@@ -32,7 +35,7 @@ export const deduplicationCases: readonly BrokerCase[] = [
     "handles an event once whose copies arrive at once, if it deduplicates",
     2,
     async (stage, one, two) => {
-      await using store = memoryStore();
+      const store = memoryStore();
       const options = { queue: "g", deduplicate: { store, ttlMs: 60_000 } };
       const gate = new Gate();
       let [begun, ended] = [0, 0];
@@ -62,7 +65,7 @@ export const deduplicationCases: readonly BrokerCase[] = [
     2,
     async (stage, one, two) => {
       if (!one.guarantees.redelivery) return;
-      await using store = memoryStore();
+      const store = memoryStore();
       const deduplicate = { store, ttlMs: 60_000 };
       let attempts = 0;
       const subscriptions = await Promise.all(
@@ -90,7 +93,7 @@ export const deduplicationCases: readonly BrokerCase[] = [
     2,
     async (stage, one, two) => {
       if (two.guarantees.delivery !== "at-least-once" || !keepsEvents(two.guarantees)) return;
-      await using store = memoryStore();
+      const store = memoryStore();
       const options = { queue: "g", deduplicate: { store, ttlMs: 60_000 } };
       const gate = new Gate();
       let [begun, ended] = [0, 0];

@@ -216,6 +216,16 @@ export interface BrokerGuarantees {
   readonly queueGroups: boolean;
   /** Whether a failed attempt is retried. */
   readonly redelivery: boolean;
+  /**
+   * Where attempts are counted. `backend`: the count of an event goes on when a subscriber dies and
+   * another one takes it over. `process`: it begins again, or the event is lost.
+   */
+  readonly attempts: "process" | "backend";
+  /**
+   * What becomes of an event that is published while nothing subscribes to its topic. `discarded`:
+   * it is gone, and publishing succeeds. `kept`: a later subscription can receive it.
+   */
+  readonly unheard: "discarded" | "kept";
   readonly deadLetter: boolean;
   /** `block`: a publisher waits for a slow subscriber. `drop`: events are lost and counted. */
   readonly overflow: "block" | "drop";

@@ -30,6 +30,8 @@ const levels: Readonly<Record<string, readonly string[]>> = {
   "transport.flowControl": ["none", "connection", "stream"],
   "broker.delivery": ["at-most-once", "at-least-once"],
   "broker.overflow": ["drop", "block"],
+  "broker.attempts": ["process", "backend"],
+  "broker.unheard": ["discarded", "kept"],
   "registry.reach": ["process", "host", "link", "backend"],
   "registry.consistency": ["eventual", "strong"],
   "registry.liveness": ["none", "process", "lease"],

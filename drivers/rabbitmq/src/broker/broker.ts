@@ -122,6 +122,8 @@ class RabbitMqBroker
       durability: "process-crash",
       queueGroups: true,
       redelivery: true,
+      attempts: "backend",
+      unheard: "discarded",
       deadLetter: true,
       overflow: "block",
       replay: false,

@@ -147,6 +147,8 @@ class RedisBroker extends RedisPart implements Broker, DeliveryHost {
       durability: this.link.durability,
       queueGroups: true,
       redelivery: true,
+      attempts: "backend",
+      unheard: "kept",
       deadLetter: true,
       overflow: "block",
       replay: true,

@@ -206,6 +206,8 @@ class RegistryHttpBroker extends Closable implements HttpBroker, DeliveryHost, P
       durability: "none",
       queueGroups: true,
       redelivery: true,
+      attempts: "process",
+      unheard: "discarded",
       deadLetter: true,
       overflow: "drop",
       replay: false,

@@ -148,6 +148,8 @@ class MemoryBroker extends Closable implements Broker, DeliveryHost {
       durability: "none",
       queueGroups: true,
       redelivery: true,
+      attempts: "process",
+      unheard: "discarded",
       deadLetter: true,
       overflow,
       replay: false,

@@ -84,6 +84,8 @@ class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
       durability: "none",
       queueGroups: true,
       redelivery: true,
+      attempts: "process",
+      unheard: "discarded",
       deadLetter: true,
       overflow: "drop",
       replay: false,

@@ -143,6 +143,8 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
       durability: options.storage === "memory" ? "none" : "process-crash",
       queueGroups: true,
       redelivery: true,
+      attempts: "backend",
+      unheard: "kept",
       deadLetter: true,
       overflow: "block",
       replay: true,
