@@ -56,6 +56,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    redis: {
+      summary: "break a real Redis while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["redis"],
+      options,
+      operands,
+    },
     zookeeper: {
       summary: "break a real ZooKeeper while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

@@ -74,6 +74,7 @@ export const suites: readonly Suite[] = [
   faults("zookeeper-faults", "zookeeper"),
   faults("gossip-faults", "gossip"),
   faults("rolling-restart", "http", "--long", "R1"),
+  faults("redis-faults", "redis"),
   faults("dns-faults", "dns"),
   faults("server-faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),

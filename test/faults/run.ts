@@ -15,6 +15,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
   postgres: () => import("./postgres/suite.ts"),
+  redis: () => import("./redis/suite.ts"),
   zookeeper: () => import("./zookeeper/suite.ts"),
 };
 const words = process.argv.slice(2);

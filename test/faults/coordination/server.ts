@@ -2,6 +2,7 @@ import { consulSync } from "@micro-es/consul";
 import { etcdStore, etcdSync } from "@micro-es/etcd";
 import { natsStore, natsSync } from "@micro-es/nats";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
+import { redisStore, redisSync } from "@micro-es/redis";
 import type { Store, Sync } from "@micro-es/runtime";
 import { zooKeeperSync } from "@micro-es/zookeeper";
 import { consulRecords } from "../consul/records.ts";
@@ -61,6 +62,10 @@ const backends: Readonly<Record<string, Backend>> = {
   postgres: {
     sync: (_url, server) => postgresSync({ ...superuser, servers: server, timeoutMs }),
     records: (_url, server) => postgresStore({ ...superuser, servers: server, timeoutMs }),
+  },
+  redis: {
+    sync: (_url, server) => redisSync({ servers: server, timeoutMs }),
+    records: (_url, server) => redisStore({ servers: server, timeoutMs }),
   },
   zookeeper: {
     sync: (_url, server) => zooKeeperSync({ servers: server, timeoutMs }),

@@ -3,10 +3,10 @@ import { jetstreamBroker, natsStore } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
 import { startNats } from "../../../drivers/nats/test/server.ts";
 import { FaultProxy } from "../../support/proxy.ts";
+import { Publisher } from "../broker/publisher.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
-import { Publisher } from "./publisher.ts";
 
 const logger = silentLogger;
 

@@ -3,10 +3,10 @@ import { jetstreamBroker } from "@micro-es/nats";
 import { silentLogger } from "@micro-es/runtime";
 import { connect } from "nats";
 import { startNats } from "../../../drivers/nats/test/server.ts";
+import { Publisher } from "../broker/publisher.ts";
 import { checkAttempts } from "../check-attempts.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
-import { Publisher } from "./publisher.ts";
 
 /** One event in a hundred always fails, and at first dead letters cannot be stored. */
 export async function poisonBuried(length: Length): Promise<Figure> {

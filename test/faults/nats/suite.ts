@@ -1,33 +1,36 @@
+import { natsBroker } from "@micro-es/nats";
+import { silentLogger } from "@micro-es/runtime";
 import { natsVersion } from "../../../drivers/nats/test/server.ts";
+import { membersLeave } from "../broker/members-leave.ts";
+import { brokerScenarios } from "../broker/scenarios.ts";
 import { storeScenarios, syncScenarios } from "../coordination/scenarios.ts";
 import type { FaultSuite } from "../figure.ts";
 import { registryScenarios } from "../registry/scenarios.ts";
-import { consumersKilled, linkCut, longHandlers, serverKilled } from "./broker.ts";
 import { handledOnce } from "./broker-once.ts";
-import { keysKeepOrder } from "./broker-order.ts";
 import { poisonBuried } from "./broker-poison.ts";
 import { acksFollowSyncs } from "./broker-power-loss.ts";
 import { nothingKeepsEvents, subscriptionsComeBack } from "./broker-restart.ts";
+import { startBrokerServer } from "./broker-server.ts";
 import { hostileSubscribers, slowSubscriber } from "./broker-subscribers.ts";
-import { membersLeave } from "./broker-unsubscribe.ts";
 import { startCoordinationServer } from "./coordination-server.ts";
 import { startRegistryServer } from "./registry-server.ts";
+
+const broker = brokerScenarios(startBrokerServer, 50_000);
 
 /** The faults injected into NATS, by the goal that each proves. */
 export const suite: FaultSuite = {
   subject: `nats-server ${natsVersion}`,
   scenarios: {
-    B1: consumersKilled,
-    B2: serverKilled,
-    B3: linkCut,
+    ...broker,
     B4: acksFollowSyncs,
     B5: slowSubscriber,
     B6: poisonBuried,
-    B7: longHandlers,
-    B8: membersLeave,
+    B8: (length) =>
+      membersLeave(startBrokerServer, length, [
+        (servers) => natsBroker({ servers, logger: silentLogger }),
+      ]),
     B9: subscriptionsComeBack,
     B10: nothingKeepsEvents,
-    B11: keysKeepOrder,
     B12: hostileSubscribers,
     B13: handledOnce,
     ...registryScenarios(startRegistryServer),

@@ -74,12 +74,16 @@ return page
 `);
 
 /**
- * Removes records that expired. KEYS: all keys, those that expire. ARGV: what record keys begin
- * with, the time before which they expired, and the largest number to remove.
+ * Removes records that expired by the clock of the caller and by that of the server. KEYS: all
+ * keys, those that expire. ARGV: what record keys begin with, the time before which they expired,
+ * the largest number to remove, and for how long they must have expired on the server, in
+ * milliseconds.
  * @returns how many were removed.
  */
 export const removeExpired: Script = new Script(`
-local keys = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+local time = redis.call('TIME')
+local before = math.min(tonumber(ARGV[2]), time[1] * 1000 - ARGV[4])
+local keys = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', before, 'LIMIT', 0, ARGV[3])
 for _, key in ipairs(keys) do
   redis.call('DEL', ARGV[1] .. key)
   redis.call('ZREM', KEYS[1], key)

@@ -38,17 +38,17 @@ export type RedisStoreOptions = RedisPartOptions & {
 /** Redis takes at most 512 MiB as one argument. */
 const mostValueBytes = 256 * 1024 * 1024;
 /** Expired records are removed at this interval, in milliseconds. */
-const sweepMs = 30_000;
+const sweepMs = 10_000;
 /** How long after their expiry: the clocks of the processes may differ by that, in milliseconds. */
-const marginMs = 30_000;
+const marginMs = 10_000;
 const sweepSize = 100;
 
 /**
  * A store in Redis 7 and later, or Valkey, shared by all processes on the same server. Every
  * change is a script, which compares the version and the tokens of locks and writes in one step.
  *
- * An expired record cannot be read, by the reader's clock; it is removed within a minute while a
- * process has the store open.
+ * An expired record cannot be read, by the reader's clock; it is removed soon while a process that
+ * writes such records has the store open.
  *
  * What is acknowledged is as durable as the server: see the option `durability`.
  *
@@ -229,7 +229,7 @@ class RedisStore extends RedisPart implements Store {
   async #removeExpired(): Promise<void> {
     const { records, all, expiring } = this.#keys;
     const before = String(this.#clock.now() - marginMs);
-    const args = [records, before, sweepSize];
+    const args = [records, before, sweepSize, marginMs];
     try {
       let removed = sweepSize;
       while (removed === sweepSize && !this.isClosing && this.link.connected) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Broker, MicroError } from "@micro-es/runtime";
 import type { Published } from "../check-delivery.ts";
 
@@ -33,6 +34,8 @@ export class Publisher implements Published {
     } catch (error) {
       const certain = error instanceof MicroError && error.outcome === "not-executed";
       (certain ? this.refused : this.unsure).add(id);
+      // A broker without its server refuses at once.
+      await sleep(50);
     }
   }
 }

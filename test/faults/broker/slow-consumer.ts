@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { jetstreamBroker } from "@micro-es/nats";
-import { silentLogger } from "@micro-es/runtime";
+import { brokerAt } from "./backend.ts";
 
 /** A member of a queue group that reports the beginning and end of each handling. */
-const { servers, ackWaitMs, handlerMs } = JSON.parse(process.argv[2] ?? "{}") as {
-  servers: string;
+const { url, ackWaitMs, handlerMs } = JSON.parse(process.argv[2] ?? "{}") as {
+  url: string;
   ackWaitMs: number;
   handlerMs: number;
 };
-const broker = jetstreamBroker({ servers, ackWaitMs, logger: silentLogger });
+const broker = brokerAt(url, { ackWaitMs });
 process.stdout.write("ready\n");
 await broker.subscribe(
   "work",

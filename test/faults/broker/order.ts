@@ -1,27 +1,20 @@
-import { jetstreamBroker } from "@micro-es/nats";
-import { silentLogger } from "@micro-es/runtime";
-import { startNats } from "../../../drivers/nats/test/server.ts";
 import { countInversions, type KeyedEvent } from "../check-order.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
+import { brokerAt, type StartBrokerServer } from "./backend.ts";
 
 /** Three members of a group handle events of many keys, and one handling in twenty fails. */
-export async function keysKeepOrder(length: Length): Promise<Figure> {
+export async function keysKeepOrder(
+  startServer: StartBrokerServer,
+  length: Length,
+): Promise<Figure> {
   const [keys, each] = length === "long" ? [100, 1_000] : [100, 40];
-  await using server = await startNats();
+  await using server = await startServer();
   const found: string[] = [];
   let holds = true;
   let failures = 0;
   for (const ordering of ["key", "none"] as const) {
-    const prefix = `ordering.${ordering}`;
-    const make = () =>
-      jetstreamBroker({
-        servers: server.url,
-        stream: `ORDER_${ordering}`,
-        prefix,
-        ordering,
-        logger: silentLogger,
-      });
+    const make = () => brokerAt(server.url, { fleet: `ORDER_${ordering}`, ordering });
     await using stack = { members: [make(), make(), make()], [Symbol.asyncDispose]: close };
     async function close(this: { members: ReturnType<typeof make>[] }) {
       for (const member of this.members) await member.close();

@@ -2,31 +2,32 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { jetstreamBroker } from "@micro-es/nats";
-import { silentLogger } from "@micro-es/runtime";
-import { connect } from "nats";
-import { startNats } from "../../../drivers/nats/test/server.ts";
+import type { Broker } from "@micro-es/runtime";
 import { type Program, startProgram } from "../../support/argument-program.ts";
 import { FaultProxy } from "../../support/proxy.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
 import { until } from "../until.ts";
+import { brokerAt, type StartBrokerServer, through } from "./backend.ts";
 import { Publisher } from "./publisher.ts";
 
-const logger = silentLogger;
 const slowConsumerFile = new URL("slow-consumer.ts", import.meta.url).href;
 const consumerFile = new URL("consumer.ts", import.meta.url).href;
 
 /** Four consumers of a queue group, one of which is repeatedly killed and replaced. */
-export async function consumersKilled(length: Length): Promise<Figure> {
-  const [count, everyMs] = length === "long" ? [1_000_000, 5_000] : [50_000, 2_500];
+export async function consumersKilled(
+  startServer: StartBrokerServer,
+  length: Length,
+  shortCount: number,
+): Promise<Figure> {
+  const [count, everyMs] = length === "long" ? [1_000_000, 5_000] : [shortCount, 2_500];
   const maxInFlight = 64;
-  const server = await startNats();
+  await using server = await startServer();
   const directory = mkdtempSync(join(tmpdir(), "micro-faults-"));
-  const start = () => startProgram(consumerFile, { servers: server.url, directory, maxInFlight });
+  const start = () => startProgram(consumerFile, { url: server.url, directory, maxInFlight });
   // Long enough that no publication fails on a busy machine.
-  const broker = jetstreamBroker({ servers: server.url, timeoutMs: 60_000, logger });
+  const broker = brokerAt(server.url, { timeoutMs: 60_000 });
   const publisher = new Publisher(broker);
   try {
     const consumers: Program[] = await Promise.all([start(), start(), start(), start()]);
@@ -62,7 +63,6 @@ export async function consumersKilled(length: Length): Promise<Figure> {
     };
   } finally {
     await broker.close();
-    await server.close();
     rmSync(directory, { recursive: true });
   }
 }
@@ -70,10 +70,13 @@ export async function consumersKilled(length: Length): Promise<Figure> {
 /**
  * The server is killed while events are published; every acknowledged event must exist afterwards.
  */
-export async function serverKilled(length: Length): Promise<Figure> {
+export async function serverKilled(
+  startServer: StartBrokerServer,
+  length: Length,
+): Promise<Figure> {
   const [count, kills] = length === "long" ? [200_000, 20] : [10_000, 5];
-  const server = await startNats();
-  const broker = jetstreamBroker({ servers: server.url, timeoutMs: 10_000, logger });
+  await using server = await startServer();
+  const broker = brokerAt(server.url, { timeoutMs: 10_000 });
   const publisher = new Publisher(broker);
   try {
     await publisher.publish(10, 1);
@@ -81,12 +84,12 @@ export async function serverKilled(length: Length): Promise<Figure> {
     for (let kill = 0; kill < kills; kill++) {
       const mark = publisher.sent + count / kills / 2;
       while (publisher.sent < mark && publisher.sent < count) await sleep(5);
-      await server.stop("SIGKILL");
+      await server.kill();
       await sleep(100);
       await server.start();
     }
     await publishing;
-    const stored = await storedIds(server.url);
+    const stored = await server.storedIds();
     const figures = checkDelivery(publisher, stored);
     return {
       id: "B2",
@@ -97,25 +100,19 @@ export async function serverKilled(length: Length): Promise<Figure> {
     };
   } finally {
     await broker.close();
-    await server.close();
   }
 }
 
 /**
  * The links of publisher and consumer are cut at random; nothing is lost, and nothing stored twice.
  */
-export async function linkCut(length: Length): Promise<Figure> {
+export async function linkCut(startServer: StartBrokerServer, length: Length): Promise<Figure> {
   const [count, cuts] = length === "long" ? [100_000, 200] : [10_000, 20];
-  const server = await startNats();
+  await using server = await startServer();
   const proxies = [await FaultProxy.start(server.port), await FaultProxy.start(server.port)];
   const [there, here] = proxies.map((proxy) =>
-    jetstreamBroker({
-      servers: `nats://127.0.0.1:${proxy.port}`,
-      timeoutMs: 10_000,
-      ackWaitMs: 2_000,
-      logger,
-    }),
-  ) as [ReturnType<typeof jetstreamBroker>, ReturnType<typeof jetstreamBroker>];
+    brokerAt(through(server, proxy.port), { timeoutMs: 10_000, ackWaitMs: 2_000 }),
+  ) as [Broker, Broker];
   const publisher = new Publisher(there);
   const handled: string[] = [];
   try {
@@ -138,7 +135,7 @@ export async function linkCut(length: Length): Promise<Figure> {
       await sleep(500);
     }
     const figures = checkDelivery(publisher, handled);
-    const stored = await storedIds(server.url);
+    const stored = await server.storedIds();
     const twice = stored.length - new Set(stored).size;
     const broken = proxies.reduce((sum, proxy) => sum + proxy.cuts, 0);
     return {
@@ -153,16 +150,18 @@ export async function linkCut(length: Length): Promise<Figure> {
     await there.close();
     await here.close();
     for (const proxy of proxies) await proxy.close();
-    await server.close();
   }
 }
 
 /** Handlers take five times the time after which an event is redelivered to another member. */
-export async function longHandlers(length: Length): Promise<Figure> {
+export async function longHandlers(
+  startServer: StartBrokerServer,
+  length: Length,
+): Promise<Figure> {
   const count = length === "long" ? 500 : 50;
   const ackWaitMs = 600;
-  const server = await startNats();
-  const brokers = [1, 2].map(() => jetstreamBroker({ servers: server.url, ackWaitMs, logger }));
+  await using server = await startServer();
+  const brokers = [1, 2].map(() => brokerAt(server.url, { ackWaitMs }));
   const publisher = new Publisher(brokers[0]!);
   const handled: string[] = [];
   try {
@@ -178,7 +177,7 @@ export async function longHandlers(length: Length): Promise<Figure> {
     while (handled.length < count && performance.now() < until) await sleep(50);
     await sleep(2 * ackWaitMs);
     const figures = checkDelivery(publisher, handled);
-    const late = await lateAck();
+    const late = await lateAck(startServer);
     return {
       id: "B7",
       recipe: `${count} events whose handlers take five times ackWaitMs; a member paused in a handler for that time`,
@@ -192,26 +191,24 @@ export async function longHandlers(length: Length): Promise<Figure> {
     };
   } finally {
     for (const broker of brokers) await broker.close();
-    await server.close();
   }
 }
 
 /**
- * A member is paused until its event is delivered to another, and then ends its handling. JetStream
- * takes any acknowledgement of an event for that of its last delivery, so the member itself must
- * know that it is too late.
+ * A member is paused until its event is delivered to another, and then ends its handling. Servers
+ * take any acknowledgement of an event for that of its last delivery, so the driver must know that
+ * it is too late.
  */
-async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
+async function lateAck(
+  startServer: StartBrokerServer,
+): Promise<{ redelivered: boolean; counted: boolean }> {
   const ackWaitMs = 600;
-  await using server = await startNats();
-  await using broker = jetstreamBroker({ servers: server.url, ackWaitMs, logger });
+  await using server = await startServer();
+  await using broker = brokerAt(server.url, { ackWaitMs });
   // Long enough that it is certainly paused in its handler, however busy the machine is.
-  const argument = { servers: server.url, ackWaitMs, handlerMs: 3_000 };
+  const argument = { url: server.url, ackWaitMs, handlerMs: 3_000 };
   const member = await startProgram(slowConsumerFile, argument);
-  const tools = await connect({ servers: server.url });
-  const manager = await tools.jetstreamManager();
-  const consumers = async () => manager.consumers.list("micro-events").next();
-  await until(async () => (await consumers()).length === 1, 10_000);
+  await until(() => server.hasGroup(), 10_000);
   await new Publisher(broker).publish(1, 1);
   await until(() => member.lines.includes("begins"), 10_000);
   member.signal("SIGSTOP");
@@ -228,11 +225,9 @@ async function lateAck(): Promise<{ redelivered: boolean; counted: boolean }> {
   member.signal("SIGCONT");
   await until(() => member.lines.includes("ends"), 10_000);
   await sleep(200);
-  const [consumer] = await consumers();
-  const counted = consumer?.num_ack_pending !== 1;
+  const counted = (await server.pending()) !== 1;
   end();
   await member.kill();
-  await tools.close();
   return { redelivered, counted };
 }
 
@@ -251,24 +246,4 @@ async function settledLedgers(
     if (quiet >= 4) return ids;
   }
   return [];
-}
-
-/** The ids of all events in the stream, read with NATS' own library instead of ours. */
-async function storedIds(servers: string): Promise<readonly string[]> {
-  const connection = await connect({ servers });
-  try {
-    const jetstream = connection.jetstream();
-    const { state } = await (await connection.jetstreamManager()).streams.info("micro-events");
-    const consumer = await jetstream.consumers.get("micro-events");
-    const ids: string[] = [];
-    const messages = await consumer.consume();
-    for await (const message of messages) {
-      ids.push(message.headers?.get("Micro-ID") ?? "");
-      if (message.seq >= state.last_seq) break;
-    }
-    await messages.close();
-    return ids;
-  } finally {
-    await connection.close();
-  }
 }

@@ -1,16 +1,15 @@
 import { join } from "node:path";
-import { jetstreamBroker } from "@micro-es/nats";
-import { silentLogger } from "@micro-es/runtime";
 import { Ledger } from "../ledger.ts";
+import { brokerAt } from "./backend.ts";
 
 /** A member of a queue group that records the events it handled, until it is killed. */
-const { servers, directory, maxInFlight } = JSON.parse(process.argv[2] ?? "{}") as {
-  servers: string;
+const { url, directory, maxInFlight } = JSON.parse(process.argv[2] ?? "{}") as {
+  url: string;
   directory: string;
   maxInFlight: number;
 };
 const ledger = new Ledger(join(directory, `consumer-${process.pid}.ledger`));
-const broker = jetstreamBroker({ servers, ackWaitMs: 2_000, logger: silentLogger });
+const broker = brokerAt(url, { ackWaitMs: 2_000 });
 await broker.subscribe("work", (event) => ledger.write({ id: event.id }), {
   queue: "workers",
   maxInFlight,

@@ -1,25 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { jetstreamBroker, natsBroker } from "@micro-es/nats";
-import { type Broker, silentLogger } from "@micro-es/runtime";
-import { startNats } from "../../../drivers/nats/test/server.ts";
+import type { Broker } from "@micro-es/runtime";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
+import { brokerAt, type StartBrokerServer } from "./backend.ts";
 import { Publisher } from "./publisher.ts";
 
-/** A member joins its group and leaves it repeatedly while events arrive. */
-export async function membersLeave(length: Length): Promise<Figure> {
+/**
+ * A member joins its group and leaves it repeatedly while events arrive.
+ * @param others further brokers on the server.
+ */
+export async function membersLeave(
+  startServer: StartBrokerServer,
+  length: Length,
+  others: readonly ((url: string) => Broker)[] = [],
+): Promise<Figure> {
   const times = length === "long" ? 1_000 : 100;
-  await using server = await startNats();
-  const options = { servers: server.url, logger: silentLogger };
+  await using server = await startServer();
   const figures: Awaited<ReturnType<typeof comeAndGo>>[] = [];
-  const kinds = [
-    () => jetstreamBroker({ ...options, ackWaitMs: 3_000 }),
-    () => natsBroker(options),
-  ];
-  for (const make of kinds) {
-    await using stays = make();
-    await using leaves = make();
+  for (const make of [(url: string) => brokerAt(url, { ackWaitMs: 3_000 }), ...others]) {
+    await using stays = make(server.url);
+    await using leaves = make(server.url);
     figures.push(await comeAndGo(stays, leaves, times));
   }
   const sum = (of: (figure: (typeof figures)[number]) => number) =>
@@ -29,7 +30,7 @@ export async function membersLeave(length: Length): Promise<Figure> {
   const taken = sum((figure) => figure.taken);
   return {
     id: "B8",
-    recipe: `a member of a group leaves ${times} times on JetStream and ${times} on core NATS, ${sum((figure) => figure.acked)} events`,
+    recipe: `a member of a group leaves ${times} times on each of ${figures.length} brokers, ${sum((figure) => figure.acked)} events`,
     found: `${late} handled after it had left, ${figures.map((figure) => figure.lost).join(" and ")} lost, ${taken} handled by it`,
     bound: "0 after, 0 lost, more than 0 by it",
     holds: late + lost === 0 && taken > 0,

@@ -1,0 +1,45 @@
+import { jetstreamBroker } from "@micro-es/nats";
+import { redisBroker } from "@micro-es/redis";
+import { type Broker, silentLogger } from "@micro-es/runtime";
+
+/** The server of a broker, into which faults are injected. */
+export interface BrokerServer extends AsyncDisposable {
+  /** As {@link brokerAt} takes it. */
+  readonly url: string;
+  readonly port: number;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** The ids of all events on the topic `work`, read by another library than the driver. */
+  storedIds(): Promise<readonly string[]>;
+  /** The number of events of the group `workers` on that topic that have no acknowledgement. */
+  pending(): Promise<number>;
+  /** Whether that group exists. */
+  hasGroup(): Promise<boolean>;
+}
+
+export type StartBrokerServer = () => Promise<BrokerServer>;
+
+/** Options that brokers with a server have in common. */
+export interface BrokerAtOptions {
+  readonly timeoutMs?: number;
+  readonly ackWaitMs?: number;
+  readonly ordering?: "none" | "key";
+  /** Separates the events of one broker from those of another. */
+  readonly fleet?: string;
+}
+
+/** A broker at a URL such as `redis://127.0.0.1:port`, or at that of a JetStream. */
+export function brokerAt(url: string, { fleet, ...options }: BrokerAtOptions = {}): Broker {
+  const logger = silentLogger;
+  if (url.startsWith("redis://")) {
+    const prefix = fleet === undefined ? {} : { prefix: fleet };
+    return redisBroker({ servers: url.slice("redis://".length), ...prefix, ...options, logger });
+  }
+  const names = fleet === undefined ? {} : { stream: fleet, prefix: fleet };
+  return jetstreamBroker({ servers: url, ...names, ...options, logger });
+}
+
+/** The URL of a server that is reached through another port. */
+export function through(server: BrokerServer, port: number): string {
+  return server.url.replace(/:\d+$/, `:${port}`);
+}
