@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
@@ -7,11 +6,11 @@ import {
   omitUndefined,
   oneWord,
   readParameters,
+  readPemFiles,
 } from "@micro-es/runtime/driver";
 import { redisBroker } from "./broker/broker.ts";
 import { redisSource } from "./config/source.ts";
 import { RedisLink } from "./link/link.ts";
-import type { RedisTlsOptions } from "./link/options.ts";
 import { prefixKind } from "./link/part.ts";
 import { redisStore } from "./store/store.ts";
 import { redisSync } from "./sync/sync.ts";
@@ -59,7 +58,7 @@ export const redis: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : read(files) } : {}),
+      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
     });
     const { logger } = context;
     const options = { link, ...omitUndefined({ prefix: fleet }) };
@@ -80,17 +79,6 @@ function databaseOf(path: string): number | undefined {
   throw invalid(`the path ${path} is not the number of a database; use redis://host:6379/2`);
 }
 
-function read(files: { readonly [K in keyof RedisTlsOptions]?: string }): RedisTlsOptions {
-  const contents = Object.entries(files).map(([name, path]) => {
-    try {
-      return [name, readFileSync(path, "utf8")];
-    } catch (cause) {
-      throw invalid(`cannot read the file of ${name}: ${(cause as Error).message}`, cause);
-    }
-  });
-  return Object.fromEntries(contents);
-}
-
-function invalid(message: string, cause?: unknown): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed", cause });
+function invalid(message: string): MicroError {
+  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -1,72 +1,67 @@
-import {
-  type Broker,
-  createLogger,
-  type DeadLetters,
-  type EventHandler,
-  type Logger,
-  type PublishOptions,
-  type SubscribeOptions,
-  type Subscription,
+import type {
+  Broker,
+  DeadLetters,
+  EventHandler,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
 } from "@micro-es/runtime";
 import {
   type BrokerGuarantees,
   byteCountUpTo,
   checkOptions,
-  closeForCaller,
-  type DeliveryHost,
   DeliveryQueue,
-  defaultCloseGraceMs,
   defaultMaxPendingBytes,
   deliverySettings,
   durationMs,
   type EventRecord,
-  eventRecord,
+  LinkedBroker,
+  type LinkedBrokerOptions,
   LocalSubscription,
-  logger as loggerKind,
+  linkedBrokerKinds,
   type OutgoingEvent,
+  omitUndefined,
   oneOf,
-  PartLogger,
   subscribeKinds,
-  untilAborted,
 } from "@micro-es/runtime/driver";
+import { redisFailure } from "../link/failure.ts";
+import { RedisLink } from "../link/link.ts";
 import { redisPartKinds } from "../link/options.ts";
-import { prefixKind, RedisPart, type RedisPartOptions } from "../link/part.ts";
+import { prefixKind, type RedisPartOptions } from "../link/part.ts";
 import { RedisDeadLetters } from "./dead-letters.ts";
 import type { EventReader } from "./event-source.ts";
 import { GroupReader } from "./group-reader.ts";
 import { EventKeys, startAfter } from "./layout.ts";
 import { LoneReader } from "./lone-reader.ts";
-import { EventPublisher } from "./publisher.ts";
+import { EventPublisher, type Publication } from "./publisher.ts";
 
 /** Options of {@link redisBroker}. */
-export type RedisBrokerOptions = RedisPartOptions & {
-  /**
-   * `key` preserves the order of events with the same key across all members of a queue group,
-   * including redeliveries: keys map to 16 partitions, each of which has one event handled at a
-   * time. All publishers and subscribers of a topic must use the same value. Default `none`.
-   */
-  readonly ordering?: "none" | "key";
-  /** Maximum size of an event's body, in bytes. Default 4,194,304. */
-  readonly maxEventBytes?: number;
-  /**
-   * Events are removed after this time once every queue group has handled them, in milliseconds.
-   * Default 7 days.
-   */
-  readonly maxAgeMs?: number;
-  /**
-   * An event that is published again with the same id within this time is stored once, in
-   * milliseconds. Default 120,000.
-   */
-  readonly duplicateWindowMs?: number;
-  /**
-   * The events of a subscriber that is silent for this long are redelivered to others, in
-   * milliseconds. Default 30,000.
-   */
-  readonly ackWaitMs?: number;
-  /** How long a closing subscription waits for its handlers, in milliseconds. Default 10,000. */
-  readonly closeGraceMs?: number;
-  readonly logger?: Logger;
-};
+export type RedisBrokerOptions = RedisPartOptions &
+  LinkedBrokerOptions & {
+    /**
+     * `key` preserves the order of events with the same key across all members of a queue group,
+     * including redeliveries: keys map to 16 partitions, each of which has one event handled at a
+     * time. All publishers and subscribers of a topic must use the same value. Default `none`.
+     */
+    readonly ordering?: "none" | "key";
+    /** Maximum size of an event's body, in bytes. Default 4,194,304. */
+    readonly maxEventBytes?: number;
+    /**
+     * Events are removed after this time once every queue group has handled them, in milliseconds.
+     * Default 7 days.
+     */
+    readonly maxAgeMs?: number;
+    /**
+     * An event that is published again with the same id within this time is stored once, in
+     * milliseconds. Default 120,000.
+     */
+    readonly duplicateWindowMs?: number;
+    /**
+     * The events of a subscriber that is silent for this long are redelivered to others, in
+     * milliseconds. Default 30,000.
+     */
+    readonly ackWaitMs?: number;
+  };
 
 const week = 7 * 24 * 3_600_000;
 const mostEventBytes = 256 * 1024 * 1024;
@@ -94,37 +89,32 @@ const mostEventBytes = 256 * 1024 * 1024;
 export function redisBroker(options: RedisBrokerOptions = {}): Broker {
   checkOptions("redisBroker", options, {
     ...redisPartKinds,
+    ...linkedBrokerKinds,
     prefix: prefixKind,
     ordering: oneOf("none", "key"),
     maxEventBytes: byteCountUpTo(mostEventBytes),
     maxAgeMs: durationMs(1, Number.MAX_SAFE_INTEGER),
     duplicateWindowMs: durationMs(1, Number.MAX_SAFE_INTEGER),
     ackWaitMs: durationMs(100),
-    closeGraceMs: durationMs(0),
-    logger: loggerKind,
   });
   return new RedisBroker(options);
 }
 
-class RedisBroker extends RedisPart implements Broker, DeliveryHost {
+class RedisBroker extends LinkedBroker<RedisLink, EventReader> implements Broker {
   readonly name = "redis";
   readonly keepsEvents = true;
   readonly keepsDeadLetters = true;
   readonly guarantees: BrokerGuarantees;
   readonly deadLetters: DeadLetters;
-  readonly logger: PartLogger;
-  readonly closeGraceMs: number;
   readonly #keys: EventKeys;
   readonly #ackWaitMs: number;
   readonly #publisher: EventPublisher;
-  readonly #readers = new Map<LocalSubscription, EventReader>();
 
   constructor(options: RedisBrokerOptions) {
-    super(options, "broker");
+    const { link, prefix = "micro", ...others } = options;
+    super(link, () => new RedisLink(others), others);
     const { ordering = "none", maxEventBytes = 4 * 1024 * 1024 } = options;
-    this.logger = new PartLogger(options.logger, createLogger());
-    this.closeGraceMs = options.closeGraceMs ?? defaultCloseGraceMs;
-    this.#keys = new EventKeys(this.prefix);
+    this.#keys = new EventKeys(prefix);
     this.#ackWaitMs = options.ackWaitMs ?? 30_000;
     this.#publisher = new EventPublisher({
       link: this.link,
@@ -156,21 +146,17 @@ class RedisBroker extends RedisPart implements Broker, DeliveryHost {
     };
   }
 
-  useLogger(logger: Logger): void {
-    this.logger.use(logger);
+  override publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void> {
+    // An event that caused this one may be the options, whose properties are not its own.
+    const { signal, context, deadline } = options ?? {};
+    const publication: Publication = {
+      ...omitUndefined({ signal, context, deadline }),
+      hasId: event.id !== undefined,
+    };
+    return super.publish(topic, event, publication);
   }
 
-  publish(topic: string, event: OutgoingEvent, options?: PublishOptions): Promise<void> {
-    try {
-      this.check(`publish on ${topic}`, options?.signal);
-      const record = eventRecord(topic, event, options, this.guarantees.maxEventBytes, true);
-      return this.#publisher.send(record, { ...options, hasId: event.id !== undefined });
-    } catch (reason) {
-      return Promise.reject(reason);
-    }
-  }
-
-  async publishDeadLetter(record: EventRecord, queue: string | undefined): Promise<void> {
+  override async publishDeadLetter(record: EventRecord, queue: string | undefined): Promise<void> {
     const what = `publish a dead letter on ${record.topic}`;
     await this.link.send("SADD", [this.#keys.deadTopics, record.topic], what);
     await this.#publisher.send(record, { queue: queue ?? "", isDeadLetter: true });
@@ -201,35 +187,25 @@ class RedisBroker extends RedisPart implements Broker, DeliveryHost {
         ? new LoneReader(link, [stream, ...partitions], start, intake)
         : new GroupReader({ ...intake, link, group: queue, stream, partitions, start, silenceMs });
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
-    this.#readers.set(subscription, reader);
+    this.sources.set(subscription, reader);
     subscription.closeOn(options.signal);
-    try {
-      await untilAborted(reader.begin(), options.signal);
-      this.check(what, options.signal);
-      return subscription;
-    } catch (error) {
-      const closing = subscription.close();
-      // The handlers of a closing subscription may take the whole grace period.
-      if (options.signal?.aborted === true) closing.catch(() => {});
-      else await closing;
-      throw error;
-    }
+    return this.established(what, subscription, reader.begin(), options.signal);
   }
 
   async detach(subscription: LocalSubscription): Promise<void> {
-    await this.#readers.get(subscription)?.stop();
+    await this.sources.get(subscription)?.stop();
   }
 
-  async forget(subscription: LocalSubscription): Promise<void> {
-    await this.#readers.get(subscription)?.close();
-    this.#readers.delete(subscription);
+  override async forget(subscription: LocalSubscription): Promise<void> {
+    await this.sources.get(subscription)?.close();
+    await super.forget(subscription);
   }
 
-  override close(): Promise<void> {
-    return closeForCaller(super.close(), this.#readers.keys(), this.logger);
+  protected override failure(error: unknown, what: string): Error {
+    return redisFailure(error, what);
   }
 
-  protected override async end(): Promise<void> {
-    await Promise.all([...this.#readers.keys()].map((each) => each.closeCompletely()));
+  protected override send(record: EventRecord, options: PublishOptions): Promise<void> {
+    return this.#publisher.send(record, options);
   }
 }

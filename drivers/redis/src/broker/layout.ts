@@ -1,9 +1,5 @@
-import { createHash } from "node:crypto";
 import { MicroError } from "@micro-es/runtime";
-
-/** The number of partitions by which the order of keys is kept. */
-const partitionCount = 16;
-const partitions = Array.from({ length: partitionCount }, (_, index) => `:k${index}`);
+import { partitionOf, partitions } from "@micro-es/runtime/driver";
 
 /** The keys of the streams of events in Redis. Those of a topic are in one slot of a cluster. */
 export class EventKeys {
@@ -23,13 +19,12 @@ export class EventKeys {
 
   /** The streams of the events with a key, by partition. */
   partitions(topic: string): readonly string[] {
-    return partitions.map((name) => this.stream(topic) + name);
+    return partitions.map((name) => `${this.stream(topic)}:${name}`);
   }
 
   /** The partition of a key. */
   partitionOf(topic: string, key: string): string {
-    const hash = createHash("sha1").update(key).digest().readUInt32BE(0);
-    return this.stream(topic) + (partitions[hash % partitionCount] as string);
+    return `${this.stream(topic)}:${partitionOf(key)}`;
   }
 
   /** Set while an event that is published again under an identity is a repetition. */
