@@ -53,7 +53,6 @@ export {
   reservedEventKeys,
   type SubscriptionStats,
 } from "./broker/broker.ts";
-export { closeForCaller } from "./broker/close-for-caller.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
 export { cursorNumber, originalOf, readDeadLetter } from "./broker/dead-letter-record.ts";
 export {
@@ -79,11 +78,7 @@ export {
   type LinkedBrokerOptions,
   linkedBrokerKinds,
 } from "./broker/linked-broker.ts";
-export {
-  type DeliveryHost,
-  defaultCloseGraceMs,
-  LocalSubscription,
-} from "./broker/local-subscription.ts";
+export { LocalSubscription } from "./broker/local-subscription.ts";
 export { deadLetterListKinds, subscribeKinds } from "./broker/option-kinds.ts";
 export type { ServerCall } from "./call/call.ts";
 export { ConnectionPeer } from "./call/connection-peer.ts";
