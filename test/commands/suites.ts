@@ -75,6 +75,7 @@ export const suites: readonly Suite[] = [
   faults("gossip-faults", "gossip"),
   faults("rolling-restart", "http", "--long", "R1"),
   faults("redis-faults", "redis"),
+  faults("postgres-faults", "postgres"),
   faults("dns-faults", "dns"),
   faults("server-faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),
