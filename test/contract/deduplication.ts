@@ -4,8 +4,8 @@ import { memoryStore } from "@micro-es/runtime";
 import { type BrokerCase, Gate, sum, textEvent, textOf, until } from "./broker-stage.ts";
 
 /**
- * An event has one successful handling, however often it is delivered. The stores stay open, because
- * subscriptions use them until the stage closes.
+ * An event has one successful handling, however often it is delivered. The stores stay open,
+ * because subscriptions use them until the stage closes.
  */
 export const deduplicationCases: readonly BrokerCase[] = [
   [

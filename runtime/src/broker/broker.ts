@@ -217,8 +217,9 @@ export interface BrokerGuarantees {
   /** Whether a failed attempt is retried. */
   readonly redelivery: boolean;
   /**
-   * Where attempts are counted. `backend`: the count of an event goes on when a subscriber dies and
-   * another one takes it over. `process`: it begins again, or the event is lost.
+   * Where attempts are counted. `backend`: when a subscriber dies and another one takes its event
+   * over, the count goes on, and has grown by one at least. `process`: it begins again, or the
+   * event is lost.
    */
   readonly attempts: "process" | "backend";
   /**
