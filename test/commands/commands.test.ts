@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { rotating, supportedVersions } from "../nodes/versions.ts";
 import { bench } from "./bench.ts";
 import { checks, parseChecks } from "./check.ts";
@@ -10,7 +10,6 @@ import { type Command, parseCommand, root } from "./command.ts";
 import { faults } from "./faults.ts";
 import { fuzz } from "./fuzz.ts";
 import { interop } from "./interop.ts";
-import { inLanes, LaterOutput } from "./lanes.ts";
 import { suites } from "./suites.ts";
 import { count, parseRequest } from "./test.ts";
 
@@ -180,7 +179,8 @@ describe("npm test", () => {
     for (const name of ["unit", "e2e", "hostile"]) {
       expect(steps.filter((step) => step.split(" ")[0] === name)).toEqual([`${name} ${version}`]);
     }
-    expect(steps).toHaveLength(suites.length);
+    const ofCi = suites.filter(({ from }) => from !== "long");
+    expect(steps).toHaveLength(ofCi.length);
     const turns = supportedVersions.map((_, turn) => rotating(turn + 7));
     expect(new Set(turns)).toEqual(new Set(supportedVersions));
   });
@@ -192,6 +192,7 @@ describe("npm test", () => {
         expect(stepsOf("--long")).toContain(`${name} ${version}`);
     }
     expect(stepsOf("--long")).toContain("attacks");
+    expect(stepsOf("--long")).toContain("interop-planted");
   });
 
   test("names tests that passed only at the second attempt, and counts those that failed twice", () => {
@@ -238,75 +239,5 @@ describe("npm test", () => {
   ])("refuses %j", (words, problem) => {
     expect(() => parseRequest(words)).toThrow(problem);
     expect(() => parseRequest(words)).toThrow(/SUITE +types, .*unit, cli, e2e/);
-  });
-});
-
-describe("suites that run at once", () => {
-  /** Runs items whose names begin with their width; each waits until it is ended. */
-  function start(names: readonly string[]) {
-    const running = new Map<string, { resolve(): void; reject(error: Error): void }>();
-    const run = (name: string) =>
-      new Promise<void>((resolve, reject) => {
-        running.set(name, { resolve, reject });
-      }).finally(() => running.delete(name));
-    const all = inLanes(names, (name) => Number.parseInt(name, 10), run);
-    return { all, running, names: () => [...running.keys()] };
-  }
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-  test("are those that mostly wait, in order and as many as allowed", async () => {
-    const { all, running, names } = start(["1a", "3b", "3c", "3d", "3e", "1f", "1g"]);
-    await turn();
-    expect(names()).toEqual(["1a"]);
-    running.get("1a")?.resolve();
-    await turn();
-    expect(names()).toEqual(["3b", "3c", "3d"]);
-    running.get("3c")?.resolve();
-    await turn();
-    expect(names()).toEqual(["3b", "3d", "3e"]);
-    for (const name of ["3b", "3d"]) running.get(name)?.resolve();
-    await turn();
-    expect(names()).toEqual(["3e"]);
-    running.get("3e")?.resolve();
-    await turn();
-    expect(names()).toEqual(["1f"]);
-    running.get("1f")?.resolve();
-    await turn();
-    expect(names()).toEqual(["1g"]);
-    running.get("1g")?.resolve();
-    await all;
-  });
-
-  test("end before a failure is reported, and no other starts", async () => {
-    const { all, running, names } = start(["2a", "2b", "2c"]);
-    const failed = expect(all).rejects.toThrow("broken");
-    await turn();
-    running.get("2a")?.reject(new Error("broken"));
-    await turn();
-    expect(names()).toEqual(["2b"]);
-    running.get("2b")?.resolve();
-    await failed;
-    expect(names()).toEqual([]);
-  });
-
-  test("show their output in one piece", () => {
-    const folder = mkdtempSync(join(tmpdir(), "micro-es-later-"));
-    const written: string[] = [];
-    const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-      written.push(String(text));
-      return true;
-    });
-    try {
-      const output = new LaterOutput(folder, "etcd on Node 20");
-      output.log("first");
-      spawnSync("sh", ["-c", "echo second; echo third >&2"], { stdio: output.stdio });
-      output.log("last");
-      expect(written).toEqual([]);
-      output.tell();
-      expect(written).toEqual(["first\nsecond\nthird\nlast\n"]);
-    } finally {
-      write.mockRestore();
-      rmSync(folder, { recursive: true, force: true });
-    }
   });
 });

@@ -15,11 +15,6 @@ export interface Suite {
   readonly from: Level;
   /** Whether `--ci` runs it on one supported version of Node, in turns, and `--long` on all. */
   readonly onEveryNode?: boolean;
-  /**
-   * Whether it waits for servers and timers most of its time, so that another such suite runs next
-   * to it. Its output appears when it ends.
-   */
-  readonly mostlyWaits?: boolean;
 }
 
 const script = (name: string, ...words: readonly string[]): Suite => ({
@@ -28,10 +23,10 @@ const script = (name: string, ...words: readonly string[]): Suite => ({
   from: "ci",
 });
 
-/** A suite of the kind that breaks things and waits for them to recover. */
-const faults = (name: string, ...words: readonly string[]): Suite => ({
-  ...script(name, "faults", ...words),
-  mostlyWaits: true,
+/** Shows that a checker can fail, which changes with the checker only. */
+const inLongRuns = (name: string, ...words: readonly string[]): Suite => ({
+  ...script(name, ...words),
+  from: "long",
 });
 
 /** In the order in which they run. */
@@ -66,22 +61,21 @@ export const suites: readonly Suite[] = [
   { name: "rabbitmq", runs: { project: "rabbitmq" }, from: "ci" },
   { name: "redis", runs: { project: "redis" }, from: "ci" },
   { name: "postgres", runs: { project: "postgres*" }, from: "ci" },
-  // The longest first, so that none of them runs alone in the end.
-  faults("etcd-faults", "etcd"),
-  faults("consul-faults", "consul"),
-  faults("auth-faults", "auth"),
-  faults("nats-faults", "nats"),
-  faults("zookeeper-faults", "zookeeper"),
-  faults("gossip-faults", "gossip"),
-  faults("rolling-restart", "http", "--long", "R1"),
-  faults("redis-faults", "redis"),
-  faults("postgres-faults", "postgres"),
-  faults("dns-faults", "dns"),
-  faults("server-faults", "http", "R2", "R3", "R9"),
+  script("etcd-faults", "faults", "etcd"),
+  script("consul-faults", "faults", "consul"),
+  script("auth-faults", "faults", "auth"),
+  script("nats-faults", "faults", "nats"),
+  script("zookeeper-faults", "faults", "zookeeper"),
+  script("gossip-faults", "faults", "gossip"),
+  script("rolling-restart", "faults", "http", "--long", "R1"),
+  script("redis-faults", "faults", "redis"),
+  script("postgres-faults", "faults", "postgres"),
+  script("dns-faults", "faults", "dns"),
+  script("server-faults", "faults", "http", "R2", "R3", "R9"),
   script("interop", "interop", "grpc"),
-  script("interop-planted", "interop", "grpc", "--plant"),
+  inLongRuns("interop-planted", "interop", "grpc", "--plant"),
   script("h2spec", "interop", "h2spec"),
-  script("h2spec-planted", "interop", "h2spec", "--plant"),
+  inLongRuns("h2spec-planted", "interop", "h2spec", "--plant"),
   script("hpack", "interop", "hpack"),
   script("hpack-planted", "interop", "hpack", "--plant", "--count", "1000"),
   script("googleapis", "interop", "googleapis", "--part"),

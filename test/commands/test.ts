@@ -6,7 +6,6 @@ import { parseArgs } from "node:util";
 import { chooseVersions, nodeVersions } from "../nodes/versions.ts";
 import { runChecks } from "./check.ts";
 import { root, UsageError } from "./command.ts";
-import { inLanes, LaterOutput, type Output } from "./lanes.ts";
 import { anyProject, type Level, type Suite, suites, suitesOf } from "./suites.ts";
 
 /** What `npm test` was asked for. */
@@ -59,9 +58,6 @@ const usage = [
   `  SUITE           ${suites.map(({ name }) => name).join(", ")}`,
 ].join("\n");
 
-/** How many suites run at once that mostly wait. */
-const lanes = 3;
-
 const nodesOfLevel = { short: "own", ci: "rotating", long: "all" } as const;
 
 /** @throws UsageError for what does not exist, or does not go together. */
@@ -113,24 +109,19 @@ async function runSteps({ steps, filters, level }: Request): Promise<Result> {
   try {
     const checks = steps.flatMap(({ suite }) => (isCheck(suite) ? suite.name : []));
     if (checks.length > 0) results.push(await runAllChecks(checks));
-    const runAndTell = async (step: Step) => {
+    for (const step of steps) {
       const { suite, node } = step;
+      if (isCheck(suite)) continue;
       const title = node === undefined ? suite.name : `${suite.name} on Node ${node}`;
-      const output = suite.mostlyWaits ? new LaterOutput(scratch, title) : console;
-      if (output !== console) console.log(`\n=== ${title}: began ===`);
-      output.log(`\n=== ${title} ===`);
+      console.log(`\n=== ${title} ===`);
       const began = performance.now();
-      const report = join(scratch, `${title}.json`);
-      const result = await runStep(step, { filters, level, report, output });
+      const result = await runStep(step, filters, level, join(scratch, "report.json"));
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
-      output.log(`=== ${title}: ${inWords(result)} in ${seconds} s ===`);
-      if (output instanceof LaterOutput) output.tell();
+      console.log(`=== ${title}: ${inWords(result)} in ${seconds} s ===`);
       const titled = (names: readonly string[]) => names.map((name) => `${title}: ${name}`);
       const { failures, unsteady } = result;
       results.push({ ...result, failures: titled(failures), unsteady: titled(unsteady) });
-    };
-    const rest = steps.filter(({ suite }) => !isCheck(suite));
-    await inLanes(rest, ({ suite }) => (suite.mostlyWaits ? lanes : 1), runAndTell);
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -173,34 +164,27 @@ const failure = (name: string): Result => ({
   failures: [name],
 });
 
-interface StepOptions {
-  readonly filters: readonly string[];
-  readonly level: Level;
-  /** Where vitest writes its report. */
-  readonly report: string;
-  readonly output: Output;
-}
-
 async function runStep(
   { suite, node = "own" }: Step,
-  { filters, level, report, output }: StepOptions,
+  filters: readonly string[],
+  level: Level,
+  report: string,
 ): Promise<Result> {
   // Tests and scripts run their longer variants when this is "true".
   const env = { ...process.env, ...plain(), MICRO_LONG: String(level !== "short") };
-  if (suite.builds !== undefined && !(await succeeds("tsc", ["-b", ...suite.builds], env, output)))
+  if (suite.builds !== undefined && !(await succeeds("tsc", ["-b", ...suite.builds], env)))
     return failure("the build");
   if ("script" in suite.runs) {
     const [script = "", ...words] = suite.runs.script;
-    const args = ["run", "--silent", script, "--", ...words];
-    const attempt = () => succeeds("npm", args, env, output);
+    const attempt = () => succeeds("npm", ["run", "--silent", script, "--", ...words], env);
     if (await attempt()) return success;
     const name = `npm run ${script} -- ${words.join(" ")}`;
-    output.log(`\n${suite.name} failed; this is its second attempt`);
+    console.log(`\n${suite.name} failed; this is its second attempt`);
     return (await attempt()) ? { ...success, unsteady: [name] } : failure(name);
   }
   const [version] = nodeVersions(node);
   if (version?.program === undefined) {
-    output.log(`SKIPPED: there is no program of Node ${node} for this machine`);
+    console.log(`SKIPPED: there is no program of Node ${node} for this machine`);
     return process.env.CI === "true"
       ? failure("no program")
       : { ...success, passed: 0, skipped: 1 };
@@ -220,7 +204,6 @@ async function runStep(
     version.program,
     [...vitest, "--project", suite.runs.project, ...reporting, ...retrying, ...filters],
     node === "own" ? env : { ...env, PATH },
-    output,
   );
   return count(report, ok);
 }
@@ -234,10 +217,8 @@ function succeeds(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  output: Output,
 ): Promise<boolean> {
-  const stdio = output instanceof LaterOutput ? output.stdio : "inherit";
-  const child = spawn(program, args, { cwd: root, stdio, env });
+  const child = spawn(program, args, { cwd: root, stdio: "inherit", env });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status) => resolve(status === 0));
