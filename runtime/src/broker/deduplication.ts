@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MicroError } from "../base/error.ts";
 import type { Store, StoreRecord } from "../store/store.ts";
 import type { Deduplicate } from "./broker.ts";
@@ -86,6 +87,15 @@ export class Deduplication {
   }
 }
 
+/** How a success is recorded that the store does not accept at once. */
+export interface Recording {
+  /** Whether the attempt was abandoned, so that there is nothing left to acknowledge. */
+  isOver(): boolean;
+  /** The wait after this number of failures, in milliseconds. */
+  waitMs(failures: number): number;
+  report(error: unknown, message: string): void;
+}
+
 interface ClaimTerms {
   readonly owner: string;
   /** How long a claim lasts without renewal, in milliseconds. */
@@ -130,16 +140,24 @@ export class Claim {
     this.#ended();
   }
 
-  /**
-   * Marks the event as handled.
-   * @returns false if the claim had expired and the event was claimed elsewhere
-   * @throws MicroError of the store; call it again
-   */
-  async handled(): Promise<boolean> {
+  /** Marks the event as handled, in as many attempts as that takes. */
+  async record({ isOver, waitMs, report }: Recording): Promise<void> {
     clearInterval(this.#renewal);
-    const isMarked = await this.#inTurn(() => this.#write("handled"));
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (!(await this.#inTurn(() => this.#write("handled")))) {
+          const error = new MicroError("aborted", "its claim had expired");
+          report(error, "an event was handled here, and claimed elsewhere");
+        }
+        break;
+      } catch (error) {
+        const next = isOver() ? "it may be handled once more" : "trying again";
+        report(error, `cannot record that an event was handled; ${next}`);
+        if (isOver()) break;
+        await sleep(waitMs(attempt), undefined, { ref: false });
+      }
+    }
     this.#ended();
-    return isMarked;
   }
 
   /**

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { listenForAbort } from "../base/abort.ts";
 import { Closable } from "../base/closable.ts";
 import { type Deadline, DeadlineSweep, deadlineAfter, hasPassed } from "../base/deadline.ts";
@@ -260,23 +259,11 @@ export class LocalSubscription extends Closable implements Subscription, Consume
   async #recordSuccess(handling: Handling, claim: Claim): Promise<void> {
     const { delivery } = handling;
     handling.succeeded = true;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        if (!(await claim.handled())) {
-          const error = new MicroError("aborted", "its claim had expired");
-          this.#log("error", delivery, error, "an event was handled here, and claimed elsewhere");
-        }
-        break;
-      } catch (error) {
-        const isOver = !this.#inFlight.has(handling);
-        const next = isOver ? "it may be handled once more" : "trying again";
-        this.#log("error", delivery, error, `cannot record that an event was handled; ${next}`);
-        if (isOver) break;
-        await sleep(backoff(this.#settings.redeliveryBackoffMs, attempt), undefined, {
-          ref: false,
-        });
-      }
-    }
+    await claim.record({
+      isOver: () => !this.#inFlight.has(handling),
+      waitMs: (failures) => backoff(this.#settings.redeliveryBackoffMs, failures),
+      report: (error, message) => this.#log("error", delivery, error, message),
+    });
     if (this.#inFlight.has(handling)) this.#succeed(handling);
   }
 
