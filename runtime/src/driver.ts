@@ -54,7 +54,7 @@ export {
   type SubscriptionStats,
 } from "./broker/broker.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
-export { cursorNumber, originalOf, readDeadLetter } from "./broker/dead-letter-record.ts";
+export { cursorNumber } from "./broker/dead-letter-record.ts";
 export {
   type Delivery,
   DeliveryQueue,
@@ -72,8 +72,14 @@ export {
   tooLarge,
   withCancellation,
 } from "./broker/event.ts";
+export {
+  type DeadLetterHost,
+  type FoundDeadLetter,
+  KeptDeadLetters,
+} from "./broker/kept-dead-letters.ts";
 export { noKey, partitionOf, partitions } from "./broker/key-partition.ts";
 export {
+  type EventSource,
   LinkedBroker,
   type LinkedBrokerOptions,
   linkedBrokerKinds,

@@ -33,19 +33,23 @@ export const linkedBrokerKinds: OptionKindsOf<LinkedBrokerOptions> = {
   logger: loggerKind,
 };
 
-/**
- * The base of brokers on a backend: validates events, and ends their subscriptions on close.
- * `Source` is where the events of one subscription come from.
- */
-export abstract class LinkedBroker<Link extends BackendLink, Source>
+/** Where events of a subscription come from. */
+export interface EventSource {
+  /** Takes no more events; held ones are still settled. */
+  stop(): Promise<void>;
+  /** Resolves when all held events are settled, or returned to the backend. */
+  close(): Promise<void>;
+}
+
+/** The base of brokers on a backend: validates events, and ends their subscriptions on close. */
+export abstract class LinkedBroker<Link extends BackendLink>
   extends LinkedPart<Link>
   implements DeliveryHost
 {
   abstract readonly guarantees: BrokerGuarantees;
   readonly logger: PartLogger;
   readonly closeGraceMs: number;
-  /** The source of each subscription's events. */
-  protected readonly sources: Map<LocalSubscription, Source> = new Map();
+  readonly #sources = new Map<LocalSubscription, readonly EventSource[]>();
 
   /** @param shared a connection that its creator closes; see {@link LinkedPart}. */
   constructor(shared: Link | undefined, connect: () => Link, options: LinkedBrokerOptions) {
@@ -75,12 +79,19 @@ export abstract class LinkedBroker<Link extends BackendLink, Source>
     return this.send(record, {}, queue);
   }
 
-  forget(subscription: LocalSubscription): void | Promise<void> {
-    this.sources.delete(subscription);
+  async detach(subscription: LocalSubscription): Promise<void> {
+    const sources = this.#sources.get(subscription) ?? [];
+    await Promise.all(sources.map((source) => source.stop()));
+  }
+
+  async forget(subscription: LocalSubscription): Promise<void> {
+    const sources = this.#sources.get(subscription) ?? [];
+    await Promise.all(sources.map((source) => source.close()));
+    this.#sources.delete(subscription);
   }
 
   /**
-   * Resolves with the subscription when it is set up.
+   * Resolves with the subscription when its sources are set up.
    * @throws MicroError when the setup fails, the signal fires or the broker is closed first; the
    * subscription is closed then. An abort is reported at once: the handlers of a closing
    * subscription may take the whole grace period.
@@ -88,11 +99,14 @@ export abstract class LinkedBroker<Link extends BackendLink, Source>
   protected async established(
     what: string,
     subscription: LocalSubscription,
-    setUp: Promise<void>,
+    sources: readonly EventSource[],
+    setUp: () => Promise<unknown>,
     signal: AbortSignal | undefined,
   ): Promise<Subscription> {
+    this.#sources.set(subscription, sources);
+    subscription.closeOn(signal);
     try {
-      await untilAborted(setUp, signal);
+      await untilAborted(setUp(), signal);
       this.check(what, signal);
       return subscription;
     } catch (error) {
@@ -103,11 +117,11 @@ export abstract class LinkedBroker<Link extends BackendLink, Source>
   }
 
   override close(): Promise<void> {
-    return closeForCaller(super.close(), this.sources.keys(), this.logger);
+    return closeForCaller(super.close(), this.#sources.keys(), this.logger);
   }
 
   protected override async end(): Promise<void> {
-    await Promise.all([...this.sources.keys()].map((each) => each.closeCompletely()));
+    await Promise.all([...this.#sources.keys()].map((each) => each.closeCompletely()));
   }
 
   /** @throws MicroError `invalid_argument` for a valid topic that the backend does not allow. */

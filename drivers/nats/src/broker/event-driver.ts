@@ -27,7 +27,7 @@ export const eventDriverKinds: OptionKindsOf<EventDriverOptions> = {
 };
 
 /** The common base of the brokers on NATS. */
-export abstract class EventDriver<Source> extends LinkedBroker<NatsLink, Source> {
+export abstract class EventDriver extends LinkedBroker<NatsLink> {
   constructor(options: EventDriverOptions) {
     super(options.link, () => new NatsLink(options), options);
   }

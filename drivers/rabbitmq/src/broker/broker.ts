@@ -88,10 +88,7 @@ export function rabbitmqBroker(options: RabbitMqBrokerOptions = {}): Broker {
   return new RabbitMqBroker(options);
 }
 
-class RabbitMqBroker
-  extends LinkedBroker<RabbitMqLink, readonly QueueConsumer[]>
-  implements Broker
-{
+class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
   readonly name = "rabbitmq";
   readonly keepsEvents = true;
   readonly keepsDeadLetters = true;
@@ -154,23 +151,8 @@ class RabbitMqBroker
     );
     const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes);
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
-    this.sources.set(subscription, consumers);
-    subscription.closeOn(options.signal);
-    const setUp = async () => {
-      await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
-    };
-    return this.established(what, subscription, setUp(), options.signal);
-  }
-
-  async detach(subscription: LocalSubscription): Promise<void> {
-    const consumers = this.sources.get(subscription) ?? [];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-  }
-
-  override async forget(subscription: LocalSubscription): Promise<void> {
-    const consumers = this.sources.get(subscription) ?? [];
-    await Promise.all(consumers.map((consumer) => consumer.close()));
-    super.forget(subscription);
+    const setUp = () => Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
+    return this.established(what, subscription, consumers, setUp, options.signal);
   }
 
   override publishDeadLetter(record: EventRecord): Promise<void> {

@@ -1,19 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { type DeadLetter, type DeadLetters, MicroError } from "@micro-es/runtime";
+import type { DeadLetter } from "@micro-es/runtime";
 import {
-  abortError,
-  abortedPublication,
   checkOptions,
   checkTopic,
   cursorNumber,
+  type DeadLetterHost,
   type DeadLetterListOptions,
   type DeadLetterTopic,
   deadLetterListKinds,
   type EventRecord,
-  originalOf,
-  readDeadLetter,
-  throwIfAborted,
-  untilAborted,
+  type FoundDeadLetter,
+  KeptDeadLetters,
 } from "@micro-es/runtime/driver";
 import type { ConfirmChannel, ConsumeMessage } from "amqplib";
 import { rabbitMqFailure } from "../link/failure.ts";
@@ -23,21 +20,12 @@ import type { ConfirmPublisher, Outgoing } from "./publisher.ts";
 import { readStream, type StreamOffset } from "./stream-reader.ts";
 import { deadLetterKey, deadLetterStream, declareQueue, routingKey } from "./topology.ts";
 
-/** The stream that keeps dead letters, and how to replay them. */
-export interface StreamDeadLettersOptions {
+/** The stream that keeps dead letters. */
+export interface StreamDeadLettersOptions extends DeadLetterHost {
   readonly link: RabbitMqLink;
   readonly exchange: string;
   readonly publisher: ConfirmPublisher;
   readonly maxEventBytes: number;
-  /** @throws MicroError when the broker is closed or the signal has fired. */
-  check(what: string, signal: AbortSignal | undefined): void;
-  publish(record: EventRecord, signal: AbortSignal | undefined): Promise<void>;
-}
-
-/** A dead letter, with the event that it was read from. */
-interface Found {
-  readonly letter: DeadLetter;
-  readonly record: EventRecord;
 }
 
 /** How many dead letters of a listing are read at a time. */
@@ -50,11 +38,12 @@ const markHeader = deadLetterHeaders.mark;
  * dead letter is dropped by a message that says so. A cursor is the position in the stream plus
  * one.
  */
-export class StreamDeadLetters implements DeadLetters {
+export class StreamDeadLetters extends KeptDeadLetters {
   readonly #options: StreamDeadLettersOptions;
   readonly #stream: string;
 
   constructor(options: StreamDeadLettersOptions) {
+    super(options);
     this.#options = options;
     this.#stream = deadLetterStream(options.exchange).name;
   }
@@ -80,7 +69,7 @@ export class StreamDeadLetters implements DeadLetters {
 
   topics({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly DeadLetterTopic[]> {
     const what = "list dead letter topics";
-    return this.#run(what, signal, async () => {
+    return this.run(what, signal, async () => {
       const counts = new Map<string, number>();
       for (const topic of (await this.#index(what, signal)).values()) {
         counts.set(topic, (counts.get(topic) ?? 0) + 1);
@@ -94,7 +83,7 @@ export class StreamDeadLetters implements DeadLetters {
     const what = `list the dead letters on ${topic}`;
     checkOptions(what, options, deadLetterListKinds);
     const { after, limit = Number.POSITIVE_INFINITY, signal } = options;
-    const offsets = await this.#run(what, signal, async () => {
+    const offsets = await this.run(what, signal, async () => {
       checkTopic(topic);
       const first = after === undefined ? 0 : offsetOf(after) + 1;
       const index = await this.#index(what, signal);
@@ -105,54 +94,35 @@ export class StreamDeadLetters implements DeadLetters {
     });
     for (let at = 0; at < offsets.length; at += pageSize) {
       const page = offsets.slice(at, at + pageSize);
-      const found = await this.#run(what, signal, () => this.#readAll(topic, page, what, signal));
+      const found = await this.run(what, signal, () => this.#readAll(topic, page, what, signal));
       for (const { letter } of found) yield letter;
     }
   }
 
-  async read(topic: string, cursor: string): Promise<DeadLetter | undefined> {
-    const what = `read a dead letter on ${topic}`;
-    return (await this.#run(what, undefined, () => this.#find(topic, cursor, what)))?.letter;
-  }
-
-  replay(
+  protected override async find(
     topic: string,
     cursor: string,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<boolean> {
-    const what = `replay a dead letter on ${topic}`;
-    let isPublishing = false;
-    const replay = async () => {
-      const found = await this.#find(topic, cursor, what);
-      throwIfAborted(signal);
-      if (found === undefined) return false;
-      const original = originalOf(found.record, found.letter.topic);
-      isPublishing = true;
-      await this.#options.publish({ ...original, replay: `${topic}/${cursor}` }, signal);
-      await this.#drop(cursor, what);
-      return true;
-    };
-    return this.#run(what, signal, replay, (reason) => abortedPublication(reason, isPublishing));
-  }
-
-  drop(topic: string, cursor: string): Promise<boolean> {
-    const what = `drop a dead letter on ${topic}`;
-    return this.#run(what, undefined, async () => {
-      if ((await this.#find(topic, cursor, what)) === undefined) return false;
-      await this.#drop(cursor, what);
-      return true;
-    });
-  }
-
-  async #find(topic: string, cursor: string, what: string): Promise<Found | undefined> {
+    what: string,
+  ): Promise<FoundDeadLetter | undefined> {
     checkTopic(topic);
     const wanted = offsetOf(cursor);
-    let found: Found | undefined;
+    let found: FoundDeadLetter | undefined;
     await this.#scan(wanted, what, undefined, (offset, message) => {
       if (offset === wanted) found = this.#decode(topic, offset, message);
       if (droppedBy(message) === wanted) found = undefined;
     });
     return found;
+  }
+
+  protected override async remove(_topic: string, cursor: string, what: string): Promise<boolean> {
+    const dropped = { [droppedHeader]: offsetOf(cursor) };
+    const outgoing = this.#toStream(what, dropped, new Uint8Array(0));
+    await this.#options.publisher.send(outgoing, {}, false);
+    return true;
+  }
+
+  protected override failure(error: unknown, what: string): Error {
+    return rabbitMqFailure(error, what);
   }
 
   /** The topics of all dead letters by their positions. */
@@ -179,8 +149,8 @@ export class StreamDeadLetters implements DeadLetters {
     offsets: readonly number[],
     what: string,
     signal: AbortSignal | undefined,
-  ): Promise<readonly Found[]> {
-    const found: Found[] = [];
+  ): Promise<readonly FoundDeadLetter[]> {
+    const found: FoundDeadLetter[] = [];
     const wanted = new Set(offsets);
     await this.#scan(offsets[0] ?? 0, what, signal, (offset, message) => {
       const one = wanted.has(offset) ? this.#decode(topic, offset, message) : undefined;
@@ -189,18 +159,11 @@ export class StreamDeadLetters implements DeadLetters {
     return found;
   }
 
-  #decode(topic: string, offset: number, message: ConsumeMessage): Found | undefined {
+  #decode(topic: string, offset: number, message: ConsumeMessage): FoundDeadLetter | undefined {
     if (headerOf(message, topicHeader) !== topic) return undefined;
-    try {
-      const record = decodeMessage(topic, message, this.#options.maxEventBytes);
-      const at = new Date(Number(message.properties.timestamp ?? 0) * 1_000);
-      const letter = readDeadLetter(record, String(offset + 1), at);
-      return letter === undefined ? undefined : { letter, record };
-    } catch (error) {
-      // A message of another program that is not an event.
-      if (error instanceof MicroError) return undefined;
-      throw error;
-    }
+    const at = new Date(Number(message.properties.timestamp ?? 0) * 1_000);
+    const { maxEventBytes } = this.#options;
+    return this.decoded(String(offset + 1), at, () => decodeMessage(topic, message, maxEventBytes));
   }
 
   /** Visits the messages from a position to the present end. */
@@ -242,15 +205,6 @@ export class StreamDeadLetters implements DeadLetters {
     return end;
   }
 
-  #drop(cursor: string, what: string): Promise<void> {
-    const dropped = { [droppedHeader]: offsetOf(cursor) };
-    return this.#options.publisher.send(
-      this.#toStream(what, dropped, new Uint8Array(0)),
-      {},
-      false,
-    );
-  }
-
   #toStream(what: string, headers: object, body: Uint8Array): Outgoing {
     return {
       exchange: this.#options.exchange,
@@ -268,24 +222,6 @@ export class StreamDeadLetters implements DeadLetters {
     const plan = { ...deadLetterStream(exchange), binding: deadLetterKey };
     await declareQueue(channel, exchange, plan);
   };
-
-  /**
-   * @param aborted makes the error for an operation whose signal fires after it may have done more
-   * than reading.
-   */
-  async #run<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    work: () => Promise<T>,
-    aborted: (reason: unknown) => MicroError = abortError,
-  ): Promise<T> {
-    this.#options.check(what, signal);
-    try {
-      return await untilAborted(work(), signal, { error: aborted });
-    } catch (error) {
-      throw rabbitMqFailure(error, what);
-    }
-  }
 }
 
 function offsetOf(cursor: string): number {

@@ -29,7 +29,6 @@ import { RedisLink } from "../link/link.ts";
 import { redisPartKinds } from "../link/options.ts";
 import { prefixKind, type RedisPartOptions } from "../link/part.ts";
 import { RedisDeadLetters } from "./dead-letters.ts";
-import type { EventReader } from "./event-source.ts";
 import { GroupReader } from "./group-reader.ts";
 import { EventKeys, startAfter } from "./layout.ts";
 import { LoneReader } from "./lone-reader.ts";
@@ -100,7 +99,7 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
   return new RedisBroker(options);
 }
 
-class RedisBroker extends LinkedBroker<RedisLink, EventReader> implements Broker {
+class RedisBroker extends LinkedBroker<RedisLink> implements Broker {
   readonly name = "redis";
   readonly keepsEvents = true;
   readonly keepsDeadLetters = true;
@@ -187,18 +186,7 @@ class RedisBroker extends LinkedBroker<RedisLink, EventReader> implements Broker
         ? new LoneReader(link, [stream, ...partitions], start, intake)
         : new GroupReader({ ...intake, link, group: queue, stream, partitions, start, silenceMs });
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
-    this.sources.set(subscription, reader);
-    subscription.closeOn(options.signal);
-    return this.established(what, subscription, reader.begin(), options.signal);
-  }
-
-  async detach(subscription: LocalSubscription): Promise<void> {
-    await this.sources.get(subscription)?.stop();
-  }
-
-  override async forget(subscription: LocalSubscription): Promise<void> {
-    await this.sources.get(subscription)?.close();
-    await super.forget(subscription);
+    return this.established(what, subscription, [reader], () => reader.begin(), options.signal);
   }
 
   protected override failure(error: unknown, what: string): Error {

@@ -1,52 +1,43 @@
-import { type DeadLetter, type DeadLetters, MicroError } from "@micro-es/runtime";
+import { type DeadLetter, MicroError } from "@micro-es/runtime";
 import {
-  abortError,
-  abortedPublication,
   checkOptions,
   checkTopic,
+  type DeadLetterHost,
   type DeadLetterListOptions,
   type DeadLetterTopic,
   deadLetterListKinds,
-  type EventRecord,
-  originalOf,
-  readDeadLetter,
+  type FoundDeadLetter,
+  KeptDeadLetters,
   throwIfAborted,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import type { Reply } from "../link/connection.ts";
+import { redisFailure } from "../link/failure.ts";
 import type { RedisLink } from "../link/link.ts";
 import { type EventKeys, isAfter } from "./layout.ts";
 import { decodeEvent, entriesOf, type StreamEntry } from "./message.ts";
 import { lastIds } from "./scripts.ts";
 
-/** The streams that have dead letters, and how to replay them. */
-export interface RedisDeadLettersOptions {
+/** The streams that have dead letters. */
+export interface RedisDeadLettersOptions extends DeadLetterHost {
   readonly link: RedisLink;
   readonly keys: EventKeys;
   readonly maxEventBytes: number;
-  /** @throws MicroError when the broker is closed or the signal has fired. */
-  check(what: string, signal: AbortSignal | undefined): void;
-  publish(record: EventRecord, signal: AbortSignal | undefined): Promise<void>;
-}
-
-interface Found {
-  readonly letter: DeadLetter;
-  readonly record: EventRecord;
 }
 
 const pageSize = 100;
 
 /** Dead letters in streams. A cursor is the id of an entry. */
-export class RedisDeadLetters implements DeadLetters {
+export class RedisDeadLetters extends KeptDeadLetters {
   readonly #options: RedisDeadLettersOptions;
 
   constructor(options: RedisDeadLettersOptions) {
+    super(options);
     this.#options = options;
   }
 
   topics({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly DeadLetterTopic[]> {
     const what = "list dead letter topics";
-    return this.#run(what, signal, async () => {
+    return this.run(what, signal, async () => {
       const { link, keys } = this.#options;
       const names = (await link.send("SMEMBERS", [keys.deadTopics], what)) as readonly Reply[];
       const topics: DeadLetterTopic[] = [];
@@ -71,11 +62,11 @@ export class RedisDeadLetters implements DeadLetters {
     checkTopic(topic);
     const stream = keys.stream(topic);
     let from = after === undefined ? "-" : `(${checkCursor(after)}`;
-    const last = await this.#run(what, signal, async () => {
+    const last = await this.run(what, signal, async () => {
       return String(((await link.run(lastIds, [stream], [], what)) as readonly Reply[])[0]);
     });
     for (let left = limit; left > 0; ) {
-      const entries = await this.#run(what, signal, async () =>
+      const entries = await this.run(what, signal, async () =>
         entriesOf(await link.send("XRANGE", [stream, from, "+", "COUNT", pageSize], what)),
       );
       for (const entry of entries) {
@@ -83,7 +74,7 @@ export class RedisDeadLetters implements DeadLetters {
         from = `(${entry.id}`;
         const found = this.#read(topic, entry);
         if (found === undefined) continue;
-        this.#options.check(what, signal);
+        this.check(what, signal);
         yield found.letter;
         if (--left === 0) return;
       }
@@ -91,40 +82,11 @@ export class RedisDeadLetters implements DeadLetters {
     }
   }
 
-  async read(topic: string, cursor: string): Promise<DeadLetter | undefined> {
-    const what = `read a dead letter on ${topic}`;
-    return (await this.#run(what, undefined, () => this.#find(topic, cursor, what)))?.letter;
-  }
-
-  replay(
+  protected override async find(
     topic: string,
     cursor: string,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<boolean> {
-    const what = `replay a dead letter on ${topic}`;
-    let isPublishing = false;
-    const replay = async () => {
-      const found = await this.#find(topic, cursor, what);
-      throwIfAborted(signal);
-      if (found === undefined) return false;
-      const original = originalOf(found.record, found.letter.topic);
-      isPublishing = true;
-      await this.#options.publish({ ...original, replay: `${topic}/${cursor}` }, signal);
-      await this.#delete(topic, cursor, what);
-      return true;
-    };
-    return this.#run(what, signal, replay, (reason) => abortedPublication(reason, isPublishing));
-  }
-
-  drop(topic: string, cursor: string): Promise<boolean> {
-    const what = `drop a dead letter on ${topic}`;
-    return this.#run(what, undefined, async () => {
-      if ((await this.#find(topic, cursor, what)) === undefined) return false;
-      return this.#delete(topic, cursor, what);
-    });
-  }
-
-  async #find(topic: string, cursor: string, what: string): Promise<Found | undefined> {
+    what: string,
+  ): Promise<FoundDeadLetter | undefined> {
     checkTopic(topic);
     const id = checkCursor(cursor);
     const args = [this.#options.keys.stream(topic), id, id];
@@ -132,34 +94,19 @@ export class RedisDeadLetters implements DeadLetters {
     return entry?.id === id ? this.#read(topic, entry) : undefined;
   }
 
-  /** False if another process deleted it meanwhile. */
-  async #delete(topic: string, cursor: string, what: string): Promise<boolean> {
+  protected override async remove(topic: string, cursor: string, what: string): Promise<boolean> {
     const args = [this.#options.keys.stream(topic), cursor];
     return (await this.#options.link.send("XDEL", args, what)) === 1;
   }
 
-  #read(topic: string, { id, fields }: StreamEntry): Found | undefined {
-    try {
-      const record = decodeEvent(topic, fields ?? [], this.#options.maxEventBytes);
-      const at = new Date(Number(id.slice(0, id.indexOf("-"))));
-      const letter = readDeadLetter(record, id, at);
-      return letter === undefined ? undefined : { letter, record };
-    } catch (error) {
-      // An entry of another program that is not an event.
-      if (error instanceof MicroError) return undefined;
-      throw error;
-    }
+  protected override failure(error: unknown, what: string): Error {
+    return redisFailure(error, what);
   }
 
-  /** @param aborted makes the error for an operation that may have done more than reading. */
-  async #run<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    work: () => Promise<T>,
-    aborted: (reason: unknown) => MicroError = abortError,
-  ): Promise<T> {
-    this.#options.check(what, signal);
-    return await untilAborted(work(), signal, { error: aborted });
+  #read(topic: string, { id, fields }: StreamEntry): FoundDeadLetter | undefined {
+    const at = new Date(Number(id.slice(0, id.indexOf("-"))));
+    const { maxEventBytes } = this.#options;
+    return this.decoded(id, at, () => decodeEvent(topic, fields ?? [], maxEventBytes));
   }
 }
 

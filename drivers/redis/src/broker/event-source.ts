@@ -5,19 +5,16 @@ import type {
   DeliverySettings,
   DeliverySource,
   EventRecord,
+  EventSource,
 } from "@micro-es/runtime/driver";
 import type { HeldEvent } from "./held-event.ts";
 import { decodeEvent, type StreamEntry, undecodedEvent } from "./message.ts";
 
 /** What a subscription reads its events from. */
-export interface EventReader {
+export interface EventReader extends EventSource {
   begin(): Promise<void>;
   /** There may be room for more. */
   wake(): void;
-  /** Takes no more events; held ones are still settled. */
-  stop(): Promise<void>;
-  /** Resolves when all held events are settled, or back in the stream. */
-  close(): Promise<void>;
 }
 
 /** A subscription's settings and queue, for what reads its events. */

@@ -68,7 +68,7 @@ export function natsBroker(options: NatsBrokerOptions = {}): Broker {
   return new NatsBroker(options);
 }
 
-class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
+class NatsBroker extends EventDriver implements Broker {
   readonly name = "nats";
   readonly guarantees: BrokerGuarantees;
   readonly #goMicro: boolean;
@@ -121,15 +121,14 @@ class NatsBroker extends EventDriver<NatsSubscription> implements Broker {
         }
       },
     });
-    this.sources.set(subscription, source);
-    subscription.closeOn(options.signal);
+    const sources = [{ stop: () => this.#drain(source), close: async () => {} }];
     // The server has the subscription when it responds to a message sent after it.
-    return this.established(what, subscription, connection.flush(), options.signal);
+    const setUp = () => connection.flush();
+    return this.established(what, subscription, sources, setUp, options.signal);
   }
 
-  async detach(subscription: LocalSubscription): Promise<void> {
-    const source = this.sources.get(subscription);
-    if (source === undefined || source.isClosed()) return;
+  async #drain(source: NatsSubscription): Promise<void> {
+    if (source.isClosed()) return;
     if (!this.link.connected) {
       source.unsubscribe();
       return;

@@ -105,7 +105,7 @@ export function jetstreamBroker(options: JetStreamBrokerOptions = {}): Broker {
   return new JetStreamBroker(options);
 }
 
-class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements Broker {
+class JetStreamBroker extends EventDriver implements Broker {
   readonly name = "jetstream";
   readonly keepsEvents = true;
   readonly keepsDeadLetters = true;
@@ -187,25 +187,12 @@ class JetStreamBroker extends EventDriver<readonly StreamConsumer[]> implements 
     );
     const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes);
     const subscription = new LocalSubscription(topic, handler, settings, deliveries, this);
-    this.sources.set(subscription, consumers);
-    subscription.closeOn(options.signal);
     const setUp = async () => {
       await this.#stream.open();
       await this.link.live(what);
       await Promise.all(consumers.map((consumer) => consumer.begin(deliveries)));
     };
-    return this.established(what, subscription, setUp(), options.signal);
-  }
-
-  async detach(subscription: LocalSubscription): Promise<void> {
-    const consumers = this.sources.get(subscription) ?? [];
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-  }
-
-  override async forget(subscription: LocalSubscription): Promise<void> {
-    const consumers = this.sources.get(subscription) ?? [];
-    await Promise.all(consumers.map((consumer) => consumer.close()));
-    super.forget(subscription);
+    return this.established(what, subscription, consumers, setUp, options.signal);
   }
 
   protected override send(

@@ -1,52 +1,40 @@
-import { type DeadLetter, type DeadLetters, MicroError } from "@micro-es/runtime";
+import type { DeadLetter } from "@micro-es/runtime";
 import {
-  abortError,
-  abortedPublication,
   checkOptions,
   checkTopic,
   cursorNumber,
+  type DeadLetterHost,
   type DeadLetterListOptions,
   type DeadLetterTopic,
   deadLetterListKinds,
-  type EventRecord,
-  originalOf,
-  readDeadLetter,
-  throwIfAborted,
-  untilAborted,
+  type FoundDeadLetter,
+  KeptDeadLetters,
 } from "@micro-es/runtime/driver";
 import type { MsgRequest, StoredMsg } from "nats";
 import { isNotFound, natsFailure } from "../../link/failure.ts";
 import type { NatsLink } from "../../link/link.ts";
 import { checkSubject, decodeMessage } from "../message.ts";
 
-/** The stream that stores dead letters, and how to replay them. */
-export interface StreamDeadLettersOptions {
+/** The stream that stores dead letters. */
+export interface StreamDeadLettersOptions extends DeadLetterHost {
   readonly link: NatsLink;
   readonly stream: string;
   /** Subjects consist of this prefix, the topic, and one more part. */
   readonly prefix: string;
   readonly maxEventBytes: number;
-  /** @throws MicroError when the broker is closed or the signal has fired. */
-  check(what: string, signal: AbortSignal | undefined): void;
-  publish(record: EventRecord, signal: AbortSignal | undefined): Promise<void>;
-}
-
-/** A dead letter, with the message that it was read from. */
-interface Found {
-  readonly letter: DeadLetter;
-  readonly record: EventRecord;
 }
 
 /** Dead letters in a JetStream stream. A cursor is the sequence number in the stream. */
-export class StreamDeadLetters implements DeadLetters {
+export class StreamDeadLetters extends KeptDeadLetters {
   readonly #options: StreamDeadLettersOptions;
 
   constructor(options: StreamDeadLettersOptions) {
+    super(options);
     this.#options = options;
   }
 
   topics({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly DeadLetterTopic[]> {
-    return this.#run("list dead letter topics", signal, async () => {
+    return this.run("list dead letter topics", signal, async () => {
       const counts = await this.#countByTopic();
       const topics: DeadLetterTopic[] = [];
       for (const [topic, count] of counts) {
@@ -63,13 +51,13 @@ export class StreamDeadLetters implements DeadLetters {
     checkOptions(`list the dead letters on ${topic}`, options, deadLetterListKinds);
     const { after, limit = Number.POSITIVE_INFINITY, signal } = options;
     const what = `list the dead letters on ${topic}`;
-    const last = await this.#run(what, signal, async () => {
+    const last = await this.run(what, signal, async () => {
       checkSubjectOf(topic);
       return this.#lastSequence();
     });
     let next = after === undefined ? 1 : Number(cursorNumber(after)) + 1;
     for (let left = limit; left > 0; ) {
-      const message = await this.#run(what, signal, () =>
+      const message = await this.run(what, signal, () =>
         this.#message({ seq: next, next_by_subj: this.#subjects(topic) }),
       );
       if (message === undefined || message.seq > last) return;
@@ -81,47 +69,16 @@ export class StreamDeadLetters implements DeadLetters {
     }
   }
 
-  async read(topic: string, cursor: string): Promise<DeadLetter | undefined> {
-    const what = `read a dead letter on ${topic}`;
-    return (await this.#run(what, undefined, () => this.#find(topic, cursor)))?.letter;
-  }
-
-  replay(
+  protected override async find(
     topic: string,
     cursor: string,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<boolean> {
-    let isPublishing = false;
-    const replay = async () => {
-      const found = await this.#find(topic, cursor);
-      throwIfAborted(signal);
-      if (found === undefined) return false;
-      const original = originalOf(found.record, found.letter.topic);
-      isPublishing = true;
-      await this.#options.publish({ ...original, replay: `${topic}/${cursor}` }, signal);
-      await this.#delete(cursor);
-      return true;
-    };
-    return this.#run(`replay a dead letter on ${topic}`, signal, replay, (reason) =>
-      abortedPublication(reason, isPublishing),
-    );
-  }
-
-  drop(topic: string, cursor: string): Promise<boolean> {
-    return this.#run(`drop a dead letter on ${topic}`, undefined, async () => {
-      if ((await this.#find(topic, cursor)) === undefined) return false;
-      return this.#delete(cursor);
-    });
-  }
-
-  async #find(topic: string, cursor: string): Promise<Found | undefined> {
+  ): Promise<FoundDeadLetter | undefined> {
     checkSubjectOf(topic);
     const message = await this.#message({ seq: Number(cursorNumber(cursor)) });
     return message === undefined ? undefined : this.#read(topic, message);
   }
 
-  /** False if another process deleted it meanwhile. */
-  async #delete(cursor: string): Promise<boolean> {
+  protected override async remove(_topic: string, cursor: string): Promise<boolean> {
     const manager = await this.#options.link.manager();
     try {
       return await manager.streams.deleteMessage(this.#options.stream, Number(cursor));
@@ -131,18 +88,21 @@ export class StreamDeadLetters implements DeadLetters {
     }
   }
 
-  #read(topic: string, message: StoredMsg): Found | undefined {
+  protected override failure(error: unknown, what: string): Error {
+    return natsFailure(error, what);
+  }
+
+  protected override async ready(what: string): Promise<void> {
+    await this.#options.link.live(what);
+  }
+
+  #read(topic: string, message: StoredMsg): FoundDeadLetter | undefined {
     const { subject, data, header, seq, time } = message;
     if (topicOf(subject, this.#options.prefix) !== topic) return undefined;
-    try {
-      const record = decodeMessage(topic, { data, headers: header }, this.#options.maxEventBytes);
-      const letter = readDeadLetter(record, String(seq), time);
-      return letter === undefined ? undefined : { letter, record };
-    } catch (error) {
-      // A message of another program that is not an event.
-      if (error instanceof MicroError) return undefined;
-      throw error;
-    }
+    const { maxEventBytes } = this.#options;
+    return this.decoded(String(seq), time, () =>
+      decodeMessage(topic, { data, headers: header }, maxEventBytes),
+    );
   }
 
   /** The message that a request names; undefined if there is none, or no stream. */
@@ -184,28 +144,6 @@ export class StreamDeadLetters implements DeadLetters {
 
   #subjects(topic: string): string {
     return `${this.#options.prefix}.${topic}.*`;
-  }
-
-  /**
-   * @param aborted makes the error for an operation whose signal fires after it may have done more
-   * than reading.
-   */
-  async #run<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    work: () => Promise<T>,
-    aborted: (reason: unknown) => MicroError = abortError,
-  ): Promise<T> {
-    this.#options.check(what, signal);
-    try {
-      const running = this.#options.link.live(what).then(() => {
-        throwIfAborted(signal);
-        return work();
-      });
-      return await untilAborted(running, signal, { error: aborted });
-    } catch (error) {
-      throw natsFailure(error, what);
-    }
   }
 }
 
