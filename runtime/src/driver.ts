@@ -142,7 +142,7 @@ export type { Candidate } from "./selector/selector.ts";
 export type { Driver, DriverContext, DriverPart, DriverParts } from "./service/driver.ts";
 export { ExpiringRecords } from "./store/expiring-records.ts";
 export { ExpiryClock } from "./store/expiry-clock.ts";
-export { checkListing, compareKeys, keyBytes, type Listing } from "./store/key.ts";
+export { compareKeys, keyBytes, type Listing } from "./store/key.ts";
 export { KeyLanes } from "./store/key-lanes.ts";
 export type {
   DeleteOptions,
@@ -152,16 +152,16 @@ export type {
   StoreWatchOptions,
   WriteOptions,
 } from "./store/store.ts";
+export { StoreReaders } from "./store/store-readers.ts";
 export {
   checkDelete,
   checkWrite,
   fenceOf,
   quoteKey,
   requireFence,
-  requireOpen,
   requireVersion,
 } from "./store/validate-write.ts";
-export { StoreWatcher, type WatchSink } from "./store/watcher.ts";
+export type { WatchSink } from "./store/watcher.ts";
 export { LeaseSync } from "./sync/lease-sync.ts";
 export {
   type LeaseRecord,

@@ -112,8 +112,11 @@ export function requireFence(
 
 /** @throws MicroError `unavailable` */
 export function requireOpen(closed: boolean, action: string): void {
-  if (!closed) return;
-  throw new MicroError("unavailable", `cannot ${action}: the store is closed`, {
+  if (closed) throw storeClosed(action);
+}
+
+export function storeClosed(action: string): MicroError {
+  return new MicroError("unavailable", `cannot ${action}: the store is closed`, {
     outcome: "not-executed",
   });
 }

@@ -5,6 +5,9 @@ import type { KeyValueSchema } from "../gen/etcd/kv_pb.ts";
 import type { EtcdLink } from "./link.ts";
 import { range } from "./methods.ts";
 
+/** A key with its value as etcd sends it. */
+export type KeyValue = MessageShape<typeof KeyValueSchema>;
+
 /** An etcd key with its value, or its deletion. */
 export interface EtcdEntry {
   readonly key: string;
@@ -55,7 +58,7 @@ export function withPrefix(prefix: string): KeyRange {
   return { key: Buffer.from(prefix), rangeEnd: end };
 }
 
-export function entryOf(kv: MessageShape<typeof KeyValueSchema>, deleted: boolean): EtcdEntry {
+export function entryOf(kv: KeyValue, deleted: boolean): EtcdEntry {
   const { value, modRevision: revision, lease } = kv;
   return { key: Buffer.from(kv.key).toString(), value, revision, lease, deleted };
 }

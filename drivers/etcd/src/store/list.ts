@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { asMicroError } from "@micro-es/runtime";
 import { compareKeys, type Listing, untilAborted } from "@micro-es/runtime/driver";
-import { type EtcdEntry, entryOf, withPrefix } from "../link/entries.ts";
+import { type KeyValue, withPrefix } from "../link/entries.ts";
 import type { EtcdLink } from "../link/link.ts";
 import { range } from "../link/methods.ts";
 
@@ -13,12 +13,12 @@ const largestPage = 512;
  * began. If etcd forgets that state meanwhile, the rest is read as it is then.
  * @throws MicroError as {@link EtcdLink.call}, or the error of a signal that fires.
  */
-export async function* listRecords(
+export async function* readPages(
   link: EtcdLink,
   root: string,
   { prefix, after, limit, offset, suffix }: Listing,
   signals: readonly (AbortSignal | undefined)[],
-): AsyncGenerator<EtcdEntry, void, undefined> {
+): AsyncGenerator<readonly KeyValue[], void, undefined> {
   const { key: first, rangeEnd } = withPrefix(root + prefix);
   const isAfter = after !== undefined && compareKeys(after, prefix) >= 0;
   let key = isAfter ? following(Buffer.from(root + after)) : first;
@@ -31,7 +31,7 @@ export async function* listRecords(
       const request = { key, rangeEnd, revision, limit: BigInt(pageSize) };
       const page = await untilAborted(link.call(range, request, "list the store"), signals);
       if (revision === 0n) revision = page.header?.revision ?? 0n;
-      for (const kv of page.kvs) yield entryOf(kv, false);
+      yield page.kvs;
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) return;
       key = following(last.key);

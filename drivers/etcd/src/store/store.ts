@@ -2,7 +2,6 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCount,
   checkDelete,
-  checkListing,
   checkOptions,
   checkWrite,
   type DeleteOptions,
@@ -13,9 +12,8 @@ import {
   type ListOptions,
   quoteKey,
   type StoreGuarantees,
-  StoreWatcher,
+  StoreReaders,
   type StoreWatchOptions,
-  throwIfAborted,
   type WriteOptions,
 } from "@micro-es/runtime/driver";
 import { type EtcdEntry, entryOf, singleKey, withPrefix } from "../link/entries.ts";
@@ -26,7 +24,7 @@ import { EtcdPart, type EtcdPartOptions, prefixKind } from "../link/part.ts";
 import { deleteOperation, putOperation } from "../link/txn.ts";
 import { KeyChange } from "./change.ts";
 import { ExpiryLeases } from "./expiry-leases.ts";
-import { listRecords } from "./list.ts";
+import { readPages } from "./list.ts";
 import { encodeValue, expiryOf, recordOf } from "./record.ts";
 import { RecordFollower } from "./watch.ts";
 
@@ -74,8 +72,7 @@ class EtcdStore extends EtcdPart implements Store {
   readonly #clock = new ExpiryClock();
   readonly #leases: ExpiryLeases;
   readonly #lanes = new KeyLanes();
-  readonly #watchers = new Set<StoreWatcher>();
-  readonly #closing = new AbortController();
+  readonly #readers = new StoreReaders();
 
   constructor({ prefix = "/micro/store", maxValueBytes, ...options }: EtcdStoreOptions) {
     super(options, "store");
@@ -136,42 +133,34 @@ class EtcdStore extends EtcdPart implements Store {
   }
 
   list(options?: ListOptions): AsyncIterable<StoreRecord> {
-    const listing = checkListing(options);
-    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+    return this.#readers.list(
+      options,
+      (listing, signals) => readPages(this.link, this.#records, listing, signals),
+      (kv) => this.#recordOf(entryOf(kv, false)),
+    );
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    this.check("watch the store");
-    const { prefix, signal } = checkListing(options);
-    const keys = withPrefix(this.#records + prefix);
-    return {
-      [Symbol.asyncIterator]: () =>
-        new StoreWatcher(
-          prefix,
-          this.#closing.signal.aborted ? this.#closing.signal : signal,
-          (sink) => {
-            const records = new ExpiringRecords(sink, this.#clock);
-            const follower = new RecordFollower(
-              records,
-              (entry) => this.#keyOf(entry),
-              (entry) => recordOf(this.#keyOf(entry), entry),
-              (value) => this.#isLive(value),
-            );
-            const all = Number.POSITIVE_INFINITY;
-            const watch = this.watches.watch(keys, "watch the store", all, follower);
-            return () => {
-              watch.close();
-              records.close();
-            };
-          },
-          this.#watchers,
-        ),
-    };
+    return this.#readers.watch(options, (sink) => {
+      const records = new ExpiringRecords(sink, this.#clock);
+      const follower = new RecordFollower(
+        records,
+        (entry) => this.#keyOf(entry),
+        (entry) => recordOf(this.#keyOf(entry), entry),
+        (value) => this.#isLive(value),
+      );
+      const keys = withPrefix(this.#records + sink.prefix);
+      const all = Number.POSITIVE_INFINITY;
+      const watch = this.watches.watch(keys, "watch the store", all, follower);
+      return () => {
+        watch.close();
+        records.close();
+      };
+    });
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list the store"));
-    for (const watcher of this.#watchers) watcher.end();
+    this.#readers.end();
     await this.#lanes.settled();
   }
 
@@ -181,34 +170,6 @@ class EtcdStore extends EtcdPart implements Store {
       fencesKey: singleKey(this.#fences + key).key,
       isLive: (value) => this.#isLive(value),
     });
-  }
-
-  async *#list(
-    listing: ReturnType<typeof checkListing>,
-  ): AsyncGenerator<StoreRecord, void, undefined> {
-    const { suffix, signal } = listing;
-    let { limit, offset } = listing;
-    const signals = [signal, this.#closing.signal];
-    const check = () => {
-      throwIfAborted(signal);
-      this.check("list the store");
-    };
-    check();
-    if (limit === 0) return;
-    for await (const entry of listRecords(this.link, this.#records, listing, signals)) {
-      check();
-      // An entry is judged when it is delivered, which may be long after it was read.
-      const record = this.#recordOf(entry);
-      if (record?.key.endsWith(suffix) !== true) continue;
-      if (offset > 0) {
-        offset--;
-        continue;
-      }
-      yield record;
-      check();
-      if (--limit === 0) return;
-    }
-    check();
   }
 
   /** The record in an entry that exists; undefined if it has expired. */

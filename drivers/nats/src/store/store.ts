@@ -4,7 +4,6 @@ import type { Fence, StoreGuarantees } from "@micro-es/runtime/driver";
 import {
   byteCount,
   checkDelete,
-  checkListing,
   checkOptions,
   checkWrite,
   compareKeys,
@@ -18,12 +17,10 @@ import {
   oneOf,
   quoteKey,
   requireFence,
-  requireOpen,
   requireVersion,
-  StoreWatcher,
+  StoreReaders,
   type StoreWatchOptions,
   text,
-  throwIfAborted,
   untilAborted,
   type WriteOptions,
 } from "@micro-es/runtime/driver";
@@ -96,8 +93,7 @@ class BucketStore extends NatsDriver implements Store {
   readonly #bucket: NatsBucket;
   readonly #clock = new ExpiryClock();
   readonly #expiries: OwnExpiries;
-  readonly #watchers = new Set<StoreWatcher>();
-  readonly #closing = new AbortController();
+  readonly #readers = new StoreReaders();
   readonly #lanes = new KeyLanes();
 
   constructor(options: NatsStoreOptions) {
@@ -178,36 +174,28 @@ class BucketStore extends NatsDriver implements Store {
   }
 
   list(options?: ListOptions): AsyncIterable<StoreRecord> {
-    const listing = checkListing(options);
-    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+    return this.#readers.list(
+      options,
+      (listing, signals) => this.#pages(listing, signals),
+      (record) => record,
+    );
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort();
+    this.#readers.end();
     this.#expiries.close();
-    for (const watcher of this.#watchers) watcher.end();
     await this.#lanes.settled();
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    this.check("watch the store");
-    const { prefix, signal } = checkListing(options);
-    return {
-      [Symbol.asyncIterator]: () =>
-        new StoreWatcher(
-          prefix,
-          this.#closing.signal.aborted ? this.#closing.signal : signal,
-          (sink) => {
-            const recordOf = (key: string, entry: BucketEntry) => {
-              const found = this.#judge(entry);
-              return found?.live === true ? toRecord(key, found) : undefined;
-            };
-            const watch = new RecordWatch(this.#bucket, sink, this.#clock, recordOf);
-            return () => watch.close();
-          },
-          this.#watchers,
-        ),
-    };
+    return this.#readers.watch(options, (sink) => {
+      const recordOf = (key: string, entry: BucketEntry) => {
+        const found = this.#judge(entry);
+        return found?.live === true ? toRecord(key, found) : undefined;
+      };
+      const watch = new RecordWatch(this.#bucket, sink, this.#clock, recordOf);
+      return () => watch.close();
+    });
   }
 
   /** Reads and changes a key, and retries while other processes interfere. */
@@ -228,54 +216,31 @@ class BucketStore extends NatsDriver implements Store {
     });
   }
 
-  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
-    const { prefix, suffix, after, signal } = listing;
-    let { limit, offset } = listing;
-    throwIfAborted(signal);
-    requireOpen(this.#closing.signal.aborted, "list the store");
-    if (limit === 0) return;
-    const keys = (await this.#keys(signal))
+  async *#pages(
+    { prefix, suffix, after, limit, offset }: Listing,
+    signals: readonly (AbortSignal | undefined)[],
+  ): AsyncGenerator<readonly StoreRecord[], void, undefined> {
+    const keys = (await this.#keys(signals))
       .filter((key) => key.startsWith(prefix) && key.endsWith(suffix))
       .filter((key) => after === undefined || compareKeys(key, after) > 0)
       .sort(compareKeys);
+    let wanted = limit + offset;
     for (let at = 0, some: string[]; at < keys.length; at += some.length) {
-      some = keys.slice(at, at + Math.min(readAhead, limit + offset));
-      const records = await untilAborted(Promise.all(some.map((key) => this.read(key))), [
-        signal,
-        this.#closing.signal,
-      ]).catch((reason: unknown) => {
-        throwIfAborted(signal);
-        requireOpen(this.#closing.signal.aborted, "list the store");
-        throw reason;
-      });
-      for (const record of records) {
-        throwIfAborted(signal);
-        requireOpen(this.#closing.signal.aborted, "list the store");
-        if (record === undefined) continue;
-        if (offset > 0) {
-          offset--;
-          continue;
-        }
-        yield record;
-        if (--limit === 0) return;
-      }
+      some = keys.slice(at, at + Math.min(readAhead, wanted));
+      const reading = Promise.all(some.map((key) => this.read(key)));
+      const records = (await untilAborted(reading, signals)).filter(
+        (record) => record !== undefined,
+      );
+      yield records;
+      wanted -= records.length;
     }
-    throwIfAborted(signal);
-    requireOpen(this.#closing.signal.aborted, "list the store");
   }
 
   /** All keys that currently have a record, in no particular order. */
-  async #keys(signal: AbortSignal | undefined): Promise<string[]> {
-    try {
-      const signals = [signal, this.#closing.signal];
-      const { entries } = await snapshotOf(this.#bucket, signals, { headersOnly: true });
-      const live = entries.filter((entry) => this.#judge(entry)?.live === true);
-      return live.flatMap(({ key }) => decodeToken(key) ?? []);
-    } catch (reason) {
-      throwIfAborted(signal);
-      requireOpen(this.#closing.signal.aborted, "list the store");
-      throw reason;
-    }
+  async #keys(signals: readonly (AbortSignal | undefined)[]): Promise<string[]> {
+    const { entries } = await snapshotOf(this.#bucket, signals, { headersOnly: true });
+    const live = entries.filter((entry) => this.#judge(entry)?.live === true);
+    return live.flatMap(({ key }) => decodeToken(key) ?? []);
   }
 
   /** Decodes an entry, and also removes it if it has expired. */
@@ -284,7 +249,7 @@ class BucketStore extends NatsDriver implements Store {
     const headers = decodeHeaders(entry.headers);
     const expired = headers.expiresAt !== undefined && headers.expiresAt <= this.#clock.now();
     const found: Found = { ...headers, entry, live: !entry.deleted && !expired };
-    if (expired && !entry.deleted && !this.#closing.signal.aborted) {
+    if (expired && !entry.deleted && !this.isClosing) {
       // A process that changed it meanwhile has handled it, and a failure leaves it to the next
       // reader.
       this.#remove(entry.key, entry.revision, found.fences).catch(() => {});

@@ -14,12 +14,12 @@ const pageBytes = 4_000_000;
  * @param read runs a statement.
  * @throws MicroError as `read`, or the error of a signal that fires.
  */
-export async function* listRows(
+export async function* readPages(
   table: string,
   { prefix, after, limit, offset, suffix }: Listing,
   read: (text: string, values: readonly (Buffer | number | null)[]) => Promise<readonly Row[]>,
   signals: readonly (AbortSignal | undefined)[],
-): AsyncGenerator<Row, void, undefined> {
+): AsyncGenerator<readonly Row[], void, undefined> {
   const isAfter = after !== undefined && compareKeys(after, prefix) >= 0;
   let from = isAfter ? following(Buffer.from(after)) : Buffer.from(prefix);
   const end = endOfPrefix(prefix);
@@ -42,7 +42,7 @@ export async function* listRows(
       ),
       signals,
     );
-    yield* rows;
+    yield rows;
     const final = rows.at(-1);
     const asked = Number(final?.asked ?? 0);
     if (final === undefined || (asked < pageSize && rows.length === asked)) return;

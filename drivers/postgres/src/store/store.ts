@@ -3,7 +3,6 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCount,
   checkDelete,
-  checkListing,
   checkOptions,
   checkWrite,
   type DeleteOptions,
@@ -13,15 +12,13 @@ import {
   fenceOf,
   KeyLanes,
   keyBytes,
-  type Listing,
   type ListOptions,
   quoteKey,
   requireFence,
   requireVersion,
   type StoreGuarantees,
-  StoreWatcher,
+  StoreReaders,
   type StoreWatchOptions,
-  throwIfAborted,
   type WriteOptions,
 } from "@micro-es/runtime/driver";
 import { postgresPartKinds } from "../link/options.ts";
@@ -30,7 +27,7 @@ import type { Row } from "../link/session.ts";
 import { channelOf, quoted } from "../link/tables.ts";
 import { Cleaning } from "./cleaning.ts";
 import { ChangeFeed } from "./feed.ts";
-import { listRows } from "./list.ts";
+import { readPages } from "./list.ts";
 import { encodeMetadata, expiryOf, recordColumns, recordOf } from "./record.ts";
 import { storeTables } from "./tables.ts";
 import { WakeUp } from "./wake-up.ts";
@@ -80,11 +77,10 @@ class PostgresStore extends PostgresPart implements Store {
   readonly #table: string;
   readonly #clock = new ExpiryClock();
   readonly #lanes = new KeyLanes();
-  readonly #watchers = new Set<StoreWatcher>();
+  readonly #readers = new StoreReaders();
   readonly #feed: ChangeFeed;
   readonly #wakeUp: WakeUp;
   readonly #cleaning: Cleaning;
-  readonly #closing = new AbortController();
 
   constructor({ maxValueBytes = 1_000_000, ...options }: PostgresStoreOptions) {
     super(options, storeTables);
@@ -154,35 +150,28 @@ class PostgresStore extends PostgresPart implements Store {
   }
 
   list(options?: ListOptions): AsyncIterable<StoreRecord> {
-    const listing = checkListing(options);
-    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+    const read = (text: string, values: readonly (Buffer | number | null)[]) =>
+      this.#query(text, values, "list the store");
+    return this.#readers.list(
+      options,
+      (listing, signals) => readPages(this.#table, listing, read, signals),
+      (row) => this.#recordOf(row),
+    );
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    this.check("watch the store");
-    const { prefix, signal } = checkListing(options);
-    const isClosed = () => this.#closing.signal.aborted;
-    return {
-      [Symbol.asyncIterator]: () =>
-        new StoreWatcher(
-          prefix,
-          isClosed() ? this.#closing.signal : signal,
-          (sink) => {
-            const records = new ExpiringRecords(sink, this.#clock);
-            const stop = this.#feed.follow(prefix, records);
-            return () => {
-              stop();
-              records.close();
-            };
-          },
-          this.#watchers,
-        ),
-    };
+    return this.#readers.watch(options, (sink) => {
+      const records = new ExpiringRecords(sink, this.#clock);
+      const stop = this.#feed.follow(sink.prefix, records);
+      return () => {
+        stop();
+        records.close();
+      };
+    });
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list the store"));
-    for (const watcher of this.#watchers) watcher.end();
+    this.#readers.end();
     await this.#lanes.settled();
     await this.#cleaning.close();
     await this.#feed.close();
@@ -218,34 +207,6 @@ class PostgresStore extends PostgresPart implements Store {
       this.#wakeUp.written();
       return row;
     });
-  }
-
-  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
-    const { signal } = listing;
-    let { limit, offset } = listing;
-    const signals = [signal, this.#closing.signal];
-    const check = () => {
-      throwIfAborted(signal);
-      this.check("list the store");
-    };
-    check();
-    if (limit === 0) return;
-    const read = (text: string, values: readonly (Buffer | number | null)[]) =>
-      this.#query(text, values, "list the store");
-    for await (const row of listRows(this.#table, listing, read, signals)) {
-      check();
-      // A record is judged when it is delivered, which may be long after it was read.
-      const record = this.#recordOf(row);
-      if (record === undefined) continue;
-      if (offset > 0) {
-        offset--;
-        continue;
-      }
-      yield record;
-      check();
-      if (--limit === 0) return;
-    }
-    check();
   }
 
   #query(

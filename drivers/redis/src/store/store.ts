@@ -2,7 +2,6 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCountUpTo,
   checkDelete,
-  checkListing,
   checkOptions,
   checkWrite,
   type DeleteOptions,
@@ -15,9 +14,8 @@ import {
   requireFence,
   requireVersion,
   type StoreGuarantees,
-  StoreWatcher,
+  StoreReaders,
   type StoreWatchOptions,
-  throwIfAborted,
   type WriteOptions,
 } from "@micro-es/runtime/driver";
 import type { Argument, Reply } from "../link/connection.ts";
@@ -72,8 +70,7 @@ class RedisStore extends RedisPart implements Store {
   readonly guarantees: StoreGuarantees;
   readonly #keys: StoreKeys;
   readonly #clock = new ExpiryClock();
-  readonly #watchers = new Set<StoreWatcher>();
-  readonly #closing = new AbortController();
+  readonly #readers = new StoreReaders();
   #sweep: NodeJS.Timeout | undefined;
 
   constructor({ maxValueBytes = 4 * 1024 * 1024, ...options }: RedisStoreOptions) {
@@ -126,31 +123,23 @@ class RedisStore extends RedisPart implements Store {
   }
 
   list(options?: ListOptions): AsyncIterable<StoreRecord> {
-    const listing = checkListing(options);
-    return { [Symbol.asyncIterator]: () => this.#list(listing) };
+    return this.#readers.list(
+      options,
+      (listing, signals) => this.#pages(listing, signals),
+      (record) => (this.#isLive(record) ? record : undefined),
+    );
   }
 
   watch(options: StoreWatchOptions = {}): AsyncIterable<StoreEvent> {
-    this.check("watch the store");
-    const { prefix, signal } = checkListing(options);
-    return {
-      [Symbol.asyncIterator]: () =>
-        new StoreWatcher(
-          prefix,
-          this.#closing.signal.aborted ? this.#closing.signal : signal,
-          (sink) => {
-            const watch = new RecordWatch(this.link, this.#keys, sink, this.#clock);
-            return () => watch.close();
-          },
-          this.#watchers,
-        ),
-    };
+    return this.#readers.watch(options, (sink) => {
+      const watch = new RecordWatch(this.link, this.#keys, sink, this.#clock);
+      return () => watch.close();
+    });
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list the store"));
+    this.#readers.end();
     clearInterval(this.#sweep);
-    for (const watcher of this.#watchers) watcher.end();
   }
 
   /** @throws MicroError `aborted` when the version or the fence is not as required. */
@@ -176,40 +165,15 @@ class RedisStore extends RedisPart implements Store {
     return { version: found, existed: existed === 1 };
   }
 
-  async *#list(listing: Listing): AsyncGenerator<StoreRecord, void, undefined> {
-    const { prefix, suffix, after, signal } = listing;
-    let { limit, offset } = listing;
-    const check = () => {
-      throwIfAborted(signal);
-      this.check("list the store");
-    };
-    check();
-    if (limit === 0) return;
+  async *#pages(
+    { prefix, suffix, after, limit, offset }: Listing,
+    signals: readonly (AbortSignal | undefined)[],
+  ): AsyncGenerator<readonly StoreRecord[], void, undefined> {
     const wanted = limit + offset;
     const size = suffix === "" && wanted < 64 ? { pageSize: wanted } : {};
-    const signals = [signal, this.#closing.signal];
     const range = { prefix, after, ...size };
-    for await (const { records } of readPages(
-      this.link,
-      this.#keys,
-      range,
-      signals,
-      "list the store",
-    )) {
-      for (const record of records) {
-        check();
-        // A record is judged when it is delivered, which may be long after it was read.
-        if (!this.#isLive(record) || !record.key.endsWith(suffix)) continue;
-        if (offset > 0) {
-          offset--;
-          continue;
-        }
-        yield record;
-        check();
-        if (--limit === 0) return;
-      }
-    }
-    check();
+    const pages = readPages(this.link, this.#keys, range, signals, "list the store");
+    for await (const { records } of pages) yield records;
   }
 
   #isLive({ expiresAt }: StoreRecord): boolean {
