@@ -142,7 +142,7 @@ export type { Candidate } from "./selector/selector.ts";
 export type { Driver, DriverContext, DriverPart, DriverParts } from "./service/driver.ts";
 export { ExpiringRecords } from "./store/expiring-records.ts";
 export { ExpiryClock } from "./store/expiry-clock.ts";
-export { compareKeys, keyBytes, type Listing } from "./store/key.ts";
+export { compareKeys, type Listing } from "./store/key.ts";
 export { KeyLanes } from "./store/key-lanes.ts";
 export type {
   DeleteOptions,
@@ -155,6 +155,7 @@ export type {
 export { StoreReaders } from "./store/store-readers.ts";
 export {
   checkDelete,
+  checkKey,
   checkWrite,
   fenceOf,
   quoteKey,

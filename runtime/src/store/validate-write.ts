@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { MicroError } from "../base/error.ts";
 import { checkOptions } from "../base/option-check.ts";
+import { keyBytes } from "./key.ts";
 import { deleteKinds, writeKinds } from "./option-kinds.ts";
 import type { DeleteOptions, Fence, WriteOptions } from "./store.ts";
 
@@ -119,6 +120,21 @@ export function storeClosed(action: string): MicroError {
   return new MicroError("unavailable", `cannot ${action}: the store is closed`, {
     outcome: "not-executed",
   });
+}
+
+/**
+ * Checks the key of an operation, and that the store is open.
+ * @returns the UTF-8 bytes of the key.
+ * @throws MicroError `unavailable` when the store is closed, otherwise as {@link keyBytes}.
+ */
+export function checkKey(
+  action: "read" | "write" | "delete",
+  key: string,
+  maxKeyBytes: number,
+  closed: boolean,
+): Uint8Array {
+  requireOpen(closed, `${action} a key`);
+  return keyBytes(key, maxKeyBytes);
 }
 
 /** A key as shown in a message: escaped, and at most one line long. */

@@ -2,13 +2,13 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCount,
   checkDelete,
+  checkKey,
   checkOptions,
   checkWrite,
   type DeleteOptions,
   ExpiringRecords,
   ExpiryClock,
   KeyLanes,
-  keyBytes,
   type ListOptions,
   quoteKey,
   type StoreGuarantees,
@@ -92,7 +92,7 @@ class EtcdStore extends EtcdPart implements Store {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#checkKey("read", key);
+    checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const what = `read store key ${quoteKey(key)}`;
     const { kvs } = await this.link.call(range, singleKey(this.#records + key), what);
     const [kv] = kvs;
@@ -100,7 +100,7 @@ class EtcdStore extends EtcdPart implements Store {
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    this.#checkKey("write", key);
+    checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const change = this.#change("write", key, options);
@@ -123,7 +123,7 @@ class EtcdStore extends EtcdPart implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#checkKey("delete", key);
+    checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     const change = this.#change("delete", key, options);
     const { previous } = await this.#lanes.run(key, () =>
@@ -183,10 +183,5 @@ class EtcdStore extends EtcdPart implements Store {
 
   #keyOf({ key }: EtcdEntry): string {
     return key.slice(this.#records.length);
-  }
-
-  #checkKey(action: "read" | "write" | "delete", key: string): void {
-    this.check(`${action} a key`);
-    keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

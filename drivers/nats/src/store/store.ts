@@ -4,6 +4,7 @@ import type { Fence, StoreGuarantees } from "@micro-es/runtime/driver";
 import {
   byteCount,
   checkDelete,
+  checkKey,
   checkOptions,
   checkWrite,
   compareKeys,
@@ -11,7 +12,6 @@ import {
   ExpiryClock,
   fenceOf,
   KeyLanes,
-  keyBytes,
   type Listing,
   type ListOptions,
   oneOf,
@@ -128,13 +128,13 @@ class BucketStore extends NatsDriver implements Store {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#checkKey("read", key);
+    checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const found = this.#judge(await this.#bucket.get(encodeToken(key)));
     return found?.live === true ? toRecord(key, found) : undefined;
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    this.#checkKey("write", key);
+    checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const fence = fenceOf(options);
@@ -158,7 +158,7 @@ class BucketStore extends NatsDriver implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#checkKey("delete", key);
+    checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     const fence = fenceOf(options);
     const attempt = async (found: Found | undefined): Promise<boolean> => {
@@ -264,11 +264,6 @@ class BucketStore extends NatsDriver implements Store {
   ): Promise<void> {
     const headers = encodeHeaders({ metadata: {}, expiresAt: undefined, fences });
     await this.#bucket.delete(token, { headers, ifRevision });
-  }
-
-  #checkKey(action: "read" | "write" | "delete", key: string): void {
-    this.check(`${action} a key`);
-    keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCount,
   checkDelete,
+  checkKey,
   checkOptions,
   checkWrite,
   type DeleteOptions,
@@ -11,7 +12,6 @@ import {
   type Fence,
   fenceOf,
   KeyLanes,
-  keyBytes,
   type ListOptions,
   quoteKey,
   requireFence,
@@ -110,7 +110,7 @@ class PostgresStore extends PostgresPart implements Store {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#checkKey("read", key);
+    checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const text = `select ${recordColumns} from ${this.#table} where key = $1 and value is not null`;
     const what = `read store key ${quoteKey(key)}`;
     const [row] = await this.#query(text, [Buffer.from(key)], what);
@@ -118,7 +118,7 @@ class PostgresStore extends PostgresPart implements Store {
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    this.#checkKey("write", key);
+    checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const bytes = Buffer.from(write.value.buffer, write.value.byteOffset, write.value.byteLength);
@@ -135,7 +135,7 @@ class PostgresStore extends PostgresPart implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#checkKey("delete", key);
+    checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     const { found_version: found } = await this.#change({
       action: "delete",
@@ -221,10 +221,5 @@ class PostgresStore extends PostgresPart implements Store {
   /** The record in a row; undefined if it has expired. */
   #recordOf(row: Row): StoreRecord | undefined {
     return expiryOf(row) > this.#clock.now() ? recordOf(row) : undefined;
-  }
-
-  #checkKey(action: "read" | "write" | "delete", key: string): void {
-    this.check(`${action} a key`);
-    keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

@@ -2,12 +2,12 @@ import type { Store, StoreEvent, StoreRecord } from "@micro-es/runtime";
 import {
   byteCountUpTo,
   checkDelete,
+  checkKey,
   checkOptions,
   checkWrite,
   type DeleteOptions,
   ExpiryClock,
   fenceOf,
-  keyBytes,
   type Listing,
   type ListOptions,
   quoteKey,
@@ -94,7 +94,7 @@ class RedisStore extends RedisPart implements Store {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#checkKey("read", key);
+    checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const fields = ["value", "metadata", "expires", "version"];
     const what = `read store key ${quoteKey(key)}`;
     const values = await this.link.send("HMGET", [this.#keys.records + key, ...fields], what);
@@ -103,7 +103,7 @@ class RedisStore extends RedisPart implements Store {
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    this.#checkKey("write", key);
+    checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const {
       value: bytes,
@@ -117,7 +117,7 @@ class RedisStore extends RedisPart implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#checkKey("delete", key);
+    checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     return (await this.#change("delete", key, options, [])).existed;
   }
@@ -203,10 +203,5 @@ class RedisStore extends RedisPart implements Store {
     } catch {
       // The next sweep removes them, of this process or of another one.
     }
-  }
-
-  #checkKey(action: "read" | "write" | "delete", key: string): void {
-    this.check(`${action} a key`);
-    keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

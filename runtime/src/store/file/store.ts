@@ -7,7 +7,7 @@ import { DeadlineSweep, monotonicNow } from "../../base/deadline.ts";
 import { asMicroError, type MicroError } from "../../base/error.ts";
 import { byteCount, checkOptions, flag, required, text } from "../../base/option-check.ts";
 import { ExpiryClock } from "../expiry-clock.ts";
-import { checkListing, keyBytes, type Listing } from "../key.ts";
+import { checkListing, type Listing } from "../key.ts";
 import type {
   DeleteOptions,
   ListOptions,
@@ -18,7 +18,7 @@ import type {
   StoreWatchOptions,
   WriteOptions,
 } from "../store.ts";
-import { checkDelete, checkWrite, fenceOf, requireOpen } from "../validate-write.ts";
+import { checkDelete, checkKey, checkWrite, fenceOf, requireOpen } from "../validate-write.ts";
 import { StoreWatchers, type WatchSink } from "../watcher.ts";
 import { type DatabaseOptions, FileDatabase } from "./database.ts";
 import { fileStoreGuarantees } from "./guarantees.ts";
@@ -138,13 +138,13 @@ class LevelStore extends Closable implements FileStore {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    const bytes = this.#check("read", key);
+    const bytes = checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const found = await this.#database.get(recordKey(bytes));
     return found === undefined ? undefined : this.#live(key, bytes, found);
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    const bytes = this.#check("write", key);
+    const bytes = checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const version = await this.#queue.add<bigint>({
@@ -161,7 +161,7 @@ class LevelStore extends Closable implements FileStore {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    const bytes = this.#check("delete", key);
+    const bytes = checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     return this.#queue.add<boolean>({
       key,
@@ -275,10 +275,5 @@ class LevelStore extends Closable implements FileStore {
       this.#status.set("degraded", asMicroError(error));
       this.#sweep.watch(monotonicNow() + longestSweepMs);
     }
-  }
-
-  #check(action: "read" | "write" | "delete", key: string): Uint8Array {
-    requireOpen(this.isClosing, `${action} a key`);
-    return keyBytes(key, this.guarantees.maxKeyBytes);
   }
 }

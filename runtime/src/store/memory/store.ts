@@ -6,7 +6,7 @@ import { DeadlineSweep, monotonicNow } from "../../base/deadline.ts";
 import { MicroError } from "../../base/error.ts";
 import { byteCount, checkOptions, count } from "../../base/option-check.ts";
 import { ExpiryClock } from "../expiry-clock.ts";
-import { checkListing, compareKeys, keyBytes, type Listing } from "../key.ts";
+import { checkListing, compareKeys, type Listing } from "../key.ts";
 import { SortedKeys } from "../sorted-keys.ts";
 import type {
   DeleteOptions,
@@ -21,6 +21,7 @@ import type {
 } from "../store.ts";
 import {
   checkDelete,
+  checkKey,
   checkWrite,
   fenceOf,
   quoteKey,
@@ -115,19 +116,19 @@ class MemoryStore extends Closable implements Store {
   }
 
   async read(key: string): Promise<StoreRecord | undefined> {
-    this.#check("read", key);
+    checkKey("read", key, this.guarantees.maxKeyBytes, this.isClosing);
     const entry = this.#live(key);
     return entry === undefined ? undefined : record(key, entry);
   }
 
   async write(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<bigint> {
-    const keySize = this.#check("write", key);
+    const keyBytes = checkKey("write", key, this.guarantees.maxKeyBytes, this.isClosing);
     const now = this.#clock.now();
     const write = checkWrite(key, value, options, now, this.guarantees.maxValueBytes);
     const fence = fenceOf(options);
     this.#requireFence(key, fence);
     requireVersion(key, write.ifVersion, this.#live(key)?.version ?? 0n, "write");
-    const size = keySize + write.bytes;
+    const size = keyBytes.length + write.bytes;
     this.#makeRoom(key, size);
     if (fence !== undefined) this.#fences.set(fence.lock, fence.token);
     const version = ++this.#version;
@@ -145,7 +146,7 @@ class MemoryStore extends Closable implements Store {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    this.#check("delete", key);
+    checkKey("delete", key, this.guarantees.maxKeyBytes, this.isClosing);
     checkDelete(key, options);
     const entry = this.#live(key);
     const fence = fenceOf(options);
@@ -294,11 +295,6 @@ class MemoryStore extends Closable implements Store {
       this.#end(next.slice(expiryDigits));
     }
     return sweepStep;
-  }
-
-  #check(action: "read" | "write" | "delete", key: string): number {
-    requireOpen(this.isClosing, `${action} a key`);
-    return keyBytes(key, this.guarantees.maxKeyBytes).length;
   }
 }
 
