@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
-import { pauseUntilAborted, waitUntilAborted } from "../base/abort.ts";
+import { pauseUntilAborted, untilAborted, waitUntilAborted } from "../base/abort.ts";
 import type { BackendState, StateListener } from "../base/backend-state.ts";
-import { asMicroError } from "../base/error.ts";
+import { asMicroError, MicroError } from "../base/error.ts";
 import type { LeaseBackend, LeaseClaim, LeaseEntry, LeaseHolder } from "./lease-backend.ts";
 
 /** The record of a lease as stored, or what is left of a deleted one. */
@@ -48,7 +48,11 @@ export interface LeaseRecords {
   delete(key: string, ifRevision: bigint): Promise<boolean>;
   /** Calls the watcher until the returned function is called. */
   watch(key: string, watcher: LeaseRecordWatcher): () => void;
-  list(signal: AbortSignal | undefined): Promise<LeaseRecordList>;
+  /**
+   * All records, for a caller that does not wait any longer once one of the signals fires.
+   * @param closing fires when the records close.
+   */
+  list(closing: AbortSignal, signal: AbortSignal | undefined): Promise<LeaseRecordList>;
   close(): Promise<void>;
 }
 
@@ -88,6 +92,7 @@ const unwatchedMs = 50;
 export class ObservedLeases implements LeaseBackend {
   readonly #records: LeaseRecords;
   readonly #seen = new Map<string, Seen>();
+  readonly #closing = new AbortController();
 
   constructor(records: LeaseRecords) {
     this.#records = records;
@@ -142,7 +147,9 @@ export class ObservedLeases implements LeaseBackend {
   }
 
   async list(signal: AbortSignal | undefined): Promise<readonly LeaseEntry[]> {
-    const { records, now = Date.now() } = await this.#records.list(signal);
+    const closing = this.#closing.signal;
+    const reading = this.#records.list(closing, signal);
+    const { records, now = Date.now() } = await untilAborted(reading, [signal, closing]);
     return records.flatMap((record): LeaseEntry[] => {
       const lease = decode(record);
       if (lease === undefined) return [];
@@ -180,6 +187,11 @@ export class ObservedLeases implements LeaseBackend {
   }
 
   close(): Promise<void> {
+    this.#closing.abort(
+      new MicroError("unavailable", "cannot list leases: the sync is closed", {
+        outcome: "not-executed",
+      }),
+    );
     return this.#records.close();
   }
 

@@ -7,7 +7,6 @@ import {
   type LeaseRecordWatcher,
   LeaseSync,
   ObservedLeases,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import { FollowedQuery } from "../link/followed-query.ts";
 import { deleteKey, type KeyEntry, readKeys, writeKey } from "../link/keys.ts";
@@ -50,7 +49,6 @@ export function consulSync(options: ConsulSyncOptions = {}): Sync {
 class ConsulLeaseRecords extends ConsulPart implements LeaseRecords {
   readonly name = "consul";
   readonly #prefix: string;
-  readonly #closing = new AbortController();
   readonly #watches = new Set<FollowedQuery<{ index: number }>>();
 
   constructor({ prefix = "micro/sync", ...options }: ConsulSyncOptions) {
@@ -92,13 +90,12 @@ class ConsulLeaseRecords extends ConsulPart implements LeaseRecords {
     };
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
-    const reading = readKeys(this.link, this.#prefix, "list leases", {
+  async list(closing: AbortSignal): Promise<LeaseRecordList> {
+    const { entries } = await readKeys(this.link, this.#prefix, "list leases", {
       below: true,
       isConsistent: true,
-      signal: this.#closing.signal,
+      signal: closing,
     });
-    const { entries } = await untilAborted(reading, [signal, this.#closing.signal]);
     const records = entries.flatMap((entry) => {
       const key = decodeName(entry.key.slice(this.#prefix.length));
       return key === undefined
@@ -109,7 +106,6 @@ class ConsulLeaseRecords extends ConsulPart implements LeaseRecords {
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list leases"));
     await Promise.all([...this.#watches].map((query) => query.close()));
   }
 

@@ -7,7 +7,6 @@ import {
   type LeaseRecordWatcher,
   LeaseSync,
   ObservedLeases,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import { type EtcdEntry, readRange, singleKey, withPrefix } from "../link/entries.ts";
 import { range, txn } from "../link/methods.ts";
@@ -50,7 +49,6 @@ export function etcdSync(options: EtcdSyncOptions = {}): Sync {
 class EtcdLeaseRecords extends EtcdPart implements LeaseRecords {
   readonly name = "etcd";
   readonly #prefix: string;
-  readonly #closing = new AbortController();
 
   constructor({ prefix = "/micro/sync", ...options }: EtcdSyncOptions) {
     super(options, "sync");
@@ -86,19 +84,14 @@ class EtcdLeaseRecords extends EtcdPart implements LeaseRecords {
     return () => watch.close();
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
-    const reading = readRange(this.link, withPrefix(this.#prefix), "list leases", {
-      signal: this.#closing.signal,
+  async list(closing: AbortSignal): Promise<LeaseRecordList> {
+    const { entries } = await readRange(this.link, withPrefix(this.#prefix), "list leases", {
+      signal: closing,
     });
-    const { entries } = await untilAborted(reading, [signal, this.#closing.signal]);
     const records = entries.map(({ key, revision, value }) => {
       return { key: key.slice(this.#prefix.length), revision, value };
     });
     return { records };
-  }
-
-  protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list leases"));
   }
 
   #keyOf(key: string) {

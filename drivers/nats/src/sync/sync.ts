@@ -1,4 +1,4 @@
-import { MicroError, type Sync } from "@micro-es/runtime";
+import type { Sync } from "@micro-es/runtime";
 import {
   checkOptions,
   type LeaseRecord,
@@ -54,7 +54,6 @@ export function natsSync(options: NatsSyncOptions = {}): Sync {
 class BucketRecords extends NatsDriver implements LeaseRecords {
   readonly name = "nats";
   readonly #bucket: NatsBucket;
-  readonly #closing = new AbortController();
 
   constructor(options: NatsSyncOptions) {
     super(options, "sync");
@@ -90,21 +89,13 @@ class BucketRecords extends NatsDriver implements LeaseRecords {
     return () => watch.close();
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
-    const { entries, serverTime } = await snapshotOf(this.#bucket, [signal, this.#closing.signal]);
+  async list(closing: AbortSignal, signal?: AbortSignal): Promise<LeaseRecordList> {
+    const { entries, serverTime } = await snapshotOf(this.#bucket, [signal, closing]);
     const records = entries.flatMap((entry) => {
       const key = decodeToken(entry.key);
       return key === undefined ? [] : [{ ...recordOf(entry), key }];
     });
     return { records, now: serverTime };
-  }
-
-  protected override async end(): Promise<void> {
-    this.#closing.abort(
-      new MicroError("unavailable", "cannot list leases: the sync is closed", {
-        outcome: "not-executed",
-      }),
-    );
   }
 
   /** The revision of a change; undefined if another process was faster. */

@@ -8,7 +8,6 @@ import {
   type LeaseRecordWatcher,
   LeaseSync,
   ObservedLeases,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import { postgresPartKinds } from "../link/options.ts";
 import { PostgresPart, type PostgresPartOptions } from "../link/part.ts";
@@ -52,7 +51,6 @@ class PostgresLeaseRecords extends PostgresPart implements LeaseRecords {
   readonly name = "postgres";
   readonly #schema: string;
   readonly #watches: LeaseWatches;
-  readonly #closing = new AbortController();
 
   constructor(options: PostgresSyncOptions) {
     super(options, syncTables);
@@ -83,18 +81,16 @@ class PostgresLeaseRecords extends PostgresPart implements LeaseRecords {
     return this.#watches.watch(key, watcher);
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
+  async list(): Promise<LeaseRecordList> {
     const text = `select ${leaseColumns}, extract(epoch from clock_timestamp()) * 1000 as now
       from ${this.#schema}.leases`;
-    const reading = this.#query(text, [], "list leases");
-    const rows = await untilAborted(reading, [signal, this.#closing.signal]);
+    const rows = await this.#query(text, [], "list leases");
     const [first] = rows;
     if (first === undefined) return { records: [] };
     return { records: rows.map(leaseOf), now: Number(first.now) };
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list leases"));
     await this.#watches.close();
   }
 

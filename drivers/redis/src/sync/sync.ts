@@ -8,7 +8,6 @@ import {
   type LeaseRecordWatcher,
   LeaseSync,
   ObservedLeases,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import type { Reply } from "../link/connection.ts";
 import { redisPartKinds } from "../link/options.ts";
@@ -56,7 +55,6 @@ class RedisLeaseRecords extends RedisPart implements LeaseRecords {
   readonly name = "redis";
   readonly #leases: string;
   readonly #revision: string;
-  readonly #closing = new AbortController();
 
   constructor(options: RedisSyncOptions) {
     super(options, "sync");
@@ -123,9 +121,8 @@ class RedisLeaseRecords extends RedisPart implements LeaseRecords {
     };
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
-    const reading = this.link.run(readLeases, [this.#leases], [], "list leases");
-    const found = await untilAborted(reading, [signal, this.#closing.signal]);
+  async list(): Promise<LeaseRecordList> {
+    const found = await this.link.run(readLeases, [this.#leases], [], "list leases");
     const [now, ...fields] = found as readonly Buffer[];
     const records = [];
     for (let index = 0; index + 1 < fields.length; index += 2) {
@@ -133,10 +130,6 @@ class RedisLeaseRecords extends RedisPart implements LeaseRecords {
       if (record !== undefined) records.push({ ...record, key: String(fields[index]) });
     }
     return { records, now: Number(String(now)) };
-  }
-
-  protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list leases"));
   }
 
   async #change(

@@ -7,7 +7,6 @@ import {
   type LeaseRecordWatcher,
   LeaseSync,
   ObservedLeases,
-  untilAborted,
 } from "@micro-es/runtime/driver";
 import { FollowedTree } from "../link/followed-tree.ts";
 import { zooKeeperPartKinds } from "../link/options.ts";
@@ -57,7 +56,6 @@ export function zooKeeperSync(options: ZooKeeperSyncOptions = {}): Sync {
 class ZooKeeperLeaseRecords extends ZooKeeperPart implements LeaseRecords {
   readonly name = "zookeeper";
   readonly #root: string;
-  readonly #closing = new AbortController();
   readonly #watches = new Set<FollowedTree>();
   /**
    * The version that a znode had at a transaction, by its key. A version alone does not identify a
@@ -107,15 +105,11 @@ class ZooKeeperLeaseRecords extends ZooKeeperPart implements LeaseRecords {
     };
   }
 
-  async list(signal: AbortSignal | undefined): Promise<LeaseRecordList> {
+  async list(closing: AbortSignal): Promise<LeaseRecordList> {
     const what = "list leases";
-    const signals = [signal, this.#closing.signal];
     const shape = { root: this.#root, depth: 1, most: maxListed };
-    const reading = (async () => {
-      await orAbsent(this.link.call(sync(this.#root), what, this.#closing.signal));
-      return readTree(this.link, shape, what, this.#closing.signal);
-    })();
-    const znodes = await untilAborted(reading, signals);
+    await orAbsent(this.link.call(sync(this.#root), what, closing));
+    const znodes = await readTree(this.link, shape, what, closing);
     const records = znodes.flatMap(({ path, data, stat }) => {
       const key = path === this.#root ? undefined : decodeName(path.slice(this.#root.length + 1));
       return key === undefined || data.length === 0
@@ -126,7 +120,6 @@ class ZooKeeperLeaseRecords extends ZooKeeperPart implements LeaseRecords {
   }
 
   protected override async end(): Promise<void> {
-    this.#closing.abort(this.closedError("list leases"));
     await Promise.all([...this.#watches].map((tree) => tree.close()));
   }
 
