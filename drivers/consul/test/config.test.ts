@@ -1,5 +1,6 @@
 import { consulSource } from "@micro-es/consul";
 import { configSourceContract } from "@micro-es/contract/config";
+import { changesTogether, changesToNothing } from "@micro-es/test-support/config-changes";
 import { staysInForce } from "@micro-es/test-support/config-outage";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConsulAdmin } from "./admin.ts";
@@ -57,30 +58,14 @@ describe.skipIf(skipWithoutConsul)("config source in Consul", () => {
       );
     await put("0");
     await using source = consulSource({ address: server.url, prefix });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    await source.load();
-    const writing = (async () => {
-      for (let turn = 1; turn <= 100; turn++) await put(`${turn}`);
-    })();
-    for (let last = 0; last < 100; ) {
-      const { value } = await changes.next();
-      expect(new Set(Object.values(value)).size).toBe(1);
-      last = Number(value.a);
-    }
-    await writing;
-    await changes.return?.();
+    await changesTogether(source, (turn) => put(`${turn}`), 100);
   });
 
   test("the deletion of the last key is a change", async () => {
     const prefix = nextPrefix();
     await admin.put(`kv/${prefix}/only`, "1");
     await using source = consulSource({ address: server.url, prefix });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    expect(await source.load()).toEqual({ only: 1 });
-    const next = changes.next();
-    await admin.delete(`kv/${prefix}/only`);
-    expect((await next).value).toEqual({});
-    await changes.return?.();
+    await changesToNothing(source, () => admin.delete(`kv/${prefix}/only`));
   });
 
   test("stays in force while its agent is down, even after a restart, and resumes when it is back", async () => {

@@ -1,5 +1,6 @@
 import { ConsulLink, consulSync } from "@micro-es/consul";
 import { syncContract } from "@micro-es/contract/sync";
+import { getsLockAfterCut, losesLock } from "@micro-es/test-support/lock-outage";
 import { FaultProxy } from "@micro-es/test-support/proxy";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ConsulAdmin } from "./admin.ts";
@@ -31,28 +32,16 @@ describe.skipIf(skipWithoutConsul)("sync in Consul", () => {
       await link.close();
     });
     const calls = vi.spyOn(link, "call");
-    const lock = await holding.lock("orders", { ttlMs: 60_000 });
-    const next = waiting.lock("orders", { ttlMs: 60_000 });
-    await expect(waiting.lock("orders", { waitMs: 0 })).rejects.toMatchObject({
-      code: "deadline_exceeded",
-    });
-    // A cut before that fails the call for the lock.
     const waits = () => calls.mock.calls.some(([{ block }]) => block !== undefined);
-    await expect.poll(waits).toBe(true);
-    proxy.cut();
-    expect(await lock.unlock()).toBe(true);
-    expect((await next).token).toBeGreaterThan(lock.token);
+    // A cut before that fails the call for the lock.
+    const isWaiting = () => expect.poll(waits).toBe(true);
+    await getsLockAfterCut({ holding, waiting, proxy, isWaiting });
   });
 
   test("a wiped Consul loses its locks, whose holders are told", async () => {
     await using own = await startConsul();
     await using sync = consulSync({ address: own.url });
-    const lock = await sync.lock("orders", { ttlMs: 9_000 });
-    await own.stop();
-    own.wipe();
-    await own.start();
-    await expect.poll(() => lock.signal.aborted, { timeout: 20_000 }).toBe(true);
-    expect(await lock.unlock()).toBe(false);
+    await losesLock(own, sync, { ttlMs: 9_000, waitMs: 20_000 });
     await expect.poll(() => sync.state).toBe("healthy");
     const next = await sync.lock("orders");
     expect(next.held).toBe(true);

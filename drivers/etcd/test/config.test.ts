@@ -1,5 +1,6 @@
 import { configSourceContract } from "@micro-es/contract/config";
 import { etcdSource } from "@micro-es/etcd";
+import { changesTogether } from "@micro-es/test-support/config-changes";
 import { staysInForce } from "@micro-es/test-support/config-outage";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdAdmin } from "./admin.ts";
@@ -47,18 +48,7 @@ describe.skipIf(skipWithoutEtcd)("config source in etcd", () => {
       admin.putAll(["a", "b", "c", "d"].map((name) => [`${prefix}/${name}`, value] as const));
     await put("0");
     await using source = etcdSource({ endpoints: server.url, prefix });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    await source.load();
-    const writing = (async () => {
-      for (let turn = 1; turn <= 100; turn++) await put(`${turn}`);
-    })();
-    for (let last = 0; last < 100; ) {
-      const { value } = await changes.next();
-      expect(new Set(Object.values(value)).size).toBe(1);
-      last = Number(value.a);
-    }
-    await writing;
-    await changes.return?.();
+    await changesTogether(source, (turn) => put(`${turn}`), 100);
   });
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {

@@ -1,5 +1,6 @@
 import { configSourceContract } from "@micro-es/contract/config";
 import { redisSource } from "@micro-es/redis";
+import { changesTogether } from "@micro-es/test-support/config-changes";
 import { staysInForce } from "@micro-es/test-support/config-outage";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { command } from "./admin.ts";
@@ -41,18 +42,7 @@ describe.skipIf(skipWithoutRedis)("config source in Redis", () => {
     };
     await put(0);
     await using source = redisSource({ servers: server.address, key, pollMs: 10 });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    await source.load();
-    const writing = (async () => {
-      for (let turn = 1; turn <= 50; turn++) await put(turn);
-    })();
-    for (let last = 0; last < 50; ) {
-      const { value } = await changes.next();
-      expect(new Set(Object.values(value)).size).toBe(1);
-      last = Number(value.a);
-    }
-    await writing;
-    await changes.return?.();
+    await changesTogether(source, put, 50);
   });
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {

@@ -1,6 +1,6 @@
-import { setImmediate } from "node:timers/promises";
 import { syncContract } from "@micro-es/contract/sync";
 import { redisSync } from "@micro-es/redis";
+import { getsLockAfterCut, losesLock, renewsAfterCut } from "@micro-es/test-support/lock-outage";
 import { FaultProxy } from "@micro-es/test-support/proxy";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { command } from "./admin.ts";
@@ -25,17 +25,7 @@ describe.skipIf(skipWithoutRedis)("sync in Redis", () => {
     // Longer than this test may take.
     const options = { servers: `127.0.0.1:${proxy.port}`, timeoutMs: 600_000 };
     await using sync = redisSync({ ...options, prefix: `f${fleets++}` });
-    const lock = await sync.lock("orders", { ttlMs: 600_000, renewal: "manual" });
-    proxy.swallow(true);
-    const renewal = lock.renew();
-    await setImmediate();
-    proxy.swallow(false);
-    proxy.cut();
-    await renewal.catch(() => {});
-    await expect.poll(() => sync.state).toBe("healthy");
-    await lock.renew();
-    expect(lock.held).toBe(true);
-    expect(await lock.unlock()).toBe(true);
+    await renewsAfterCut(proxy, sync);
   });
 
   test("gets a lock whose holder released it while the waiting process was cut off", async () => {
@@ -47,25 +37,13 @@ describe.skipIf(skipWithoutRedis)("sync in Redis", () => {
       await holding.close();
       await waiting.close();
     });
-    const lock = await holding.lock("orders", { ttlMs: 60_000 });
-    const next = waiting.lock("orders", { ttlMs: 60_000 });
-    await expect(waiting.lock("orders", { waitMs: 0 })).rejects.toMatchObject({
-      code: "deadline_exceeded",
-    });
-    proxy.cut();
-    expect(await lock.unlock()).toBe(true);
-    expect((await next).token).toBeGreaterThan(lock.token);
+    await getsLockAfterCut({ holding, waiting, proxy });
   });
 
   test("grants larger tokens after all data was lost, and tells the holder", async () => {
     await using own = await startRedis();
     await using sync = redisSync({ servers: own.address });
-    const lock = await sync.lock("orders", { ttlMs: 6_000 });
-    await own.stop();
-    own.wipe();
-    await own.start();
-    await expect.poll(() => lock.signal.aborted).toBe(true);
-    expect(await lock.unlock()).toBe(false);
+    const lock = await losesLock(own, sync, { ttlMs: 6_000, waitMs: 10_000 });
     const next = await sync.lock("orders");
     expect(next.token).toBeGreaterThan(lock.token);
   });

@@ -1,4 +1,5 @@
 import { configSourceContract } from "@micro-es/contract/config";
+import { changesTogether, changesToNothing } from "@micro-es/test-support/config-changes";
 import { staysInForce } from "@micro-es/test-support/config-outage";
 import { zooKeeperSource } from "@micro-es/zookeeper";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -53,34 +54,19 @@ describe.skipIf(skipWithoutZooKeeper)("config source in ZooKeeper", () => {
     const paths = ["a", "b", "c", "d"].map((name) => `${root}/${name}`);
     for (const path of paths) await admin.put(path, "0");
     await using source = zooKeeperSource({ servers: server.address, root });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    await source.load();
-    const writing = (async () => {
-      for (let turn = 1; turn <= 100; turn++) {
-        await admin.putAll(Object.fromEntries(paths.map((path) => [path, `${turn}`])));
-        const loaded = turn % 10 === 0 ? await source.load() : {};
-        expect(new Set(Object.values(loaded)).size).toBeLessThan(2);
-      }
-    })();
-    for (let last = 0; last < 100; ) {
-      const { value } = await changes.next();
-      expect(new Set(Object.values(value)).size).toBe(1);
-      last = Number(value.a);
-    }
-    await writing;
-    await changes.return?.();
+    const put = async (turn: number) => {
+      await admin.putAll(Object.fromEntries(paths.map((path) => [path, `${turn}`])));
+      const loaded = turn % 10 === 0 ? await source.load() : {};
+      expect(new Set(Object.values(loaded)).size).toBeLessThan(2);
+    };
+    await changesTogether(source, put, 100);
   });
 
   test("the deletion of the last value is a change", async () => {
     const root = nextRoot();
     await admin.put(`${root}/only`, "1");
     await using source = zooKeeperSource({ servers: server.address, root });
-    const changes = source.watch!()[Symbol.asyncIterator]();
-    expect(await source.load()).toEqual({ only: 1 });
-    const next = changes.next();
-    await admin.delete(`${root}/only`);
-    expect((await next).value).toEqual({});
-    await changes.return?.();
+    await changesToNothing(source, () => admin.delete(`${root}/only`));
   });
 
   test("stays in force while its server is down, even after a restart, and resumes when it is back", async () => {

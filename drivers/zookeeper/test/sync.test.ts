@@ -1,4 +1,5 @@
 import { syncContract } from "@micro-es/contract/sync";
+import { losesLock } from "@micro-es/test-support/lock-outage";
 import { FaultProxy } from "@micro-es/test-support/proxy";
 import { ZooKeeperLink, zooKeeperSync } from "@micro-es/zookeeper";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -46,12 +47,7 @@ describe.skipIf(skipWithoutZooKeeper)("sync in ZooKeeper", () => {
   test("a wiped ZooKeeper loses its locks, whose holders are told", async () => {
     await using own = await startZooKeeper();
     await using sync = zooKeeperSync({ servers: own.address, sessionTimeoutMs: 2_000 });
-    const lock = await sync.lock("orders", { ttlMs: 9_000 });
-    await own.stop();
-    own.wipe();
-    await own.start();
-    await expect.poll(() => lock.signal.aborted, { timeout: 20_000 }).toBe(true);
-    expect(await lock.unlock()).toBe(false);
+    await losesLock(own, sync, { ttlMs: 9_000, waitMs: 20_000 });
     await expect.poll(() => sync.state, { timeout: 20_000 }).toBe("healthy");
     const next = await sync.lock("orders");
     expect(next.held).toBe(true);
