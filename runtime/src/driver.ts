@@ -6,7 +6,15 @@ export {
   untilAborted,
   waitUntilAborted,
 } from "./base/abort.ts";
+export {
+  type BackendAddress,
+  backendAddresses,
+  readAddress,
+  readAddresses,
+  requireUserWithPassword,
+} from "./base/backend-addresses.ts";
 export { BackendStatus, type StateListener } from "./base/backend-state.ts";
+export { type BackendTlsOptions, backendTls, pemPaths, readTls } from "./base/backend-tls.ts";
 export { BackendUrl, readParameters } from "./base/backend-url.ts";
 export { type Backoff, backoffMs } from "./base/backoff.ts";
 export { Closable } from "./base/closable.ts";
@@ -19,14 +27,12 @@ export {
   checkOptions,
   countUpTo,
   durationMs,
-  either,
   flag,
   labels,
   logger,
   type OptionKind,
   type OptionKindsOf,
   oneOf,
-  optionsOf,
   part,
   port,
   required,
@@ -35,7 +41,6 @@ export {
   texts,
 } from "./base/option-check.ts";
 export { PartLogger } from "./base/part-logger.ts";
-export { readPemFiles } from "./base/pem-files.ts";
 export { closeInOrder } from "./base/settle-all.ts";
 export { sharedAbortController } from "./base/shared-abort-controller.ts";
 export {

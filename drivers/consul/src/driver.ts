@@ -4,8 +4,9 @@ import {
   type Driver,
   durationText,
   omitUndefined,
+  pemPaths,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { consulSource } from "./config/source.ts";
 import { ConsulLink } from "./link/link.ts";
@@ -23,23 +24,17 @@ import { consulSync } from "./sync/sync.ts";
 export const consul: Driver = {
   schemes: ["consul", "consuls"],
   open(url, context) {
-    const { prefix, datacenter, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { prefix, datacenter, timeout, startTimeout } = readParameters(url, {
       prefix: anyText,
       datacenter: anyText,
       timeout: durationText,
       startTimeout: durationText,
-      ca: anyText,
-      cert: anyText,
-      key: anyText,
+      ...pemPaths,
     });
     if (url.password !== undefined) {
       throw invalid("Consul takes a token and no password: consul://token@host");
     }
     const isEncrypted = url.scheme === "consuls";
-    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
-      throw invalid("ca, cert and key are for TLS; use consuls://");
-    }
-    const files = omitUndefined({ ca, cert, key });
     const link = new ConsulLink({
       address: `${isEncrypted ? "https" : "http"}://${url.hosts[0] ?? "127.0.0.1"}`,
       ...omitUndefined({
@@ -48,7 +43,7 @@ export const consul: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
+      ...readTls(url, isEncrypted, "use consuls://"),
     });
     const fleet = url.path.replace(/^\/|\/$/g, "") || "micro";
     const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;

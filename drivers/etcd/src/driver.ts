@@ -1,12 +1,12 @@
-import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
   type BackendUrl,
   type Driver,
   durationText,
   omitUndefined,
+  pemPaths,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { etcdSource } from "./config/source.ts";
 import { EtcdLink } from "./link/link.ts";
@@ -26,19 +26,13 @@ export const etcd: Driver = {
   schemes: ["etcd", "etcds"],
   severalHosts: true,
   open(url, context) {
-    const { prefix, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { prefix, timeout, startTimeout } = readParameters(url, {
       prefix: anyText,
       timeout: durationText,
       startTimeout: durationText,
-      ca: anyText,
-      cert: anyText,
-      key: anyText,
+      ...pemPaths,
     });
     const isEncrypted = url.scheme === "etcds";
-    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
-      throw invalid("ca, cert and key are for TLS; use etcds://");
-    }
-    const files = omitUndefined({ ca, cert, key });
     const link = new EtcdLink({
       ...omitUndefined({
         endpoints: endpointsOf(url, isEncrypted ? "https" : "http"),
@@ -47,7 +41,7 @@ export const etcd: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
+      ...readTls(url, isEncrypted, "use etcds://"),
     });
     const fleet = url.path.replace(/\/$/, "") || "/micro";
     const config = `${fleet}/config${prefix === undefined ? "" : `/${prefix}`}`;
@@ -64,8 +58,4 @@ export const etcd: Driver = {
 function endpointsOf({ hosts }: BackendUrl, scheme: string): readonly string[] | undefined {
   if (hosts.length === 0) return scheme === "https" ? [`${scheme}://127.0.0.1:2379`] : undefined;
   return hosts.map((host) => `${scheme}://${host}`);
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -1,4 +1,3 @@
-import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
   countText,
@@ -7,10 +6,9 @@ import {
   omitUndefined,
   oneWord,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { PostgresLink } from "./link/link.ts";
-import type { PostgresTlsOptions } from "./link/options.ts";
 import { postgresStore } from "./store/store.ts";
 import { postgresSync } from "./sync/sync.ts";
 
@@ -25,7 +23,7 @@ export const postgres: Driver = {
   schemes: ["postgres", "postgresql"],
   severalHosts: true,
   open(url, context) {
-    const parameters = readParameters(url, {
+    const { schema, sslmode, timeout, startTimeout, connections } = readParameters(url, {
       schema: anyText,
       sslmode: oneWord("disable", "require", "verify-full"),
       sslrootcert: anyText,
@@ -35,14 +33,7 @@ export const postgres: Driver = {
       startTimeout: durationText,
       connections: countText(1_000),
     });
-    const { schema, sslmode, timeout, startTimeout, connections } = parameters;
-    const { sslrootcert, sslcert, sslkey } = parameters;
-    const files = omitUndefined({ sslrootcert, sslcert, sslkey });
-    const hasFiles = Object.keys(files).length > 0;
     const isEncrypted = sslmode !== undefined && sslmode !== "disable";
-    if (hasFiles && !isEncrypted) {
-      throw invalid("sslrootcert, sslcert and sslkey are for TLS; add sslmode=verify-full");
-    }
     const database = url.path.replace(/^\//, "");
     const link = new PostgresLink({
       ...omitUndefined({
@@ -55,7 +46,7 @@ export const postgres: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: hasFiles ? tlsOf(readPemFiles(files)) : true } : {}),
+      ...readTls(url, isEncrypted, "add sslmode=verify-full", ["sslrootcert", "sslcert", "sslkey"]),
     });
     return {
       store: () => postgresStore({ link }),
@@ -64,13 +55,3 @@ export const postgres: Driver = {
     };
   },
 };
-
-function tlsOf(
-  pem: Readonly<Partial<Record<"sslrootcert" | "sslcert" | "sslkey", string>>>,
-): PostgresTlsOptions {
-  return omitUndefined({ ca: pem.sslrootcert, cert: pem.sslcert, key: pem.sslkey });
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
-}

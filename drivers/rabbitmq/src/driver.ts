@@ -1,12 +1,12 @@
-import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
   type Driver,
   durationText,
   omitUndefined,
   oneWord,
+  pemPaths,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { rabbitmqBroker } from "./broker/broker.ts";
 import { RabbitMqLink } from "./link/link.ts";
@@ -22,21 +22,14 @@ export const rabbitmq: Driver = {
   schemes: ["amqp", "amqps", "rabbitmq"],
   severalHosts: true,
   open(url, { logger, service, startTimeoutMs }) {
-    const { exchange, ordering, timeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { exchange, ordering, timeout, startTimeout } = readParameters(url, {
       exchange: anyText,
       ordering: oneWord("none", "key"),
       timeout: durationText,
       startTimeout: durationText,
-      ca: anyText,
-      cert: anyText,
-      key: anyText,
+      ...pemPaths,
     });
-    const isEncrypted = url.scheme === "amqps";
-    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
-      throw invalid("ca, cert and key are for TLS; use amqps://");
-    }
     const vhost = url.path.slice(1);
-    const files = omitUndefined({ ca, cert, key });
     const link = new RabbitMqLink({
       ...omitUndefined({
         servers: url.hosts.length === 0 ? undefined : url.hosts,
@@ -47,7 +40,7 @@ export const rabbitmq: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
+      ...readTls(url, url.scheme === "amqps", "use amqps://"),
     });
     return {
       broker: () => rabbitmqBroker({ link, ...omitUndefined({ exchange, ordering, logger }) }),
@@ -55,7 +48,3 @@ export const rabbitmq: Driver = {
     };
   },
 };
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
-}

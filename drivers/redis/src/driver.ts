@@ -5,8 +5,9 @@ import {
   durationText,
   omitUndefined,
   oneWord,
+  pemPaths,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { redisBroker } from "./broker/broker.ts";
 import { redisSource } from "./config/source.ts";
@@ -27,27 +28,17 @@ export const redis: Driver = {
   schemes: ["redis", "rediss"],
   severalHosts: true,
   open(url, context) {
-    const { fleet, durability, ordering, timeout, startTimeout, ca, cert, key } = readParameters(
-      url,
-      {
-        fleet: anyText,
-        ordering: oneWord("none", "key"),
-        durability: oneWord("none", "process-crash", "power-loss"),
-        timeout: durationText,
-        startTimeout: durationText,
-        ca: anyText,
-        cert: anyText,
-        key: anyText,
-      },
-    );
-    const isEncrypted = url.scheme === "rediss";
-    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
-      throw invalid("ca, cert and key are for TLS; use rediss://");
-    }
+    const { fleet, durability, ordering, timeout, startTimeout } = readParameters(url, {
+      fleet: anyText,
+      ordering: oneWord("none", "key"),
+      durability: oneWord("none", "process-crash", "power-loss"),
+      timeout: durationText,
+      startTimeout: durationText,
+      ...pemPaths,
+    });
     if (fleet !== undefined && !prefixKind.accepts(fleet)) {
       throw invalid(`the parameter fleet must be ${prefixKind.words}`);
     }
-    const files = omitUndefined({ ca, cert, key });
     const link = new RedisLink({
       ...omitUndefined({
         servers: url.hosts.length === 0 ? undefined : url.hosts,
@@ -58,7 +49,7 @@ export const redis: Driver = {
         timeoutMs: timeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
+      ...readTls(url, url.scheme === "rediss", "use rediss://"),
     });
     const { logger } = context;
     const options = { link, ...omitUndefined({ prefix: fleet }) };

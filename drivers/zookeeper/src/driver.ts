@@ -1,11 +1,11 @@
-import { MicroError } from "@micro-es/runtime";
 import {
   anyText,
   type Driver,
   durationText,
   omitUndefined,
+  pemPaths,
   readParameters,
-  readPemFiles,
+  readTls,
 } from "@micro-es/runtime/driver";
 import { zooKeeperSource } from "./config/source.ts";
 import { ZooKeeperLink } from "./link/link.ts";
@@ -25,20 +25,13 @@ export const zookeeper: Driver = {
   schemes: ["zookeeper", "zookeepers"],
   severalHosts: true,
   open(url, context) {
-    const { prefix, timeout, sessionTimeout, startTimeout, ca, cert, key } = readParameters(url, {
+    const { prefix, timeout, sessionTimeout, startTimeout } = readParameters(url, {
       prefix: anyText,
       timeout: durationText,
       sessionTimeout: durationText,
       startTimeout: durationText,
-      ca: anyText,
-      cert: anyText,
-      key: anyText,
+      ...pemPaths,
     });
-    const isEncrypted = url.scheme === "zookeepers";
-    if (!isEncrypted && (ca ?? cert ?? key) !== undefined) {
-      throw invalid("ca, cert and key are for TLS; use zookeepers://");
-    }
-    const files = omitUndefined({ ca, cert, key });
     const link = new ZooKeeperLink({
       ...omitUndefined({
         servers: url.hosts.length === 0 ? undefined : url.hosts,
@@ -48,7 +41,7 @@ export const zookeeper: Driver = {
         sessionTimeoutMs: sessionTimeout,
         startTimeoutMs: startTimeout ?? context.startTimeoutMs,
       }),
-      ...(isEncrypted ? { tls: Object.keys(files).length === 0 ? true : readPemFiles(files) } : {}),
+      ...readTls(url, url.scheme === "zookeepers", "use zookeepers://"),
     });
     const path = url.path.replace(/\/$/, "");
     const fleet = path || "/micro";
@@ -62,7 +55,3 @@ export const zookeeper: Driver = {
     };
   },
 };
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
-}

@@ -244,7 +244,7 @@ describe("a server that does not speak ZooKeeper's protocol", () => {
 async function endSession(server: ZooKeeperServer, link: ZooKeeperLink): Promise<void> {
   const { id, password } = link.session;
   const connection = await ZooKeeperConnection.open(
-    { host: "127.0.0.1", port: server.port },
+    { host: "127.0.0.1", port: server.port, text: server.address },
     {
       tls: undefined,
       timeoutMs: 5_000,

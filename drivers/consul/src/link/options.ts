@@ -1,23 +1,18 @@
 import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
+  type BackendTlsOptions,
+  backendTls,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
-  secret,
+  readAddress,
   text,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for a Consul agent; certificates and keys are PEM. */
-export interface ConsulTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for agents that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type ConsulTlsOptions = BackendTlsOptions;
 
 /** The Consul agent, and how to authenticate to it. */
 export interface ConsulOptions {
@@ -61,8 +56,6 @@ const consulLink: OptionKind = part(
   "open",
 );
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 /** Goes into a header. */
 const token: OptionKind = {
   words: "visible ASCII",
@@ -81,7 +74,7 @@ export const consulKinds: OptionKindsOf<ConsulOptions> = {
     words: 'the name of a datacenter, for example "dc1"',
     accepts: (value) => typeof value === "string" && /^[\w-]{1,128}$/.test(value),
   },
-  tls: either(optionsOf<ConsulTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   timeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
 };
@@ -93,14 +86,14 @@ export const consulPartKinds: OptionKindsOf<ConsulOptions & { link?: object }> =
 };
 
 /** Where the agent listens. */
-export interface AgentAddress {
+export interface AgentAddress extends BackendAddress {
   readonly isEncrypted: boolean;
-  /** IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
   /** The whole URL, for messages. */
   readonly url: string;
 }
+
+const refusal =
+  "is not the address of a Consul agent; use http://host:8500 or https://host:8501, and the option token";
 
 /** @throws MicroError `invalid_argument` for an invalid address. */
 export function agentAddress({
@@ -108,28 +101,16 @@ export function agentAddress({
   tls,
 }: ConsulOptions): AgentAddress {
   const given = address.trim();
-  const parts = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[^@/?#:\s]+)(?::(\d{1,5}))?\/?$/i.exec(given);
-  if (parts === null || Number(parts[3] ?? 0) > 65_535) {
-    // The text before an @ may contain a token.
-    const shown = JSON.stringify(given.replace(/.*@/, "…@"));
-    throw invalid(
-      `${shown} is not the address of a Consul agent; use http://host:8500 or https://host:8501, and the option token`,
+  const parts = /^(?:(https?):\/\/)?(.*?)\/?$/is.exec(given) ?? [];
+  const [, scheme = tls === undefined ? "http" : "https", place = ""] = parts;
+  const isEncrypted = scheme.toLowerCase() === "https";
+  const at = readAddress(place, isEncrypted ? 8501 : 8500, refusal, given);
+  if (!isEncrypted && tls !== undefined) {
+    throw new MicroError(
+      "invalid_argument",
+      `Consul's address ${given} says http, and the option tls is given; use https`,
+      { outcome: "not-executed" },
     );
   }
-  const [, scheme = tls === undefined ? "http" : "https", host = "", port] = parts;
-  const isEncrypted = scheme.toLowerCase() === "https";
-  if (!isEncrypted && tls !== undefined) {
-    throw invalid(`Consul's address ${given} says http, and the option tls is given; use https`);
-  }
-  const number = port === undefined ? (isEncrypted ? 8501 : 8500) : Number(port);
-  return {
-    isEncrypted,
-    host: host.replace(/^\[|\]$/g, ""),
-    port: number,
-    url: `${isEncrypted ? "https" : "http"}://${host}:${number}`,
-  };
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+  return { ...at, isEncrypted, url: `${isEncrypted ? "https" : "http"}://${at.text}` };
 }

@@ -1,24 +1,20 @@
 import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendTlsOptions,
+  backendAddresses,
+  backendTls,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
+  readAddress,
+  requireUserWithPassword,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for etcd; certificates and keys are PEM. */
-export interface EtcdTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for members that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type EtcdTlsOptions = BackendTlsOptions;
 
 /** The etcd cluster, and how to authenticate to it. */
 export interface EtcdOptions {
@@ -51,17 +47,11 @@ export const defaultStartTimeoutMs = 30_000;
 /** A connection that several parts share. */
 const etcdLink: OptionKind = part("an EtcdLink", "new EtcdLink({ endpoints })", "call", "open");
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 export const etcdKinds: OptionKindsOf<EtcdOptions> = {
-  endpoints: {
-    words: 'addresses, for example "http://10.0.0.5:2379", or a list of them',
-    accepts: (value) => text.accepts(value) || (texts.accepts(value) && (value as []).length > 0),
-    secret: true,
-  },
+  endpoints: backendAddresses("http://10.0.0.5:2379"),
   user: text,
   password: secret,
-  tls: either(optionsOf<EtcdTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   timeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
 };
@@ -72,36 +62,30 @@ export const etcdPartKinds: OptionKindsOf<EtcdOptions & { link?: object }> = {
   link: etcdLink,
 };
 
+const refusal =
+  "is not an endpoint of etcd; use http://host:2379 or https://host:2379, and the options user and password";
+
 /**
  * The URLs of the endpoints.
  * @throws MicroError `invalid_argument` for an invalid endpoint, and for a user without a password
  * or the reverse.
  */
 export function endpointsOf(options: EtcdOptions): readonly string[] {
-  const { endpoints = "http://127.0.0.1:2379", user, password, tls } = options;
-  if ((user === undefined) !== (password === undefined)) {
-    throw invalid("etcd takes user and password together; one of them is missing");
-  }
+  const { endpoints = "http://127.0.0.1:2379", tls } = options;
+  requireUserWithPassword("etcd", options);
   const addresses = typeof endpoints === "string" ? endpoints.split(",") : endpoints;
   return addresses.map((address) => {
     const given = address.trim();
     const scheme = tls === undefined ? "http" : "https";
-    const parts = /^(https?:\/\/)?([^@/?#\s]+?)(?::(\d+))?\/?$/.exec(given);
-    if (parts === null) {
-      // The text before an @ may contain a password.
-      const shown = JSON.stringify(given.replace(/.*@/, "…@"));
-      throw invalid(
-        `${shown} is not an endpoint of etcd; use http://host:2379 or https://host:2379, and the options user and password`,
+    const [, prefix = `${scheme}://`, place = ""] = /^(https?:\/\/)?(.*?)\/?$/s.exec(given) ?? [];
+    const { text } = readAddress(place, 2379, refusal, given);
+    if (prefix === "http://" && tls !== undefined) {
+      throw new MicroError(
+        "invalid_argument",
+        `etcd's endpoint ${given} says http, and the option tls is given; use https`,
+        { outcome: "not-executed" },
       );
     }
-    const [, prefix = `${scheme}://`, host, port = "2379"] = parts;
-    if (prefix === "http://" && tls !== undefined) {
-      throw invalid(`etcd's endpoint ${given} says http, and the option tls is given; use https`);
-    }
-    return `${prefix}${host}:${port}`;
+    return `${prefix}${text}`;
   });
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
 }

@@ -1,36 +1,29 @@
 import {
+  backendAddresses,
+  backendTls,
   countUpTo,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
-import type { NatsOptions, NatsTlsOptions } from "./options.ts";
+import type { NatsOptions } from "./options.ts";
 
 /** A connection that several drivers share. */
 export const natsLink: OptionKind = part("a NatsLink", "new NatsLink({ servers })", "open", "live");
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 /** The options for servers and connections. */
 export const natsKinds: OptionKindsOf<NatsOptions> = {
-  servers: {
-    words: 'addresses, for example "nats://host:4222", or a list of them',
-    accepts: (value) => text.accepts(value) || texts.accepts(value),
-    secret: true,
-  },
+  servers: backendAddresses("nats://host:4222"),
   name: text,
   user: text,
   password: secret,
   token: secret,
   credentials: text,
   nkey: secret,
-  tls: either(optionsOf<NatsTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   timeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
 };

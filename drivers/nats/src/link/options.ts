@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { MicroError } from "@micro-es/runtime";
+import type { BackendTlsOptions } from "@micro-es/runtime/driver";
 import {
   type Authenticator,
   type ConnectionOptions,
@@ -8,13 +9,7 @@ import {
 } from "nats";
 
 /** TLS options for NATS servers; certificates and keys are PEM. */
-export interface NatsTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, if the server requires them. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type NatsTlsOptions = BackendTlsOptions;
 
 /** The NATS servers, and how to authenticate to them. */
 export interface NatsOptions {

@@ -1,5 +1,6 @@
 import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
   BackendStatus,
   type Backoff,
   backoffMs,
@@ -20,7 +21,6 @@ import {
   defaultTimeoutMs,
   type PostgresOptions,
   postgresKinds,
-  type ServerAddress,
 } from "./options.ts";
 import { SessionPool } from "./pool.ts";
 import { type Query, type Row, Session, type Value } from "./session.ts";
@@ -43,7 +43,7 @@ export class PostgresLink extends Closable {
   /** The schema of all tables. */
   readonly schema: string;
   readonly #options: PostgresOptions;
-  readonly #addresses: readonly ServerAddress[];
+  readonly #addresses: readonly BackendAddress[];
   readonly #pool: SessionPool;
   readonly #listeners = new Listeners();
   readonly #closing: AbortController = sharedAbortController();
@@ -240,7 +240,7 @@ export class PostgresLink extends Closable {
     else if (this.#opening === undefined) this.status.explain(failure);
   }
 
-  #connect(address: ServerAddress): Promise<Session> {
+  #connect(address: BackendAddress): Promise<Session> {
     if (this.isClosing) return Promise.reject(linkClosed());
     return Session.connect(address, {
       options: this.#options,
@@ -267,8 +267,8 @@ export class PostgresLink extends Closable {
     throw first;
   }
 
-  #current(): ServerAddress {
-    return this.#addresses[this.#first] as ServerAddress;
+  #current(): BackendAddress {
+    return this.#addresses[this.#first] as BackendAddress;
   }
 
   /** Makes a session the one that listens. */

@@ -1,25 +1,20 @@
-import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
+  type BackendTlsOptions,
+  backendAddresses,
+  backendTls,
   countUpTo,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
+  readAddresses,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for PostgreSQL; certificates and keys are PEM. */
-export interface PostgresTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for servers that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type PostgresTlsOptions = BackendTlsOptions;
 
 /** The PostgreSQL server, and how to authenticate to it. */
 export interface PostgresOptions {
@@ -57,8 +52,6 @@ export const defaultStartTimeoutMs = 30_000;
 export const defaultMaxConnections = 4;
 export const defaultSchema = "micro";
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 /** A connection that several parts share. */
 const postgresLink: OptionKind = part(
   "a PostgresLink",
@@ -73,15 +66,11 @@ const schemaName: OptionKind = {
 };
 
 export const postgresKinds: OptionKindsOf<PostgresOptions> = {
-  servers: {
-    words: 'addresses, for example "10.0.0.5:5432", or a list of them',
-    accepts: (value) => text.accepts(value) || (texts.accepts(value) && (value as []).length > 0),
-    secret: true,
-  },
+  servers: backendAddresses("10.0.0.5:5432"),
   user: text,
   password: secret,
   database: text,
-  tls: either(optionsOf<PostgresTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   schema: schemaName,
   maxConnections: countUpTo(1_000),
   timeoutMs: durationMs(1),
@@ -94,30 +83,13 @@ export const postgresPartKinds: OptionKindsOf<PostgresOptions & { link?: object 
   link: postgresLink,
 };
 
-/** Where a server is. */
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** @throws MicroError `invalid_argument` for an address that is not valid. */
 export function addressesOf({
   servers = "127.0.0.1:5432",
-}: PostgresOptions): readonly ServerAddress[] {
-  const given = typeof servers === "string" ? servers.split(",") : servers;
-  return given.map((each): ServerAddress => {
-    const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^@/?#\s:[\]]+))(?::(\d{1,5}))?$/.exec(each.trim());
-    const [, v6, name, port = "5432"] = parts ?? [];
-    const host = v6 ?? name;
-    if (host === undefined || Number(port) > 65_535) {
-      // The text before an @ may contain a password.
-      const shown = JSON.stringify(each.trim().replace(/.*@/, "…@"));
-      throw new MicroError(
-        "invalid_argument",
-        `${shown} is not an address of PostgreSQL; use host or host:port, and the options user, password and database`,
-        { outcome: "not-executed" },
-      );
-    }
-    return { host, port: Number(port) };
-  });
+}: PostgresOptions): readonly BackendAddress[] {
+  return readAddresses(
+    servers,
+    5432,
+    "is not an address of PostgreSQL; use host or host:port, and the options user, password and database",
+  );
 }

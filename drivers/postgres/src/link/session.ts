@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { MicroError } from "@micro-es/runtime";
-import { listenForAbort } from "@micro-es/runtime/driver";
+import { type BackendAddress, listenForAbort } from "@micro-es/runtime/driver";
 import pg from "pg";
 import { ConnectionLost, connectFailure, ResponseLate } from "./failure.ts";
-import type { PostgresOptions, ServerAddress } from "./options.ts";
+import type { PostgresOptions } from "./options.ts";
 
 /** A row by the names of its columns: text, bytes of `bytea`, or null. */
 export type Row = Readonly<Record<string, string | Buffer | null>>;
@@ -60,12 +60,11 @@ export class Session {
    * @throws MicroError `unavailable`, not executed; `unauthenticated`, `failed_precondition`.
    */
   static async connect(
-    { host, port }: ServerAddress,
+    { host, port, text: place }: BackendAddress,
     { options, timeoutMs, signal }: SessionOptions,
   ): Promise<Session> {
     const { user, password, database, tls } = options;
     const socket = new Socket();
-    const place = `${host}:${port}`;
     const client = new pg.Client({
       host,
       port,

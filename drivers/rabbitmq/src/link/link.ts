@@ -1,5 +1,6 @@
 import type { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
   BackendStatus,
   Closable,
   checkOptions,
@@ -11,12 +12,10 @@ import { type Channel, type ChannelModel, connect } from "amqplib";
 import { RabbitMqConnection } from "./connection.ts";
 import { unavailable } from "./failure.ts";
 import {
-  addressText,
   defaultStartTimeoutMs,
   defaultTimeoutMs,
   type RabbitMqOptions,
   rabbitMqKinds,
-  type ServerAddress,
   serversOf,
 } from "./options.ts";
 
@@ -35,7 +34,7 @@ export class RabbitMqLink extends Closable {
   readonly publishing: RabbitMqConnection;
   readonly consuming: RabbitMqConnection;
   readonly #options: RabbitMqOptions;
-  readonly #servers: readonly ServerAddress[];
+  readonly #servers: readonly BackendAddress[];
   /** What works only partly, by whose it is. */
   readonly #troubles = new Map<object, MicroError>();
   /** The index of the server to try next. */
@@ -71,7 +70,7 @@ export class RabbitMqLink extends Closable {
 
   /** The addresses of the servers, for messages; without credentials. */
   get servers(): string {
-    return this.#servers.map(addressText).join(", ");
+    return this.#servers.map(({ text }) => text).join(", ");
   }
 
   /**
@@ -151,7 +150,7 @@ export class RabbitMqLink extends Closable {
     let failure: unknown;
     for (let tried = 0; tried < this.#servers.length; tried++) {
       throwIfAborted(signal);
-      const server = this.#servers[this.#next] as ServerAddress;
+      const server = this.#servers[this.#next] as BackendAddress;
       try {
         return await this.#dialOne(server, purpose, signal);
       } catch (error) {
@@ -163,7 +162,7 @@ export class RabbitMqLink extends Closable {
   }
 
   async #dialOne(
-    { host, port }: ServerAddress,
+    { host, port }: BackendAddress,
     purpose: string,
     signal: AbortSignal,
   ): Promise<ChannelModel> {

@@ -1,25 +1,20 @@
-import { isIPv6 } from "node:net";
-import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
+  type BackendTlsOptions,
+  backendAddresses,
+  backendTls,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
+  readAddresses,
+  requireUserWithPassword,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for RabbitMQ; certificates and keys are PEM. */
-export interface RabbitMqTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for servers that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type RabbitMqTlsOptions = BackendTlsOptions;
 
 /** The RabbitMQ servers, and how to authenticate to them. */
 export interface RabbitMqOptions {
@@ -60,18 +55,12 @@ const rabbitMqLink: OptionKind = part(
   "close",
 );
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 export const rabbitMqKinds: OptionKindsOf<RabbitMqOptions> = {
-  servers: {
-    words: 'addresses, for example "10.0.0.5:5672", or a list of them',
-    accepts: (value) => text.accepts(value) || (texts.accepts(value) && (value as []).length > 0),
-    secret: true,
-  },
+  servers: backendAddresses("10.0.0.5:5672"),
   vhost: text,
   user: text,
   password: secret,
-  tls: either(optionsOf<RabbitMqTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   name: text,
   timeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
@@ -83,43 +72,17 @@ export const rabbitMqPartKinds: OptionKindsOf<RabbitMqOptions & { link?: object 
   link: rabbitMqLink,
 };
 
-/** Where a server listens. */
-export interface ServerAddress {
-  /** IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
-
 /**
  * The addresses of the servers.
  * @throws MicroError `invalid_argument` for an invalid address, and for a user without a password
  * or the reverse.
  */
-export function serversOf(options: RabbitMqOptions): readonly ServerAddress[] {
-  const { servers = "127.0.0.1", user, password, tls } = options;
-  if ((user === undefined) !== (password === undefined)) {
-    throw invalid("RabbitMQ takes user and password together; one of them is missing");
-  }
-  const addresses = typeof servers === "string" ? servers.split(",") : servers;
-  return addresses.map((address) => {
-    const given = address.trim();
-    const parts = /^(\[[\da-f:.]+\]|[^@/?#:\s]+)(?::(\d{1,5}))?$/i.exec(given);
-    const port = Number(parts?.[2] ?? (tls === undefined ? 5672 : 5671));
-    if (parts === null || port > 65_535) {
-      // The text before an @ may contain a password.
-      const shown = JSON.stringify(given.replace(/.*@/, "…@"));
-      throw invalid(
-        `${shown} is not the address of a RabbitMQ server; use host:5672, and the options user and password`,
-      );
-    }
-    return { host: (parts[1] ?? "").replace(/^\[|\]$/g, ""), port };
-  });
-}
-
-export function addressText({ host, port }: ServerAddress): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+export function serversOf(options: RabbitMqOptions): readonly BackendAddress[] {
+  const { servers = "127.0.0.1", tls } = options;
+  requireUserWithPassword("RabbitMQ", options);
+  return readAddresses(
+    servers,
+    tls === undefined ? 5672 : 5671,
+    "is not the address of a RabbitMQ server; use host:5672, and the options user and password",
+  );
 }

@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
+import type { BackendAddress } from "@micro-es/runtime/driver";
 import { Redis } from "ioredis";
 import { ConnectionLost, NotSent, refusalOf } from "./failure.ts";
-import type { RedisAddress, RedisTlsOptions } from "./options.ts";
+import type { RedisTlsOptions } from "./options.ts";
 import type { Script } from "./script.ts";
 
 /** An argument of a command. */
@@ -28,7 +29,7 @@ const pingMs = 2_000;
  * after a loss, or after they were cancelled; here each command is sent at most once.
  */
 export class RedisConnection {
-  readonly address: RedisAddress;
+  readonly address: BackendAddress;
   readonly #redis: Redis;
   readonly #limitMs: number;
   readonly #known = new Set<string>();
@@ -41,7 +42,7 @@ export class RedisConnection {
   #closed = false;
   #watch: NodeJS.Timeout | undefined;
 
-  private constructor(address: RedisAddress, redis: Redis, limitMs: number) {
+  private constructor(address: BackendAddress, redis: Redis, limitMs: number) {
     this.address = address;
     this.#redis = redis;
     this.#limitMs = limitMs;
@@ -49,7 +50,7 @@ export class RedisConnection {
 
   /** @throws Error of the dial. */
   static async open(
-    address: RedisAddress,
+    address: BackendAddress,
     { tls, timeoutMs, blockMs = 0 }: ConnectionSettings,
   ): Promise<RedisConnection> {
     const { host, port } = address;

@@ -1,5 +1,6 @@
 import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
   BackendStatus,
   type Backoff,
   backoffMs,
@@ -16,7 +17,6 @@ import {
   addressesOf,
   defaultStartTimeoutMs,
   defaultTimeoutMs,
-  type RedisAddress,
   type RedisDurability,
   type RedisOptions,
   redisKinds,
@@ -42,7 +42,7 @@ export class RedisLink extends Closable {
   /** The channels that parts follow. */
   readonly feed: RedisFeed;
   readonly #options: RedisOptions;
-  readonly #servers: readonly RedisAddress[];
+  readonly #servers: readonly BackendAddress[];
   readonly #closing: AbortController = sharedAbortController();
   readonly #reconnectListeners = new Set<() => void>();
   readonly #others = new Set<RedisConnection>();
@@ -210,7 +210,7 @@ export class RedisLink extends Closable {
     for (let turn = 0; turn < this.#servers.length; turn++) {
       if (this.isClosing) throw linkClosed();
       const index = (this.#first + turn) % this.#servers.length;
-      const address = this.#servers[index] as RedisAddress;
+      const address = this.#servers[index] as BackendAddress;
       try {
         const { tls } = this.#options;
         const settings = { tls, timeoutMs: this.timeoutMs, blockMs };

@@ -1,25 +1,21 @@
 import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
+  type BackendTlsOptions,
+  backendAddresses,
+  backendTls,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
   oneOf,
-  optionsOf,
   part,
+  readAddresses,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for Redis; certificates and keys are PEM. */
-export interface RedisTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for servers that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type RedisTlsOptions = BackendTlsOptions;
 
 /** The failures that what a server has acknowledged survives. */
 export type RedisDurability = "none" | "process-crash" | "power-loss";
@@ -60,8 +56,6 @@ export const defaultStartTimeoutMs = 30_000;
 /** A connection that several parts share. */
 const redisLink: OptionKind = part("a RedisLink", "new RedisLink({ servers })", "run", "open");
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 /** The number of a database. */
 export const databaseKind: OptionKind = {
   words: "the number of a database, for example 2",
@@ -69,15 +63,11 @@ export const databaseKind: OptionKind = {
 };
 
 export const redisKinds: OptionKindsOf<RedisOptions> = {
-  servers: {
-    words: 'addresses, for example "10.0.0.5:6379", or a list of them',
-    accepts: (value) => text.accepts(value) || (texts.accepts(value) && (value as []).length > 0),
-    secret: true,
-  },
+  servers: backendAddresses("10.0.0.5:6379"),
   user: text,
   password: secret,
   database: databaseKind,
-  tls: either(optionsOf<RedisTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   durability: oneOf("none", "process-crash", "power-loss"),
   timeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
@@ -89,40 +79,22 @@ export const redisPartKinds: OptionKindsOf<RedisOptions & { link?: object }> = {
   link: redisLink,
 };
 
-/** Where a server listens. */
-export interface RedisAddress {
-  readonly host: string;
-  readonly port: number;
-  /** For messages. */
-  readonly text: string;
-}
-
 /**
  * The addresses of the servers.
  * @throws MicroError `invalid_argument` for an invalid address, and for a user without a password.
  */
-export function addressesOf(options: RedisOptions): readonly RedisAddress[] {
+export function addressesOf(options: RedisOptions): readonly BackendAddress[] {
   const { servers = "127.0.0.1:6379", user, password } = options;
   if (user !== undefined && password === undefined) {
-    throw invalid("Redis takes a user only with its password, and the password is missing");
+    throw new MicroError(
+      "invalid_argument",
+      "Redis takes a user only with its password, and the password is missing",
+      { outcome: "not-executed" },
+    );
   }
-  const given = typeof servers === "string" ? servers.split(",") : servers;
-  return given.map((one) => {
-    const parts = /^(?:\[([\da-f:.]+)\]|([^\s:@/[\]]+))(?::(\d{1,5}))?$/i.exec(one.trim());
-    const [, v6, name, digits = "6379"] = parts ?? [];
-    const host = v6 ?? name;
-    const port = Number(digits);
-    if (host === undefined || port < 1 || port > 65_535) {
-      // The text before an @ may contain a password.
-      const shown = JSON.stringify(one.replace(/.*@/, "…@"));
-      throw invalid(
-        `${shown} is not an address of Redis; use host:6379, and the options user, password and tls`,
-      );
-    }
-    return { host, port, text: v6 === undefined ? `${host}:${port}` : `[${host}]:${port}` };
-  });
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+  return readAddresses(
+    servers,
+    6379,
+    "is not an address of Redis; use host:6379, and the options user, password and tls",
+  );
 }

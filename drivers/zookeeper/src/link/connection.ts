@@ -2,7 +2,12 @@ import { Buffer } from "node:buffer";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { MicroError } from "@micro-es/runtime";
-import { abortError, listenForAbort, throwIfAborted } from "@micro-es/runtime/driver";
+import {
+  abortError,
+  type BackendAddress,
+  listenForAbort,
+  throwIfAborted,
+} from "@micro-es/runtime/driver";
 import { FrameReader } from "../wire/frames.ts";
 import { JuteReader, MalformedError } from "../wire/jute.ts";
 import {
@@ -22,7 +27,7 @@ import {
 } from "../wire/messages.ts";
 import type { Operation } from "../wire/operations.ts";
 import { responseFailure, unavailable } from "./failure.ts";
-import { addressText, type ServerAddress, type ZooKeeperTlsOptions } from "./options.ts";
+import type { ZooKeeperTlsOptions } from "./options.ts";
 
 /** The largest request that ZooKeeper takes by default; a larger one closes the connection. */
 const maxRequestBytes = 1024 * 1024 - 1;
@@ -103,12 +108,12 @@ export class ZooKeeperConnection {
    * server refused the session.
    */
   static async open(
-    address: ServerAddress,
+    address: BackendAddress,
     options: ConnectionOptions,
     signal: AbortSignal,
   ): Promise<ZooKeeperConnection> {
     throwIfAborted(signal);
-    const server = addressText(address);
+    const server = address.text;
     const socket = dial(address, options.tls);
     socket.setNoDelay(true);
     const frames = new FrameReader(maxHandshakeBytes);
@@ -337,7 +342,7 @@ export class ZooKeeperConnection {
   }
 }
 
-function dial({ host, port }: ServerAddress, tls: ZooKeeperTlsOptions | true | undefined): Socket {
+function dial({ host, port }: BackendAddress, tls: ZooKeeperTlsOptions | true | undefined): Socket {
   if (tls === undefined) return connectTcp({ host, port });
   const names = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ host, port, ...names, ...(tls === true ? {} : tls) });

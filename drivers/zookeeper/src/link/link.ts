@@ -1,5 +1,6 @@
 import { asMicroError, type BackendState, MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
   BackendStatus,
   type Backoff,
   backoffMs,
@@ -15,11 +16,9 @@ import type { Operation } from "../wire/operations.ts";
 import { ClosedInHandshake, ZooKeeperConnection } from "./connection.ts";
 import { unavailable, zooKeeperFailure } from "./failure.ts";
 import {
-  addressText,
   defaultSessionTimeoutMs,
   defaultStartTimeoutMs,
   defaultTimeoutMs,
-  type ServerAddress,
   serversOf,
   type ZooKeeperOptions,
   zooKeeperKinds,
@@ -56,7 +55,7 @@ export class ZooKeeperLink extends Closable {
   /** The watches, which are set on every connection. */
   readonly watches: WatchTable = new WatchTable();
   readonly #options: ZooKeeperOptions;
-  readonly #servers: readonly ServerAddress[];
+  readonly #servers: readonly BackendAddress[];
   readonly #closing: AbortController = sharedAbortController();
   readonly #reconnectListeners = new Set<ReconnectListener>();
   /** The index of the server to try next. */
@@ -136,7 +135,7 @@ export class ZooKeeperLink extends Closable {
 
   /** The addresses of the servers, for messages; without credentials. */
   get servers(): string {
-    return this.#servers.map(addressText).join(", ");
+    return this.#servers.map(({ text }) => text).join(", ");
   }
 
   /** Calls the listener after each connection, until the returned function is called. */
@@ -278,7 +277,7 @@ export class ZooKeeperLink extends Closable {
     for (let tried = 0; tried < this.#servers.length; tried++) {
       throwIfAborted(this.#closing.signal);
       try {
-        return await this.#dial(this.#servers[this.#next] as ServerAddress);
+        return await this.#dial(this.#servers[this.#next] as BackendAddress);
       } catch (error) {
         failure = error;
         if (asMicroError(error).cause instanceof ClosedInHandshake) refusals++;
@@ -290,7 +289,7 @@ export class ZooKeeperLink extends Closable {
   }
 
   /** Attaches to the session at a server; begins another one where it has expired. */
-  async #dial(address: ServerAddress): Promise<ZooKeeperConnection> {
+  async #dial(address: BackendAddress): Promise<ZooKeeperConnection> {
     const { signal } = this.#closing;
     const { user, password, tls } = this.#options;
     const credential = user === undefined ? undefined : `${user}:${password}`;

@@ -1,25 +1,20 @@
-import { isIPv6 } from "node:net";
-import { MicroError } from "@micro-es/runtime";
 import {
+  type BackendAddress,
+  type BackendTlsOptions,
+  backendAddresses,
+  backendTls,
   durationMs,
-  either,
   type OptionKind,
   type OptionKindsOf,
-  optionsOf,
   part,
+  readAddresses,
+  requireUserWithPassword,
   secret,
   text,
-  texts,
 } from "@micro-es/runtime/driver";
 
 /** TLS options for ZooKeeper; certificates and keys are PEM. */
-export interface ZooKeeperTlsOptions {
-  /** Certificates of trusted authorities. Default: the system's. */
-  readonly ca?: string;
-  /** This client's certificate and key, for servers that require one. */
-  readonly cert?: string;
-  readonly key?: string;
-}
+export type ZooKeeperTlsOptions = BackendTlsOptions;
 
 /** The ZooKeeper ensemble, and how to authenticate to it. */
 export interface ZooKeeperOptions {
@@ -62,20 +57,14 @@ const zooKeeperLink: OptionKind = part(
   "open",
 );
 
-const onlyTrue: OptionKind = { words: "true", accepts: (value) => value === true };
-
 export const zooKeeperKinds: OptionKindsOf<ZooKeeperOptions> = {
-  servers: {
-    words: 'addresses, for example "10.0.0.5:2181", or a list of them',
-    accepts: (value) => text.accepts(value) || (texts.accepts(value) && (value as []).length > 0),
-    secret: true,
-  },
+  servers: backendAddresses("10.0.0.5:2181"),
   user: {
     words: 'a name without ":"',
     accepts: (value) => text.accepts(value) && !(value as string).includes(":"),
   },
   password: secret,
-  tls: either(optionsOf<ZooKeeperTlsOptions>({ ca: text, cert: text, key: secret }), onlyTrue),
+  tls: backendTls,
   timeoutMs: durationMs(1),
   sessionTimeoutMs: durationMs(1),
   startTimeoutMs: durationMs(0),
@@ -87,43 +76,17 @@ export const zooKeeperPartKinds: OptionKindsOf<ZooKeeperOptions & { link?: objec
   link: zooKeeperLink,
 };
 
-/** Where a server listens. */
-export interface ServerAddress {
-  /** IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
-
 /**
  * The addresses of the servers.
  * @throws MicroError `invalid_argument` for an invalid address, and for a user without a password
  * or the reverse.
  */
-export function serversOf(options: ZooKeeperOptions): readonly ServerAddress[] {
-  const { servers = "127.0.0.1:2181", user, password } = options;
-  if ((user === undefined) !== (password === undefined)) {
-    throw invalid("ZooKeeper takes user and password together; one of them is missing");
-  }
-  const addresses = typeof servers === "string" ? servers.split(",") : servers;
-  return addresses.map((address) => {
-    const given = address.trim();
-    const parts = /^(\[[\da-f:.]+\]|[^@/?#:\s]+)(?::(\d{1,5}))?$/i.exec(given);
-    const port = Number(parts?.[2] ?? 2181);
-    if (parts === null || port > 65_535) {
-      // The text before an @ may contain a password.
-      const shown = JSON.stringify(given.replace(/.*@/, "…@"));
-      throw invalid(
-        `${shown} is not the address of a ZooKeeper server; use host:2181, and the options user and password`,
-      );
-    }
-    return { host: (parts[1] ?? "").replace(/^\[|\]$/g, ""), port };
-  });
-}
-
-export function addressText({ host, port }: ServerAddress): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
-
-function invalid(message: string): MicroError {
-  return new MicroError("invalid_argument", message, { outcome: "not-executed" });
+export function serversOf(options: ZooKeeperOptions): readonly BackendAddress[] {
+  const { servers = "127.0.0.1:2181" } = options;
+  requireUserWithPassword("ZooKeeper", options);
+  return readAddresses(
+    servers,
+    2181,
+    "is not the address of a ZooKeeper server; use host:2181, and the options user and password",
+  );
 }
