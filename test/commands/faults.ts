@@ -56,6 +56,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    rabbitmq: {
+      summary: "break a real RabbitMQ while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["rabbitmq"],
+      options,
+      operands,
+    },
     redis: {
       summary: "break a real Redis while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

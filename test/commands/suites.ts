@@ -69,6 +69,7 @@ export const suites: readonly Suite[] = [
   script("gossip-faults", "faults", "gossip"),
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("redis-faults", "faults", "redis"),
+  script("rabbitmq-faults", "faults", "rabbitmq"),
   script("postgres-faults", "faults", "postgres"),
   script("dns-faults", "faults", "dns"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

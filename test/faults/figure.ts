@@ -30,6 +30,8 @@ export interface FaultSuite {
   readonly waiting?: readonly string[] | readonly (readonly string[])[];
   /** Ids of those that only run by their ids or in long forms. Default: none. */
   readonly byHand?: readonly string[];
+  /** Ends what its scenarios share, once all have run. */
+  close?(): Promise<void>;
 }
 
 /** Prints figures as a Markdown table. */

@@ -15,6 +15,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
   postgres: () => import("./postgres/suite.ts"),
+  rabbitmq: () => import("./rabbitmq/suite.ts"),
   redis: () => import("./redis/suite.ts"),
   zookeeper: () => import("./zookeeper/suite.ts"),
 };
@@ -50,6 +51,7 @@ const began = new Date();
 await Promise.all(
   [...groups, others].map((ids) => runAll(ids.filter((id) => chosen.includes(id)))),
 );
+await suite.close?.();
 const found = chosen.flatMap((id) => figures.get(id) ?? []);
 const seconds = Math.round((Date.now() - began.getTime()) / 1000);
 console.log(

@@ -44,6 +44,8 @@ export interface RabbitMqServer extends AsyncDisposable {
 export interface RabbitMqServerOptions {
   /** Further lines of rabbitmq.conf. */
   readonly settings?: readonly string[];
+  /** The text of advanced.config. */
+  readonly advanced?: string;
   /** Where clients connect if not on the port of plain AMQP. */
   readonly port?: number;
 }
@@ -104,7 +106,7 @@ function member(
   port: number,
   dist: number,
   epmdPort: number,
-  { settings = [], port: shownPort }: RabbitMqServerOptions,
+  { settings = [], advanced, port: shownPort }: RabbitMqServerOptions,
   closed: () => Promise<void>,
 ): RabbitMqServer {
   const root = found?.root === "/" ? "" : (found?.root ?? "");
@@ -162,6 +164,7 @@ function member(
     ...settings,
   ];
   writeFileSync(join(directory, "rabbit.conf"), `${lines.join("\n")}\n`);
+  if (advanced !== undefined) writeFileSync(join(directory, "advanced.config"), advanced);
   const close = async () => {
     await server.close();
     await closed();

@@ -1,4 +1,5 @@
 import { jetstreamBroker } from "@micro-es/nats";
+import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker } from "@micro-es/redis";
 import { type Broker, silentLogger } from "@micro-es/runtime";
 
@@ -7,6 +8,8 @@ export interface BrokerServer extends AsyncDisposable {
   /** As {@link brokerAt} takes it. */
   readonly url: string;
   readonly port: number;
+  /** Whether a publication that is sent again is stored again. Default: it is not. */
+  readonly storesRepetitions?: boolean;
   kill(): Promise<void>;
   start(): Promise<void>;
   /** The ids of all events on the topic `work`, read by another library than the driver. */
@@ -35,11 +38,17 @@ export function brokerAt(url: string, { fleet, ...options }: BrokerAtOptions = {
     const prefix = fleet === undefined ? {} : { prefix: fleet };
     return redisBroker({ servers: url.slice("redis://".length), ...prefix, ...options, logger });
   }
+  if (url.startsWith("amqp://")) {
+    const { host, searchParams } = new URL(url);
+    const { ackWaitMs: _, ...rest } = options;
+    const exchange = [searchParams.get("exchange") ?? "micro", fleet ?? "events"].join(".");
+    return rabbitmqBroker({ servers: host, exchange, ...rest, logger });
+  }
   const names = fleet === undefined ? {} : { stream: fleet, prefix: fleet };
   return jetstreamBroker({ servers: url, ...names, ...options, logger });
 }
 
 /** The URL of a server that is reached through another port. */
 export function through(server: BrokerServer, port: number): string {
-  return server.url.replace(/:\d+$/, `:${port}`);
+  return server.url.replace(/:\d+(?=$|\/)/, `:${port}`);
 }

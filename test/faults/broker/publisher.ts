@@ -8,10 +8,13 @@ export class Publisher implements Published {
   readonly unsure = new Set<string>();
   readonly refused = new Set<string>();
   readonly #broker: Broker;
+  readonly #pauseMs: number;
   #next = 0;
 
-  constructor(broker: Broker) {
+  /** @param pauseMs pause after a failed publication: without a server it fails at once. */
+  constructor(broker: Broker, pauseMs: number = 50) {
     this.#broker = broker;
+    this.#pauseMs = pauseMs;
   }
 
   get sent(): number {
@@ -34,8 +37,7 @@ export class Publisher implements Published {
     } catch (error) {
       const certain = error instanceof MicroError && error.outcome === "not-executed";
       (certain ? this.refused : this.unsure).add(id);
-      // A broker without its server refuses at once.
-      await sleep(50);
+      await sleep(this.#pauseMs);
     }
   }
 }
