@@ -203,6 +203,14 @@ const rabbitmq = project("rabbitmq", {
   expect: { poll: { timeout: 20_000, interval: 20 } },
 });
 
+/** The tests against Kafka, whose server of Java is slow to start. */
+const kafka = project("kafka", {
+  include: ["drivers/kafka/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 20_000, interval: 20 } },
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -218,6 +226,7 @@ export default defineConfig({
       ...zooKeeperProjects(),
       rabbitmq,
       redis,
+      kafka,
       postgresProject(),
     ],
   },

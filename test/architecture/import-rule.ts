@@ -244,6 +244,19 @@ export const rooms: readonly Room[] = [
     packages: runtimeForDrivers,
   },
   {
+    folder: "drivers/kafka/src/link",
+    layer: 12,
+    open: "all",
+    packages: { ...runtimeForDrivers, "@platformatic/kafka": [""] },
+  },
+  {
+    folder: "drivers/kafka/src",
+    layer: 13,
+    wires: true,
+    implementations: ["broker"],
+    packages: { ...runtimeForDrivers, "@platformatic/kafka": [""] },
+  },
+  {
     folder: "drivers/postgres/src/link",
     layer: 12,
     open: "all",

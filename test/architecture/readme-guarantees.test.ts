@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { consulRegistry, consulSource, consulSync } from "@micro-es/consul";
 import { dnsRegistry } from "@micro-es/dns";
 import { etcdRegistry, etcdSource, etcdStore, etcdSync } from "@micro-es/etcd";
+import { kafkaBroker } from "@micro-es/kafka";
 import {
   goMicroNatsRegistry,
   goMicroNatsTransport,
@@ -73,6 +74,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "jetstreamBroker()": jetstreamBroker(),
   "rabbitmqBroker()": rabbitmqBroker(),
   "redisBroker()": redisBroker(),
+  "kafkaBroker()": kafkaBroker(),
   "memoryStore()": memoryStore(),
   "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),

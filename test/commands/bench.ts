@@ -92,6 +92,7 @@ export const bench: Command = {
         "drivers/rabbitmq",
         "drivers/redis",
         "drivers/postgres",
+        "drivers/kafka",
         "cli",
       ],
     },

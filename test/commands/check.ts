@@ -25,6 +25,7 @@ const packages = [
   "drivers/rabbitmq",
   "drivers/redis",
   "drivers/postgres",
+  "drivers/kafka",
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];

@@ -35,6 +35,7 @@ const libraries = [
   "@micro-es/rabbitmq",
   "@micro-es/redis",
   "@micro-es/postgres",
+  "@micro-es/kafka",
   "@micro-es/contract",
 ];
 

@@ -24,6 +24,7 @@ const published = [
   "@micro-es/rabbitmq",
   "@micro-es/redis",
   "@micro-es/postgres",
+  "@micro-es/kafka",
   "@micro-es/cli",
   "@micro-es/contract",
 ];
