@@ -56,7 +56,7 @@ const cases: readonly BrokerCase[] = [
       const isKept = one.guarantees.unheard === "kept";
       await one.publish("unheard", textEvent("early"));
       const seen: string[] = [];
-      const from = isKept ? ({ from: "first" } as const) : {};
+      const from = one.guarantees.replay ? ({ from: "first" } as const) : {};
       await two.subscribe("unheard", (event) => void seen.push(textOf(event)), from);
       await stage.settle();
       await one.publish("unheard", textEvent("late"));

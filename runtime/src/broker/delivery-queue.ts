@@ -70,6 +70,7 @@ export class DeliveryQueue {
   readonly #topic: string;
   readonly #maxPendingBytes: number;
   readonly #onSeal: (() => void) | undefined;
+  readonly #keepsKeyOrder: boolean;
   readonly #consumers: Consumer[] = [];
   readonly #ready = new Fifo<Delivery>();
   /**
@@ -89,11 +90,21 @@ export class DeliveryQueue {
   #sealed = false;
   #turn = 0;
 
-  /** @param onSeal called once, when the queue stops accepting events. */
-  constructor(topic: string, maxPendingBytes: number, onSeal?: () => void) {
+  /**
+   * @param onSeal called once, when the queue stops accepting events.
+   * @param keepsKeyOrder false hands out events with the same key at once, for a broker that
+   * promises no order.
+   */
+  constructor(
+    topic: string,
+    maxPendingBytes: number,
+    onSeal?: () => void,
+    keepsKeyOrder: boolean = true,
+  ) {
     this.#topic = topic;
     this.#maxPendingBytes = maxPendingBytes;
     this.#onSeal = onSeal;
+    this.#keepsKeyOrder = keepsKeyOrder;
   }
 
   /** Whether the queue has stopped accepting events. */
@@ -320,13 +331,14 @@ export class DeliveryQueue {
   #accept(delivery: Delivery): void {
     const { record } = delivery;
     this.#bytes += record.body.length;
-    const lane = record.key === undefined ? undefined : this.#lanes.get(record.key);
+    const key = this.#keepsKeyOrder ? record.key : undefined;
+    const lane = key === undefined ? undefined : this.#lanes.get(key);
     if (lane !== undefined) {
       lane.push(delivery);
       this.#blocked++;
       return;
     }
-    if (record.key !== undefined) this.#lanes.set(record.key, new Fifo());
+    if (key !== undefined) this.#lanes.set(key, new Fifo());
     this.#ready.push(delivery);
     this.wake();
   }

@@ -59,6 +59,7 @@ export interface DecodedEnvelope {
 /**
  * Decodes an envelope from any sender.
  * @param defaultTopic the topic of an event whose header does not name one.
+ * @param defaultId the id of an event whose header has none.
  * @throws MicroError `invalid_argument` when it is not a valid envelope or names no topic,
  * `resource_exhausted` when its body or headers exceed the limit.
  */
@@ -66,6 +67,7 @@ export function decodeEnvelope(
   bytes: Buffer,
   maxEventBytes: number,
   defaultTopic?: string,
+  defaultId?: string,
 ): DecodedEnvelope {
   const { header, body } = parse(bytes);
   const known = new Map<string, string>();
@@ -82,7 +84,7 @@ export function decodeEnvelope(
   if (topic === undefined) throw malformed("header Micro-Topic is missing");
   checkTopic(topic);
   const described = {
-    id: known.get("micro-id") || randomUUID(),
+    id: known.get("micro-id") || (defaultId ?? randomUUID()),
     contentType: known.get("content-type") || defaultContentType,
     typeName: known.get("micro-type") ?? "",
     key: known.get("micro-key") ?? "",
