@@ -195,6 +195,13 @@ const redis = project("redis", {
   hookTimeout: 60_000,
 });
 
+/** The tests against a fake nsqd, or the nsqd whose path is in `NSQD`. */
+const nsq = project("nsq", {
+  include: ["drivers/nsq/test/**/*.test.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+});
+
 /** The tests against one RabbitMQ, which is slow to start; `RABBITMQ_SERVER` chooses another. */
 const rabbitmq = project("rabbitmq", {
   include: ["drivers/rabbitmq/test/**/*.test.ts"],
@@ -225,6 +232,7 @@ export default defineConfig({
       dns,
       ...zooKeeperProjects(),
       rabbitmq,
+      nsq,
       redis,
       kafka,
       postgresProject(),

@@ -212,6 +212,25 @@ export const rooms: readonly Room[] = [
     packages: { ...runtimeForDrivers, amqplib: [""] },
   },
   {
+    folder: "drivers/nsq/src/wire",
+    layer: 12,
+    open: "all",
+    packages: {},
+  },
+  {
+    folder: "drivers/nsq/src/link",
+    layer: 13,
+    open: "all",
+    packages: runtimeForDrivers,
+  },
+  {
+    folder: "drivers/nsq/src",
+    layer: 14,
+    wires: true,
+    implementations: ["broker"],
+    packages: runtimeForDrivers,
+  },
+  {
     folder: "drivers/zookeeper/src/wire",
     layer: 12,
     open: "all",

@@ -17,6 +17,7 @@ import {
   natsSync,
   natsTransport,
 } from "@micro-es/nats";
+import { nsqBroker } from "@micro-es/nsq";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
 import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker, redisSource, redisStore, redisSync } from "@micro-es/redis";
@@ -73,6 +74,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "natsBroker()": natsBroker(),
   "jetstreamBroker()": jetstreamBroker(),
   "rabbitmqBroker()": rabbitmqBroker(),
+  "nsqBroker()": nsqBroker(),
   "redisBroker()": redisBroker(),
   "kafkaBroker()": kafkaBroker(),
   "memoryStore()": memoryStore(),

@@ -90,6 +90,7 @@ export const bench: Command = {
         "drivers/dns",
         "drivers/zookeeper",
         "drivers/rabbitmq",
+        "drivers/nsq",
         "drivers/redis",
         "drivers/postgres",
         "drivers/kafka",

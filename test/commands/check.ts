@@ -23,6 +23,7 @@ const packages = [
   "drivers/dns",
   "drivers/zookeeper",
   "drivers/rabbitmq",
+  "drivers/nsq",
   "drivers/redis",
   "drivers/postgres",
   "drivers/kafka",

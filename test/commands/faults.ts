@@ -63,6 +63,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    nsq: {
+      summary: "break an nsqd while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["nsq"],
+      options,
+      operands,
+    },
     redis: {
       summary: "break a real Redis while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

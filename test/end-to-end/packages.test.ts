@@ -33,6 +33,7 @@ const libraries = [
   "@micro-es/dns",
   "@micro-es/zookeeper",
   "@micro-es/rabbitmq",
+  "@micro-es/nsq",
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/kafka",

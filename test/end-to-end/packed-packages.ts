@@ -22,6 +22,7 @@ const published = [
   "@micro-es/dns",
   "@micro-es/zookeeper",
   "@micro-es/rabbitmq",
+  "@micro-es/nsq",
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/kafka",

@@ -1,0 +1,19 @@
+import { nsqBroker } from "@micro-es/nsq";
+import { silentLogger } from "@micro-es/runtime";
+
+/** A member of a queue group whose process dies of each event that it begins to handle. */
+const { subscribe, ...options } = JSON.parse(process.argv[2] ?? "{}") as {
+  servers: string;
+  ackWaitMs: number;
+  subscribe: { queue: string; maxDeliveries: number };
+};
+const broker = nsqBroker({ ...options, logger: silentLogger });
+process.stdout.write("ready\n");
+await broker.subscribe(
+  "topic",
+  ({ attempt }) => {
+    process.stdout.write(`attempt ${attempt}\n`);
+    process.kill(process.pid, "SIGKILL");
+  },
+  subscribe,
+);
