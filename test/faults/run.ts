@@ -14,6 +14,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   gossip: () => import("./gossip/suite.ts"),
   http: () => import("./http/suite.ts"),
   nats: () => import("./nats/suite.ts"),
+  nsq: () => import("./nsq/suite.ts"),
   postgres: () => import("./postgres/suite.ts"),
   rabbitmq: () => import("./rabbitmq/suite.ts"),
   redis: () => import("./redis/suite.ts"),

@@ -1,4 +1,5 @@
 import { jetstreamBroker } from "@micro-es/nats";
+import { nsqBroker } from "@micro-es/nsq";
 import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker } from "@micro-es/redis";
 import { type Broker, silentLogger } from "@micro-es/runtime";
@@ -43,6 +44,12 @@ export function brokerAt(url: string, { fleet, ...options }: BrokerAtOptions = {
     const { ackWaitMs: _, ...rest } = options;
     const exchange = [searchParams.get("exchange") ?? "micro", fleet ?? "events"].join(".");
     return rabbitmqBroker({ servers: host, exchange, ...rest, logger });
+  }
+  if (url.startsWith("nsq://")) {
+    // nsqd allows no less than a second, and a fake in a busy process may not run for two.
+    const { timeoutMs = 5_000, ackWaitMs = 5_000 } = options;
+    const wait = ackWaitMs < 1_000 ? 1_000 : 5_000;
+    return nsqBroker({ servers: url.slice("nsq://".length), timeoutMs, ackWaitMs: wait, logger });
   }
   const names = fleet === undefined ? {} : { stream: fleet, prefix: fleet };
   return jetstreamBroker({ servers: url, ...names, ...options, logger });
