@@ -16,6 +16,7 @@ import { registerGrpcReflection } from "@micro-es/runtime/debug/grpc";
 import { fileStore } from "@micro-es/runtime/store/file";
 import { afterAll, describe, expect, test } from "vitest";
 import { registerGuardedServiceHandler } from "../../test/gen/micro/test/v1/guarded_micro.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { networkAddress } from "../../test/support/network-address.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { type MicroOptions, micro as run } from "./support/micro.ts";
@@ -123,7 +124,7 @@ describe("micro auth", () => {
     expect([gone.code, gone.stderr]).toEqual([69, expect.stringMatching(/has no rule off/)]);
   });
 
-  test("rotates keys, lists everything without secrets, and revokes accounts", async () => {
+  testInCi("rotates keys, lists everything without secrets, and revokes accounts", async () => {
     const { micro } = onStore("keys");
     const { publicKey } = generateKeyPairSync("ed25519");
     const keyFile = join(scratch, "billing.pem");
@@ -198,7 +199,7 @@ describe("a token of the environment", () => {
     onDocumentChanged() {},
   };
 
-  test("is presented by commands that call, and nowhere that is not verified", async () => {
+  testInCi("is presented by commands that call, and nowhere that is not verified", async () => {
     await using store = memoryStore();
     await using auth = localAuth({ store, issuer: "acme", logger: silentLogger });
     const { secret } = await auth.generate("ada", {

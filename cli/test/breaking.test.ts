@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testInCi } from "../../test/support/long.ts";
 import { ownFleet, type Program, startProgram } from "../../test/support/process.ts";
 import { type MicroOptions, micro as run } from "./support/micro.ts";
 
@@ -98,7 +99,7 @@ describe("micro breaking --live", () => {
     expect(stdout).toContain("(MICRO_TOPIC_SAME_NAME)\n  subscribers that break: echo\n");
   });
 
-  test("reports it as JSON, for the requested rules", async () => {
+  testInCi("reports it as JSON, for the requested rules", async () => {
     const changed = project((proto) =>
       proto.replace("  rpc Once(EchoRequest) returns (EchoResponse);\n", ""),
     );

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { long, testInCi } from "../../test/support/long.ts";
 import { micro } from "./support/micro.ts";
 import { installInto } from "./support/workspace.ts";
 
@@ -62,7 +62,7 @@ function edit(project: string, from: string, to: string): void {
 const good = "✓ generated code is up to date\n✓ handlers are complete\n";
 
 describe("micro check", () => {
-  test("reports what a schema change requires, until it is done", async () => {
+  testInCi("reports what a schema change requires, until it is done", async () => {
     const project = await newProject();
     commit(project);
     const check = (...words: string[]) => micro(["check", ...words], { cwd: project });
@@ -98,7 +98,7 @@ describe("micro check", () => {
     );
   });
 
-  test.runIf(long)(
+  testInCi(
     "fails for a missing subscriber, and for generated code of a deleted schema",
     async () => {
       const folder = mkdtempSync(join(scratch, "in-"));
@@ -158,7 +158,7 @@ describe("micro check", () => {
     expect((await check("--against", "v1")).stderr).toMatch(/no v1 to compare with: `git fetch/);
   });
 
-  test.runIf(long)(
+  testInCi(
     "fails in CI for a schema that cannot be compared, unless that check is skipped",
     async () => {
       const project = await newProject();
@@ -190,7 +190,7 @@ describe("micro check", () => {
     },
   );
 
-  test("skips checks, and lists the known ones", async () => {
+  testInCi("skips checks, and lists the known ones", async () => {
     const project = await newProject();
     edit(project, "}\n\nmessage", "  rpc Bye(HelloRequest) returns (HelloResponse);\n}\n\nmessage");
     await micro(["generate"], { cwd: project });
@@ -206,7 +206,7 @@ describe("micro check", () => {
     );
   });
 
-  test.runIf(long)(
+  testInCi(
     "checks a service of a workspace with the schema package that it depends on",
     async () => {
       const root = mkdtempSync(join(scratch, "shared-"));

@@ -4,7 +4,7 @@ import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { long, testInCi } from "../../test/support/long.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { DevelopmentIssuer } from "../src/auth/development-issuer.ts";
 import { tokenClaims } from "../src/auth/token-claims.ts";
@@ -70,7 +70,7 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
     await running.ended;
   });
 
-  test.runIf(long)("passes its own tests, which call it with an account and without", async () => {
+  testInCi("passes its own tests, which call it with an account and without", async () => {
     const project = await newProject(kind);
     const { stdout } = await run("npm", ["test"], { cwd: project });
     expect(stdout).toMatch(/pass 1\b[\s\S]*fail 0\b/);
@@ -104,7 +104,7 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
     expect(stdout).toBe("");
   });
 
-  test("does not start in production with the keys of a developer", async () => {
+  testInCi("does not start in production with the keys of a developer", async () => {
     const project = await newProject(kind);
     await micro(["generate"], { cwd: project });
     await micro(["auth", "dev"], { cwd: project });
@@ -118,7 +118,7 @@ describe.each(kinds)("a new project, %s", { timeout: 180_000 }, (kind) => {
   });
 });
 
-test.runIf(long)(
+testInCi(
   "a new project with events accepts those of its own key only, and micro pub signs by it",
   {
     timeout: 180_000,

@@ -7,6 +7,7 @@ import { type IncomingEvent, silentLogger } from "@micro-es/runtime";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type NatsServer, skipWithoutNats, startNats } from "../../drivers/nats/test/server.ts";
 import { EchoedSchema } from "../../test/gen/micro/test/v1/echo_pb.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
 
@@ -98,7 +99,7 @@ describe.skipIf(skipWithoutNats)("micro dlq", () => {
     expect(terminal.stdout).toMatch(/ acme\r\n\r\n[\w+/]+=*\r\n$/);
   });
 
-  test("reports what does not exist", async () => {
+  testInCi("reports what does not exist", async () => {
     const topic = await micro(["ls", "echo.daed"]);
     expect([topic.code, topic.stdout]).toEqual([0, ""]);
     expect(topic.stderr).toMatch(/no dead letters on echo\.daed; there are some on: echo\.dead/);

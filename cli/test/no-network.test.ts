@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { ownFleet } from "../../test/support/process.ts";
 import { micro as run } from "./support/micro.ts";
 
@@ -16,7 +16,7 @@ const unavailable = 64 + 14;
 
 describe("without a network", () => {
   // npm takes half a minute to give up.
-  test.runIf(long)(
+  testInCi(
     "micro new writes a project, and --install says what it could not install, and how to continue",
     async () => {
       const npm = {

@@ -8,9 +8,10 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { skipWithoutNats, startNats } from "../../drivers/nats/test/server.ts";
 import { registerEchoServiceHandler } from "../../test/gen/micro/test/v1/echo_micro.ts";
 import { echoHandler } from "../../test/support/echo.ts";
+import { inCi } from "../../test/support/long.ts";
 import { micro } from "./support/micro.ts";
 
-describe.skipIf(skipWithoutNats)("a service that is only reachable over NATS", () => {
+describe.skipIf(skipWithoutNats || !inCi)("a service that is only reachable over NATS", () => {
   test("can be called, described and checked by name, and by its subject", async () => {
     const scratch = mkdtempSync(join(tmpdir(), "micro-cli-"));
     onTestFinished(() => rmSync(scratch, { recursive: true }));

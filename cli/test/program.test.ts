@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gossipRegistry } from "@micro-es/runtime";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { testInCi } from "../../test/support/long.ts";
 import { commands } from "../src/commands.ts";
 import { type MicroOptions, microInTerminal, micro as run } from "./support/micro.ts";
 
@@ -188,7 +189,7 @@ describe("micro doctor", () => {
     expect(stdout).toMatch(/✗ backends: .*127.0.0.1:9/);
   });
 
-  test("says whether gossip reaches other members, and why not", async () => {
+  testInCi("says whether gossip reaches other members, and why not", async () => {
     const [key, otherKey] = ["ab", "cd"].map((byte) => byte.repeat(32)) as [string, string];
     const member = gossipRegistry({
       bind: "127.0.0.1:0",

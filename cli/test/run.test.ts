@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { globSync } from "tinyglobby";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { inCi } from "../../test/support/long.ts";
 import { survivors } from "../../test/support/survivors.ts";
 import { micro } from "./support/micro.ts";
 import { startRun } from "./support/running.ts";
@@ -321,8 +321,7 @@ describe("micro run in a new project", () => {
     expect(survivors(running.family)).toEqual([]);
   });
 
-  // The steps of docs/getting-started.md, which are always tested end to end, run a service too.
-  test.runIf(long).each(["service", "pubsub", "fullstack"])("runs a %s", async (kind) => {
+  test.each(inCi ? ["service", "pubsub", "fullstack"] : ["service"])("runs a %s", async (kind) => {
     const project = await newProject(kind);
     if (kind === "fullstack") {
       const main = join(project, "src/main.ts");

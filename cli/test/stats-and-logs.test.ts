@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createClient, memoryRegistry } from "@micro-es/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEchoServiceClient } from "../../test/gen/micro/test/v1/echo_micro.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { ownFleet, type Program, startProgram } from "../../test/support/process.ts";
 import { type MicroOptions, microInTerminal, micro as run, startMicro } from "./support/micro.ts";
 
@@ -62,7 +63,7 @@ function start(...words: readonly string[]) {
 }
 
 describe("a debug service with a token", () => {
-  test("serves micro only with the same MICRO_DEBUG_TOKEN", async () => {
+  testInCi("serves micro only with the same MICRO_DEBUG_TOKEN", async () => {
     const token = { MICRO_DEBUG_TOKEN: "one-of-32-random-characters" };
     const own = { ...env, MICRO_MDNS_PORT: String(Number(env.MICRO_MDNS_PORT) + 20_000) };
     const server = startProgram(echoProgram, { ...own, ...token, MICRO_ADDRESS: "0.0.0.0:0" });

@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { create, toBinary, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testInCi } from "../../test/support/long.ts";
 import { breakingRules } from "../src/breaking/breaking-rules.ts";
 import { CheckService } from "../src/gen/buf/plugin/check/v1/check_pb.ts";
 import { SpecSchema } from "../src/gen/pluginrpc/v1/pluginrpc_pb.ts";
@@ -105,8 +106,10 @@ describe("buf lint with buf-plugin-micro", patient, () => {
     expect([...hit].sort()).toEqual(Object.keys(lintRules).sort());
   });
 
-  test("by default reports mistakes and not matters of taste, and passes correct schemas", async () => {
-    const source = `syntax = "proto3";
+  testInCi(
+    "by default reports mistakes and not matters of taste, and passes correct schemas",
+    async () => {
+      const source = `syntax = "proto3";
 package fine.v1;
 import "micro/v1/options.proto";
 message Done {
@@ -114,28 +117,32 @@ message Done {
   string id = 1;
 }
 `;
-    const good = workspace(
-      { "fine/v1/fine.proto": source },
-      `lint:\n  ignore: [micro]\n${plugins}`,
-    );
-    expect(await lint(good)).toEqual({ code: 0, output: "" });
-    const wrong = { "fine/v1/fine.proto": source.replace('"Done"', '"Done" key: "no"') };
-    const bad = await lint(workspace(wrong, `lint:\n  ignore: [micro]\n${plugins}`));
-    expect(found(bad)).toEqual(["fine/v1/fine.proto:5 MICRO_TOPIC_KEY"]);
-    expect(bad.output).toContain("did you mean id?");
-  });
+      const good = workspace(
+        { "fine/v1/fine.proto": source },
+        `lint:\n  ignore: [micro]\n${plugins}`,
+      );
+      expect(await lint(good)).toEqual({ code: 0, output: "" });
+      const wrong = { "fine/v1/fine.proto": source.replace('"Done"', '"Done" key: "no"') };
+      const bad = await lint(workspace(wrong, `lint:\n  ignore: [micro]\n${plugins}`));
+      expect(found(bad)).toEqual(["fine/v1/fine.proto:5 MICRO_TOPIC_KEY"]);
+      expect(bad.output).toContain("did you mean id?");
+    },
+  );
 
-  test("lists its options when given an unknown one, and describes itself when run by hand", async () => {
-    const folder = workspace({}, `${plugins}    options:\n      strict: true\n`);
-    const ended = await lint(folder);
-    expect(ended.output).toContain("unknown option strict; buf-plugin-micro has no options");
-    expect(ended.code).toBe(1);
-    const byHand = run(join(bin, "buf-plugin-micro"), []);
-    await expect(byHand).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/buf\.yaml/),
-    });
-  });
+  testInCi(
+    "lists its options when given an unknown one, and describes itself when run by hand",
+    async () => {
+      const folder = workspace({}, `${plugins}    options:\n      strict: true\n`);
+      const ended = await lint(folder);
+      expect(ended.output).toContain("unknown option strict; buf-plugin-micro has no options");
+      expect(ended.code).toBe(1);
+      const byHand = run(join(bin, "buf-plugin-micro"), []);
+      await expect(byHand).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/buf\.yaml/),
+      });
+    },
+  );
 
   test("reports its rules to a caller that uses JSON", async () => {
     const path = "/buf.plugin.check.v1.CheckService/ListRules";

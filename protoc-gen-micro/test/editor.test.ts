@@ -1,5 +1,5 @@
 import { afterAll, expect, test, vi } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { compile, proto } from "./support/compile.ts";
 import { Editor } from "./support/editor.ts";
 import { Workspace } from "./support/workspace.ts";
@@ -59,7 +59,7 @@ test("an incomplete handler gets an error that names the missing methods", () =>
   ]);
 });
 
-test.runIf(long)("implement interface writes whole signatures and their imports", () => {
+testInCi("implement interface writes whole signatures and their imports", () => {
   const text = editor.implementInterface(handler);
   for (const signature of [
     "  hello(request: HelloRequest, context: CallContext): Awaitable<HelloResponseInit> {",

@@ -164,7 +164,7 @@ describe("rpcs named like members that every object has", () => {
       `service S { ${rpcs
         .split(" ")
         .map((name) => `rpc ${name}(M) returns (M);`)
-        .join(" ")} }
+        .join("\n")} }
 service Ticks { rpc New(M) returns (stream M); }
 service Uploads { rpc New(stream M) returns (M); }
 service Chats { rpc New(stream M) returns (stream M); }

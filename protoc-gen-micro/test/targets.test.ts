@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { long } from "../../test/support/long.ts";
+import { testInCi } from "../../test/support/long.ts";
 import { compile, repository } from "./support/compile.ts";
 import { Workspace } from "./support/workspace.ts";
 
@@ -126,7 +126,7 @@ describe("TypeScript, JavaScript with declarations, and CommonJS", () => {
     expect(cjs).toBe(ts);
   });
 
-  test.runIf(long)("have the same types", async () => {
+  testInCi("have the same types", async () => {
     const [ts, js] = await Promise.all(
       [workspaces.get("ts")!, workspaces.get("js")!].map((workspace) => workspace.typeErrors()),
     );

@@ -1,7 +1,7 @@
 import { afterAll, expect, test, vi } from "vitest";
 import { type Compiled, compile } from "../../protoc-gen-micro/test/support/compile.ts";
 import { Workspace } from "../../protoc-gen-micro/test/support/workspace.ts";
-import { long } from "../support/long.ts";
+import { long, testInCi } from "../support/long.ts";
 import { Random } from "./random-message.ts";
 import { randomSchema } from "./random-schema.ts";
 
@@ -147,7 +147,7 @@ message Other { string name = 1; }`,
   expect(await workspace.run("main.mts")).toBe("3\n");
 });
 
-test.runIf(long)(
+testInCi(
   "TypeScript with any names loads, type-checks and means what protobuf-es' does",
   async () => {
     const workspace = generated(schemas(true), "target=ts,import_extension=ts", "module");
@@ -157,7 +157,7 @@ test.runIf(long)(
   },
 );
 
-test.runIf(long)(
+testInCi(
   "JavaScript with any names loads and means what protobuf-es' does, even if members share a name",
   async () => {
     const all = schemas(false);

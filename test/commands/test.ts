@@ -170,8 +170,8 @@ async function runStep(
   level: Level,
   report: string,
 ): Promise<Result> {
-  // Tests and scripts run their longer variants when this is "true".
-  const env = { ...process.env, ...plain(), MICRO_LONG: String(level !== "short") };
+  // Tests and scripts choose their variants by this.
+  const env = { ...process.env, ...plain(), MICRO_TEST_LEVEL: level };
   if (suite.builds !== undefined && !(await succeeds("tsc", ["-b", ...suite.builds], env)))
     return failure("the build");
   if ("script" in suite.runs) {

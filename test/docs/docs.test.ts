@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { formatWithOptions, promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
-import { long } from "../support/long.ts";
+import { testInCi } from "../support/long.ts";
 import { allProgramsOf, blocksOf, type Program, programsOf } from "./blocks.ts";
 import { examplesOf, readExamples } from "./examples.ts";
 import { anchorsOf, brokenLinks } from "./links.ts";
@@ -114,7 +114,7 @@ describe("the code in docs/", () => {
     });
   }
 
-  test.runIf(long)(
+  testInCi(
     "passes if it contains tests",
     async () => {
       await runTests(

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { commands } from "../../cli/src/commands.ts";
-import { long } from "../support/long.ts";
+import { inCi, testInCi } from "../support/long.ts";
 import { ownFleet } from "../support/process.ts";
 import { type CommandRun, commandRuns, mistakes } from "./command-table.ts";
 import { followDockerfile } from "./dockerfile.ts";
@@ -227,7 +227,7 @@ describe("a newcomer with micro", { timeout: 900_000 }, () => {
     expect(log).toMatch(/restarts shop: proto\/shop\/v1\/shop\.proto changed/);
   });
 
-  test.runIf(long).each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
+  testInCi.each(["pubsub", "fullstack"])("installs, tests and runs a %s", async (kind) => {
     const project = join(scratch, `my-${kind}`);
     const micro = join(scratch, "shop/node_modules/.bin/micro");
     const made = await shell(
@@ -250,7 +250,7 @@ describe("a newcomer with micro", { timeout: 900_000 }, () => {
 });
 
 // Both install the project again.
-describe.runIf(long)("a project of micro new --packages", { timeout: 900_000 }, () => {
+describe.runIf(inCi)("a project of micro new --packages", { timeout: 900_000 }, () => {
   const project = join(scratch, "my-pubsub");
   const moved = join(scratch, "moved-packages");
 
@@ -306,7 +306,7 @@ test("each command is in the table of those that are run", () => {
   expect(commands.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
 });
 
-describe.runIf(long)("each command from the packages", { timeout: 300_000 }, () => {
+describe.runIf(inCi)("each command from the packages", { timeout: 300_000 }, () => {
   const project = join(scratch, "my-pubsub");
   const taken = createServer();
   let service: AsyncDisposable | undefined;

@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compile, generate, protocGenEs } from "../../protoc-gen-micro/test/support/compile.ts";
-import { long } from "../support/long.ts";
+import { inCi, testInCi } from "../support/long.ts";
 import { copyPackages } from "./packed-packages.ts";
 import { type ReadmeStep, readmeSteps } from "./readme-steps.ts";
 
@@ -54,7 +54,7 @@ describe("the packed packages", () => {
     }
   });
 
-  test.runIf(long)("have types that resolve in every ESM setting", async () => {
+  testInCi("have types that resolve in every ESM setting", async () => {
     const packed = tarballs().filter((file) => !file.includes("protoc-gen-micro"));
     expect(packed).toHaveLength(libraries.length);
     for (const tarball of packed) await run(bin("attw"), [tarball, "--profile", "esm-only"]);
@@ -186,7 +186,7 @@ test("runtime and driver, installed from their tarballs, share one process-wide 
   expect(stderr).not.toMatch(/secret|sec%72et/);
 });
 
-describe.runIf(long)("the five steps of docs/getting-started.md in an empty folder", () => {
+describe.runIf(inCi)("the five steps of docs/getting-started.md in an empty folder", () => {
   const steps: readonly ReadmeStep[] = readmeSteps(
     readFileSync(join(repository, "docs/getting-started.md"), "utf8"),
   );

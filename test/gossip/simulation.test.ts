@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { gossipProfiles } from "../../runtime/src/registry/gossip/timing.ts";
-import { long } from "../support/long.ts";
+import { inCi, long } from "../support/long.ts";
 import { blockMembers, isOneView, killMembers, living, measureTraffic } from "./scenarios.ts";
 import { SimulatedCluster } from "./simulated-cluster.ts";
 
@@ -16,7 +16,7 @@ function assembled(members: number, seed = 1): SimulatedCluster {
 }
 
 // A thousand take half a minute of computation; without --ci or --long there are less.
-const many = long ? 1_000 : 100;
+const many = inCi ? 1_000 : 100;
 
 describe(`${many} members`, () => {
   test("know every death within 5 s by default, at 10 % loss, and no other", {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { localRuntime } from "@micro-es/runtime/runtime/local";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { long } from "../support/long.ts";
+import { inCi, long } from "../support/long.ts";
 import { type Program, startProgram } from "../support/process.ts";
 import { type Survivor, survivors, survivorVariable } from "../support/survivors.ts";
 import { inGuardScript, unpleasant } from "./services.ts";
@@ -98,7 +98,7 @@ describe("a service that is deleted", () => {
   });
 });
 
-test.runIf(process.platform === "linux" && long)(
+test.runIf(process.platform === "linux" && inCi)(
   "a service that writes a gigabyte grows its supervisor by less than 50 MB",
   { timeout: 120_000 },
   async () => {

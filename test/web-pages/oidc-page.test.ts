@@ -6,7 +6,7 @@ import { type BrowserContext, chromium, type Page, type Request } from "playwrig
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Example, startExample } from "../../examples/oidc/src/start.ts";
 import { chromiumFlags, chromiumPath, hasChromium } from "../support/chromium.ts";
-import { long } from "../support/long.ts";
+import { testInCi } from "../support/long.ts";
 
 /** The page of `examples/oidc` in a real browser, with a real OpenID provider. */
 
@@ -97,7 +97,7 @@ describe.skipIf(!hasChromium("the page of examples/oidc"))("the page of examples
     }
   }, 60_000);
 
-  test.runIf(long)(
+  testInCi(
     "is refused what the account may not do, and what another account may",
     async () => {
       const { page } = await visit("dark");
@@ -139,7 +139,7 @@ describe.skipIf(!hasChromium("the page of examples/oidc"))("the page of examples
     expect(tokens.size).toBe(2);
   }, 60_000);
 
-  test.runIf(long)(
+  testInCi(
     "reports a token that is refused at once, and does not sign in for ever",
     async () => {
       const { example, page } = await visit();

@@ -17,7 +17,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { answering, failure, outgoing } from "../../../test/contract/transport-fixture.ts";
 import { type IssuedIdentity, TestAuthority } from "../../../test/support/certificates.ts";
 import { echo } from "../../../test/support/echo.ts";
-import { long } from "../../../test/support/long.ts";
+import { inCi } from "../../../test/support/long.ts";
 import type { ClientTlsOptions } from "./tls.ts";
 
 let authority: TestAuthority;
@@ -94,7 +94,7 @@ async function refused(connect: () => Promise<Channel>): Promise<void> {
 }
 
 /** HTTP's protocols notice it alike. */
-const expiring = Object.entries(ways).filter(([name]) => long || /native|gRPC over/.test(name));
+const expiring = Object.entries(ways).filter(([name]) => inCi || /native|gRPC over/.test(name));
 
 describe.each(expiring)("a certificate that expires: %s", (_, way) => {
   test("of a client ends its open connection", async () => {
