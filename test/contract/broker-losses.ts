@@ -55,7 +55,7 @@ export const lossCases: readonly BrokerCase[] = [
       };
       await Promise.all([publishing(), stopping()]);
       await until(() => ledger.isSettled());
-      ledger.check(group.maxDeliveries);
+      if (countsElsewhere(two)) ledger.check(group.maxDeliveries);
     },
   ],
   [
@@ -75,15 +75,19 @@ export const lossCases: readonly BrokerCase[] = [
         await until(() => stuck.stats.inFlight === 1);
         await member.close();
       }
-      assert.deepEqual(ledger.attempts("only-0"), [1, 2, 3]);
-      assert.deepEqual(ledger.attempts("only-1"), []);
+      if (countsElsewhere(one)) {
+        assert.deepEqual(ledger.attempts("only-0"), [1, 2, 3]);
+        assert.deepEqual(ledger.attempts("only-1"), []);
+      }
       await one.subscribe(
         "only",
         ledger.handler(() => {}),
         options,
       );
       await until(async () => ledger.isSettled(await idsOf(deadLetters, "only.dead")));
-      ledger.check(options.maxDeliveries, await idsOf(deadLetters, "only.dead"));
+      if (countsElsewhere(one)) {
+        ledger.check(options.maxDeliveries, await idsOf(deadLetters, "only.dead"));
+      } else assert.equal(ledger.timesHandled("only-0"), 1);
       assert.equal(ledger.timesHandled("only-1"), 1);
     },
   ],
@@ -224,6 +228,14 @@ export const lossCases: readonly BrokerCase[] = [
     },
   ],
 ];
+
+/**
+ * Whether a member counts on from the attempts of another one. A broker without a backend passes
+ * the count on within the process; one that keeps events in a backend must also keep the count.
+ */
+function countsElsewhere({ guarantees: { attempts, durability } }: Broker): boolean {
+  return attempts === "backend" || durability === "none";
+}
 
 /** Publishes events whose ids consist of the topic and a number. */
 async function publish(

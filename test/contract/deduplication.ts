@@ -25,7 +25,8 @@ export const deduplicationCases: readonly BrokerCase[] = [
         for (const id of ["x", "y", "z"]) await one.publish("again", { ...textEvent(id), id });
       }
       await one.publish("again", textEvent("last"));
-      await until(() => handled.includes("last") && waiting(subscriptions) === 0);
+      // The last one may overtake others where no order is promised.
+      await until(() => handled.length >= 4 && waiting(subscriptions) === 0);
       assert.deepEqual(handled.sort(), ["last", "x", "y", "z"]);
       assert.equal(sum(subscriptions, "delivered"), 4);
       assert.equal(sum(subscriptions, "rejected"), 0);
