@@ -202,6 +202,12 @@ const nsq = project("nsq", {
   hookTimeout: 60_000,
 });
 
+/** The tests against Google's fake of Pub/Sub, which test/setup builds. */
+const pubsub = project("pubsub", {
+  include: ["drivers/pubsub/test/**/*.test.ts"],
+  testTimeout: 60_000,
+});
+
 /** The tests against one RabbitMQ, which is slow to start; `RABBITMQ_SERVER` chooses another. */
 const rabbitmq = project("rabbitmq", {
   include: ["drivers/rabbitmq/test/**/*.test.ts"],
@@ -235,6 +241,7 @@ export default defineConfig({
       nsq,
       redis,
       kafka,
+      pubsub,
       postgresProject(),
     ],
   },

@@ -95,6 +95,7 @@ const readmeNames: Readonly<Record<string, string>> = {
   http: "go-micro's HTTP",
   tcp: "TCP",
   amqp: "RabbitMQ",
+  pubsub: "Pub/Sub",
 };
 
 describe("README's table of interfaces names each driver in the rows of the parts that it has", () => {

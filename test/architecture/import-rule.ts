@@ -276,6 +276,30 @@ export const rooms: readonly Room[] = [
     packages: { ...runtimeForDrivers, "@platformatic/kafka": [""] },
   },
   {
+    folder: "drivers/pubsub/src/gen",
+    layer: 12,
+    open: "all",
+    packages: {
+      "@micro-es/runtime": [""],
+      "@micro-es/runtime/codegenv1": [""],
+      "@micro-es/runtime/codegenv1/well-known": [""],
+      [protobuf]: [""],
+    },
+  },
+  {
+    folder: "drivers/pubsub/src/link",
+    layer: 13,
+    open: "all",
+    packages: runtimeForDrivers,
+  },
+  {
+    folder: "drivers/pubsub/src",
+    layer: 14,
+    wires: true,
+    implementations: ["broker"],
+    packages: runtimeForDrivers,
+  },
+  {
     folder: "drivers/postgres/src/link",
     layer: 12,
     open: "all",

@@ -19,6 +19,7 @@ import {
 } from "@micro-es/nats";
 import { nsqBroker } from "@micro-es/nsq";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
+import { pubsubBroker } from "@micro-es/pubsub";
 import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker, redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
@@ -77,6 +78,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "nsqBroker()": nsqBroker(),
   "redisBroker()": redisBroker(),
   "kafkaBroker()": kafkaBroker(),
+  "pubsubBroker()": pubsubBroker(),
   "memoryStore()": memoryStore(),
   "fileStore()": fileStore({ path: folder }),
   "natsStore()": natsStore(),

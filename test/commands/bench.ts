@@ -94,6 +94,7 @@ export const bench: Command = {
         "drivers/redis",
         "drivers/postgres",
         "drivers/kafka",
+        "drivers/pubsub",
         "cli",
       ],
     },

@@ -27,6 +27,7 @@ const packages = [
   "drivers/redis",
   "drivers/postgres",
   "drivers/kafka",
+  "drivers/pubsub",
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];

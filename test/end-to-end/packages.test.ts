@@ -37,6 +37,7 @@ const libraries = [
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/kafka",
+  "@micro-es/pubsub",
   "@micro-es/contract",
 ];
 

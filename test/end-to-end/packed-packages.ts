@@ -26,6 +26,7 @@ const published = [
   "@micro-es/redis",
   "@micro-es/postgres",
   "@micro-es/kafka",
+  "@micro-es/pubsub",
   "@micro-es/cli",
   "@micro-es/contract",
 ];

@@ -30,6 +30,7 @@ export const publishedSchemes: readonly string[] = [
   "rabbitmq",
   "nsq",
   "nsqs",
+  "pubsub",
   "redis",
   "rediss",
   "postgres",

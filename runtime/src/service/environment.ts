@@ -216,7 +216,7 @@ export const environmentVariables: EnvironmentVariables = {
     name: "MICRO_START_TIMEOUT",
     sets: "time that the first use of a backend waits for it; `0s` does not wait",
     fallback:
-      "the driver's, `30s` for NATS, etcd, Consul, ZooKeeper, Redis, PostgreSQL, DNS and RabbitMQ",
+      "the driver's, `30s` for NATS, etcd, Consul, ZooKeeper, Redis, PostgreSQL, DNS, RabbitMQ and Pub/Sub",
     ...durationText,
   },
   selector: {
