@@ -139,14 +139,15 @@ class PubSubBroker extends LinkedBroker<PubSubLink> implements Broker {
     this.check(what, options.signal);
     const settings = deliverySettings(topic, options);
     const { queue } = settings;
-    const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes);
     const { maxEventBytes, ordering } = this.guarantees;
+    const isOrdered = ordering === "key";
+    const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes, undefined, isOrdered);
     const reader = new SubscriptionReader({
       link: this.link,
       plan: {
         name: queue === undefined ? this.#names.lone() : this.#names.group(queue, topic),
         topic: this.#names.topic(topic),
-        isOrdered: ordering === "key",
+        isOrdered,
         isLone: queue === undefined,
       },
       topic,
