@@ -8,6 +8,8 @@ import { join } from "node:path";
 export interface ServerCommand {
   readonly path: string;
   readonly flags: readonly string[];
+  /** Variables beyond those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Resolves when the server can be used. It gives up once the process has ended. */
   readonly ready: (child: ChildProcess) => Promise<void>;
 }
@@ -46,8 +48,11 @@ export class ServerProcess implements AsyncDisposable {
    * @throws Error with its last output if it ends instead.
    */
   async start(): Promise<void> {
-    const { path, flags, ready } = this.#command(this.directory);
-    const started = spawn(path, flags, { stdio: ["ignore", "pipe", "pipe"] });
+    const { path, flags, environment, ready } = this.#command(this.directory);
+    const started = spawn(path, flags, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     this.#child = started;
     let log = "";
     for (const stream of [started.stdout, started.stderr]) {

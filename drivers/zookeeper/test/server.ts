@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestAuthority } from "@micro-es/test-support/certificates";
 import { freePorts } from "@micro-es/test-support/free-ports";
+import { type MovedClock, movedClock } from "@micro-es/test-support/moved-clock";
 import { memoryFolder, ServerProcess, startAll } from "@micro-es/test-support/server-process";
 import { zooKeeperPrograms } from "./servers.ts";
 
@@ -33,6 +34,8 @@ export interface ZooKeeperServer extends AsyncDisposable {
   /** Ends it at once; its directory and its ports stay. */
   stop(): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Moves its wall clock to this many hours from that of the machine. */
+  moveClock(hours: number): void;
   /** Starts it again where it was; resolves when it serves. */
   start(): Promise<void>;
   /** Removes all that it stored, while it is stopped. */
@@ -49,6 +52,8 @@ export interface ZooKeeperServerOptions {
   readonly settings?: readonly string[];
   /** Issues a certificate for TLS at a further port, where it requires one of each client. */
   readonly authority?: TestAuthority;
+  /** Whether its wall clock can be moved. Default: no. */
+  readonly hasClock?: boolean;
 }
 
 /** An ensemble of one server. */
@@ -62,7 +67,7 @@ export async function startZooKeeper(
 /** An ensemble of several servers; the first failure ends those that were started. */
 export async function startEnsemble(
   count: number,
-  { settings = [], authority }: ZooKeeperServerOptions = {},
+  { settings = [], authority, hasClock = false }: ZooKeeperServerOptions = {},
 ): Promise<readonly ZooKeeperServer[]> {
   const ports = await freePorts(4 * count);
   const port = (index: number, kind: 0 | 1 | 2 | 3) => ports[4 * index + kind] ?? 0;
@@ -81,7 +86,7 @@ export async function startEnsemble(
     member(
       { id: index + 1, port: port(index, 0), securePort: port(index, 3) },
       [...members, ...settings],
-      authority,
+      { authority, hasClock },
     ),
   );
   return startAll(servers);
@@ -105,8 +110,12 @@ function member(
     securePort,
   }: { readonly id: number; readonly port: number; readonly securePort: number },
   settings: readonly string[],
-  authority: TestAuthority | undefined,
+  {
+    authority,
+    hasClock,
+  }: { readonly authority: TestAuthority | undefined; readonly hasClock: boolean },
 ): ZooKeeperServer {
+  let clock: MovedClock | undefined;
   const command = (directory: string) => ({
     path: "java",
     flags: [
@@ -115,10 +124,12 @@ function member(
       "org.apache.zookeeper.server.quorum.QuorumPeerMain",
       join(directory, "zoo.cfg"),
     ],
+    ...(clock === undefined ? {} : { environment: clock.environment }),
     ready: (child: ChildProcess) => ready(port, child),
   });
   // A server waits for its disk with each write.
   const server = new ServerProcess("zookeeper", command, memoryFolder());
+  if (hasClock) clock = movedClock(server.directory);
   const data = join(server.directory, "data");
   const prepare = () => {
     mkdirSync(data, { recursive: true });
@@ -147,6 +158,7 @@ function member(
     start: () => server.start(),
     stop: () => server.stop(),
     signal: (name) => server.signal(name),
+    moveClock: (hours) => clock?.move(hours),
     wipe() {
       rmSync(data, { recursive: true, force: true });
       prepare();

@@ -6,7 +6,12 @@ import { startProgram } from "../../support/argument-program.ts";
 import { checkLocks } from "../check-locks.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
-import { type Flaw, type StartCoordinationServer, syncAt } from "./server.ts";
+import {
+  type CoordinationServer,
+  type Flaw,
+  type StartCoordinationServer,
+  syncAt,
+} from "./server.ts";
 
 interface Entry {
   readonly kind: "grant" | "fenced" | "unfenced" | "rejected" | "failed";
@@ -16,7 +21,10 @@ interface Entry {
 
 const clientFile = new URL("lock-client.ts", import.meta.url).href;
 
-/** Holders are paused for longer than their ttl, and write when they wake. */
+/**
+ * Holders are paused for longer than their ttl, and write when they wake. Where the wall clock of
+ * the server can be moved, it jumps forward and back by an hour meanwhile.
+ */
 export async function lockHoldersPaused(
   startServer: StartCoordinationServer,
   length: Length,
@@ -29,6 +37,7 @@ export async function lockHoldersPaused(
   try {
     const clients = await Promise.all([start(), start(), start(), start(), start()]);
     const end = performance.now() + runMs;
+    const jumping = moveClock(server, end);
     let pauses = 0;
     while (performance.now() < end) {
       // The last holder of the lock is most likely in the middle of its writes.
@@ -42,21 +51,40 @@ export async function lockHoldersPaused(
       holder.signal("SIGCONT");
       await sleep(50);
     }
+    const jumps = await jumping;
     for (const client of clients) await client.kill();
     const entries = readLedgers<Entry>(directory);
     const of = (kind: Entry["kind"]) => entries.filter((entry) => entry.kind === kind);
     const fenced = checkLocks(of("grant"), of("fenced"));
     const unfenced = checkLocks(of("grant"), of("unfenced"));
     return {
-      id: "S1",
-      recipe: `5 clients, ${fenced.grants} grants, holders paused ${pauses} times for twice the ttl`,
+      id: jumps === undefined ? "S1" : "S1-clock",
+      recipe: `5 clients, ${fenced.grants} grants, holders paused ${pauses} times for twice the ttl${jumps === undefined ? "" : `, the server's clock set forward or back by an hour ${jumps} times`}`,
       found: `${fenced.staleWrites} stale writes accepted with the fence, ${unfenced.staleWrites} without, ${of("rejected").length} rejected, ${fenced.repeatedTokens} duplicate tokens`,
       bound: "0 with the fence, more than 0 without (the faults take effect), 0 duplicate tokens",
-      holds: fenced.staleWrites === 0 && unfenced.staleWrites > 0 && fenced.repeatedTokens === 0,
+      holds:
+        fenced.staleWrites === 0 &&
+        unfenced.staleWrites > 0 &&
+        fenced.repeatedTokens === 0 &&
+        jumps !== 0,
     };
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** How often the server stated a clock that is an hour off; undefined where it cannot be moved. */
+async function moveClock(server: CoordinationServer, end: number): Promise<number | undefined> {
+  if (server.moveClock === undefined) return undefined;
+  let jumps = 0;
+  for (let turn = 0; performance.now() < end; turn++) {
+    const hours = [1, -1, 0][turn % 3] ?? 0;
+    const stated = await server.moveClock(hours);
+    if (hours !== 0 && Math.abs(stated - hours) < 0.1) jumps++;
+    await sleep(1_000);
+  }
+  await server.moveClock(0);
+  return jumps;
 }
 
 /**

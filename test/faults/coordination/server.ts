@@ -15,6 +15,11 @@ export interface CoordinationServer extends AsyncDisposable {
   readonly port: number;
   kill(): Promise<void>;
   start(): Promise<void>;
+  /**
+   * Moves its wall clock to this many hours from ours.
+   * @returns by how many it differs then, as the server states it. Absent where it cannot be moved.
+   */
+  moveClock?(hours: number): Promise<number>;
 }
 
 export type StartCoordinationServer = () => Promise<CoordinationServer>;
