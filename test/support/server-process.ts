@@ -14,6 +14,12 @@ export interface ServerCommand {
   readonly ready: (child: ChildProcess) => Promise<void>;
 }
 
+// A test that dies must not leave a server behind.
+const killAtExit = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of killAtExit) child.kill("SIGKILL");
+});
+
 /** The process of a server of a test's own, which is stopped and started where it was. */
 export class ServerProcess implements AsyncDisposable {
   /** Of its own, until it is closed. */
@@ -21,8 +27,6 @@ export class ServerProcess implements AsyncDisposable {
   readonly #name: string;
   readonly #command: (directory: string) => ServerCommand;
   #child: ChildProcess | undefined;
-  // A test that dies must not leave a server behind.
-  readonly #killAtExit = () => this.#child?.kill("SIGKILL");
 
   /**
    * @param name that of the program, such as `etcd`.
@@ -36,7 +40,6 @@ export class ServerProcess implements AsyncDisposable {
     this.#name = name;
     this.#command = command;
     this.directory = mkdtempSync(join(folder, `micro-${name}-`));
-    process.once("exit", this.#killAtExit);
   }
 
   get running(): boolean {
@@ -54,6 +57,8 @@ export class ServerProcess implements AsyncDisposable {
       env: { ...process.env, ...environment },
     });
     this.#child = started;
+    killAtExit.add(started);
+    started.once("exit", () => killAtExit.delete(started));
     let log = "";
     for (const stream of [started.stdout, started.stderr]) {
       stream.on("data", (text: Buffer) => {
@@ -84,7 +89,6 @@ export class ServerProcess implements AsyncDisposable {
   /** Ends it and removes its directory. */
   async close(): Promise<void> {
     await this.stop();
-    process.off("exit", this.#killAtExit);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
