@@ -11,7 +11,7 @@ import { faults } from "./faults.ts";
 import { fuzz } from "./fuzz.ts";
 import { interop } from "./interop.ts";
 import { suites } from "./suites.ts";
-import { count, parseRequest } from "./test.ts";
+import { batchesOf, count, parseRequest } from "./test.ts";
 
 const commands: Readonly<Record<string, Command>> = { bench, faults, fuzz, interop };
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -193,6 +193,12 @@ describe("npm test", () => {
     }
     expect(stepsOf("--long")).toContain("attacks");
     expect(stepsOf("--long")).toContain("interop-planted");
+  });
+
+  test("runs the tests of drivers together, and everything else by itself", () => {
+    const { steps } = parseRequest(["unit", "nats", "redis", "etcd-faults", "hostile"]);
+    const names = batchesOf(steps).map((batch) => batch.map(({ suite }) => suite.name));
+    expect(names).toEqual([["unit"], ["hostile"], ["nats", "redis"], ["etcd-faults"]]);
   });
 
   test("names tests that passed only at the second attempt, and counts those that failed twice", () => {

@@ -13,6 +13,11 @@ export interface Suite {
   readonly builds?: readonly string[];
   /** The lowest level that includes it. */
   readonly from: Level;
+  /**
+   * Whether it runs together with the suites before and after it of which this is true too, so that
+   * the processor has work while the slowest file of one waits for its server.
+   */
+  readonly together?: boolean;
   /** Whether `--ci` runs it on one supported version of Node, in turns, and `--long` on all. */
   readonly onEveryNode?: boolean;
 }
@@ -21,6 +26,14 @@ const script = (name: string, ...words: readonly string[]): Suite => ({
   name,
   runs: { script: words },
   from: "ci",
+});
+
+/** The tests of a driver against its servers. */
+const onServers = (name: string, project: string): Suite => ({
+  name,
+  runs: { project },
+  from: "ci",
+  together: true,
 });
 
 /** Shows that a checker can fail, which changes with the checker only. */
@@ -56,17 +69,17 @@ export const suites: readonly Suite[] = [
   },
   { name: "e2e", runs: { project: "e2e" }, from: "ci", onEveryNode: true },
   { name: "hostile", runs: { project: "hostile" }, from: "ci", onEveryNode: true },
-  { name: "nats", runs: { project: "nats*" }, from: "ci" },
-  { name: "etcd", runs: { project: "etcd*" }, from: "ci" },
-  { name: "consul", runs: { project: "consul*" }, from: "ci" },
-  { name: "dns", runs: { project: "dns" }, from: "ci" },
-  { name: "zookeeper", runs: { project: "zookeeper*" }, from: "ci" },
-  { name: "rabbitmq", runs: { project: "rabbitmq" }, from: "ci" },
-  { name: "nsq", runs: { project: "nsq" }, from: "ci" },
-  { name: "redis", runs: { project: "redis" }, from: "ci" },
-  { name: "kafka", runs: { project: "kafka" }, from: "ci" },
-  { name: "pubsub", runs: { project: "pubsub" }, from: "ci" },
-  { name: "postgres", runs: { project: "postgres*" }, from: "ci" },
+  onServers("nats", "nats*"),
+  onServers("etcd", "etcd*"),
+  onServers("consul", "consul*"),
+  onServers("dns", "dns"),
+  onServers("zookeeper", "zookeeper*"),
+  onServers("rabbitmq", "rabbitmq"),
+  onServers("nsq", "nsq"),
+  onServers("redis", "redis"),
+  onServers("kafka", "kafka"),
+  onServers("pubsub", "pubsub"),
+  onServers("postgres", "postgres*"),
   script("etcd-faults", "faults", "etcd"),
   script("consul-faults", "faults", "consul"),
   script("auth-faults", "faults", "auth"),

@@ -109,13 +109,11 @@ async function runSteps({ steps, filters, level }: Request): Promise<Result> {
   try {
     const checks = steps.flatMap(({ suite }) => (isCheck(suite) ? suite.name : []));
     if (checks.length > 0) results.push(await runAllChecks(checks));
-    for (const step of steps) {
-      const { suite, node } = step;
-      if (isCheck(suite)) continue;
-      const title = node === undefined ? suite.name : `${suite.name} on Node ${node}`;
+    for (const batch of batchesOf(steps.filter(({ suite }) => !isCheck(suite)))) {
+      const title = batch.map(titleOf).join(", ");
       console.log(`\n=== ${title} ===`);
       const began = performance.now();
-      const result = await runStep(step, filters, level, join(scratch, "report.json"));
+      const result = await runBatch(batch, filters, level, join(scratch, "report.json"));
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       console.log(`=== ${title}: ${inWords(result)} in ${seconds} s ===`);
       const titled = (names: readonly string[]) => names.map((name) => `${title}: ${name}`);
@@ -134,6 +132,22 @@ async function runSteps({ steps, filters, level }: Request): Promise<Result> {
     failures: results.flatMap(({ failures }) => failures),
     unsteady: results.flatMap(({ unsteady }) => unsteady),
   };
+}
+
+/** Groups of steps that run at once, in order. */
+export function batchesOf(steps: readonly Step[]): readonly (readonly [Step, ...Step[]])[] {
+  const batches: [Step, ...Step[]][] = [];
+  for (const step of steps) {
+    const last = batches.at(-1);
+    if (step.suite.together && last?.[0].suite.together && last[0].node === step.node)
+      last.push(step);
+    else batches.push([step]);
+  }
+  return batches;
+}
+
+function titleOf({ suite, node }: Step): string {
+  return node === undefined ? suite.name : `${suite.name} on Node ${node}`;
 }
 
 function isCheck({ runs }: Suite): boolean {
@@ -164,12 +178,13 @@ const failure = (name: string): Result => ({
   failures: [name],
 });
 
-async function runStep(
-  { suite, node = "own" }: Step,
+async function runBatch(
+  batch: readonly [Step, ...Step[]],
   filters: readonly string[],
   level: Level,
   report: string,
 ): Promise<Result> {
+  const [{ suite, node = "own" }] = batch;
   // Tests and scripts choose their variants by this.
   const env = { ...process.env, ...plain(), MICRO_TEST_LEVEL: level };
   if (suite.builds !== undefined && !(await succeeds("tsc", ["-b", ...suite.builds], env)))
@@ -191,7 +206,10 @@ async function runStep(
   }
   // Programs that tests start by name, such as npm, run on the same Node.
   const PATH = `${dirname(version.program)}${delimiter}${process.env.PATH}`;
-  const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
+  const projects = batch.flatMap(({ suite: { runs } }) =>
+    "project" in runs ? ["--project", runs.project] : [],
+  );
+  const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...projects];
   const reporting = [
     "--reporter=default",
     "--reporter=json",
@@ -202,7 +220,7 @@ async function runStep(
   rmSync(report, { force: true });
   const ok = await succeeds(
     version.program,
-    [...vitest, "--project", suite.runs.project, ...reporting, ...retrying, ...filters],
+    [...vitest, ...reporting, ...retrying, ...filters],
     node === "own" ? env : { ...env, PATH },
   );
   return count(report, ok);
