@@ -70,6 +70,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    pubsub: {
+      summary: "break a broker on Google's fake of Pub/Sub, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["pubsub"],
+      options,
+      operands,
+    },
     redis: {
       summary: "break a real Redis while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

@@ -89,6 +89,7 @@ export const suites: readonly Suite[] = [
   script("rolling-restart", "faults", "http", "--long", "R1"),
   script("nsq-faults", "faults", "nsq"),
   script("redis-faults", "faults", "redis"),
+  script("pubsub-faults", "faults", "pubsub"),
   script("rabbitmq-faults", "faults", "rabbitmq"),
   script("postgres-faults", "faults", "postgres"),
   script("dns-faults", "faults", "dns"),

@@ -16,6 +16,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   nats: () => import("./nats/suite.ts"),
   nsq: () => import("./nsq/suite.ts"),
   postgres: () => import("./postgres/suite.ts"),
+  pubsub: () => import("./pubsub/suite.ts"),
   rabbitmq: () => import("./rabbitmq/suite.ts"),
   redis: () => import("./redis/suite.ts"),
   zookeeper: () => import("./zookeeper/suite.ts"),

@@ -42,6 +42,7 @@ test.each([
     /"http:\/\/a:1" is not an address of an emulator; use host:port/,
   ],
   ["pubsub://acme-prod?ca=/nowhere.pem", /cannot read the file of ca: ENOENT/],
+  ["pubsub://acme-prod?ackWait=2s", /ackWaitMs must be at least 10000 on Pub\/Sub/],
   ["pubsub://ada:secret@acme-prod", /Pub\/Sub has no users; use credentials=/],
 ])("refuses the URL %s", (MICRO_BROKER, message) => {
   const environment = { MICRO_BROKER };

@@ -35,7 +35,7 @@ describe.skipIf(skipWithoutPubSub)("a broker whose Pub/Sub fails", () => {
     await using proxy = await FaultProxy.start(server.port);
     const emulator = `127.0.0.1:${proxy.port}`;
     await using broker = brokerOf({
-      ...{ project: projectOf(), emulator, timeoutMs: 20_000, ackWaitMs: 10_000 },
+      ...{ project: projectOf(), emulator, timeoutMs: 20_000, ackWaitMs: 2_000 },
     });
     const handled = new Map<string, number>();
     const take = ({ id }: IncomingEvent) => void handled.set(id, (handled.get(id) ?? 0) + 1);
@@ -51,7 +51,7 @@ describe.skipIf(skipWithoutPubSub)("a broker whose Pub/Sub fails", () => {
       await publishUntilTaken(() => broker.publish("topic", { ...textEvent, id }));
     }
     // Events on a stream that was cut come back after ackWaitMs.
-    await expect.poll(() => handled.size, { timeout: 40_000 }).toBe(ids.length);
+    await expect.poll(() => handled.size, { timeout: 30_000 }).toBe(ids.length);
     expect(proxy.cuts).toBeGreaterThan(0);
     expect(states).toContain("lost");
     expect(broker.state).toBe("healthy");
@@ -86,17 +86,17 @@ describe.skipIf(skipWithoutPubSub)("a broker whose Pub/Sub fails", () => {
 
   test("keeps an event for its member while a handler takes longer than ackWaitMs", async () => {
     await using broker = brokerOf({
-      ...{ project: projectOf(), emulator: server.address, ackWaitMs: 10_000 },
+      ...{ project: projectOf(), emulator: server.address, ackWaitMs: 1_000 },
     });
     let [begun, ended] = [0, 0];
     const handler = async () => {
       begun++;
-      await new Promise((resolve) => setTimeout(resolve, 15_000));
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
       ended++;
     };
     await broker.subscribe("topic", handler, { queue: "q" });
     await broker.publish("topic", textEvent);
-    await expect.poll(() => ended, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => ended, { timeout: 20_000 }).toBe(1);
     expect(begun).toBe(1);
   });
 

@@ -32,17 +32,20 @@ export interface PubSubServer extends AsyncDisposable {
   /** Ends it, and all that it has. */
   stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** The ids of all events that were published on topics of this name, without the driver. */
+  publishedIds(topic: string): Promise<readonly string[]>;
   /** Starts it again where it was, without topics and subscriptions. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startPubSub(): Promise<PubSubServer> {
-  const [port = 0] = await freePorts(1);
+  const [port = 0, reportPort] = await freePorts(2);
   const address = `127.0.0.1:${port}`;
+  const report = `127.0.0.1:${reportPort}`;
   const server = new ServerProcess("pubsub", () => ({
     path: program,
-    flags: [address],
+    flags: [address, report],
     ready: listens,
   }));
   try {
@@ -59,6 +62,11 @@ export async function startPubSub(): Promise<PubSubServer> {
     },
     start: () => server.start(),
     stop: (signal) => server.stop(signal),
+    async publishedIds(topic) {
+      const response = await fetch(`http://${report}`);
+      const all = (await response.json()) as readonly { topic: string; id: string }[];
+      return all.filter((each) => each.topic.endsWith(`.${topic}`)).map(({ id }) => id);
+    },
     signal: (name) => server.signal(name),
     close: () => server.close(),
     [Symbol.asyncDispose]: () => server.close(),

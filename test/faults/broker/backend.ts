@@ -1,5 +1,6 @@
 import { jetstreamBroker } from "@micro-es/nats";
 import { nsqBroker } from "@micro-es/nsq";
+import { pubsubBroker } from "@micro-es/pubsub";
 import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker } from "@micro-es/redis";
 import { type Broker, silentLogger } from "@micro-es/runtime";
@@ -50,6 +51,11 @@ export function brokerAt(url: string, { fleet, ...options }: BrokerAtOptions = {
     const { timeoutMs = 5_000, ackWaitMs = 5_000 } = options;
     const wait = ackWaitMs < 1_000 ? 1_000 : 5_000;
     return nsqBroker({ servers: url.slice("nsq://".length), timeoutMs, ackWaitMs: wait, logger });
+  }
+  if (url.startsWith("pubsub://")) {
+    const emulator = url.slice("pubsub://".length);
+    const prefix = fleet === undefined ? {} : { prefix: fleet };
+    return pubsubBroker({ emulator, project: "faults", ...prefix, ...options, logger });
   }
   const names = fleet === undefined ? {} : { stream: fleet, prefix: fleet };
   return jetstreamBroker({ servers: url, ...names, ...options, logger });

@@ -114,9 +114,14 @@ export async function serverKilled(
 
 /**
  * The links of publisher and consumer are cut at random; nothing is lost, and nothing stored twice.
+ * @param shortForm events and cuts of the short form.
  */
-export async function linkCut(startServer: StartBrokerServer, length: Length): Promise<Figure> {
-  const [count, cuts] = length === "long" ? [100_000, 200] : [10_000, 20];
+export async function linkCut(
+  startServer: StartBrokerServer,
+  length: Length,
+  shortForm: readonly [count: number, cuts: number] = [10_000, 20],
+): Promise<Figure> {
+  const [count, cuts] = length === "long" ? [100_000, 200] : shortForm;
   await using server = await startServer();
   const proxies = [await FaultProxy.start(server.port), await FaultProxy.start(server.port)];
   const [there, here] = proxies.map((proxy) =>

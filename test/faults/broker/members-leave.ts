@@ -9,13 +9,15 @@ import { Publisher } from "./publisher.ts";
 /**
  * A member joins its group and leaves it repeatedly while events arrive.
  * @param others further brokers on the server.
+ * @param shortTimes how often it leaves in the short form.
  */
 export async function membersLeave(
   startServer: StartBrokerServer,
   length: Length,
   others: readonly ((url: string) => Broker)[] = [],
+  shortTimes: number = 100,
 ): Promise<Figure> {
-  const times = length === "long" ? 1_000 : 100;
+  const times = length === "long" ? 1_000 : shortTimes;
   await using server = await startServer();
   const figures: Awaited<ReturnType<typeof comeAndGo>>[] = [];
   for (const make of [(url: string) => brokerAt(url, { ackWaitMs: 3_000 }), ...others]) {

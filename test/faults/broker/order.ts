@@ -3,12 +3,16 @@ import type { Figure, Length } from "../figure.ts";
 import { until } from "../until.ts";
 import { brokerAt, type StartBrokerServer } from "./backend.ts";
 
-/** Three members of a group handle events of many keys, and one handling in twenty fails. */
+/**
+ * Three members of a group handle events of many keys, and one handling in twenty fails.
+ * @param shortForm keys, and events of each, in the short form.
+ */
 export async function keysKeepOrder(
   startServer: StartBrokerServer,
   length: Length,
+  shortForm: readonly [keys: number, each: number] = [100, 40],
 ): Promise<Figure> {
-  const [keys, each] = length === "long" ? [100, 1_000] : [100, 40];
+  const [keys, each] = length === "long" ? [100, 1_000] : shortForm;
   await using server = await startServer();
   const found: string[] = [];
   let holds = true;

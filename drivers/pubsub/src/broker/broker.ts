@@ -23,7 +23,7 @@ import {
 } from "@micro-es/runtime/driver";
 import { pubSubFailure } from "../link/failure.ts";
 import { PubSubLink } from "../link/link.ts";
-import { pubSubPartKinds } from "../link/options.ts";
+import { invalid, pubSubPartKinds } from "../link/options.ts";
 import type { PubSubPartOptions } from "../link/part.ts";
 import { PubSubDeadLetters } from "./dead-letters.ts";
 import { Names, prefixKind } from "./names.ts";
@@ -46,13 +46,15 @@ export type PubSubBrokerOptions = PubSubPartOptions &
     readonly ordering?: "none" | "key";
     /**
      * The events of a subscriber that is silent for this long are redelivered to others, in
-     * milliseconds; 10,000 to 600,000. Default 30,000.
+     * milliseconds; 10,000 to 600,000, and on an emulator that allows it 1,000. Default 30,000.
      */
     readonly ackWaitMs?: number;
   };
 
 /** The service takes 10 MB with attributes. */
 const mostEventBytes = 9 * 1024 * 1024;
+const leastWaitMs = 10_000;
+const leastEmulatorWaitMs = 1_000;
 
 /**
  * A broker on Google Cloud Pub/Sub: at least once. Publishing resolves when the service has stored
@@ -78,7 +80,7 @@ export function pubsubBroker(options: PubSubBrokerOptions = {}): Broker {
     maxEventBytes: byteCountUpTo(mostEventBytes),
     prefix: prefixKind,
     ordering: oneOf("none", "key"),
-    ackWaitMs: durationMs(10_000, 600_000),
+    ackWaitMs: durationMs(leastEmulatorWaitMs, 600_000),
   });
   return new PubSubBroker(options);
 }
@@ -100,6 +102,11 @@ class PubSubBroker extends LinkedBroker<PubSubLink> implements Broker {
     const { maxEventBytes = 4 * 1024 * 1024 } = options;
     const isOrdered = ordering === "key";
     this.#ackWaitMs = options.ackWaitMs ?? 30_000;
+    if (this.#ackWaitMs < leastWaitMs && !this.link.isEmulator) {
+      throw invalid(
+        `ackWaitMs must be at least ${leastWaitMs} on Pub/Sub; emulators may take less`,
+      );
+    }
     this.#names = new Names(prefix, () => this.link.project);
     this.#publisher = new EventPublisher({
       link: this.link,

@@ -108,6 +108,10 @@ export class PubSubLink extends Closable {
     return this.#channel?.state === "open";
   }
 
+  get isEmulator(): boolean {
+    return this.#address.isEmulator;
+  }
+
   /** The address of the service, for messages. */
   get address(): string {
     return this.#address.url;
