@@ -186,12 +186,15 @@ export type {
 } from "./sync/sync.ts";
 export {
   checkDial,
-  dialCancelled,
-  dialTooLate,
   withinDialLimits,
 } from "./transport/dial-limits.ts";
 export { resolveLimits } from "./transport/limits.ts";
-export { ClientConnection } from "./transport/native/client-connection.ts";
+export { MessageListener, openMessageChannel } from "./transport/native/message-channel.ts";
+export {
+  type MessageCarrier,
+  MessageSocket,
+  resetMessage,
+} from "./transport/native/message-socket.ts";
 export { NativeListener } from "./transport/native/native-listener.ts";
 export { encoding, limitKinds, listenKinds } from "./transport/option-kinds.ts";
 export type {

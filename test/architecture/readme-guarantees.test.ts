@@ -20,7 +20,7 @@ import {
 import { nsqBroker } from "@micro-es/nsq";
 import { postgresStore, postgresSync } from "@micro-es/postgres";
 import { pubsubBroker } from "@micro-es/pubsub";
-import { rabbitmqBroker } from "@micro-es/rabbitmq";
+import { RabbitMqLink, rabbitmqBroker, rabbitmqTransport } from "@micro-es/rabbitmq";
 import { redisBroker, redisSource, redisStore, redisSync } from "@micro-es/redis";
 import {
   envSource,
@@ -57,6 +57,7 @@ const drivers: Record<string, { readonly guarantees: object; close?(): Promise<v
   "tcpTransport() at unix:": { guarantees: tcp.guaranteesAt?.("unix:/run/greeter.sock") ?? {} },
   "httpTransport()": httpTransport(),
   "natsTransport()": natsTransport({ link }),
+  "rabbitmqTransport()": rabbitmqTransport({ link: new RabbitMqLink() }),
   "goMicroTransport()": goMicroTransport(),
   "goMicroNatsTransport()": goMicroNatsTransport({ link }),
   "memoryRegistry()": registry,

@@ -202,3 +202,48 @@ export function cancellation(call: ServerCall): Promise<MicroError> {
     call.signal.addEventListener("abort", () => resolve(call.signal.reason));
   });
 }
+
+/**
+ * Calls without a pause from one process to another while something is done to their connections;
+ * each call is handled once. The callback waits for responses after each fault.
+ */
+export async function callsSurvive(
+  here: Transport,
+  there: Transport,
+  under: Pick<TransportUnderTest, "freeAddress">,
+  faults: (moreResponses: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  let handled = 0;
+  const dispatcher = answering({
+    unary: async (request) => {
+      handled++;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return { text: request.text };
+    },
+  });
+  const listener = await there.listen(under.freeAddress(), dispatcher);
+  const channel = await here.dial(listener.address);
+  let stopped = false;
+  let answered = 0;
+  const call = async (caller: number) => {
+    for (let turn = 0; !stopped; turn++) {
+      const text = `${caller}:${turn}`;
+      const answer = await channel.unary(echo.once, { text }, outgoing({ timeoutMs: 60_000 }));
+      assert.equal(answer.text, text);
+      answered++;
+    }
+  };
+  const callers = Array.from({ length: 8 }, (_, caller) => call(caller));
+  const calling = Promise.all(callers);
+  const moreResponses = async () => {
+    const before = answered;
+    await Promise.race([until(() => answered > before + 20), calling]);
+  };
+  await moreResponses();
+  await faults(moreResponses);
+  stopped = true;
+  await calling;
+  assert.equal(handled, answered);
+  await channel.close();
+  await listener.close();
+}

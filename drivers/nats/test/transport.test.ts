@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { transportContract } from "@micro-es/contract/transport";
-import { answering, outgoing } from "@micro-es/contract/transport-fixture";
+import { answering, callsSurvive, outgoing } from "@micro-es/contract/transport-fixture";
 import { NatsLink, natsTransport } from "@micro-es/nats";
 import { echo } from "@micro-es/test-support/echo";
 import { freePort } from "@micro-es/test-support/free-ports";
@@ -26,47 +26,19 @@ describe.skipIf(skipWithoutNats)("transport over NATS subjects", () => {
   };
   for (const { name, run } of transportContract(under)) test(name, run);
 
-  /**
-   * Calls without a pause from one connection to another while something is done to them; each is
-   * handled once.
-   */
+  /** Calls from one connection to another while something is done to them. */
   async function callDuring(
     servers: readonly string[],
     faults: (moreResponses: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     await using here = new NatsLink({ servers });
     await using there = new NatsLink({ servers });
-    let handled = 0;
-    const dispatcher = answering({
-      unary: async (request) => {
-        handled++;
-        await sleep(5);
-        return { text: request.text };
-      },
-    });
-    const listener = await natsTransport({ link: there }).listen("nats:0", dispatcher);
-    const channel = await natsTransport({ link: here }).dial(listener.address);
-    let stopped = false;
-    const answered: string[] = [];
-    const callers = Array.from({ length: 8 }, async (_, caller) => {
-      for (let turn = 0; !stopped; turn++) {
-        const text = `${caller}:${turn}`;
-        const answer = await channel.unary(echo.once, { text }, outgoing({ timeoutMs: 20_000 }));
-        expect(answer.text).toBe(text);
-        answered.push(text);
-      }
-    });
-    const moreResponses = async () => {
-      const before = answered.length;
-      await expect.poll(() => answered.length).toBeGreaterThan(before + 20);
-    };
-    await moreResponses();
-    await faults(moreResponses);
-    stopped = true;
-    await Promise.all(callers);
-    expect(handled).toBe(answered.length);
-    await channel.close();
-    await listener.close();
+    await callsSurvive(
+      natsTransport({ link: here }),
+      natsTransport({ link: there }),
+      under,
+      faults,
+    );
   }
 
   test("loses no call when the connection to NATS is lost and comes back", async () => {

@@ -10,6 +10,7 @@ import {
 } from "@micro-es/runtime/driver";
 import { rabbitmqBroker } from "./broker/broker.ts";
 import { RabbitMqLink } from "./link/link.ts";
+import { rabbitmqTransport } from "./transport/transport.ts";
 
 /**
  * The RabbitMQ driver for `createService({ drivers: [rabbitmq] })`:
@@ -44,6 +45,7 @@ export const rabbitmq: Driver = {
     });
     return {
       broker: () => rabbitmqBroker({ link, ...omitUndefined({ exchange, ordering, logger }) }),
+      transport: () => rabbitmqTransport({ link }),
       close: () => link.close(),
     };
   },

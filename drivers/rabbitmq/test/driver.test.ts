@@ -1,11 +1,18 @@
-import { rabbitmq } from "@micro-es/rabbitmq";
-import { createService, silentLogger as logger } from "@micro-es/runtime";
-import { describe, expect, test } from "vitest";
-import { skipWithoutRabbitMq, startRabbitMq } from "./server.ts";
+import { RabbitMqLink, rabbitmq, rabbitmqTransport } from "@micro-es/rabbitmq";
+import { createClient, createService, silentLogger as logger } from "@micro-es/runtime";
+import { createEchoServiceClient, echoHandler } from "@micro-es/test-support/echo";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { registerEchoServiceHandler } from "../../../test/gen/micro/test/v1/echo_micro.ts";
+import { type RabbitMqServer, skipWithoutRabbitMq, startRabbitMq } from "./server.ts";
 
 describe.skipIf(skipWithoutRabbitMq)("RabbitMQ, chosen by a URL", () => {
+  let server: RabbitMqServer;
+  beforeAll(async () => {
+    server = await startRabbitMq();
+  });
+  afterAll(() => server?.close());
+
   test("is the broker of a service, in a virtual host", async () => {
-    await using server = await startRabbitMq();
     await server.control("add_vhost", "shop/eu");
     await server.control("set_permissions", "-p", "shop/eu", "guest", ".*", ".*", ".*");
     const url = `amqp://guest:guest@${server.address},${server.address}/shop%2Feu?exchange=eu&timeout=20s`;
@@ -23,6 +30,24 @@ describe.skipIf(skipWithoutRabbitMq)("RabbitMQ, chosen by a URL", () => {
     await expect.poll(() => seen).toEqual(["1"]);
     const queues = await server.control("list_queues", "-p", "shop/eu", "name");
     expect(queues).toContain("eu=q=topic");
+  });
+
+  test("is the transport of a service and its callers, over one link each", async () => {
+    const url = `amqp://${server.address}`;
+    const environment = { MICRO_TRANSPORT: url, MICRO_BROKER: url, MICRO_REGISTRY: "memory:" };
+    const service = createService({ drivers: [rabbitmq], logger, name: "echo", environment });
+    registerEchoServiceHandler(service.server, { ...echoHandler("red"), onEchoed() {} });
+    await service.start();
+    const [address = ""] = service.server.addresses;
+    expect(address).toMatch(/^rabbitmq:[0-9a-f-]{36}$/);
+    await using link = new RabbitMqLink({ servers: server.address });
+    await using client = createClient({ transports: [rabbitmqTransport({ link })] });
+    const caller = createEchoServiceClient(client);
+    expect(await caller.echo({ text: "hi" }, { address })).toMatchObject({ text: "hi" });
+    await service.stop();
+    await client.close();
+    await link.close();
+    expect(await server.control("list_queues", "name")).not.toContain("micro.calls");
   });
 });
 

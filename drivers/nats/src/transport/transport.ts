@@ -1,22 +1,20 @@
 import type { Socket } from "node:net";
-import { asMicroError, MicroError, remainingMs, type Transport } from "@micro-es/runtime";
+import { MicroError, type Transport } from "@micro-es/runtime";
 import {
   type Channel,
-  ClientConnection,
-  Closable,
   checkDial,
   checkOptions,
   type DialOptions,
   type Dispatcher,
-  dialCancelled,
-  dialTooLate,
   type Listener,
   type ListenOptions,
   limitKinds,
-  listenForAbort,
   listenKinds,
+  MessageListener,
   NativeListener,
+  openMessageChannel,
   required,
+  resetMessage,
   resolveLimits,
   type TransportLimits,
   text,
@@ -26,7 +24,7 @@ import { createInbox, headers, nuid, type Subscription } from "nats";
 import { natsFailure } from "../link/failure.ts";
 import type { NatsLink } from "../link/link.ts";
 import { natsLink } from "../link/option-kinds.ts";
-import { resetMessage, SubjectSocket } from "./subject-socket.ts";
+import { acceptHeader, subjectSocket } from "./subject-socket.ts";
 
 /** Options of {@link natsTransport}. */
 export interface NatsTransportOptions extends Partial<TransportLimits> {
@@ -40,7 +38,6 @@ export interface NatsTransportOptions extends Partial<TransportLimits> {
 }
 
 const subjectPattern = /^[A-Za-z0-9_$-]+(?:\.[A-Za-z0-9_$-]+)*$/;
-const acceptHeader = "Micro-Accept";
 /** The name of the queue group that members share in NATS. */
 const groupQueue = "micro";
 
@@ -82,7 +79,7 @@ export function natsTransport(options: NatsTransportOptions): Transport {
     accepts: (address) => address.startsWith("nats:") && subjectPattern.test(address.slice(5)),
     dial: (address, dialOptions) => dial(link, address, limits, dialOptions ?? {}),
     listen: (address, dispatcher, listenOptions) =>
-      SubjectListener.open(link, group, address, dispatcher, limits, listenOptions ?? {}),
+      listen(link, group, address, dispatcher, limits, listenOptions ?? {}),
   };
 }
 
@@ -104,128 +101,58 @@ async function dial(
   options: DialOptions,
 ): Promise<Channel> {
   const subject = subjectOf(address);
-  const { signal, deadline = Number.POSITIVE_INFINITY } = options;
   checkDial(address, options);
   const live = link.live(`dial ${address}`);
   const connection = await withinDialLimits(live, address, options, () => {});
   checkDial(address, options);
-  const patienceMs = remainingMs(deadline);
   const inbox = createInbox();
-  const socket = new SubjectSocket(link, connection, inbox, (message) => {
-    const peer = message.headers?.get(acceptHeader) ?? "";
-    if (peer === "") return false;
-    socket.connected(peer);
-    return true;
-  });
-  const channel = new ClientConnection(socket as unknown as Socket, address, limits);
-  channel.greet();
-  connection.publish(subject, new Uint8Array(), { reply: inbox });
-  let givenUp: MicroError | undefined;
-  const giveUp = (reason: MicroError) => {
-    givenUp = reason;
-    channel.end(reason);
-    socket.destroy();
-  };
-  const stopListening = listenForAbort(signal, (reason) => giveUp(dialCancelled(address, reason)));
-  const timer =
-    patienceMs < limits.handshakeTimeoutMs
-      ? setTimeout(() => giveUp(dialTooLate(address)), Math.ceil(patienceMs))
-      : undefined;
-  try {
-    await channel.ready;
-    if (givenUp !== undefined) throw givenUp;
-    return channel;
-  } catch (reason) {
-    if (givenUp !== undefined) throw givenUp;
-    const { message } = asMicroError(reason);
-    throw new MicroError("unavailable", `cannot dial ${address}: ${message}`, {
-      outcome: "not-executed",
-      cause: reason,
-    });
-  } finally {
-    clearTimeout(timer);
-    stopListening();
-  }
+  const socket = subjectSocket(link, connection, inbox);
+  const ask = () => connection.publish(subject, new Uint8Array(), { reply: inbox });
+  return openMessageChannel(socket, address, limits, options, ask);
 }
 
-class SubjectListener extends Closable<[graceMs?: number]> implements Listener {
-  readonly address: string;
-  readonly #native: NativeListener;
-  readonly #subscriptions: Subscription[] = [];
-  #stopped: Promise<void> | undefined;
-
-  private constructor(address: string, native: NativeListener) {
-    super();
-    this.address = address;
-    this.#native = native;
-    native.address = address;
-  }
-
-  static async open(
-    link: NatsLink,
-    group: string | undefined,
-    address: string,
-    dispatcher: Dispatcher,
-    limits: TransportLimits,
-    options: ListenOptions,
-  ): Promise<Listener> {
-    const asked = subjectOf(address);
-    const subject = asked === "0" ? `micro.call.${nuid.next()}` : asked;
-    const what = `listen at nats:${subject}`;
-    checkOptions(what, options, listenKinds);
-    const connection = await link.live(what);
-    if (asked !== "0") await requireFree(link, subject);
-    const native = new NativeListener(dispatcher, limits, "nats", options);
-    const listener = new SubjectListener(`nats:${subject}`, native);
-    const subscribe = (to: string, queue?: string) =>
-      connection.subscribe(to, {
-        ...(queue === undefined ? {} : { queue }),
-        callback: (error, message) => {
-          const peer = message?.reply ?? "";
-          if (error !== null || peer === "") return;
-          const inbox = createInbox();
-          const socket = new SubjectSocket(link, connection, inbox);
-          const accepted = headers();
-          accepted.set(acceptHeader, inbox);
-          connection.publish(peer, new Uint8Array(), { headers: accepted, reply: inbox });
-          socket.connected(peer);
-          native.accept(socket as unknown as Socket, `nats:${peer}`);
-        },
-      });
-    listener.#subscriptions.push(subscribe(subject));
-    if (group !== undefined) listener.#subscriptions.push(subscribe(group, groupQueue));
-    try {
-      await connection.flush();
-    } catch (error) {
-      throw natsFailure(error, what);
-    }
-    return listener;
-  }
-
-  get connections(): number {
-    return this.#native.connections;
-  }
-
-  get openCalls(): number {
-    return this.#native.openCalls;
-  }
-
-  drain(): Promise<void> {
-    this.#stop();
-    return this.#native.drain();
-  }
-
-  #stop(): Promise<void> {
-    this.#stopped ??= Promise.resolve().then(() => {
-      for (const subscription of this.#subscriptions) subscription.unsubscribe();
+async function listen(
+  link: NatsLink,
+  group: string | undefined,
+  address: string,
+  dispatcher: Dispatcher,
+  limits: TransportLimits,
+  options: ListenOptions,
+): Promise<Listener> {
+  const asked = subjectOf(address);
+  const subject = asked === "0" ? `micro.call.${nuid.next()}` : asked;
+  const what = `listen at nats:${subject}`;
+  checkOptions(what, options, listenKinds);
+  const connection = await link.live(what);
+  if (asked !== "0") await requireFree(link, subject);
+  const native = new NativeListener(dispatcher, limits, "nats", options);
+  const subscriptions: Subscription[] = [];
+  const stop = async () => {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+  const listener = new MessageListener(`nats:${subject}`, native, stop);
+  const subscribe = (to: string, queue?: string) =>
+    connection.subscribe(to, {
+      ...(queue === undefined ? {} : { queue }),
+      callback: (error, message) => {
+        const peer = message?.reply ?? "";
+        if (error !== null || peer === "") return;
+        const inbox = createInbox();
+        const socket = subjectSocket(link, connection, inbox, peer);
+        const accepted = headers();
+        accepted.set(acceptHeader, inbox);
+        connection.publish(peer, new Uint8Array(), { headers: accepted, reply: inbox });
+        native.accept(socket as unknown as Socket, `nats:${peer}`);
+      },
     });
-    return this.#stopped;
+  subscriptions.push(subscribe(subject));
+  if (group !== undefined) subscriptions.push(subscribe(group, groupQueue));
+  try {
+    await connection.flush();
+  } catch (error) {
+    throw natsFailure(error, what);
   }
-
-  protected override async closeOnce(graceMs = 0): Promise<void> {
-    await this.#stop();
-    await this.#native.close(graceMs);
-  }
+  return listener;
 }
 
 /** @throws MicroError `already_exists` when a subject already has a listener. */

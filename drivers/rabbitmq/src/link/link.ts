@@ -35,6 +35,7 @@ export class RabbitMqLink extends Closable {
   readonly consuming: RabbitMqConnection;
   readonly #options: RabbitMqOptions;
   readonly #servers: readonly BackendAddress[];
+  readonly #enders = new Set<() => Promise<void>>();
   /** What works only partly, by whose it is. */
   readonly #troubles = new Map<object, MicroError>();
   /** The index of the server to try next. */
@@ -64,6 +65,10 @@ export class RabbitMqLink extends Closable {
     return this.isClosing;
   }
 
+  get encrypted(): boolean {
+    return this.#options.tls !== undefined;
+  }
+
   get connected(): boolean {
     return [this.publishing, this.consuming].some(({ model }) => model !== undefined);
   }
@@ -79,6 +84,11 @@ export class RabbitMqLink extends Closable {
    */
   async open(signal?: AbortSignal): Promise<void> {
     await this.publishing.open(signal);
+  }
+
+  /** Calls this function when the link closes, before its connections do. It must not reject. */
+  atClose(end: () => Promise<void>): void {
+    this.#enders.add(end);
   }
 
   onReconnect(listener: () => void): () => void {
@@ -142,6 +152,7 @@ export class RabbitMqLink extends Closable {
   }
 
   protected override async closeOnce(): Promise<void> {
+    await Promise.all([...this.#enders].map((end) => end()));
     await Promise.all([this.publishing.close(), this.consuming.close()]);
   }
 

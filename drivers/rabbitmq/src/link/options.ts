@@ -48,7 +48,7 @@ export const defaultTimeoutMs = 10_000;
 export const defaultStartTimeoutMs = 30_000;
 
 /** Connections that several parts share. */
-const rabbitMqLink: OptionKind = part(
+export const rabbitMqLink: OptionKind = part(
   "a RabbitMqLink",
   "new RabbitMqLink({ servers })",
   "open",
