@@ -67,7 +67,12 @@ export {
   defaultMaxPendingBytes,
 } from "./broker/delivery-queue.ts";
 export { type DeliverySettings, deliverySettings } from "./broker/delivery-settings.ts";
-export { decodeEnvelope, encodeEnvelope } from "./broker/envelope.ts";
+export {
+  decodeEnvelope,
+  decodeGoMicroEvent,
+  encodeEnvelope,
+  encodeGoMicroHeader,
+} from "./broker/envelope.ts";
 export {
   abortedPublication,
   checkDescription,

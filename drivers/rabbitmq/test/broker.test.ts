@@ -1,5 +1,5 @@
 import { brokerContract, type CreateBrokers } from "@micro-es/contract/broker";
-import { rabbitmqBroker } from "@micro-es/rabbitmq";
+import { type RabbitMqBrokerOptions, rabbitmqBroker } from "@micro-es/rabbitmq";
 import { silentLogger } from "@micro-es/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RabbitMqServer, skipWithoutRabbitMq, startRabbitMq } from "./server.ts";
@@ -16,16 +16,16 @@ describe.skipIf(skipWithoutRabbitMq)("a broker on RabbitMQ", () => {
   afterAll(() => server?.close());
 
   const brokersOf =
-    (ordering: "none" | "key"): CreateBrokers =>
+    (how: Pick<RabbitMqBrokerOptions, "ordering" | "format" | "durableQueues">): CreateBrokers =>
     async (count) => {
-      const options = { servers: server.address, exchange: `e${fleets++}`, ordering, logger };
+      const options = { servers: server.address, exchange: `e${fleets++}`, ...how, logger };
       const join = (more: object = {}) => rabbitmqBroker({ ...options, ...more });
       return { brokers: Array.from({ length: count }, () => join()), join };
     };
 
   // RabbitMQ counts deliveries, also of events that a member gets while it leaves and never sees.
   const countsAttempts = /counts attempts while members/;
-  for (const { name, run } of brokerContract(brokersOf("none"))) {
+  for (const { name, run } of brokerContract(brokersOf({}))) {
     if (!countsAttempts.test(name)) test(name, run);
   }
 
@@ -33,9 +33,39 @@ describe.skipIf(skipWithoutRabbitMq)("a broker on RabbitMQ", () => {
   describe("in the order of keys", () => {
     const differs =
       /order of a key|member of each queue group|leaves its group|carries an event whole|of one key/;
-    for (const { name, run } of brokerContract(brokersOf("key"))) {
+    for (const { name, run } of brokerContract(brokersOf({ ordering: "key" }))) {
       if (differs.test(name)) test(name, run);
     }
+  });
+
+  /** What depends on messages and queues, as far as each queue has one topic. */
+  describe("in go-micro's format", () => {
+    const differs =
+      /every subscriber|member of each queue group|carries|redelivers failed|maxDeliveries|leaves its group|keeps or|^keeps dead|failed for good|members of a group stop|only member/;
+    for (const { name, run } of brokerContract(brokersOf({ format: "go-micro" }))) {
+      if (differs.test(name)) test(name, run);
+    }
+  });
+
+  test("a queue has one topic in go-micro's format, and with durableQueues it stays", async () => {
+    const options = {
+      servers: server.address,
+      exchange: "go",
+      format: "go-micro",
+      logger,
+    } as const;
+    await using broker = rabbitmqBroker({ ...options, durableQueues: true });
+    expect(broker.guarantees.durability).toBe("process-crash");
+    expect(rabbitmqBroker(options).guarantees.durability).toBe("none");
+    const group = { queue: "stays" };
+    await (await broker.subscribe("topic", () => {}, group)).close();
+    await expect(broker.subscribe("other", () => {}, group)).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    await broker.publish("topic", { ...textEvent, id: "kept" });
+    const seen: string[] = [];
+    await broker.subscribe("topic", ({ id }) => void seen.push(id), group);
+    await expect.poll(() => seen).toEqual(["kept"]);
   });
 
   test("loses nothing while members of a group stop while handling", async () => {

@@ -54,6 +54,8 @@ describe.skipIf(skipWithoutRabbitMq)("RabbitMQ, chosen by a URL", () => {
 test.each([
   ["amqp://host?timout=5s", /no parameter timout; did you mean timeout/],
   ["amqp://host?ordering=all", /ordering="all" is not allowed/],
+  ["amqp://host?format=go-micro&ordering=key", /not possible in go-micro's format/],
+  ["amqp://host?durableQueues=true", /durableQueues is for the format go-micro/],
   ["amqp://host?exchange=a=b", /exchange must be a name of 1 to 127/],
   ["rabbitmq://host?ca=/ca.pem", /are for TLS; use amqps/],
   ["amqps://host?ca=/nowhere.pem", /cannot read the file of ca: ENOENT/],

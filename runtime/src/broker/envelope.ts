@@ -27,9 +27,9 @@ export function maxEnvelopeBytes(maxEventBytes: number): number {
   return Math.ceil(maxEventBytes / 3) * 4 + 6 * maxMetadataBytes + 16 * 1024;
 }
 
-/** Encodes the event as an envelope. */
-export function encodeEnvelope(record: EventRecord): Buffer {
-  const { id, topic, body, contentType, typeName, key, metadata } = record;
+/** The header of a go-micro event: all of an event but its body. */
+export function encodeGoMicroHeader(record: EventRecord): Readonly<Record<string, string>> {
+  const { id, topic, contentType, typeName, key, metadata } = record;
   const header = new Map<string, string>();
   for (const name of new Set(Array.from(metadata, ([each]) => each))) {
     const values = metadata.getAll(name);
@@ -45,8 +45,14 @@ export function encodeEnvelope(record: EventRecord): Buffer {
   header.set("Micro-ID", id);
   if (typeName !== "") header.set("Micro-Type", typeName);
   if (key !== undefined) header.set("Micro-Key", key);
+  return Object.fromEntries(header);
+}
+
+/** Encodes the event as an envelope. */
+export function encodeEnvelope(record: EventRecord): Buffer {
+  const { body } = record;
   const base64 = Buffer.from(body.buffer, body.byteOffset, body.length).toString("base64");
-  const envelope: Envelope = { Header: Object.fromEntries(header), Body: base64 };
+  const envelope: Envelope = { Header: encodeGoMicroHeader(record), Body: base64 };
   return Buffer.from(JSON.stringify(envelope));
 }
 
@@ -70,6 +76,21 @@ export function decodeEnvelope(
   defaultId?: string,
 ): DecodedEnvelope {
   const { header, body } = parse(bytes);
+  const bodyOf = (topic: string) => decodeBody(topic, body, maxEventBytes);
+  return decodeGoMicroEvent(header, bodyOf, defaultTopic, defaultId);
+}
+
+/**
+ * Decodes an event of go-micro whose header and body are separate.
+ * @param bodyOf the body of an event on a topic.
+ * @throws MicroError as {@link decodeEnvelope}, and what `bodyOf` throws.
+ */
+export function decodeGoMicroEvent(
+  header: Readonly<Record<string, unknown>>,
+  bodyOf: (topic: string) => Uint8Array,
+  defaultTopic?: string,
+  defaultId?: string,
+): DecodedEnvelope {
   const known = new Map<string, string>();
   const metadata = new Metadata();
   const skipped: string[] = [];
@@ -93,7 +114,7 @@ export function decodeEnvelope(
   const record: EventRecord = {
     ...described,
     topic,
-    body: decodeBody(topic, body, maxEventBytes),
+    body: bodyOf(topic),
     key: described.key === "" ? undefined : described.key,
     metadata,
   };

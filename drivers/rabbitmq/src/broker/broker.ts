@@ -13,24 +13,24 @@ import {
   defaultMaxPendingBytes,
   deliverySettings,
   type EventRecord,
+  flag,
   LinkedBroker,
   type LinkedBrokerOptions,
   LocalSubscription,
   linkedBrokerKinds,
-  noKey,
   type OptionKind,
   oneOf,
-  partitions,
 } from "@micro-es/runtime/driver";
 import { rabbitMqFailure, unavailable } from "../link/failure.ts";
 import { RabbitMqLink } from "../link/link.ts";
 import { rabbitMqPartKinds } from "../link/options.ts";
 import type { RabbitMqPartOptions } from "../link/part.ts";
 import { StreamDeadLetters } from "./dead-letters.ts";
-import { encodeProperties, type PastHandlings } from "./message.ts";
+import { type EventLayout, layoutOf } from "./layout.ts";
+import type { PastHandlings } from "./message.ts";
 import { ConfirmPublisher } from "./publisher.ts";
 import { QueueConsumer } from "./queue-consumer.ts";
-import { declareExchange, groupQueue, loneQueue, type QueuePlan, routingKey } from "./topology.ts";
+import { declareExchange, type QueuePlan } from "./topology.ts";
 
 /** Options of {@link rabbitmqBroker}. */
 export type RabbitMqBrokerOptions = RabbitMqPartOptions &
@@ -44,12 +44,23 @@ export type RabbitMqBrokerOptions = RabbitMqPartOptions &
     readonly ordering?: "none" | "key";
     /**
      * The exchange that events are published to; created if it does not exist. Names of queues
-     * begin with it, so that fleets of one virtual host are separate. Default `micro.events`.
+     * begin with it, so that fleets of one virtual host are separate. Default `micro.events`, in
+     * go-micro's format `micro`.
      */
     readonly exchange?: string;
+    /**
+     * `go-micro`: exchange, queues and messages are those of go-micro's broker, so that services in
+     * Go publish to those here, and the reverse. Queues end with their last member, and events with
+     * RabbitMQ; a group has one topic. Default `headers`.
+     */
+    readonly format?: "headers" | "go-micro";
+    /**
+     * In go-micro's format, whether queues stay as with its option `DurableQueue`. RabbitMQ 4.3 and
+     * later accept no others. Default false.
+     */
+    readonly durableQueues?: boolean;
   };
 
-const defaultExchange = "micro.events";
 /** A larger body makes RabbitMQ 4 close the channel from 16 MiB on. */
 const defaultMaxEventBytes = 4 * 1024 * 1024;
 /** RabbitMQ's documentation names this as the largest prefetch of a quorum queue. */
@@ -84,30 +95,34 @@ export function rabbitmqBroker(options: RabbitMqBrokerOptions = {}): Broker {
     ...linkedBrokerKinds,
     ordering: oneOf("none", "key"),
     exchange: exchangeKind,
+    format: oneOf("headers", "go-micro"),
+    durableQueues: flag,
   });
   return new RabbitMqBroker(options);
 }
 
 class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
   readonly name = "rabbitmq";
-  readonly keepsEvents = true;
+  readonly keepsEvents: boolean;
   readonly keepsDeadLetters = true;
   readonly guarantees: BrokerGuarantees;
-  readonly #exchange: string;
+  readonly #layout: EventLayout;
   readonly #publisher: ConfirmPublisher;
   readonly deadLetters: StreamDeadLetters;
 
   constructor(options: RabbitMqBrokerOptions) {
     super(options.link, () => new RabbitMqLink(options), options);
-    const { ordering = "none", exchange = defaultExchange } = options;
-    this.#exchange = exchange;
+    const { ordering = "none" } = options;
+    const layout = layoutOf(options);
+    this.keepsEvents = layout.durable;
+    this.#layout = layout;
     this.#publisher = new ConfirmPublisher(this.link, (channel) =>
-      declareExchange(channel, exchange),
+      declareExchange(channel, layout.exchange),
     );
     const maxEventBytes = options.maxEventBytes ?? defaultMaxEventBytes;
     this.deadLetters = new StreamDeadLetters({
       link: this.link,
-      exchange,
+      layout,
       publisher: this.#publisher,
       maxEventBytes,
       check: (what, signal) => this.check(what, signal),
@@ -116,7 +131,7 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
     this.guarantees = {
       delivery: "at-least-once",
       ordering,
-      durability: "process-crash",
+      durability: layout.durable ? "process-crash" : "none",
       queueGroups: true,
       redelivery: true,
       attempts: "backend",
@@ -140,7 +155,7 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
       (plan) =>
         new QueueConsumer({
           link: this.link,
-          exchange: this.#exchange,
+          layout: this.#layout,
           plan,
           topic,
           maxEventBytes: this.guarantees.maxEventBytes,
@@ -174,10 +189,10 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
 
   #outgoing(record: EventRecord) {
     return {
-      exchange: this.#exchange,
-      routingKey: routingKey(record.topic, record.key),
+      exchange: this.#layout.exchange.name,
+      routingKey: this.#layout.routingKey(record.topic, record.key),
       body: record.body,
-      properties: encodeProperties(record),
+      properties: this.#layout.encode(record),
       what: `publish on ${record.topic}`,
     };
   }
@@ -185,9 +200,7 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
   #queuesOf(topic: string, settings: DeliverySettings): readonly QueuePlan[] {
     const { queue, maxInFlight, maxPending } = settings;
     const prefetch = Math.min(maxInFlight, maxPending, maxPrefetch);
-    if (queue === undefined) return [loneQueue(this.#exchange, topic, prefetch)];
-    const parts = this.guarantees.ordering === "key" ? [noKey, ...partitions] : ["*"];
-    return parts.map((part) => groupQueue(this.#exchange, queue, topic, part, prefetch));
+    return this.#layout.queuesOf(topic, queue, prefetch);
   }
 
   /** Puts an event with its handlings at the end of a queue, unless that would take long. */
@@ -200,7 +213,7 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
       exchange: "",
       routingKey: queue,
       body: record.body,
-      properties: encodeProperties(record, past),
+      properties: this.#layout.encode(record, past),
       what: `return an event to ${queue}`,
       mandatory: true,
     };

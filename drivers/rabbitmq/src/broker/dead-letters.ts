@@ -15,15 +15,16 @@ import {
 import type { ConfirmChannel, ConsumeMessage } from "amqplib";
 import { rabbitMqFailure } from "../link/failure.ts";
 import type { RabbitMqLink } from "../link/link.ts";
-import { deadLetterHeaders, decodeMessage, encodeProperties } from "./message.ts";
+import type { EventLayout } from "./layout.ts";
+import { deadLetterHeaders } from "./message.ts";
 import type { ConfirmPublisher, Outgoing } from "./publisher.ts";
 import { readStream, type StreamOffset } from "./stream-reader.ts";
-import { deadLetterKey, deadLetterStream, declareQueue, routingKey } from "./topology.ts";
+import { deadLetterKey, deadLetterStream, declareQueue } from "./topology.ts";
 
 /** The stream that keeps dead letters. */
 export interface StreamDeadLettersOptions extends DeadLetterHost {
   readonly link: RabbitMqLink;
-  readonly exchange: string;
+  readonly layout: EventLayout;
   readonly publisher: ConfirmPublisher;
   readonly maxEventBytes: number;
 }
@@ -45,18 +46,17 @@ export class StreamDeadLetters extends KeptDeadLetters {
   constructor(options: StreamDeadLettersOptions) {
     super(options);
     this.#options = options;
-    this.#stream = deadLetterStream(options.exchange).name;
+    this.#stream = deadLetterStream(options.layout.exchange.name).name;
   }
 
   /** Keeps a dead letter, and delivers it to the subscribers of its topic. */
   keep(record: EventRecord): Promise<void> {
-    const { exchange, publisher } = this.#options;
-    const properties = encodeProperties(record);
+    const { layout, publisher } = this.#options;
+    const properties = layout.encode(record);
     const own = { [topicHeader]: record.topic, [letterHeader]: randomUUID() };
     const outgoing = {
       ...this.#toStream(`publish on ${record.topic}`, own, record.body),
-      exchange,
-      routingKey: routingKey(record.topic, record.key),
+      routingKey: layout.routingKey(record.topic, record.key),
       properties: {
         ...properties,
         headers: { ...properties.headers, ...own },
@@ -162,8 +162,8 @@ export class StreamDeadLetters extends KeptDeadLetters {
   #decode(topic: string, offset: number, message: ConsumeMessage): FoundDeadLetter | undefined {
     if (headerOf(message, topicHeader) !== topic) return undefined;
     const at = new Date(Number(message.properties.timestamp ?? 0) * 1_000);
-    const { maxEventBytes } = this.#options;
-    return this.decoded(String(offset + 1), at, () => decodeMessage(topic, message, maxEventBytes));
+    const { layout, maxEventBytes } = this.#options;
+    return this.decoded(String(offset + 1), at, () => layout.decode(topic, message, maxEventBytes));
   }
 
   /** Visits the messages from a position to the present end. */
@@ -207,7 +207,7 @@ export class StreamDeadLetters extends KeptDeadLetters {
 
   #toStream(what: string, headers: object, body: Uint8Array): Outgoing {
     return {
-      exchange: this.#options.exchange,
+      exchange: this.#options.layout.exchange.name,
       routingKey: deadLetterKey,
       body,
       properties: { headers, deliveryMode: 2 },
@@ -218,8 +218,8 @@ export class StreamDeadLetters extends KeptDeadLetters {
   }
 
   readonly #declare = async (channel: ConfirmChannel): Promise<void> => {
-    const { exchange } = this.#options;
-    const plan = { ...deadLetterStream(exchange), binding: deadLetterKey };
+    const { exchange } = this.#options.layout;
+    const plan = { ...deadLetterStream(exchange.name), binding: deadLetterKey };
     await declareQueue(channel, exchange, plan);
   };
 }

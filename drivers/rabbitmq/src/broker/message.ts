@@ -41,7 +41,8 @@ export const deadLetterHeaders = {
   mark: "Micro-Mark",
 } as const;
 
-const ours: ReadonlySet<string> = new Set([
+/** Headers that are not metadata. */
+export const ownHeaders: ReadonlySet<string> = new Set([
   ...reservedEventKeys,
   attemptsHeader,
   reasonHeader,
@@ -105,9 +106,15 @@ function headersOf(
   if (key !== undefined) headers[keyHeader] = key;
   if (replay !== undefined) headers[replayHeader] = replay;
   if (typeName.length > longestShort) headers[typeHeader] = typeName;
-  if (past !== undefined) headers[attemptsHeader] = past.attempts;
-  if (past?.reason !== undefined) headers[reasonHeader] = past.reason;
-  return headers;
+  return past === undefined ? headers : { ...headers, ...pastHeaders(past) };
+}
+
+/** The headers of the handlings of an event. */
+export function pastHeaders({ attempts, reason }: PastHandlings): Record<string, unknown> {
+  return {
+    [attemptsHeader]: attempts,
+    ...(reason === undefined ? {} : { [reasonHeader]: reason }),
+  };
 }
 
 /**
@@ -160,7 +167,7 @@ interface Redelivered {
   readonly fields: { readonly redelivered: boolean };
 }
 
-function headersIn({ headers }: MessageProperties): Readonly<Record<string, unknown>> {
+export function headersIn({ headers }: MessageProperties): Readonly<Record<string, unknown>> {
   return typeof headers === "object" && headers !== null ? headers : {};
 }
 
@@ -174,7 +181,7 @@ function countIn(value: unknown): number | undefined {
 }
 
 /** A message without an id of its own gets one. */
-function idOf({ messageId }: MessageProperties): string {
+export function idOf({ messageId }: MessageProperties): string {
   return typeof messageId === "string" && visibleAscii.test(messageId) ? messageId : randomUUID();
 }
 
@@ -193,7 +200,7 @@ function metadataIn(headers: Readonly<Record<string, unknown>>): Metadata {
   const metadata = new Metadata();
   for (const name of names) {
     const key = name.toLowerCase();
-    if (ours.has(name) || ours.has(key)) continue;
+    if (ownHeaders.has(name) || ownHeaders.has(key)) continue;
     for (const value of [headers[name]].flat()) append(metadata, key, value);
   }
   // Its size is checked here instead of when a handler reads it.

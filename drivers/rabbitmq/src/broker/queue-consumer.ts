@@ -13,13 +13,14 @@ import type { ConsumeMessage } from "amqplib";
 import { rabbitMqFailure, replyCodeOf, unavailable } from "../link/failure.ts";
 import type { RabbitMqLink } from "../link/link.ts";
 import { type DeliveryChannel, HeldEvent, type HeldEventHost } from "./held-event.ts";
-import { decodeMessage, type PastHandlings, pastHandlings, undecodedRecord } from "./message.ts";
+import type { EventLayout } from "./layout.ts";
+import { type PastHandlings, pastHandlings, undecodedRecord } from "./message.ts";
 import { declareQueue, type QueuePlan } from "./topology.ts";
 
 /** Options of a {@link QueueConsumer}. */
 export interface QueueConsumerOptions {
   readonly link: RabbitMqLink;
-  readonly exchange: string;
+  readonly layout: EventLayout;
   readonly plan: QueuePlan;
   readonly topic: string;
   readonly maxEventBytes: number;
@@ -157,7 +158,7 @@ export class QueueConsumer implements HeldEventHost {
   }
 
   async #consume(): Promise<Consumption> {
-    const { link, exchange, plan, topic } = this.#options;
+    const { link, layout, plan, topic } = this.#options;
     const { signal } = this.#closing;
     const what = `subscribe to ${topic}`;
     const model = await link.consuming.open(signal);
@@ -180,7 +181,7 @@ export class QueueConsumer implements HeldEventHost {
     this.#current = on;
     try {
       const setUp = async () => {
-        await declareQueue(channel, exchange, plan);
+        await declareQueue(channel, layout.exchange, plan);
         await channel.prefetch(plan.prefetch);
         const take = (message: ConsumeMessage | null) => {
           if (message !== null) return this.#take(message, on);
@@ -201,7 +202,7 @@ export class QueueConsumer implements HeldEventHost {
   #take(message: ConsumeMessage, on: DeliveryChannel): void {
     // An ordered queue delivers until its channel ends; those events are not handed out.
     if (!on.isOpen || (this.#isStopped && this.#options.plan.ordered)) return;
-    const { topic, maxEventBytes, settings } = this.#options;
+    const { layout, topic, maxEventBytes, settings } = this.#options;
     let past = pastHandlings(message);
     const before = message.fields.redelivered ? this.#takeStale(message) : undefined;
     if (before !== undefined && this.#renew(before, message, on)) return;
@@ -211,7 +212,7 @@ export class QueueConsumer implements HeldEventHost {
     let record: EventRecord;
     let failure: Error | undefined;
     try {
-      record = decodeMessage(topic, message, maxEventBytes);
+      record = layout.decode(topic, message, maxEventBytes);
       failure = failureOf(record, past, settings.maxDeliveries);
     } catch (error) {
       record = undecodedRecord(topic, message);

@@ -27,6 +27,12 @@ const deadLetterMaxBytes = 256 * 1024 * 1024;
 /** Old dead letters are removed by segments. */
 const deadLetterSegmentBytes = 16 * 1024 * 1024;
 
+/** The exchange of a broker. */
+export interface Exchange {
+  readonly name: string;
+  readonly durable: boolean;
+}
+
 /** The routing key of dead letters, in addition to that of their topic. */
 export const deadLetterKey = "=dead";
 
@@ -57,17 +63,28 @@ export function topicKey(topic: string, part: string): string {
 }
 
 /** The queue of a subscription without a group. */
-export function loneQueue(exchange: string, topic: string, prefetch: number): QueuePlan {
+export function loneQueue(exchange: string, binding: string, prefetch: number): QueuePlan {
   return {
     name: `${exchange}=${randomUUID()}`,
     // Not a quorum queue: each name of one takes up memory of the server for good. Not exclusive:
     // it would end with its connection, and its events with it.
     options: { durable: true, expires: loneExpiresMs },
-    binding: topicKey(topic, "*"),
+    binding,
     prefetch,
     ordered: false,
     lone: true,
   };
+}
+
+/** The queue of a group in go-micro's format, exactly as go-micro declares it. */
+export function goMicroQueue(
+  name: string,
+  topic: string,
+  durable: boolean,
+  prefetch: number,
+): QueuePlan {
+  const options = { durable, autoDelete: !durable };
+  return { name, options, binding: topic, prefetch, ordered: false, lone: false };
 }
 
 /** The queue of a group for the events of a topic, or of those with one partition of the keys. */
@@ -116,19 +133,22 @@ export function deadLetterStream(exchange: string): Pick<QueuePlan, "name" | "op
 }
 
 /** Declares the exchange unless it exists. @throws the library's error. */
-export async function declareExchange(channel: Channel, exchange: string): Promise<void> {
-  await channel.assertExchange(exchange, "topic", { durable: true });
+export async function declareExchange(
+  channel: Channel,
+  { name, durable }: Exchange,
+): Promise<void> {
+  await channel.assertExchange(name, "topic", { durable });
 }
 
 /** Declares a queue with its binding unless they exist. @throws the library's error. */
 export async function declareQueue(
   channel: Channel,
-  exchange: string,
+  exchange: Exchange,
   { name, options, binding }: Pick<QueuePlan, "name" | "options" | "binding">,
 ): Promise<void> {
   await declareExchange(channel, exchange);
   await channel.assertQueue(name, options);
-  await channel.bindQueue(name, exchange, binding);
+  await channel.bindQueue(name, exchange.name, binding);
 }
 
 function hashed(text: string): string {
