@@ -156,7 +156,9 @@ function addMetadata(attributes: Record<string, string>, { topic, metadata }: Ev
       key.length <= longestNameBytes &&
       !key.startsWith("goog") &&
       !ours.has(key) &&
-      !pieceOfOurs.test(key);
+      !pieceOfOurs.test(key) &&
+      // A name such as __proto__ would set no property.
+      !(key in attributes);
     if (fits) {
       attributes[key] = value;
       plain++;
