@@ -21,6 +21,9 @@ export interface QueueOptions {
   readonly memQueueSize: number;
 }
 
+/** How much later than nsqd a message is taken back from a client, in milliseconds. */
+const graceMs = 20;
+
 interface InFlight {
   readonly message: Message;
   readonly client: Client;
@@ -182,15 +185,21 @@ export class Channel {
     return found;
   }
 
+  /** A busy process first reads what its clients have sent before the time was over. */
   #timeOut(message: Message, ms: number): NodeJS.Timeout {
     return setTimeout(() => {
       const found = this.#inFlight.get(message.id);
-      if (found === undefined) return;
-      this.#inFlight.delete(message.id);
-      found.client.inFlight--;
-      this.put(message, 0);
-      this.deliver();
+      if (found !== undefined) found.timer = setTimeout(() => this.#takeBack(message), graceMs);
     }, ms);
+  }
+
+  #takeBack(message: Message): void {
+    const found = this.#inFlight.get(message.id);
+    if (found === undefined) return;
+    this.#inFlight.delete(message.id);
+    found.client.inFlight--;
+    this.put(message, 0);
+    this.deliver();
   }
 
   #defer(message: Message, ms: number): void {

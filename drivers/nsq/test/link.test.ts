@@ -57,7 +57,7 @@ describe(`the connections to ${nsqdVersion}`, () => {
 
   test("report a publication without a response as unknown", async () => {
     await using proxy = await FaultProxy.start(server.port);
-    const broker = open({ servers: `127.0.0.1:${proxy.port}`, timeoutMs: 300 });
+    const broker = open({ servers: `127.0.0.1:${proxy.port}`, timeoutMs: 2_000 });
     await broker.publish("topic", event);
     proxy.swallow(true);
     expect(await errorOf(broker.publish("topic", event))).toMatchObject({

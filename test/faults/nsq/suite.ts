@@ -4,7 +4,7 @@ import type { FaultSuite } from "../figure.ts";
 import { startBrokerServer } from "./broker-server.ts";
 import { serverEnded } from "./losses.ts";
 
-const { B1, B3, B7, B8 } = brokerScenarios(startBrokerServer, 15_000);
+const { B1, B3, B7, B8 } = brokerScenarios(startBrokerServer, 8_000);
 
 /**
  * The faults injected into nsqd, by the goal that each proves. B2 cannot hold: an nsqd that is

@@ -53,7 +53,7 @@ export const prefixKind: OptionKind = {
 };
 
 /**
- * A broker on NSQ 1.2 and later: at least once while nsqd runs. Publishing resolves when one nsqd
+ * A broker on NSQ: at least once while nsqd runs. Publishing resolves when one nsqd
  * has the event, in memory: a nsqd that is killed loses it. A queue group is a channel, which keeps
  * events while the group has no members; a subscription without one has a channel that ends with
  * its connection. A failed event of a group returns to its channel, and any member handles it next.
