@@ -6,8 +6,12 @@ import { type BuildOptions, build, buildSync } from "esbuild";
 const banner = [
   "#!/usr/bin/env node",
   // CommonJS modules in the bundle load Node's own modules by it.
-  'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+  'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
 ];
+
+const packages = join(import.meta.dirname, "../../node_modules");
+/** Reads WebAssembly from a file next to it. */
+const wasm = join(packages, "@platformatic/wasm-utils/dist/index.js");
 
 function options(entry: string, outfile: string) {
   return {
@@ -19,8 +23,9 @@ function options(entry: string, outfile: string) {
     outfile,
     conditions: ["@micro-es/source"],
     // A program that was generated has no packages above it.
-    nodePaths: [join(import.meta.dirname, "../../node_modules")],
-    external: ["classic-level"],
+    nodePaths: [packages],
+    alias: { "@platformatic/wasm-utils": wasm },
+    external: ["classic-level", wasm],
     banner: { js: banner.join("\n") },
     logLevel: "error",
   } satisfies BuildOptions;

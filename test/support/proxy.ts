@@ -56,9 +56,10 @@ export class FaultProxy implements AsyncDisposable {
     });
   }
 
-  static async start(targetPort: number): Promise<FaultProxy> {
+  /** @param port where it listens. Default: a free port. */
+  static async start(targetPort: number, port = 0): Promise<FaultProxy> {
     const proxy = new FaultProxy(targetPort);
-    proxy.#server.listen(0, "127.0.0.1");
+    proxy.#server.listen(port, "127.0.0.1");
     await once(proxy.#server, "listening");
     return proxy;
   }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { TestAuthority } from "@micro-es/test-support/certificates";
 import { freePorts } from "@micro-es/test-support/free-ports";
+import { FaultProxy } from "@micro-es/test-support/proxy";
 import { memoryFolder, ServerProcess } from "@micro-es/test-support/server-process";
 import { apiVersionsV3, Connection } from "@platformatic/kafka";
 import { kafkaPrograms } from "./servers.ts";
@@ -31,8 +32,12 @@ export interface KafkaServer extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
   readonly running: boolean;
-  /** As `address`, by TLS; empty without it. */
+  /** As `address`, by TLS, where users authenticate by password. */
   readonly secureAddress: string;
+  /** As `address`, by TLS, where clients need a certificate. */
+  readonly mutualAddress: string;
+  /** Starts a proxy that clients stay behind, although brokers name their own addresses. */
+  proxy(index?: number): Promise<FaultProxy>;
   /** Ends it at once, or gently; its directory and its ports stay. */
   stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
   signal(name: "SIGSTOP" | "SIGCONT"): void;
@@ -44,8 +49,10 @@ export interface KafkaServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A user that may connect by TLS with a password. */
-export interface KafkaUser {
+/** Ports for TLS. */
+export interface KafkaSecurity {
+  /** Issues the certificate of the server, and those of clients. */
+  readonly authority: TestAuthority;
   readonly user: string;
   readonly password: string;
 }
@@ -54,16 +61,26 @@ export interface KafkaUser {
 export interface KafkaServerOptions {
   /** Further lines of its configuration. */
   readonly settings?: readonly string[];
-  /** Issues a certificate for TLS at a further port, where users authenticate by password. */
-  readonly authority?: TestAuthority;
-  readonly user?: KafkaUser;
+  readonly security?: KafkaSecurity;
+  /** The number of proxies that it may have. Default 0. */
+  readonly proxies?: number;
 }
 
 const flags = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 const clusterId = "bWljcm8tZXMtdGVzdC1rZg";
 
-export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
-  const [port = 0, controllerPort = 0, securePort = 0] = await freePorts(3);
+export async function startKafka({
+  settings = [],
+  security,
+  proxies = 0,
+}: KafkaServerOptions = {}): Promise<KafkaServer> {
+  const [port = 0, controllerPort = 0, securePort = 0, mutualPort = 0, ...others] = await freePorts(
+    4 + 2 * proxies,
+  );
+  const behind = Array.from({ length: proxies }, (_, index) => ({
+    port: others[2 * index] ?? 0,
+    advertised: others[2 * index + 1] ?? 0,
+  }));
   const command = (directory: string) => ({
     path: "java",
     flags: [
@@ -76,7 +93,6 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   const server = new ServerProcess("kafka", command, memoryFolder());
   const data = join(server.directory, "data");
   const configuration = join(server.directory, "server.properties");
-  const { authority, user, settings = [] } = options;
   const lines = [
     "process.roles=broker,controller",
     "node.id=1",
@@ -94,16 +110,27 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
     "auto.create.topics.enable=false",
     "log.index.size.max.bytes=65536",
     "log.cleaner.enable=false",
-    ...listeners({ port, controllerPort, securePort }, server.directory, options),
+    ...listeners([
+      { name: "PLAINTEXT", port },
+      { name: "CONTROLLER", port: controllerPort },
+      ...(security === undefined
+        ? []
+        : [
+            { name: "SECURE", port: securePort },
+            { name: "MUTUAL", port: mutualPort },
+          ]),
+      ...behind.map((ports, index) => ({ name: `PROXY${index}`, ...ports })),
+    ]),
+    ...(security === undefined ? [] : securitySettings(server.directory, security)),
     ...settings,
   ];
   const format = async () => {
     mkdirSync(data, { recursive: true });
     writeFileSync(configuration, `${lines.join("\n")}\n`);
     const scram =
-      user === undefined
+      security === undefined
         ? []
-        : ["--add-scram", `SCRAM-SHA-512=[name=${user.user},password=${user.password}]`];
+        : ["--add-scram", `SCRAM-SHA-512=[name=${security.user},password=${security.password}]`];
     await promisify(execFile)("java", [
       ...["-Xmx128m", ...flags, "-cp", found?.classPath ?? "", "kafka.tools.StorageTool"],
       ...["format", "-t", clusterId, "-c", configuration, ...scram],
@@ -119,7 +146,10 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   return {
     address: `127.0.0.1:${port}`,
     port,
-    secureAddress: authority === undefined ? "" : `127.0.0.1:${securePort}`,
+    secureAddress: `127.0.0.1:${securePort}`,
+    mutualAddress: `127.0.0.1:${mutualPort}`,
+    proxy: (index = 0) =>
+      FaultProxy.start(behind[index]?.port ?? 0, behind[index]?.advertised ?? 0),
     get running() {
       return server.running;
     },
@@ -135,45 +165,47 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   };
 }
 
-/** The settings of the ports, and of TLS, whose files it writes. */
-function listeners(
-  ports: { readonly port: number; readonly controllerPort: number; readonly securePort: number },
+interface KafkaListener {
+  readonly name: string;
+  readonly port: number;
+  /** The port that clients are told. Default: the same. */
+  readonly advertised?: number;
+}
+
+const protocols: Readonly<Record<string, string>> = { SECURE: "SASL_SSL", MUTUAL: "SSL" };
+
+function listeners(all: readonly KafkaListener[]): readonly string[] {
+  const address = (name: string, port: number) => `${name}://127.0.0.1:${port}`;
+  const brokers = all.filter(({ name }) => name !== "CONTROLLER");
+  return [
+    `listeners=${all.map(({ name, port }) => address(name, port)).join()}`,
+    `advertised.listeners=${brokers.map(({ name, port, advertised = port }) => address(name, advertised)).join()}`,
+    `listener.security.protocol.map=${all.map(({ name }) => `${name}:${protocols[name] ?? "PLAINTEXT"}`).join()}`,
+  ];
+}
+
+/** The settings of TLS, whose files it writes, and of the user. */
+function securitySettings(
   directory: string,
-  { authority, user }: KafkaServerOptions,
+  { authority, user, password }: KafkaSecurity,
 ): readonly string[] {
-  const plain = `PLAINTEXT://127.0.0.1:${ports.port}`;
-  const controller = `CONTROLLER://127.0.0.1:${ports.controllerPort}`;
-  if (authority === undefined) {
-    return [
-      `listeners=${plain},${controller}`,
-      `advertised.listeners=${plain}`,
-      "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    ];
-  }
   const own = authority.issue({ names: ["IP:127.0.0.1", "DNS:localhost"] });
   const files = { key: `${own.cert}\n${own.key}`, trust: authority.ca };
   for (const [name, pem] of Object.entries(files)) {
     writeFileSync(join(directory, `${name}.pem`), pem, { mode: 0o600 });
   }
-  const secure = `SECURE://127.0.0.1:${ports.securePort}`;
-  const module = "org.apache.kafka.common.security";
-  const name = "listener.name.secure";
+  const secure = "listener.name.secure";
+  const login = "org.apache.kafka.common.security";
+  const plain = `${login}.plain.PlainLoginModule required user_${user}="${password}";`;
   return [
-    `listeners=${plain},${secure},${controller}`,
-    `advertised.listeners=${plain},${secure}`,
-    `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:${user === undefined ? "SSL" : "SASL_SSL"}`,
-    `${name}.ssl.keystore.type=PEM`,
-    `${name}.ssl.keystore.location=${join(directory, "key.pem")}`,
-    `${name}.ssl.truststore.type=PEM`,
-    `${name}.ssl.truststore.location=${join(directory, "trust.pem")}`,
-    `${name}.ssl.client.auth=${user === undefined ? "required" : "none"}`,
-    ...(user === undefined
-      ? []
-      : [
-          `${name}.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN`,
-          `${name}.scram-sha-512.sasl.jaas.config=${module}.scram.ScramLoginModule required;`,
-          `${name}.plain.sasl.jaas.config=${module}.plain.PlainLoginModule required user_${user.user}="${user.password}";`,
-        ]),
+    "ssl.keystore.type=PEM",
+    `ssl.keystore.location=${join(directory, "key.pem")}`,
+    "ssl.truststore.type=PEM",
+    `ssl.truststore.location=${join(directory, "trust.pem")}`,
+    "listener.name.mutual.ssl.client.auth=required",
+    `${secure}.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN`,
+    `${secure}.scram-sha-512.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
+    `${secure}.plain.sasl.jaas.config=${plain}`,
   ];
 }
 
