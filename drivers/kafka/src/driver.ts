@@ -17,9 +17,9 @@ import { KafkaLink } from "./link/link.ts";
  * The driver for Kafka for `createService({ drivers: [kafka] })`:
  * `kafka://user:password@a:9092,b:9092`, and `kafkas://` for TLS. Several hosts are brokers of one
  * cluster. Parameters: `fleet`, what all topics and groups begin with, by default `micro`;
- * `mechanism`, as the option of {@link KafkaLink}; `partitions`, `replicas` and `session` (a
- * duration), as those of {@link kafkaBroker}; `timeout` and `startTimeout` as durations (`5s`); for
- * TLS `ca`, `cert` and `key`, the paths of PEM files.
+ * `mechanism`, as the option of {@link KafkaLink}; `ordering`, `partitions`, `replicas` and
+ * `session` (a duration), as those of {@link kafkaBroker}; `timeout` and `startTimeout` as
+ * durations (`5s`); for TLS `ca`, `cert` and `key`, the paths of PEM files.
  */
 export const kafka: Driver = {
   schemes: ["kafka", "kafkas"],
@@ -28,6 +28,7 @@ export const kafka: Driver = {
     const parameters = readParameters(url, {
       fleet: anyText,
       mechanism: oneWord("plain", "scram-sha-256", "scram-sha-512"),
+      ordering: oneWord("none", "key"),
       partitions: countText(10_000),
       replicas: countText(1_000),
       session: durationText,
@@ -35,7 +36,8 @@ export const kafka: Driver = {
       startTimeout: durationText,
       ...pemPaths,
     });
-    const { fleet, mechanism, partitions, replicas, session, timeout, startTimeout } = parameters;
+    const { fleet, mechanism, ordering, partitions, replicas, session, timeout, startTimeout } =
+      parameters;
     if (url.path !== "" && url.path !== "/")
       throw invalid(`a URL of Kafka has no path ${url.path}`);
     if (fleet !== undefined && !prefixKind.accepts(fleet)) {
@@ -55,6 +57,7 @@ export const kafka: Driver = {
     const { logger } = context;
     const options = omitUndefined({
       prefix: fleet,
+      ordering,
       partitions,
       replicas,
       sessionTimeoutMs: session,

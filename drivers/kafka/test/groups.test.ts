@@ -21,7 +21,7 @@ describe("the progress of a group in a partition", () => {
   test("goes on with another member, which does not take again what is done", () => {
     const progress = new PartitionProgress(0, 10, "1:2,-*2,1");
     expect(progress.take(10)).toMatchObject({ attempts: 2 });
-    // What was not taken yet stays known.
+    // The others stay known although they were not taken yet.
     expect([progress.next, progress.text()]).toEqual([10, "1:2,-*2,1"]);
     expect(progress.take(11)).toBeUndefined();
     expect(progress.take(12)).toBeUndefined();

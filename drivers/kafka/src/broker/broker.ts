@@ -22,6 +22,7 @@ import {
   LocalSubscription,
   linkedBrokerKinds,
   type OptionKind,
+  oneOf,
   subscribeKinds,
 } from "@micro-es/runtime/driver";
 import { kafkaFailure } from "../link/failure.ts";
@@ -50,6 +51,11 @@ export type KafkaBrokerOptions = KafkaOptions &
     readonly partitions?: number;
     /** The replicas of topics that are created. Default: as the cluster is configured. */
     readonly replicas?: number;
+    /**
+     * `key` handles one event of a key at a time, in the order of publication, redeliveries
+     * included; `none` handles events of a key at once. Default `key`.
+     */
+    readonly ordering?: "none" | "key";
     /** Maximum size of an event's body, in bytes. Default 4,194,304. */
     readonly maxEventBytes?: number;
     /**
@@ -97,6 +103,7 @@ export function kafkaBroker(options: KafkaBrokerOptions = {}): Broker {
     prefix: prefixKind,
     partitions: countUpTo(10_000),
     replicas: countUpTo(1_000),
+    ordering: oneOf("none", "key"),
     maxEventBytes: byteCountUpTo(mostEventBytes),
     maxAgeMs: durationMs(1, Number.MAX_SAFE_INTEGER),
     sessionTimeoutMs: durationMs(100),
@@ -118,7 +125,7 @@ class KafkaBroker extends LinkedBroker<KafkaLink> implements Broker {
   constructor(options: KafkaBrokerOptions) {
     const { link, prefix = "micro", ...others } = options;
     super(link, () => new KafkaLink(linkOptions(others)), others);
-    const { maxEventBytes = 4 * 1024 * 1024 } = options;
+    const { ordering = "key", maxEventBytes = 4 * 1024 * 1024 } = options;
     this.#prefix = prefix;
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
     this.#topics = new Topics(this.link, {
@@ -139,7 +146,7 @@ class KafkaBroker extends LinkedBroker<KafkaLink> implements Broker {
     });
     this.guarantees = {
       delivery: "at-least-once",
-      ordering: "key",
+      ordering,
       durability: "process-crash",
       queueGroups: true,
       redelivery: true,
@@ -168,8 +175,9 @@ class KafkaBroker extends LinkedBroker<KafkaLink> implements Broker {
     const settings = deliverySettings(topic, others);
     this.checkTopic(topic);
     const { queue } = settings;
-    const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes);
-    const { maxEventBytes } = this.guarantees;
+    const { maxEventBytes, ordering } = this.guarantees;
+    const isOrdered = ordering === "key";
+    const deliveries = new DeliveryQueue(topic, defaultMaxPendingBytes, undefined, isOrdered);
     const { link, logger } = this;
     const start = this.#startAt(topic, from, what);
     const shared = { topic, settings, maxEventBytes, deliveries, logger, link, start };

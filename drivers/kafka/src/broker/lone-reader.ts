@@ -13,6 +13,9 @@ export interface LoneReaderOptions extends EventIntakeOptions {
   readonly start: () => Promise<readonly number[]>;
 }
 
+/** New partitions are looked for at this interval, in milliseconds. */
+const lookMs = 10_000;
+
 /**
  * Reads every event of a topic for one subscription. Only this process knows how far it has read,
  * so nothing of it remains in the cluster.
@@ -22,6 +25,8 @@ export class LoneReader implements EventSource, DeliverySource {
   readonly #intake: EventIntake;
   readonly #reader: TopicReader;
   #stopped = false;
+  #partitions = 0;
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(options: LoneReaderOptions) {
     this.#options = options;
@@ -35,10 +40,14 @@ export class LoneReader implements EventSource, DeliverySource {
     const offsets = await this.#options.start();
     if (this.#stopped) return;
     for (const [partition, offset] of offsets.entries()) this.#reader.begin(partition, offset);
+    this.#partitions = offsets.length;
+    this.#looking = setInterval(() => void this.#look(), lookMs);
+    this.#looking.unref();
   }
 
   stop(): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#looking);
     return this.#reader.close();
   }
 
@@ -54,6 +63,19 @@ export class LoneReader implements EventSource, DeliverySource {
 
   settle(_delivery: Delivery, _settled: boolean): void {
     this.#intake.ended();
+  }
+
+  /** Reads partitions that were added, from their beginning. */
+  async #look(): Promise<void> {
+    const { topics, topic, logger } = this.#options;
+    try {
+      const { leaders } = await topics.of(topic, `read ${topic}`);
+      while (!this.#stopped && this.#partitions < leaders.length) {
+        this.#reader.begin(this.#partitions++, 0);
+      }
+    } catch (error) {
+      logger.debug({ topic, error }, "cannot look for new partitions; trying again");
+    }
   }
 
   #take(record: ReadRecord): void {

@@ -233,6 +233,11 @@ export class EventPublisher {
         }
         return Number(result.baseOffset);
       } catch (error) {
+        if (isStale(error) && !mayBeStored && !this.#link.closed && failures === 1) {
+          // The cluster has forgotten a producer that was idle for days.
+          [lane.producer, this.#producer, producer] = [undefined, undefined, undefined];
+          continue;
+        }
         mayBeStored ||= mayBeDone(error);
         const waitMs = backoffMs(backoff, failures, Math.random);
         const isOver = this.#link.closed || performance.now() + waitMs > until;

@@ -1,5 +1,11 @@
 import type { Logger } from "@micro-es/runtime";
-import { type Backoff, backoffMs } from "@micro-es/runtime/driver";
+import {
+  type Backoff,
+  backoffMs,
+  pauseUntilAborted,
+  sharedAbortController,
+  untilAborted,
+} from "@micro-es/runtime/driver";
 import { fetchV13 } from "@platformatic/kafka";
 import type { KafkaConnection } from "../link/connection.ts";
 import { checkCode, isPassing, refusals } from "../link/failure.ts";
@@ -48,8 +54,8 @@ export class TopicReader {
   readonly #readings = new Map<number, Reading>();
   readonly #loops = new Map<number, Promise<void>>();
   readonly #connections = new Set<KafkaConnection>();
+  readonly #closing: AbortController = sharedAbortController();
   #turn = 0;
-  #closed = false;
   #changed: Promise<void>;
   #change: () => void = () => {};
 
@@ -92,11 +98,15 @@ export class TopicReader {
 
   /** Resolves when nothing more is read. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#readings.clear();
     this.#wakeLoops();
     for (const connection of this.#connections) connection.close();
     await Promise.all(this.#loops.values());
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   #nextChange(): Promise<void> {
@@ -112,6 +122,7 @@ export class TopicReader {
 
   /** One loop for each broker that leads a partition. */
   #startLoops(): void {
+    // Where they are not known, a loop finds them.
     const leaders = this.#options.topics.peek(this.#options.topic)?.leaders ?? [-1];
     for (const leader of new Set(leaders)) {
       if (this.#closed || this.#loops.has(leader)) continue;
@@ -128,7 +139,8 @@ export class TopicReader {
     let connection: KafkaConnection | undefined;
     for (let failures = 0; !this.#closed; ) {
       try {
-        const { leaders, id } = await topics.of(topic, `read ${topic}`);
+        const finding = topics.of(topic, `read ${topic}`);
+        const { leaders, id } = await untilAborted(finding, this.#closing.signal);
         if (!leaders.includes(leader)) break;
         this.#startLoops();
         const led = [...this.#readings.values()].filter(
@@ -149,7 +161,8 @@ export class TopicReader {
         topics.forget(topic);
         const level = isPassing(error) || !link.connected ? "debug" : "error";
         logger[level]({ topic, error }, "the events of a topic cannot be read; trying again");
-        await link.pause(backoffMs(backoff, ++failures, Math.random));
+        const waitMs = backoffMs(backoff, ++failures, Math.random);
+        await pauseUntilAborted(waitMs, this.#closing.signal);
         if (link.closed) break;
       }
     }
@@ -157,10 +170,11 @@ export class TopicReader {
   }
 
   async #connect(leader: number): Promise<KafkaConnection> {
-    const connection = await this.#options.link.another(leader, waitMs);
+    const dialing = this.#options.link.another(leader, waitMs);
+    const late = (connection: KafkaConnection) => connection.close();
+    const connection = await untilAborted(dialing, this.#closing.signal, { late });
     this.#connections.add(connection);
     connection.onClose(() => this.#connections.delete(connection));
-    if (this.#closed) connection.close();
     return connection;
   }
 

@@ -30,13 +30,15 @@ const overheadBytes = 256 * 1024;
 const longestName = 249;
 /** Topics whose leaders are remembered. */
 const maxKnown = 10_000;
+/** For how long they are, in milliseconds: partitions may be added. */
+const knownMs = 30_000;
 const pollMs = 25;
 
 /** The topics of a fleet: creates them, and finds the leaders of their partitions. */
 export class Topics {
   readonly #link: KafkaLink;
   readonly #settings: TopicSettings;
-  readonly #known = new Map<string, TopicInfo>();
+  readonly #known = new Map<string, { readonly info: TopicInfo; readonly until: number }>();
   readonly #finding = new Map<string, Promise<TopicInfo>>();
 
   constructor(link: KafkaLink, settings: TopicSettings) {
@@ -57,7 +59,8 @@ export class Topics {
 
   /** The topic, if its leaders are known. */
   peek(topic: string): TopicInfo | undefined {
-    return this.#known.get(topic);
+    const known = this.#known.get(topic);
+    return known === undefined || known.until < performance.now() ? undefined : known.info;
   }
 
   /** Asks for the leaders again at the next use. */
@@ -67,7 +70,7 @@ export class Topics {
 
   /** The topic, which is created unless it exists. */
   async of(topic: string, what: string): Promise<TopicInfo> {
-    const known = this.#known.get(topic);
+    const known = this.peek(topic);
     if (known !== undefined) return known;
     const finding =
       this.#finding.get(topic) ??
@@ -189,6 +192,6 @@ export class Topics {
 
   #remember(topic: string, found: TopicInfo): void {
     if (this.#known.size >= maxKnown) this.#known.clear();
-    this.#known.set(topic, found);
+    this.#known.set(topic, { info: found, until: performance.now() + knownMs });
   }
 }

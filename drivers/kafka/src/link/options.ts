@@ -34,7 +34,7 @@ export interface KafkaOptions {
   readonly mechanism?: KafkaMechanism;
   /** TLS with these options, or with the system's authorities if it is `true`. */
   readonly tls?: KafkaTlsOptions | true;
-  /** Timeout of connecting, and of a response, in milliseconds. Default 5,000. */
+  /** Timeout of connecting, and of a response, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
   /**
    * How long the first use waits for a cluster that is not up yet, in milliseconds. Later uses fail
@@ -43,7 +43,7 @@ export interface KafkaOptions {
   readonly startTimeoutMs?: number;
 }
 
-export const defaultTimeoutMs = 5_000;
+export const defaultTimeoutMs = 10_000;
 export const defaultStartTimeoutMs = 30_000;
 
 /** A connection that several parts share. */
