@@ -49,6 +49,13 @@ export const faults: Command = {
       options,
       operands,
     },
+    kafka: {
+      summary: "break a real Kafka while it is used, and judge from ledgers",
+      program: "test/faults/run.ts",
+      args: ["kafka"],
+      options,
+      operands,
+    },
     postgres: {
       summary: "break a real PostgreSQL while it is used, and judge from ledgers",
       program: "test/faults/run.ts",

@@ -91,6 +91,7 @@ export const suites: readonly Suite[] = [
   script("redis-faults", "faults", "redis"),
   script("pubsub-faults", "faults", "pubsub"),
   script("rabbitmq-faults", "faults", "rabbitmq"),
+  script("kafka-faults", "faults", "kafka"),
   script("postgres-faults", "faults", "postgres"),
   script("dns-faults", "faults", "dns"),
   script("server-faults", "faults", "http", "R2", "R3", "R9"),

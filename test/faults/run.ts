@@ -13,6 +13,7 @@ const backends: Readonly<Record<string, () => Promise<{ readonly suite: FaultSui
   etcd: () => import("./etcd/suite.ts"),
   gossip: () => import("./gossip/suite.ts"),
   http: () => import("./http/suite.ts"),
+  kafka: () => import("./kafka/suite.ts"),
   nats: () => import("./nats/suite.ts"),
   nsq: () => import("./nsq/suite.ts"),
   postgres: () => import("./postgres/suite.ts"),

@@ -1,9 +1,11 @@
+import { kafkaBroker } from "@micro-es/kafka";
 import { jetstreamBroker } from "@micro-es/nats";
 import { nsqBroker } from "@micro-es/nsq";
 import { pubsubBroker } from "@micro-es/pubsub";
 import { rabbitmqBroker } from "@micro-es/rabbitmq";
 import { redisBroker } from "@micro-es/redis";
 import { type Broker, silentLogger } from "@micro-es/runtime";
+import { FaultProxy } from "../../support/proxy.ts";
 
 /** The server of a broker, into which faults are injected. */
 export interface BrokerServer extends AsyncDisposable {
@@ -12,6 +14,11 @@ export interface BrokerServer extends AsyncDisposable {
   readonly port: number;
   /** Whether a publication that is sent again is stored again. Default: it is not. */
   readonly storesRepetitions?: boolean;
+  /**
+   * A proxy that clients stay behind although the server names its own address; absent where a
+   * proxy to {@link port} does.
+   */
+  proxy?(): Promise<FaultProxy>;
   kill(): Promise<void>;
   start(): Promise<void>;
   /** The ids of all events on the topic `work`, read by another library than the driver. */
@@ -57,8 +64,21 @@ export function brokerAt(url: string, { fleet, ...options }: BrokerAtOptions = {
     const prefix = fleet === undefined ? {} : { prefix: fleet };
     return pubsubBroker({ emulator, project: "faults", ...prefix, ...options, logger });
   }
+  if (url.startsWith("kafka://")) {
+    const { host, searchParams } = new URL(url);
+    const { ackWaitMs: sessionTimeoutMs, ...rest } = options;
+    const prefix = [searchParams.get("fleet") ?? "micro", fleet].filter(Boolean).join(".");
+    const session = sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs };
+    // A server that has just started takes seconds to create a topic on a busy machine.
+    return kafkaBroker({ servers: host, prefix, timeoutMs: 30_000, ...session, ...rest, logger });
+  }
   const names = fleet === undefined ? {} : { stream: fleet, prefix: fleet };
   return jetstreamBroker({ servers: url, ...names, ...options, logger });
+}
+
+/** A proxy between a server and brokers. */
+export function proxyOf(server: BrokerServer): Promise<FaultProxy> {
+  return server.proxy?.() ?? FaultProxy.start(server.port);
 }
 
 /** The URL of a server that is reached through another port. */

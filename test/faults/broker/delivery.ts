@@ -4,12 +4,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker } from "@micro-es/runtime";
 import { type Program, startProgram } from "../../support/argument-program.ts";
-import { FaultProxy } from "../../support/proxy.ts";
 import { checkDelivery } from "../check-delivery.ts";
 import type { Figure, Length } from "../figure.ts";
 import { readLedgers } from "../ledger.ts";
 import { until } from "../until.ts";
-import { brokerAt, type StartBrokerServer, through } from "./backend.ts";
+import { brokerAt, proxyOf, type StartBrokerServer, through } from "./backend.ts";
 import { Publisher } from "./publisher.ts";
 
 const slowConsumerFile = new URL("slow-consumer.ts", import.meta.url).href;
@@ -123,7 +122,7 @@ export async function linkCut(
 ): Promise<Figure> {
   const [count, cuts] = length === "long" ? [100_000, 200] : shortForm;
   await using server = await startServer();
-  const proxies = [await FaultProxy.start(server.port), await FaultProxy.start(server.port)];
+  const proxies = [await proxyOf(server), await proxyOf(server)];
   const [there, here] = proxies.map((proxy) =>
     brokerAt(through(server, proxy.port), { timeoutMs: 10_000, ackWaitMs: 2_000 }),
   ) as [Broker, Broker];

@@ -9,6 +9,7 @@ import { Publisher } from "./publisher.ts";
 /**
  * A member joins its group and leaves it repeatedly while events arrive.
  * @param others further brokers on the server.
+ * @param takesMs how long a member waits for its first event.
  * @param shortTimes how often it leaves in the short form.
  */
 export async function membersLeave(
@@ -16,6 +17,7 @@ export async function membersLeave(
   length: Length,
   others: readonly ((url: string) => Broker)[] = [],
   shortTimes: number = 100,
+  takesMs: number = 20,
 ): Promise<Figure> {
   const times = length === "long" ? 1_000 : shortTimes;
   await using server = await startServer();
@@ -23,7 +25,7 @@ export async function membersLeave(
   for (const make of [(url: string) => brokerAt(url, { ackWaitMs: 3_000 }), ...others]) {
     await using stays = make(server.url);
     await using leaves = make(server.url);
-    figures.push(await comeAndGo(stays, leaves, times));
+    figures.push(await comeAndGo(stays, leaves, times, takesMs));
   }
   const sum = (of: (figure: (typeof figures)[number]) => number) =>
     figures.map(of).reduce((a, b) => a + b);
@@ -39,7 +41,7 @@ export async function membersLeave(
   };
 }
 
-async function comeAndGo(stays: Broker, leaves: Broker, times: number) {
+async function comeAndGo(stays: Broker, leaves: Broker, times: number, takesMs: number) {
   const handled: string[] = [];
   const queue = { queue: "workers" };
   await stays.subscribe("work", ({ id }) => void handled.push(id), queue);
@@ -64,7 +66,7 @@ async function comeAndGo(stays: Broker, leaves: Broker, times: number) {
       },
       queue,
     );
-    await until(() => taken > before, 20, 2);
+    await until(() => taken > before, takesMs, 2);
     await member.close();
     left = true;
   }
