@@ -71,8 +71,13 @@ export const lossCases: readonly BrokerCase[] = [
       await publish(ledger, one, "only", 2, () => "key");
       for (let restart = 0; restart < 3; restart++) {
         const member = stage.join({ closeGraceMs: 10 });
-        const stuck = await member.subscribe("only", ledger.handler(forever), options);
-        await until(() => stuck.stats.inFlight === 1);
+        let begun = false;
+        const stick = () => {
+          begun = true;
+          return forever();
+        };
+        await member.subscribe("only", ledger.handler(stick), options);
+        await until(() => begun);
         await member.close();
       }
       if (countsElsewhere(one)) {
