@@ -31,10 +31,10 @@ const packages = [
   "cli",
 ];
 const buildAll: Line = ["tsc", "-b", ...packages];
-const registryTable: Line = [
+const guaranteeTables: Line = [
   "tsx",
   "--conditions=@micro-es/source",
-  "test/support/registry-table.ts",
+  "test/support/guarantee-tables.ts",
 ];
 const buildPlugin: Line = ["tsc", "-b", "protoc-gen-micro"];
 
@@ -66,9 +66,9 @@ export const checks: Readonly<Record<string, Check>> = {
     summary: "generated code and tables are up to date",
     run: [
       ["tsx", "test/support/generate.ts", "--check"],
-      [...registryTable, "--check"],
+      [...guaranteeTables, "--check"],
     ],
-    write: [["tsx", "test/support/generate.ts"], registryTable],
+    write: [["tsx", "test/support/generate.ts"], guaranteeTables],
   },
   breaking: {
     summary: "schemas do not break those of the last commit on main",

@@ -20,18 +20,19 @@ import { redisSync } from "./sync/sync.ts";
  * The driver for Redis and Valkey for `createService({ drivers: [redis] })`:
  * `redis://user:password@a:6379,b:6379/2`, and `rediss://` for TLS. Several hosts are a server and
  * its replicas; the path is the number of the database. Parameters: `fleet`, what all keys begin
- * with, by default `micro`; `durability`, as the option of {@link RedisLink}; `ordering`, as that
- * of {@link redisBroker}; `timeout` and `startTimeout` as durations (`5s`); for TLS `ca`, `cert`
- * and `key`, the paths of PEM files.
+ * with, by default `micro`; `durability`, as the option of {@link RedisLink}; `ordering` and
+ * `ackWait`, as those of {@link redisBroker}; `timeout` and `startTimeout`. Times are durations
+ * (`5s`). For TLS `ca`, `cert` and `key`, the paths of PEM files.
  */
 export const redis: Driver = {
   schemes: ["redis", "rediss"],
   severalHosts: true,
   open(url, context) {
-    const { fleet, durability, ordering, timeout, startTimeout } = readParameters(url, {
+    const { fleet, durability, ordering, ackWait, timeout, startTimeout } = readParameters(url, {
       fleet: anyText,
       ordering: oneWord("none", "key"),
       durability: oneWord("none", "process-crash", "power-loss"),
+      ackWait: durationText,
       timeout: durationText,
       startTimeout: durationText,
       ...pemPaths,
@@ -54,7 +55,8 @@ export const redis: Driver = {
     const { logger } = context;
     const options = { link, ...omitUndefined({ prefix: fleet }) };
     return {
-      broker: () => redisBroker({ ...options, ...omitUndefined({ ordering }), logger }),
+      broker: () =>
+        redisBroker({ ...options, ...omitUndefined({ ordering, ackWaitMs: ackWait }), logger }),
       store: () => redisStore(options),
       sync: () => redisSync(options),
       config: () => redisSource(options),

@@ -69,6 +69,7 @@ describe.skipIf(skipWithoutRedis)("Redis, chosen by a URL", () => {
 test.each([
   ["redis://host?timout=5s", /no parameter timout; did you mean timeout/],
   ["redis://host?timeout=5", /timeout="5" is not allowed/],
+  ["redis://host?ackWait=5", /ackWait="5" is not allowed/],
   ["redis://host?durability=disk", /durability="disk" is not allowed/],
   ["redis://host?ca=/ca.pem", /are for TLS; use rediss/],
   ["rediss://host?ca=/nowhere.pem", /cannot read the file of ca: ENOENT/],

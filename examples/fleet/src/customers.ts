@@ -1,4 +1,3 @@
-import { nats } from "@micro-es/nats";
 import { createClient, MicroError } from "@micro-es/runtime";
 import { tokenOf } from "../../shop/src/access.ts";
 import {
@@ -8,12 +7,13 @@ import {
 } from "../../shop/src/gen/shop/v1/shop_micro.ts";
 import { OrderState } from "../../shop/src/gen/shop/v1/shop_pb.ts";
 import { until } from "../../support/processes.ts";
+import { drivers } from "./drivers.ts";
 import { delivered } from "./shop.ts";
 
 const customers = ["Ada", "Barbara", "Grace", "Radia"];
 const orderCount = 120;
 
-const client = createClient({ drivers: [nats], credentials: tokenOf("customer") });
+const client = createClient({ drivers, credentials: tokenOf("customer") });
 const orders = createOrdersClient(client);
 const confirmed = new Map<string, string>();
 let asked = 0;

@@ -22,6 +22,7 @@ const env = {
 
 try {
   console.log(`nats-server listens at ${server.url}`);
+  if (process.env.MICRO_BROKER !== undefined) console.log("events are carried by MICRO_BROKER");
   await using a = start("a", file("node"), { ...env, NODE_NAME: "a" });
   await using b = start("b", file("node"), { ...env, NODE_NAME: "b" });
   await using c = start("c", file("node"), { ...env, NODE_NAME: "c" });

@@ -1,4 +1,3 @@
-import { nats } from "@micro-es/nats";
 import { createService } from "@micro-es/runtime";
 import { shopAuth, tokenOf } from "../../shop/src/access.ts";
 import {
@@ -6,15 +5,16 @@ import {
   registerOrdersHandler,
   registerStockHandler,
 } from "../../shop/src/gen/shop/v1/shop_micro.ts";
+import { drivers } from "./drivers.ts";
 import { Shop } from "./shop.ts";
 
 const name = process.env.NODE_NAME ?? "node";
-// MICRO_BACKEND=nats://… puts everything but the calls on NATS.
+// MICRO_BACKEND=nats://… puts everything but the calls on NATS, and MICRO_BROKER events elsewhere.
 const service = createService({
   name: "shop",
   auth: shopAuth(),
   credentials: tokenOf("orders"),
-  drivers: [nats],
+  drivers,
   require: { broker: { delivery: "at-least-once" }, store: { sharing: "backend" } },
 });
 const shop = new Shop(service);

@@ -223,7 +223,10 @@ test("the header of a call has its timeout, metadata and encodings", async () =>
     "x-key": "one, two",
     "x-key-bin": "AQI",
   });
-  expect(headers[1]).toMatchObject({ "user-agent": "micro-es", "grpc-timeout": "5000m" });
+  expect(headers[1]).toMatchObject({
+    "user-agent": "micro-es",
+    "grpc-timeout": expect.stringMatching(/^(?:5000|49[5-9]\d)m$/),
+  });
   expect(headers[2]).not.toHaveProperty("grpc-timeout");
   expect(headers[3]).toMatchObject({ "grpc-timeout": "200000S" });
 });
