@@ -31,6 +31,7 @@ describe.each(Object.entries(create))("sync %s", (_name, backend) => {
 describe("the directory of a file sync", () => {
   testInCi(
     "does not grow with the number of ids ever locked, whose tokens keep increasing",
+    { timeout: 120_000 },
     async () => {
       const path = join(directory, String(backends++));
       await using one = fileSync({ path });
