@@ -203,6 +203,14 @@ async function factsOf(attempts: ReadonlyMap<string, Outcome>, cluster: Cluster)
   return facts;
 }
 
+/** A server that was killed may still be catching up when it is asked. */
 async function isThere(records: Records, key: string): Promise<boolean> {
-  return (await records.read(key)) !== undefined;
+  let there: boolean | undefined;
+  const read = async () => {
+    there = (await records.read(key)) !== undefined;
+    return true;
+  };
+  await until(read, 60_000, 100);
+  if (there === undefined) throw new Error(`${key} could not be read for a minute`);
+  return there;
 }
