@@ -12,6 +12,7 @@ import { silentLogger } from "@micro-es/runtime";
 import { AckPolicy, connect, DeliverPolicy, StorageType } from "nats";
 import { MessageTopic } from "./gen/micro/bench/v1/bench_micro.ts";
 import { noNatsServer, startNatsServer } from "./nats-server.ts";
+import { compare, inWindows, measure, underWay } from "./side-by-side.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,16 +23,6 @@ const { values } = parseArgs({
 });
 const events = Number(values.events);
 const rounds = Number(values.rounds);
-/** Publications without a response. */
-const underWay = 128;
-/** The least share of the events a second of nats.js. */
-const goal = 0.8;
-
-interface Round {
-  readonly perSecond: number;
-  readonly cpuUs: number;
-}
-
 const missing = await noNatsServer();
 if (missing !== undefined) throw new Error(missing);
 const folder = mkdtempSync(join(tmpdir(), "micro-es-jetstream-"));
@@ -46,13 +37,6 @@ const broker = jetstreamBroker({ servers, logger: silentLogger, storage: "memory
 const body = new Uint8Array(131).fill(7);
 const payload = new Uint8Array(128).fill(7);
 let published = 0;
-
-async function inWindows(count: number, publish: () => Promise<unknown>): Promise<void> {
-  for (let sent = 0; sent < count; sent += underWay) {
-    const size = Math.min(underWay, count - sent);
-    await Promise.all(Array.from({ length: size }, publish));
-  }
-}
 
 const publishAlone = (count: number) =>
   inWindows(count, () => jetstream.publish("alone.event", body, { msgID: `event-${published++}` }));
@@ -96,53 +80,25 @@ async function consumeEvents(count: number): Promise<void> {
   await subscription.close();
 }
 
-async function measure(move: (count: number) => Promise<void>, count: number): Promise<Round> {
-  const before = process.cpuUsage();
-  const began = performance.now();
-  await move(count);
-  const elapsedMs = performance.now() - began;
-  const { user, system } = process.cpuUsage(before);
-  return { perSecond: (count / elapsedMs) * 1_000, cpuUs: (user + system) / count };
-}
-
-/** Rounds of both in turn, so that noise affects both alike. */
-async function compare(
-  what: string,
-  alone: (count: number) => Promise<void>,
-  ours: (count: number) => Promise<void>,
-  count: number,
-): Promise<boolean> {
-  const found: { readonly alone: Round[]; readonly ours: Round[] } = { alone: [], ours: [] };
-  for (let round = 0; round < rounds; round++) {
-    found.alone.push(await measure(alone, count));
-    found.ours.push(await measure(ours, count));
-  }
-  const share = median(found.ours, "perSecond") / median(found.alone, "perSecond");
-  const side = (name: string, all: readonly Round[]) =>
-    `${name} ${Math.round(median(all, "perSecond"))} a second, ${median(all, "cpuUs").toFixed(1)} µs CPU`;
-  const verdict = share >= goal ? "reached" : "MISSED ";
-  console.log(
-    `${verdict}  ${what}, of nats.js: ${share.toFixed(2)} (at least ${goal}); ${side("nats.js", found.alone)}; ${side("micro-es", found.ours)}`,
-  );
-  return share >= goal;
-}
-
-function median(all: readonly Round[], figure: keyof Round): number {
-  const sorted = all.map((round) => round[figure]).sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
-}
-
 try {
   await publishAlone(events);
   await publishEvents(events);
+  const measured = (move: (count: number) => Promise<void>) => (count: number) =>
+    measure(move, count);
   const publishing = await compare(
     `publishing with ${underWay} under way`,
-    publishAlone,
-    publishEvents,
+    "nats.js",
+    { alone: measured(publishAlone), ours: measured(publishEvents) },
     events,
+    rounds,
   );
-  const stored = (1 + rounds) * events;
-  const consuming = await compare("consuming", consumeAlone, consumeEvents, stored);
+  const consuming = await compare(
+    "consuming",
+    "nats.js",
+    { alone: measured(consumeAlone), ours: measured(consumeEvents) },
+    (1 + rounds) * events,
+    rounds,
+  );
   if (values.check && !(publishing && consuming)) process.exitCode = 1;
 } finally {
   await broker.close();

@@ -73,6 +73,17 @@ export const bench: Command = {
       },
       nodeFlags: ["--conditions=@micro-es/source"],
     },
+    brokers: {
+      summary: "compare events through Redis, RabbitMQ and Kafka with their libraries alone",
+      program: "test/bench/brokers.ts",
+      options: {
+        "--check": "exit with 1 when a goal is missed",
+        "--events N": "events of a round (default 6,000)",
+        "--rounds N": "rounds of each side (default 5)",
+      },
+      operands: "redis, rabbitmq, kafka (default: all)",
+      nodeFlags: ["--conditions=@micro-es/source"],
+    },
     cli: {
       summary: "measure how long `micro --help` and others take",
       program: "test/bench/cli.ts",
