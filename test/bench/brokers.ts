@@ -1,6 +1,6 @@
 /**
- * Publishing with 128 under way to Redis, RabbitMQ and Kafka, and consuming in a group from them, in
- * one process, alternating with the client library alone:
+ * Publishing with 128 under way to Redis, RabbitMQ and Kafka, and consuming in a group from them,
+ * in one process, alternating with the client library alone:
  * `npm run bench -- brokers [--check] [--events N] [--rounds N] [NAME ...]`. With `--check` the
  * status is 1 when a goal is missed. A round of consuming counts from its first event, because
  * members of a group take seconds to share its partitions.
@@ -91,7 +91,8 @@ function ioredis(address: string): Library {
       const block = ["COUNT", underWay, "BLOCK", 5_000, "STREAMS", topic, ">"] as const;
       for (;;) {
         const found = await reader.call("XREADGROUP", "GROUP", "g", "m", ...block);
-        const [[, entries]] = (found ?? [[topic, []]]) as [[string, [string, unknown][]]];
+        // A map by stream, whose entries are pairs of id and fields.
+        const [, entries = []] = (found ?? []) as [string?, [string, unknown][]?];
         const acked = entries.map(([id]) => client.xack(topic, "g", id));
         const isOver = entries.map(() => each()).some(Boolean);
         if (isOver) return void (await Promise.all(acked));

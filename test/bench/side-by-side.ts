@@ -32,7 +32,10 @@ export async function measure(
   return { perSecond: (count / elapsedMs) * 1_000, cpuUs: (user + system) / count };
 }
 
-/** Rounds of both in turn, so that noise affects both alike. @returns whether the goal is reached. */
+/**
+ * Rounds of both in turn, so that noise affects both alike.
+ * @returns whether the goal is reached.
+ */
 export async function compare(
   what: string,
   library: string,

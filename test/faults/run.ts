@@ -75,7 +75,7 @@ async function runAll(ids: readonly string[]): Promise<void> {
     if (figure !== undefined) figures.set(id, figure);
     const verdict = figure?.holds === true ? "holds" : `BROKEN: ${figure?.found}`;
     console.error(`${id}: ${verdict}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
-    // Long forms take up to an hour together; what was found must not be lost if one is stopped.
+    // Long forms take up to an hour together; stopping them must not lose the figures until then.
     if (length === "long" && figure?.holds === true) printFigures([figure]);
   }
 }
