@@ -58,6 +58,7 @@ export {
   reservedEventKeys,
   type SubscriptionStats,
 } from "./broker/broker.ts";
+export { BytesUnderWay, eventOverheadBytes } from "./broker/bytes-under-way.ts";
 export type { DeadLetterListOptions, DeadLetterTopic } from "./broker/dead-letter-admin.ts";
 export { cursorNumber } from "./broker/dead-letter-record.ts";
 export {

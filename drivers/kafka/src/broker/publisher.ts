@@ -2,8 +2,10 @@ import { MicroError, type PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
   type Backoff,
+  BytesUnderWay,
   backoffMs,
   type EventRecord,
+  eventOverheadBytes,
   throwIfAborted,
   untilAborted,
   withCancellation,
@@ -27,10 +29,6 @@ import type { KafkaLink } from "../link/link.ts";
 import { encodeEvent, type NewRecord } from "./message.ts";
 import type { TopicInfo, Topics } from "./topics.ts";
 
-/** Events that are being published may hold this together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
-/** What an event holds in addition to its body, in bytes. */
-const eventOverheadBytes = 512;
 /** The records of one request, in bytes: brokers of other settings take about twice as much. */
 const maxBatchBytes = 512 * 1024;
 /** Sequence numbers of 32 bits end soon after this one. */
@@ -78,7 +76,7 @@ export class EventPublisher {
   readonly #early = new Map<string, ((topic: TopicInfo | MicroError) => void)[]>();
   #producer: Producer | undefined;
   #introducing: Promise<Producer> | undefined;
-  #underWayBytes = 0;
+  readonly #underWay = new BytesUnderWay("until Kafka has stored them");
   /** The partition of events without a key, until they are sent. */
   #turn = 0;
   #turning = false;
@@ -95,13 +93,8 @@ export class EventPublisher {
    */
   async send(record: EventRecord, options: PublishOptions, isDeadLetter: boolean): Promise<void> {
     const bytes = record.body.length + eventOverheadBytes;
-    if (!isDeadLetter && this.#underWayBytes + bytes > maxUnderWayBytes) {
-      throw new MicroError(
-        "resource_exhausted",
-        `publish on ${record.topic}: ${this.#underWayBytes} bytes of events wait until Kafka has stored them, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-        { outcome: "not-executed" },
-      );
-    }
+    if (!isDeadLetter && !this.#underWay.hasRoomFor(bytes))
+      throw this.#underWay.refusal(`publish on ${record.topic}`);
     const partition = isDeadLetter ? 0 : undefined;
     const produce = () =>
       this.produce(record.topic, encodeEvent(record), record.body.length, partition);
@@ -125,7 +118,7 @@ export class EventPublisher {
     partition?: number,
   ): Promise<number> {
     const bytes = bodyBytes + eventOverheadBytes;
-    this.#underWayBytes += bytes;
+    this.#underWay.add(bytes);
     try {
       if (!this.#link.connected) await this.#link.open();
       return await new Promise<number>((stored, failed) => {
@@ -136,7 +129,7 @@ export class EventPublisher {
         });
       });
     } finally {
-      this.#underWayBytes -= bytes;
+      this.#underWay.remove(bytes);
     }
   }
 

@@ -1,6 +1,7 @@
-import { MicroError, type PublishOptions } from "@micro-es/runtime";
+import type { PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
+  BytesUnderWay,
   type EventRecord,
   throwIfAborted,
   untilAborted,
@@ -19,15 +20,13 @@ export interface EventPublisherOptions {
   readonly maxMessageBytes: number;
 }
 
-/** Events that are being published may hold this together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
 /** What an event holds in addition to its message, in bytes. */
 const eventOverheadBytes = 256;
 
 /** Publishes events, each to one of the servers. */
 export class EventPublisher {
   readonly #options: EventPublisherOptions;
-  #underWayBytes = 0;
+  readonly #underWay = new BytesUnderWay("for nsqd");
 
   constructor(options: EventPublisherOptions) {
     this.#options = options;
@@ -42,14 +41,9 @@ export class EventPublisher {
     const { link, maxMessageBytes } = this.#options;
     const message = encodeEvent(record, maxMessageBytes);
     const bytes = isDeadLetter ? 0 : message.length + eventOverheadBytes;
-    if (bytes > 0 && this.#underWayBytes + bytes > maxUnderWayBytes) {
-      throw new MicroError(
-        "resource_exhausted",
-        `publish on ${record.topic}: ${this.#underWayBytes} bytes of events wait for nsqd, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-        { outcome: "not-executed" },
-      );
-    }
-    this.#underWayBytes += bytes;
+    if (!this.#underWay.hasRoomFor(bytes))
+      throw this.#underWay.refusal(`publish on ${record.topic}`);
+    this.#underWay.add(bytes);
     let sending: Promise<void> | undefined;
     try {
       if (options.signal === undefined && options.context === undefined) {
@@ -66,9 +60,7 @@ export class EventPublisher {
         });
       });
     } finally {
-      const done = () => {
-        this.#underWayBytes -= bytes;
-      };
+      const done = () => this.#underWay.remove(bytes);
       // A message holds its memory until nsqd has it, whether or not the publisher waits.
       if (sending === undefined) done();
       else void sending.then(done, done);

@@ -2,6 +2,7 @@ import { type Code, MicroError, type PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
   type Backoff,
+  BytesUnderWay,
   backoffMs,
   type EventRecord,
   pauseUntilAborted,
@@ -55,8 +56,6 @@ interface Lane {
   isSending: boolean;
 }
 
-/** Events that are being published may hold this together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
 /** The most events of one request, and their bytes. */
 const mostEvents = 100;
 const mostBytes = 1024 * 1024;
@@ -70,7 +69,7 @@ export class EventPublisher {
   readonly #closing = sharedAbortController();
   readonly #sending = new Set<Promise<void>>();
   readonly #creating = new Map<string, Promise<void>>();
-  #underWayBytes = 0;
+  readonly #underWay = new BytesUnderWay("until Pub/Sub has stored them");
 
   constructor(options: EventPublisherOptions) {
     this.#options = options;
@@ -90,15 +89,12 @@ export class EventPublisher {
     );
     const bytes = sizeOf(message);
     const counted = letter === undefined ? bytes : 0;
-    if (counted > 0 && this.#underWayBytes + counted > maxUnderWayBytes) {
-      throw this.#tooMuch(record.topic);
-    }
-    this.#underWayBytes += counted;
+    if (!this.#underWay.hasRoomFor(counted))
+      throw this.#underWay.refusal(`publish on ${record.topic}`);
+    this.#underWay.add(counted);
     let waiting: Waiting | undefined;
     let publishing: Promise<void> | undefined;
-    const done = () => {
-      this.#underWayBytes -= counted;
-    };
+    const done = () => this.#underWay.remove(counted);
     try {
       await withCancellation(options, async (signal) => {
         throwIfAborted(signal);
@@ -259,14 +255,6 @@ export class EventPublisher {
       this.#creating.set(topic, creating);
     }
     await creating;
-  }
-
-  #tooMuch(topic: string): MicroError {
-    return new MicroError(
-      "resource_exhausted",
-      `publish on ${topic}: ${this.#underWayBytes} bytes of events wait until Pub/Sub has stored them, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-      { outcome: "not-executed" },
-    );
   }
 }
 

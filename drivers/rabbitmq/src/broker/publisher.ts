@@ -2,7 +2,9 @@ import { Buffer } from "node:buffer";
 import { type Code, MicroError, type PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
+  BytesUnderWay,
   DeadlineSweep,
+  eventOverheadBytes,
   omitUndefined,
   throwIfAborted,
   untilAborted,
@@ -50,10 +52,6 @@ interface Holding {
 /** The first wait between attempts, in milliseconds; each is twice the previous one. */
 const firstPauseMs = 20;
 const longestPauseMs = 500;
-/** What messages that are being published may hold together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
-/** What a message holds in addition to its body, in bytes. */
-const overheadBytes = 512;
 /** How long closing waits for confirmations that are due, in milliseconds. */
 const closeMs = 2_000;
 
@@ -71,7 +69,7 @@ export class ConfirmPublisher {
   readonly #sweep = new DeadlineSweep((now) => this.#expire(now), 5);
   #channel: ConfirmChannel | undefined;
   #opening: Promise<ConfirmChannel> | undefined;
-  #underWayBytes = 0;
+  readonly #underWay = new BytesUnderWay("for a confirmation");
   #nextId = 0;
   #confirmed: (() => void) | undefined;
 
@@ -87,10 +85,9 @@ export class ConfirmPublisher {
    * @throws MicroError `unavailable`, `resource_exhausted`, or why the server refuses.
    */
   send(outgoing: Outgoing, options: PublishOptions, limited: boolean): Promise<void> {
-    const bytes = outgoing.body.length + overheadBytes;
-    if (limited && this.#underWayBytes + bytes > maxUnderWayBytes) {
-      return Promise.reject(this.#tooMuch(outgoing.what));
-    }
+    const bytes = outgoing.body.length + eventOverheadBytes;
+    if (limited && !this.#underWay.hasRoomFor(bytes))
+      return Promise.reject(this.#underWay.refusal(`cannot ${outgoing.what}`));
     const giveUpAt = performance.now() + this.#link.timeoutMs;
     const holding: Holding = { bytes, holders: 0 };
     const release = this.#hold(holding);
@@ -142,9 +139,9 @@ export class ConfirmPublisher {
   }
 
   #hold(holding: Holding): () => void {
-    if (holding.holders++ === 0) this.#underWayBytes += holding.bytes;
+    if (holding.holders++ === 0) this.#underWay.add(holding.bytes);
     return () => {
-      if (--holding.holders === 0) this.#underWayBytes -= holding.bytes;
+      if (--holding.holders === 0) this.#underWay.remove(holding.bytes);
     };
   }
 
@@ -391,14 +388,6 @@ export class ConfirmPublisher {
       this.#unconfirmed.delete(each);
     }
     return next;
-  }
-
-  #tooMuch(what: string): MicroError {
-    return new MicroError(
-      "resource_exhausted",
-      `cannot ${what}: ${this.#underWayBytes} bytes of events wait for a confirmation, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-      { outcome: "not-executed" },
-    );
   }
 }
 

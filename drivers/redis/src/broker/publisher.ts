@@ -1,7 +1,9 @@
-import { MicroError, type PublishOptions } from "@micro-es/runtime";
+import type { PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
+  BytesUnderWay,
   type EventRecord,
+  eventOverheadBytes,
   throwIfAborted,
   untilAborted,
   withCancellation,
@@ -30,10 +32,6 @@ export interface Publication extends PublishOptions {
   readonly isDeadLetter?: boolean;
 }
 
-/** Events that are being published may hold this together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
-/** What an event holds in addition to its body, in bytes. */
-const eventOverheadBytes = 512;
 /** Each stream is trimmed at this interval while events are published on it, in milliseconds. */
 const trimMs = 60_000;
 /** Streams whose trimming is remembered. */
@@ -44,7 +42,7 @@ export class EventPublisher {
   readonly #options: EventPublisherOptions;
   /** When each stream is trimmed next. */
   readonly #trimsAt = new Map<string, number>();
-  #underWayBytes = 0;
+  readonly #underWay = new BytesUnderWay("until Redis has stored them");
 
   constructor(options: EventPublisherOptions) {
     this.#options = options;
@@ -57,17 +55,10 @@ export class EventPublisher {
    */
   async send(record: EventRecord, options: Publication): Promise<void> {
     const bytes = options.isDeadLetter === true ? 0 : record.body.length + eventOverheadBytes;
-    if (bytes > 0 && this.#underWayBytes + bytes > maxUnderWayBytes) {
-      throw new MicroError(
-        "resource_exhausted",
-        `publish on ${record.topic}: ${this.#underWayBytes} bytes of events wait until Redis has stored them, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-        { outcome: "not-executed" },
-      );
-    }
-    this.#underWayBytes += bytes;
-    const done = () => {
-      this.#underWayBytes -= bytes;
-    };
+    if (!this.#underWay.hasRoomFor(bytes))
+      throw this.#underWay.refusal(`publish on ${record.topic}`);
+    this.#underWay.add(bytes);
+    const done = () => this.#underWay.remove(bytes);
     if (options.signal === undefined && options.context === undefined) {
       await this.#add(record, options).finally(done);
       return;

@@ -1,7 +1,9 @@
 import { MicroError, type PublishOptions } from "@micro-es/runtime";
 import {
   abortedPublication,
+  BytesUnderWay,
   type EventRecord,
+  eventOverheadBytes,
   throwIfAborted,
   untilAborted,
   waitUntilAborted,
@@ -34,21 +36,17 @@ const leastTryMs = 200;
 const firstPauseMs = 50;
 const longestPauseMs = 250;
 
-/** What events that are being published may hold together, in bytes. */
-const maxUnderWayBytes = 64 * 1024 * 1024;
-/** What an event holds in addition to its body, in bytes. */
-const eventOverheadBytes = 512;
-
 /** Publishes events, each until the stream has stored it. */
 export class StreamPublisher {
   readonly #link: NatsLink;
   readonly #stream: EventStream;
   readonly #requests: StoreRequests;
-  #underWayBytes = 0;
+  readonly #underWay: BytesUnderWay;
 
   constructor(link: NatsLink, stream: EventStream) {
     this.#link = link;
     this.#stream = stream;
+    this.#underWay = new BytesUnderWay(`until the stream ${stream.name} has stored them`);
     this.#requests = new StoreRequests(link, Math.min(firstTryMs, link.timeoutMs));
   }
 
@@ -61,13 +59,10 @@ export class StreamPublisher {
    */
   send(record: EventRecord, options: PublishOptions, queue: string | undefined): Promise<void> {
     const bytes = queue === undefined ? record.body.length + eventOverheadBytes : 0;
-    if (bytes > 0 && this.#underWayBytes + bytes > maxUnderWayBytes) {
-      return Promise.reject(this.#tooMuch(record.topic));
-    }
-    this.#underWayBytes += bytes;
-    const done = () => {
-      this.#underWayBytes -= bytes;
-    };
+    if (!this.#underWay.hasRoomFor(bytes))
+      return Promise.reject(this.#underWay.refusal(`publish on ${record.topic}`));
+    this.#underWay.add(bytes);
+    const done = () => this.#underWay.remove(bytes);
     const { signal, context } = options;
     const isSimple = signal === undefined && context === undefined && this.#stream.isOpen;
     const connection = isSimple ? this.#link.liveNow : undefined;
@@ -116,14 +111,6 @@ export class StreamPublisher {
     } finally {
       if (!began) done();
     }
-  }
-
-  #tooMuch(topic: string): MicroError {
-    return new MicroError(
-      "resource_exhausted",
-      `publish on ${topic}: ${this.#underWayBytes} bytes of events wait until the stream ${this.#stream.name} has stored them, at most ${maxUnderWayBytes} may; await publications before publishing more`,
-      { outcome: "not-executed" },
-    );
   }
 
   async #store(
