@@ -11,6 +11,7 @@ import { PartLogger } from "../base/part-logger.ts";
 import type { BrokerGuarantees, OutgoingEvent, PublishOptions, Subscription } from "./broker.ts";
 import { closeForCaller } from "./close-for-caller.ts";
 import { type EventRecord, eventRecord } from "./event.ts";
+import type { DeadLetterHost } from "./kept-dead-letters.ts";
 import {
   type DeliveryHost,
   defaultCloseGraceMs,
@@ -49,6 +50,11 @@ export abstract class LinkedBroker<Link extends BackendLink>
   abstract readonly guarantees: BrokerGuarantees;
   readonly logger: PartLogger;
   readonly closeGraceMs: number;
+  /** What dead letters that the backend keeps need of the broker. */
+  protected readonly deadLetterHost: DeadLetterHost = {
+    check: (what, signal) => this.check(what, signal),
+    publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+  };
   readonly #sources = new Map<LocalSubscription, readonly EventSource[]>();
 
   /** @param shared a connection that its creator closes; see {@link LinkedPart}. */

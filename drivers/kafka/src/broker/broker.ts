@@ -141,8 +141,7 @@ class KafkaBroker extends LinkedBroker<KafkaLink> implements Broker {
       topics: this.#topics,
       publisher: this.#publisher,
       maxEventBytes,
-      check: (what, signal) => this.check(what, signal),
-      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+      ...this.deadLetterHost,
     });
     this.guarantees = {
       delivery: "at-least-once",

@@ -118,8 +118,7 @@ class PubSubBroker extends LinkedBroker<PubSubLink> implements Broker {
       names: this.#names,
       publisher: this.#publisher,
       maxEventBytes,
-      check: (what, signal) => this.check(what, signal),
-      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+      ...this.deadLetterHost,
     });
     this.deadLetters = this.#kept;
     this.guarantees = {

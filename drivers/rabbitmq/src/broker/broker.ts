@@ -125,8 +125,7 @@ class RabbitMqBroker extends LinkedBroker<RabbitMqLink> implements Broker {
       layout,
       publisher: this.#publisher,
       maxEventBytes,
-      check: (what, signal) => this.check(what, signal),
-      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+      ...this.deadLetterHost,
     });
     this.guarantees = {
       delivery: "at-least-once",

@@ -126,9 +126,7 @@ class RedisBroker extends LinkedBroker<RedisLink> implements Broker {
       link: this.link,
       keys: this.#keys,
       maxEventBytes,
-      check: (what, signal) => this.check(what, signal),
-      publish: (record, signal) =>
-        this.#publisher.send(record, signal === undefined ? {} : { signal }),
+      ...this.deadLetterHost,
     });
     this.guarantees = {
       delivery: "at-least-once",

@@ -134,8 +134,7 @@ class JetStreamBroker extends EventDriver implements Broker {
       stream,
       prefix,
       maxEventBytes: options.maxEventBytes ?? defaultMaxNatsEventBytes,
-      check: (what, signal) => this.check(what, signal),
-      publish: (record, signal) => this.send(record, signal === undefined ? {} : { signal }),
+      ...this.deadLetterHost,
     });
     this.guarantees = {
       delivery: "at-least-once",
