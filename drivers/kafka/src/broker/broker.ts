@@ -22,6 +22,7 @@ import {
   LocalSubscription,
   linkedBrokerKinds,
   type OptionKind,
+  omitUndefined,
   oneOf,
   subscribeKinds,
 } from "@micro-es/runtime/driver";
@@ -238,17 +239,8 @@ class KafkaBroker extends LinkedBroker<KafkaLink> implements Broker {
   }
 }
 
+/** The options of the connection, without those of the broker. */
 function linkOptions(options: KafkaBrokerOptions): KafkaOptions {
   const { servers, user, password, mechanism, tls, timeoutMs, startTimeoutMs } = options;
-  return Object.fromEntries(
-    Object.entries({
-      servers,
-      user,
-      password,
-      mechanism,
-      tls,
-      timeoutMs,
-      startTimeoutMs,
-    }).filter(([, value]) => value !== undefined),
-  );
+  return omitUndefined({ servers, user, password, mechanism, tls, timeoutMs, startTimeoutMs });
 }
