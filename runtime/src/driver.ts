@@ -80,6 +80,7 @@ export {
   checkTopic,
   type EventRecord,
   eventRecord,
+  recordOfBytes,
   tooLarge,
   withCancellation,
 } from "./broker/event.ts";

@@ -103,6 +103,19 @@ function checkName(what: string, name: string, longest: number): void {
   );
 }
 
+/** A record of bytes that are not an event, from which only a dead letter is made. */
+export function recordOfBytes(topic: string, id: string, body: Uint8Array): EventRecord {
+  return {
+    id,
+    topic,
+    body,
+    contentType: "application/octet-stream",
+    typeName: "",
+    key: undefined,
+    metadata: new Metadata(),
+  };
+}
+
 /**
  * Converts a published event to the record that the broker accepts.
  * @param copies whether the record gets a copy of the body, because the publisher may keep writing

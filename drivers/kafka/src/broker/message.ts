@@ -3,6 +3,7 @@ import { Metadata, MicroError } from "@micro-es/runtime";
 import {
   checkDescription,
   type EventRecord,
+  recordOfBytes,
   reservedEventKeys,
   tooLarge,
 } from "@micro-es/runtime/driver";
@@ -108,15 +109,7 @@ export function decodeEvent(topic: string, record: ReadRecord, maxBytes: number)
 
 /** Represents a record that is not an event, from which only a dead letter is made. */
 export function undecodedEvent(topic: string, record: ReadRecord): EventRecord {
-  return {
-    id: idOf(record),
-    topic,
-    body: (record.value ?? Buffer.alloc(0)).subarray(0, 65_536),
-    contentType: defaultContentType,
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+  return recordOfBytes(topic, idOf(record), (record.value ?? Buffer.alloc(0)).subarray(0, 65_536));
 }
 
 function idOf({ partition, offset }: ReadRecord): string {

@@ -5,6 +5,7 @@ import {
   checkDescription,
   decodeEnvelope,
   type EventRecord,
+  recordOfBytes,
   reservedEventKeys,
   tooLarge,
 } from "@micro-es/runtime/driver";
@@ -158,15 +159,7 @@ export function undecodedRecord(
   const { data } = message;
   const headers = hasTooManyHeaderLines(message) ? undefined : message.headers;
   const id = headers?.get("Micro-ID") ?? "";
-  return {
-    id: /^[\x21-\x7e]{1,255}$/.test(id) ? id : `message-${sequence}`,
-    topic,
-    body: data,
-    contentType: "application/octet-stream",
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+  return recordOfBytes(topic, /^[\x21-\x7e]{1,255}$/.test(id) ? id : `message-${sequence}`, data);
 }
 
 function decodeForeign(topic: string, message: NatsMessage, maxEventBytes: number): EventRecord {

@@ -1,9 +1,10 @@
 import type { Buffer } from "node:buffer";
-import { Metadata, MicroError } from "@micro-es/runtime";
+import { MicroError } from "@micro-es/runtime";
 import {
   decodeEnvelope,
   type EventRecord,
   encodeEnvelope,
+  recordOfBytes,
   tooLarge,
 } from "@micro-es/runtime/driver";
 import type { NsqMessage } from "../wire/frames.ts";
@@ -49,13 +50,5 @@ export function undecodedEvent(
   { id, body }: NsqMessage,
   maxEventBytes: number,
 ): EventRecord {
-  return {
-    id,
-    topic,
-    body: body.subarray(0, Math.min(keptBytes, maxEventBytes)),
-    contentType: "application/octet-stream",
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+  return recordOfBytes(topic, id, body.subarray(0, Math.min(keptBytes, maxEventBytes)));
 }

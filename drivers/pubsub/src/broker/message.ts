@@ -4,6 +4,7 @@ import { Metadata, MicroError } from "@micro-es/runtime";
 import {
   checkDescription,
   type EventRecord,
+  recordOfBytes,
   reservedEventKeys,
   tooLarge,
 } from "@micro-es/runtime/driver";
@@ -108,15 +109,7 @@ export function decodeMessage(
 
 /** Represents a message that is not an event, from which only a dead letter is made. */
 export function undecodedEvent(topic: string, message: PubsubMessage): EventRecord {
-  return {
-    id: idOf(message),
-    topic,
-    body: message.data,
-    contentType: "application/octet-stream",
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+  return recordOfBytes(topic, idOf(message), message.data);
 }
 
 /** The number and the topic of a dead letter; undefined for any other message. */

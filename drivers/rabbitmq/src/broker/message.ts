@@ -4,6 +4,7 @@ import { Metadata, MicroError } from "@micro-es/runtime";
 import {
   checkDescription,
   type EventRecord,
+  recordOfBytes,
   reservedEventKeys,
   tooLarge,
 } from "@micro-es/runtime/driver";
@@ -142,15 +143,7 @@ export function decodeMessage(topic: string, message: Message, maxEventBytes: nu
 
 /** Represents a message that is not an event, from which only a dead letter is made. */
 export function undecodedRecord(topic: string, { content, properties }: Message): EventRecord {
-  return {
-    id: idOf(properties),
-    topic,
-    body: content,
-    contentType: "application/octet-stream",
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+  return recordOfBytes(topic, idOf(properties), content);
 }
 
 /** The handlings of an event that was delivered before, as far as the queue counts them. */

@@ -1,6 +1,11 @@
 import { Buffer } from "node:buffer";
 import { Metadata, MicroError } from "@micro-es/runtime";
-import { checkDescription, type EventRecord, tooLarge } from "@micro-es/runtime/driver";
+import {
+  checkDescription,
+  type EventRecord,
+  recordOfBytes,
+  tooLarge,
+} from "@micro-es/runtime/driver";
 import type { Argument, Reply } from "../link/connection.ts";
 
 /** An entry of a stream. */
@@ -63,15 +68,11 @@ export function decodeEvent(
 
 /** Represents an entry that is not an event, from which only a dead letter is made. */
 export function undecodedEvent(topic: string, { id, fields }: StreamEntry): EventRecord {
-  return {
-    id: `entry-${id}`,
+  return recordOfBytes(
     topic,
-    body: Buffer.concat((fields ?? []).slice(0, 16)).subarray(0, 65_536),
-    contentType: "application/octet-stream",
-    typeName: "",
-    key: undefined,
-    metadata: new Metadata(),
-  };
+    `entry-${id}`,
+    Buffer.concat((fields ?? []).slice(0, 16)).subarray(0, 65_536),
+  );
 }
 
 /** The entries in a reply of XRANGE, or of one stream. */
